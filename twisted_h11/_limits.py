@@ -1,0 +1,202 @@
+"""
+Every bound of the server, in one frozen settings object.
+
+A server that buffers, waits or counts without an upper bound can be brought
+down by one patient peer.  So each buffer, wait and count in this package reads
+its bound from L{Limits}, and nothing in the package keeps a bound of its own.
+
+Three rules:
+
+- A bound has a unit: B{bytes}, B{seconds}, B{bytes per second}, or a plain
+  count.
+- A bound has a precedent: the value that another server or library uses for
+  the same thing, so that nobody has to wonder where a number came from.
+- A bound that may be switched off says so (C{None} means "no bound"); all
+  others always apply.
+
+The table of the documentation, and the options of C{twistd h11web}, are made
+from the fields' metadata, so that they can not disagree with the code.
+"""
+
+from __future__ import annotations
+
+from dataclasses import Field, dataclass, field, fields
+from typing import Any
+
+__all__ = ["Limits", "describe_limits"]
+
+KIB = 1024
+MIB = 1024 * KIB
+GIB = 1024 * MIB
+
+
+def _bound(
+    default: float | None,
+    unit: str,
+    precedent: str,
+    doc: str,
+    status: int | None = None,
+    optional: bool = False,
+) -> Any:
+    """
+    Make one field of L{Limits} with the metadata that documents it.
+    """
+    return field(
+        default=default,
+        metadata={
+            "unit": unit,
+            "precedent": precedent,
+            "doc": doc,
+            "status": status,
+            "optional": optional,
+        },
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """
+    The bounds that a L{twisted_h11.server.Site} keeps.
+
+    Instances are immutable; use L{dataclasses.replace} for a variation::
+
+        Site(root, limits=Limits(maxBodyLength=10 * 1024 * 1024))
+
+    @raise ValueError: for a value that is not a number, is negative, or is
+        C{None} where the bound can not be switched off.
+
+    @since: 0.1
+    """
+
+    # -- sizes ------------------------------------------------------------
+
+    maxTargetLength: int = _bound(
+        8 * KIB,
+        "bytes",
+        "nginx large_client_header_buffers 8k; RFC 9112 section 3 asks for 8000",
+        "longest request target",
+        status=414,
+    )
+    maxHeadLength: int = _bound(
+        16 * KIB,
+        "bytes",
+        "h11 max_incomplete_event_size, twisted.web totalHeadersSize",
+        "longest request head: request line and field lines with their line ends",
+        status=431,
+    )
+    maxFieldCount: int = _bound(
+        500,
+        "fields",
+        "twisted.web maxHeaders",
+        "most field lines in a head, and in a trailer section",
+        status=431,
+    )
+    maxBodyLength: int | None = _bound(
+        1 * GIB,
+        "bytes",
+        "Apache LimitRequestBody (1 GiB since 2.4.53)",
+        "longest request body that is buffered for a resource",
+        status=413,
+        optional=True,
+    )
+    maxChunkExtensionLength: int = _bound(
+        16 * KIB,
+        "bytes",
+        "Go net/http, 16 KiB of chunk overhead",
+        "chunk extensions in one message, all together",
+        status=400,
+    )
+    maxTrailerLength: int = _bound(
+        16 * KIB,
+        "bytes",
+        "the same as for a head",
+        "longest trailer section, with its line ends",
+        status=431,
+    )
+    readAhead: int = _bound(
+        16 * KIB,
+        "bytes",
+        "twisted.web, since 17.9",
+        "bytes read behind the current request before reading pauses",
+    )
+    drainLength: int = _bound(
+        256 * KIB,
+        "bytes",
+        "Go net/http maxPostHandlerReadBytes",
+        "rest of a request body that is read and dropped so that the "
+        "connection can be used again, when the response ended first",
+    )
+    lingerLength: int = _bound(
+        16 * MIB,
+        "bytes",
+        "none; nginx bounds the time only",
+        "bytes dropped during a lingering close",
+    )
+
+    # -- time-outs --------------------------------------------------------
+
+    firstByteTimeout: float | None = _bound(
+        60,
+        "seconds",
+        "twisted.web timeOut, nginx client_header_timeout",
+        "wait for the first byte of a new connection",
+        optional=True,
+    )
+    idleTimeout: float | None = _bound(
+        75,
+        "seconds",
+        "nginx keepalive_timeout; above the usual 60 s of load balancers",
+        "wait between two requests of one connection",
+        optional=True,
+    )
+    headTimeout: float | None = _bound(
+        40,
+        "seconds",
+        "Apache RequestReadTimeout header=20-40",
+        "wait for a whole request head, from its first byte",
+        status=408,
+        optional=True,
+    )
+    halfCloseTimeout: float = _bound(
+        5,
+        "seconds",
+        "none",
+        "time for a response to end after the client closed its sending side",
+    )
+    lingerTimeout: float = _bound(
+        5,
+        "seconds",
+        "nginx lingering_timeout",
+        "longest lingering close",
+    )
+    abortTimeout: float = _bound(
+        15,
+        "seconds",
+        "twisted.web abortTimeout",
+        "time for a connection that was told to close to be gone, before it is aborted",
+    )
+
+    def __post_init__(self) -> None:
+        for bound in fields(self):
+            value = getattr(self, bound.name)
+            if value is None:
+                if not bound.metadata["optional"]:
+                    raise ValueError(f"{bound.name} can not be None: it always applies")
+            elif isinstance(value, bool) or not isinstance(value, (int, float)):
+                raise ValueError(
+                    f"{bound.name} must be a number of {bound.metadata['unit']}, "
+                    f"not {value!r}"
+                )
+            elif not value >= 0:
+                raise ValueError(f"{bound.name} can not be negative: {value!r}")
+
+
+def describe_limits() -> list[Field[Any]]:
+    """
+    The fields of L{Limits} in the order of the documentation.
+
+    @return: dataclass fields whose C{metadata} has C{unit}, C{precedent},
+        C{doc}, C{status} (the response status where the bound is crossed, or
+        C{None}) and C{optional} (whether C{None} switches it off).
+    """
+    return list(fields(Limits))
