@@ -1,0 +1,577 @@
+"""
+The bytes side of a connection: one transport, its back-pressure and its end.
+
+L{FlowControl} knows nothing of HTTP.  It owns the transport for the protocols
+of this package and keeps four promises to them.
+
+B{Writes are joined, never delayed.}  What one call from outside makes us
+write goes out in one C{transport.write} before that call returns.  While a
+segment is being worked on (L{FlowControl._batch}) that covers the answers to
+all the requests in it.  Others may write to the transport too (a resource that
+upgrades to WebSocket writes its own 101), so the transport is only handed out
+through the C{transport} property: reading it writes what is pending first, and
+from then on nothing is held beyond a single call.
+
+B{Reading has one switch.}  Everybody who wants the network to be quiet sets a
+bit of his own (L{FlowControl._hold}); the transport is paused with the first
+bit and resumed when the last one goes.  So nobody resumes what another paused.
+
+B{One timer.}  A connection waits for one thing at a time.  The timer is a
+single delayed call that is pushed forward, never cancelled and made anew, and
+it calls a method by name, so that no reference cycle goes through it.
+
+B{Closing in stages.}  RFC 9112 section 9.6: a server that closes at once may
+destroy its last response, because bytes that arrive after the close are
+answered by a TCP reset.  L{FlowControl._closeInStages} closes the sending side
+first, reads and drops for a bounded time and a bounded number of bytes, and
+then closes.  TLS has no half-close, and a wrapper may forward
+C{loseWriteConnection} to the socket below it, which would cut TLS; so the
+half-close is for exact sockets only (L{is_bare_socket}).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet import tcp
+from twisted.internet.interfaces import (
+    IConsumer,
+    IDelayedCall,
+    IProducer,
+    IPullProducer,
+    IPushProducer,
+    ITCPTransport,
+)
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.internet.task import CooperativeTask, cooperate
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from twisted_h11._limits import Limits
+from twisted_h11._regions import FileRegion, RegionSender
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+DEFAULT_LIMITS = Limits()
+
+# Why the network is quiet: one bit for each party that may ask for it.
+READ_AHEAD = 1  # enough bytes wait behind the current message
+CONSUMER = 2  # whoever takes the body can not take more now
+APPLICATION = 4  # the application asked for it
+
+# How much is joined before it is given to the transport all the same.
+BATCH_LENGTH = 64 * 1024
+
+
+def is_bare_socket(transport: object) -> bool:
+    """
+    Whether a transport is a TCP or UNIX socket and nothing else.
+
+    Judged by its class and by its C{TLS} flag (set by C{startTLS}), never by
+    the presence of C{fileno} or C{loseWriteConnection}: wrappers forward those.
+    """
+    return isinstance(transport, tcp.Connection) and not getattr(
+        transport, "TLS", False
+    )
+
+
+@implementer(IPushProducer)
+class PullAdapter:
+    """
+    Drives a pull producer as a push producer, a step of the reactor at a time.
+    """
+
+    def __init__(self, producer: IPullProducer) -> None:
+        self._producer = producer
+        self._task: CooperativeTask | None = cooperate(self._pull())
+
+    def _pull(self) -> Iterator[None]:
+        while True:
+            self._producer.resumeProducing()
+            yield None
+
+    def start(self, consumer: FlowControl) -> None:
+        """
+        Unregister the producer from C{consumer} if it raises.
+        """
+        if self._task is not None:
+            self._task.whenDone().addErrback(self._failed, consumer)
+
+    def _failed(self, reason: Failure, consumer: FlowControl) -> None:
+        if self._task is None:
+            return
+        self._task = None
+        consumer._log.failure("A pull producer failed", failure=reason)
+        consumer.unregisterProducer()
+
+    def end(self) -> None:
+        """
+        Ask the producer for nothing more.
+        """
+        task, self._task = self._task, None
+        if task is not None:
+            task.stop()
+
+    def pauseProducing(self) -> None:
+        """
+        See L{IPushProducer.pauseProducing}.
+        """
+        if self._task is not None:
+            self._task.pause()
+
+    def resumeProducing(self) -> None:
+        """
+        See L{IPushProducer.resumeProducing}.
+        """
+        if self._task is not None:
+            self._task.resume()
+
+    def stopProducing(self) -> None:
+        """
+        See L{IProducer.stopProducing}.
+        """
+        self.end()
+        self._producer.stopProducing()
+
+
+@implementer(IPushProducer, IConsumer)
+class FlowControl(Protocol):
+    """
+    What the protocols of this package have in common below HTTP.
+
+    It is the push producer of its transport (so it learns when the peer does
+    not read) and the consumer of at most one producer above it.
+
+    @cvar limits: the bounds that apply, a L{Limits}.
+    """
+
+    limits: Limits = DEFAULT_LIMITS
+    callLater: Any = None
+
+    _wire: Any = None
+    _shared = False
+    _batching = False
+    _joining = 0
+    _pendingLength = 0
+    _holds = 0
+    _registered = False
+    _pausable = False
+    _writeFull = False
+    _producer: Any = None
+    _sending: deque[bytes | FileRegion] | None = None
+    _region: RegionSender | None = None
+    _delayed: IDelayedCall | None = None
+    _wait: str | None = None
+    _eof = False
+    _dropping: int | None = None
+    _closing: str | None = None
+
+    _log = Logger()
+
+    def __init__(self) -> None:
+        self._pending: list[bytes] = []
+
+    # -- the transport ----------------------------------------------------
+
+    @property
+    def transport(self) -> Any:  # type: ignore[override]
+        """
+        The transport; C{None} before the connection and after it was given
+        away.  Reading it writes out everything that is pending.
+        """
+        if self._pending:
+            self._flush()
+        self._shared = True
+        self._batching = False
+        return self._wire
+
+    @transport.setter
+    def transport(self, transport: Any) -> None:
+        if transport is None and self._wire is not None:
+            # Somebody (autobahn's WebSocketResource does it this way) takes
+            # the transport over: from now on we are silent.
+            self._letGo()
+        self._wire = transport
+
+    def connectionMade(self) -> None:
+        """
+        Become the transport's producer, and ask for small writes at once.
+        """
+        wire = self._wire
+        if ITCPTransport.providedBy(wire):
+            wire.setTcpNoDelay(True)
+        self._pausable = IPushProducer.providedBy(wire)
+        if IConsumer.providedBy(wire):
+            self._registered = True
+            wire.registerProducer(self, True)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """
+        Stop everything that belongs to the connection.
+        """
+        self._cancelTimer()
+        self._wire = None
+        self._registered = False
+        self._pending = []
+        self._sending = None
+        region, self._region = self._region, None
+        if region is not None:
+            region.stop()
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            producer.stopProducing()
+
+    def _letGo(self) -> None:
+        """
+        The connection goes on without us: no timer, no producer, no hold.
+        """
+        self._flush()
+        self._cancelTimer()
+        self._unregister()
+        self._wire = None
+
+    def _unregister(self) -> None:
+        if self._registered:
+            self._registered = False
+            self._wire.unregisterProducer()
+
+    # -- reading ----------------------------------------------------------
+
+    def _hold(self, why: int) -> None:
+        """
+        Keep the network quiet until C{why} is released.
+        """
+        if not self._holds and self._pausable and self._wire is not None:
+            self._wire.pauseProducing()
+        self._holds |= why
+
+    def _release(self, why: int) -> None:
+        """
+        Let the network speak again, as far as C{why} is concerned.
+        """
+        if self._holds & why:
+            self._holds &= ~why
+            if (
+                not self._holds
+                and self._pausable
+                and self._wire is not None
+                and not self._eof
+                and self._closing is None
+            ):
+                self._wire.resumeProducing()
+
+    # -- writing ----------------------------------------------------------
+
+    def _send(self, data: bytes) -> None:
+        """
+        Write C{data}, now or at the end of the call that we are in.
+        """
+        if not data:
+            return
+        if self._sending is not None:
+            self._sending.append(data)
+            return
+        self._pending.append(data)
+        self._pendingLength += len(data)
+        if not (self._batching or self._joining) or self._pendingLength > BATCH_LENGTH:
+            self._flush()
+
+    def _flush(self) -> None:
+        pending = self._pending
+        if pending:
+            data = pending[0] if len(pending) == 1 else b"".join(pending)
+            pending.clear()
+            self._pendingLength = 0
+            if self._wire is not None:
+                self._wire.write(data)
+
+    def _batch(self) -> bool:
+        """
+        Begin to join all that is written until L{_endBatch}.
+
+        @return: what to pass to L{_endBatch}.
+        """
+        if self._batching or self._shared:
+            return False
+        self._batching = True
+        return True
+
+    def _endBatch(self, begun: bool) -> None:
+        if begun:
+            self._batching = False
+            if self._pending and not self._joining:
+                self._flush()
+
+    def _sendRegion(self, region: FileRegion) -> None:
+        """
+        Write a region of a file; all later writes queue behind it.
+        """
+        if self._sending is None:
+            self._flush()
+            if self._producer is not None and not self._writeFull:
+                self._producer.pauseProducing()
+            self._sending = deque()
+            self._startRegion(region)
+        else:
+            self._sending.append(region)
+
+    def _startRegion(self, region: FileRegion) -> None:
+        wire = self._wire
+        if wire is None:
+            return
+        bare = is_bare_socket(wire)
+        if bare:
+            # Only a pull producer is told when the transport's own buffer is
+            # empty, so for the time of the region the sender stands in for us.
+            self._unregister()
+        self._region = RegionSender(wire, region, bare, self._regionSent)
+        self._region.start(self._writeFull)
+
+    def _regionSent(self, error: BaseException | None) -> None:
+        """
+        Called by the sender with its region's end.
+        """
+        region, self._region = self._region, None
+        queue = self._sending
+        wire = self._wire
+        if wire is None or queue is None or region is None:
+            return
+        if error is not None:
+            self._sending = None
+            self._regionFailed(error)
+            return
+        if region.standsIn:
+            self._registered = True
+            self._writeFull = False
+            wire.registerProducer(self, True)
+        while queue:
+            item = queue.popleft()
+            if isinstance(item, FileRegion):
+                self._flush()
+                self._startRegion(item)
+                return
+            self._pending.append(item)
+        self._sending = None
+        self._flush()
+        if self._closing is not None:
+            self._close(self._closing)
+        elif not self._writeFull:
+            self.resumeProducing()
+
+    def _regionFailed(self, error: BaseException) -> None:
+        """
+        A region could not be sent whole: nothing sensible can follow it.
+        """
+        self._log.error("A file could not be sent: {error}", error=error)
+        self._abort()
+
+    # -- the consumer that producers above see ------------------------------
+
+    def registerProducer(self, producer: IProducer, streaming: bool) -> None:
+        """
+        Register a producer above us; it is paused while the peer is slow.
+
+        @param producer: an L{IPushProducer} or L{IPullProducer} provider.
+        @param streaming: C{True} for a push producer.
+        @raise RuntimeError: if a producer is registered already.
+        """
+        if self._producer is not None:
+            raise RuntimeError(
+                f"Cannot register producer {producer}, because producer "
+                f"{self._producer} was never unregistered."
+            )
+        if self._wire is None:
+            producer.stopProducing()
+            return
+        if streaming:
+            self._producer = producer
+        else:
+            adapter = PullAdapter(producer)  # type: ignore[arg-type]
+            self._producer = adapter
+            adapter.start(self)
+        if self._writeFull or self._sending is not None:
+            self._producer.pauseProducing()
+
+    def unregisterProducer(self) -> None:
+        """
+        Forget the producer above us; nothing happens if there is none.
+        """
+        producer, self._producer = self._producer, None
+        if isinstance(producer, PullAdapter):
+            producer.end()
+
+    def write(self, data: bytes) -> None:
+        """
+        Write bytes as they are.
+        """
+        self._send(data)
+
+    def writeSequence(self, parts: Iterable[bytes]) -> None:
+        """
+        Write several byte strings as they are, in one write.
+        """
+        self._send(b"".join(parts))
+
+    # -- the push producer that the transport sees ---------------------------
+
+    def pauseProducing(self) -> None:
+        """
+        The peer does not read as fast as we write: pause whoever produces.
+        """
+        if self._writeFull:
+            return
+        self._writeFull = True
+        if self._producer is not None and self._sending is None:
+            self._producer.pauseProducing()
+        if self._region is not None:
+            self._region.pause()
+
+    def resumeProducing(self) -> None:
+        """
+        The transport has room again.
+        """
+        self._writeFull = False
+        if self._region is not None and not self._region.standsIn:
+            self._region.resume()
+        if self._sending is not None:
+            return
+        if self._producer is not None:
+            self._producer.resumeProducing()
+        self._writable()
+
+    def stopProducing(self) -> None:
+        """
+        The transport will take nothing more.
+        """
+        producer = self._producer
+        if producer is not None:
+            self._producer = None
+            producer.stopProducing()
+
+    def _writable(self) -> None:
+        """
+        Hook: the transport has room again.
+        """
+
+    # -- the timer ----------------------------------------------------------
+
+    def _arm(self, seconds: float | None, method: str) -> None:
+        """
+        Call the method of this name in C{seconds}, unless the timer is armed
+        anew or disarmed before; C{None} disarms.
+        """
+        if seconds is None:
+            self._wait = None
+            return
+        self._wait = method
+        delayed = self._delayed
+        if delayed is not None:
+            delayed.reset(seconds)
+        else:
+            self._delayed = self._schedule(seconds)
+
+    def _schedule(self, seconds: float) -> IDelayedCall:
+        callLater = self.callLater
+        if callLater is None:
+            from twisted.internet import reactor
+
+            callLater = reactor.callLater  # type: ignore[attr-defined]
+        delayed: IDelayedCall = callLater(seconds, self._expired)
+        return delayed
+
+    def _disarm(self) -> None:
+        """
+        Wait for nothing.  The delayed call stays, to be pushed forward by the
+        next L{_arm}; should it run before that, nothing happens.
+        """
+        self._wait = None
+
+    def _expired(self) -> None:
+        self._delayed = None
+        method, self._wait = self._wait, None
+        if method is not None:
+            getattr(self, method)()
+
+    def _cancelTimer(self) -> None:
+        self._wait = None
+        delayed, self._delayed = self._delayed, None
+        if delayed is not None and delayed.active():
+            delayed.cancel()
+
+    # -- the end ------------------------------------------------------------
+
+    def loseConnection(self) -> None:
+        """
+        Close the connection after what was written has gone out.
+        """
+        self._close("_loseNow")
+
+    def abortConnection(self) -> None:
+        """
+        Drop the connection at once, with everything that was not yet sent.
+        """
+        self._abort()
+
+    def _closeInStages(self) -> None:
+        """
+        Close so that what was written is not destroyed by bytes that the peer
+        still sends (RFC 9112 section 9.6).
+        """
+        self._close("_linger")
+
+    def _close(self, how: str) -> None:
+        if self._wire is None or (self._closing is not None and self._sending is None):
+            return
+        self._closing = how
+        if self._sending is not None:
+            return
+        self._flush()
+        self._unregister()
+        getattr(self, how)()
+
+    def _loseNow(self) -> None:
+        self._arm(self.limits.abortTimeout, "_abort")
+        self._dropping = self.limits.lingerLength
+        self._wire.loseConnection()
+
+    def _linger(self) -> None:
+        wire = self._wire
+        if self._eof:
+            self._loseNow()
+            return
+        self._dropping = self.limits.lingerLength
+        if is_bare_socket(wire):
+            wire.loseWriteConnection()
+        if self._holds and self._pausable:
+            wire.resumeProducing()
+        self._holds = 0
+        self._arm(self.limits.lingerTimeout, "_loseNow")
+
+    def _drop(self, length: int) -> None:
+        """
+        Count bytes that arrived after we stopped listening.
+        """
+        assert self._dropping is not None
+        self._dropping -= length
+        if self._dropping < 0:
+            self._abort()
+
+    def _abort(self) -> None:
+        wire = self._wire
+        if wire is None:
+            return
+        self._cancelTimer()
+        self._closing = "_abort"
+        self._dropping = self.limits.lingerLength
+        self._pending.clear()
+        self._sending = None
+        self._unregister()
+        abort = getattr(wire, "abortConnection", None)
+        if abort is not None:
+            abort()
+        else:
+            wire.loseConnection()

@@ -1,0 +1,407 @@
+"""
+h11 for Twisted: a protocol and a factory that turn bytes into h11's events.
+
+h11 is a state machine without input and output: it is given bytes and gives
+events, and the other way round.  L{H11Protocol} is the missing half, for either
+role.  Subclass it, and write C{eventReceived}::
+
+    class Hello(H11Protocol):
+        def eventReceived(self, event):
+            if isinstance(event, h11.EndOfMessage):
+                self.sendEvent(h11.Response(status_code=200, headers=[
+                    ("Content-Length", "5")]))
+                self.sendEvent(h11.Data(data=b"hello"))
+                self.sendEvent(h11.EndOfMessage())
+                self.startNextCycle()
+
+    endpoint.listen(H11Factory(Hello))
+
+h11's documentation describes what a "push" adapter has to get right.  In its
+words, and what is done here:
+
+  - C{NEED_DATA}: return, and wait for the transport to call again.
+  - C{PAUSED}: the peer has sent more than the current message.  The transport
+    is paused as soon as more than C{readAhead} bytes wait.  A transport that is
+    paused does not notice that its peer has gone, which is why one may want to
+    read a little ahead.
+  - C{startNextCycle}: what had waited is delivered, in order, once, and without
+    recursion: ten thousand pipelined requests need no more stack than one.
+  - Half-close: the end of the peer's bytes is an event, C{ConnectionClosed}.
+    A response that is under way is still sent.  When there is nothing left to
+    do, the connection is closed, in stages (RFC 9112 section 9.6).
+  - A protocol error of the peer is reported once, to C{protocolError}.
+  - A protocol error of our own is an exception of C{sendEvent}.
+  - Switching protocols: C{switchProtocol} gives the transport, and what was
+    received but not understood, to another Twisted protocol.
+  - C{sendfile}: L{FileRegion} is a body, or a part of one, that never enters
+    this process.
+
+The L{h11.Connection} is made when it is first needed; an idle connection has
+none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import h11
+from twisted.internet.interfaces import (
+    IAddress,
+    IHalfCloseableProtocol,
+    IProtocol,
+    IPushProducer,
+    IReactorTime,
+)
+from twisted.internet.protocol import Factory, connectionDone
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from twisted_h11._flow import DEFAULT_LIMITS, READ_AHEAD, FlowControl
+from twisted_h11._limits import Limits
+from twisted_h11._regions import FileRegion
+
+__all__ = ["FileRegion", "H11Factory", "H11Protocol"]
+
+
+@implementer(IHalfCloseableProtocol, IPushProducer)
+class H11Protocol(FlowControl):
+    """
+    One HTTP/1.1 connection, as h11 events, in either role.
+
+    It is the producer of its transport, so it learns when the peer does not
+    read, and the consumer of one producer of yours: C{registerProducer} it,
+    and send L{h11.Data} from its C{resumeProducing}.
+
+    @cvar role: L{h11.SERVER} or L{h11.CLIENT}: which side we are.
+    @cvar readAhead: how many bytes may wait behind the current message before
+        the transport is paused.
+    @cvar maxIncompleteEventSize: how many bytes of an incomplete head h11
+        keeps before it gives up, see L{h11.Connection}.
+    @ivar limits: the L{Limits} that bound closing; set by L{H11Factory}.
+
+    @since: 0.1
+    """
+
+    role: ClassVar[type[h11.CLIENT] | type[h11.SERVER]] = h11.SERVER
+    readAhead: int = 0
+    maxIncompleteEventSize: int = DEFAULT_LIMITS.maxHeadLength
+
+    _h11: h11.Connection | None = None
+    _delivering = False
+    _refused = False
+    _switchedTo: IProtocol | None = None
+
+    def __repr__(self) -> str:
+        if self._switchedTo is not None:
+            state = f"switched to {self._switchedTo!r}"
+        elif self._closing is not None:
+            state = "closing"
+        elif self._wire is None:
+            state = "not connected"
+        elif self._h11 is None:
+            state = "idle"
+        else:
+            state = f"we {self._h11.our_state}, they {self._h11.their_state}"
+        return f"<{type(self).__name__} {state} at {id(self):#x}>"
+
+    @property
+    def h11Connection(self) -> h11.Connection:
+        """
+        The h11 connection, for a look at its states.  Give bytes and events to
+        this protocol, not to it.
+        """
+        if self._h11 is None:
+            self._h11 = h11.Connection(
+                self.role, max_incomplete_event_size=self.maxIncompleteEventSize
+            )
+        return self._h11
+
+    # -- for subclasses -----------------------------------------------------
+
+    def eventReceived(self, event: h11.Event) -> None:
+        """
+        Called with each event of the peer's, in order; override it.
+
+        @param event: L{h11.Request}, L{h11.InformationalResponse},
+            L{h11.Response}, L{h11.Data}, L{h11.EndOfMessage} or
+            L{h11.ConnectionClosed}.  The C{data} of L{h11.Data} is a
+            C{bytearray}.
+        """
+
+    def protocolError(self, error: h11.RemoteProtocolError) -> None:
+        """
+        Called once, when the peer has broken the protocol.  No event follows.
+
+        A server that has not begun to answer answers with the status that h11
+        suggests and closes in stages; everybody else drops the connection.
+        Override it to do something else.
+
+        @param error: what was wrong; C{error_status_hint} is a fitting status.
+        """
+        conn = self.h11Connection
+        if self.role is h11.SERVER and conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            body = b"The request is malformed.\n"
+            self.sendEvent(
+                h11.Response(
+                    status_code=error.error_status_hint,
+                    headers=[
+                        ("Content-Type", "text/plain; charset=utf-8"),
+                        ("Content-Length", str(len(body))),
+                        ("Connection", "close"),
+                    ],
+                )
+            )
+            if conn.our_state is h11.SEND_BODY:
+                self.sendEvent(h11.Data(data=body))
+                self.sendEvent(h11.EndOfMessage())
+            self._closeInStages()
+        else:
+            self.abortConnection()
+
+    # -- from the transport ---------------------------------------------------
+
+    def dataReceived(self, data: bytes) -> None:
+        """
+        Feed h11, and deliver every event that is ready.
+        """
+        if self._dropping is not None:
+            self._drop(len(data))
+            return
+        if self._refused:
+            return
+        self.h11Connection.receive_data(data)
+        self._deliver()
+
+    def readConnectionLost(self) -> None:
+        """
+        The peer will send nothing more, but may still read.
+        """
+        self._eof = True
+        if self._dropping is not None:
+            if self._closing == "_linger":
+                self._loseNow()
+            return
+        if self._refused:
+            return
+        self.h11Connection.receive_data(b"")
+        self._deliver()
+
+    def writeConnectionLost(self) -> None:
+        """
+        Our own half-close has reached the socket.
+        """
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """
+        The connection is gone.  h11 is told that nothing can be sent.
+        """
+        super().connectionLost(reason)
+        if self._h11 is not None:
+            self._h11.send_failed()
+
+    # -- events out -------------------------------------------------------------
+
+    def sendEvent(self, event: h11.Event) -> None:
+        """
+        Turn an event into bytes and write them.
+
+        L{h11.Data} may have a L{FileRegion} as its data; it is sent under
+        back-pressure, and what is sent after it waits for it.
+        L{h11.ConnectionClosed} closes the connection, in stages.
+
+        After the connection is lost nothing is written and nothing is raised;
+        h11's state is C{ERROR} then.
+
+        @param event: the event.
+        @raise h11.LocalProtocolError: if the event is not allowed now.  Nothing
+            more can be sent on this connection then.
+        """
+        conn = self.h11Connection
+        if self._wire is None or (self._closing is not None and self._sending is None):
+            conn.send_failed()
+            return
+        parts: list[Any] | None = conn.send_with_data_passthrough(event)
+        if parts is None:
+            self._closeInStages()
+            return
+        self._sendParts(parts)
+        if type(event) is h11.EndOfMessage:
+            self._closeIfOver()
+
+    def _sendParts(self, parts: list[Any]) -> None:
+        self._joining += 1
+        try:
+            for part in parts:
+                if isinstance(part, FileRegion):
+                    self._sendRegion(part)
+                else:
+                    self._send(bytes(part) if type(part) is not bytes else part)
+        finally:
+            self._joining -= 1
+        if self._pending and not (self._joining or self._batching):
+            self._flush()
+
+    def startNextCycle(self) -> None:
+        """
+        Begin the next request and response on this connection; call it when
+        both have ended.  What had waited behind the last message is delivered
+        before this returns, or, inside of C{eventReceived}, right after it.
+
+        @raise h11.LocalProtocolError: if one of the two has not ended, or the
+            connection can not be used again.
+        """
+        self.h11Connection.start_next_cycle()
+        self._deliver()
+
+    def switchProtocol(self, protocol: IProtocol) -> None:
+        """
+        Give the transport to another protocol, for good.
+
+        Call it after the 101 response, or the 2xx response to CONNECT, was
+        sent or received.  What was received and not yet understood is delivered
+        to C{protocol} after its C{makeConnection}.
+
+        @param protocol: a Twisted protocol that is not connected.
+        """
+        wire = self._wire
+        trailing, closed = self._takeTrailingData()
+        self._letGo()
+        self._switchedTo = protocol
+        if self._holds and self._pausable and not self._eof:
+            wire.resumeProducing()
+        self._holds = 0
+        # The transport keeps calling us where we can not be replaced; instance
+        # attributes pass its calls on at no cost.
+        self.dataReceived = protocol.dataReceived  # type: ignore[method-assign]
+        self.connectionLost = protocol.connectionLost  # type: ignore[method-assign]
+        for name in ("protocol", "wrappedProtocol"):
+            if getattr(wire, name, None) is self:
+                setattr(wire, name, protocol)
+        protocol.makeConnection(wire)
+        if trailing:
+            protocol.dataReceived(trailing)
+        self.readConnectionLost = self._endSwitched  # type: ignore[method-assign]
+        if closed:
+            self._endSwitched()
+
+    def _takeTrailingData(self) -> tuple[bytes, bool]:
+        """
+        What was received beyond the last message, and whether the peer has
+        closed its side.
+        """
+        if self._h11 is None:
+            return b"", self._eof
+        return self._h11.trailing_data
+
+    def _endSwitched(self) -> None:
+        """
+        The peer's half-close, after the transport was given away.
+        """
+        halfCloseable = IHalfCloseableProtocol(self._switchedTo, None)
+        if halfCloseable is not None:
+            halfCloseable.readConnectionLost()
+        elif self._switchedTo is not None:
+            self._switchedTo.transport.loseConnection()  # type: ignore[attr-defined]
+
+    # -- the loop -----------------------------------------------------------------
+
+    def _deliver(self) -> None:
+        """
+        Deliver all events that are ready.  Whoever calls this from within an
+        event is not obeyed but remembered: the loop that runs goes on.
+        """
+        if self._delivering or self._h11 is None:
+            return
+        self._delivering = True
+        begun = self._batch()
+        try:
+            while self._switchedTo is None and self._closing is None:
+                if not self._deliverNext(self._h11):
+                    break
+        finally:
+            self._delivering = False
+            self._endBatch(begun)
+
+    def _deliverNext(self, conn: h11.Connection) -> bool:
+        """
+        Deliver one event.
+
+        @return: whether there may be another one.
+        """
+        try:
+            event = conn.next_event()
+        except h11.RemoteProtocolError as error:
+            self._refused = True
+            self.protocolError(error)
+            return False
+        if event is h11.NEED_DATA:
+            self._release(READ_AHEAD)
+            return False
+        if event is h11.PAUSED:
+            if len(conn.trailing_data[0]) > self.readAhead:
+                self._hold(READ_AHEAD)
+            return False
+        assert isinstance(event, h11.Event)
+        self.eventReceived(event)
+        if type(event) is h11.ConnectionClosed:
+            if conn.our_state in (h11.IDLE, h11.DONE, h11.MUST_CLOSE, h11.CLOSED):
+                self.loseConnection()
+            return False
+        if type(event) is h11.EndOfMessage:
+            self._closeIfOver()
+        return True
+
+    def _closeIfOver(self) -> None:
+        """
+        Close when both messages have ended and no other may follow.
+        """
+        conn = self._h11
+        if (
+            conn is not None
+            and conn.our_state is h11.MUST_CLOSE
+            and conn.their_state in (h11.DONE, h11.MUST_CLOSE, h11.CLOSED)
+        ):
+            self._closeInStages()
+
+    def _regionFailed(self, error: BaseException) -> None:
+        if self._h11 is not None:
+            self._h11.send_failed()
+        super()._regionFailed(error)
+
+
+class H11Factory(Factory):
+    """
+    Makes one L{H11Protocol} for each connection, of either role.
+
+    @param protocol: what makes a protocol: a subclass of L{H11Protocol}, or
+        any callable without arguments that returns an instance.
+    @param limits: the bounds of the connections.
+    @param reactor: an L{IReactorTime} provider for their timers; the global
+        reactor if it is not given.
+
+    @since: 0.1
+    """
+
+    noisy = False
+
+    def __init__(
+        self,
+        protocol: Callable[[], H11Protocol] = H11Protocol,
+        limits: Limits = DEFAULT_LIMITS,
+        reactor: IReactorTime | None = None,
+    ) -> None:
+        self.protocol = protocol  # type: ignore[assignment]
+        self.limits = limits
+        self.reactor = reactor
+
+    def buildProtocol(self, addr: IAddress | None) -> H11Protocol:
+        """
+        Make the protocol of one connection.
+        """
+        protocol: H11Protocol = self.protocol()  # type: ignore[misc,assignment]
+        protocol.factory = self
+        protocol.limits = self.limits
+        if self.reactor is not None:
+            protocol.callLater = self.reactor.callLater
+        return protocol
