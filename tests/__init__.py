@@ -1,0 +1,3 @@
+"""
+The tests of twisted-h11, one file per behaviour.
+"""
