@@ -153,6 +153,7 @@ class FlowControl(Protocol):
     callLater: Any = None
 
     _wire: Any = None
+    _taken: Any = None
     _shared = False
     _batching = False
     _joining = 0
@@ -194,6 +195,7 @@ class FlowControl(Protocol):
         if transport is None and self._wire is not None:
             # Somebody (autobahn's WebSocketResource does it this way) takes
             # the transport over: from now on we are silent.
+            self._taken = self._wire
             self._letGo()
         self._wire = transport
 

@@ -1,0 +1,221 @@
+"""
+The server: a L{Site} to put in the place of L{twisted.web.server.Site}.
+
+::
+
+    from twisted_h11.server import Site
+
+    endpoint.listen(Site(root))
+
+Everything that a resource, a request or a site does in twisted.web it does
+here; C{docs/migrating.rst} lists what differs, and why.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IAddress, IDelayedCall
+from twisted.logger import Logger
+from twisted.web import server
+
+from twisted_h11 import __version__
+from twisted_h11._channel import Channel
+from twisted_h11._http2 import Negotiator, check_http2
+from twisted_h11._limits import Limits, describe_limits
+from twisted_h11._request import Request, RequestDisconnected
+
+__all__ = [
+    "SERVER_HEADER",
+    "Limits",
+    "Request",
+    "RequestDisconnected",
+    "Site",
+    "describe_limits",
+]
+
+SERVER_HEADER = b"twisted-h11/" + __version__.encode("ascii")
+"""
+What the C{Server} field says unless it is told otherwise.
+"""
+
+_token = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_value = re.compile(rb"(?:[!-~\x80-\xff](?:[ \t]*[!-~\x80-\xff])*)?")
+
+
+class Site(server.Site):
+    """
+    A web site: resources, sessions and a log, over HTTP/1.1.
+
+    @ivar limits: the L{Limits} of its connections.
+    @ivar serverHeader: the value of the C{Server} field, or C{None}.
+    @ivar extraHeaders: pairs of bytes that every response gets.
+
+    @since: 0.1
+    """
+
+    requestFactory = Request
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        resource: Any,
+        requestFactory: Any = None,
+        *args: Any,
+        limits: Limits | None = None,
+        http2: bool = False,
+        fastPath: bool = True,
+        serverHeader: bytes | None = SERVER_HEADER,
+        accessLog: bool = True,
+        extraHeaders: Iterable[tuple[bytes, bytes]] = (),
+        **kwargs: Any,
+    ) -> None:
+        """
+        All other arguments are those of L{twisted.web.server.Site}.  A
+        C{timeout} that is given replaces C{Limits.idleTimeout} and bounds the
+        wait for the first byte too; C{None} disables both.
+
+        @param resource: the root of the resources.
+        @param requestFactory: what makes a request of a channel; L{Request}, or
+            any subclass of L{twisted.web.http.Request}.
+        @param limits: every bound; the defaults if it is not given.
+        @param http2: whether HTTP/2 is offered on TLS connections.  It is
+            Twisted's: not all of C{limits} apply to it.
+        @param fastPath: whether common messages may pass without the state
+            machine of h11.  The answers are the same.
+        @param serverHeader: what the C{Server} field says; C{None} for no such
+            field.
+        @param accessLog: whether there is one.
+        @param extraHeaders: pairs of name and value for every response.
+        @raise ValueError: if HTTP/2 is asked for and can not be had, or a
+            header can not be sent.
+        """
+        super().__init__(resource, requestFactory, *args, **kwargs)
+        self.limits = limits if limits is not None else Limits()
+        if "timeout" not in kwargs and len(args) < 2:
+            self.timeOut = self.limits.idleTimeout
+        if http2:
+            check_http2()
+        self._http2 = http2
+        self.fastPath = fastPath
+        self.accessLog = accessLog
+        self.serverHeader = serverHeader
+        self.extraHeaders = list(extraHeaders)
+        for name, value in [(b"Server", serverHeader or b""), *self.extraHeaders]:
+            if not _token.fullmatch(name) or not _value.fullmatch(value):
+                raise ValueError(f"this is not a header field: {name!r}: {value!r}")
+        self._channels: set[Any] = set()
+        self._drained: list[Deferred[None]] = []
+        self._drainTimer: IDelayedCall | None = None
+        self._stopsLater = False
+
+    # -- connections ----------------------------------------------------------
+
+    def buildProtocol(self, addr: IAddress | None) -> Any:
+        """
+        Make the protocol of one connection.
+        """
+        if self._http2:
+            negotiator = Negotiator(self, addr)
+            self._channels.add(negotiator)
+            return negotiator
+        return self._buildChannel()
+
+    def _buildChannel(self) -> Channel:
+        channel = Channel()
+        channel.factory = channel.site = self
+        channel.requestFactory = self.requestFactory
+        channel.limits = self.limits
+        channel.timeOut = self.timeOut
+        channel.callLater = self.reactor.callLater
+        self._channels.add(channel)
+        return channel
+
+    def _buildTwistedProtocol(self, addr: IAddress | None) -> Any:
+        return super().buildProtocol(addr)
+
+    def acceptableProtocols(self) -> list[bytes]:
+        """
+        See L{twisted.internet.interfaces.IProtocolNegotiationFactory}.
+        """
+        return [b"h2", b"http/1.1"] if self._http2 else [b"http/1.1"]
+
+    def _channelGone(self, channel: Any) -> None:
+        """
+        A connection has ended, or belongs to another protocol now.
+        """
+        self._channels.discard(channel)
+        if not self._channels:
+            self._allGone()
+
+    # -- the end ----------------------------------------------------------------
+
+    def drain(self, timeout: float | None = None) -> Deferred[None]:
+        """
+        Let all connections end: idle ones at once, busy ones after their
+        current response.
+
+        New connections are not refused: stop listening first.
+
+        @param timeout: seconds after which the rest is aborted; C{None} to
+            wait for ever.
+        @return: fires with C{None} when no connection is left.
+        """
+        for channel in list(self._channels):
+            channel.drain()
+        if not self._channels:
+            return succeed(None)
+        done: Deferred[None] = Deferred()
+        self._drained.append(done)
+        if timeout is not None and self._drainTimer is None:
+            self._drainTimer = self.reactor.callLater(timeout, self._abortAll)
+        return done
+
+    def _abortAll(self) -> None:
+        self._drainTimer = None
+        for channel in list(self._channels):
+            channel.abortConnection()
+
+    def _allGone(self) -> None:
+        timer, self._drainTimer = self._drainTimer, None
+        if timer is not None:
+            timer.cancel()
+        if self._stopsLater:
+            self._stopsLater = False
+            super().stopFactory()
+        drained, self._drained = self._drained, []
+        for done in drained:
+            done.callback(None)
+
+    def startFactory(self) -> None:
+        """
+        See L{twisted.web.http.HTTPFactory.startFactory}.
+        """
+        self._stopsLater = False
+        super().startFactory()
+
+    def stopFactory(self) -> None:
+        """
+        Close the log; not before the last connection has written to it.
+        """
+        if self._channels:
+            self._stopsLater = True
+        else:
+            super().stopFactory()
+
+    # -- the log ------------------------------------------------------------------
+
+    def log(self, request: Any) -> None:
+        """
+        Write a line to the access log, if there is one.
+        """
+        if not self.accessLog:
+            return
+        try:
+            super().log(request)
+        except Exception:
+            self._log.failure("The access log could not be written")
