@@ -570,7 +570,9 @@ class Channel(H11Protocol):
         elif self._answerOver:
             self._closeInStages()
         elif answer.hasContent and self._answerLeft:
-            self._complain("{request} sent less than its Content-Length", request=request)
+            self._complain(
+                "{request} sent less than its Content-Length", request=request
+            )
             self._answerOver = True
             self.h11Connection.send_failed()
             self._closeInStages()
@@ -706,7 +708,9 @@ class Channel(H11Protocol):
         length = self._sendError(status, reason)
         if self.site is not None:
             self.site.log(
-                RefusedRequest(self.getPeer(), self._head, self._partial(), status, length)
+                RefusedRequest(
+                    self.getPeer(), self._head, self._partial(), status, length
+                )
             )
 
     def _partial(self) -> bytes:

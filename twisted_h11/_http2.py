@@ -51,7 +51,8 @@ class Negotiator(Protocol):
         timeout = self._site.limits.firstByteTimeout
         if timeout is not None:
             self._timer = self._site.reactor.callLater(
-                timeout, self.transport.abortConnection  # type: ignore[attr-defined]
+                timeout,
+                self.transport.abortConnection,  # type: ignore[attr-defined]
             )
 
     def dataReceived(self, data: bytes) -> None:

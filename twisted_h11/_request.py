@@ -271,7 +271,9 @@ class Request(server.Request):
             return reason
         if self.site is not None and self.site.displayTracebacks:
             detail = util.formatFailure(reason).decode("utf-8", "replace")
-            body = error_page(500, "web.Server Traceback (most recent call last)", detail)
+            body = error_page(
+                500, "web.Server Traceback (most recent call last)", detail
+            )
         else:
             body = error_page(500, "Processing Failed", "<p>The server failed.</p>")
         self._encoder = None

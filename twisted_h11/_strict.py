@@ -323,7 +323,9 @@ def _check_framing(
         # RFC 9112 section 6.1: a server MAY refuse these two; RFC 9112
         # section 11.2 says what happens to those who do not.
         if lengths:
-            raise Refused(400, "Content-Length and Transfer-Encoding exclude each other.")
+            raise Refused(
+                400, "Content-Length and Transfer-Encoding exclude each other."
+            )
         if head.version == b"HTTP/1.0":
             raise Refused(400, "HTTP/1.0 has no Transfer-Encoding.")
         names = [item.strip(b" \t").lower() for item in b",".join(codings).split(b",")]
@@ -443,7 +445,9 @@ class ChunkScanner:
         section = data[start:] if found < 0 else data[start : found + 4]
         bad = _bad_in_head.search(section)
         if bad is not None:
-            raise Refused(400, _describe_bad_byte(bad.group()).replace("head", "trailer"))
+            raise Refused(
+                400, _describe_bad_byte(bad.group()).replace("head", "trailer")
+            )
         if len(section) > self._limits.maxTrailerLength:
             raise Refused(431, "The trailer section is too long.")
         if found < 0:
