@@ -1,0 +1,322 @@
+"""
+C{python -m tests.benchmarks}: measure, print, save.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+from typing import Any
+
+from tests.benchmarks import bulk, client, idle, rate
+from tests.benchmarks.cases import CASES, LEVELS, Case, find_cases
+from tests.benchmarks.chart import ChartFailed, draw
+from tests.benchmarks.machine import cores, describe_machine, probe
+from tests.benchmarks.peers import (
+    OURS,
+    PEERS,
+    Peer,
+    control,
+    find_peers,
+    our_side,
+)
+from tests.benchmarks.report import table, text
+from tests.benchmarks.results import Book, save
+from tests.benchmarks.servers import Workshop
+from tests.benchmarks.settings import Settings, estimate
+
+__all__ = ["main"]
+
+# Distributions whose versions are told; all that the servers are made of.
+_TOLD = [
+    "Python",
+    "Twisted",
+    "h11",
+    "twisted-h11",
+    "uvicorn",
+    "httptools",
+    "uvloop",
+    "hypercorn",
+    "daphne",
+    "aiohttp",
+    "tornado",
+    "granian",
+    "gunicorn",
+]
+
+MIB = 1 << 20
+
+
+def _parser() -> argparse.ArgumentParser:
+    """
+    The command line.
+    """
+    default = Settings()
+    minutes = estimate(CASES, PEERS, default) / 60
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.benchmarks",
+        description="Compare twisted-h11 with its peers. Nothing is installed; "
+        "what is missing is named and left out. "
+        f"With every peer and no options it takes about {minutes:.0f} minutes.",
+    )
+    parser.add_argument(
+        "--list", action="store_true", help="list cases and peers, and stop"
+    )
+    parser.add_argument(
+        "--case",
+        action="append",
+        default=[],
+        metavar="PATTERN",
+        help="only these cases: level/name, name or level, with * and ?; repeatable",
+    )
+    parser.add_argument(
+        "--peer",
+        action="append",
+        default=[],
+        metavar="PATTERN",
+        help="only these peers, and what of ours they are compared with; repeatable",
+    )
+    parser.add_argument("--rounds", type=_positive, default=default.rounds)
+    parser.add_argument(
+        "--seconds", type=_positive, default=default.seconds, help="length of a wrk run"
+    )
+    parser.add_argument("--connections", type=_positive, default=default.connections)
+    parser.add_argument(
+        "--idle-connections", type=_positive, default=default.idleConnections
+    )
+    parser.add_argument(
+        "--bulk-size",
+        type=_positive,
+        default=default.bulkLength // MIB,
+        metavar="MIB",
+        help="length of the large body in MiB",
+    )
+    parser.add_argument(
+        "--python",
+        default=sys.executable,
+        metavar="PATH",
+        help="the interpreter of the environment that has the peers",
+    )
+    parser.add_argument(
+        "--control",
+        action="store_true",
+        help="put twisted.web in our place: shows how large the noise is",
+    )
+    parser.add_argument("--output", metavar="FILE", help="save the result as JSON")
+    parser.add_argument("--chart", metavar="FILE", help="draw a chart as SVG")
+    parser.add_argument(
+        "--chart-level", choices=["rate", "memory", "idle", "bulk"], default="rate"
+    )
+    parser.add_argument(
+        "--from",
+        dest="saved",
+        metavar="FILE",
+        help="measure nothing; print, and draw, this saved result",
+    )
+    return parser
+
+
+def _positive(value: str) -> int:
+    """
+    A whole number above zero.
+    """
+    number = int(value)
+    if number < 1:
+        raise ValueError(value)
+    return number
+
+
+def _ours(name: str) -> str | None:
+    """
+    Which of ours a peer is compared with.
+    """
+    if name == "twisted.web":
+        return "twisted_h11"
+    for peer in PEERS:
+        if peer.name == name and name not in OURS:
+            return our_side(peer)
+    return None
+
+
+def _memory(book: Book, cases: list[Case], settings: Settings) -> None:
+    """
+    The level that needs no servers; it can be told only here what ours is.
+    """
+    # Imports Twisted, which those who only want the list need not have.
+    from tests.benchmarks.memory import compare, h11_site, twisted_site
+
+    ours = twisted_site if settings.control else h11_site
+    for case in cases:
+        settings.progress(case.fullName)
+        try:
+            mine, other = compare(case, ours, twisted_site, 3 * settings.rounds)
+        except (ImportError, AssertionError) as reason:
+            book.leaveOut(case.fullName, "twisted_h11", str(reason))
+            continue
+        for name, figures in (("twisted_h11", mine), ("twisted.web", other)):
+            for turn, figure in enumerate(figures):
+                book.add(
+                    case.fullName, name, turn, figure, unit="s/request", higher=False
+                )
+
+
+def _present(
+    book: Book, cases: list[Case], peers: list[Peer], workshop: Workshop
+) -> tuple[list[Peer], dict[str, str]]:
+    """
+    The peers that are installed; for the others the reason is taken down.
+    """
+    wanted = sorted({module for peer in peers for module in peer.modules})
+    missing, versions = probe(workshop.python, wanted, workshop.environment)
+    found = []
+    for peer in peers:
+        lacking = [missing[module] for module in peer.modules if module in missing]
+        if not lacking:
+            found.append(peer)
+        for case in cases:
+            if lacking and case.needs <= peer.can:
+                book.leaveOut(case.fullName, peer.name, f"missing: {lacking[0]}")
+    lower = {name.lower(): version for name, version in versions.items()}
+    told = {name: lower[name.lower()] for name in _TOLD if name.lower() in lower}
+    return found, told
+
+
+def measure(
+    cases: list[Case], peers: list[Peer], settings: Settings, python: str
+) -> Any:
+    """
+    Measure everything.
+
+    @return: the document.
+    """
+    book = Book(_ours)
+    machine = describe_machine()
+    levels = {
+        level: [case for case in cases if case.level == level] for level in LEVELS
+    }
+    _memory(book, levels["memory"], settings)
+    outside = [case for case in cases if case.level != "memory"]
+    versions: dict[str, str] = {}
+    if outside:
+        workshop = Workshop(python, settings.serverCore)
+        try:
+            present, versions = _present(book, outside, peers, workshop)
+            if settings.loadCore is not None:
+                # We are the load where wrk is not.
+                os.sched_setaffinity(0, {settings.loadCore})
+            for level, module in (
+                ("rate", rate),
+                ("idle", idle),
+                ("bulk", bulk),
+                ("client", client),
+            ):
+                if levels[level]:
+                    module.run(book, levels[level], present, workshop, settings)
+        finally:
+            workshop.close()
+    return book.document(
+        machine=machine,
+        versions=versions,
+        settings={
+            "rounds": settings.rounds,
+            "seconds": settings.seconds,
+            "connections": settings.connections,
+            "idle_connections": settings.idleConnections,
+            "bulk_bytes": settings.bulkLength,
+            "server_core": settings.serverCore,
+            "load_core": settings.loadCore,
+            "control": settings.control,
+        },
+    )
+
+
+def _listing(cases: list[Case], peers: list[Peer], settings: Settings) -> str:
+    """
+    What there is.
+    """
+    rows = [["case", "what"], *([case.fullName, case.title] for case in cases)]
+    lines = table(rows)
+    rows = [["peer", "what", "access log"]]
+    rows += [[peer.name, peer.title, peer.log] for peer in peers]
+    lines += ["", *table(rows), ""]
+    minutes = estimate(cases, peers, settings) / 60
+    lines.append(f"All of this takes about {minutes:.0f} minutes.")
+    return "\n".join(lines)
+
+
+def _warn(settings: Settings) -> None:
+    """
+    Say what makes the figures of this machine worse.
+    """
+    if settings.serverCore is None:
+        print("There are no two cores: server and load share one.", file=sys.stderr)
+    elif shutil.which("taskset") is None:
+        print(
+            "taskset is missing (apt-get install util-linux): servers are not "
+            "bound to a core.",
+            file=sys.stderr,
+        )
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """
+    Run.
+
+    @return: the exit status.
+    """
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.saved is not None:
+        with open(options.saved, encoding="utf-8") as saved:
+            document = json.load(saved)
+    else:
+        try:
+            cases, peers = find_cases(options.case), find_peers(options.peer)
+        except ValueError as reason:
+            parser.error(str(reason))
+        if options.control:
+            peers = control(peers)
+        pair = cores()
+        settings = Settings(
+            rounds=options.rounds,
+            seconds=options.seconds,
+            connections=options.connections,
+            idleConnections=options.idle_connections,
+            bulkLength=options.bulk_size * MIB,
+            serverCore=pair[0] if pair else None,
+            loadCore=pair[1] if pair else None,
+            control=options.control,
+            progress=lambda line: print(line, file=sys.stderr, flush=True),
+        )
+        if options.list:
+            print(_listing(cases, peers, settings))
+            return 0
+        _warn(settings)
+        minutes = estimate(cases, peers, settings) / 60
+        print(f"This takes about {minutes:.1f} minutes.", file=sys.stderr, flush=True)
+        # Found now, not after an hour.
+        if options.output is not None:
+            save({}, options.output)
+        try:
+            document = measure(cases, peers, settings, options.python)
+        except (OSError, subprocess.CalledProcessError) as reason:
+            print(f"{options.python} does not run: {reason}", file=sys.stderr)
+            return 1
+        if options.output is not None:
+            save(document, options.output)
+    print(text(document))
+    if options.chart is not None:
+        try:
+            draw(document, options.chart, options.chart_level)
+        except ChartFailed as reason:
+            print(reason, file=sys.stderr)
+            return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

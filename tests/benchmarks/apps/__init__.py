@@ -1,0 +1,5 @@
+"""
+What the servers serve: the same answers from every one of them.
+"""
+
+__all__: list[str] = []

@@ -1,0 +1,32 @@
+"""
+The command line of the applications that are their own server.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ssl
+
+__all__ = ["arguments", "context"]
+
+
+def arguments() -> argparse.Namespace:
+    """
+    C{--port}, and C{--cert} and C{--key} for TLS.
+    """
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--cert")
+    parser.add_argument("--key")
+    return parser.parse_args()
+
+
+def context(options: argparse.Namespace) -> ssl.SSLContext | None:
+    """
+    What TLS needs, or C{None} without TLS.
+    """
+    if options.cert is None:
+        return None
+    made = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    made.load_cert_chain(options.cert, options.key)
+    return made

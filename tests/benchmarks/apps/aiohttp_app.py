@@ -1,0 +1,91 @@
+"""
+The application for aiohttp, run by C{aiohttp.web.run_app}.
+"""
+
+# Not among what the tests need, so it can be missing where types are checked.
+# mypy: disable-error-code="import-not-found,misc,untyped-decorator"
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from tests.benchmarks.apps import payload
+from tests.benchmarks.apps._arguments import arguments, context
+
+__all__: list[str] = []
+
+
+async def _hello(request: web.Request) -> web.Response:
+    return web.Response(body=payload.HELLO, content_type="text/plain", charset="utf-8")
+
+
+async def _ten_k(request: web.Request) -> web.Response:
+    return web.Response(body=payload.TEN_K, content_type="text/plain", charset="utf-8")
+
+
+async def _one_m(request: web.Request) -> web.Response:
+    return web.Response(body=payload.ONE_M, content_type="text/plain", charset="utf-8")
+
+
+async def _chunked(request: web.Request) -> web.StreamResponse:
+    response = web.StreamResponse(headers={"Content-Type": payload.CONTENT_TYPE})
+    response.enable_chunked_encoding()
+    await response.prepare(request)
+    for piece in payload.PIECES:
+        await response.write(piece)
+    await response.write_eof()
+    return response
+
+
+async def _echo_length(request: web.Request) -> web.Response:
+    return web.Response(text=str(len(await request.read())))
+
+
+async def _upload(request: web.Request) -> web.Response:
+    length = 0
+    async for piece in request.content.iter_any():
+        length += len(piece)
+    return web.Response(text=str(length))
+
+
+async def _download(request: web.Request) -> web.StreamResponse:
+    length = int(request.match_info["length"])
+    response = web.StreamResponse(
+        headers={
+            "Content-Type": "application/octet-stream",
+            "Content-Length": str(length),
+        }
+    )
+    await response.prepare(request)
+    for piece in payload.blocks(length):
+        await response.write(piece)
+    await response.write_eof()
+    return response
+
+
+def main() -> None:
+    """
+    Serve until stopped.
+    """
+    options = arguments()
+    app = web.Application()
+    app.router.add_get("/", _hello)
+    app.router.add_get("/10k", _ten_k)
+    app.router.add_get("/1m", _one_m)
+    app.router.add_get("/chunked", _chunked)
+    app.router.add_post("/echo-length", _echo_length)
+    app.router.add_put("/upload", _upload)
+    app.router.add_get("/download/{length}", _download)
+    app.router.add_static("/static", payload.static_root())
+    web.run_app(
+        app,
+        host="127.0.0.1",
+        port=options.port,
+        ssl_context=context(options),
+        access_log=None,
+        print=None,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,73 @@
+"""
+The ASGI application, for uvicorn, hypercorn, daphne and granian.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
+
+from tests.benchmarks.apps import payload
+
+__all__ = ["app"]
+
+_Receive = Callable[[], Awaitable[dict[str, Any]]]
+_Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+_CONTENT_TYPE = (b"content-type", payload.CONTENT_TYPE.encode("ascii"))
+
+
+async def app(scope: dict[str, Any], receive: _Receive, send: _Send) -> None:
+    """
+    Answer one request.
+    """
+    if scope["type"] != "http":
+        # How an application says that it has no start-up and shutdown steps.
+        raise ValueError(f"no such scope here: {scope['type']}")
+    path = scope["path"]
+    if path == "/":
+        await _whole(send, payload.HELLO)
+    elif path == "/10k":
+        await _whole(send, payload.TEN_K)
+    elif path == "/1m":
+        await _whole(send, payload.ONE_M)
+    elif path == "/chunked":
+        await _pieces(send, payload.PIECES, [_CONTENT_TYPE])
+    elif path in ("/echo-length", "/upload"):
+        length = 0
+        more = True
+        while more:
+            message = await receive()
+            length += len(message.get("body", b""))
+            more = message.get("more_body", False)
+        await _whole(send, b"%d" % length)
+    elif path.startswith("/download/"):
+        length = int(path.removeprefix("/download/"))
+        fields = [
+            (b"content-type", b"application/octet-stream"),
+            (b"content-length", b"%d" % length),
+        ]
+        await _pieces(send, payload.blocks(length), fields)
+    else:
+        await _whole(send, b"not found\n", 404)
+
+
+async def _whole(send: _Send, body: bytes, status: int = 200) -> None:
+    """
+    Answer with bytes that are already there.
+    """
+    fields = [_CONTENT_TYPE, (b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": status, "headers": fields})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def _pieces(
+    send: _Send, pieces: Iterable[bytes], fields: list[tuple[bytes, bytes]]
+) -> None:
+    """
+    Answer piece by piece.
+    """
+    await send({"type": "http.response.start", "status": 200, "headers": fields})
+    for piece in pieces:
+        await send({"type": "http.response.body", "body": piece, "more_body": True})
+    await send({"type": "http.response.body", "body": b""})

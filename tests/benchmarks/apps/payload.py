@@ -1,0 +1,55 @@
+"""
+The answers, shared by all applications, so that none does less than another.
+
+Every application answers:
+
+    - C{GET /}: L{HELLO}
+    - C{GET /10k}: L{TEN_K}
+    - C{GET /1m}: L{ONE_M}, from memory
+    - C{GET /chunked}: L{PIECES}, without a Content-Length
+    - C{GET /static/1m.bin}: a file of 1 MiB, where the server or framework has
+      a way of its own to serve files
+    - C{POST /echo-length}: the length of the body, in decimal digits
+    - C{PUT /upload}: the same, without keeping the body where that is possible
+    - C{GET /download/N}: N bytes, in blocks of L{BLOCK}, under back-pressure
+"""
+
+from __future__ import annotations
+
+import os
+
+__all__ = [
+    "BLOCK",
+    "CONTENT_TYPE",
+    "HELLO",
+    "ONE_M",
+    "PIECES",
+    "TEN_K",
+    "blocks",
+    "static_root",
+]
+
+CONTENT_TYPE = "text/plain; charset=utf-8"
+HELLO = b"Hello, world!\n"
+TEN_K = b"0123456789abcde\n" * 640
+ONE_M = b"0123456789abcde\n" * 65536
+PIECES = [b"0123456789abcde\n" * 16] * 4
+BLOCK = b"\0" * 65536
+
+
+def blocks(length: int) -> list[bytes]:
+    """
+    As many references to L{BLOCK}, and a rest, as make up C{length} bytes.
+    """
+    whole, rest = divmod(length, len(BLOCK))
+    pieces = [BLOCK] * whole
+    if rest:
+        pieces.append(BLOCK[:rest])
+    return pieces
+
+
+def static_root() -> str:
+    """
+    The folder that holds C{1m.bin}; the harness made it.
+    """
+    return os.environ.get("BENCHMARK_STATIC", "")

@@ -1,0 +1,194 @@
+"""
+The resource tree for C{twistd web --class} and C{twistd h11web --class}, and
+for the measure in memory: one tree, so that both sides do the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from twisted.internet.interfaces import IPullProducer
+from twisted.web.resource import Resource
+from twisted.web.server import NOT_DONE_YET, Request
+from twisted.web.static import File
+from zope.interface import implementer
+
+from tests.benchmarks.apps import payload
+
+__all__ = ["Root"]
+
+_CONTENT_TYPE = payload.CONTENT_TYPE.encode("ascii")
+
+
+class _Constant(Resource):
+    """
+    Answers GET with bytes that are already there.
+    """
+
+    isLeaf = True
+
+    def __init__(self, body: bytes) -> None:
+        Resource.__init__(self)
+        self.body = body
+
+    def render_GET(self, request: Request) -> bytes:
+        """
+        The bytes.
+        """
+        request.setHeader(b"content-type", _CONTENT_TYPE)
+        return self.body
+
+
+class _TwoFields(_Constant):
+    """
+    Reads two fields of the request, as many applications do.
+    """
+
+    def render_GET(self, request: Request) -> bytes:
+        """
+        The bytes, after the fields were read.
+        """
+        request.getHeader(b"accept-language")
+        request.getHeader(b"user-agent")
+        return _Constant.render_GET(self, request)
+
+
+class _AllFields(_Constant):
+    """
+    Reads every field of the request, as gateways (WSGI, ASGI) do.
+    """
+
+    def render_GET(self, request: Request) -> bytes:
+        """
+        The bytes, after the fields were read.
+        """
+        for _ in request.requestHeaders.getAllRawHeaders():
+            pass
+        return _Constant.render_GET(self, request)
+
+
+class _Chunked(Resource):
+    """
+    Answers in pieces, without saying how long the answer is.
+    """
+
+    isLeaf = True
+
+    def render_GET(self, request: Request) -> int:
+        """
+        The pieces.
+        """
+        request.setHeader(b"content-type", _CONTENT_TYPE)
+        for piece in payload.PIECES:
+            request.write(piece)
+        request.finish()
+        return NOT_DONE_YET
+
+
+def _content(request: Request) -> BinaryIO:
+    """
+    The body, which is there when a resource is asked to render.
+    """
+    content: BinaryIO | None = request.content
+    assert content is not None
+    return content
+
+
+class _Length(Resource):
+    """
+    Answers with the length of the body.
+    """
+
+    isLeaf = True
+
+    def render_POST(self, request: Request) -> bytes:
+        """
+        Read all of the body at once.
+        """
+        return self._answer(request, len(_content(request).read()))
+
+    def render_PUT(self, request: Request) -> bytes:
+        """
+        Read the body piece by piece.
+        """
+        length = 0
+        content = _content(request)
+        while piece := content.read(len(payload.BLOCK)):
+            length += len(piece)
+        return self._answer(request, length)
+
+    def _answer(self, request: Request, length: int) -> bytes:
+        """
+        The length in decimal digits.
+        """
+        request.setHeader(b"content-type", _CONTENT_TYPE)
+        return b"%d" % length
+
+
+@implementer(IPullProducer)
+class _Blocks:
+    """
+    Writes one block whenever the transport asks for one.
+    """
+
+    def __init__(self, request: Request, pieces: Iterator[bytes]) -> None:
+        self._request = request
+        self._pieces = pieces
+
+    def resumeProducing(self) -> None:
+        """
+        Write the next block, or finish.
+        """
+        piece = next(self._pieces, None)
+        if piece is None:
+            self._request.unregisterProducer()
+            self._request.finish()
+        else:
+            self._request.write(piece)
+
+    def stopProducing(self) -> None:
+        """
+        Nobody wants the rest.
+        """
+        self._pieces = iter(())
+
+
+class _Download(Resource):
+    """
+    Answers C{/download/N} with N bytes.
+    """
+
+    isLeaf = True
+
+    def render_GET(self, request: Request) -> int:
+        """
+        Hand the producer over.
+        """
+        assert request.postpath is not None
+        length = int(request.postpath[0])
+        request.setHeader(b"content-type", b"application/octet-stream")
+        request.setHeader(b"content-length", b"%d" % length)
+        producer = _Blocks(request, iter(payload.blocks(length)))
+        request.registerProducer(producer, False)
+        return NOT_DONE_YET
+
+
+class Root(Resource):
+    """
+    What L{tests.benchmarks.apps.payload} lists.
+    """
+
+    def __init__(self) -> None:
+        Resource.__init__(self)
+        self.putChild(b"", _Constant(payload.HELLO))
+        self.putChild(b"two-fields", _TwoFields(payload.HELLO))
+        self.putChild(b"all-fields", _AllFields(payload.HELLO))
+        self.putChild(b"10k", _Constant(payload.TEN_K))
+        self.putChild(b"1m", _Constant(payload.ONE_M))
+        self.putChild(b"chunked", _Chunked())
+        self.putChild(b"echo-length", _Length())
+        self.putChild(b"upload", _Length())
+        self.putChild(b"download", _Download())
+        if payload.static_root():
+            self.putChild(b"static", File(payload.static_root()))

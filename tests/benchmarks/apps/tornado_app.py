@@ -1,0 +1,96 @@
+"""
+The application for tornado.
+"""
+
+# Not among what the tests need, so it can be missing where types are checked.
+# mypy: disable-error-code="import-not-found,misc,untyped-decorator"
+
+from __future__ import annotations
+
+import asyncio
+
+from tornado.web import (
+    Application,
+    RequestHandler,
+    StaticFileHandler,
+    stream_request_body,
+)
+
+from tests.benchmarks.apps import payload
+from tests.benchmarks.apps._arguments import arguments, context
+
+__all__: list[str] = []
+
+
+class _Constant(RequestHandler):
+    def initialize(self, body: bytes) -> None:
+        self.body = body
+
+    def get(self) -> None:
+        self.set_header("Content-Type", payload.CONTENT_TYPE)
+        self.write(self.body)
+
+
+class _Chunked(RequestHandler):
+    async def get(self) -> None:
+        self.set_header("Content-Type", payload.CONTENT_TYPE)
+        for piece in payload.PIECES:
+            self.write(piece)
+            await self.flush()
+
+
+class _EchoLength(RequestHandler):
+    def post(self) -> None:
+        self.write(b"%d" % len(self.request.body))
+
+
+@stream_request_body
+class _Upload(RequestHandler):
+    def prepare(self) -> None:
+        self.length = 0
+
+    def data_received(self, chunk: bytes) -> None:
+        self.length += len(chunk)
+
+    def put(self) -> None:
+        self.write(b"%d" % self.length)
+
+
+class _Download(RequestHandler):
+    async def get(self, length: str) -> None:
+        self.set_header("Content-Type", "application/octet-stream")
+        self.set_header("Content-Length", length)
+        for piece in payload.blocks(int(length)):
+            self.write(piece)
+            await self.flush()
+
+
+async def main() -> None:
+    """
+    Serve until stopped.
+    """
+    options = arguments()
+    app = Application(
+        [
+            (r"/", _Constant, {"body": payload.HELLO}),
+            (r"/10k", _Constant, {"body": payload.TEN_K}),
+            (r"/1m", _Constant, {"body": payload.ONE_M}),
+            (r"/chunked", _Chunked),
+            (r"/echo-length", _EchoLength),
+            (r"/upload", _Upload),
+            (r"/download/([0-9]+)", _Download),
+            (r"/static/(.*)", StaticFileHandler, {"path": payload.static_root()}),
+        ]
+    )
+    app.listen(
+        options.port,
+        address="127.0.0.1",
+        ssl_options=context(options),
+        # The default is 100 MB.
+        max_body_size=1 << 40,
+    )
+    await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

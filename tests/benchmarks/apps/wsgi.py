@@ -1,0 +1,72 @@
+"""
+The WSGI application, for gunicorn.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from tests.benchmarks.apps import payload
+
+__all__ = ["app"]
+
+_StartResponse = Callable[[str, list[tuple[str, str]]], object]
+
+
+def app(environ: dict[str, Any], start_response: _StartResponse) -> Iterable[bytes]:
+    """
+    Answer one request.
+    """
+    path = environ["PATH_INFO"]
+    if path == "/":
+        return _whole(start_response, payload.HELLO)
+    if path == "/10k":
+        return _whole(start_response, payload.TEN_K)
+    if path == "/1m":
+        return _whole(start_response, payload.ONE_M)
+    if path == "/chunked":
+        start_response("200 OK", [("Content-Type", payload.CONTENT_TYPE)])
+        return iter(payload.PIECES)
+    if path in ("/echo-length", "/upload"):
+        length = 0
+        while piece := environ["wsgi.input"].read(len(payload.BLOCK)):
+            length += len(piece)
+        return _whole(start_response, b"%d" % length)
+    if path.startswith("/download/"):
+        length = int(path.removeprefix("/download/"))
+        _start(start_response, length)
+        return iter(payload.blocks(length))
+    if path == "/static/1m.bin":
+        name = os.path.join(payload.static_root(), "1m.bin")
+        _start(start_response, os.path.getsize(name))
+        # The server closes it when it has been sent.
+        opened = open(name, "rb")  # noqa: SIM115
+        wrapped: Iterable[bytes] = environ["wsgi.file_wrapper"](opened)
+        return wrapped
+    start_response("404 Not Found", [("Content-Length", "0")])
+    return []
+
+
+def _start(start_response: _StartResponse, length: int) -> None:
+    """
+    Begin an answer of opaque bytes.
+    """
+    fields = [
+        ("Content-Type", "application/octet-stream"),
+        ("Content-Length", str(length)),
+    ]
+    start_response("200 OK", fields)
+
+
+def _whole(start_response: _StartResponse, body: bytes) -> list[bytes]:
+    """
+    Answer with bytes that are already there.
+    """
+    fields = [
+        ("Content-Type", payload.CONTENT_TYPE),
+        ("Content-Length", str(len(body))),
+    ]
+    start_response("200 OK", fields)
+    return [body]

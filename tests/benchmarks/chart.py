@@ -1,0 +1,110 @@
+"""
+The chart, drawn from a saved result: C{python -m tests.benchmarks --from
+result.json --chart chart.svg}.
+
+matplotlib draws it; it is needed for nothing else.
+"""
+
+# matplotlib can be missing where types are checked.
+# mypy: disable-error-code="import-not-found"
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.benchmarks.cases import CASES
+from tests.benchmarks.peers import PEERS
+
+__all__ = ["ChartFailed", "draw", "panels"]
+
+_TITLES = {
+    **{peer.name: peer.title for peer in PEERS},
+    "twisted.web": "twisted.web",
+}
+
+
+class ChartFailed(Exception):
+    """
+    The chart can not be drawn.
+    """
+
+
+def panels(document: dict[str, Any], level: str) -> list[tuple[str, list[Any]]]:
+    """
+    What is drawn: for each case of a level its title and its ratios, the
+    greatest first.
+    """
+    titles = {case.fullName: case.title for case in CASES}
+    found: dict[str, list[Any]] = {}
+    for ratio in document["ratios"]:
+        if ratio["case"].startswith(level + "/"):
+            found.setdefault(ratio["case"], []).append(ratio)
+    return [
+        (titles[case], sorted(ratios, key=lambda ratio: -ratio["median"]))
+        for case, ratios in found.items()
+    ]
+
+
+def draw(document: dict[str, Any], path: str, level: str = "rate") -> None:
+    """
+    Draw our figure divided by each peer's, with the spread of the rounds.
+
+    @param document: a saved result.
+    @param path: where the SVG goes.
+    @raise ChartFailed: when matplotlib is missing, or nothing was compared.
+    """
+    try:
+        from matplotlib import rc_context
+        from matplotlib.backends.backend_svg import FigureCanvasSVG
+        from matplotlib.figure import Figure
+    except ImportError as reason:
+        raise ChartFailed(
+            f"a chart needs matplotlib, which can not be imported ({reason})"
+        ) from None
+    drawn = panels(document, level)
+    if not drawn:
+        raise ChartFailed(f"the result has no ratios of the level {level!r}")
+    heights = [len(ratios) + 2 for _, ratios in drawn]
+    # Names that are the same in every run, and text that stays text, so that
+    # two versions of the file can be compared.
+    with rc_context({"svg.hashsalt": "benchmarks", "svg.fonttype": "none"}):
+        figure = Figure(figsize=(8, 0.28 * sum(heights)), layout="constrained")
+        FigureCanvasSVG(figure)
+        axes = figure.subplots(len(drawn), 1, squeeze=False, height_ratios=heights)
+        for axis, (title, ratios) in zip(axes[:, 0], drawn, strict=True):
+            _panel(axis, title, ratios)
+        figure.savefig(path, format="svg", metadata={"Date": None})
+
+
+def _panel(axis: Any, title: str, ratios: list[Any]) -> None:
+    """
+    One case.
+    """
+    names = [_TITLES.get(ratio["peer"], ratio["peer"]) for ratio in ratios]
+    medians = [ratio["median"] for ratio in ratios]
+    below = [ratio["median"] - ratio["low"] for ratio in ratios]
+    above = [ratio["high"] - ratio["median"] for ratio in ratios]
+    better = ratios[0]["better"]
+    good = [(m >= 1) == (better == "higher") for m in medians]
+    axis.barh(
+        names,
+        medians,
+        xerr=[below, above],
+        color=["#4c78a8" if one else "#e0893a" for one in good],
+        error_kw={"elinewidth": 1, "capsize": 2},
+    )
+    axis.invert_yaxis()
+    axis.axvline(1, color="black", linewidth=0.8)
+    more = "more" if better == "higher" else "less"
+    axis.set_title(f"{title}: ours / peer ({more} is better)", fontsize=9, loc="left")
+    axis.tick_params(labelsize=8)
+    for name, value, error in zip(names, medians, above, strict=True):
+        axis.annotate(
+            f"{value:.2f}",
+            (value + error, name),
+            xytext=(4, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=7,
+        )
+    axis.margins(x=0.1)

@@ -1,0 +1,376 @@
+"""
+CPU time per request, measured in this process with a transport in memory.
+
+No socket, no scheduler and no load generator take part, so the ratio between
+two sites is steady even on a busy machine: both are slowed alike, and what is
+counted is the CPU time of this process, not the time that passed.
+
+What takes part on both sides: parsing, the request, finding and rendering the
+resource, the response, an access log file, and the timers, which are those of
+a real reactor.  A fake clock would not do: a cancelled call costs it something
+else than it costs a reactor.
+
+The garbage collector is off while time is taken, because one collection in one
+round would drown everything.  So cyclic garbage costs nothing here; the level
+L{rate<tests.benchmarks.rate>} has the collector on.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterable
+from statistics import median
+from types import TracebackType
+from typing import Any
+
+from twisted.internet import error
+from twisted.internet.address import IPv4Address
+from twisted.internet.base import ReactorBase
+from twisted.internet.interfaces import IConsumer, IPushProducer, ITransport
+from twisted.internet.protocol import Protocol
+from twisted.python.failure import Failure
+from twisted.web.server import Site as TwistedSite
+from zope.interface import implementer
+
+from tests.benchmarks.apps.resources import Root
+from tests.benchmarks.cases import CASES, Case
+
+__all__ = [
+    "MemoryTransport",
+    "Side",
+    "SiteFactory",
+    "compare",
+    "h11_site",
+    "ratio",
+    "twisted_site",
+]
+
+HOST = b"localhost:8080"
+
+# Requests between two turns of the reactor, as with that many connections
+# that are ready at once.
+TURN = 16
+
+SiteFactory = Callable[..., TwistedSite]
+
+
+class TimerReactor(ReactorBase):
+    """
+    The timers of a real reactor, and nothing else of it: no descriptors, no
+    threads, and independent of the reactor of the process.
+    """
+
+    def installWaker(self) -> None:
+        """
+        Nothing has to be woken.
+        """
+
+    def doIteration(self, delay: float | None) -> None:
+        """
+        Nothing has to be waited for.
+        """
+
+
+@implementer(ITransport, IConsumer, IPushProducer)
+class MemoryTransport:
+    """
+    A transport that counts what is written to it, and keeps it on request.
+
+    @ivar written: number of bytes written.
+    @ivar kept: the pieces written, or C{None} when they are not kept.
+    @ivar disconnecting: whether the connection was closed from our side.
+    """
+
+    disconnecting = False
+    disconnected = False
+    connected = True
+
+    def __init__(self) -> None:
+        self.written = 0
+        self.kept: list[bytes] | None = None
+        self.producer: object = None
+        self._host = IPv4Address("TCP", "127.0.0.1", 8080)
+        self._peer = IPv4Address("TCP", "127.0.0.1", 54321)
+
+    def write(self, data: bytes) -> None:
+        """
+        Count, and perhaps keep.
+        """
+        self.written += len(data)
+        if self.kept is not None:
+            self.kept.append(bytes(data))
+
+    def writeSequence(self, data: Iterable[bytes]) -> None:
+        """
+        Join as a socket's transport does in the end.
+        """
+        self.write(b"".join(data))
+
+    def loseConnection(self) -> None:
+        """
+        Remember that the server closed.
+        """
+        self.disconnecting = True
+
+    def abortConnection(self) -> None:
+        """
+        Remember that the server closed.
+        """
+        self.disconnecting = True
+
+    def getHost(self) -> IPv4Address:
+        """
+        Our address.
+        """
+        return self._host
+
+    def getPeer(self) -> IPv4Address:
+        """
+        The client's address.
+        """
+        return self._peer
+
+    def registerProducer(self, producer: object, streaming: bool) -> None:
+        """
+        Remember the producer; it is never paused, since nothing fills up.
+        """
+        self.producer = producer
+
+    def unregisterProducer(self) -> None:
+        """
+        Forget the producer.
+        """
+        self.producer = None
+
+    def pauseProducing(self) -> None:
+        """
+        Nothing is produced of ourselves.
+        """
+
+    def resumeProducing(self) -> None:
+        """
+        Nothing is produced of ourselves.
+        """
+
+    def stopProducing(self) -> None:
+        """
+        The server wants no more.
+        """
+        self.disconnecting = True
+
+    def setTcpNoDelay(self, enabled: bool) -> None:
+        """
+        There is no delay.
+        """
+
+    def setTcpKeepAlive(self, enabled: bool) -> None:
+        """
+        There is nothing to keep alive.
+        """
+
+
+def twisted_site(resource: Root, **kwargs: Any) -> TwistedSite:
+    """
+    The site that is the measure: that of twisted.web.
+    """
+    return TwistedSite(resource, **kwargs)
+
+
+def h11_site(resource: Root, **kwargs: Any) -> TwistedSite:
+    """
+    Our site.
+
+    @raise ImportError: when this checkout does not have it.
+    """
+    from twisted_h11.server import Site
+
+    return Site(resource, **kwargs)
+
+
+class Side:
+    """
+    One site, its reactor and its log; use it as a context manager.
+
+    @param name: for error messages.
+    @param make: makes the site.
+    """
+
+    def __init__(self, name: str, make: SiteFactory) -> None:
+        self.name = name
+        self._make = make
+
+    def __enter__(self) -> Side:
+        self._folder = tempfile.mkdtemp(prefix="benchmark")
+        self._reactor = TimerReactor()
+        logPath = os.path.join(self._folder, "access.log")
+        self._site = self._make(Root(), logPath=logPath, reactor=self._reactor)
+        self._site.noisy = False
+        self._site.doStart()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._site.doStop()
+        for call in self._reactor.getDelayedCalls():
+            call.cancel()
+        self._reactor.runUntilCurrent()
+        shutil.rmtree(self._folder)
+
+    def _connect(self) -> tuple[Protocol, MemoryTransport]:
+        """
+        A new connection.
+        """
+        transport = MemoryTransport()
+        protocol = self._site.buildProtocol(transport.getPeer())
+        protocol.makeConnection(transport)
+        return protocol, transport
+
+    def _disconnect(self, protocol: Protocol, transport: MemoryTransport) -> None:
+        """
+        The client goes.
+        """
+        transport.connected = False
+        transport.disconnected = True
+        protocol.connectionLost(Failure(error.ConnectionDone()))
+        self._reactor.runUntilCurrent()
+
+    def answer(self, data: bytes) -> bytes:
+        """
+        What comes back for these bytes, on a connection of their own.
+        """
+        protocol, transport = self._connect()
+        transport.kept = []
+        protocol.dataReceived(data)
+        self._disconnect(protocol, transport)
+        return b"".join(transport.kept)
+
+    def seconds(self, deliveries: list[bytes], expected: int) -> float:
+        """
+        CPU time for all of the deliveries on one connection.
+
+        @param deliveries: the bytes; each delivery is whole requests.
+        @param expected: how many bytes must have been answered.
+        @raise AssertionError: when something else was answered, so that the
+            figure would mean nothing.
+        """
+        protocol, transport = self._connect()
+        runUntilCurrent = self._reactor.runUntilCurrent
+        collecting = gc.isenabled()
+        gc.collect()
+        gc.disable()
+        try:
+            start = time.process_time()
+            dataReceived = protocol.dataReceived
+            for count, data in enumerate(deliveries, 1):
+                dataReceived(data)
+                if count % TURN == 0:
+                    runUntilCurrent()
+            runUntilCurrent()
+            elapsed = time.process_time() - start
+        finally:
+            if collecting:
+                gc.enable()
+        closed = transport.disconnecting
+        self._disconnect(protocol, transport)
+        if closed or transport.written != expected:
+            raise AssertionError(
+                f"{self.name}: {transport.written} bytes answered instead of "
+                f"{expected}, connection closed: {closed}"
+            )
+        return elapsed
+
+
+def _check(case: Case, side: Side) -> int:
+    """
+    See that one request is answered as it must be.
+
+    @return: the length of the answer.
+    @raise AssertionError: when it is not.
+    """
+    answer = side.answer(case.message(HOST).numbered(0))
+    status = answer.partition(b"\r\n")[0]
+    fields, _, body = answer.partition(b"\r\n\r\n")
+    if b"transfer-encoding: chunked" in fields.lower():
+        length = sum(map(len, body.split(b"\r\n")[1::2]))
+    else:
+        length = len(body)
+    if not status.startswith(b"HTTP/1.1 200 ") or length != case.body:
+        raise AssertionError(
+            f"{side.name}, {case.fullName}: {status!r} with a body of {length}"
+            f" bytes instead of {case.body}"
+        )
+    return len(answer)
+
+
+def compare(
+    case: Case,
+    ours: SiteFactory,
+    theirs: SiteFactory,
+    rounds: int = 15,
+    requests: int = 512,
+) -> tuple[list[float], list[float]]:
+    """
+    Measure two sites in turn, each first in every other round.
+
+    @param case: a case of the level C{memory}.
+    @param rounds: how often each is measured, after a round to warm up.
+    @param requests: how many requests there are in a round.
+    @return: seconds of CPU per request, a figure for each round: ours, theirs.
+    @raise AssertionError: when a side does not answer as the case says.
+    """
+    message = case.message(HOST)
+    count = max(1, requests // case.depth)
+    mine: list[float] = []
+    other: list[float] = []
+    number = 0
+    with Side("ours", ours) as left, Side("theirs", theirs) as right:
+        lengths = {side: _check(case, side) for side in (left, right)}
+        sides = [(left, mine), (right, other)]
+        for turn in range(rounds + 1):
+            deliveries = [
+                b"".join(
+                    message.numbered(number + step * case.depth + place)
+                    for place in range(case.depth)
+                )
+                for step in range(count)
+            ]
+            number += count * case.depth
+            for side, figures in sides if turn % 2 else reversed(sides):
+                expected = lengths[side] * case.depth * count
+                spent = side.seconds(deliveries, expected)
+                if turn:
+                    figures.append(spent / (count * case.depth))
+    return mine, other
+
+
+def ratio(
+    case: str,
+    ours: SiteFactory = h11_site,
+    theirs: SiteFactory = twisted_site,
+    rounds: int = 15,
+    requests: int = 512,
+) -> float:
+    """
+    Our CPU time per request, divided by twisted.web's.  This is what a
+    regression check compares with a limit.
+
+    The median of the rounds' ratios is taken, not the ratio of the medians: a
+    disturbance that lasts longer than a round then counts on both sides.
+
+    @param case: the name of a case of the level C{memory}.
+    @return: less than 1 when ours needs less.
+    @raise ValueError: when there is no such case.
+    """
+    for candidate in CASES:
+        if candidate.level == "memory" and candidate.name == case:
+            mine, other = compare(candidate, ours, theirs, rounds, requests)
+            return median(one / two for one, two in zip(mine, other, strict=True))
+    raise ValueError(f"no case of the level 'memory' is called {case!r}")

@@ -1,0 +1,265 @@
+"""
+What was measured, what was left out and why, and the ratios.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from statistics import median
+from typing import Any
+
+from tests.benchmarks.cases import CASES
+
+__all__ = ["TARGETS", "Book", "Ratio", "Series", "Target"]
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Target:
+    """
+    A promise about one ratio.
+
+    @ivar case: C{level/name}.
+    @ivar peer: whom we are compared with.
+    @ivar limit: the least ratio where more is better, else the greatest.
+    """
+
+    case: str
+    peer: str
+    limit: float
+
+
+TARGETS: list[Target] = [
+    Target("memory/minimal", "twisted.web", 0.45),
+    Target("memory/browser-varied", "twisted.web", 0.50),
+    Target("memory/post-json", "twisted.web", 0.60),
+    Target("rate/browser", "twistd-web-logfile", 3.0),
+    Target("rate/browser-varied", "twistd-web-logfile", 2.5),
+    Target("rate/browser", "uvicorn-h11", 2.5),
+    Target("rate/browser", "aiohttp", 1.0),
+    Target("rate/browser", "bare", 0.45),
+    Target("rate/pipeline-64", "twistd-web-logfile", 3.0),
+    Target("idle/connections", "twistd-web-logfile", 1.0),
+]
+
+
+@dataclass
+class Series:
+    """
+    What was measured of one peer in one case.
+
+    @ivar unit: of the values.
+    @ivar higher: whether more is better.
+    @ivar values: by the number of the round.
+    @ivar more: other figures of the same rounds, by their name.
+    """
+
+    case: str
+    peer: str
+    unit: str
+    higher: bool
+    values: dict[int, float] = field(default_factory=dict)
+    more: dict[str, list[float]] = field(default_factory=dict)
+
+    @property
+    def median(self) -> float:
+        """
+        The value that half of the rounds are below.
+        """
+        return median(self.values.values())
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """
+    Ours divided by a peer's, round by round.
+
+    @ivar target: the limit, or C{None} where nothing is promised.
+    @ivar cpu: where the server's CPU time per request was taken down too: the
+        peer's divided by ours, so that it can be held beside the ratio of the
+        rates.  Other work on the core changes it less.
+    """
+
+    case: str
+    ours: str
+    peer: str
+    higher: bool
+    values: list[float]
+    target: float | None
+    cpu: float | None = None
+
+    @property
+    def median(self) -> float:
+        """
+        The ratio that half of the rounds are below.
+        """
+        return median(self.values)
+
+    @property
+    def met(self) -> bool | None:
+        """
+        Whether the promise is kept, or C{None} where there is none.
+        """
+        if self.target is None:
+            return None
+        if self.higher:
+            return self.median >= self.target
+        return self.median <= self.target
+
+
+def _cpu(mine: Series, theirs: Series) -> float | None:
+    """
+    The peer's CPU time per request divided by ours.
+    """
+    ours = mine.more.get("cpu_per_request")
+    other = theirs.more.get("cpu_per_request")
+    if not ours or not other or not median(ours):
+        return None
+    return median(other) / median(ours)
+
+
+class Book:
+    """
+    Takes down results as they come.
+
+    @param ours: for the name of a peer, which of ours it is compared with, or
+        C{None} for one of ours.
+    """
+
+    def __init__(self, ours: Callable[[str], str | None]) -> None:
+        self._ours = ours
+        self._series: dict[tuple[str, str], Series] = {}
+        self._leftOut: dict[tuple[str, str], str] = {}
+
+    def add(
+        self,
+        case: str,
+        peer: str,
+        turn: int,
+        value: float,
+        unit: str,
+        higher: bool,
+        **more: float,
+    ) -> None:
+        """
+        Take down one figure of one round.
+        """
+        series = self._series.setdefault((case, peer), Series(case, peer, unit, higher))
+        series.values[turn] = value
+        for name, figure in more.items():
+            series.more.setdefault(name, []).append(figure)
+
+    def leaveOut(self, case: str, peer: str, reason: str) -> None:
+        """
+        Take down that something can not be measured, or no longer; what was
+        measured of it so far is dropped.  The first reason stays.
+        """
+        self._series.pop((case, peer), None)
+        self._leftOut.setdefault((case, peer), reason)
+
+    def isLeftOut(self, case: str, peer: str) -> bool:
+        """
+        Whether it was taken down as not measurable.
+        """
+        return (case, peer) in self._leftOut
+
+    def series(self) -> list[Series]:
+        """
+        All that was measured, by case.
+        """
+        order = {case.fullName: place for place, case in enumerate(CASES)}
+        return sorted(self._series.values(), key=lambda one: order[one.case])
+
+    def ratios(self) -> list[Ratio]:
+        """
+        Every peer compared with what of ours has the same access log.
+        """
+        targets = {(one.case, one.peer): one.limit for one in TARGETS}
+        made = []
+        for theirs in self.series():
+            ours = self._ours(theirs.peer)
+            mine = self._series.get((theirs.case, ours)) if ours else None
+            if ours is None or mine is None:
+                continue
+            values = [
+                mine.values[turn] / value
+                for turn, value in sorted(theirs.values.items())
+                if turn in mine.values and value
+            ]
+            if values:
+                target = targets.get((theirs.case, theirs.peer))
+                made.append(
+                    Ratio(
+                        theirs.case,
+                        ours,
+                        theirs.peer,
+                        theirs.higher,
+                        values,
+                        target,
+                        _cpu(mine, theirs),
+                    )
+                )
+        return made
+
+    def leftOut(self) -> list[tuple[str, str, str]]:
+        """
+        Case, peer and reason of all that is not measured.
+        """
+        return [(*which, reason) for which, reason in self._leftOut.items()]
+
+    def document(self, **about: object) -> dict[str, Any]:
+        """
+        All of it, as it is saved.
+
+        @param about: what else is to be said: machine, versions, settings.
+        """
+        return {
+            "format": FORMAT,
+            **about,
+            "results": [
+                {
+                    "case": one.case,
+                    "peer": one.peer,
+                    "unit": one.unit,
+                    "better": "higher" if one.higher else "lower",
+                    "median": one.median,
+                    "low": min(one.values.values()),
+                    "high": max(one.values.values()),
+                    "rounds": {str(turn): one.values[turn] for turn in one.values},
+                    **one.more,
+                }
+                for one in self.series()
+            ],
+            "ratios": [
+                {
+                    "case": one.case,
+                    "ours": one.ours,
+                    "peer": one.peer,
+                    "better": "higher" if one.higher else "lower",
+                    "median": one.median,
+                    "low": min(one.values),
+                    "high": max(one.values),
+                    "values": one.values,
+                    "target": one.target,
+                    "met": one.met,
+                    "cpu": one.cpu,
+                }
+                for one in self.ratios()
+            ],
+            "left_out": [
+                {"case": case, "peer": peer, "reason": reason}
+                for case, peer, reason in self.leftOut()
+            ],
+        }
+
+
+def save(document: dict[str, Any], path: str) -> None:
+    """
+    Write the document to a file.
+    """
+    with open(path, "w", encoding="utf-8") as out:
+        json.dump(document, out, indent=1, sort_keys=False)
+        out.write("\n")

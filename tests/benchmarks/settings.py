@@ -1,0 +1,62 @@
+"""
+How long and how often: what a run can be told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tests.benchmarks.cases import Case
+from tests.benchmarks.peers import Peer
+
+__all__ = ["Settings", "estimate"]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """
+    @ivar rounds: how often everything is measured.
+    @ivar seconds: how long wrk runs each time.
+    @ivar connections: how many connections wrk holds open.
+    @ivar idleConnections: how many connections are idle.
+    @ivar bulkLength: bytes of the large body.
+    @ivar serverCore: core of the servers, or C{None} to leave it open.
+    @ivar loadCore: core of the load.
+    @ivar control: whether twisted.web stands in our place.
+    @ivar progress: told what is being done.
+    """
+
+    rounds: int = 5
+    seconds: int = 2
+    connections: int = 32
+    idleConnections: int = 8000
+    bulkLength: int = 1 << 30
+    serverCore: int | None = None
+    loadCore: int | None = None
+    control: bool = False
+    progress: Callable[[str], None] = lambda line: None
+
+
+def estimate(cases: list[Case], peers: list[Peer], settings: Settings) -> float:
+    """
+    About how many seconds a run takes, from what the parts took when tried.
+    """
+    total = 0.0
+    for case in cases:
+        able = sum(1 for peer in peers if case.needs <= peer.can)
+        if case.level == "memory":
+            total += 0.6 * (settings.rounds * 3 + 1)
+        elif case.level == "rate":
+            # Checks and warm-up; the start of servers, once in a round.
+            total += settings.rounds * able * (settings.seconds + 0.3)
+        elif case.level == "idle":
+            perConnection = 0.0006
+            total += (
+                settings.rounds * able * (3 + settings.idleConnections * perConnection)
+            )
+        elif case.level == "bulk":
+            total += settings.rounds * able * (2 + 4 * settings.bulkLength / (1 << 30))
+    if any(case.level == "rate" for case in cases):
+        total += settings.rounds * len(peers) * 1.5
+    return total
