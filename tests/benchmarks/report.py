@@ -50,7 +50,7 @@ def _spread(entry: dict[str, Any], unit: str | None = None) -> str:
     The lowest and highest of the rounds.
     """
     if unit is None:
-        return f"{entry['low']:.2f}..{entry['high']:.2f}"
+        return f"{entry['low']:.3f}..{entry['high']:.3f}"
     return f"{_figure(entry['low'], unit)}..{_figure(entry['high'], unit)}"
 
 
@@ -85,7 +85,7 @@ def _rows(document: dict[str, Any], level: str) -> list[list[str]]:
             row += ["", "", "", ""]
         else:
             cpu = "" if ratio["cpu"] is None else f"{ratio['cpu']:.2f}"
-            row += [f"{ratio['median']:.2f}", _spread(ratio), cpu, _target(ratio)]
+            row += [f"{ratio['median']:.3f}", _spread(ratio), cpu, _target(ratio)]
         rows.append(row)
     return rows
 

@@ -1,0 +1,579 @@
+"""
+The benchmark harness measures what it says, and says what it did not measure.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import io
+import json
+import os
+import socket
+import sys
+from typing import Any
+from unittest import skipUnless
+
+from twisted.trial.unittest import SynchronousTestCase
+from twisted.web.resource import Resource
+from twisted.web.server import Request, Site
+
+from tests.benchmarks import memory, rate
+from tests.benchmarks.__main__ import _present, main
+from tests.benchmarks.apps import payload
+from tests.benchmarks.cases import CASES, Case, find_cases
+from tests.benchmarks.chart import ChartFailed, draw, panels
+from tests.benchmarks.heads import JSON_KB, browser, minimal, post_json
+from tests.benchmarks.machine import cores
+from tests.benchmarks.peers import OURS, PEERS, Peer, control, find_peers, our_side
+from tests.benchmarks.report import text
+from tests.benchmarks.results import TARGETS, Book
+from tests.benchmarks.servers import Server, ServerFailed, Workshop
+from tests.benchmarks.settings import Settings, estimate
+from tests.benchmarks.wire import Connection, Unexpected
+
+MEMORY = [case for case in CASES if case.level == "memory"]
+HOST = b"localhost:8080"
+
+
+def names(cases: list[Case]) -> list[str]:
+    """
+    What the cases are called.
+    """
+    return [case.fullName for case in cases]
+
+
+class HeadsTests(SynchronousTestCase):
+    """
+    The requests are what the cases say.
+    """
+
+    def test_browserHasTwelveFields(self) -> None:
+        """
+        The browser's head has twelve fields, Host first.
+        """
+        lines = browser(HOST).data.removesuffix(b"\r\n\r\n").split(b"\r\n")
+        self.assertEqual(lines[:2], [b"GET / HTTP/1.1", b"Host: " + HOST])
+        self.assertEqual(len(lines), 1 + 12)
+
+    def test_variedDiffer(self) -> None:
+        """
+        Two varied requests differ in one field, and are equally long.
+        """
+        for make in (minimal, browser):
+            message = make(HOST, varied=True)
+            one, two = (message.numbered(n).split(b"\r\n") for n in (7, 8))
+            differing = [
+                pair for pair in zip(one, two, strict=True) if len({*pair}) > 1
+            ]
+            self.assertEqual(len(differing), 1)
+            self.assertEqual(*map(len, differing[0]))
+
+    def test_unvariedAreEqual(self) -> None:
+        """
+        Without variation every request is the same.
+        """
+        for message in (minimal(HOST), browser(HOST), post_json(HOST)):
+            self.assertEqual(message.numbered(1), message.numbered(2))
+
+    def test_numberWraps(self) -> None:
+        """
+        A number of more than eight digits does not change the length.
+        """
+        message = minimal(HOST, varied=True)
+        self.assertEqual(message.numbered(10**8 + 5), message.numbered(5))
+
+    def test_json(self) -> None:
+        """
+        The document that is posted is JSON of 1,000 bytes.
+        """
+        self.assertEqual(len(JSON_KB), 1000)
+        self.assertEqual(len(json.loads(JSON_KB)["rows"]), 16)
+
+
+class SelectionTests(SynchronousTestCase):
+    """
+    Cases and peers are found by patterns.
+    """
+
+    def test_patterns(self) -> None:
+        """
+        A pattern may be the whole name, the name in every level, or a level.
+        """
+        self.assertEqual(names(find_cases(["memory/browser"])), ["memory/browser"])
+        self.assertEqual(
+            names(find_cases(["browser"])), ["memory/browser", "rate/browser"]
+        )
+        self.assertEqual(find_cases(["memory"]), MEMORY)
+        self.assertEqual(find_cases([]), CASES)
+
+    def test_nothingFound(self) -> None:
+        """
+        A pattern that matches nothing is an error that names it.
+        """
+        for find in (find_cases, find_peers):
+            with self.assertRaisesRegex(ValueError, "'no-such'"):
+                find(["no-such"])
+
+    def test_peersBringOurs(self) -> None:
+        """
+        A peer that is chosen brings what of ours it is compared with.
+        """
+        found = [peer.name for peer in find_peers(["aiohttp"])]
+        self.assertEqual(found, ["h11web-nolog", "aiohttp"])
+
+    def test_sameAccessLog(self) -> None:
+        """
+        Whatever is compared has its access log in the same place.
+        """
+        logs = {peer.name: peer.log for peer in PEERS}
+        for peer in PEERS:
+            self.assertEqual(logs[our_side(peer)], peer.log)
+
+    def test_targets(self) -> None:
+        """
+        Every target is about a case and a peer that exist, and that can do it.
+        """
+        cases = {case.fullName: case for case in CASES}
+        peers = {peer.name: peer for peer in PEERS}
+        for target in TARGETS:
+            case = cases[target.case]
+            if case.level != "memory":
+                self.assertLessEqual(case.needs, peers[target.peer].can)
+
+    def test_control(self) -> None:
+        """
+        As a control, twisted.web stands in each of our places, and only there.
+        """
+        for before, after in zip(PEERS, control(PEERS), strict=True):
+            self.assertEqual(before.name, after.name)
+            self.assertEqual(before.log, after.log)
+            self.assertEqual(before != after, before.name in OURS)
+
+    def test_estimate(self) -> None:
+        """
+        A run of more rounds is said to take longer.
+        """
+        five, ten = (estimate(CASES, PEERS, Settings(rounds=n)) for n in (5, 10))
+        self.assertGreater(ten, five)
+
+
+class _BusyRequest(Request):
+    """
+    A request that wastes time.
+    """
+
+    def process(self) -> None:
+        """
+        Several times as much work as a whole request.
+        """
+        sum(range(100_000))
+        Request.process(self)
+
+
+class _ClosingRequest(Request):
+    """
+    A request after which the connection ends.
+    """
+
+    def process(self) -> None:
+        """
+        Ask for the close.
+        """
+        self.setHeader(b"connection", b"close")
+        channel = self.channel
+        Request.process(self)
+        channel.loseConnection()
+
+
+def busy_site(resource: Resource, **kwargs: Any) -> Site:
+    """
+    A site that is much slower.
+    """
+    return Site(resource, _BusyRequest, **kwargs)
+
+
+def closing_site(resource: Resource, **kwargs: Any) -> Site:
+    """
+    A site that closes.
+    """
+    return Site(resource, _ClosingRequest, **kwargs)
+
+
+def empty_site(resource: Resource, **kwargs: Any) -> Site:
+    """
+    A site that has nothing.
+    """
+    return Site(Resource(), **kwargs)
+
+
+class MemoryTests(SynchronousTestCase):
+    """
+    The level in memory.
+    """
+
+    def test_everyCase(self) -> None:
+        """
+        Both sites answer every case as it says, and each round has a figure.
+        """
+        for case in MEMORY:
+            mine, other = memory.compare(
+                case, memory.h11_site, memory.twisted_site, rounds=2, requests=4
+            )
+            self.assertEqual([len(mine), len(other)], [2, 2])
+            self.assertGreater(min(mine + other), 0)
+
+    def test_slowerIsSeen(self) -> None:
+        """
+        A site that does much more work has a ratio well above 1, and one that
+        it is compared with has it well below.
+        """
+        slow, plain = busy_site, memory.twisted_site
+        self.assertGreater(memory.ratio("minimal", slow, plain, 3, 16), 1.5)
+        self.assertLess(memory.ratio("minimal", plain, slow, 3, 16), 0.67)
+
+    def test_wrongAnswer(self) -> None:
+        """
+        A site that answers something else is not measured.
+        """
+        with self.assertRaisesRegex(AssertionError, "ours.*404"):
+            memory.ratio("minimal", empty_site, memory.twisted_site, 1, 4)
+
+    def test_closedConnection(self) -> None:
+        """
+        A site that closes in the middle of a round is not measured.
+        """
+        with self.assertRaisesRegex(AssertionError, "theirs.*closed: True"):
+            memory.ratio("minimal", memory.twisted_site, closing_site, 1, 4)
+
+    def test_unknownCase(self) -> None:
+        """
+        A case of another level has no ratio in memory.
+        """
+        self.assertRaises(ValueError, memory.ratio, "new-connection")
+
+    def test_collectorIsRestored(self) -> None:
+        """
+        The collector is off while time is taken, and as before afterwards.
+        """
+        seen = []
+
+        class Seeing(Request):
+            def process(self) -> None:
+                seen.append(gc.isenabled())
+                Request.process(self)
+
+        def site(resource: Resource, **kwargs: Any) -> Site:
+            return Site(resource, Seeing, **kwargs)
+
+        before = gc.isenabled()
+        memory.ratio("minimal", site, memory.twisted_site, 1, 4)
+        self.assertEqual(gc.isenabled(), before)
+        # The first request is the check, which is not timed.
+        self.assertEqual(set(seen[1:]), {False})
+
+    def test_nothingLeft(self) -> None:
+        """
+        A side that is done has no timers and no folder left.
+        """
+        for make in (memory.twisted_site, memory.h11_site):
+            with memory.Side("it", make) as side:
+                side.answer(minimal(HOST).data)
+                folder = side._folder
+                self.assertTrue(os.path.isdir(folder))
+            self.assertEqual(side._reactor.getDelayedCalls(), [])
+            self.assertFalse(os.path.exists(folder))
+
+    def test_accessLog(self) -> None:
+        """
+        Both sides write one access line for each request.
+        """
+        for make in (memory.twisted_site, memory.h11_site):
+            with memory.Side("it", make) as side:
+                side.seconds([minimal(HOST).data] * 3, 3 * len(side.answer(ONE)))
+                side._site.doStop()
+                with open(os.path.join(side._folder, "access.log"), "rb") as lines:
+                    self.assertEqual(lines.read().count(b'"GET / HTTP/1.1" 200'), 4)
+
+
+ONE = minimal(HOST).data
+
+
+def _ours(name: str) -> str | None:
+    """
+    One of ours, for all.
+    """
+    return None if name == "h11web-logfile" else "h11web-logfile"
+
+
+class BookTests(SynchronousTestCase):
+    """
+    Results are taken down and compared.
+    """
+
+    def setUp(self) -> None:
+        """
+        One case, measured in three rounds, the last without the peer.
+        """
+        self.book = Book(_ours)
+        for turn, (mine, other) in enumerate([(30, 10), (40, 20), (90, 0)]):
+            self._add("h11web-logfile", turn, mine)
+            if other:
+                self._add("twistd-web-logfile", turn, other)
+
+    def _add(self, peer: str, turn: int, value: float) -> None:
+        self.book.add(
+            "rate/browser",
+            peer,
+            turn,
+            value,
+            "requests/s",
+            True,
+            cpu_per_request=1 / value,
+        )
+
+    def test_ratioRoundByRound(self) -> None:
+        """
+        A ratio is that of one round, and rounds that only one side has are left
+        out of it.
+        """
+        [ratio] = self.book.ratios()
+        self.assertEqual(ratio.values, [3, 2])
+        self.assertEqual(ratio.median, 2.5)
+        self.assertEqual((ratio.target, ratio.met), (3.0, False))
+
+    def test_lessIsBetter(self) -> None:
+        """
+        Where less is better, the target is the greatest ratio that meets it.
+        """
+        for name, value in (("h11web-logfile", 3.0), ("twistd-web-logfile", 4.0)):
+            self.book.add("idle/connections", name, 0, value, "bytes/connection", False)
+        [_, ratio] = self.book.ratios()
+        self.assertEqual((ratio.median, ratio.target, ratio.met), (0.75, 1.0, True))
+
+    def test_leftOut(self) -> None:
+        """
+        What is left out has no figure any more, and the first reason stays.
+        """
+        self.book.leaveOut("rate/browser", "twistd-web-logfile", "it failed")
+        self.book.leaveOut("rate/browser", "twistd-web-logfile", "again")
+        self.assertEqual(self.book.ratios(), [])
+        self.assertEqual(
+            self.book.leftOut(), [("rate/browser", "twistd-web-logfile", "it failed")]
+        )
+
+    def test_report(self) -> None:
+        """
+        The saved document has all that the printed report needs.
+        """
+        self.book.leaveOut("rate/browser", "tornado", "missing: No module 'tornado'")
+        saved = json.dumps(self.book.document(machine={"cores": 2}))
+        printed = text(json.loads(saved))
+        self.assertIn("cores: 2", printed)
+        self.assertRegex(printed, r"rate/browser +twistd-web-logfile +15/s .* 2\.500 ")
+        self.assertIn(">= 3.00 MISSED", printed)
+        self.assertIn("tornado: missing: No module 'tornado' (rate/browser)", printed)
+
+    def test_doubts(self) -> None:
+        """
+        A figure that was disturbed, or limited by the load, is pointed out.
+        """
+        for peer, busy, disturbed in (("a", 0.5, 0.4), ("b", 0.5, 0), ("c", 1, 0)):
+            self.book.add(
+                "rate/tls", peer, 0, 1, "requests/s", True,
+                busy=busy, disturbed=disturbed,
+            )  # fmt: skip
+        printed = text(self.book.document())
+        self.assertIn("rate/tls, a: something else used 40%", printed)
+        self.assertIn("rate/tls, b: used 50% of its core", printed)
+        self.assertNotIn("rate/tls, c:", printed)
+
+    def test_chartOrder(self) -> None:
+        """
+        The chart has a panel for a case, with the greatest ratio first.
+        """
+        self._add("aiohttp", 0, 5)
+        [(title, ratios)] = panels(self.book.document(), "rate")
+        self.assertEqual(title, "GET, 12 fields")
+        self.assertEqual(
+            [ratio["peer"] for ratio in ratios], ["aiohttp", "twistd-web-logfile"]
+        )
+
+    def test_chartWithoutMatplotlib(self) -> None:
+        """
+        Without matplotlib the reason is said, and nothing is written.
+        """
+        self.patch(sys, "modules", {**sys.modules, "matplotlib": None})
+        path = self.mktemp()
+        with self.assertRaisesRegex(ChartFailed, "needs matplotlib"):
+            draw(self.book.document(), path)
+        self.assertFalse(os.path.exists(path))
+
+
+class MissingTests(SynchronousTestCase):
+    """
+    What is missing is named.
+    """
+
+    def test_wrk(self) -> None:
+        """
+        Without wrk the level is left out, with the command that installs it.
+        """
+        self.patch(rate.shutil, "which", lambda name: None)
+        book = Book(_ours)
+        workshop: Any = None
+        rate.run(book, find_cases(["rate/minimal"]), [], workshop, Settings())
+        [(case, peer, reason)] = book.leftOut()
+        self.assertEqual((case, peer), ("rate/minimal", "all"))
+        self.assertIn("apt-get install wrk", reason)
+
+    def test_module(self) -> None:
+        """
+        A peer that is not installed is left out, with the module it lacks.
+        """
+        book = Book(_ours)
+        absent = Peer("absent", "absent", ("no_such_module",), "off", lambda _: [])
+        workshop = Workshop(sys.executable, None)
+        self.addCleanup(workshop.close)
+        found, versions = _present(
+            book, find_cases(["rate/minimal"]), [absent], workshop
+        )
+        self.assertEqual(found, [])
+        self.assertIn("Twisted", versions)
+        [(_, _, reason)] = book.leftOut()
+        self.assertIn("no_such_module", reason)
+
+    def test_unknownCase(self) -> None:
+        """
+        A case that does not exist ends the command with a message.
+        """
+        complaint = io.StringIO()
+        with contextlib.redirect_stderr(complaint):
+            failure = self.assertRaises(SystemExit, main, ["--case", "no-such"])
+        self.assertEqual(failure.code, 2)
+        self.assertIn("no case is called 'no-such'", complaint.getvalue())
+
+    def test_list(self) -> None:
+        """
+        The list has every case and peer, and how long all of it takes.
+        """
+        listing = io.StringIO()
+        with contextlib.redirect_stdout(listing):
+            self.assertEqual(main(["--list"]), 0)
+        for name in [*names(CASES), *(peer.name for peer in PEERS)]:
+            self.assertIn(name, listing.getvalue())
+        self.assertRegex(listing.getvalue(), r"about \d+ minutes")
+
+
+class WireTests(SynchronousTestCase):
+    """
+    The small client reads answers.
+    """
+
+    def connected(self, answer: bytes) -> Connection:
+        """
+        A client to whom the answer was sent, and nothing more comes.
+        """
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            client = Connection(listening.getsockname()[1])
+            self.addCleanup(client.close)
+            accepted, _ = listening.accept()
+        with accepted:
+            accepted.sendall(answer)
+        return client
+
+    def test_length(self) -> None:
+        """
+        A body ends where Content-Length says, and the next answer follows.
+        """
+        client = self.connected(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nab" * 2)
+        self.assertEqual([client.answer(), client.answer()], [b"ab", b"ab"])
+
+    def test_chunked(self) -> None:
+        """
+        A chunked body is put together.
+        """
+        client = self.connected(
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+            b"3\r\nabc\r\nA\r\n0123456789\r\n0\r\n\r\n"
+        )
+        self.assertEqual(client.answer(), b"abc0123456789")
+
+    def test_status(self) -> None:
+        """
+        Any other status than 200 is unexpected.
+        """
+        client = self.connected(b"HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n")
+        with self.assertRaisesRegex(Unexpected, "404"):
+            client.answer()
+
+    def test_cut(self) -> None:
+        """
+        An answer that is cut is unexpected, kept or not.
+        """
+        cut = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc"
+        self.assertRaises(Unexpected, self.connected(cut).answer)
+        self.assertRaises(Unexpected, self.connected(cut).skim)
+
+    def test_isOpen(self) -> None:
+        """
+        A connection that the server closed is not open.
+        """
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            client = Connection(listening.getsockname()[1])
+            self.addCleanup(client.close)
+            accepted, _ = listening.accept()
+        with accepted:
+            self.assertTrue(client.isOpen())
+        self.assertFalse(client.isOpen())
+
+
+@skipUnless(os.path.isdir("/proc/self"), "reads /proc, as the harness does")
+class ServerTests(SynchronousTestCase):
+    """
+    Servers are started, watched and stopped.
+    """
+
+    def setUp(self) -> None:
+        """
+        The interpreter that runs the tests has Twisted.
+        """
+        pair = cores()
+        self.workshop = Workshop(sys.executable, pair[0] if pair else None)
+        self.addCleanup(self.workshop.close)
+
+    def test_lifeOfAServer(self) -> None:
+        """
+        A server answers as the case says, has used time and memory, and is gone
+        afterwards.
+        """
+        [case] = find_cases(["rate/browser-varied"])
+        [bare] = [peer for peer in PEERS if peer.name == "bare"]
+        with Server(bare, self.workshop) as server:
+            rate.check(server, case)
+            self.assertGreater(server.seconds(), 0)
+            self.assertGreater(server.resident(), 1 << 20)
+            self.assertGreaterEqual(server.peak(), server.resident())
+            processes = server._processes()
+        self.assertTrue(processes)
+        for process in processes:
+            self.assertFalse(os.path.exists(f"/proc/{process}"))
+
+    def test_wrongAnswer(self) -> None:
+        """
+        A server whose answer is another is found out before it is measured.
+        """
+        [case] = find_cases(["rate/response-10k"])
+        [bare] = [peer for peer in PEERS if peer.name == "bare"]
+        with Server(bare, self.workshop) as server:
+            error = self.assertRaises(Unexpected, rate.check, server, case)
+        self.assertIn(f"{len(payload.HELLO)} bytes instead of 10240", str(error))
+
+    def test_doesNotStart(self) -> None:
+        """
+        A server that ends at once is an error with its last words.
+        """
+        command = [sys.executable, "-c", "raise SystemExit('no, thank you')"]
+        peer = Peer("p", "p", (), "off", lambda launch: command)
+        with self.assertRaisesRegex(ServerFailed, "no, thank you"):
+            Server(peer, self.workshop).__enter__()
