@@ -1,0 +1,3 @@
+"""
+What the tests share: a peer in memory, parsed responses, leak checks, sockets.
+"""

@@ -1,0 +1,1146 @@
+"""
+Requests, channels and sites as frameworks use them: a test for each row of
+what is promised to them.
+"""
+
+from __future__ import annotations
+
+import warnings
+from io import BytesIO
+from typing import Any
+
+from twisted.internet import protocol
+from twisted.internet.interfaces import IProtocol
+from twisted.protocols.policies import WrappingFactory
+from twisted.web import http, resource, server
+from twisted.web.http_headers import Headers
+from twisted.web.iweb import INonQueuedRequestFactory
+from twisted.web.server import NOT_DONE_YET
+from zope.interface import implementer, provider
+
+from tests.support.cases import GET, Calls, Echo, Holding, ServerTestCase, get, post
+from tests.support.wire import CLIENT, SERVER, SecureMemoryTransport
+from twisted_h11.server import Request
+
+
+class Recorded(server.Request):
+    """
+    A foreign request that notes what the channel calls.
+    """
+
+    calls: list[tuple[Any, ...]] = []  # noqa: RUF012
+
+    def parseCookies(self) -> None:
+        """
+        Note, and do.
+        """
+        fields = list(self.requestHeaders.getAllRawHeaders())
+        self.calls.append(("parseCookies", fields))
+        super().parseCookies()
+
+    def gotLength(self, length: int | None) -> None:
+        """
+        Note, and do.
+        """
+        self.calls.append(("gotLength", length))
+        super().gotLength(length)
+
+    def handleContentChunk(self, data: bytes) -> None:
+        """
+        Note, and do.
+        """
+        self.calls.append(("handleContentChunk", data))
+        super().handleContentChunk(data)
+
+    def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
+        """
+        Note, and do.
+        """
+        self.calls.append(("requestReceived", command, path, version))
+        super().requestReceived(command, path, version)
+
+    def connectionLost(self, reason: Any) -> None:
+        """
+        Note, and do.
+        """
+        self.calls.append(("connectionLost",))
+        super().connectionLost(reason)
+
+
+class Plain(http.Request):
+    """
+    A request without a site, as applications of twisted.web.http write them.
+    """
+
+    def process(self) -> None:
+        """
+        Answer with the body.
+        """
+        assert self.content is not None
+        self.write(self.content.read() or b"plain")
+        self.finish()
+
+
+class CallOrderTests(ServerTestCase):
+    """
+    What is called on a request, and in which order.
+    """
+
+    def record(self, *pieces: bytes) -> list[tuple[Any, ...]]:
+        """
+        The calls that C{pieces} lead to.
+        """
+        calls: list[tuple[Any, ...]] = []
+
+        class Mine(Recorded):
+            pass
+
+        Mine.calls = calls
+        self.talk(Echo(), *pieces, requestFactory=Mine)
+        return calls
+
+    def test_withoutBody(self) -> None:
+        """
+        C{gotLength(0)} when there is no body; no C{handleContentChunk}.
+        """
+        calls = self.record(get(b"/x?y", b"A: 1"))
+        self.assertEqual(
+            ["parseCookies", "gotLength", "requestReceived"],
+            [call[0] for call in calls],
+        )
+        self.assertEqual(0, calls[1][1])
+        self.assertEqual((b"GET", b"/x?y", b"HTTP/1.1"), calls[2][1:])
+        self.assertEqual([(b"Host", [b"example.com"]), (b"A", [b"1"])], calls[0][1])
+
+    def test_withLength(self) -> None:
+        """
+        C{gotLength(n)}, pieces as they come, then C{requestReceived}.
+        """
+        calls = self.record(post(b"")[:-5] + b"6\r\n\r\n", b"abc", b"def")
+        self.assertEqual(6, calls[1][1])
+        pieces = [call[1] for call in calls if call[0] == "handleContentChunk"]
+        self.assertEqual(b"abcdef", b"".join(pieces))
+        self.assertEqual({bytes}, set(map(type, pieces)))
+        self.assertEqual("requestReceived", calls[-1][0])
+
+    def test_chunked(self) -> None:
+        """
+        C{gotLength(None)} for a chunked body, and only for that.
+        """
+        head = get(b"/", b"Transfer-Encoding: chunked", method=b"POST")
+        calls = self.record(head + b"3\r\nabc\r\n0\r\nT: x\r\n\r\n")
+        self.assertEqual(None, calls[1][1])
+        pieces = [call[1] for call in calls if call[0] == "handleContentChunk"]
+        self.assertEqual(b"abc", b"".join(pieces))
+
+    def test_http10(self) -> None:
+        """
+        The version is told as it came.
+        """
+        calls = self.record(get(version=b"1.0"))
+        self.assertEqual(b"HTTP/1.0", calls[-1][3])
+
+    def test_lostWithinBody(self) -> None:
+        """
+        A connection that ends within the body is told to the request.
+        """
+        calls: list[tuple[Any, ...]] = []
+
+        class Mine(Recorded):
+            pass
+
+        Mine.calls = calls
+        wire = self.talk(Echo(), post(b"abc")[:-1], requestFactory=Mine)
+        wire.vanish()
+        names = [call[0] for call in calls]
+        self.assertEqual(1, names.count("connectionLost"))
+        self.assertNotIn("requestReceived", names)
+
+    def test_lostWhileRunning(self) -> None:
+        """
+        So is one that ends while the response is open.
+        """
+        calls: list[tuple[Any, ...]] = []
+
+        class Mine(Recorded):
+            pass
+
+        Mine.calls = calls
+        holding = Holding()
+        wire = self.talk(holding, GET, requestFactory=Mine)
+        wire.vanish()
+        self.assertEqual(1, [call[0] for call in calls].count("connectionLost"))
+        self.assertIsNone(holding.requests[0].channel)
+        self.assertEqual(1, len(holding.lost))
+        holding.requests.clear()
+        holding.lost.clear()
+
+    def test_notLostWhenAnswered(self) -> None:
+        """
+        A request that is answered hears nothing of the connection's end.
+        """
+        calls: list[tuple[Any, ...]] = []
+
+        class Mine(Recorded):
+            pass
+
+        Mine.calls = calls
+        self.talk(Echo(), GET, requestFactory=Mine).vanish()
+        self.assertNotIn("connectionLost", [call[0] for call in calls])
+
+    def test_orderOfFields(self) -> None:
+        """
+        Fields keep their order, and repeated ones all their values.
+        """
+        calls = self.record(get(b"/", b"B: 1", b"A: 2", b"b: 3"))
+        self.assertEqual(
+            [(b"Host", [b"example.com"]), (b"B", [b"1", b"3"]), (b"A", [b"2"])],
+            calls[0][1],
+        )
+
+    def test_cookies(self) -> None:
+        """
+        Cookies are parsed.
+        """
+        seen = []
+
+        def render(request: Any) -> bytes:
+            seen.append(request.getCookie(b"a"))
+            return b""
+
+        self.talk(render, get(b"/", b"Cookie: a=b; c=d"))
+        self.assertEqual([b"b"], seen)
+
+    def test_emptyRequestHasNoTemporaryFile(self) -> None:
+        """
+        The content of a request without a body is in memory.
+        """
+        seen = []
+
+        def render(request: Any) -> bytes:
+            seen.append(type(request.content))
+            return b""
+
+        self.talk(render, GET)
+        self.assertEqual([BytesIO], seen)
+
+
+class FailingRequestTests(ServerTestCase):
+    """
+    Requests whose own code raises.
+    """
+
+    def failing(self, name: str) -> None:
+        """
+        A request whose method C{name} raises is a 500 and a log line; the
+        connection is closed or still in step.
+        """
+
+        def fail(self: Any, *args: object) -> None:
+            raise ZeroDivisionError(name)
+
+        mine = type("Mine", (server.Request,), {name: fail})
+        wire = self.talk(Echo(), post(b"abc"), requestFactory=mine)
+        wire.settle(6)
+        self.assertEqual([500], wire.statuses, name)
+        self.assertEqual(1, len(self.flushLoggedErrors(ZeroDivisionError)), name)
+
+    def test_each(self) -> None:
+        """
+        Each of the methods that we call may raise.
+        """
+        for name in (
+            "parseCookies",
+            "gotLength",
+            "handleContentChunk",
+            "requestReceived",
+            "process",
+        ):
+            self.failing(name)
+
+    def test_factory(self) -> None:
+        """
+        So may the request factory.
+        """
+
+        def factory(channel: Any, queued: object = None) -> Any:
+            raise ZeroDivisionError
+
+        wire = self.talk(Echo(), GET, requestFactory=factory)
+        wire.settle(6)
+        self.assertEqual([500], wire.statuses)
+        self.assertEqual(1, len(self.flushLoggedErrors(ZeroDivisionError)))
+
+    def test_connectionLost(self) -> None:
+        """
+        And C{connectionLost}: it is logged and leaves nothing behind.
+        """
+
+        class Mine(server.Request):
+            def connectionLost(self, reason: Any) -> None:
+                super().connectionLost(reason)
+                raise ZeroDivisionError
+
+        holding = Holding()
+        wire = self.talk(holding, GET, requestFactory=Mine)
+        try:
+            wire.vanish()
+        except ZeroDivisionError:
+            pass  # as in twisted.web: the reactor logs it
+        self.flushLoggedErrors(ZeroDivisionError)
+        self.assertEqual([], self.clock.getDelayedCalls())
+        holding.requests.clear()
+        holding.lost.clear()
+
+
+class RequestFactoryTests(ServerTestCase):
+    """
+    How requests are made.
+    """
+
+    def test_plainHTTPRequest(self) -> None:
+        """
+        A subclass of L{http.Request} with C{process} works.
+        """
+        wire = self.talk(Echo(), GET, post(b"hello"), requestFactory=Plain)
+        self.assertEqual([b"plain", b"hello"], [r.body for r in wire.responses])
+        self.assertEqual("chunked", wire.responses[0].framing)
+
+    def test_queued(self) -> None:
+        """
+        A factory is called with C{(channel, queued)}.
+        """
+        seen: list[tuple[Any, ...]] = []
+
+        def factory(*args: Any) -> Any:
+            seen.append(args)
+            return server.Request(*args)
+
+        wire = self.talk(Echo(), GET, requestFactory=factory)
+        self.assertEqual([200], wire.statuses)
+        self.assertEqual(2, len(seen[0]))
+        self.assertIs(wire.channel, seen[0][0])
+        self.assertFalse(seen[0][1])
+        seen.clear()
+
+    def test_nonQueued(self) -> None:
+        """
+        One that says L{INonQueuedRequestFactory} with the channel alone.
+        """
+        seen: list[int] = []
+
+        @provider(INonQueuedRequestFactory)
+        def factory(channel: Any) -> Any:
+            seen.append(1)
+            return server.Request(channel)
+
+        wire = self.talk(Echo(), GET, requestFactory=factory)
+        self.assertEqual([200], wire.statuses)
+        self.assertEqual([1], seen)
+
+    def test_setOnTheProtocol(self) -> None:
+        """
+        daphne sets C{requestFactory} on each protocol.
+        """
+        wire = self.connect(self.site())
+        wire.channel.requestFactory = Plain
+        wire.send(GET)
+        self.assertEqual(b"plain", wire.only().body)
+
+    def test_setOnTheClass(self) -> None:
+        """
+        A C{requestFactory} of a Site subclass is used.
+        """
+        from twisted_h11.server import Site
+
+        class Mine(Site):
+            requestFactory = Plain
+
+        site = Mine(Echo(), reactor=self.clock)
+        self.sites.append(site)
+        self.assertEqual(b"plain", self.connect(site).send(GET).only().body)
+
+    def test_ourRequestIsTwisteds(self) -> None:
+        """
+        Our L{Request} is a subclass of Twisted's.
+        """
+        self.assertTrue(issubclass(Request, server.Request))
+
+    def test_rawFields(self) -> None:
+        """
+        C{rawFields} has the fields as received, order and case kept.
+        """
+        seen = []
+
+        def render(request: Any) -> bytes:
+            seen.append(request.rawFields)
+            return b""
+
+        self.talk(render, get(b"/", b"x-LOWER: 1", b"B:  2  ", b"X-lower: 3"))
+        self.assertEqual(
+            [
+                [
+                    (b"Host", b"example.com"),
+                    (b"x-LOWER", b"1"),
+                    (b"B", b"2"),
+                    (b"X-lower", b"3"),
+                ]
+            ],
+            seen,
+        )
+
+    def test_rawFieldsAreNotShared(self) -> None:
+        """
+        Each request has its own.
+        """
+        seen = []
+
+        def render(request: Any) -> bytes:
+            seen.append(len(request.rawFields))
+            request.rawFields.append((b"X", b"y"))
+            return b""
+
+        self.talk(render, GET * 3)
+        self.assertEqual([1, 1, 1], seen)
+
+
+class FramingTests(ServerTestCase):
+    """
+    A foreign request frames chunks itself; they go out framed once.
+    """
+
+    def body(self, render: Any, factory: Any = server.Request) -> tuple[str, bytes]:
+        """
+        Framing and body of what C{render} writes, seen on the wire; the
+        connection must be good for another request.
+        """
+        wire = self.talk(render, get(b"/1") + get(b"/2"), requestFactory=factory)
+        responses = wire.responses
+        self.assertEqual([200, 200], [r.status for r in responses])
+        self.assertEqual(responses[0].body, responses[1].body)
+        self.assertTrue(responses[0].complete)
+        return responses[0].framing, responses[0].body
+
+    def test_chunks(self) -> None:
+        """
+        Chunks of any content come out as they went in.
+        """
+        pieces = [
+            b"one",
+            b"0\r\n\r\n",
+            b"\r\n",
+            b"5\r\nhello\r\n",
+            b"x" * 70_000,
+            b"\x00",
+        ]
+
+        def render(request: Any) -> None:
+            for piece in pieces:
+                request.write(piece)
+            request.finish()
+
+        for factory in (server.Request, Request):
+            framing, body = self.body(render, factory)
+            self.assertEqual("chunked", framing)
+            self.assertEqual(b"".join(pieces), body)
+
+    def test_emptyWrites(self) -> None:
+        """
+        An empty write ends nothing.
+        """
+
+        def render(request: Any) -> None:
+            request.write(b"")
+            request.write(b"a")
+            request.write(b"")
+            request.write(b"b")
+            request.finish()
+
+        self.assertEqual(("chunked", b"ab"), self.body(render))
+
+    def test_length(self) -> None:
+        """
+        A body of known length goes out as it is, also if it looks like chunks.
+        """
+
+        def render(request: Any) -> bytes:
+            return b"5\r\nhello\r\n0\r\n\r\n"
+
+        self.assertEqual(("length", b"5\r\nhello\r\n0\r\n\r\n"), self.body(render))
+
+    def test_chunkedSetToFalse(self) -> None:
+        """
+        A request may set C{chunked = False} and frame nothing.
+        """
+
+        def render(request: Any) -> None:
+            request.write(b"")
+            request.chunked = False
+            request.write(b"hello")
+            request.finish()
+
+        wire = self.talk(render, GET + GET, requestFactory=server.Request)
+        wire.settle(6)
+        self.assertEqual(b"hello", wire.responses[0].body)
+        self.flushLoggedErrors()
+
+    def test_rawResponse(self) -> None:
+        """
+        A request may set C{startedWriting} and write a response of its own to
+        the transport: nothing is framed twice, then the connection ends.
+        """
+        raw = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nraw"
+
+        for factory in (server.Request, Request):
+
+            def render(request: Any) -> None:
+                request.startedWriting = 1
+                request.transport.write(raw)
+                request.finish()
+
+            wire = self.talk(render, GET + GET, requestFactory=factory)
+            wire.settle(6)
+            self.assertEqual(raw, wire.output)
+            self.assertTrue(wire.closed)
+
+    def test_finishShort(self) -> None:
+        """
+        A request may finish short of its Content-Length: what it wrote is
+        flushed, then the connection ends.
+        """
+
+        def render(request: Any) -> None:
+            request.setHeader(b"Content-Length", b"100")
+            request.write(b"short")
+            request.finish()
+
+        for factory in (server.Request, Request):
+            wire = self.talk(render, GET + GET, requestFactory=factory)
+            wire.settle(6)
+            self.assertTrue(wire.output.endswith(b"short"))
+            self.assertTrue(wire.closed)
+            self.flushLoggedErrors()
+
+    def test_channelWriteHeaders(self) -> None:
+        """
+        C{channel.writeHeaders} takes L{Headers} or pairs of bytes.
+        """
+        for headers in (
+            Headers({b"X-Thing": [b"1"], b"Content-Length": [b"2"]}),
+            [(b"X-Thing", b"1"), (b"Content-Length", b"2")],
+        ):
+
+            def render(request: Any, headers: Any = headers) -> None:
+                request.startedWriting = 1
+                request.channel.writeHeaders(b"HTTP/1.1", b"201", b"Made", headers)
+                request.channel.write(b"o")
+                request.channel.writeSequence([b"", b"k"])
+                request.finish()
+
+            wire = self.talk(render, GET, requestFactory=server.Request)
+            response = wire.only()
+            self.assertEqual((201, b"Made"), (response.status, response.reason))
+            self.assertEqual(b"1", response.get(b"x-thing"))
+            self.assertEqual(b"ok", response.body)
+
+    def test_bothKindsOfRequestAgree(self) -> None:
+        """
+        The same resource gives the same bytes with Twisted's request and ours,
+        but for the Server field.
+        """
+
+        def render(request: Any) -> Any:
+            if request.uri == b"/chunked":
+                request.write(b"a")
+                request.write(b"b")
+                request.finish()
+                return None
+            request.setHeader(b"X-A", b"b")
+            return b"body"
+
+        data = get(b"/chunked") + get() + get(method=b"HEAD")
+        outputs = []
+        for factory in (server.Request, Request):
+            wire = self.connect(self.site(render, requestFactory=factory))
+            wire.methods = [b"GET", b"GET", b"HEAD"]
+            wire.send(data)
+            outputs.append(
+                [
+                    (
+                        r.status,
+                        r.body,
+                        r.framing,
+                        [p for p in r.fields if p[0] not in (b"server", b"date")],
+                    )
+                    for r in wire.responses
+                ]
+            )
+        self.assertEqual(sorted(map(repr, outputs[0])), sorted(map(repr, outputs[1])))
+
+
+class ChannelTests(ServerTestCase):
+    """
+    What is used of C{request.channel}.
+    """
+
+    def held(self, **options: Any) -> tuple[Any, Any]:
+        """
+        A wire, and the request that is open on it.
+        """
+        holding = Holding()
+        site = self.site(holding, **options)
+        wire = self.connect(site).send(GET)
+        request = holding.requests.pop()
+        self.addCleanup(holding.lost.clear)
+        return wire, request
+
+    def test_transport(self) -> None:
+        """
+        C{transport} is the real one, on channel and request.
+        """
+        wire, request = self.held()
+        self.assertIs(wire.transport, request.channel.transport)
+        self.assertIs(wire.transport, request.transport)
+
+    def test_pauseOnTheTransport(self) -> None:
+        """
+        An application may pause and resume the transport.
+        """
+        wire, request = self.held()
+        request.transport.pauseProducing()
+        self.assertTrue(wire.transport.paused)
+        request.transport.resumeProducing()
+        self.assertFalse(wire.transport.paused)
+        request.finish()
+
+    def test_site(self) -> None:
+        """
+        C{factory} and C{site} are the site.
+        """
+        wire, request = self.held()
+        self.assertIs(self.sites[0], request.channel.site)
+        self.assertIs(self.sites[0], request.channel.factory)
+        self.assertIs(self.sites[0], wire.channel.site)
+        self.assertIs(self.sites[0], request.site)
+
+    def test_siteIsSettable(self) -> None:
+        """
+        They can be set, as in twisted.web.
+        """
+        wire = self.connect(self.site())
+        other = self.site(lambda request: b"other")
+        wire.channel.site = other
+        wire.channel.factory = other
+        self.assertEqual(b"other", wire.send(GET).only().body)
+
+    def test_addresses(self) -> None:
+        """
+        C{getPeer} and C{getHost} are those of the transport.
+        """
+        _, request = self.held()
+        self.assertEqual(CLIENT, request.channel.getPeer())
+        self.assertEqual(SERVER, request.channel.getHost())
+        self.assertEqual(CLIENT, request.getClientAddress())
+        self.assertEqual(SERVER, request.getHost())
+
+    def test_isSecure(self) -> None:
+        """
+        C{isSecure} tells whether the transport is encrypted.
+        """
+        seen = []
+
+        def render(request: Any) -> bytes:
+            seen.append((request.isSecure(), request.channel.isSecure()))
+            return b""
+
+        site = self.site(render)
+        self.connect(site).send(GET)
+        self.connect(site, SecureMemoryTransport()).send(GET)
+        self.assertEqual([(False, False), (True, True)], seen)
+
+    def test_loseConnection(self) -> None:
+        """
+        C{loseConnection} closes after what is written; the request hears it.
+        """
+        wire, request = self.held()
+        request.write(b"written")
+        request.loseConnection()
+        wire.pump()
+        self.assertTrue(wire.closed)
+        self.assertFalse(wire.aborted)
+        self.assertIn(b"written", wire.output)
+        self.assertIsNone(request.channel)
+
+    def test_abortConnection(self) -> None:
+        """
+        C{abortConnection} and C{forceAbortClient} close at once.
+        """
+        for name in ("abortConnection", "forceAbortClient"):
+            wire, request = self.held()
+            getattr(request.channel, name)()
+            wire.pump()
+            self.assertTrue(wire.aborted, name)
+            self.assertIsNone(request.channel)
+
+    def test_abortOnTheTransport(self) -> None:
+        """
+        So does the transport's (Synapse does that).
+        """
+        wire, request = self.held()
+        request.transport.abortConnection()
+        wire.pump()
+        self.assertTrue(wire.closed)
+        self.assertIsNone(request.channel)
+
+    def test_badRequest(self) -> None:
+        """
+        C{_respondToBadRequestAndDisconnect} is a 400 and a close.
+        """
+        boundary = b"Content-Type: multipart/form-data"
+        wire = self.talk(Echo(), post(b"x", boundary), requestFactory=server.Request)
+        wire.settle(6)
+        self.assertEqual([400], wire.statuses)
+        self.assertTrue(wire.closed)
+
+    def test_badMultipartWithOurRequest(self) -> None:
+        """
+        With our own request as well.
+        """
+        boundary = b"Content-Type: multipart/form-data"
+        wire = self.talk(Echo(), post(b"x", boundary))
+        wire.settle(6)
+        self.assertEqual([400], wire.statuses)
+        self.assertTrue(wire.closed)
+
+    def test_networkProducer(self) -> None:
+        """
+        C{_networkProducer} pauses and resumes reading (daphne).
+        """
+        wire, request = self.held()
+        request.channel._networkProducer.pauseProducing()
+        self.assertTrue(wire.transport.paused)
+        request.channel._networkProducer.resumeProducing()
+        self.assertFalse(wire.transport.paused)
+        request.finish()
+
+    def test_timeOutOfTheProtocol(self) -> None:
+        """
+        C{HTTPFactory.buildProtocol} sets C{callLater} and C{timeOut}.
+        """
+        wire = self.connect(self.site(timeout=33))
+        self.assertEqual(33, wire.channel.timeOut)
+        self.assertEqual(self.clock.callLater, wire.channel.callLater)
+
+    def test_requestDoneOfAnother(self) -> None:
+        """
+        C{requestDone} with a request that is not the current one raises.
+        """
+        wire, request = self.held()
+        self.raised(TypeError, wire.channel.requestDone, object())
+        request.finish()
+        self.assertEqual([200], wire.statuses)
+
+    def test_isAProtocol(self) -> None:
+        """
+        What C{buildProtocol} returns is a plain L{IProtocol}.
+        """
+        channel = self.site().buildProtocol(CLIENT)
+        self.assertTrue(IProtocol.providedBy(channel))
+
+    def test_wrapped(self) -> None:
+        """
+        It works under C{policies.WrappingFactory}.
+        """
+
+        class NoTimers(WrappingFactory):
+            noisy = False
+
+        echo = Echo()
+        factory = NoTimers(self.site(echo))
+        wire = self.connect(factory).send(GET, post(b"x"))
+        self.assertEqual([200, 200], wire.statuses)
+        wire.send(b"bad\r\n\r\n")
+        self.assertRefused(wire, 400)
+
+    def test_poorestTransport(self) -> None:
+        """
+        It works with a transport that has nothing but C{ITransport}.
+        """
+        from twisted.internet.interfaces import ITransport
+
+        @implementer(ITransport)
+        class Poor:
+            def __init__(self) -> None:
+                self.data = b""
+                self.lost = False
+
+            def write(self, data: bytes) -> None:
+                self.data += data
+
+            def writeSequence(self, data: Any) -> None:
+                self.data += b"".join(data)
+
+            def loseConnection(self) -> None:
+                self.lost = True
+
+            def getPeer(self) -> Any:
+                return CLIENT
+
+            def getHost(self) -> Any:
+                return SERVER
+
+        from twisted.internet.error import ConnectionDone
+        from twisted.python.failure import Failure
+
+        channel = self.site().buildProtocol(CLIENT)
+        transport = Poor()
+        channel.makeConnection(transport)
+        channel.dataReceived(GET + GET)
+        self.assertEqual(2, transport.data.count(b"HTTP/1.1 200 OK"))
+        channel.dataReceived(b"bad\r\n\r\n")
+        self.assertEqual(1, transport.data.count(b"HTTP/1.1 400"))
+        self.clock.advance(6)
+        self.assertTrue(transport.lost)
+        channel.connectionLost(Failure(ConnectionDone()))
+
+
+class RequestTests(ServerTestCase):
+    """
+    What is used of a request.
+    """
+
+    def test_stateToCopy(self) -> None:
+        """
+        C{distrib} copies the state of a request: it is plain data, but for
+        what Twisted's own holds.
+        """
+        states: list[set[str]] = []
+
+        def render(request: Any) -> bytes:
+            states.append(set(request.getStateToCopyFor(None)))
+            return b""
+
+        self.talk(render, post(b"x"), requestFactory=server.Request)
+        self.talk(render, post(b"x"))
+        extra = states[1] - states[0]
+        self.assertLessEqual(extra, {"rawFields", "_direct", "_encoder"})
+        for name in ("channel", "transport", "content", "site"):
+            self.assertNotIn(name, states[1])
+
+    def test_stateIsPlainData(self) -> None:
+        """
+        Nothing in it is a channel, a transport or of h11's.
+        """
+        problems: list[str] = []
+
+        def render(request: Any) -> bytes:
+            for name, value in request.getStateToCopyFor(None).items():
+                module = type(value).__module__
+                if module.startswith(("h11", "twisted_h11", "tests.support")):
+                    problems.append(f"{name}: {module}")
+            return b""
+
+        self.talk(render, post(b"x"))
+        self.assertEqual([], problems)
+
+    def test_setHost(self) -> None:
+        """
+        C{setHost} changes what C{prePathURL} says.
+        """
+
+        def render(request: Any) -> bytes:
+            request.setHost(b"other.example", 81)
+            url: bytes = request.prePathURL()
+            return url
+
+        wire = self.talk(render, get(b"/a/b"))
+        self.assertTrue(wire.only().body.startswith(b"http://other.example:81/"))
+
+    def test_prePathURL(self) -> None:
+        """
+        URLs are made from the Host field.
+        """
+        wire = self.talk(lambda request: str(request.URLPath()).encode(), get(b"/a"))
+        self.assertTrue(wire.only().body.startswith(b"http://example.com/"))
+
+    def test_assignedPaths(self) -> None:
+        """
+        C{prepath} and C{postpath} can be assigned (klein, vhost, guard).
+        """
+
+        def render(request: Any) -> bytes:
+            request.prepath, request.postpath = [b"x"], [b"y", b"z"]
+            return b"/".join(request.prepath + request.postpath)
+
+        self.assertEqual(b"x/y/z", self.talk(render, GET).only().body)
+
+    def test_components(self) -> None:
+        """
+        C{setComponent} and C{getComponent} work.
+        """
+        from zope.interface import Interface
+
+        class IThing(Interface):
+            pass
+
+        def render(request: Any) -> bytes:
+            request.setComponent(IThing, b"thing")
+            found: bytes = request.getComponent(IThing)
+            return found
+
+        self.assertEqual(b"thing", self.talk(render, GET).only().body)
+
+    def test_ownEquality(self) -> None:
+        """
+        A request may define C{__eq__} and C{__hash__} (daphne).
+        """
+
+        class Mine(server.Request):
+            def __eq__(self, other: object) -> bool:
+                return False
+
+            def __hash__(self) -> int:
+                return 1
+
+        wire = self.talk(Echo(), GET * 3, requestFactory=Mine)
+        self.assertEqual([200] * 3, wire.statuses)
+
+    def test_notifyFinish(self) -> None:
+        """
+        C{notifyFinish} fires with None at the end.
+        """
+        results: list[object] = []
+
+        def render(request: Any) -> bytes:
+            request.notifyFinish().addCallback(results.append)
+            return b""
+
+        self.talk(render, GET)
+        self.assertEqual([None], results)
+
+    def test_arguments(self) -> None:
+        """
+        Query and form arguments are parsed.
+        """
+
+        def render(request: Any) -> bytes:
+            return repr(sorted(request.args.items())).encode()
+
+        form = b"Content-Type: application/x-www-form-urlencoded"
+        wire = self.talk(render, post(b"c=d&a=2", form, target=b"/?a=1&b="))
+        self.assertEqual(
+            b"[(b'a', [b'2']), (b'b', [b'']), (b'c', [b'd'])]",
+            wire.only().body,
+        )
+
+    def test_absoluteForm(self) -> None:
+        """
+        In our Request the authority of an absolute target replaces Host, and
+        the path is that of the target; a foreign one gets it unchanged.
+        """
+
+        def render(request: Any) -> bytes:
+            host: bytes = request.getHeader(b"host")
+            return b" ".join(
+                [
+                    request.uri,
+                    request.path,
+                    host,
+                    request.getRequestHostname(),
+                    *request.postpath,
+                ]
+            )
+
+        data = get(b"http://real.example:81/a/b?c", host=b"fake.example")
+        wire = self.talk(render, data)
+        self.assertEqual(
+            b"http://real.example:81/a/b?c /a/b real.example:81 real.example a b",
+            wire.only().body,
+        )
+        wire = self.talk(render, data, requestFactory=server.Request)
+        self.assertTrue(
+            wire.only().body.startswith(
+                b"http://real.example:81/a/b?c http://real.example:81/a/b fake.example"
+            )
+        )
+
+    def test_absoluteFormWithoutPath(self) -> None:
+        """
+        The path of C{http://example.com} is C{/}.
+        """
+        wire = self.talk(
+            lambda r: r.path + b" " + r.uri, get(b"http://example.com?x=y")
+        )
+        self.assertEqual(b"/ http://example.com?x=y", wire.only().body)
+
+    def test_childrenOfAbsoluteForm(self) -> None:
+        """
+        A tree of resources finds the leaf of an absolute target.
+        """
+        root, leaf = resource.Resource(), Echo()
+        root.putChild(b"a", leaf)
+        self.talk(root, get(b"http://example.com/a"))
+        self.assertEqual(1, len(leaf.seen))
+
+    def test_finishedWarning(self) -> None:
+        """
+        A foreign request that finishes twice warns and does no harm.
+        """
+
+        def render(request: Any) -> Any:
+            request.finish()
+            with warnings.catch_warnings(record=True):
+                request.finish()
+            return NOT_DONE_YET
+
+        wire = self.talk(render, GET * 2, requestFactory=server.Request)
+        self.assertEqual([200, 200], wire.statuses)
+
+
+class SiteTests(ServerTestCase):
+    """
+    What is used of a site.
+    """
+
+    def test_isTwisteds(self) -> None:
+        """
+        Our Site is a subclass of Twisted's.
+        """
+        self.assertIsInstance(self.site(), server.Site)
+
+    def test_constructor(self) -> None:
+        """
+        It takes the arguments of Twisted's, by position and by name.
+        """
+        from twisted_h11.server import Site
+
+        path = self.mktemp()
+        site: Any = Site(
+            Echo(),
+            None,
+            path,
+            12,
+            reactor=self.clock,
+            logFormatter=lambda timestamp, request: "line",
+        )
+        self.sites.append(site)
+        site.startFactory()
+        self.connect(site).send(GET)
+        self.assertEqual(12, site.timeOut)
+        site.logFile.flush()
+        with open(path) as log:
+            self.assertEqual("line\n", log.read())
+
+    def test_sessions(self) -> None:
+        """
+        Sessions are found again by their cookie, and expire by the site's
+        clock.
+        """
+
+        def render(request: Any) -> bytes:
+            session = request.getSession()
+            session.count = getattr(session, "count", 0) + 1
+            return b"%d" % (session.count,)
+
+        site = self.site(render)
+        wire = self.connect(site).send(GET)
+        (cookie,) = wire.only().all(b"set-cookie")
+        pair = cookie.partition(b";")[0]
+        again = get(b"/", b"Cookie: " + pair)
+        self.assertEqual(b"2", self.connect(site).send(again).only().body)
+        self.assertEqual(1, len(site.sessions))
+        self.clock.advance(901)
+        self.assertEqual(0, len(site.sessions))
+
+    def test_getContentFile(self) -> None:
+        """
+        C{getContentFile} of a Site subclass makes the content.
+        """
+        from twisted_h11.server import Site
+
+        lengths = []
+
+        class Mine(Site):
+            def getContentFile(self, length: int | None) -> Any:
+                lengths.append(length)
+                return BytesIO()
+
+        site = Mine(Echo(), reactor=self.clock)
+        self.sites.append(site)
+        self.assertEqual(b"abc", self.connect(site).send(post(b"abc")).only().body)
+        self.assertEqual([3], lengths)
+
+    def test_getResourceFor(self) -> None:
+        """
+        C{getResourceFor} of a Site subclass chooses the resource.
+        """
+        from twisted_h11.server import Site
+
+        class Mine(Site):
+            def getResourceFor(self, request: Any) -> Any:
+                return Calls(lambda request: b"mine")
+
+        site = Mine(Echo(), reactor=self.clock)
+        self.sites.append(site)
+        self.assertEqual(b"mine", self.connect(site).send(GET).only().body)
+
+    def test_acceptableProtocols(self) -> None:
+        """
+        ALPN offers HTTP/1.1 alone, unless HTTP/2 is switched on.
+        """
+        self.assertEqual([b"http/1.1"], self.site().acceptableProtocols())
+
+    def test_childSite(self) -> None:
+        """
+        A site is a resource, too, as Twisted's is.
+        """
+        site = self.site(Calls(lambda request: b"inner"))
+        found = site.getChildWithDefault(b"x", Any)
+        self.assertIsNotNone(found)
+
+    def test_parsePOSTFormSubmission(self) -> None:
+        """
+        C{parsePOSTFormSubmission=False} leaves forms alone.
+        """
+        seen = []
+
+        def render(request: Any) -> bytes:
+            seen.append(dict(request.args))
+            return b""
+
+        form = b"Content-Type: application/x-www-form-urlencoded"
+        try:
+            site = self.site(render, parsePOSTFormSubmission=False)
+        except TypeError:
+            return  # Twisted before 25.5
+        self.connect(site).send(post(b"a=b", form))
+        self.assertEqual([{}], seen)
+
+
+class LazyTests(ServerTestCase):
+    """
+    What is not needed is not made.
+    """
+
+    def test_idleConnectionHasNoH11(self) -> None:
+        """
+        An idle connection has no h11 connection.
+        """
+        import gc
+
+        import h11
+
+        wire = self.connect(self.site())
+        wire.send(b"\r\n")
+        found = [
+            thing
+            for thing in gc.get_referents(wire.channel.__dict__)
+            if isinstance(thing, h11.Connection)
+        ]
+        self.assertEqual([], found)
+
+    def test_isAProtocolOfTwisteds(self) -> None:
+        """
+        The channel is a L{protocol.Protocol}.
+        """
+        self.assertIsInstance(self.connect(self.site()).channel, protocol.Protocol)
