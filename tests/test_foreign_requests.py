@@ -354,7 +354,7 @@ class RequestFactoryTests(ServerTestCase):
         from twisted_h11.server import Site
 
         class Mine(Site):
-            requestFactory = Plain
+            requestFactory: Any = Plain
 
         site = Mine(Echo(), reactor=self.clock)
         self.sites.append(site)

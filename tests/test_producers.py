@@ -252,9 +252,9 @@ def turns(condition: Callable[[], bool], most: int = 5000) -> Deferred[None]:
     def look(left: int) -> Any:
         if condition() or left == 0:
             return None
-        return deferLater(reactor, 0, look, left - 1)  # type: ignore[arg-type]
+        return deferLater(reactor, 0, look, left - 1)
 
-    result: Deferred[None] = deferLater(reactor, 0, look, most)  # type: ignore[arg-type]
+    result: Deferred[None] = deferLater(reactor, 0, look, most)
     return result
 
 
@@ -277,6 +277,13 @@ class PullTests(LeakChecks, TestCase):
         site: Any = Site(Calls(render), reactor=self.clock, requestFactory=factory)
         return Wire(site, self.clock)
 
+    async def ended(self, wire: Wire, count: int) -> None:
+        """
+        Let the reactor turn until C{count} chunked responses have ended.
+        """
+        await turns(lambda: wire.output.count(b"\r\n0\r\n\r\n") == count)
+        wire.pump()
+
     async def test_all(self) -> None:
         """
         All its pieces arrive, then the response ends.
@@ -287,13 +294,8 @@ class PullTests(LeakChecks, TestCase):
                 request.registerProducer(Pull(request, 20), False)
 
             wire = self.connect(render, factory).send(GET, GET)
-            await turns(
-                lambda wire=wire: wire.output.count(b"\r\n0\r\n\r\n") == 2  # type: ignore[misc]
-            )
-            wire.pump()
-            await turns(
-                lambda wire=wire: wire.output.count(b"\r\n0\r\n\r\n") == 2  # type: ignore[misc]
-            )
+            await self.ended(wire, 1)
+            await self.ended(wire, 2)
             self.assertEqual([20_000, 20_000], [len(r.body) for r in wire.responses])
             wire.vanish()
 
@@ -318,8 +320,7 @@ class PullTests(LeakChecks, TestCase):
             await turns(lambda: False, 20)
             self.assertEqual(left, producer.left)
             wire.drain()
-            await turns(lambda producer=producer: producer.left == 0)  # type: ignore[misc]
-            await turns(lambda: False, 5)
+            await self.ended(wire, 1)
             self.assertEqual(10_000_000, len(wire.only().body))
             wire.vanish()
             producers.clear()

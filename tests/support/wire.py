@@ -321,7 +321,7 @@ class Wire:
         transport = self.transport
         while True:
             self.clock.advance(0)
-            if transport.ended:
+            if self.closed:
                 return
             if transport.aborted:
                 self._lose(ConnectionAborted())
@@ -339,7 +339,7 @@ class Wire:
                 protocol.dataReceived(self.unread.popleft())
             elif self.wantsEnd:
                 self.wantsEnd = False
-                half = IHalfCloseableProtocol(transport.protocol, None)
+                half: Any = IHalfCloseableProtocol(transport.protocol, None)
                 if half is None:
                     self._lose(ConnectionDone())
                 else:
