@@ -1,0 +1,87 @@
+"""
+L{Limits<twisted_h11._limits.Limits>} as text: how each field is spelled as an
+option, and how its values are written and read.
+
+All is derived from the metadata of the fields, so that a new field needs
+nothing here.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import Field
+from typing import Any
+
+__all__ = ["bound_name", "describe_bound", "format_bound", "parse_bound"]
+
+_SUFFIXES = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
+
+_SIZE = re.compile(r"([0-9]+)([kmg]?)", re.IGNORECASE | re.ASCII)
+
+
+def bound_name(bound: Field[Any]) -> str:
+    """
+    The name of a field as an option: C{maxHeadLength} is C{max-head-length}.
+    """
+    return re.sub("([A-Z])", r"-\1", bound.name).lower()
+
+
+def describe_bound(bound: Field[Any]) -> str:
+    """
+    What a field bounds, as the help of its option.
+    """
+    doc, unit = bound.metadata["doc"], bound.metadata["unit"]
+    text = doc[:1].upper() + doc[1:]
+    if unit == "seconds" or (_is_size(bound) and not doc.startswith(unit)):
+        text += f", in {unit}"
+    if bound.metadata["optional"]:
+        text += "; none: no bound"
+    return f"{text}."
+
+
+def format_bound(bound: Field[Any]) -> str:
+    """
+    The default of a field, as L{parse_bound} reads it.
+    """
+    value: Any = bound.default
+    if value is None:
+        return "none"
+    if _is_size(bound):
+        for suffix in "GMk":
+            factor = _SUFFIXES[suffix.lower()]
+            if value and value % factor == 0:
+                return f"{value // factor}{suffix}"
+    return repr(value)
+
+
+def parse_bound(bound: Field[Any], text: str) -> float | None:
+    """
+    Read the value of a field.
+
+    @raise ValueError: with a message that says what is expected instead.
+    """
+    unit = bound.metadata["unit"]
+    if text.lower() == "none":
+        if bound.metadata["optional"]:
+            return None
+        raise ValueError("this bound always applies, it can not be none")
+    if unit == "seconds":
+        try:
+            value = float(text)
+        except ValueError:
+            value = -1.0
+        if 0 <= value < float("inf"):
+            return value
+        raise ValueError("not a number of seconds")
+    match = _SIZE.fullmatch(text)
+    if match is None or (match[2] and not _is_size(bound)):
+        expected = "16k, 10M or 1G" if _is_size(bound) else "a whole number"
+        raise ValueError(f"not a number of {unit}: expected {expected}")
+    return int(match[1]) * _SUFFIXES[match[2].lower()]
+
+
+def _is_size(bound: Field[Any]) -> bool:
+    """
+    Whether the unit is bytes, or bytes per second.
+    """
+    return str(bound.metadata["unit"]).startswith("bytes")

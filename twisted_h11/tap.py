@@ -1,0 +1,101 @@
+"""
+C{twistd h11web}: the command that serves files, WSGI applications and
+resources with L{twisted_h11.server.Site}.
+
+The options are in L{twisted_h11._options}; what listens, and stops gracefully,
+is in L{twisted_h11._service}.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from twisted.application.service import IService, IServiceCollection, MultiService
+from twisted.web import static
+from twisted.web.resource import IResource, Resource
+from twisted.web.tap import makePersonalServerFactory
+
+from twisted_h11._options import Options
+from twisted_h11._service import ListeningService, StartError
+from twisted_h11._welcome import Welcome
+from twisted_h11.server import Site
+
+__all__ = ["Options", "makeService"]
+
+
+class _WithFields(Resource):
+    """
+    A resource that adds fields to its children's responses.
+
+    Only for C{--personal}, where the responses are not sent by our L{Site},
+    which has its own C{extraHeaders}.
+    """
+
+    def __init__(
+        self, resource: IResource, fields: Sequence[tuple[bytes, bytes]]
+    ) -> None:
+        super().__init__()
+        self._resource = resource
+        self._fields = fields
+
+    def getChildWithDefault(self, path: bytes, request: Any) -> IResource:
+        """
+        Add the fields, and stand aside.
+        """
+        for name, value in self._fields:
+            request.responseHeaders.addRawHeader(name, value)
+        child: IResource = self._resource.getChildWithDefault(path, request)
+        return child
+
+
+def makeService(config: Options) -> IService:
+    """
+    Make the service that the options describe.
+
+    @param config: L{Options} that have parsed a command line.
+
+    @raise StartError: when the server can not be made like that, for instance
+        with HTTP/2 where its dependencies are missing.
+
+    @since: 0.1
+    """
+    service = MultiService()
+    root = config["root"]
+    if root is None:
+        root = Welcome()
+    elif config["indexes"]:
+        root.indexNames = config["indexes"]
+    if isinstance(root, static.File):
+        # Scripts below it find the service collection there.
+        root.registry.setComponent(IServiceCollection, service)
+    if config["personal"] and config["extraHeaders"]:
+        root = _WithFields(root, config["extraHeaders"])
+
+    settings: dict[str, Any] = {}
+    if "serverHeader" in config:
+        settings["serverHeader"] = config["serverHeader"]
+    try:
+        site = Site(
+            root,
+            logPath=config["logfile"],
+            limits=config["limits"],
+            http2=bool(config["http2"]),
+            accessLog=not config["no-access-log"],
+            extraHeaders=tuple(config["extraHeaders"]),
+            **settings,
+        )
+    except ValueError as error:
+        print(f"twistd h11web: {error}", file=sys.stderr)
+        raise StartError(str(error)) from None
+    site.displayTracebacks = bool(config["display-tracebacks"])
+
+    if config["personal"]:
+        listening = ListeningService(config["listen"], makePersonalServerFactory(site))
+    else:
+        drain = partial(site.drain, config["grace"])
+        listening = ListeningService(config["listen"], site, drain)
+    listening.setServiceParent(service)
+    return service
