@@ -2,7 +2,7 @@
 The bytes side of a connection: one transport, its back-pressure and its end.
 
 L{FlowControl} knows nothing of HTTP.  It owns the transport for the protocols
-of this package and keeps four promises to them.
+of this package and keeps three promises to them.
 
 B{Writes are joined, never delayed.}  What one call from outside makes us
 write goes out in one C{transport.write} before that call returns.  While a
@@ -15,10 +15,6 @@ from then on nothing is held beyond a single call.
 B{Reading has one switch.}  Everybody who wants the network to be quiet sets a
 bit of his own (L{FlowControl._hold}); the transport is paused with the first
 bit and resumed when the last one goes.  So nobody resumes what another paused.
-
-B{One timer.}  A connection waits for one thing at a time.  The timer is a
-single delayed call that is pushed forward, never cancelled and made anew, and
-it calls a method by name, so that no reference cycle goes through it.
 
 B{Closing in stages.}  RFC 9112 section 9.6: a server that closes at once may
 destroy its last response, because bytes that arrive after the close are
@@ -33,28 +29,25 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from twisted.internet import tcp
+from twisted.internet.error import ConnectionAborted
 from twisted.internet.interfaces import (
     IConsumer,
-    IDelayedCall,
     IProducer,
-    IPullProducer,
     IPushProducer,
     ITCPTransport,
 )
-from twisted.internet.protocol import Protocol, connectionDone
-from twisted.internet.task import CooperativeTask, cooperate
+from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from twisted_h11._limits import Limits
+from twisted_h11._producers import PullAdapter
 from twisted_h11._regions import FileRegion, RegionSender
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from twisted_h11._timer import Timed
 
 DEFAULT_LIMITS = Limits()
 
@@ -79,67 +72,8 @@ def is_bare_socket(transport: object) -> bool:
     )
 
 
-@implementer(IPushProducer)
-class PullAdapter:
-    """
-    Drives a pull producer as a push producer, a step of the reactor at a time.
-    """
-
-    def __init__(self, producer: IPullProducer) -> None:
-        self._producer = producer
-        self._task: CooperativeTask | None = cooperate(self._pull())
-
-    def _pull(self) -> Iterator[None]:
-        while True:
-            self._producer.resumeProducing()
-            yield None
-
-    def start(self, consumer: FlowControl) -> None:
-        """
-        Unregister the producer from C{consumer} if it raises.
-        """
-        if self._task is not None:
-            self._task.whenDone().addErrback(self._failed, consumer)
-
-    def _failed(self, reason: Failure, consumer: FlowControl) -> None:
-        if self._task is None:
-            return
-        self._task = None
-        consumer._log.failure("A pull producer failed", failure=reason)
-        consumer.unregisterProducer()
-
-    def end(self) -> None:
-        """
-        Ask the producer for nothing more.
-        """
-        task, self._task = self._task, None
-        if task is not None:
-            task.stop()
-
-    def pauseProducing(self) -> None:
-        """
-        See L{IPushProducer.pauseProducing}.
-        """
-        if self._task is not None:
-            self._task.pause()
-
-    def resumeProducing(self) -> None:
-        """
-        See L{IPushProducer.resumeProducing}.
-        """
-        if self._task is not None:
-            self._task.resume()
-
-    def stopProducing(self) -> None:
-        """
-        See L{IProducer.stopProducing}.
-        """
-        self.end()
-        self._producer.stopProducing()
-
-
 @implementer(IPushProducer, IConsumer)
-class FlowControl(Protocol):
+class FlowControl(Timed):
     """
     What the protocols of this package have in common below HTTP.
 
@@ -150,7 +84,6 @@ class FlowControl(Protocol):
     """
 
     limits: Limits = DEFAULT_LIMITS
-    callLater: Any = None
 
     _wire: Any = None
     _taken: Any = None
@@ -165,8 +98,6 @@ class FlowControl(Protocol):
     _producer: Any = None
     _sending: deque[bytes | FileRegion] | None = None
     _region: RegionSender | None = None
-    _delayed: IDelayedCall | None = None
-    _wait: str | None = None
     _eof = False
     _dropping: int | None = None
     _closing: str | None = None
@@ -179,7 +110,7 @@ class FlowControl(Protocol):
     # -- the transport ----------------------------------------------------
 
     @property
-    def transport(self) -> Any:  # type: ignore[override]
+    def transport(self) -> Any:
         """
         The transport; C{None} before the connection and after it was given
         away.  Reading it writes out everything that is pending.
@@ -219,10 +150,7 @@ class FlowControl(Protocol):
         self._wire = None
         self._registered = False
         self._pending = []
-        self._sending = None
-        region, self._region = self._region, None
-        if region is not None:
-            region.stop()
+        self._dropRegions(reason.value)
         producer, self._producer = self._producer, None
         if producer is not None:
             producer.stopProducing()
@@ -343,9 +271,12 @@ class FlowControl(Protocol):
         if wire is None or queue is None or region is None:
             return
         if error is not None:
-            self._sending = None
+            self._region = region
+            self._dropRegions(error)
             self._regionFailed(error)
             return
+        if region.region.ended is not None:
+            region.region.ended(None)
         if region.standsIn:
             self._registered = True
             self._writeFull = False
@@ -363,6 +294,21 @@ class FlowControl(Protocol):
             self._close(self._closing)
         elif not self._writeFull:
             self.resumeProducing()
+
+    def _dropRegions(self, error: BaseException | None) -> None:
+        """
+        Nothing more can be sent: tell whoever waits for a region.
+        """
+        queue, self._sending = self._sending, None
+        region, self._region = self._region, None
+        dropped: list[FileRegion] = []
+        if region is not None:
+            region.stop()
+            dropped.append(region.region)
+        dropped += [item for item in queue or () if isinstance(item, FileRegion)]
+        for item in dropped:
+            if item.ended is not None:
+                item.ended(error)
 
     def _regionFailed(self, error: BaseException) -> None:
         """
@@ -459,51 +405,6 @@ class FlowControl(Protocol):
         Hook: the transport has room again.
         """
 
-    # -- the timer ----------------------------------------------------------
-
-    def _arm(self, seconds: float | None, method: str) -> None:
-        """
-        Call the method of this name in C{seconds}, unless the timer is armed
-        anew or disarmed before; C{None} disarms.
-        """
-        if seconds is None:
-            self._wait = None
-            return
-        self._wait = method
-        delayed = self._delayed
-        if delayed is not None:
-            delayed.reset(seconds)
-        else:
-            self._delayed = self._schedule(seconds)
-
-    def _schedule(self, seconds: float) -> IDelayedCall:
-        callLater = self.callLater
-        if callLater is None:
-            from twisted.internet import reactor
-
-            callLater = reactor.callLater  # type: ignore[attr-defined]
-        delayed: IDelayedCall = callLater(seconds, self._expired)
-        return delayed
-
-    def _disarm(self) -> None:
-        """
-        Wait for nothing.  The delayed call stays, to be pushed forward by the
-        next L{_arm}; should it run before that, nothing happens.
-        """
-        self._wait = None
-
-    def _expired(self) -> None:
-        self._delayed = None
-        method, self._wait = self._wait, None
-        if method is not None:
-            getattr(self, method)()
-
-    def _cancelTimer(self) -> None:
-        self._wait = None
-        delayed, self._delayed = self._delayed, None
-        if delayed is not None and delayed.active():
-            delayed.cancel()
-
     # -- the end ------------------------------------------------------------
 
     def loseConnection(self) -> None:
@@ -570,7 +471,7 @@ class FlowControl(Protocol):
         self._closing = "_abort"
         self._dropping = self.limits.lingerLength
         self._pending.clear()
-        self._sending = None
+        self._dropRegions(ConnectionAborted())
         self._unregister()
         abort = getattr(wire, "abortConnection", None)
         if abort is not None:

@@ -43,16 +43,25 @@ class FileRegion:
     @param file: a file opened for reading bytes.
     @param offset: where the region begins, in bytes.
     @param count: its length, in bytes.
+    @param ended: called once when the region was given to the transport, with
+        C{None}, or when it can not be any more, with the reason.
 
     @since: 0.1
     """
 
-    def __init__(self, file: BinaryIO, offset: int, count: int) -> None:
+    def __init__(
+        self,
+        file: BinaryIO,
+        offset: int,
+        count: int,
+        ended: Callable[[BaseException | None], object] | None = None,
+    ) -> None:
         if offset < 0 or count < 0:
             raise ValueError(f"no such region: offset {offset}, count {count}")
         self.file = file
         self.offset = offset
         self.count = count
+        self.ended = ended
 
     def __len__(self) -> int:
         return self.count
@@ -65,6 +74,8 @@ class FileRegion:
 class RegionSender:
     """
     Sends one region to one transport.
+
+    @ivar left: how many bytes are still to go.
 
     @param wire: the transport.
     @param region: what to send.
@@ -81,9 +92,10 @@ class RegionSender:
         done: Callable[[BaseException | None], None],
     ) -> None:
         self._wire = wire
+        self.region = region
         self._file = region.file
         self._offset = region.offset
-        self._left = region.count
+        self.left = region.count
         self._done: Callable[[BaseException | None], None] | None = done
         self._paused = False
         self._starting = False
@@ -144,7 +156,7 @@ class RegionSender:
         except (OSError, EOFError, ValueError) as error:
             self._end(error)
         else:
-            if self._left:
+            if self.left:
                 self._wire.startWriting()
             else:
                 self._end(None)
@@ -156,38 +168,38 @@ class RegionSender:
         self._done = None
 
     def _sendfile(self) -> None:
-        if not self._left:
+        if not self.left:
             return
         sent = os.sendfile(
             self._wire.fileno(),
             self._file.fileno(),
             self._offset,
-            min(self._left, SENDFILE_LENGTH),
+            min(self.left, SENDFILE_LENGTH),
         )
         if not sent:
-            raise EOFError(f"the file ends {self._left} bytes before its region")
+            raise EOFError(f"the file ends {self.left} bytes before its region")
         self._offset += sent
-        self._left -= sent
+        self.left -= sent
 
     def _writePiece(self) -> None:
-        if not self._left:
+        if not self.left:
             return
         self._file.seek(self._offset)
-        piece = self._file.read(min(self._left, PIECE_LENGTH))
+        piece = self._file.read(min(self.left, PIECE_LENGTH))
         if not piece:
-            raise EOFError(f"the file ends {self._left} bytes before its region")
+            raise EOFError(f"the file ends {self.left} bytes before its region")
         self._offset += len(piece)
-        self._left -= len(piece)
+        self.left -= len(piece)
         self._wire.write(piece)
 
     def _writePieces(self) -> None:
         try:
-            while self._left and not self._paused and self._done is not None:
+            while self.left and not self._paused and self._done is not None:
                 self._writePiece()
         except (OSError, EOFError, ValueError) as error:
             self._end(error)
         else:
-            if not self._left:
+            if not self.left:
                 self._end(None)
 
     def _end(self, error: BaseException | None) -> None:

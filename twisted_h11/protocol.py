@@ -152,9 +152,8 @@ class H11Protocol(FlowControl):
                     ],
                 )
             )
-            if conn.our_state is h11.SEND_BODY:
-                self.sendEvent(h11.Data(data=body))
-                self.sendEvent(h11.EndOfMessage())
+            self.sendEvent(h11.Data(data=body))
+            self.sendEvent(h11.EndOfMessage())
             self._closeInStages()
         else:
             self.abortConnection()
@@ -274,7 +273,7 @@ class H11Protocol(FlowControl):
         # The transport keeps calling us where we can not be replaced; instance
         # attributes pass its calls on at no cost.
         self.dataReceived = protocol.dataReceived  # type: ignore[method-assign]
-        self.connectionLost = protocol.connectionLost  # type: ignore[method-assign]
+        self.connectionLost = protocol.connectionLost  # type: ignore
         for name in ("protocol", "wrappedProtocol"):
             if getattr(wire, name, None) is self:
                 setattr(wire, name, protocol)
@@ -298,11 +297,11 @@ class H11Protocol(FlowControl):
         """
         The peer's half-close, after the transport was given away.
         """
-        halfCloseable = IHalfCloseableProtocol(self._switchedTo, None)
-        if halfCloseable is not None:
-            halfCloseable.readConnectionLost()
-        elif self._switchedTo is not None:
-            self._switchedTo.transport.loseConnection()  # type: ignore[attr-defined]
+        successor: Any = self._switchedTo
+        if IHalfCloseableProtocol.providedBy(successor):
+            successor.readConnectionLost()
+        else:
+            successor.transport.loseConnection()
 
     # -- the loop -----------------------------------------------------------------
 
@@ -391,7 +390,7 @@ class H11Factory(Factory):
         limits: Limits = DEFAULT_LIMITS,
         reactor: IReactorTime | None = None,
     ) -> None:
-        self.protocol = protocol  # type: ignore[assignment]
+        self.protocol = protocol
         self.limits = limits
         self.reactor = reactor
 
