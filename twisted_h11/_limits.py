@@ -133,6 +133,48 @@ class Limits:
         "bytes dropped during a lingering close",
     )
 
+    bodyBufferLength: int = _bound(
+        64 * KIB,
+        "bytes",
+        "asyncio StreamReader limit",
+        "bytes of a streamed request body that wait for a slow reader before "
+        "the network is paused; it is resumed at a quarter of that",
+    )
+    writeBufferLength: int | None = _bound(
+        64 * MIB,
+        "bytes",
+        "none",
+        "bytes that an application may write although it was told to pause, "
+        "before the connection is dropped",
+        optional=True,
+    )
+
+    # -- counts -----------------------------------------------------------
+
+    maxConnections: int | None = _bound(
+        10_000,
+        "connections",
+        "nginx worker_connections (512 to some thousands)",
+        "most connections at a time",
+        status=503,
+        optional=True,
+    )
+    maxConnectionsPerPeer: int | None = _bound(
+        None,
+        "connections",
+        "nginx limit_conn, off by default: behind a proxy all have one address",
+        "most connections at a time from one address",
+        status=503,
+        optional=True,
+    )
+    maxRequestsPerConnection: int | None = _bound(
+        None,
+        "requests",
+        "Go net/http has none; nginx keepalive_requests 1000",
+        "requests after which a connection is closed",
+        optional=True,
+    )
+
     # -- time-outs --------------------------------------------------------
 
     firstByteTimeout: float | None = _bound(
@@ -155,6 +197,35 @@ class Limits:
         "Apache RequestReadTimeout header=20-40",
         "wait for a whole request head, from its first byte",
         status=408,
+        optional=True,
+    )
+    handshakeTimeout: float | None = _bound(
+        30,
+        "seconds",
+        "nginx ssl_handshake_timeout 60 s, Go net/http TLSHandshakeTimeout 10 s",
+        "wait for a TLS handshake to end",
+        optional=True,
+    )
+    rateWindow: float = _bound(
+        20,
+        "seconds",
+        "Kestrel grace period 5 s, nginx send_timeout 60 s",
+        "how often the least rates are looked at; the grace that a transfer "
+        "has at its beginning and at every pause",
+    )
+    minBodyRate: float | None = _bound(
+        240,
+        "bytes per second",
+        "Kestrel MinRequestBodyDataRate",
+        "least rate at which a request body must arrive",
+        status=408,
+        optional=True,
+    )
+    minResponseRate: float | None = _bound(
+        240,
+        "bytes per second",
+        "Kestrel MinResponseDataRate",
+        "least rate at which a client must take a response",
         optional=True,
     )
     halfCloseTimeout: float = _bound(

@@ -1,0 +1,55 @@
+"""
+Whether a peer gets on: how fast it sends, and how fast it takes.
+
+A time-out that every byte pushes forward lets a trickle live for ever.  So a
+body must arrive, and a response be taken, at a least rate, looked at once in a
+while (C{Limits.rateWindow}).  The rates are so low that a slow, large, live
+transfer is never cut.
+
+How much of a response a peer has taken is not known to a Twisted transport.
+The kernel knows: C{TCP_INFO} counts the bytes that were acknowledged.  Where
+that can not be had, a transport that asked for more has made progress.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+from typing import Any
+
+__all__ = ["bytes_taken"]
+
+# struct tcp_info: tcpi_bytes_acked, since Linux 4.1.
+_ACKED_OFFSET = 120
+_ACKED = struct.Struct("=Q")
+
+
+def bytes_taken(transport: Any) -> int | None:
+    """
+    How many bytes a TCP peer has acknowledged so far.
+
+    @param transport: a transport; wrappers, TLS among them, are looked through.
+    @return: a count that only grows, or C{None} where it is not known.
+    """
+    while hasattr(transport, "wrappedProtocol"):
+        transport = transport.transport
+    getHandle = getattr(transport, "getHandle", None)
+    option = getattr(socket, "TCP_INFO", None)
+    if getHandle is None or option is None:
+        return None
+    handle = getHandle()
+    if not isinstance(handle, socket.socket) or handle.family not in (
+        socket.AF_INET,
+        socket.AF_INET6,
+    ):
+        return None
+    try:
+        info = handle.getsockopt(
+            socket.IPPROTO_TCP, option, _ACKED_OFFSET + _ACKED.size
+        )
+    except OSError:
+        return None
+    if len(info) < _ACKED_OFFSET + _ACKED.size:
+        return None
+    acked: int = _ACKED.unpack_from(info, _ACKED_OFFSET)[0]
+    return acked
