@@ -37,7 +37,7 @@ class ResponseHead:
     """
     A response head that can be sent.
 
-    @ivar status: 200 to 999.
+    @ivar status: 200 to 599 (RFC 9110 section 15).
     @ivar reason: the reason phrase.
     @ivar fields: pairs of name and value, without C{Transfer-Encoding}.
     @ivar length: of the content, if the application has said it.
@@ -46,6 +46,28 @@ class ResponseHead:
     """
 
     __slots__ = ("close", "fields", "hasContent", "length", "reason", "status")
+
+    reasons = RESPONSES
+
+    @classmethod
+    def trusted(
+        cls,
+        status: int,
+        reason: bytes,
+        fields: list[tuple[bytes, bytes]],
+        length: int | None,
+    ) -> ResponseHead:
+        """
+        A head with content that was found in order by other means.
+        """
+        head = cls.__new__(cls)
+        head.status = status
+        head.reason = reason
+        head.fields = fields
+        head.length = length
+        head.hasContent = True
+        head.close = False
+        return head
 
     def __init__(
         self,
@@ -58,7 +80,7 @@ class ResponseHead:
         @param method: the request's method; a response to HEAD has no content.
         @raise BadResponse: naming what can not be sent.
         """
-        if not 200 <= status <= 999:
+        if not 200 <= status <= 599:
             raise BadResponse(f"{status} is not the status of a final response")
         if _bad_in_value.search(reason) is not None:
             raise BadResponse(f"the reason phrase has a control character: {reason!r}")

@@ -25,7 +25,7 @@ class RefusedRequest:
     @param head: the head, if it was in order.
     @param partial: else what there is of it.
     @param status: of our response.
-    @param length: of our response's content.
+    @ivar sentLength: the length of our response's content.
     """
 
     def __init__(
@@ -34,11 +34,10 @@ class RefusedRequest:
         head: RequestHead | None,
         partial: bytes,
         status: int,
-        length: int,
     ) -> None:
         self.client = peer
         self.code = status
-        self.sentLength = length
+        self.sentLength = 0
         self.method = self.uri = self.clientproto = b"-"
         self.requestHeaders = Headers()
         self.responseHeaders = Headers()

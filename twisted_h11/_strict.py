@@ -94,11 +94,10 @@ _digits = re.compile(rb"[0-9]{1,19}")
 _quoted = rb'"(?:[ \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[ -\x7e\x80-\xff])*"'
 _chunk_line = re.compile(
     rb"([0-9A-Fa-f]{1,16})"
-    rb"((?:; *" + TOKEN + rb"(?: *= *(?:" + TOKEN + rb"|" + _quoted + rb"))?)*)"
+    rb"(?:; *" + TOKEN + rb"(?: *= *(?:" + TOKEN + rb"|" + _quoted + rb"))?)*"
 )
 
-# The longest chunk line without extensions, and its line end.
-_CHUNK_LINE_LENGTH = 18
+_hexadecimal = re.compile(rb"[0-9A-Fa-f]{1,16}")
 
 
 class RequestHead:
@@ -142,6 +141,13 @@ class RequestHead:
         self.keepAlive = keepAlive
         self.expectsContinue = expectsContinue
 
+    @property
+    def chunkedAllowed(self) -> bool:
+        """
+        Whether the client understands a chunked response.
+        """
+        return self.version == b"HTTP/1.1"
+
     def __repr__(self) -> str:
         return f"<RequestHead {self.method!r} {self.target!r} {self.version!r}>"
 
@@ -164,7 +170,7 @@ def check_partial_head(data: bytes, start: int, scanned: int, limits: Limits) ->
     lineEnd = data.find(b"\r\n", start)
     line = data[start:] if lineEnd < 0 else data[start:lineEnd]
     if lineEnd < 0:
-        method, space, rest = line.partition(b" ")
+        method, _, rest = line.partition(b" ")
         if method and not _token.fullmatch(method):
             raise Refused(400, "The request line is malformed.")
         if len(rest.partition(b" ")[0]) > limits.maxTargetLength:
@@ -204,8 +210,8 @@ def _describe_bad_byte(found: bytes) -> str:
     if found == b"\n":
         return "A line ends with a bare LF."
     if found[:1] == b"\r":
-        return "There is a bare CR in the request head."
-    return "There is a control character in the request head."
+        return "There is a bare CR."
+    return "There is a control character."
 
 
 def _check_request_line(line: bytes, limits: Limits) -> tuple[bytes, bytes, bytes]:
@@ -323,9 +329,7 @@ def _check_framing(
         # RFC 9112 section 6.1: a server MAY refuse these two; RFC 9112
         # section 11.2 says what happens to those who do not.
         if lengths:
-            raise Refused(
-                400, "Content-Length and Transfer-Encoding exclude each other."
-            )
+            raise Refused(400, "Content-Length excludes Transfer-Encoding.")
         if head.version == b"HTTP/1.0":
             raise Refused(400, "HTTP/1.0 has no Transfer-Encoding.")
         names = [item.strip(b" \t").lower() for item in b",".join(codings).split(b",")]
@@ -363,13 +367,13 @@ class ChunkScanner:
     @ivar trailers: pairs of name and value of the trailer section.
     """
 
-    def __init__(self, limits: Limits, most: int | None) -> None:
+    def __init__(self, limits: Limits, most: int | None = None) -> None:
         """
         @param limits: bounds for extensions and trailers.
         @param most: bytes of data that are accepted; C{None} for any number.
         """
         self._limits = limits
-        self._most = most
+        self.most = most
         self._left = 0
         self._footer = False
         self._trailer = False
@@ -415,22 +419,23 @@ class ChunkScanner:
             return self._scanTrailer(data, start)
         lineEnd = data.find(b"\r\n", start)
         line = data[start:] if lineEnd < 0 else data[start:lineEnd]
-        overhead = len(line) - _CHUNK_LINE_LENGTH
-        if overhead + self._extensions > self._limits.maxChunkExtensionLength:
+        size = _hexadecimal.match(line)
+        if size is None:
+            raise Refused(400, "A chunk line is malformed.")
+        extensions = self._extensions + len(line.rstrip(b"\r")) - size.end()
+        if extensions > self._limits.maxChunkExtensionLength:
             raise Refused(400, "The chunk extensions are too long.")
         if lineEnd < 0:
             if b"\n" in line or b"\r" in line[:-1] or b"\x00" in line:
-                raise Refused(400, "A chunk line is malformed.")
-            if line[:1] not in b"0123456789abcdefABCDEF\r" or line[:1] == b"\r":
                 raise Refused(400, "A chunk line is malformed.")
             return start
         match = _chunk_line.fullmatch(line)
         if match is None:
             raise Refused(400, "A chunk line is malformed.")
-        self._extensions += len(match.group(2))
+        self._extensions = extensions
         self._left = int(match.group(1), 16)
         self.received += self._left
-        if self._most is not None and self.received > self._most:
+        if self.most is not None and self.received > self.most:
             raise Refused(413, "The request body is too long.")
         self._trailer = not self._left
         return lineEnd + 2
