@@ -1,10 +1,9 @@
 """
-The request that our site makes: twisted.web's, without its framing.
+The request that our site makes: twisted.web's, and what it lacks.
 
-L{Request} is a L{twisted.web.server.Request} to everybody who looks at it.
-It differs where that class does the work of a protocol: it does not frame
-chunks, it decides about methods as RFC 9110 asks, and it ends a response that
-failed in the middle so that the client can tell.
+L{Request} is a L{twisted.web.server.Request} to everybody who looks at it.  It
+does not frame what it sends, has its body as a stream and its fields as they
+came, sends trailers and interim responses, and can give its connection away.
 
 On a channel that is not ours (HTTP/2 streams are Twisted's) it falls back to
 what it inherits.
@@ -12,39 +11,39 @@ what it inherits.
 
 from __future__ import annotations
 
-import re
-from html import escape
-from typing import Any
-from urllib.parse import unquote_to_bytes
+import os
+from collections.abc import Iterable
+from functools import cached_property
+from io import BytesIO
+from typing import Any, BinaryIO
 
-from twisted.python import reflect
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IProducer, IProtocol
 from twisted.python.components import Componentized
 from twisted.python.failure import Failure
-from twisted.web import http, server, util
-from twisted.web.error import UnsupportedMethod
+from twisted.web import http
 from twisted.web.http_headers import Headers
-from twisted.web.server import NOT_DONE_YET
+from twisted.web.iweb import INonQueuedRequestFactory
+from zope.interface import provider
 
+from twisted_h11._body import BodyIterator, RequestBody, SpooledBody
 from twisted_h11._channel import Channel
-from twisted_h11._outgoing import http_date
-from twisted_h11._private import encoder_for, parses_forms
+from twisted_h11._files import send_static
+from twisted_h11._headers import RequestHeaders
+from twisted_h11._private import encoder_for, parses_forms, set_known
+from twisted_h11._regions import FileRegion
+from twisted_h11._rendering import Rendering
+from twisted_h11._strict import RequestHead
 
-__all__ = ["KNOWN_METHODS", "Request", "RequestDisconnected", "error_page"]
+__all__ = ["Request", "RequestDisconnected"]
 
-# RFC 9110 section 15.6.2: 501 is for methods that the server does not know,
-# section 15.5.6: 405 for those that it knows and this resource does not have.
-KNOWN_METHODS = frozenset(
-    (b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS")
+# RFC 9110 section 6.5.1: these are never taken from a trailer section.
+_NEVER_TRAILERS = frozenset(
+    b"authorization cache-control connection content-encoding content-length "
+    b"content-range content-type cookie expect host keep-alive max-forwards "
+    b"pragma proxy-authenticate proxy-authorization proxy-connection range "
+    b"set-cookie te trailer transfer-encoding upgrade www-authenticate".split()
 )
-
-_absolute_form = re.compile(rb"[A-Za-z][A-Za-z0-9+.\-]*://([^/?]*)([^?]*)(\??)")
-
-_PAGE = """<!DOCTYPE html>
-<html lang="en">
-<head><meta charset="utf-8"><title>{code} {brief}</title></head>
-<body><h1>{brief}</h1>{detail}</body>
-</html>
-"""
 
 
 class RequestDisconnected(RuntimeError):
@@ -55,23 +54,13 @@ class RequestDisconnected(RuntimeError):
     """
 
 
-def error_page(code: int, brief: str, detail: str) -> bytes:
-    """
-    A page of our own for a request that can not be served.
-
-    @param detail: HTML; whoever calls has escaped what must be.
-    """
-    page = _PAGE.format(code=code, brief=escape(brief), detail=detail)
-    return page.encode("utf-8")
-
-
-class Request(server.Request):
+@provider(INonQueuedRequestFactory)
+class Request(Rendering):
     """
     An HTTP request, served by twisted_h11.
 
-    @ivar rawFields: pairs of name and value as they were received: in their
-        order, with the case of their names.  C{requestHeaders} has the same
-        fields as twisted.web presents them.
+    @ivar responseTrailers: fields for the trailer section of the response; set
+        them before C{finish}.  Only a chunked response has one.
 
     @since: 0.1
     """
@@ -79,27 +68,26 @@ class Request(server.Request):
     # Tells the channel that we do not frame chunks.
     leavesFraming = True
 
-    rawFields: list[tuple[bytes, bytes]]
-
-    _direct = False
+    trailerFields: list[tuple[bytes, bytes]] = []  # noqa: RUF012 (never changed)
+    _requestHead: RequestHead | None = None
+    _source: RequestBody | None = None
+    _responseTrailers: Headers | None = None
     _hasContent = True
     _lastTransport: Any = None
 
-    def __init__(self, channel: Any, *args: Any, **kwargs: Any) -> None:
-        self.rawFields = []
-        if args or kwargs or not isinstance(channel, Channel):
-            self._direct = isinstance(channel, Channel)
-            super().__init__(channel, *args, **kwargs)
+    def __init__(self, channel: Any, queued: Any = False, **kwargs: Any) -> None:
+        self._direct = isinstance(channel, Channel)
+        if kwargs or not self._direct:
+            super().__init__(channel, queued, **kwargs)
             return
         # What the inherited methods would set, without their reading of the
-        # channel's transport (which ends the joining of writes for good).
-        self._direct = True
+        # channel's transport (which ends the joining of writes for good).  A
+        # test compares the two.
         self.notifications = []
-        self.channel = channel  # type: ignore[assignment]
+        self.channel = channel
         self.client = channel.getPeer()
         self.host = channel.getHost()
         self.requestHeaders = Headers()
-        self.received_cookies = {}
         self.responseHeaders = Headers()
         self.cookies = []
         self.queued = False
@@ -124,170 +112,251 @@ class Request(server.Request):
         """
         See L{twisted.spread.flavors.Copyable}.
         """
-        self.__dict__.setdefault("transport", None)
-        state = super().getStateToCopyFor(issuer)
-        state.pop("_lastTransport", None)
-        return state
+        state = self.__dict__
+        state.setdefault("transport", None)
+        copied = dict(super().getStateToCopyFor(issuer))
+        for name in (
+            "_lastTransport",
+            "_requestHead",
+            "_source",
+            "_responseTrailers",
+            "trailers",
+            "routed",
+            "_running",
+        ):
+            copied.pop(name, None)
+        copied["received_cookies"] = self.received_cookies
+        return copied
 
-    # -- from the request to a resource -----------------------------------------
+    # -- the head ---------------------------------------------------
 
-    def process(self) -> None:
+    def headReceived(self, head: RequestHead) -> None:
         """
-        Find the resource for this request, and render it.
+        Called by the channel when the head is here.
+        """
+        self._requestHead = head
+        self.requestHeaders = RequestHeaders(head)
+
+    @cached_property
+    def rawFields(self) -> list[tuple[bytes, bytes]]:
+        """
+        Pairs of name and value as they were received: in their order, with the
+        case of their names.  C{requestHeaders} has the same fields as
+        twisted.web presents them.
+        """
+        head = self._requestHead
+        return list(head.fields) if head is not None else []
+
+    @cached_property
+    def received_cookies(self) -> dict[bytes, bytes]:  # type: ignore[override]
+        """
+        The cookies that the client sent.
+        """
+        self.__dict__["received_cookies"] = {}
+        super().parseCookies()
+        return self.__dict__["received_cookies"]  # type: ignore[no-any-return]
+
+    def parseCookies(self) -> None:
+        """
+        Cookies are parsed when somebody asks for them.
+        """
+        if "received_cookies" in self.__dict__:
+            super().parseCookies()
+
+    def gotLength(self, length: int | None) -> None:
+        """
+        See L{twisted.web.http.Request.gotLength}.
         """
         channel: Any = self.channel
-        self.site = site = channel.site
-        headers = self.responseHeaders
-        server_header = getattr(site, "serverHeader", server.version)
-        if server_header is not None:
-            headers.setRawHeaders(b"Server", [server_header])
-        headers.setRawHeaders(b"Date", [http_date()])
-        if self.path[:1] != b"/":
-            self._takeTarget()
-        self.prepath = []
-        self.postpath = [unquote_to_bytes(s) for s in self.path[1:].split(b"/")]
-        if self.path == b"*":
-            self._answerStar()
+        if length == 0 and not hasattr(channel.site, "getContentFile"):
+            self.content = BytesIO()
+        else:
+            super().gotLength(length)
+
+    def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
+        """
+        See L{twisted.web.http.Request.requestReceived}.
+        """
+        if command == b"POST" or not self._direct:
+            super().requestReceived(command, path, version)
             return
-        if self.method == b"CONNECT":
-            self.postpath = []
+        self.content.seek(0)  # type: ignore[union-attr]
+        self._takeLine(command, path, version)
+        self.process()
+
+    def _takeLine(self, command: bytes, path: bytes, version: bytes) -> None:
+        self.method = command
+        self.uri = path
+        self.clientproto = version
+        self.path, query, arguments = path.partition(b"?")
+        self.args = http.parse_qs(arguments, 1) if query else {}
+
+    # -- the body as a stream ---------------------------------------
+
+    def mayRouteEarly(self, target: bytes) -> bool:
+        """
+        Whether this request can be rendered before its body; not if a subclass
+        overrides what would be passed by.  Called by the channel.
+        """
+        cls = type(self)
+        if cls.process is not Request.process or not target.startswith(b"/"):
+            return False
+        if cls.requestReceived is not Request.requestReceived:
+            return False
+        head = self._requestHead
+        if head is None:
+            return False
+        self._takeLine(head.method, head.target, head.version)
+        self._prepare()
+        self.sitepath: list[bytes] = []
+        return True
+
+    def renderEarly(self, resource: Any, source: RequestBody) -> None:
+        """
+        Render a streaming resource.  Called by the channel.
+        """
+        self._source = source
+        self.routed = None
         try:
-            resrc = site.getResourceFor(self)
-            self._encoder = encoder_for(resrc, self)
-            self.render(resrc)
+            self._encoder = encoder_for(resource, self)
+            self.render(resource)
         except Exception:
             self.processingFailed(Failure())
 
-    def _takeTarget(self) -> None:
+    def bodySource(self) -> RequestBody:
         """
-        RFC 9112 section 3.2.2: the authority of an absolute-form target
-        replaces the Host field, whatever that says.
+        The body of this request, with the names that functions for responses
+        look at, so that L{twisted.web.client.readBody} and treq's C{content},
+        C{collect} and C{json_content} work on it.
         """
-        match = _absolute_form.match(self.uri)
-        if match is None or self.method == b"CONNECT":
-            return
-        authority, path, query = match.groups()
-        if not path:
-            # RFC 9112 section 3.2.4
-            path = b"*" if self.method == b"OPTIONS" and not query else b"/"
-        self.path = path
-        self.requestHeaders.setRawHeaders(b"Host", [authority])
+        if self._source is None:
+            content: Any = self.content
+            if content is None:
+                content = BytesIO()
+            self._source = SpooledBody(self, content)
+        return self._source
 
-    def _answerStar(self) -> None:
+    def deliverBody(self, protocol: IProtocol) -> None:
         """
-        C{OPTIONS *} asks about the server as a whole.
+        Deliver the body to a protocol; see L{RequestBody.deliverBody}.
         """
-        self.setHeader(b"Allow", b", ".join(sorted(KNOWN_METHODS)))
-        self.setHeader(b"Content-Length", b"0")
-        self.finish()
+        self.bodySource().deliverBody(protocol)
 
-    def render(self, resrc: Any) -> None:
+    @property
+    def body(self) -> BodyIterator:
         """
-        Render a resource, and send what it returns.
+        The body, for C{async for data in request.body}.
         """
-        try:
-            body = resrc.render(self)
-        except UnsupportedMethod as unsupported:
-            allowed = unsupported.allowedMethods
-            if self.method == b"HEAD" and b"GET" in allowed:
-                self._renderHeadByGet(resrc)
-                return
-            body = self._methodRefused(allowed)
-        if body is NOT_DONE_YET:
-            return
-        if not isinstance(body, bytes):
-            body = self._notBytes(resrc, body)
-        if self.method == b"HEAD":
-            if body:
-                self.setHeader(b"Content-Length", b"%d" % len(body))
-            self.write(b"")
+        return self.bodySource().__aiter__()
+
+    def setBodyLimit(self, most: int | None) -> None:
+        """
+        Change how long the body of this request may be.  A body that is longer
+        is refused with 413, before the client sends it where it waits for 100.
+
+        @param most: bytes; C{None} for any number.
+        """
+        channel: Any = getattr(self, "channel", None)
+        if self._direct and channel is not None:
+            channel.setBodyLimit(most)
+
+    @cached_property
+    def trailers(self) -> Headers:
+        """
+        The trailer section of the request, once its body has ended.  Fields
+        that RFC 9110 section 6.5.1 keeps out of it are not here.
+        """
+        trailers = Headers()
+        for name, value in self.trailerFields:
+            if name.lower() not in _NEVER_TRAILERS:
+                trailers.addRawHeader(name, value)
+        return trailers
+
+    # -- before the response ----------------------------------------
+
+    def sendInterim(
+        self, code: int, headers: Headers | Iterable[tuple[bytes, bytes]] = ()
+    ) -> bool:
+        """
+        Send an interim response, for example 103 with C{Link} fields.
+
+        @param code: 100 to 199, not 101 (that is L{switchProtocol}).
+        @param headers: its fields.
+        @return: whether it was sent: not to an HTTP/1.0 client, nor after the
+            final response has begun.
+        @raise ValueError: for another status, or fields that can not be sent.
+        """
+        if not 100 <= code <= 199 or code == 101:
+            raise ValueError(f"{code} is not the status of an interim response")
+        channel: Any = getattr(self, "channel", None)
+        if not self._direct or channel is None:
+            return False
+        sent: bool = channel.sendInterim(code, _pairs(headers))
+        return sent
+
+    def sendContinue(self) -> None:
+        """
+        Send 100 Continue, if the client waits for it.
+        """
+        channel: Any = getattr(self, "channel", None)
+        if self._direct and channel is not None:
+            channel.sendContinue()
+
+    def switchProtocol(self, protocol: IProtocol) -> None:
+        """
+        Accept an C{Upgrade} (set that field in C{responseHeaders} to the chosen
+        protocol) or C{CONNECT}, and give the connection to C{protocol}.  What
+        the client has sent already is delivered to it.  The request is over.
+
+        @param protocol: a Twisted protocol.
+        @raise ValueError: if the client did not ask for it, or no C{Upgrade}
+            field is set.
+        @raise RuntimeError: if the response has begun.
+        """
+        channel: Any = getattr(self, "channel", None)
+        if not self._direct or channel is None:
+            raise RuntimeError("There is no connection that could be given away.")
+        headers = self.responseHeaders
+        if self.method == b"CONNECT":
+            if not 200 <= self.code <= 299:
+                self.setResponseCode(http.OK)
         else:
-            self.setHeader(b"Content-Length", b"%d" % len(body))
-            self.write(body)
-        self.finish()
+            if self.clientproto != b"HTTP/1.1" or not self.getHeader(b"Upgrade"):
+                raise ValueError("The client did not ask for another protocol.")
+            if not headers.hasHeader(b"Upgrade"):
+                raise ValueError("Set the Upgrade field of responseHeaders first.")
+            self.setResponseCode(101)
+            set_known(headers, b"Connection", b"Upgrade")
+        channel.switchCycle(self.code, _pairs(headers), protocol)
+        self.startedWriting = 1
+        self.finished = 1
+        channel.factory.log(self)
+        content, self.content = self.content, None
+        if content is not None:
+            content.close()
+        del self.channel
+        notifications, self.notifications = self.notifications, []
+        for notification in notifications:
+            notification.callback(None)
 
-    def _renderHeadByGet(self, resrc: Any) -> None:
-        self.method = b"GET"
-        self._inFakeHead = True
-        try:
-            body = resrc.render(self)
-        finally:
-            self._inFakeHead = False
-            self.method = b"HEAD"
-        if body is NOT_DONE_YET:
-            self._log.info(
-                "Tried to fake a HEAD request for {resrc}, but it got away from me.",
-                resrc=resrc,
-            )
-        else:
-            self.setHeader(b"Content-Length", b"%d" % len(body))
-        if not self.finished:
-            self.write(b"")
-            self.finish()
-
-    def _methodRefused(self, allowed: Any) -> bytes:
-        self.setHeader(b"Content-Type", b"text/html; charset=utf-8")
-        if self.method in KNOWN_METHODS:
-            self.setResponseCode(http.NOT_ALLOWED)
-            self.setHeader(b"Allow", b", ".join(allowed))
-            names = ", ".join(name.decode("ascii", "replace") for name in allowed)
-            return error_page(
-                405,
-                "Method Not Allowed",
-                f"<p>This resource has {escape(names)}, and no "
-                f"{escape(self.method.decode('ascii'))}.</p>",
-            )
-        self.setResponseCode(http.NOT_IMPLEMENTED)
-        return error_page(
-            501, "Not Implemented", "<p>The method of this request is not known.</p>"
-        )
-
-    def _notBytes(self, resrc: Any, body: Any) -> bytes:
-        self._log.error(
-            "{resrc} did not return bytes for {request}, but {body}",
-            resrc=resrc,
-            request=self,
-            body=reflect.safe_repr(body),
-        )
-        self.setResponseCode(http.INTERNAL_SERVER_ERROR)
-        self.setHeader(b"Content-Type", b"text/html; charset=utf-8")
-        return error_page(
-            500, "Internal Server Error", "<p>The resource did not return bytes.</p>"
-        )
-
-    def processingFailed(self, reason: Failure) -> Failure:
+    def abort(self) -> None:
         """
-        Log a failure, and answer with 500; where the response has begun, end it
-        so that the client can tell.
-
-        @return: C{reason}.
+        Drop the connection at once; C{notifyFinish} fails.
         """
-        self._log.failure("", failure=reason)
-        if self._disconnected or self.finished:
-            return reason
-        if self.startedWriting and self._direct:
-            channel: Any = self.channel
-            channel.failResponse()
-            return reason
-        if self.site is not None and self.site.displayTracebacks:
-            detail = util.formatFailure(reason).decode("utf-8", "replace")
-            body = error_page(
-                500, "web.Server Traceback (most recent call last)", detail
-            )
-        else:
-            body = error_page(500, "Processing Failed", "<p>The server failed.</p>")
-        self._encoder = None
-        self._inFakeHead = False
-        for name in (b"Content-Encoding", b"ETag", b"Last-Modified"):
-            self.responseHeaders.removeHeader(name)
-        self.setResponseCode(http.INTERNAL_SERVER_ERROR)
-        self.setHeader(b"Content-Type", b"text/html; charset=utf-8")
-        self.setHeader(b"Content-Length", b"%d" % len(body))
-        self.write(body)
-        self.finish()
-        return reason
+        channel: Any = getattr(self, "channel", None)
+        if channel is not None:
+            channel.abortConnection()
 
-    # -- the response ---------------------------------------------------------------
+    # -- the response -----------------------------------------------
+
+    @property
+    def responseTrailers(self) -> Headers:
+        """
+        Fields for the trailer section of the response.
+        """
+        if self._responseTrailers is None:
+            self._responseTrailers = Headers()
+        return self._responseTrailers
 
     def write(self, data: bytes) -> None:
         """
@@ -309,8 +378,9 @@ class Request(server.Request):
             self._prepareContentType()
         if self._inFakeHead:
             return
-        if self._encoder:
-            data = self._encoder.encode(data)
+        encoder: Any = self._encoder
+        if encoder:
+            data = encoder.encode(data)
         self._writeContent(data)
 
     def _writeContent(self, data: bytes) -> None:
@@ -346,6 +416,58 @@ class Request(server.Request):
         ):
             headers.setRawHeaders(b"Content-Type", [self.defaultContentType])
 
+    def sendFile(
+        self, file: BinaryIO, offset: int = 0, count: int | None = None
+    ) -> Deferred[None]:
+        """
+        Send a region of a file as content, under back-pressure, and by
+        C{sendfile(2)} where the connection is a plain socket.
+
+        Set C{Content-Length} before, unless chunks are wanted.  C{finish} may
+        be called at once: the end of the response waits for the file.
+
+        @param file: opened for reading bytes; it is not closed here.
+        @param offset: where the region begins, in bytes.
+        @param count: its length, in bytes; the rest of the file if not given.
+        @return: fires with C{None} when the last byte was given to the
+            transport, or fails if it can not be any more.  The file must stay
+            open until then.
+        @raise ValueError: if there is no such region.
+        """
+        size = os.fstat(file.fileno()).st_size
+        if count is None:
+            count = max(size - offset, 0)
+        if offset < 0 or count < 0 or offset + count > size:
+            raise ValueError(f"the file has no {count} bytes from {offset} on")
+        done: Deferred[None] = Deferred()
+        self.write(b"")
+        channel: Any = getattr(self, "channel", None)
+        if not self._direct or channel is None or not self._hasContent or not count:
+            if count and not self._direct:
+                file.seek(offset)
+                self.write(file.read(count))
+            done.callback(None)
+            return done
+
+        def ended(error: BaseException | None) -> None:
+            if error is None:
+                done.callback(None)
+            else:
+                done.errback(Failure(error))
+
+        self.sentLength += count
+        channel.sendRegion(FileRegion(file, offset, count, ended))
+        return done
+
+    def registerProducer(self, producer: IProducer, streaming: bool) -> None:
+        """
+        Register a producer of content.  The producers of
+        L{twisted.web.static.File} are served by L{sendFile} where they can be.
+        """
+        if self._direct and not streaming and send_static(self, producer):
+            return
+        super().registerProducer(producer, streaming)
+
     def finish(self) -> None:
         """
         The response is complete.
@@ -360,11 +482,15 @@ class Request(server.Request):
         if not self._direct:
             super().finish()
             return
-        if self._encoder and not self.finished:
-            data = self._encoder.finish()
+        channel: Any = getattr(self, "channel", None)
+        encoder: Any = self._encoder
+        if encoder and not self.finished:
+            data = encoder.finish()
             self._encoder = None
             if data:
                 self._writeContent(data)
+        if self._responseTrailers is not None and channel is not None:
+            channel.answerTrailers = _pairs(self._responseTrailers)
         http.Request.finish(self)
 
     def connectionLost(self, reason: Failure) -> None:
@@ -375,3 +501,15 @@ class Request(server.Request):
         if self._direct and channel is not None:
             self._lastTransport = channel._wire
         super().connectionLost(reason)
+        source, self._source = self._source, None
+        if source is not None:
+            source.failed(reason)
+        running, self._running = self._running, None
+        if running is not None:
+            running.cancel()
+
+
+def _pairs(headers: Headers | Iterable[tuple[bytes, bytes]]) -> Any:
+    if isinstance(headers, Headers):
+        return [(k, v) for k, vs in headers.getAllRawHeaders() for v in vs]
+    return list(headers)

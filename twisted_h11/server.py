@@ -23,6 +23,7 @@ from twisted.logger import Logger
 from twisted.web import server
 
 from twisted_h11 import __version__
+from twisted_h11._body import RequestBody, RequestBodyCut
 from twisted_h11._channel import Channel
 from twisted_h11._http2 import Negotiator, check_http2
 from twisted_h11._limits import Limits, describe_limits
@@ -32,6 +33,8 @@ __all__ = [
     "SERVER_HEADER",
     "Limits",
     "Request",
+    "RequestBody",
+    "RequestBodyCut",
     "RequestDisconnected",
     "Site",
     "describe_limits",
@@ -57,7 +60,7 @@ class Site(server.Site):
     @since: 0.1
     """
 
-    requestFactory = Request
+    requestFactory: Any = Request
 
     _log = Logger()
 
@@ -132,6 +135,7 @@ class Site(server.Site):
         channel.limits = self.limits
         channel.timeOut = self.timeOut
         channel.callLater = self.reactor.callLater
+        channel._fast = self.fastPath
         self._channels.add(channel)
         return channel
 

@@ -1,0 +1,603 @@
+"""
+The sending half of a server connection: one response after the other.
+
+An L{Answering} is given a response by a request in pieces, by the methods that
+twisted.web's C{HTTPChannel} has for that, and by a few of its own for our
+L{Request<twisted_h11._request.Request>}.  Three rules:
+
+B{A response is complete or it visibly is not.}  C{_answer} is the head that was
+sent, C{_answerLeft} what is missing of its content.  An application that sends
+too much, too little, or fails in the middle, ends the connection: flushed and
+closed without a last chunk where the client can tell, reset where the end of
+the connection would look like the end of the response.
+
+B{h11 frames}, or L{twisted_h11._fastpath} does, to the same bytes.  While a
+request came in by the fast path, C{_missed} has its bytes; h11 has not seen
+them.  The first thing that needs the state machine calls C{_wake}, which
+replays into h11 what it has missed, the request and the answer so far.
+
+B{A request frames nothing.}  twisted.web's own C{Request} writes chunks; their
+framing is taken off again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import h11
+from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import IAddress, IDelayedCall, IProtocol
+from twisted.python.failure import Failure
+from twisted.web.http_headers import Headers
+
+from twisted_h11 import _fastpath
+from twisted_h11._handover import HandingOver
+from twisted_h11._outgoing import BadResponse, ResponseHead, Unchunker, error_response
+from twisted_h11._progress import bytes_taken
+from twisted_h11._refused import RefusedRequest
+from twisted_h11._regions import FileRegion
+from twisted_h11._strict import RequestHead
+
+if TYPE_CHECKING:
+    from twisted_h11.server import Site
+
+__all__ = ["Answering"]
+
+
+class _Placeholder:
+    """
+    Stands for content that is out already, when h11 is told about it.
+    """
+
+    def __init__(self, length: int) -> None:
+        self._length = length
+
+    def __len__(self) -> int:
+        return self._length
+
+
+class Answering(HandingOver):
+    """
+    One connection, seen from its responses.
+
+    @ivar site: the site; C{factory} is the same object.
+    @ivar answerTrailers: pairs of name and value for the trailer section of the
+        current response.
+    @ivar persistent: whether another request may follow the current one.  An
+        application may set it to a false value.
+    """
+
+    site: Site | None = None
+    factory: Any = None
+    persistent: Any = True
+    answerTrailers: list[tuple[bytes, bytes]] = []  # noqa: RUF012 (never changed)
+
+    _head: RequestHead | None = None
+    _request: Any = None
+    _answer: ResponseHead | None = None
+    _answerLeft: int | None = None
+    _answerOver = False
+    _fastAnswer = False
+    _fastLength: int | None = None
+    _sent = 0
+    _unchunker: Unchunker | None = None
+    _complained = False
+    _behind = 0
+    _read = ""
+    _stallCall: IDelayedCall | None = None
+    _resumes = 0
+    _lastTaken: tuple[int, int, int | None] = (0, 0, None)
+
+    # -- h11, when it is needed after all ---------------------------------------
+
+    def sendEvent(self, event: h11.Event) -> None:
+        """
+        Send an event; see L{H11Protocol.sendEvent<twisted_h11.protocol>}.
+        """
+        if self._missed is not None:
+            self._wake()
+        super().sendEvent(event)
+
+    def _wake(self) -> None:
+        """
+        Tell h11 what passed it by: the request, and the answer so far.
+        """
+        missed, self._missed = self._missed, None
+        if missed is None:
+            return
+        conn = self.h11Connection
+        conn.receive_data(missed)
+        while type(conn.next_event()) is not h11.EndOfMessage:
+            pass
+        answer = self._answer
+        if answer is None or not self._fastAnswer:
+            return
+        self._fastAnswer = False
+        conn.send(
+            h11.Response(
+                status_code=answer.status, headers=answer.fields, reason=answer.reason
+            )
+        )
+        if self._sent:
+            content: Any = _Placeholder(self._sent)
+            conn.send_with_data_passthrough(h11.Data(data=content))
+
+    def _reusable(self) -> bool:
+        """
+        Whether both messages have ended so that another cycle may begin.
+        """
+        if not self.persistent:
+            return False
+        return self._missed is not None or self.h11Connection.our_state is h11.DONE
+
+    # -- the response, as a request writes it -----------------------------------
+
+    def writeHeaders(
+        self,
+        version: bytes,
+        code: bytes,
+        reason: bytes,
+        headers: Headers | Iterable[tuple[bytes, bytes]],
+    ) -> None:
+        """
+        Send a response head.  If it can not be sent, a 500 goes out instead.
+
+        @param version: not used; the client's version is known here.
+        @param code: the status, for example C{b"200"}.
+        @param reason: the reason phrase.
+        @param headers: the fields.
+        """
+        head = self._head
+        if self._wire is None or head is None or self._answer is not None:
+            return
+        if isinstance(headers, Headers):
+            pairs = [(k, v) for k, vs in headers.getAllRawHeaders() for v in vs]
+        else:
+            pairs = list(headers)
+        if self.site is not None and self.site.extraHeaders:
+            pairs += self.site.extraHeaders
+        if self._missed is not None and self.persistent and head.method != b"HEAD":
+            if self._answerFast(int(code), reason, pairs):
+                return
+        try:
+            answer = ResponseHead(int(code), reason, pairs, head.method)
+            self._answerSlowly(head, answer)
+        except (BadResponse, h11.LocalProtocolError) as error:
+            self._answerFailed(error)
+
+    def _answerFast(
+        self, status: int, reason: bytes, pairs: list[tuple[bytes, bytes]]
+    ) -> bool:
+        """
+        Send a common response head without h11.
+
+        @return: whether it was common.
+        """
+        fast = _fastpath.response_head(status, reason, pairs)
+        if fast is None:
+            return False
+        data, length = fast
+        self._answer = ResponseHead.trusted(status, reason, pairs, length)
+        self._answerLeft = self._fastLength = length
+        self._fastAnswer = True
+        self._sent = 0
+        self._send(data)
+        return True
+
+    def _answerSlowly(self, head: RequestHead, answer: ResponseHead) -> None:
+        connects = head.method == b"CONNECT"
+        if answer.close or (connects and answer.status >= 300):
+            self.persistent = False
+        if not self.persistent and not answer.close:
+            answer.fields.append((b"Connection", b"close"))
+        event = h11.Response(
+            status_code=answer.status, headers=answer.fields, reason=answer.reason
+        )
+        self._answer = answer
+        self._answerLeft = answer.length if answer.hasContent else 0
+        if connects and answer.status < 300:
+            answer.hasContent = False
+        self.sendEvent(event)
+
+    def startResponse(
+        self, code: bytes, reason: bytes, headers: Headers, data: bytes
+    ) -> bool:
+        """
+        Send a response head and its first content in one write.
+
+        @return: whether the response has content on the wire.
+        """
+        self._joining += 1
+        try:
+            self.writeHeaders(b"HTTP/1.1", code, reason, headers)
+            self.sendContent(data)
+        finally:
+            self._joining -= 1
+        if self._pending and not (self._joining or self._batching):
+            self._flush()
+        return self._answer is not None and self._answer.hasContent
+
+    def write(self, data: bytes) -> None:
+        """
+        Send content of a response.  For a request that frames its chunks by
+        itself, as twisted.web's do, the framing is taken off.  Before a
+        response head it is a raw response, and goes out as it is.
+        """
+        request = self._request
+        if self._answer is None:
+            if request is not None and not self._answerOver:
+                self._send(data)
+            return
+        if getattr(request, "chunked", False) and not getattr(
+            request, "leavesFraming", False
+        ):
+            if self._unchunker is None:
+                self._unchunker = Unchunker()
+            try:
+                data = self._unchunker.unframe(data)
+            except BadResponse as error:
+                self._complain("{error}", error=error)
+                self.failResponse()
+                return
+        self.sendContent(data)
+
+    def writeSequence(self, parts: Iterable[bytes]) -> None:
+        """
+        Send content of a response; see L{write}.
+        """
+        self.write(b"".join(parts))
+
+    def sendContent(self, data: bytes) -> None:
+        """
+        Send content of the current response.
+
+        @param data: content, not framed.  What is more than the response's
+            C{Content-Length} is dropped.
+        """
+        answer = self._answer
+        if not data or answer is None or self._answerOver or not answer.hasContent:
+            return
+        left = self._answerLeft
+        if left is not None:
+            if len(data) > left:
+                data = self._dropExcess(data, left)
+                if not data:
+                    return
+            self._answerLeft = left - len(data)
+        if self._writeFull and not self._mayBuffer(len(data)):
+            return
+        if self._fastAnswer:
+            self._sent += len(data)
+            if self._fastLength is None:
+                data = b"%x\r\n%b\r\n" % (len(data), data)
+            self._send(data)
+        else:
+            self.sendEvent(h11.Data(data=data))
+
+    def sendRegion(self, region: FileRegion) -> None:
+        """
+        Send a region of a file as content of the current response.
+        """
+        answer = self._answer
+        if not len(region) or answer is None or self._answerOver:
+            return
+        if not answer.hasContent:
+            return
+        left = self._answerLeft
+        if left is not None:
+            if len(region) > left:
+                self._dropExcess(b"", left)
+                region = FileRegion(region.file, region.offset, left)
+            self._answerLeft = left - len(region)
+        content: Any = region
+        self.sendEvent(h11.Data(data=content))
+
+    def _dropExcess(self, data: bytes, left: int) -> bytes:
+        self._complain(
+            "{request} sent more than its Content-Length", request=self._request
+        )
+        self.persistent = False
+        return data[:left]
+
+    def _mayBuffer(self, length: int) -> bool:
+        """
+        Count what is written although the transport asked for a pause.
+        """
+        most = self.limits.writeBufferLength
+        self._behind += length
+        if most is None or self._behind <= most:
+            return True
+        self._complain(
+            "{request} wrote {length} bytes more than the client takes, in spite "
+            "of being paused; the connection is dropped",
+            request=self._request,
+            length=self._behind,
+        )
+        self._abort()
+        return False
+
+    def requestDone(self, request: Any) -> None:
+        """
+        The request's response has ended.
+
+        @raise TypeError: if it is not the current request.
+        """
+        if request is not self._request:
+            if self._wire is None or self._closing is not None:
+                return
+            raise TypeError(f"{request!r} is not the request that is answered now")
+        self._request = None
+        if self._wire is None or self._closing is not None:
+            return
+        answer = self._answer
+        if answer is None or self._answerOver:
+            # A raw response: only its writer knows how it is framed.
+            self._closeInStages()
+        elif answer.hasContent and self._answerLeft:
+            self._complain(
+                "{request} sent less than its Content-Length", request=request
+            )
+            self._answerOver = True
+            self._failState()
+            self._closeInStages()
+        else:
+            self._endAnswer(answer)
+            self._endCycle()
+
+    def _endAnswer(self, answer: ResponseHead) -> None:
+        trailers, self.answerTrailers = self.answerTrailers, []
+        self._answerOver = True
+        chunked = answer.hasContent and answer.length is None
+        head = self._head
+        if trailers and not (chunked and head is not None and head.chunkedAllowed):
+            self._complain(
+                "{request} has trailers, but its response is not chunked; "
+                "they are not sent",
+                request=head,
+            )
+            trailers = []
+        if trailers:
+            self._wake()
+        if self._fastAnswer:
+            if self._fastLength is None:
+                self._send(b"0\r\n\r\n")
+        elif self.h11Connection.our_state is h11.SEND_BODY:
+            self.sendEvent(h11.EndOfMessage(headers=trailers))
+
+    def sendInterim(self, status: int, pairs: list[tuple[bytes, bytes]]) -> bool:
+        """
+        Send an interim response (RFC 9110 section 15.2).
+
+        @return: whether it was sent; it is not to an HTTP/1.0 client, nor when
+            the final response has begun.
+        """
+        head = self._head
+        if (
+            head is None
+            or self._wire is None
+            or self._closing is not None
+            or self._answer is not None
+            or head.version == b"HTTP/1.0"
+        ):
+            return False
+        self.sendEvent(
+            h11.InformationalResponse(
+                status_code=status,
+                headers=pairs,
+                reason=ResponseHead.reasons.get(status, b""),
+            )
+        )
+        return True
+
+    def switchCycle(
+        self, status: int, pairs: list[tuple[bytes, bytes]], protocol: IProtocol
+    ) -> None:
+        """
+        Answer an upgrade or CONNECT, and give the transport away.
+
+        @raise RuntimeError: if the response has begun, or the request not ended.
+        """
+        if self._answer is not None or self._read != "_readNothing":
+            raise RuntimeError("It is too early or too late to switch protocols.")
+        self._wake()
+        reason = ResponseHead.reasons.get(status, b"")
+        kind = h11.InformationalResponse if status == 101 else h11.Response
+        self._joining += 1
+        try:
+            self.sendEvent(kind(status_code=status, headers=pairs, reason=reason))
+        finally:
+            self._joining -= 1
+        self._request = None
+        self.switchProtocol(protocol)
+
+    # -- when it goes wrong -----------------------------------------------------
+
+    def failResponse(self) -> None:
+        """
+        End the connection in the middle of a response, so that the client
+        knows that it is not complete.
+        """
+        self._answerOver = True
+        self.persistent = False
+        if self._wire is None or self._closing is not None:
+            return
+        answer = self._answer
+        # Without a length and without chunks, the end of the connection is the
+        # end of the response; only a reset tells that it is not whole.
+        delimitedByClose = (
+            answer is not None
+            and answer.hasContent
+            and self._answerLeft is None
+            and self._head is not None
+            and not self._head.chunkedAllowed
+        )
+        self._failState()
+        if delimitedByClose:
+            self._abort()
+        else:
+            self._closeInStages()
+
+    def _failState(self) -> None:
+        if self._h11 is not None:
+            self._h11.send_failed()
+
+    def _answerFailed(self, error: Exception) -> None:
+        """
+        The application's response head can not be sent.
+        """
+        request = self._request
+        self._log.error(
+            "{request} gave a response that can not be sent: {error}",
+            request=request,
+            error=str(error),
+        )
+        self._answer = None
+        if request is not None:
+            request.code = 500
+        self._sendError(500, "The server failed.", self._method())
+
+    def _method(self) -> bytes:
+        return self._head.method if self._head is not None else b"-"
+
+    def _complain(self, text: str, **kwargs: Any) -> None:
+        """
+        Log a fault of the application, once in a cycle.
+        """
+        if not self._complained:
+            self._complained = True
+            self._log.error(text, **kwargs)
+
+    def _applicationFailed(self) -> None:
+        """
+        The application raised: 500 if nothing was sent, else the end.
+        """
+        request, self._request = self._request, None
+        if self._answer is None and not self._answerOver:
+            self._sendError(500, "The server failed.", self._method())
+        else:
+            self.failResponse()
+        if request is not None:
+            request.connectionLost(Failure(ConnectionDone("The request failed.")))
+
+    def _refuse(self, status: int, reason: str) -> None:
+        """
+        Answer a request that the application never sees, and close.
+        """
+        peer = self.getPeer()
+        request, self._request = self._request, None
+        if request is not None:
+            request.connectionLost(Failure(ConnectionDone(reason)))
+        self._log.info(
+            "Refused a request from {peer} with {status}: {reason}",
+            peer=peer,
+            status=status,
+            reason=reason,
+        )
+        if self._answer is not None or self._answerOver:
+            # The response to this request is on its way.
+            self.failResponse()
+            return
+        partial = b""
+        if self._head is None:
+            partial = self._buffer[self._start :][: self.limits.maxHeadLength]
+        refused = RefusedRequest(peer, self._head, partial, status)
+        refused.sentLength = self._sendError(status, reason, refused.method)
+        if self.site is not None:
+            self.site.log(refused)
+
+    def _sendError(self, status: int, reason: str, method: bytes) -> int:
+        """
+        Send a response of our own, and close.
+
+        @param method: of the request; HEAD gets no content.
+        @return: the length of its content.
+        """
+        self._answerOver = True
+        self.persistent = False
+        site = self.site
+        data, length = error_response(
+            status,
+            reason,
+            site.serverHeader if site is not None else None,
+            site.extraHeaders if site is not None else (),
+            method,
+        )
+        self._failState()
+        self._send(data)
+        self._closeInStages()
+        return length
+
+    def _endCycle(self) -> None:
+        """
+        The response has ended: the next request, or the end.
+        """
+        raise NotImplementedError
+
+    def getPeer(self) -> IAddress:
+        """
+        The address of the client.
+        """
+        address: IAddress = self._wire.getPeer()
+        return address
+
+    # -- a client that does not take its response -------------------------------
+
+    def pauseProducing(self) -> None:
+        """
+        The client does not read as fast as we write: watch it.
+        """
+        super().pauseProducing()
+        if self._stallCall is None and self._wire is not None:
+            self._watchPeer()
+
+    def resumeProducing(self) -> None:
+        """
+        The transport has room again: the client gets on.
+        """
+        self._resumes += 1
+        self._behind = 0
+        super().resumeProducing()
+
+    def _startRegion(self, region: FileRegion) -> None:
+        super()._startRegion(region)
+        if self._region is not None and self._stallCall is None:
+            self._watchPeer()
+
+    def _watchPeer(self) -> None:
+        if self.limits.minResponseRate is not None:
+            self._lastTaken = self._whatIsTaken()
+            self._stallCall = self.callLater(self.limits.rateWindow, self._checkPeer)
+
+    def _whatIsTaken(self) -> tuple[int, int, int | None]:
+        left = self._region.left if self._region is not None else 0
+        return self._resumes, left, bytes_taken(self._wire)
+
+    def _checkPeer(self) -> None:
+        """
+        A window is over: has the client taken enough in it?
+        """
+        self._stallCall = None
+        rate = self.limits.minResponseRate
+        if rate is None or self._wire is None:
+            return
+        if not self._writeFull and self._region is None:
+            return
+        resumes, left, taken = self._lastTaken
+        now = self._whatIsTaken()
+        if now[:2] == (resumes, left):
+            least = rate * self.limits.rateWindow
+            if taken is None or now[2] is None or now[2] - taken < least:
+                self._log.info(
+                    "{peer} does not take its response; the connection is dropped",
+                    peer=self.getPeer(),
+                )
+                self._abort()
+                return
+        self._watchPeer()
+
+    def _cancelTimer(self) -> None:
+        super()._cancelTimer()
+        call, self._stallCall = self._stallCall, None
+        if call is not None and call.active():
+            call.cancel()

@@ -1,0 +1,284 @@
+"""
+From a request to a resource, and from what it returns to a response.
+
+L{Rendering} is the part of our request that finds a resource and renders it.
+It differs from twisted.web's in what RFC 9110 asks of methods, in that a
+C{render} may be asynchronous, and in that a response that failed in the middle
+ends so that the client can tell.
+"""
+
+from __future__ import annotations
+
+import re
+from html import escape
+from inspect import iscoroutine
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+from twisted.internet.defer import CancelledError, Deferred, ensureDeferred
+from twisted.python import reflect
+from twisted.python.failure import Failure
+from twisted.web import http, server, util
+from twisted.web.error import UnsupportedMethod
+from twisted.web.resource import getChildForRequest
+from twisted.web.server import NOT_DONE_YET
+
+from twisted_h11._outgoing import http_date
+from twisted_h11._private import encoder_for, response_headers, set_known
+
+__all__ = ["KNOWN_METHODS", "Rendering", "error_page"]
+
+# RFC 9110 section 15.6.2: 501 is for methods that the server does not know,
+# section 15.5.6: 405 for those that it knows and this resource does not have.
+KNOWN_METHODS = frozenset(
+    (b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS")
+)
+
+_absolute_form = re.compile(rb"[A-Za-z][A-Za-z0-9+.\-]*://([^/?]*)([^?]*)(\??)")
+
+_PAGE = """<!DOCTYPE html>
+<html lang="en">
+<head><meta charset="utf-8"><title>{code} {brief}</title></head>
+<body><h1>{brief}</h1>{detail}</body>
+</html>
+"""
+
+
+def error_page(code: int, brief: str, detail: str) -> bytes:
+    """
+    A page of our own for a request that can not be served.
+
+    @param detail: HTML; whoever calls has escaped what must be.
+    """
+    page = _PAGE.format(code=code, brief=escape(brief), detail=detail)
+    return page.encode("utf-8")
+
+
+class Rendering(server.Request):
+    """
+    A request that finds its resource and renders it.
+
+    @ivar routed: the resource that early routing has reached, if it ran.
+    """
+
+    routed: Any = None
+
+    _direct = False
+    _running: Deferred[Any] | None = None
+
+    def process(self) -> None:
+        """
+        Find the resource for this request, and render it.
+        """
+        try:
+            self._prepare()
+            if self.path == b"*":
+                self._answerStar()
+                return
+            if self.routed is not None:
+                routed, self.routed = self.routed, None
+                resrc = getChildForRequest(routed, self)
+            else:
+                self.prepath = []
+                self.postpath = self._segments()
+                resrc = self.site.getResourceFor(self)  # type: ignore[union-attr]
+            self._encoder = encoder_for(resrc, self)
+            self.render(resrc)
+        except Exception:
+            self.processingFailed(Failure())
+
+    def _prepare(self) -> None:
+        channel: Any = self.channel
+        self.site = site = channel.site
+        name = getattr(site, "serverHeader", server.version)
+        headers = self.responseHeaders
+        if name is not None:
+            set_known(headers, b"Server", name)
+        set_known(headers, b"Date", http_date())
+        if self.path[:1] != b"/":
+            self._takeTarget()
+
+    def _segments(self) -> list[bytes]:
+        if self.method == b"CONNECT":
+            return []
+        path = self.path[1:]
+        if b"%" not in path:
+            return path.split(b"/")
+        return [unquote_to_bytes(segment) for segment in path.split(b"/")]
+
+    def _takeTarget(self) -> None:
+        """
+        RFC 9112 section 3.2.2: the authority of an absolute-form target
+        replaces the Host field, whatever that says.
+        """
+        match = _absolute_form.match(self.uri)
+        if match is None or self.method == b"CONNECT":
+            return
+        authority, path, query = match.groups()
+        if not path:
+            # RFC 9112 section 3.2.4
+            path = b"*" if self.method == b"OPTIONS" and not query else b"/"
+        self.path = path
+        self.requestHeaders.setRawHeaders(b"Host", [authority])
+
+    def _answerStar(self) -> None:
+        """
+        C{OPTIONS *} asks about the server as a whole.
+        """
+        self.setHeader(b"Allow", b", ".join(sorted(KNOWN_METHODS)))
+        self.setHeader(b"Content-Length", b"0")
+        self.finish()
+
+    # -- rendering ----------------------------------------------------------------
+
+    def render(self, resrc: Any) -> None:
+        """
+        Render a resource, and send what it gives.
+
+        C{render} may return bytes, L{NOT_DONE_YET}, or a Deferred or coroutine
+        of either or of C{None}; with C{None} the response is finished, if it is
+        not yet.
+        """
+        try:
+            body = resrc.render(self)
+        except UnsupportedMethod as unsupported:
+            allowed = unsupported.allowedMethods
+            if self.method == b"HEAD" and b"GET" in allowed:
+                self._renderHeadByGet(resrc)
+                return
+            body = self._methodRefused(allowed)
+        if type(body) is bytes:
+            self._sendWhole(body)
+        elif body is not NOT_DONE_YET:
+            self._rendered(body, resrc)
+
+    def _sendWhole(self, body: bytes) -> None:
+        """
+        Send all of a response's content, and finish it.
+        """
+        if not self.startedWriting:
+            if self.method != b"HEAD":
+                set_known(self.responseHeaders, b"Content-Length", b"%d" % len(body))
+            elif body:
+                self.setHeader(b"Content-Length", b"%d" % len(body))
+        self.write(b"" if self.method == b"HEAD" else body)
+        self.finish()
+
+    def _rendered(self, body: Any, resrc: Any) -> None:
+        """
+        Take what a C{render} gave, now or later.
+        """
+        if iscoroutine(body):
+            body = ensureDeferred(body)
+        if isinstance(body, Deferred):
+            self._running = body
+            body.addCallback(self._renderedLater, resrc)
+            body.addErrback(self._renderFailed)
+        elif isinstance(body, bytes):
+            self._sendWhole(bytes(body))
+        else:
+            self._log.error(
+                "{resrc} did not return bytes for {request}, but {body}",
+                resrc=resrc,
+                request=self,
+                body=reflect.safe_repr(body),
+            )
+            self._fail500("The resource did not return bytes.")
+
+    def _renderedLater(self, body: Any, resrc: Any) -> None:
+        self._running = None
+        if self.finished or self._disconnected or body is NOT_DONE_YET:
+            return
+        if body is None:
+            self.finish()
+        else:
+            self._rendered(body, resrc)
+
+    def _renderFailed(self, reason: Failure) -> None:
+        self._running = None
+        if not (self._disconnected and reason.check(CancelledError)):
+            self.processingFailed(reason)
+
+    def _renderHeadByGet(self, resrc: Any) -> None:
+        self.method = b"GET"
+        self._inFakeHead = True
+        try:
+            body = resrc.render(self)
+        finally:
+            self._inFakeHead = False
+            self.method = b"HEAD"
+        if body is NOT_DONE_YET:
+            self._log.info(
+                "Tried to fake a HEAD request for {resrc}, but it got away from me.",
+                resrc=resrc,
+            )
+        elif not isinstance(body, bytes):
+            self._rendered(body, resrc)
+            return
+        else:
+            self.setHeader(b"Content-Length", b"%d" % len(body))
+        if not self.finished:
+            self.write(b"")
+            self.finish()
+
+    def _methodRefused(self, allowed: Any) -> bytes:
+        self.setHeader(b"Content-Type", b"text/html; charset=utf-8")
+        if self.method in KNOWN_METHODS:
+            self.setResponseCode(http.NOT_ALLOWED)
+            self.setHeader(b"Allow", b", ".join(allowed))
+            names = ", ".join(name.decode("ascii", "replace") for name in allowed)
+            return error_page(
+                405,
+                "Method Not Allowed",
+                f"<p>This resource has {escape(names)}, and no "
+                f"{escape(self.method.decode('ascii'))}.</p>",
+            )
+        self.setResponseCode(http.NOT_IMPLEMENTED)
+        return error_page(
+            501, "Not Implemented", "<p>The method of this request is not known.</p>"
+        )
+
+    # -- failing ---------------------------------------------------------------------
+
+    def processingFailed(self, reason: Failure) -> Failure:
+        """
+        Log a failure, and answer with 500; where the response has begun, end it
+        so that the client can tell.
+
+        @return: C{reason}.
+        """
+        self._log.failure("", failure=reason)
+        if self.site is not None and self.site.displayTracebacks:
+            detail = util.formatFailure(reason).decode("utf-8", "replace")
+            brief = "web.Server Traceback (most recent call last)"
+        else:
+            brief, detail = "Processing Failed", "<p>The server failed.</p>"
+        self._fail(brief, detail)
+        return reason
+
+    def _fail500(self, sentence: str) -> None:
+        self._fail("Internal Server Error", f"<p>{escape(sentence)}</p>")
+
+    def _fail(self, brief: str, detail: str) -> None:
+        if self._disconnected or self.finished:
+            return
+        if self.startedWriting:
+            channel: Any = self.channel
+            if self._direct:
+                channel.failResponse()
+            else:
+                channel.loseConnection()
+            return
+        channel = self.channel
+        # What the resource has said about its content is not true of this page.
+        self.responseHeaders = response_headers(
+            getattr(channel.site, "serverHeader", server.version), http_date()
+        )
+        self._encoder = None
+        self._inFakeHead = False
+        self.etag = None
+        self.lastModified = None
+        body = error_page(500, brief, detail)
+        self.setResponseCode(http.INTERNAL_SERVER_ERROR)
+        self.setHeader(b"Content-Type", b"text/html; charset=utf-8")
+        self._sendWhole(body)

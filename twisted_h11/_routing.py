@@ -1,0 +1,89 @@
+"""
+Finding a resource before the body of the request is here.
+
+Code that was written for twisted.web may look at C{request.content} in its
+C{getChild}, and change things there.  So before the body has arrived, routing
+goes ahead only where nobody can notice:
+
+  - along static children (C{putChild}), while C{getChildWithDefault} is
+    twisted.web's own;
+  - through resources that declare L{IStreamingResource}: those have said that
+    they may be asked early.
+
+A site, a request or a resource that overrides a step of the way is never passed
+by: routing stops there and goes on when the body is complete, from where it
+stopped, so that no C{getChild} is called twice.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote_to_bytes
+
+from twisted.web import server
+from twisted.web.resource import Resource
+
+from twisted_h11.interfaces import IStreamingResource
+
+if TYPE_CHECKING:
+    from twisted_h11.server import Site
+
+__all__ = ["route_early"]
+
+
+def route_early(
+    site: Site | None, request: Any, target: bytes
+) -> tuple[Any, int | None]:
+    """
+    Go as far as one may go without the body.
+
+    @param site: the site.
+    @param request: the request; if it is ours it remembers how far this went.
+    @param target: its target.
+    @return: the streaming resource that was reached, or C{None}; and how many
+        bytes the body may have, C{None} for any number.
+    """
+    if site is None:
+        return None, None
+    most: Any = site.limits.maxBodyLength
+    if not _is_twisteds(site, "getResourceFor", server.Site):
+        return None, most
+    early = getattr(request, "mayRouteEarly", None)
+    streams = early is not None and early(target)
+    path = target.partition(b"?")[0]
+    segments = [unquote_to_bytes(s) for s in path[1:].split(b"/")]
+    resource = site.resource
+    taken = 0
+    limit = getattr(resource, "maxBodyLength", None)
+    while taken < len(segments) and not getattr(resource, "isLeaf", False):
+        segment = segments[taken]
+        if streams and IStreamingResource.providedBy(resource):
+            request.prepath = segments[: taken + 1]
+            request.postpath = segments[taken + 1 :]
+            resource = resource.getChildWithDefault(segment, request)
+        elif (
+            _is_twisteds(resource, "getChildWithDefault", Resource)
+            and segment in resource.children
+        ):
+            resource = resource.children[segment]
+        else:
+            break
+        taken += 1
+        limit = getattr(resource, "maxBodyLength", limit)
+    if not streams:
+        return None, most if limit is None else limit
+    arrived = taken == len(segments) or getattr(resource, "isLeaf", False)
+    request.prepath = segments[:taken]
+    request.postpath = segments[taken:]
+    request.routed = resource
+    if arrived and IStreamingResource.providedBy(resource):
+        return resource, limit
+    return None, most if limit is None else limit
+
+
+def _is_twisteds(thing: Any, name: str, cls: type) -> bool:
+    """
+    Whether a method is the one of C{cls}, overridden nowhere.
+    """
+    method = getattr(thing, name, None)
+    return getattr(method, "__func__", None) is getattr(cls, name)
