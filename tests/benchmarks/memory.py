@@ -204,10 +204,14 @@ class Side:
         self._make = make
 
     def __enter__(self) -> Side:
-        self._folder = tempfile.mkdtemp(prefix="benchmark")
         self._reactor = TimerReactor()
+        self._folder = tempfile.mkdtemp(prefix="benchmark")
         logPath = os.path.join(self._folder, "access.log")
-        self._site = self._make(Root(), logPath=logPath, reactor=self._reactor)
+        try:
+            self._site = self._make(Root(), logPath=logPath, reactor=self._reactor)
+        except BaseException:
+            os.rmdir(self._folder)
+            raise
         self._site.noisy = False
         self._site.doStart()
         return self
