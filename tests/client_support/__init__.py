@@ -1,0 +1,3 @@
+"""
+What the tests of the client share: a server in memory that does as it is told.
+"""

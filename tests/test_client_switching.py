@@ -1,0 +1,118 @@
+"""
+101 and CONNECT: the connection goes to another protocol.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.protocol import Protocol
+from twisted.web.client import (
+    ResponseDone,
+)
+
+from tests.client_support.bodies import OK
+from tests.client_support.memory import ClientTestCase
+
+
+class Tunnelled(Protocol):
+    """
+    The protocol after a switch.
+    """
+
+    def __init__(self) -> None:
+        self.data = b""
+        self.lost = False
+
+    def dataReceived(self, data: bytes) -> None:
+        self.data += data
+
+    def connectionLost(self, reason: object = None) -> None:
+        self.lost = True
+
+
+class SwitchTests(ClientTestCase):
+    """
+    101 and CONNECT.
+    """
+
+    def upgraded(self) -> Any:
+        """
+        A 101 response.
+        """
+        return self.get(
+            b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: echo\r\n"
+            b"Connection: upgrade\r\n\r\nfirst",
+            headers=[(b"Upgrade", b"echo"), (b"Connection", b"upgrade")],
+        )
+
+    def test_upgrade(self) -> None:
+        """
+        The new protocol gets the transport, and the bytes that came early.
+        """
+        response = self.upgraded()
+        self.assertEqual(101, response.code)
+        self.assertEqual((0, 1, 0, 0), tuple(self.pools[0].counts()))
+        peer = self.network.peers[-1]
+        peer.take()
+        tunnelled = Tunnelled()
+        response.switchProtocol(tunnelled)
+        self.assertEqual((0, 0, 0, 0), tuple(self.pools[0].counts()))
+        self.assertEqual(b"first", tunnelled.data)
+        peer.send(b"second")
+        self.clock.advance(0)
+        self.assertEqual(b"firstsecond", tunnelled.data)
+        assert tunnelled.transport is not None
+        tunnelled.transport.write(b"out")
+        self.assertEqual(b"out", peer.received)
+        peer.lose()
+        self.assertTrue(tunnelled.lost)
+
+    def test_connect(self) -> None:
+        """
+        So does one after a 2xx to CONNECT, whose fields frame nothing.
+        """
+        agent = self.makeAgent()
+        deferred = agent._start(
+            b"CONNECT", b"a:1", b"a:1", None, None, b"", ("x",), self.network
+        )
+        self.network.peers[-1].send(
+            b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nfirst"
+        )
+        tunnelled = Tunnelled()
+        self.successResultOf(deferred).switchProtocol(tunnelled)
+        self.assertEqual(b"first", tunnelled.data)
+
+    def test_notTaken(self) -> None:
+        """
+        A switched connection that nobody takes is dropped.
+        """
+        response = self.upgraded()
+        del response
+        self.assertTrue(self.network.peers[-1].aborted)
+        response = self.upgraded()
+        self.clock.advance(300)
+        self.assertTrue(self.network.peers[-1].aborted)
+        with self.assertRaises(RuntimeError):
+            response.switchProtocol(Tunnelled())
+
+    def test_readInstead(self) -> None:
+        """
+        Who reads the body of a 101 finds it empty.
+        """
+        reader = self.read(self.upgraded())
+        self.assertEqual(b"", reader.data)
+        assert reader.reason is not None
+        reader.reason.trap(ResponseDone)
+        self.assertTrue(self.network.peers[-1].aborted)
+
+    def test_notSwitched(self) -> None:
+        """
+        An ordinary response can not be switched.
+        """
+        with self.assertRaises(RuntimeError):
+            self.get(OK).switchProtocol(Tunnelled())
+        response = self.get(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n")
+        with self.assertRaises(RuntimeError):
+            response.switchProtocol(Tunnelled())
+        self.read(response)

@@ -1,0 +1,203 @@
+"""
+What can go wrong with a request, and in which phase it went wrong.
+
+Code that uses twisted.web's client catches C{ResponseFailed},
+C{RequestTransmissionFailed} and their kin, looks at their C{reasons} and logs
+C{str(error)}, which says nothing.  The classes here are subclasses of those,
+so that such code goes on working, and say two things more: the B{phase} in
+which the request failed, and how long after its start.
+
+A time-out is both: an instance of the class that twisted.web would use for a
+connection lost at that moment, and of L{TimedOut}, which is a
+L{twisted.internet.error.TimeoutError}.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from twisted.internet.error import TimeoutError as TwistedTimeoutError
+from twisted.python.failure import Failure
+from twisted.web import client
+from twisted.web._newclient import RequestNotSent
+
+__all__ = [
+    "ConnectTimedOut",
+    "MalformedResponse",
+    "Phased",
+    "PoolTimedOut",
+    "QueueFull",
+    "RequestNotSent",
+    "ResponseTooLarge",
+    "TLSFailed",
+    "TimedOut",
+    "UnexpectedEnd",
+]
+
+# The phases of a request, in the order in which they happen.
+QUEUED = "waiting for a connection"
+CONNECTING = "connecting"
+HANDSHAKE = "TLS handshake"
+SENDING = "sending the request"
+HEAD = "waiting for the response head"
+BODY = "receiving the response body"
+
+
+class Phased(Exception):
+    """
+    An error that knows the phase of the request, and the time.
+
+    @ivar phase: what was being done, in words.
+    @ivar elapsed: seconds since the request was started.
+
+    @since: 0.1
+    """
+
+    phase: str = ""
+    elapsed: float = 0.0
+    reasons: Sequence[Failure] = ()
+
+    def __str__(self) -> str:
+        text = "; ".join(describe(reason.value) for reason in self.reasons)
+        if not text:
+            text = ", ".join(str(argument) for argument in self.args)
+        if not self.phase:
+            return text
+        return f"{text} ({self.phase}, after {self.elapsed:.3g} s)"
+
+
+class TimedOut(Phased, TwistedTimeoutError):
+    """
+    One of the client's time-outs has passed.
+
+    @since: 0.1
+    """
+
+
+class PoolTimedOut(TimedOut, RequestNotSent):
+    """
+    No connection became free in time.  Nothing was sent.
+
+    @since: 0.1
+    """
+
+
+class QueueFull(Phased, RequestNotSent):
+    """
+    Too many requests wait for a connection already.  Nothing was sent.
+
+    @since: 0.1
+    """
+
+
+class ConnectTimedOut(TimedOut):
+    """
+    The connection was not made in time.  Nothing was sent.
+
+    @since: 0.1
+    """
+
+
+class MalformedResponse(Exception):
+    """
+    The server has sent something that is not HTTP/1.1; the message says what.
+
+    @since: 0.1
+    """
+
+
+class ResponseTooLarge(Exception):
+    """
+    A part of the response is longer than the settings allow.
+
+    @since: 0.1
+    """
+
+
+class UnexpectedEnd(Exception):
+    """
+    The connection ended before the response did.
+
+    @since: 0.1
+    """
+
+
+class Generation(Phased, client.RequestGenerationFailed):
+    pass
+
+
+class Transmission(Phased, client.RequestTransmissionFailed):
+    pass
+
+
+class NeverReceived(Phased, client.ResponseNeverReceived):
+    pass
+
+
+class Failed(Phased, client.ResponseFailed):
+    pass
+
+
+class TransmissionTimedOut(TimedOut, client.RequestTransmissionFailed):
+    pass
+
+
+class NeverReceivedTimedOut(TimedOut, client.ResponseNeverReceived):
+    pass
+
+
+class FailedTimedOut(TimedOut, client.ResponseFailed):
+    pass
+
+
+class TLSFailed(Phased, client.ResponseNeverReceived):
+    """
+    The TLS handshake failed; the message says why.  Nothing was sent.
+
+    @since: 0.1
+    """
+
+
+class TLSTimedOut(TimedOut, TLSFailed):
+    pass
+
+
+def describe(error: BaseException | None) -> str:
+    """
+    One line that says what an exception means.
+    """
+    text = str(error).rstrip(".")
+    if not text:
+        return type(error).__name__
+    if isinstance(error, (Phased, UnexpectedEnd, MalformedResponse, ResponseTooLarge)):
+        return text
+    if isinstance(error, TwistedTimeoutError) and error.args:
+        return str(error.args[0])
+    return text
+
+
+def wrap(
+    kind: Any,
+    phase: str,
+    elapsed: float,
+    *reasons: Failure,
+    response: Any = None,
+) -> Failure:
+    """
+    Make a failure of one of the classes above that wrap others.
+    """
+    if response is not None:
+        error = kind(list(reasons), response)
+    else:
+        error = kind(list(reasons))
+    return phased(error, phase, elapsed)
+
+
+def phased(error: Any, phase: str, elapsed: float) -> Failure:
+    """
+    Make a failure of an exception, and note the phase on it.
+    """
+    error.phase = phase
+    error.elapsed = elapsed
+    return Failure(error)

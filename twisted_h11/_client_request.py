@@ -1,0 +1,193 @@
+"""
+A request as it goes to a connection: checked, framed and ready to be written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import h11
+from twisted.web.client import URI
+from twisted.web.http_headers import Headers as TwistedHeaders
+from twisted.web.iweb import UNKNOWN_LENGTH, IClientRequest
+from zope.interface import implementer
+
+from twisted_h11._client_headers import Headers
+from twisted_h11._client_heads import (
+    Fields,
+    is_target,
+    is_token,
+    request_fields,
+    request_head,
+)
+from twisted_h11._client_settings import ClientSettings
+
+__all__ = ["ClientRequest", "check_method", "check_uri"]
+
+DEFAULT_SETTINGS = ClientSettings()
+
+
+def check_method(method: bytes) -> bytes:
+    """
+    Refuse a method that is not a token.
+
+    @raise TypeError: if it is not bytes.
+    @raise ValueError: if it is not a method.
+    """
+    if not isinstance(method, bytes):
+        raise TypeError(f"method={method!r} is {type(method)}, but must be bytes")
+    if not is_token(method):
+        raise ValueError(f"Invalid method {method!r}")
+    return method
+
+
+def check_uri(uri: bytes) -> bytes:
+    """
+    Refuse a URI with white space, control characters or non-ASCII bytes.
+
+    @raise ValueError: if it is not a URI.
+    """
+    if not is_target(uri):
+        raise ValueError(f"Invalid URI {uri!r}")
+    return uri
+
+
+@implementer(IClientRequest)
+class ClientRequest:
+    """
+    One request, ready to be written; it may be written more than once.
+
+    @ivar method: the method.
+    @ivar target: the request target, as it is on the wire.
+    @ivar fields: all fields as they are on the wire.
+    @ivar head: the bytes of the head.
+    @ivar body: C{None}, C{bytes} or an C{IBodyProducer}.
+    @ivar length: the length of the body, -1 if it is not known.
+    @ivar chunked: whether the body is chunked.
+    @ivar bodyStarted: whether the producer of the body was started.
+    @ivar expect: whether the body waits for a 100 response.
+    @ivar persistent: whether the connection may be used again.
+    @ivar started: when the request was started.
+    @ivar report: called with the name of each trace event, or C{None}.
+    """
+
+    __slots__ = (
+        "_given",
+        "_headers",
+        "_uri",
+        "body",
+        "bodyStarted",
+        "chunked",
+        "expect",
+        "fields",
+        "head",
+        "length",
+        "method",
+        "persistent",
+        "report",
+        "settings",
+        "started",
+        "target",
+    )
+
+    def __init__(
+        self,
+        method: bytes,
+        target: bytes,
+        host: bytes,
+        headers: TwistedHeaders | Iterable[tuple[bytes, bytes]] | None,
+        body: Any,
+        persistent: bool,
+        settings: ClientSettings = DEFAULT_SETTINGS,
+        started: float = 0.0,
+        uri: bytes | Callable[[], bytes | None] | None = None,
+    ) -> None:
+        self.method = method
+        self.target = target
+        self.body = body
+        self.persistent = persistent
+        self.settings = settings
+        self.started = started
+        self.report: Callable[..., None] | None = None
+        self.expect = False
+        self.bodyStarted = False
+        self._given = headers
+        self._headers: TwistedHeaders | None = None
+        self._uri = uri
+        given: Iterable[tuple[bytes, bytes]] = ()
+        if headers is not None:
+            given = pairs_of(headers)
+        self.length: int | None = None
+        if body is None:
+            # RFC 9110 section 8.6: where the method expects a body.
+            if method in (b"POST", b"PUT", b"PATCH"):
+                self.length = 0
+        elif isinstance(body, bytes):
+            self.length = len(body)
+        else:
+            length = body.length
+            self.length = -1 if length is UNKNOWN_LENGTH else length
+        self.fields: Fields
+        self.fields, self.chunked = request_fields(
+            given, host, self.length, not persistent
+        )
+        if given:
+            for name, value in self.fields:
+                if len(name) == 6 and name.lower() == b"expect":
+                    self.expect = body is not None and value.lower() == b"100-continue"
+        self.head = request_head(method, target, self.fields)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.method.decode()} {self.target.decode()}>"
+
+    @property
+    def headers(self) -> TwistedHeaders:
+        """
+        The fields that were asked for, and Host.
+        """
+        if self._headers is None:
+            given = self._given
+            if isinstance(given, TwistedHeaders) and given.hasHeader(b"Host"):
+                self._headers = given
+            else:
+                self._headers = Headers.fromPairs(
+                    [self.fields[0], *(pairs_of(given) if given is not None else ())]
+                )
+        return self._headers
+
+    @property
+    def absoluteURI(self) -> bytes | None:
+        """
+        The absolute URI, or C{None} if it is not known.
+        """
+        if callable(self._uri):
+            return self._uri()
+        if self._uri is None:
+            return None
+        whole: bytes = URI.fromBytes(self._uri).toBytes()
+        return whole
+
+    def event(self) -> h11.Request:
+        """
+        This request, for h11.
+        """
+        return h11.Request(method=self.method, target=self.target, headers=self.fields)
+
+
+def pairs_of(
+    headers: TwistedHeaders | Iterable[tuple[bytes, bytes]],
+) -> list[tuple[bytes, bytes]]:
+    """
+    The fields of C{headers} in order; the names as they were given, where that
+    is known.
+    """
+    if isinstance(headers, Headers):
+        return headers.pairs()
+    if isinstance(headers, TwistedHeaders):
+        return [
+            (name, value)
+            for name, values in headers.getAllRawHeaders()
+            for value in values
+        ]
+    return list(headers)

@@ -1,0 +1,349 @@
+"""
+TLS for the client: what is verified, and what went wrong.
+
+Verification is Twisted's: the certificate chain by OpenSSL against the trusted
+roots, the name by service-identity.  L{TLSPolicy} adds the choices that
+L{BrowserLikePolicyForHTTPS<twisted.web.client.BrowserLikePolicyForHTTPS>} does
+not have.  There is none to switch verification off.
+
+OpenSSL tells a handshake's failure as "certificate verify failed" and no more.
+L{explain_handshake} verifies the same certificates once more against the same
+roots, only to learn what was wrong with them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from OpenSSL import SSL, crypto
+from service_identity import VerificationError
+from twisted.internet.endpoints import wrapClientTLS
+from twisted.internet.interfaces import (
+    IOpenSSLClientConnectionCreator,
+    IStreamClientEndpoint,
+)
+from twisted.internet.ssl import (
+    Certificate,
+    PrivateCertificate,
+    TLSVersion,
+    optionsForClientTLS,
+    platformTrust,
+    trustRootFromCertificates,
+)
+from twisted.python.failure import Failure
+from twisted.web.iweb import IPolicyForHTTPS
+from zope.interface import implementer
+
+if TYPE_CHECKING:
+    from twisted_h11._exchange import ClientConnection
+
+# How many contexts are kept, one for each name.
+MAX_CREATORS = 100
+
+__all__ = [
+    "CertificateError",
+    "TLSPolicy",
+    "certificates_from",
+    "check_peer",
+    "explain_handshake",
+    "public_key_pin",
+    "tls_endpoint",
+]
+
+
+class CertificateError(Exception):
+    """
+    The server's certificate is not acceptable; the message says why.
+
+    @since: 0.1
+    """
+
+
+def certificates_from(pem: bytes) -> list[Certificate]:
+    """
+    The certificates in a PEM file.
+
+    @param pem: its content.
+    @raise ValueError: if there is none in it.
+    """
+    begin, end = b"-----BEGIN CERTIFICATE-----", b"-----END CERTIFICATE-----"
+    found = [
+        Certificate.loadPEM(begin + part.split(end)[0] + end + b"\n")
+        for part in pem.split(begin)[1:]
+    ]
+    if not found:
+        raise ValueError("no certificate found")
+    return found
+
+
+def public_key_pin(certificate: Certificate) -> bytes:
+    """
+    The SHA-256 of a certificate's public key (RFC 7469's pin, not encoded).
+    """
+    key = certificate.original.to_cryptography().public_key()
+    encoded = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return hashlib.sha256(encoded).digest()
+
+
+@implementer(IOpenSSLClientConnectionCreator)
+class _Pinned:
+    """
+    A connection creator for connections of which the pins will be checked.
+
+    Whoever does not know the pins (Twisted's own Agent) must not use it as if
+    there were none.
+    """
+
+    def __init__(self, creator: Any, pins: Collection[bytes]) -> None:
+        self._creator = creator
+        self.pins = pins
+
+    def clientConnectionForTLS(self, tlsProtocol: Any) -> SSL.Connection:
+        """
+        See L{IOpenSSLClientConnectionCreator}.
+        """
+        from twisted_h11._connecting import _find_connection
+
+        if _find_connection(tlsProtocol.wrappedProtocol) is None:
+            raise CertificateError(
+                "A TLSPolicy with pins works with twisted_h11.client.Agent only"
+            )
+        connection: SSL.Connection = self._creator.clientConnectionForTLS(tlsProtocol)
+        return connection
+
+
+@implementer(IPolicyForHTTPS)
+class TLSPolicy:
+    """
+    How an agent makes and verifies TLS connections.  What is not given is as
+    safe as can be: the platform's roots, TLS 1.2 or newer.
+
+    @param trustRoot: whom to trust: a L{Certificate}, or what
+        L{trustRootFromCertificates} or L{platformTrust} return; the platform's
+        roots if it is not given.
+    @param extraRoots: certificates that are trusted besides the platform's.
+        Only for platforms whose roots are OpenSSL's default files.
+    @param clientCertificate: a L{PrivateCertificate} to show to servers that
+        ask for one.
+    @param pins: SHA-256 hashes of public keys, see L{public_key_pin}: the
+        server's own key must be among them.
+    @param minimumVersion: the lowest L{TLSVersion} that is spoken.
+
+    @since: 0.1
+    """
+
+    def __init__(
+        self,
+        trustRoot: Any = None,
+        extraRoots: Iterable[Certificate] = (),
+        clientCertificate: PrivateCertificate | None = None,
+        pins: Collection[bytes] = (),
+        minimumVersion: Any = None,
+    ) -> None:
+        if trustRoot is None:
+            trustRoot = platformTrust()
+        self._trustRoot = trustRoot
+        self._extraRoots = list(extraRoots)
+        self._clientCertificate = clientCertificate
+        self._pins = frozenset(pins)
+        if any(len(pin) != 32 for pin in self._pins):
+            raise ValueError("A pin is a SHA-256 hash: 32 bytes")
+        self._minimumVersion = minimumVersion or TLSVersion.TLSv1_2
+        # To load the platform's roots takes longer than a handshake.
+        self._creators: dict[bytes, Any] = {}
+
+    @classmethod
+    def trusting(cls, pem: bytes, **options: Any) -> TLSPolicy:
+        """
+        A policy that trusts the certificates of a PEM file, and no other.
+        """
+        root = trustRootFromCertificates(certificates_from(pem))
+        return cls(trustRoot=root, **options)
+
+    def creatorForNetloc(self, hostname: bytes, port: int) -> Any:
+        """
+        See L{IPolicyForHTTPS}.
+        """
+        creator = self._creators.get(hostname)
+        if creator is None:
+            if len(self._creators) >= MAX_CREATORS:
+                self._creators.clear()
+            creator = self._creators[hostname] = self._makeCreator(hostname)
+        return creator
+
+    def _makeCreator(self, hostname: bytes) -> Any:
+        options: dict[str, Any] = {}
+        if self._minimumVersion > TLSVersion.TLSv1_2:
+            options["raiseMinimumTo"] = self._minimumVersion
+        creator: Any = optionsForClientTLS(
+            hostname.decode("ascii"),
+            trustRoot=self._trustRoot,
+            clientCertificate=self._clientCertificate,
+            acceptableProtocols=[b"http/1.1"],
+            extraCertificateOptions=options,
+        )
+        if self._extraRoots:
+            creator = _WithRoots(creator, self._extraRoots)
+        return _Pinned(creator, self._pins) if self._pins else creator
+
+
+@implementer(IOpenSSLClientConnectionCreator)
+class _WithRoots:
+    """
+    A connection creator whose context trusts some certificates more.
+    """
+
+    def __init__(self, creator: Any, roots: Sequence[Certificate]) -> None:
+        self._creator = creator
+        self._roots = roots
+
+    def clientConnectionForTLS(self, tlsProtocol: Any) -> SSL.Connection:
+        """
+        See L{IOpenSSLClientConnectionCreator}.
+        """
+        connection: SSL.Connection = self._creator.clientConnectionForTLS(tlsProtocol)
+        store = connection.get_context().get_cert_store()
+        if store is not None:
+            for root in self._roots:
+                store.add_cert(root.original)
+        return connection
+
+
+@implementer(IStreamClientEndpoint)
+class _TLSEndpoint:
+    """
+    An endpoint with TLS, and what must be true of its peer.
+    """
+
+    def __init__(self, creator: Any, endpoint: Any) -> None:
+        self.pins: Collection[bytes] = getattr(creator, "pins", ())
+        self._endpoint = wrapClientTLS(creator, endpoint)
+
+    def connect(self, factory: Any) -> Any:
+        """
+        See L{IStreamClientEndpoint}.
+        """
+        return self._endpoint.connect(factory)
+
+
+def tls_endpoint(policy: Any, host: bytes, port: int, endpoint: Any) -> Any:
+    """
+    Wrap an endpoint in TLS to C{host}.
+    """
+    return _TLSEndpoint(policy.creatorForNetloc(host, port), endpoint)
+
+
+def check_peer(endpoint: Any, connection: ClientConnection) -> Exception | None:
+    """
+    What is wrong with the peer of a connection whose handshake is complete.
+    """
+    pins = getattr(endpoint, "pins", ())
+    if not pins:
+        return None
+    pin = public_key_pin(Certificate.peerFromTransport(connection.transport))
+    if pin in pins:
+        return None
+    return CertificateError(
+        f"The server's public key is not pinned: its SHA-256 is {pin.hex()}"
+    )
+
+
+def explain_handshake(reason: Failure, connection: Any) -> Failure:
+    """
+    Say why a handshake failed.
+
+    @param reason: why the connection was lost.
+    @param connection: the OpenSSL connection.
+    @return: a failure with a message for people; C{reason} is its cause.
+    """
+    error = reason.value
+    text: str | None = None
+    if isinstance(error, VerificationError):
+        text = _mismatch(error, connection)
+    elif isinstance(error, SSL.Error):
+        reasons = [str(entry[-1]) for entry in (error.args[0] if error.args else ())]
+        if any("verify failed" in each for each in reasons):
+            text = _bad_chain(connection)
+        if text is None:
+            text = ", ".join(reasons) or "unknown error"
+            return _because(SSL.Error, f"The TLS handshake failed: {text}", error)
+    else:
+        return _because(
+            SSL.Error,
+            f"The connection was lost during the TLS handshake: {error}",
+            error,
+        )
+    return _because(CertificateError, text, error)
+
+
+def _because(kind: Any, text: str, cause: BaseException | None) -> Failure:
+    error = kind(text)
+    error.__cause__ = cause
+    return Failure(error)
+
+
+def _mismatch(error: VerificationError, connection: Any) -> str:
+    wanted = []
+    for each in error.errors:
+        identity = getattr(each, "mismatched_id", None)
+        for name in ("hostname", "ip"):
+            value = getattr(identity, name, None)
+            if value is not None:
+                text = value.decode() if isinstance(value, bytes) else str(value)
+                wanted.append(text)
+    names = _names(connection)
+    return f"The certificate is not for {' or '.join(wanted) or 'this name'}" + (
+        f"; it is for {', '.join(names)}" if names else ""
+    )
+
+
+def _names(connection: Any) -> list[str]:
+    try:
+        from cryptography.x509 import DNSName, IPAddress, SubjectAlternativeName
+
+        certificate = connection.get_peer_certificate().to_cryptography()
+        names = certificate.extensions.get_extension_for_class(SubjectAlternativeName)
+        return [
+            str(name.value)
+            for name in names.value
+            if isinstance(name, (DNSName, IPAddress))
+        ][:10]
+    except Exception:
+        return []
+
+
+def _bad_chain(connection: Any) -> str:
+    """
+    Verify the certificates that the server sent once more, to learn what is
+    wrong with them.
+    """
+    what = "the certificate can not be verified"
+    try:
+        chain = connection.get_peer_cert_chain() or []
+        store = connection.get_context().get_cert_store()
+        if chain and store is not None:
+            try:
+                crypto.X509StoreContext(store, chain[0], chain[1:]).verify_certificate()
+            except crypto.X509StoreContextError as problem:
+                what = str(problem)
+    except Exception:
+        pass
+    lower = what.lower()
+    if "expired" in lower:
+        summary = "has expired"
+    elif "not yet valid" in lower:
+        summary = "is not yet valid"
+    elif "self-signed" in lower or "self signed" in lower:
+        summary = (
+            "is signed by an authority that is not trusted"
+            if "chain" in lower
+            else "is self-signed"
+        )
+    elif "local issuer" in lower:
+        summary = "is signed by an authority that is not trusted"
+    else:
+        summary = "is not acceptable"
+    return f"The server's certificate {summary}: {what}"

@@ -1,0 +1,126 @@
+"""
+Our connections for Twisted's own agents.
+
+C{twisted.web.client.Agent(reactor, pool=pool)} asks its pool for a connection
+by C{getConnection}, and calls C{request} on what it gets, with a request that
+has C{method}, C{uri}, C{headers}, C{bodyProducer}, C{persistent} and
+C{absoluteURI}.  All of these are public names; the pool serves them here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.defer import Deferred, fail
+from twisted.python.failure import Failure
+
+from twisted_h11 import _client_errors as errors
+from twisted_h11._client_heads import BadRequest
+from twisted_h11._client_request import ClientRequest
+from twisted_h11._exchange import ClientConnection
+
+if TYPE_CHECKING:
+    from twisted_h11._client_response import Response
+    from twisted_h11._pool import HTTPConnectionPool, Ticket
+
+__all__ = ["PlainConnection", "PlainRequest", "PlainWaiter"]
+
+
+class PlainWaiter:
+    """
+    Waits for a connection with a Deferred.
+    """
+
+    ticket: Ticket | None = None
+
+    def __init__(self, pool: HTTPConnectionPool, clock: Any) -> None:
+        self._clock = clock
+        self.deferred: Deferred[PlainConnection] = Deferred(self._cancel)
+
+    def _cancel(self, _: object) -> None:
+        if self.ticket is not None:
+            self.ticket.cancel()
+
+    def connectionAvailable(self, connection: ClientConnection) -> None:
+        """
+        Give it to whoever asked, who must use it at once.
+        """
+        self.deliver(connection)
+        if connection.state == "idle":
+            connection.loseConnection()
+
+    def deliver(self, connection: ClientConnection) -> None:
+        """
+        Give it to whoever asks right now.
+        """
+        self.deferred.callback(PlainConnection(connection, self._clock))
+
+    def connectionFailed(self, reason: Failure) -> None:
+        """
+        There is none.
+        """
+        self.deferred.errback(reason)
+
+
+class PlainConnection:
+    """
+    A connection for one request of twisted.web's.
+    """
+
+    def __init__(self, connection: ClientConnection, clock: Any) -> None:
+        self._connection = connection
+        self._clock = clock
+
+    def request(self, request: Any) -> Deferred[Response]:
+        """
+        Send C{request}.
+        """
+        hosts = request.headers.getRawHeaders(b"Host", ())
+        try:
+            own = ClientRequest(
+                request.method,
+                request.uri,
+                hosts[0] if hosts else b"",
+                request.headers,
+                request.bodyProducer,
+                request.persistent,
+                started=self._clock.seconds(),
+                uri=lambda: request.absoluteURI,
+            )
+        except BadRequest:
+            self._connection.loseConnection()
+            return fail(errors.wrap(errors.Generation, errors.SENDING, 0.0, Failure()))
+        return PlainRequest(self._connection).start(own)
+
+
+class PlainRequest:
+    """
+    One request on one connection, with a Deferred and no retries.
+    """
+
+    def __init__(self, connection: ClientConnection) -> None:
+        self._connection = connection
+        self._deferred: Deferred[Response] = Deferred(self._cancel)
+
+    def start(self, request: ClientRequest) -> Deferred[Response]:
+        """
+        Send it.
+        """
+        deferred = self._deferred
+        self._connection.start(request, self)
+        return deferred
+
+    def _cancel(self, _: object) -> None:
+        self._connection.cancelRequest()
+
+    def responseReceived(self, response: Response) -> None:
+        """
+        The head of the response is here.
+        """
+        self._deferred.callback(response)
+
+    def requestFailed(self, failure: Failure, nothingSent: bool) -> None:
+        """
+        There is none.
+        """
+        self._deferred.errback(failure)

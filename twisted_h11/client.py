@@ -1,0 +1,110 @@
+"""
+The client: an C{IAgent} on h11, with a bounded pool.
+
+L{Agent} takes the place of C{twisted.web.client.Agent}; whatever wraps that
+one wraps this one, and this module has those wrappers too, so that a program
+changes one import::
+
+    from twisted_h11.client import Agent, HTTPConnectionPool, readBody
+
+    pool = HTTPConnectionPool(reactor)
+    agent = Agent(reactor, pool=pool)
+    response = await agent.request(b"GET", b"https://example.com/")
+    body = await readBody(response)
+"""
+
+from twisted.web.client import (
+    URI,
+    BrowserLikePolicyForHTTPS,
+    BrowserLikeRedirectAgent,
+    ContentDecoderAgent,
+    CookieAgent,
+    FileBodyProducer,
+    GzipDecoder,
+    HostnameCachingHTTPSPolicy,
+    PartialDownloadError,
+    RedirectAgent,
+    RequestGenerationFailed,
+    RequestTransmissionFailed,
+    ResponseDone,
+    ResponseFailed,
+    ResponseNeverReceived,
+    readBody,
+)
+from twisted.web.http import PotentialDataLoss
+
+from twisted_h11._agent import Agent, ProxyAgent, UNIXEndpointFactory
+from twisted_h11._client_errors import (
+    ConnectTimedOut,
+    MalformedResponse,
+    Phased,
+    PoolTimedOut,
+    QueueFull,
+    RequestNotSent,
+    ResponseTooLarge,
+    TimedOut,
+    TLSFailed,
+    UnexpectedEnd,
+)
+from twisted_h11._client_headers import Headers
+from twisted_h11._client_heads import BadRequest
+from twisted_h11._client_response import InterimResponse, Response
+from twisted_h11._client_settings import ClientSettings, PoolSettings
+from twisted_h11._client_tls import (
+    CertificateError,
+    TLSPolicy,
+    certificates_from,
+    public_key_pin,
+)
+from twisted_h11._pool import HTTPConnectionPool, PoolCounts
+from twisted_h11._proxy import Proxies, Proxy, ProxyRefused
+from twisted_h11._trace import TraceEvent
+
+__all__ = [
+    "URI",
+    "Agent",
+    "BadRequest",
+    "BrowserLikePolicyForHTTPS",
+    "BrowserLikeRedirectAgent",
+    "CertificateError",
+    "ClientSettings",
+    "ConnectTimedOut",
+    "ContentDecoderAgent",
+    "CookieAgent",
+    "FileBodyProducer",
+    "GzipDecoder",
+    "HTTPConnectionPool",
+    "Headers",
+    "HostnameCachingHTTPSPolicy",
+    "InterimResponse",
+    "MalformedResponse",
+    "PartialDownloadError",
+    "Phased",
+    "PoolCounts",
+    "PoolSettings",
+    "PoolTimedOut",
+    "PotentialDataLoss",
+    "Proxies",
+    "Proxy",
+    "ProxyAgent",
+    "ProxyRefused",
+    "QueueFull",
+    "RedirectAgent",
+    "RequestGenerationFailed",
+    "RequestNotSent",
+    "RequestTransmissionFailed",
+    "Response",
+    "ResponseDone",
+    "ResponseFailed",
+    "ResponseNeverReceived",
+    "ResponseTooLarge",
+    "TLSFailed",
+    "TLSPolicy",
+    "TimedOut",
+    "TraceEvent",
+    "UNIXEndpointFactory",
+    "UnexpectedEnd",
+    "certificates_from",
+    "public_key_pin",
+    "readBody",
+]
