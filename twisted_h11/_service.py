@@ -73,9 +73,7 @@ class ListeningService(Service):
     """
     Listens on several endpoints with one factory.
 
-    Stopping it closes the ports first and drains the connections then.  The
-    factory stays started until that is done, so that the access log is still
-    open for the last responses.
+    Stopping it closes the ports first and drains the connections then.
 
     @since: 0.1
     """
@@ -85,7 +83,7 @@ class ListeningService(Service):
     def __init__(
         self,
         listen: Sequence[tuple[str, IStreamServerEndpoint]],
-        factory: Factory,
+        factory: Factory[Any],
         drain: Callable[[], Deferred[None]] | None = None,
         reactor: Any = None,
     ) -> None:
@@ -105,7 +103,7 @@ class ListeningService(Service):
         self._drain = drain
         self._reactor = reactor
         self._waiting: list[Deferred[Any]] = []
-        self._opened = self._held = False
+        self._opened = False
         self._failAtExit = _fail_at_exit
 
     def privilegedStartService(self) -> None:
@@ -120,9 +118,6 @@ class ListeningService(Service):
         self._opened = True
         for description, endpoint in self.listen:
             self._open(description, endpoint)
-        # Once more than the ports do, so that it outlives them.
-        self.factory.doStart()
-        self._held = True
 
     def startService(self) -> None:
         """
@@ -214,7 +209,7 @@ class ListeningService(Service):
         super().stopService()
         waiting, self._waiting = self._waiting, []
         ports, self.ports = self.ports, []
-        held, self._opened, self._held = self._held, False, False
+        self._opened = False
         for pending in waiting:
             pending.cancel()
         closing = []
@@ -227,10 +222,5 @@ class ListeningService(Service):
         def drain(_: object) -> Deferred[None]:
             return succeed(None) if self._drain is None else self._drain()
 
-        def stopped(result: Any) -> Any:
-            if held:
-                self.factory.doStop()
-            return result
-
         done: Deferred[Any] = DeferredList(closing, consumeErrors=True)
-        return done.addCallback(drain).addBoth(stopped)
+        return done.addCallback(drain)

@@ -1,0 +1,283 @@
+"""
+C{twistd h11web} as a process: what it prints, how it ends, and what it leaves
+behind.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import select
+import signal
+import socket
+import subprocess
+import sys
+from typing import Any
+from urllib.request import urlopen
+
+from twisted.trial.unittest import SkipTest, SynchronousTestCase
+
+import twisted_h11
+
+TWISTD = [sys.executable, "-c", "from twisted.scripts.twistd import run; run()"]
+
+SOON = 30.0
+"""
+Seconds that a process may take; it takes one.
+"""
+
+LATE_PLUGIN = """
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IStreamServerEndpointStringParser
+from twisted.plugin import IPlugin
+from zope.interface import implementer
+
+
+class Late:
+    def listen(self, factory):
+        waiting = Deferred()
+        reactor.callLater(0, waiting.errback, ValueError("the tunnel is gone"))
+        return waiting
+
+
+@implementer(IPlugin, IStreamServerEndpointStringParser)
+class Parser:
+    prefix = "late"
+
+    def parseStreamServer(self, reactor, *arguments):
+        return Late()
+
+
+parser = Parser()
+"""
+
+
+class CommandTestCase(SynchronousTestCase):
+    """
+    Runs twistd in an empty directory.
+    """
+
+    def setUp(self) -> None:
+        """
+        Make the directory, and a module path that leads here and there.
+        """
+        self.directory = os.path.abspath(self.mktemp())
+        os.mkdir(self.directory)
+        project = os.path.dirname(os.path.dirname(twisted_h11.__file__))
+        path = [self.directory, project, os.environ.get("PYTHONPATH", "")]
+        self.environment = {
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(part for part in path if part),
+        }
+
+    def popen(self, *arguments: str) -> subprocess.Popen[str]:
+        """
+        Start twistd.
+        """
+        process = subprocess.Popen(
+            [*TWISTD, *arguments],
+            cwd=self.directory,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.addCleanup(process.communicate)
+        self.addCleanup(process.kill)
+        return process
+
+    def run_(self, *arguments: str) -> tuple[int, str, str]:
+        """
+        Run twistd to its end.
+
+        @return: its status, and what it wrote to stdout and stderr.
+        """
+        process = self.popen(*arguments)
+        out, err = process.communicate(timeout=SOON)
+        return process.returncode, out, err
+
+    def port(self) -> int:
+        """
+        A port in use.
+        """
+        taken = socket.socket()
+        self.addCleanup(taken.close)
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        number: int = taken.getsockname()[1]
+        return number
+
+    def files(self) -> list[str]:
+        """
+        What is in the directory.
+        """
+        return sorted(os.listdir(self.directory))
+
+    def read(self, name: str) -> str:
+        """
+        A file in the directory.
+        """
+        with open(os.path.join(self.directory, name)) as file:
+            return file.read()
+
+
+class WrongTests(CommandTestCase):
+    """
+    Processes that end at once.
+    """
+
+    def test_option(self) -> None:
+        """
+        A wrong option is one line on stderr, nothing on stdout, and no file.
+        """
+        self.assertEqual(
+            (1, "", "twistd h11web: --path nope: No such file or directory\n"),
+            self.run_("-n", "h11web", "--path", "nope"),
+        )
+        self.assertEqual([], self.files())
+
+    def test_portInUse(self) -> None:
+        """
+        A port in use is one line on stderr, no traceback, and no pid file.
+        """
+        port = self.port()
+        status, out, err = self.run_(
+            *("-n", "h11web", "-p", str(port), "--interface", "127.0.0.1"),
+            *("--listen", "unix:first.sock", "--logfile", "access.log"),
+        )
+        self.assertEqual(1, status)
+        self.assertEqual(
+            f"twistd h11web: can not listen on port {port} of 127.0.0.1: "
+            "Address already in use\n",
+            err,
+        )
+        self.assertNotIn("Traceback", out)
+        self.assertEqual(["access.log"], self.files())
+
+    def test_portInUseWithLog(self) -> None:
+        """
+        With twistd's own log in a file the line is on stderr just so, and in
+        the log.
+        """
+        description = f"tcp:{self.port()}:interface=127.0.0.1"
+        status, out, err = self.run_("-nl", "x.log", "h11web", "-p", description)
+        self.assertEqual(1, status)
+        self.assertEqual("", out)
+        reason = f"an not listen on {description}: Address already in use\n"
+        self.assertEqual(f"twistd h11web: c{reason}", err)
+        self.assertIn(f"C{reason}", self.read("x.log"))
+        self.assertNotIn("Traceback", self.read("x.log"))
+        self.assertEqual(["x.log"], self.files())
+
+    def test_otherPorts(self) -> None:
+        """
+        An address of another machine, a port out of range and a socket in a
+        missing directory are one line each.
+        """
+        for arguments, reason in (
+            (["-p", "0", "--interface", "192.0.2.1"], "port 0 of 192.0.2.1: "),
+            (["-p", "tcp:70000"], "tcp:70000: bind(): port must be 0-65535."),
+            (["-p", "unix:nope/x"], "unix:nope/x: "),
+        ):
+            status, out, err = self.run_("-n", "h11web", *arguments)
+            self.assertEqual(1, status)
+            self.assertEqual(1, err.count("\n"))
+            self.assertIn(f"twistd h11web: can not listen on {reason}", err)
+            self.assertNotIn("Traceback", out)
+            self.assertEqual([], self.files())
+
+    def test_later(self) -> None:
+        """
+        An endpoint that fails with the reactor running ends the process the
+        same way.
+        """
+        plugins = os.path.join(self.directory, "twisted", "plugins")
+        os.makedirs(plugins)
+        with open(os.path.join(plugins, "late_endpoint.py"), "w") as file:
+            file.write(LATE_PLUGIN)
+        status, out, err = self.run_("-n", "h11web", "--listen", "late:")
+        self.assertEqual(
+            (1, "twistd h11web: can not listen on late:: the tunnel is gone\n"),
+            (status, err),
+        )
+        self.assertNotIn("Traceback", out)
+        self.assertNotIn("twistd.pid", self.files())
+
+    def test_daemon(self) -> None:
+        """
+        As a daemon it is twistd's own report, and the log.
+        """
+        status, out, err = self.run_(
+            "h11web", "-p", str(self.port()), "--interface", "127.0.0.1"
+        )
+        self.assertEqual((1, ""), (status, out))
+        self.assertIn("Address already in use", err)
+        self.assertIn("Please look at log file", err)
+        self.assertEqual(["twistd.log"], self.files())
+        self.assertIn("Address already in use", self.read("twistd.log"))
+
+
+class ServingTests(CommandTestCase):
+    """
+    Processes that serve.
+    """
+
+    def bound(self, log: str) -> str | None:
+        """
+        The URL in the line that says where it listens.
+        """
+        found = re.search(r"Listening on (http://127\.0\.0\.1:[1-9]\d*/)", log)
+        return None if found is None else found[1]
+
+    def test_foreground(self) -> None:
+        """
+        Port 0 takes a free port, the log says which, there the welcome
+        answers, and SIGTERM ends it all with a status of 0.
+        """
+        process = self.popen("-n", "h11web", "-p", "0", "--interface", "127.0.0.1")
+        assert process.stdout is not None
+        url = next(filter(None, map(self.bound, process.stdout)))
+        with urlopen(url + "x?a=b", timeout=SOON) as response:
+            self.assertEqual("/x?a=b", json.load(response)["target"])
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=SOON)
+        self.assertEqual("", err)
+        self.assertNotIn("Traceback", out)
+        # twistd ends with the signal that stopped it.
+        self.assertIn(process.returncode, (0, -signal.SIGTERM))
+        self.assertEqual([], self.files())
+
+    def test_daemon(self) -> None:
+        """
+        When the command returns, the daemon listens.
+        """
+        if not hasattr(os, "pidfd_open"):
+            raise SkipTest("a process that is not a child is waited for by pidfd")
+        self.assertEqual(
+            (0, "", ""),
+            self.run_("h11web", "-p", "0", "--interface", "127.0.0.1", "-l", "a.log"),
+        )
+        daemon = os.pidfd_open(int(self.read("twistd.pid")))
+        self.addCleanup(os.close, daemon)
+        self.addCleanup(self.end, daemon)
+        url = self.bound(self.read("twistd.log"))
+        assert url is not None
+        with urlopen(url, timeout=SOON) as response:
+            self.assertEqual(200, response.status)
+        self.end(daemon)
+        self.assertEqual(["a.log", "twistd.log"], self.files())
+        self.assertIn('"GET / HTTP/1.1" 200', self.read("a.log"))
+
+    def end(self, daemon: int) -> None:
+        """
+        End a daemon that may have ended, and wait for it.
+        """
+        try:
+            send: Any = signal.pidfd_send_signal
+            send(daemon, signal.SIGTERM)
+        except ProcessLookupError:
+            return
+        select.select([daemon], [], [], SOON)
