@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 import socket
+import struct
 import sys
 from importlib.util import find_spec
 from typing import Any
@@ -549,6 +550,20 @@ class WireTests(SynchronousTestCase):
             accepted, _ = listening.accept()
         with accepted:
             self.assertTrue(client.isOpen())
+        self.assertFalse(client.isOpen())
+
+    def test_isReset(self) -> None:
+        """
+        A connection that the server reset is not open.
+        """
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            client = Connection(listening.getsockname()[1])
+            self.addCleanup(client.close)
+            accepted, _ = listening.accept()
+        # Closing without waiting for what was sent is a reset.
+        linger = struct.pack("ii", 1, 0)
+        accepted.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        accepted.close()
         self.assertFalse(client.isOpen())
 
 

@@ -8,8 +8,10 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+from importlib.metadata import distributions, version
 from typing import Any
 
 from tests.benchmarks import bulk, client, idle, rate
@@ -26,7 +28,7 @@ from tests.benchmarks.peers import (
 )
 from tests.benchmarks.report import table, text
 from tests.benchmarks.results import Book, save
-from tests.benchmarks.servers import Workshop
+from tests.benchmarks.servers import ServerFailed, Workshop
 from tests.benchmarks.settings import Settings, estimate
 
 __all__ = ["main"]
@@ -124,9 +126,9 @@ def _positive(value: str) -> int:
     """
     A whole number above zero.
     """
-    number = int(value)
+    number = int(value) if value.isdecimal() else 0
     if number < 1:
-        raise ValueError(value)
+        raise argparse.ArgumentTypeError(f"{value!r} is not a whole number above 0")
     return number
 
 
@@ -171,7 +173,10 @@ def _present(
     The peers that are installed; for the others the reason is taken down.
     """
     wanted = sorted({module for peer in peers for module in peer.modules})
-    missing, versions = probe(workshop.python, wanted, workshop.environment)
+    try:
+        missing, versions = probe(workshop.python, wanted, workshop.environment)
+    except (OSError, subprocess.CalledProcessError) as reason:
+        raise ServerFailed(f"{workshop.python} does not run: {reason}") from None
     found = []
     for peer in peers:
         lacking = [missing[module] for module in peer.modules if module in missing]
@@ -185,39 +190,31 @@ def _present(
     return found, told
 
 
+def _installed(name: str) -> bool:
+    """
+    Whether a distribution is installed.
+    """
+    return any(distributions(name=name))
+
+
 def measure(
     cases: list[Case], peers: list[Peer], settings: Settings, python: str
 ) -> Any:
     """
     Measure everything.
 
-    @return: the document.
+    @return: the document.  When the run is interrupted it has what was measured
+        until then, and says so.
+    @raise ServerFailed: when the interpreter for the peers does not run.
     """
     book = Book(_ours)
     machine = describe_machine()
-    levels = {
-        level: [case for case in cases if case.level == level] for level in LEVELS
-    }
-    _memory(book, levels["memory"], settings)
-    outside = [case for case in cases if case.level != "memory"]
     versions: dict[str, str] = {}
-    if outside:
-        workshop = Workshop(python, settings.serverCore)
-        try:
-            present, versions = _present(book, outside, peers, workshop)
-            if settings.loadCore is not None:
-                # We are the load where wrk is not.
-                os.sched_setaffinity(0, {settings.loadCore})
-            for level, module in (
-                ("rate", rate),
-                ("idle", idle),
-                ("bulk", bulk),
-                ("client", client),
-            ):
-                if levels[level]:
-                    module.run(book, levels[level], present, workshop, settings)
-        finally:
-            workshop.close()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        _measure(book, cases, peers, settings, python, versions)
+    except KeyboardInterrupt:
+        machine["interrupted"] = "yes: this is not a whole run"
     return book.document(
         machine=machine,
         versions=versions,
@@ -232,6 +229,49 @@ def measure(
             "control": settings.control,
         },
     )
+
+
+def _measure(
+    book: Book,
+    cases: list[Case],
+    peers: list[Peer],
+    settings: Settings,
+    python: str,
+    versions: dict[str, str],
+) -> None:
+    """
+    Measure level by level.
+
+    @param versions: gets the versions of what takes part.
+    """
+    levels = {
+        level: [case for case in cases if case.level == level] for level in LEVELS
+    }
+    if levels["memory"]:
+        # Those of this process; an interpreter for the peers may have others.
+        versions.update(
+            {name: version(name) for name in ("Twisted", "h11") if _installed(name)}
+        )
+        _memory(book, levels["memory"], settings)
+    outside = [case for case in cases if case.level != "memory"]
+    if outside:
+        workshop = Workshop(python, settings.serverCore)
+        try:
+            present, told = _present(book, outside, peers, workshop)
+            versions.update(told)
+            if settings.loadCore is not None:
+                # We are the load where wrk is not.
+                os.sched_setaffinity(0, {settings.loadCore})
+            for level, module in (
+                ("rate", rate),
+                ("idle", idle),
+                ("bulk", bulk),
+                ("client", client),
+            ):
+                if levels[level]:
+                    module.run(book, levels[level], present, workshop, settings)
+        finally:
+            workshop.close()
 
 
 def _listing(cases: list[Case], peers: list[Peer], settings: Settings) -> str:
@@ -303,8 +343,8 @@ def main(arguments: list[str] | None = None) -> int:
             save({}, options.output)
         try:
             document = measure(cases, peers, settings, options.python)
-        except (OSError, subprocess.CalledProcessError) as reason:
-            print(f"{options.python} does not run: {reason}", file=sys.stderr)
+        except ServerFailed as reason:
+            print(reason, file=sys.stderr)
             return 1
         if options.output is not None:
             save(document, options.output)

@@ -130,6 +130,23 @@ def _processor() -> str:
     return platform.processor() or platform.machine()
 
 
+def _revision() -> str:
+    """
+    Which revision of this project is measured, and whether it was changed.
+    """
+    try:
+        done = subprocess.run(
+            ["git", "describe", "--always", "--dirty"],
+            cwd=os.path.dirname(os.path.abspath(__file__)),
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return done.stdout.strip()
+
+
 def describe_machine() -> dict[str, object]:
     """
     What a reader has to know about where and when this was measured.
@@ -144,6 +161,7 @@ def describe_machine() -> dict[str, object]:
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "processor": _processor(),
         "cores": os.cpu_count(),
+        "revision": _revision(),
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
         "wrk": version,

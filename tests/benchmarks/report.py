@@ -142,6 +142,8 @@ def text(document: dict[str, Any]) -> str:
             better = "more" if level == "rate" else "less"
             lines += ["", f"{level}: {title} ({better} is better)", ""]
             lines += table(rows)
+            if level == "rate":
+                lines += ["", "by CPU: the peer's CPU time per request / ours"]
     doubts = _doubts(document)
     if doubts:
         lines += ["", "To be read with care:", *doubts]

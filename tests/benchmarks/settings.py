@@ -56,7 +56,7 @@ def estimate(cases: list[Case], peers: list[Peer], settings: Settings) -> float:
                 settings.rounds * able * (3 + settings.idleConnections * perConnection)
             )
         elif case.level == "bulk":
-            total += settings.rounds * able * (2 + 4 * settings.bulkLength / (1 << 30))
+            total += settings.rounds * able * (1 + 2 * settings.bulkLength / (1 << 30))
     if any(case.level == "rate" for case in cases):
         total += settings.rounds * len(peers) * 1.5
     return total
