@@ -54,6 +54,14 @@ parser = Parser()
 """
 
 
+def needs_pidfd() -> None:
+    """
+    Skip a test where a process that is not a child can not be waited for.
+    """
+    if not hasattr(os, "pidfd_open"):
+        raise SkipTest("this platform has no pidfd_open")
+
+
 class CommandTestCase(SynchronousTestCase):
     """
     Runs twistd in an empty directory.
@@ -210,12 +218,21 @@ class WrongTests(CommandTestCase):
         """
         As a daemon it is twistd's own report, and the log.
         """
+        needs_pidfd()
         status, out, err = self.run_(
             "h11web", "-p", str(self.port()), "--interface", "127.0.0.1"
         )
         self.assertEqual((1, ""), (status, out))
         self.assertIn("Address already in use", err)
         self.assertIn("Please look at log file", err)
+        # The report comes before the daemon has cleaned up.
+        try:
+            daemon = os.pidfd_open(int(self.read("twistd.pid")))
+        except (FileNotFoundError, ProcessLookupError):
+            pass
+        else:
+            select.select([daemon], [], [], SOON)
+            os.close(daemon)
         self.assertEqual(["twistd.log"], self.files())
         self.assertIn("Address already in use", self.read("twistd.log"))
 
@@ -254,8 +271,7 @@ class ServingTests(CommandTestCase):
         """
         When the command returns, the daemon listens.
         """
-        if not hasattr(os, "pidfd_open"):
-            raise SkipTest("a process that is not a child is waited for by pidfd")
+        needs_pidfd()
         self.assertEqual(
             (0, "", ""),
             self.run_("h11web", "-p", "0", "--interface", "127.0.0.1", "-l", "a.log"),
