@@ -1,0 +1,149 @@
+"""
+Servers under measure, and the small client that asks them.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+import sys
+from unittest import skipUnless
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.benchmarks import rate
+from tests.benchmarks.apps import payload
+from tests.benchmarks.cases import find_cases
+from tests.benchmarks.machine import cores
+from tests.benchmarks.peers import PEERS, Peer
+from tests.benchmarks.servers import Server, ServerFailed, Workshop
+from tests.benchmarks.wire import Connection, Unexpected
+
+
+class WireTests(SynchronousTestCase):
+    """
+    The small client reads answers.
+    """
+
+    def connected(self, answer: bytes) -> Connection:
+        """
+        A client to whom the answer was sent, and nothing more comes.
+        """
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            client = Connection(listening.getsockname()[1])
+            self.addCleanup(client.close)
+            accepted, _ = listening.accept()
+        with accepted:
+            accepted.sendall(answer)
+        return client
+
+    def test_length(self) -> None:
+        """
+        A body ends where Content-Length says, and the next answer follows.
+        """
+        client = self.connected(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nab" * 2)
+        self.assertEqual([client.answer(), client.answer()], [b"ab", b"ab"])
+
+    def test_chunked(self) -> None:
+        """
+        A chunked body is put together.
+        """
+        client = self.connected(
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+            b"3\r\nabc\r\nA\r\n0123456789\r\n0\r\n\r\n"
+        )
+        self.assertEqual(client.answer(), b"abc0123456789")
+
+    def test_status(self) -> None:
+        """
+        Any other status than 200 is unexpected.
+        """
+        client = self.connected(b"HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n")
+        with self.assertRaisesRegex(Unexpected, "404"):
+            client.answer()
+
+    def test_cut(self) -> None:
+        """
+        An answer that is cut is unexpected, kept or not.
+        """
+        cut = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc"
+        self.assertRaises(Unexpected, self.connected(cut).answer)
+        self.assertRaises(Unexpected, self.connected(cut).skim)
+
+    def test_isOpen(self) -> None:
+        """
+        A connection that the server closed is not open.
+        """
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            client = Connection(listening.getsockname()[1])
+            self.addCleanup(client.close)
+            accepted, _ = listening.accept()
+        with accepted:
+            self.assertTrue(client.isOpen())
+        self.assertFalse(client.isOpen())
+
+    def test_isReset(self) -> None:
+        """
+        A connection that the server reset is not open.
+        """
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            client = Connection(listening.getsockname()[1])
+            self.addCleanup(client.close)
+            accepted, _ = listening.accept()
+        # Closing without waiting for what was sent is a reset.
+        linger = struct.pack("ii", 1, 0)
+        accepted.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        accepted.close()
+        self.assertFalse(client.isOpen())
+
+
+@skipUnless(os.path.isdir("/proc/self"), "reads /proc, as the harness does")
+class ServerTests(SynchronousTestCase):
+    """
+    Servers are started, watched and stopped.
+    """
+
+    def setUp(self) -> None:
+        """
+        The interpreter that runs the tests has Twisted.
+        """
+        pair = cores()
+        self.workshop = Workshop(sys.executable, pair[0] if pair else None)
+        self.addCleanup(self.workshop.close)
+
+    def test_lifeOfAServer(self) -> None:
+        """
+        A server answers as the case says, has used time and memory, and is gone
+        afterwards.
+        """
+        [case] = find_cases(["rate/browser-varied"])
+        [bare] = [peer for peer in PEERS if peer.name == "bare"]
+        with Server(bare, self.workshop) as server:
+            rate.check(server, case)
+            self.assertGreater(server.seconds(), 0)
+            self.assertGreater(server.resident(), 1 << 20)
+            self.assertGreaterEqual(server.peak(), server.resident())
+            processes = server._processes()
+        self.assertTrue(processes)
+        for process in processes:
+            self.assertFalse(os.path.exists(f"/proc/{process}"))
+
+    def test_wrongAnswer(self) -> None:
+        """
+        A server whose answer is another is found out before it is measured.
+        """
+        [case] = find_cases(["rate/response-10k"])
+        [bare] = [peer for peer in PEERS if peer.name == "bare"]
+        with Server(bare, self.workshop) as server:
+            error = self.assertRaises(Unexpected, rate.check, server, case)
+        self.assertIn(f"{len(payload.HELLO)} bytes instead of 10240", str(error))
+
+    def test_doesNotStart(self) -> None:
+        """
+        A server that ends at once is an error with its last words.
+        """
+        command = [sys.executable, "-c", "raise SystemExit('no, thank you')"]
+        peer = Peer("p", "p", (), "off", lambda launch: command)
+        with self.assertRaisesRegex(ServerFailed, "no, thank you"):
+            Server(peer, self.workshop).__enter__()
