@@ -19,6 +19,11 @@ from tests.client_support.bodies import OK, Producer
 from tests.client_support.memory import ClientTestCase
 from twisted_h11._exchange import ClientConnection
 
+CHUNKS = (
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    b"2\r\nhe\r\n3;x=y\r\nllo\r\n0\r\n\r\n"
+)
+
 
 class ResponseTests(ClientTestCase):
     """
@@ -56,11 +61,7 @@ class ResponseTests(ClientTestCase):
         """
         for data, length in [
             (OK, 5),
-            (
-                b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-                b"2\r\nhe\r\n3;x=y\r\nllo\r\n0\r\n\r\n",
-                UNKNOWN_LENGTH,
-            ),
+            (CHUNKS, UNKNOWN_LENGTH),
             (b"HTTP/1.1 200 OK\nContent-Length: 5\n\nhello", 5),
             (b"HTTP/1.1 103 Early\r\nA: b\r\n\r\n" + OK, 5),
         ]:

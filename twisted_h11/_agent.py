@@ -123,8 +123,8 @@ class Call:
         ticket = self._pool.wait(self._key, self._endpoint, request.settings, self)
         if ticket.waiter is not None:
             self._ticket = ticket
-            if request.report is not None:
-                request.report("queued" if ticket.attempt is None else "connecting")
+            if request.report is not None and ticket.attempt is None:
+                request.report("queued")
 
     # -- the pool's answers -------------------------------------------------
 
@@ -137,6 +137,13 @@ class Call:
         if self._request.report is not None:
             self._request.report("connected", connection)
         connection.start(self._request, self)
+
+    def connectionBegun(self) -> None:
+        """
+        One is being made.
+        """
+        if self._request.report is not None:
+            self._request.report("connecting")
 
     def connectionFailed(self, reason: Failure) -> None:
         """
@@ -151,7 +158,7 @@ class Call:
         ):
             self._tryLater()
             return
-        self._fail(reason)
+        self._failWithout(reason)
 
     # -- the connection's answers -------------------------------------------
 
@@ -234,10 +241,16 @@ class Call:
 
     # -- the end ------------------------------------------------------------
 
-    def _fail(self, failure: Failure) -> None:
-        self._stopTotal()
+    def _failWithout(self, failure: Failure) -> None:
+        """
+        Fail without a connection, which would have told the trace.
+        """
         if self._request.report is not None:
             self._request.report("ended", None, failure)
+        self._fail(failure)
+
+    def _fail(self, failure: Failure) -> None:
+        self._stopTotal()
         self.deferred.errback(failure)
 
     def _stopTotal(self) -> None:
@@ -279,7 +292,7 @@ class Call:
             self._again = None
         if self._late is not None:
             errors.phased(reason.value, phase, elapsed)
-        self._fail(reason)
+        self._failWithout(reason)
 
 
 @implementer(IAgentEndpointFactory)

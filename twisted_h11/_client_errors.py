@@ -74,6 +74,11 @@ class TimedOut(Phased, TwistedTimeoutError):
     @since: 0.1
     """
 
+    osError = None
+
+    def __init__(self, *args: object) -> None:
+        Exception.__init__(self, *args)
+
 
 class PoolTimedOut(TimedOut, RequestNotSent):
     """
@@ -139,15 +144,15 @@ class Failed(Phased, client.ResponseFailed):
     pass
 
 
-class TransmissionTimedOut(TimedOut, client.RequestTransmissionFailed):
+class TransmissionTimedOut(client.RequestTransmissionFailed, TimedOut):
     pass
 
 
-class NeverReceivedTimedOut(TimedOut, client.ResponseNeverReceived):
+class NeverReceivedTimedOut(client.ResponseNeverReceived, TimedOut):
     pass
 
 
-class FailedTimedOut(TimedOut, client.ResponseFailed):
+class FailedTimedOut(client.ResponseFailed, TimedOut):
     pass
 
 
@@ -159,8 +164,9 @@ class TLSFailed(Phased, client.ResponseNeverReceived):
     """
 
 
-class TLSTimedOut(TimedOut, TLSFailed):
-    pass
+class TLSTimedOut(TLSFailed, TimedOut):
+    def __init__(self, reasons: Sequence[Failure]) -> None:
+        client.ResponseNeverReceived.__init__(self, reasons)
 
 
 def describe(error: BaseException | None) -> str:

@@ -193,6 +193,11 @@ class Attempt:
         Not before it was used.
         """
 
+    def connectionClosing(self, connection: ClientConnection) -> None:
+        """
+        Its end will tell more.
+        """
+
     def connectionGone(self, connection: ClientConnection, reason: Failure) -> None:
         """
         Lost during the handshake.

@@ -115,6 +115,11 @@ class Owner(Interface):
         The connection may be used for another request.
         """
 
+    def connectionClosing(self, connection: ClientConnection) -> None:
+        """
+        The connection will take no more requests.
+        """
+
     def connectionGone(self, connection: ClientConnection, reason: Failure) -> None:
         """
         The connection is closed, or belongs to another protocol now.
@@ -866,6 +871,16 @@ class ClientConnection(H11Protocol):
             request.report("ended", self, failure)
         if response is not None:
             response._ended(failure)
+
+    def _close(self, how: str) -> None:
+        super()._close(how)
+        if self._owner is not None:
+            self._owner.connectionClosing(self)
+
+    def _abort(self) -> None:
+        super()._abort()
+        if self._owner is not None:
+            self._owner.connectionClosing(self)
 
     def readConnectionLost(self) -> None:
         """

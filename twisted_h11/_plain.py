@@ -32,6 +32,8 @@ class PlainWaiter:
     """
 
     ticket: Ticket | None = None
+    # Whether whoever asks has the Deferred already, and can act on it.
+    returned = False
 
     def __init__(self, pool: HTTPConnectionPool, clock: Any) -> None:
         self._clock = clock
@@ -45,15 +47,14 @@ class PlainWaiter:
         """
         Give it to whoever asked, who must use it at once.
         """
-        self.deliver(connection)
-        if connection.state == "idle":
+        self.deferred.callback(PlainConnection(connection, self._clock))
+        if self.returned and connection.state == "idle":
             connection.loseConnection()
 
-    def deliver(self, connection: ClientConnection) -> None:
+    def connectionBegun(self) -> None:
         """
-        Give it to whoever asks right now.
+        One is being made.
         """
-        self.deferred.callback(PlainConnection(connection, self._clock))
 
     def connectionFailed(self, reason: Failure) -> None:
         """

@@ -73,6 +73,11 @@ class Waiter(Interface):
         There will be none.
         """
 
+    def connectionBegun(self) -> None:
+        """
+        One is being made.
+        """
+
 
 class Ticket:
     """
@@ -211,9 +216,10 @@ class HTTPConnectionPool:
         waiter = PlainWaiter(self, self._reactor)
         connection = self.idleConnection(key)
         if connection is not None:
-            waiter.deliver(connection)
+            waiter.connectionAvailable(connection)
         else:
             waiter.ticket = self.wait(key, endpoint, DEFAULT_SETTINGS, waiter)
+        waiter.returned = True
         return waiter.deferred
 
     # -- asking for a connection --------------------------------------------
@@ -313,9 +319,7 @@ class HTTPConnectionPool:
 
     def _closeOldestIdle(self) -> None:
         if self._idleOrder:
-            connection, key = self._idleOrder.popitem(last=False)
-            self._forgetIdle(connection, key)
-            connection.loseConnection()
+            next(iter(self._idleOrder)).loseConnection()
 
     def _forgetIdle(self, connection: ClientConnection, key: Hashable) -> None:
         idle = self._idle.get(key)
@@ -447,6 +451,8 @@ class HTTPConnectionPool:
             lambda: self._freeAndServe(key),
         )
         self._attempts.add(attempt)
+        if ticket.waiter is not None:
+            ticket.waiter.connectionBegun()
         attempt.begin()
 
     def _made(
@@ -526,10 +532,14 @@ class HTTPConnectionPool:
         self._idleOrder[connection] = key
         connection.expireIn(self.cachedConnectionTimeout)
         if len(idle) > self.maxPersistentPerHost:
-            oldestIdle = idle[0]
-            del self._idleOrder[oldestIdle]
-            self._forgetIdle(oldestIdle, key)
-            oldestIdle.loseConnection()
+            idle[0].loseConnection()
+
+    def connectionClosing(self, connection: ClientConnection) -> None:
+        """
+        A connection will take no more requests; its slot is not free yet.
+        """
+        if self._idleOrder.pop(connection, None) is not None:
+            self._forgetIdle(connection, self._keys[connection])
 
     def connectionGone(self, connection: ClientConnection, reason: Failure) -> None:
         """
@@ -552,7 +562,6 @@ class HTTPConnectionPool:
             that were closing already.
         """
         for connection in list(self._idleOrder):
-            self._forgetIdle(connection, self._idleOrder.pop(connection))
             connection.loseConnection()
         waiting: list[Deferred[None]] = []
         for connection in self._keys:

@@ -365,6 +365,7 @@ class _Tunnel:
         """
 
     connectionReady = connectionOpened
+    connectionClosing = connectionOpened
 
     def connectionIdle(self, connection: ClientConnection) -> None:
         """

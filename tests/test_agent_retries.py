@@ -1,0 +1,221 @@
+"""
+A request is sent again where that is safe, and only there.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import CancelledError
+from twisted.internet.error import ConnectionLost, ConnectionRefusedError
+from twisted.web.client import (
+    RequestTransmissionFailed,
+    ResponseFailed,
+    ResponseNeverReceived,
+)
+
+from tests.client_support.bodies import OK, Producer
+from tests.client_support.memory import ClientTestCase, Peer
+from twisted_h11.client import Agent
+
+
+class RetryTests(ClientTestCase):
+    """
+    A connection that was used before may be dead without our knowing.
+    """
+
+    def used(self, agent: Agent) -> Peer:
+        """
+        An idle connection that has served.
+        """
+        deferred, peer = self.ask(agent)
+        peer.send(OK)
+        self.successResultOf(deferred)
+        peer.take()
+        return peer
+
+    def test_dead(self) -> None:
+        """
+        A GET on it goes to a new connection, once.
+        """
+        agent = self.makeAgent()
+        peer = self.used(agent)
+        deferred, again = self.ask(agent)
+        self.assertIs(peer, again)
+        peer.lose(ConnectionLost())
+        second = self.network.peers[1]
+        self.assertIn(b"GET /", second.received)
+        second.send(OK)
+        self.assertEqual(200, self.successResultOf(deferred).code)
+
+    def test_once(self) -> None:
+        """
+        If that one dies too, it is a failure.
+        """
+        agent = self.makeAgent()
+        peer = self.used(agent)
+        deferred, _ = self.ask(agent)
+        peer.lose(ConnectionLost())
+        self.network.peers[1].lose(ConnectionLost())
+        self.failing(deferred, ResponseNeverReceived)
+        self.assertEqual(2, len(self.network.peers))
+
+    def test_first(self) -> None:
+        """
+        A death on the first request is not the connection's age.
+        """
+        deferred, peer = self.ask()
+        peer.lose(ConnectionLost())
+        self.failing(deferred, ResponseNeverReceived)
+
+    def test_methods(self) -> None:
+        """
+        A method that may have had its effect is not repeated, unless the
+        settings say so.
+        """
+        agent = self.makeAgent()
+        peer = self.used(agent)
+        deferred, _ = self.ask(agent, method=b"POST", body=b"x")
+        peer.lose(ConnectionLost())
+        self.failing(deferred, ResponseNeverReceived)
+        agent = self.makeAgent(agent.pool, retryMethods=[b"POST"])
+        peer = self.used(agent)
+        deferred, _ = self.ask(agent, method=b"POST", body=b"x")
+        peer.lose(ConnectionLost())
+        self.network.peers[-1].send(OK)
+        self.successResultOf(deferred)
+
+    def test_closedUnnoticed(self) -> None:
+        """
+        A connection that is found closed before anything was sent is left
+        alone, whatever the method.
+        """
+        agent = self.makeAgent()
+        peer = self.used(agent)
+
+        class Poll:
+            def poll(self, timeout: int) -> list[Any]:
+                return [(3, 1)]
+
+        peer.protocol._poll = Poll()
+        deferred, second = self.ask(agent, method=b"POST", body=b"x")
+        self.assertIsNot(peer, second)
+        self.assertEqual(b"", peer.received)
+        self.assertTrue(peer.closed)
+        second.send(OK)
+        self.successResultOf(deferred)
+
+    def test_answered(self) -> None:
+        """
+        Once a byte of the answer is here, nothing is repeated.
+        """
+        agent = self.makeAgent()
+        peer = self.used(agent)
+        deferred, _ = self.ask(agent)
+        peer.send(b"HTTP")
+        peer.lose(ConnectionLost())
+        self.failing(deferred, ResponseFailed)
+        self.assertEqual(1, len(self.network.peers))
+
+    def test_startedBody(self) -> None:
+        """
+        A producer that was started can not be started again.
+        """
+        agent = self.makeAgent(retryMethods=[b"PUT"])
+        peer = self.used(agent)
+        deferred, _ = self.ask(agent, method=b"PUT", body=Producer())
+        peer.lose(ConnectionLost())
+        self.failing(deferred, RequestTransmissionFailed)
+
+    def test_timeOut(self) -> None:
+        """
+        A time-out is not repeated.
+        """
+        agent = self.makeAgent(headTimeout=5)
+        self.used(agent)
+        deferred, _ = self.ask(agent)
+        self.clock.advance(5)
+        self.failing(deferred, ResponseNeverReceived)
+        self.assertEqual(1, len(self.network.peers))
+
+    def test_off(self) -> None:
+        """
+        C{retryAutomatically}, of twisted.web's pool, switches it off; so does
+        C{retries}.
+        """
+        for agent in (self.makeAgent(), self.makeAgent(retries=0)):
+            if agent._settings.retries:
+                agent.pool.retryAutomatically = False
+            peer = self.used(agent)
+            deferred, _ = self.ask(agent)
+            peer.lose(ConnectionLost())
+            self.failing(deferred, ResponseNeverReceived)
+
+    def test_newConnections(self) -> None:
+        """
+        With C{retryNewConnections} any method is tried again when there is no
+        connection: nothing was sent.  The wait doubles.
+        """
+        self.network.error = ConnectionRefusedError()
+        agent = self.makeAgent(retryNewConnections=True, retries=3, retryDelay=2)
+        deferred = agent.request(b"POST", b"http://a/", None, b"x")
+        self.clock.advance(2)
+        self.clock.advance(4)
+        self.assertNoResult(deferred)
+        self.network.error = None
+        self.clock.advance(7.9)
+        self.assertEqual([], self.network.peers)
+        self.clock.advance(0.1)
+        self.network.peers[0].send(OK)
+        self.successResultOf(deferred)
+
+    def test_cancelBetween(self) -> None:
+        """
+        Cancelling works between two attempts.
+        """
+        self.network.error = ConnectionRefusedError()
+        agent = self.makeAgent(retryNewConnections=True, retries=3, retryDelay=2)
+        deferred = agent.request(b"GET", b"http://a/")
+        deferred.cancel()
+        self.failing(deferred, CancelledError)
+
+    def test_traced(self) -> None:
+        """
+        A trace tells all moments in order, the repetition included.
+        """
+        events: list[Any] = []
+        agent = self.makeAgent(self.makePool(maxConnections=1), trace=events.append)
+        first, peer = self.ask(agent)
+        second, _ = self.ask(agent)
+        self.clock.advance(3)
+        peer.send(OK)
+        self.successResultOf(first)
+        peer.lose(ConnectionLost())
+        self.network.peers[1].send(OK[:-1])
+        self.read(self.successResultOf(second))
+        self.network.peers[1].send(b"o")
+        sent = ["connected", "head sent", "body sent"]
+        of: dict[Any, list[str]] = {}
+        for event in events:
+            of.setdefault(event.request, []).append(event.name)
+        one, two = of.values()
+        self.assertEqual(["connecting", *sent, "head received", "ended"], one)
+        again = ["queued", "connecting", *sent, "head received", "ended"]
+        self.assertEqual(["queued", *sent, "ended", *again], two)
+        self.assertEqual((0.0, 3.0), (events[0].time, events[-1].time))
+
+    def test_tracedFailure(self) -> None:
+        """
+        A failure is told once, wherever it happened.
+        """
+        events: list[Any] = []
+        agent = self.makeAgent(trace=events.append)
+        deferred, peer = self.ask(agent)
+        peer.lose(ConnectionLost())
+        error = self.failing(deferred, ResponseNeverReceived)
+        (end,) = [event for event in events if event.name == "ended"]
+        self.assertIs(error, end.failure.value)
+        events.clear()
+        self.network.error = ConnectionRefusedError()
+        self.failing(agent.request(b"GET", b"http://a/"), ConnectionRefusedError)
+        self.assertEqual(["connecting", "ended"], [event.name for event in events])

@@ -1,0 +1,408 @@
+"""
+The pool: never more connections than its bounds, turns kept, nothing lost.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.error import ConnectionRefusedError
+from twisted.web.client import Agent as TwistedAgent
+
+from tests.client_support.bodies import OK
+from tests.client_support.memory import ClientTestCase, Peer
+from twisted_h11.client import Agent, PoolSettings, QueueFull, readBody
+
+
+class BoundsTests(ClientTestCase):
+    """
+    How many connections there are.
+    """
+
+    def ask_many(self, agent: Agent, *hosts: bytes) -> list[Deferred[Any]]:
+        """
+        One request to each of C{hosts}.
+        """
+        return [self.ask(agent, uri=b"http://" + host + b"/")[0] for host in hosts]
+
+    def open(self) -> list[Peer]:
+        """
+        The connections that are open.
+        """
+        return [peer for peer in self.network.peers if not peer.gone]
+
+    def test_perOrigin(self) -> None:
+        """
+        An origin has its own bound; another one is not hindered by it.
+        """
+        agent = self.makeAgent(self.makePool(maxConnectionsPerOrigin=2))
+        results = self.ask_many(agent, b"a", b"a", b"a", b"a", b"b")
+        self.assertEqual(3, len(self.network.peers))
+        self.assertEqual((0, 3, 0, 2), tuple(agent.pool.counts()))
+        self.assertEqual((0, 2, 0, 2), tuple(agent.pool.counts((b"http", b"a", 80))))
+        self.network.peers[0].send(OK)
+        self.successResultOf(results[0])
+        self.assertEqual(2, self.network.peers[0].received.count(b"GET"))
+        self.network.peers[0].send(OK)
+        self.successResultOf(results[2])
+        self.network.peers[0].send(OK)
+        self.successResultOf(results[3])
+        self.assertEqual((0, 2, 1, 0), tuple(agent.pool.counts()))
+
+    def test_total(self) -> None:
+        """
+        All together have a bound.
+        """
+        agent = self.makeAgent(self.makePool(maxConnections=2))
+        results = self.ask_many(agent, b"a", b"b", b"c")
+        self.assertEqual(2, len(self.network.peers))
+        self.network.peers[1].send(OK)
+        self.successResultOf(results[1])
+        # The idle connection to b makes room, but not before it is gone.
+        self.assertEqual(2, len(self.network.peers))
+        self.clock.advance(0)
+        self.assertEqual(3, len(self.network.peers))
+        self.assertIn(b"Host: c", self.network.peers[2].received)
+        self.assertEqual(2, self.network.most)
+
+    def test_room(self) -> None:
+        """
+        An idle connection of another origin is closed to make room.
+        """
+        agent = self.makeAgent(self.makePool(maxConnections=1))
+        self.ask_many(agent, b"a")
+        self.network.peers[0].send(OK)
+        self.assertEqual(1, agent.pool.counts().idle)
+        (second,) = self.ask_many(agent, b"b")
+        self.clock.advance(0)
+        self.network.peers[1].send(OK)
+        self.successResultOf(second)
+        self.assertEqual(1, self.network.most)
+
+    def test_turns(self) -> None:
+        """
+        Who has waited longest is served first, whatever its origin: a busy
+        origin does not keep its connection from another.
+        """
+        agent = self.makeAgent(self.makePool(maxConnections=1))
+        results = self.ask_many(agent, b"a", b"b", b"a", b"b", b"a")
+        order = []
+        for _ in range(5):
+            (peer,) = self.open()
+            line = peer.take()
+            order.append(line.partition(b"Host: ")[2][:1])
+            peer.send(OK)
+            self.clock.advance(0)
+            self.clock.advance(0)
+        self.assertEqual([b"a", b"b", b"a", b"b", b"a"], order)
+        for result in results:
+            self.successResultOf(result)
+        self.assertEqual(1, self.network.most)
+
+    def test_queueBound(self) -> None:
+        """
+        The line has a bound as well.
+        """
+        agent = self.makeAgent(self.makePool(maxConnections=1, maxQueued=1))
+        results = self.ask_many(agent, b"a", b"a", b"a")
+        self.assertIn("maxQueued", str(self.failing(results[2], QueueFull)))
+
+    def test_failedConnect(self) -> None:
+        """
+        A connection that could not be made gives its slot to the next.
+        """
+        agent = self.makeAgent(self.makePool(maxConnections=1))
+        self.network.error = ConnectionRefusedError()
+        results = self.ask_many_failing(agent)
+        error = self.failing(results[0], ConnectionRefusedError)
+        self.assertEqual("connecting", error.phase)
+        self.assertEqual((0, 0, 0, 0), tuple(agent.pool.counts()))
+
+    def ask_many_failing(self, agent: Agent) -> list[Deferred[Any]]:
+        """
+        A request that can not be connected.
+        """
+        return [agent.request(b"GET", b"http://a/")]
+
+    def test_settings(self) -> None:
+        """
+        There is always room for one.
+        """
+        with self.assertRaises(ValueError):
+            PoolSettings(maxConnections=0)
+
+
+class IdleTests(ClientTestCase):
+    """
+    Connections between requests.
+    """
+
+    def finished(self, agent: Agent, uri: bytes = b"http://a/") -> Peer:
+        """
+        A request that is over; its connection.
+        """
+        deferred, peer = self.ask(agent, uri=uri)
+        peer.send(OK)
+        self.successResultOf(deferred)
+        return peer
+
+    def test_used(self) -> None:
+        """
+        An idle connection is used again; one to another origin is not.
+        """
+        agent = self.makeAgent()
+        first = self.finished(agent)
+        self.assertIs(first, self.finished(agent, b"http://A:80/x"))
+        self.assertIsNot(first, self.finished(agent, b"http://a:81/"))
+        self.assertIsNot(first, self.finished(agent, b"https://a/"))
+
+    def test_expires(self) -> None:
+        """
+        An idle connection is closed after a while.
+        """
+        agent = self.makeAgent(self.makePool(idleTimeout=10))
+        peer = self.finished(agent)
+        self.clock.advance(9)
+        self.assertIs(peer, self.finished(agent))
+        self.clock.advance(9)
+        self.assertFalse(peer.closed)
+        self.clock.advance(1)
+        self.assertTrue(peer.closed)
+
+    def test_age(self) -> None:
+        """
+        An old connection is not used again.
+        """
+        agent = self.makeAgent(self.makePool(maxAge=10))
+        peer = self.finished(agent)
+        self.clock.advance(10)
+        self.assertIsNot(peer, self.finished(agent))
+        self.assertTrue(peer.closed)
+
+    def test_requests(self) -> None:
+        """
+        A connection serves a bounded number of requests.
+        """
+        agent = self.makeAgent(self.makePool(maxRequests=2))
+        peer = self.finished(agent)
+        self.assertIs(peer, self.finished(agent))
+        self.assertTrue(peer.closed)
+        self.assertIsNot(peer, self.finished(agent))
+
+    def test_fewKept(self) -> None:
+        """
+        C{maxPersistentPerHost}, of twisted.web's pool, bounds the idle ones.
+        """
+        pool = self.makePool()
+        pool.maxPersistentPerHost = 1
+        agent = self.makeAgent(pool)
+        asked = [self.ask(agent) for _ in range(3)]
+        for _, peer in asked:
+            peer.send(OK)
+        self.assertEqual([True, True, False], [peer.closed for _, peer in asked])
+        self.clock.advance(0)
+        self.assertEqual((0, 0, 1, 0), tuple(pool.counts()))
+
+    def test_notPersistent(self) -> None:
+        """
+        Without persistence each connection serves once, and says so.
+        """
+        agent = self.makeAgent(self.makePool(persistent=False))
+        peer = self.finished(agent)
+        self.assertIn(b"Connection: close\r\n", peer.received)
+        self.assertTrue(peer.closed)
+
+    def test_closedByServer(self) -> None:
+        """
+        An idle connection that the server closes is forgotten.
+        """
+        agent = self.makeAgent()
+        for how in ("end", "lose"):
+            peer = self.finished(agent)
+            getattr(peer, how)()
+            self.assertEqual(0, agent.pool.counts().idle)
+            self.assertIsNot(peer, self.finished(agent))
+
+    def test_closeCached(self) -> None:
+        """
+        C{closeCachedConnections} closes the idle ones, leaves those in use,
+        and fires when they are gone.
+        """
+        agent = self.makeAgent()
+        _, busyPeer = self.ask(agent)
+        _, idlePeer = self.ask(agent)
+        idlePeer.send(OK)
+        gone = agent.pool.closeCachedConnections()
+        self.assertTrue(idlePeer.closed)
+        self.assertFalse(busyPeer.closed)
+        self.assertNoResult(gone)
+        self.clock.advance(0)
+        self.assertIsNone(self.successResultOf(gone))
+        self.successResultOf(agent.pool.closeCachedConnections())
+
+
+class CancelTests(ClientTestCase):
+    """
+    Cancelling frees exactly one slot, at any moment.
+    """
+
+    def setUp(self) -> None:
+        """
+        A pool with one slot.
+        """
+        super().setUp()
+        self.agent = self.makeAgent(self.makePool(maxConnections=1))
+
+    def assertOneSlot(self) -> None:
+        """
+        There is one slot: a request is served, a second one waits.
+        """
+        self.network.hang = False
+        self.clock.advance(0)
+        first, peer = self.ask(self.agent)
+        second, _ = self.ask(self.agent)
+        self.assertEqual((0, 1, 0, 1), tuple(self.agent.pool.counts()))
+        peer.send(OK)
+        peer.send(OK)
+        self.successResultOf(first)
+        self.successResultOf(second)
+        self.assertEqual((0, 0, 1, 0), tuple(self.agent.pool.counts()))
+        self.assertEqual(1, self.network.most)
+
+    def test_waiting(self) -> None:
+        """
+        In the line: first, in the middle, last.
+        """
+        first, peer = self.ask(self.agent)
+        waiting = [self.ask(self.agent)[0] for _ in range(5)]
+        for index in (0, 2, 4):
+            waiting[index].cancel()
+            self.failing(waiting[index], CancelledError)
+        self.assertEqual(2, self.agent.pool.counts().queued)
+        peer.send(OK)
+        peer.send(OK)
+        peer.send(OK)
+        for deferred in (first, waiting[1], waiting[3]):
+            self.successResultOf(deferred)
+        self.assertOneSlot()
+
+    def test_connecting(self) -> None:
+        """
+        While it connects: the attempt is cancelled too.
+        """
+        self.network.hang = True
+        deferred = self.agent.request(b"GET", b"http://a/")
+        deferred.cancel()
+        self.failing(deferred, CancelledError)
+        self.assertEqual(1, self.network.cancelled)
+        self.assertOneSlot()
+
+    def test_late(self) -> None:
+        """
+        An endpoint that connects all the same leaves no connection behind.
+        """
+        self.network.hang = True
+        deferred = self.agent.request(b"GET", b"http://a/")
+        ((_, factory),) = self.network.hanging
+        deferred.cancel()
+        self.failing(deferred, CancelledError)
+        self.network._make(factory)
+        self.assertTrue(self.network.peers[0].aborted)
+        self.clock.advance(0)
+        self.assertEqual((0, 0, 0, 0), tuple(self.agent.pool.counts()))
+        self.assertOneSlot()
+
+    def test_sent(self) -> None:
+        """
+        Waiting for the answer; who waits in line is served afterwards.
+        """
+        deferred, peer = self.ask(self.agent)
+        waiting, _ = self.ask(self.agent)
+        deferred.cancel()
+        self.assertTrue(peer.aborted)
+        self.failing(deferred).reasons[0].trap(CancelledError)
+        self.assertEqual(1, len(self.network.peers))
+        self.clock.advance(0)
+        self.network.peers[1].send(OK)
+        self.successResultOf(waiting)
+        self.assertOneSlot()
+
+    def test_receiving(self) -> None:
+        """
+        In the body, by C{readBody}.
+        """
+        deferred, peer = self.ask(self.agent)
+        peer.send(OK[:-1])
+        body = readBody(self.successResultOf(deferred))
+        body.cancel()
+        self.failing(body)
+        self.assertTrue(peer.aborted)
+        self.assertOneSlot()
+
+    def test_done(self) -> None:
+        """
+        Afterwards it changes nothing.
+        """
+        deferred, peer = self.ask(self.agent)
+        peer.send(OK)
+        deferred.cancel()
+        self.assertFalse(peer.closed)
+        self.assertOneSlot()
+
+
+class TwistedAgentTests(ClientTestCase):
+    """
+    The pool under Twisted's own Agent.
+    """
+
+    def setUp(self) -> None:
+        """
+        Twisted's Agent on our pool.
+        """
+        super().setUp()
+        pool: Any = self.makePool(maxConnections=1)
+        self.pool = pool
+        self.agent = TwistedAgent.usingEndpointFactory(self.clock, self.network, pool)
+
+    def test_requests(self) -> None:
+        """
+        Requests are served, one after the other.
+        """
+        results = [self.agent.request(b"GET", b"http://a/x") for _ in range(2)]
+        (peer,) = self.network.peers
+        self.assertEqual(b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n", peer.take())
+        peer.send(OK)
+        peer.send(OK)
+        for result in results:
+            response = self.successResultOf(result)
+            self.assertEqual(b"hello", self.successResultOf(readBody(response)))
+            self.assertEqual(b"http://a/x", response.request.absoluteURI)
+        third = self.agent.request(b"POST", b"http://a/x")
+        peer.send(OK)
+        self.successResultOf(third)
+        self.assertEqual(1, len(self.network.peers))
+
+    def test_cancel(self) -> None:
+        """
+        Cancelling works in the line and later.
+        """
+        first = self.agent.request(b"GET", b"http://a/x")
+        second = self.agent.request(b"GET", b"http://a/x")
+        second.cancel()
+        self.failing(second, CancelledError)
+        first.cancel()
+        self.failing(first).reasons[0].trap(CancelledError)
+        self.clock.advance(0)
+        self.assertEqual((0, 0, 0, 0), tuple(self.pool.counts()))
+
+    def test_notUsed(self) -> None:
+        """
+        A connection that was waited for and is then not used is closed.
+        """
+        self.agent.request(b"GET", b"http://a/x").addErrback(lambda _: None)
+        waiting = self.pool.getConnection((b"http", b"a", 80), self.network)
+        (peer,) = self.network.peers
+        peer.send(OK)
+        self.successResultOf(waiting)
+        self.assertTrue(peer.closed)
