@@ -149,21 +149,23 @@ class WrongTests(CommandTestCase):
 
     def test_portInUse(self) -> None:
         """
-        A port in use is one line on stderr, no traceback, and no pid file.
+        A port in use is one line on stderr, no traceback, no pid file and no
+        socket of a port that was opened before.
         """
         port = self.port()
-        status, out, err = self.run_(
-            *("-n", "h11web", "-p", str(port), "--interface", "127.0.0.1"),
-            *("--listen", "unix:first.sock", "--logfile", "access.log"),
-        )
-        self.assertEqual(1, status)
-        self.assertEqual(
-            f"twistd h11web: can not listen on port {port} of 127.0.0.1: "
-            "Address already in use\n",
-            err,
-        )
-        self.assertNotIn("Traceback", out)
-        self.assertEqual(["access.log"], self.files())
+        for reactor in ([], ["--reactor", "asyncio"]):
+            status, out, err = self.run_(
+                *("-n", *reactor, "h11web", "-p", str(port), "--interface"),
+                *("127.0.0.1", "--listen", "unix:first", "--logfile", "access.log"),
+            )
+            self.assertEqual(1, status)
+            self.assertEqual(
+                f"twistd h11web: can not listen on port {port} of 127.0.0.1: "
+                "Address already in use\n",
+                err,
+            )
+            self.assertNotIn("Traceback", out)
+            self.assertEqual(["access.log"], self.files())
 
     def test_portInUseWithLog(self) -> None:
         """

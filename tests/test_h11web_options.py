@@ -476,6 +476,19 @@ class CommandTests(OptionsTestCase):
             error.code,
         )
 
+    def test_twistdsLogfile(self) -> None:
+        """
+        twistd's own log file, which it opens without a check, is checked too.
+        """
+        options = Options()
+        options.parent = Options()
+        options.parent["logfile"] = "/nope/x.log"
+        error = self.assertRaises(SystemExit, options.parseOptions, [])
+        self.assertEqual(
+            "twistd h11web: twistd --logfile /nope/x.log: no such directory: /nope",
+            error.code,
+        )
+
     def test_help(self) -> None:
         """
         The help names each limit with its default, and is free of odd spaces.

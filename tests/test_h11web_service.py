@@ -95,7 +95,7 @@ class Reactor:
         self.running = True
         function()
 
-    def iterate(self) -> None:
+    def iterate(self, delay: float) -> None:
         """
         One turn.
         """
@@ -190,14 +190,29 @@ class StartTests(ServiceTestCase):
 
     def test_failureClosesTheOthers(self) -> None:
         """
-        When one port does not open, those before it are closed in a turn of
-        the reactor, which will not run otherwise.
+        When one port does not open, those before it are closed in the next
+        turns of the reactor, which will not run otherwise.
         """
         port = Port()
+
+        def iterate(delay: float) -> None:
+            self.reactor.calls.append("iterate")
+            if len(self.reactor.calls) == 2:
+                assert port.closed is not None
+                port.closed.callback(None)
+
+        self.patch(self.reactor, "iterate", iterate)
         service = self.service(succeed(port), fail(in_use()))
         self.assertRaises(StartError, service.privilegedStartService)
-        self.assertIsNotNone(port.closed)
-        self.assertEqual(["iterate"], self.reactor.calls)
+        self.assertEqual(["iterate"] * 2, self.reactor.calls)
+
+    def test_failureGivesUpOnTheOthers(self) -> None:
+        """
+        A port that does not close does not keep the process.
+        """
+        service = self.service(succeed(Port()), fail(in_use()))
+        self.assertRaises(StartError, service.privilegedStartService)
+        self.assertEqual(["iterate"] * 10, self.reactor.calls)
 
     def test_laterFailure(self) -> None:
         """

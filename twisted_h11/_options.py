@@ -343,7 +343,10 @@ class Options(usage.Options):
                 raise usage.UsageError(
                     "--logfile and --no-access-log exclude each other"
                 )
-            _check_logfile(self["logfile"])
+            _check_logfile("--logfile", self["logfile"])
+        if self.parent is not None and self.parent.get("logfile") not in (None, "-"):
+            # twistd itself would end in a traceback.
+            _check_logfile("twistd --logfile", self.parent["logfile"])
         self["listen"] = self._endpoints()
 
     def _limits(self) -> Limits:
@@ -437,7 +440,7 @@ def _seconds(option: str, text: str) -> float:
     return value
 
 
-def _check_logfile(path: str) -> None:
+def _check_logfile(option: str, path: str) -> None:
     """
     See that a log file can be written, without creating it yet.
     """
@@ -451,4 +454,4 @@ def _check_logfile(path: str) -> None:
     elif not os.access(path if os.path.exists(path) else directory, os.W_OK):
         problem = "Permission denied"
     if problem is not None:
-        raise usage.UsageError(f"--logfile {path}: {problem}")
+        raise usage.UsageError(f"{option} {path}: {problem}")

@@ -164,12 +164,15 @@ class ListeningService(Service):
         """
         Close what is open already, so that no UNIX socket is left behind.
 
-        A port closes in the next turn of the reactor, which will not run when
+        A port closes in a later turn of the reactor, which will not run when
         twistd ends here.
         """
-        self.stopService()
-        if not self._reactor.running:
-            self._reactor.iterate()
+        stopped = self.stopService()
+        turns = 0
+        while not (self._reactor.running or stopped.called or turns == 10):
+            # That of asyncio has no default for the delay.
+            self._reactor.iterate(0)
+            turns += 1
 
     def _report(self, description: str, failure: Failure) -> str:
         """
