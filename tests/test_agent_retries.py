@@ -48,6 +48,53 @@ class RetryTests(ClientTestCase):
         second.send(OK)
         self.assertEqual(200, self.successResultOf(deferred).code)
 
+    def test_fresh(self) -> None:
+        """
+        The second attempt is made on a new connection, also where the pool is
+        full: the others may be dead as well.
+        """
+        agent = self.makeAgent(self.makePool(maxConnections=2))
+        asked = [self.ask(agent) for _ in range(2)]
+        for deferred, peer in asked:
+            peer.send(OK)
+            self.successResultOf(deferred)
+        first, _ = self.ask(agent)
+        self.assertEqual(2, len(self.network.peers))
+        (one, two) = self.network.peers
+        busy = one if one.protocol.state == "waiting" else two
+        other = two if busy is one else one
+        busy.lose(ConnectionLost())
+        self.assertFalse(other.received.count(b"GET") > 1)
+        self.clock.advance(0)
+        self.assertEqual(3, len(self.network.peers))
+        self.network.peers[2].send(OK)
+        self.successResultOf(first)
+
+    def test_freshInLine(self) -> None:
+        """
+        In the line it takes no connection that was used, but its slot.
+        """
+        agent = self.makeAgent(self.makePool(maxConnections=2))
+        asked = [self.ask(agent) for _ in range(2)]
+        for deferred, peer in asked:
+            peer.send(OK)
+            self.successResultOf(deferred)
+        asked = [self.ask(agent) for _ in range(2)]
+        waiting, _ = self.ask(agent)
+        one, two = self.network.peers
+        one.lose(ConnectionLost())
+        self.clock.advance(0)
+        # Whoever waited got the slot of the first; the repetition waits.
+        self.assertEqual(3, len(self.network.peers))
+        two.send(OK)
+        self.assertTrue(two.closed)
+        self.clock.advance(0)
+        self.assertEqual(4, len(self.network.peers))
+        for peer in self.network.peers[2:]:
+            peer.send(OK)
+        for deferred in (waiting, *(each[0] for each in asked)):
+            self.successResultOf(deferred)
+
     def test_once(self) -> None:
         """
         If that one dies too, it is a failure.

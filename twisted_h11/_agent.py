@@ -71,6 +71,7 @@ class Call:
         "_clock",
         "_connection",
         "_endpoint",
+        "_fresh",
         "_key",
         "_late",
         "_pool",
@@ -95,6 +96,7 @@ class Call:
         self._endpoint = endpoint
         self._attempts = 0
         self._cancelled = False
+        self._fresh = False
         self._late: Failure | None = None
         self._connection: ClientConnection | None = None
         self._ticket: Ticket | None = None
@@ -115,12 +117,15 @@ class Call:
 
     def _try(self) -> None:
         self._again = None
-        connection = self._pool.idleConnection(self._key)
-        if connection is not None:
-            self.connectionAvailable(connection)
-            return
+        if not self._fresh:
+            connection = self._pool.idleConnection(self._key)
+            if connection is not None:
+                self.connectionAvailable(connection)
+                return
         request = self._request
-        ticket = self._pool.wait(self._key, self._endpoint, request.settings, self)
+        ticket = self._pool.wait(
+            self._key, self._endpoint, request.settings, self, self._fresh
+        )
         if ticket.waiter is not None:
             self._ticket = ticket
             if request.report is not None and ticket.attempt is None:
@@ -219,6 +224,8 @@ class Call:
             and (not request.bodyStarted)
             and self._mayTry()
         ):
+            # Where one connection was dead, others may be; not a new one.
+            self._fresh = True
             self._tryLater()
             return
         self._fail(failure)

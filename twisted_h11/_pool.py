@@ -87,6 +87,7 @@ class Ticket:
     __slots__ = (
         "attempt",
         "endpoint",
+        "fresh",
         "key",
         "number",
         "pool",
@@ -105,12 +106,14 @@ class Ticket:
         settings: ClientSettings,
         waiter: Waiter,
         started: float,
+        fresh: bool,
     ) -> None:
         self.pool = pool
         self.number = number
         self.key = key
         self.endpoint = endpoint
         self.settings = settings
+        self.fresh = fresh
         self.waiter: Waiter | None = waiter
         self.started = started
         self.attempt: Attempt | None = None
@@ -261,16 +264,18 @@ class HTTPConnectionPool:
         endpoint: Any,
         settings: ClientSettings,
         waiter: Waiter,
+        fresh: bool = False,
     ) -> Ticket:
         """
         Ask for a connection that is not there yet.
 
         @param endpoint: how to connect, or a function that returns it.
+        @param fresh: whether it must not have been used before.
         @return: what can be cancelled.
         """
         self._number += 1
         now = self._reactor.seconds()
-        ticket = Ticket(self, self._number, key, endpoint, settings, waiter, now)
+        ticket = Ticket(self, self._number, key, endpoint, settings, waiter, now, fresh)
         limit = self.settings.maxQueued
         queue = self._queues.get(key)
         if queue is None and self._hasRoom(key):
@@ -337,6 +342,8 @@ class HTTPConnectionPool:
         queue = self._queues.get(key)
         if queue is None:
             return
+        if not self._queued:
+            self._heads.clear()
         while queue and queue[0].waiter is None:
             queue.popleft()
         if not queue:
@@ -521,6 +528,10 @@ class HTTPConnectionPool:
                 if ticket.waiter is None:
                     queue.popleft()
                     continue
+                if ticket.fresh:
+                    # It makes room for a new one.
+                    connection.loseConnection()
+                    return
                 waiter, ticket.waiter = self._leave(ticket), None
                 assert waiter is not None
                 waiter.connectionAvailable(connection)
