@@ -209,6 +209,8 @@ class SameAsWebTests(OptionsTestCase):
         self.assertEqual(f"unix:{os.path.expanduser('~')}/.twistd-web-pb", name)
         self.assertIsInstance(endpoint, UNIXServerEndpoint)
         self.assertEqual(["port 81"], self.names("--personal", "-p", "81"))
+        message = self.refused("--personal", "--add-header", "a: b")
+        self.assertIn("--add-header and --personal exclude each other", message)
 
 
 class ListenTests(OptionsTestCase):

@@ -338,6 +338,9 @@ class Options(usage.Options):
         """
         self["limits"] = self._limits()
         self["grace"] = _seconds("grace", self["grace"])
+        if self["personal"] and self["extraHeaders"]:
+            # twisted.web.distrib gives no way to a response's fields.
+            raise usage.UsageError("--add-header and --personal exclude each other")
         if self["logfile"] is not None:
             if self["no-access-log"]:
                 raise usage.UsageError(

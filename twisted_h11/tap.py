@@ -9,13 +9,11 @@ is in L{twisted_h11._service}.
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 from twisted.application.service import IService, IServiceCollection, MultiService
 from twisted.web import static
-from twisted.web.resource import IResource, Resource
 from twisted.web.tap import makePersonalServerFactory
 
 from twisted_h11._options import Options
@@ -24,31 +22,6 @@ from twisted_h11._welcome import Welcome
 from twisted_h11.server import Site
 
 __all__ = ["Options", "makeService"]
-
-
-class _WithFields(Resource):
-    """
-    A resource that adds fields to its children's responses.
-
-    Only for C{--personal}, where the responses are not sent by our L{Site},
-    which has its own C{extraHeaders}.
-    """
-
-    def __init__(
-        self, resource: IResource, fields: Sequence[tuple[bytes, bytes]]
-    ) -> None:
-        super().__init__()
-        self._resource = resource
-        self._fields = fields
-
-    def getChildWithDefault(self, path: bytes, request: Any) -> IResource:
-        """
-        Add the fields, and stand aside.
-        """
-        for name, value in self._fields:
-            request.responseHeaders.addRawHeader(name, value)
-        child: IResource = self._resource.getChildWithDefault(path, request)
-        return child
 
 
 def makeService(config: Options) -> IService:
@@ -71,8 +44,6 @@ def makeService(config: Options) -> IService:
     if isinstance(root, static.File):
         # Scripts below it find the service collection there.
         root.registry.setComponent(IServiceCollection, service)
-    if config["personal"] and config["extraHeaders"]:
-        root = _WithFields(root, config["extraHeaders"])
 
     settings: dict[str, Any] = {}
     if "serverHeader" in config:
