@@ -10,16 +10,24 @@ responses, work on it.
 Back-pressure has two marks.  What the protocol does not take (it has paused its
 transport, or there is none yet) waits here; at C{Limits.bodyBufferLength} the
 network is paused, at a quarter of that it is resumed.
+
+A failure is told at once, also to a protocol that has paused: nothing more will
+come, and whoever waits for a slow disk should hear of it.
+
+A body knows its request by a weak reference only.  The request holds the body,
+and the two must die with the connection, not with the next run of the garbage
+collector.
 """
 
 from __future__ import annotations
 
+import weakref
 from collections import deque
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IProtocol, IPushProducer, ITransport
-from twisted.internet.protocol import Protocol, connectionDone
+from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 from twisted.web.client import ResponseDone
 from twisted.web.iweb import UNKNOWN_LENGTH
@@ -33,6 +41,10 @@ if TYPE_CHECKING:
 __all__ = ["BodyIterator", "RequestBody", "RequestBodyCut", "SpooledBody"]
 
 _PIECE_LENGTH = 64 * 1024
+
+# Pieces that wait are joined up to this length, so that a body in chunks of one
+# byte does not cost an object for each.
+_JOINED_LENGTH = 4 * 1024
 
 
 class RequestBodyCut(Exception):
@@ -51,7 +63,6 @@ class RequestBody:
 
     It has the names that functions for responses look at.
 
-    @ivar request: the request.
     @ivar length: how many bytes it will have, or
         L{twisted.web.iweb.UNKNOWN_LENGTH}.
     @ivar headers: the request's fields.
@@ -68,7 +79,7 @@ class RequestBody:
 
     def __init__(self, channel: Channel | None, request: Any, length: Any) -> None:
         self._channel = channel
-        self.request = request
+        self._request = weakref.ref(request)
         self.length = UNKNOWN_LENGTH if length is None else length
         self.headers = request.requestHeaders
         self.version = (b"HTTP", 1, 1)
@@ -89,6 +100,13 @@ class RequestBody:
         else:
             state = "paused" if self._paused else "flowing"
         return f"<{type(self).__name__} {state} length={self.length!r}>"
+
+    @property
+    def request(self) -> Any:
+        """
+        The request; C{None} when it is over and nobody holds it.
+        """
+        return self._request()
 
     # -- for whoever takes it ---------------------------------------
 
@@ -117,8 +135,8 @@ class RequestBody:
         """
         The body, piece by piece; a loop over it holds the client back.
         """
-        iterator = BodyIterator()
-        self.deliverBody(iterator)
+        iterator = BodyIterator(self)
+        self.deliverBody(_Feed(iterator))
         return iterator
 
     # -- the transport of the protocol ------------------------------
@@ -148,11 +166,8 @@ class RequestBody:
         The rest is not wanted: it is read and dropped within a bound, or the
         connection ends after the response.
         """
-        if self._end is None:
-            self._waiting.clear()
-            self._size = 0
-            self._finish(Failure(RequestBodyCut("The rest of the body was refused.")))
-            self._releaseNetwork()
+        self._cut(RequestBodyCut("The rest of the body was refused."))
+        self._releaseNetwork()
 
     def abortConnection(self) -> None:
         """
@@ -175,15 +190,17 @@ class RequestBody:
 
     def getPeer(self) -> Any:
         """
-        The client's address.
+        The client's address; C{None} when the request is over.
         """
-        return self.request.getClientAddress()
+        request = self.request
+        return None if request is None else request.getClientAddress()
 
     def getHost(self) -> Any:
         """
-        Our own address.
+        Our own address; C{None} when the request is over.
         """
-        return self.request.getHost()
+        request = self.request
+        return None if request is None else request.getHost()
 
     # -- from the channel -------------------------------------------
 
@@ -193,8 +210,7 @@ class RequestBody:
         """
         if self._end is not None:
             return
-        self._waiting.append(data)
-        self._size += len(data)
+        self._keep(data)
         self._deliver()
         if self._size > self._high and self._channel is not None:
             self._channel._hold(CONSUMER)
@@ -212,27 +228,52 @@ class RequestBody:
         The connection was lost, or the request refused.
         """
         self._channel = None
-        if self._end is None:
-            cut = RequestBodyCut(f"The body was cut: {reason.getErrorMessage()}")
-            cut.__cause__ = reason.value
-            self._waiting.clear()
-            self._finish(Failure(cut))
+        cut = RequestBodyCut(f"The body was cut: {reason.getErrorMessage()}")
+        cut.__cause__ = reason.value
+        self._fail(cut)
 
     def dropped(self) -> None:
         """
         The response has ended before the body.
         """
         self._channel = None
-        if self._end is None:
-            self._waiting.clear()
-            self._finish(Failure(RequestBodyCut("The response ended before the body.")))
+        self._fail(RequestBodyCut("The response ended before the body."))
 
     # -- the loop ---------------------------------------------------
+
+    def _keep(self, data: bytes) -> None:
+        """
+        Add to what waits.
+        """
+        waiting = self._waiting
+        if waiting and len(waiting[-1]) + len(data) <= _JOINED_LENGTH:
+            waiting[-1] += data
+        else:
+            waiting.append(data)
+        self._size += len(data)
 
     def _finish(self, end: Failure) -> None:
         if self._end is None:
             self._end = end
             self._deliver()
+
+    def _fail(self, cut: RequestBodyCut) -> None:
+        """
+        The body will never be complete.
+        """
+        if self._end is None:
+            self._cut(cut)
+
+    def _cut(self, cut: RequestBodyCut) -> None:
+        """
+        Forget what waits, and say so; unless all of it was delivered.
+        """
+        if self._end is None or self._waiting:
+            self._end = Failure(cut)
+        self._waiting.clear()
+        self._size = 0
+        self._paused = False
+        self._deliver()
 
     def _deliver(self) -> None:
         """
@@ -278,8 +319,27 @@ class SpooledBody(RequestBody):
         content.seek(0)
         self._content = content
 
+    def abortConnection(self) -> None:
+        """
+        Drop the client's connection.
+        """
+        self.loseConnection()
+        request = self.request
+        if request is not None:
+            request.abort()
+
+    def _cut(self, cut: RequestBodyCut) -> None:
+        # What was not read yet waits too.
+        if self._protocol is not None or not self._taken:
+            self._end = None
+        super()._cut(cut)
+
     def _refill(self) -> bool:
         if self._end is not None:
+            return False
+        if self._content.closed:
+            # Requests close their content when they are over.
+            self._end = Failure(RequestBodyCut("The response ended before the body."))
             return False
         data = self._content.read(_PIECE_LENGTH)
         if not data:
@@ -290,12 +350,16 @@ class SpooledBody(RequestBody):
         return True
 
 
-class BodyIterator(Protocol):
+class BodyIterator:
     """
     A body as an asynchronous iterator: C{async for data in request.body}.
+
+    It holds the body, which does not hold it; so a loop that was left early
+    leaves nothing behind.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, body: RequestBody) -> None:
+        self._body = body
         self._pieces: deque[bytes] = deque()
         self._end: Failure | None = None
         self._waiter: Deferred[None] | None = None
@@ -309,33 +373,65 @@ class BodyIterator(Protocol):
                 if self._end.check(ResponseDone):
                     raise StopAsyncIteration
                 self._end.raiseException()
-            self._waiter = Deferred()
-            self.transport.resumeProducing()  # type: ignore[union-attr]
-            await self._waiter
+            # It may be called, and forgotten, before resumeProducing returns.
+            self._waiter = waiter = Deferred()
+            self._body.resumeProducing()
+            await waiter
         return self._pieces.popleft()
 
-    def connectionMade(self) -> None:
+    def received(self, data: bytes) -> None:
         """
-        Take nothing before somebody asks.
-        """
-        self.transport.pauseProducing()  # type: ignore[union-attr]
-
-    def dataReceived(self, data: bytes) -> None:
-        """
-        One piece at a time.
+        A piece is here.
         """
         self._pieces.append(data)
-        self.transport.pauseProducing()  # type: ignore[union-attr]
         self._wake()
 
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
+    def ended(self, end: Failure) -> None:
         """
         The last piece was taken.
         """
-        self._end = reason
+        self._end = end
         self._wake()
 
     def _wake(self) -> None:
         waiter, self._waiter = self._waiter, None
         if waiter is not None and not waiter.called:
             waiter.callback(None)
+
+
+@implementer(IProtocol)
+class _Feed:
+    """
+    Takes a body for a L{BodyIterator}, one piece at a time.
+    """
+
+    def __init__(self, iterator: BodyIterator) -> None:
+        self._iterator = weakref.ref(iterator)
+
+    def makeConnection(self, transport: ITransport) -> None:
+        """
+        Take nothing before somebody asks.
+        """
+        transport.pauseProducing()  # type: ignore[attr-defined]
+
+    def connectionMade(self) -> None:
+        """
+        Nothing to do.
+        """
+
+    def dataReceived(self, data: bytes) -> None:
+        """
+        One piece at a time.
+        """
+        iterator = self._iterator()
+        if iterator is not None:
+            iterator._body.pauseProducing()
+            iterator.received(data)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """
+        The last piece was taken.
+        """
+        iterator = self._iterator()
+        if iterator is not None:
+            iterator.ended(reason)

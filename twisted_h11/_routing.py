@@ -17,6 +17,7 @@ stopped, so that no C{getChild} is called twice.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
 
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from twisted_h11.server import Site
 
 __all__ = ["route_early"]
+
+_path_of_absolute_form = re.compile(rb"[A-Za-z][A-Za-z0-9+.\-]*://[^/]*")
 
 
 def route_early(
@@ -50,34 +53,37 @@ def route_early(
         return None, most
     early = getattr(request, "mayRouteEarly", None)
     streams = early is not None and early(target)
-    path = target.partition(b"?")[0]
-    segments = [unquote_to_bytes(s) for s in path[1:].split(b"/")]
+    path = request.path if streams else target.partition(b"?")[0]
+    if early is not None and path[:1] != b"/":
+        # Our request finds its resource by the path in an absolute-form target.
+        path = _path_of_absolute_form.sub(b"", path, count=1) or b"/"
     resource = site.resource
-    taken = 0
+    prepath: list[bytes] = []
+    postpath = [unquote_to_bytes(segment) for segment in path[1:].split(b"/")]
+    if streams:
+        request.prepath, request.postpath = prepath, postpath
     limit = getattr(resource, "maxBodyLength", None)
-    while taken < len(segments) and not getattr(resource, "isLeaf", False):
-        segment = segments[taken]
+    while postpath and not getattr(resource, "isLeaf", False):
+        segment = postpath[0]
         if streams and IStreamingResource.providedBy(resource):
-            request.prepath = segments[: taken + 1]
-            request.postpath = segments[taken + 1 :]
+            prepath.append(postpath.pop(0))
             resource = resource.getChildWithDefault(segment, request)
+            # As in twisted.web, it may have taken more of the path.
+            prepath, postpath = request.prepath, request.postpath
         elif (
             _is_twisteds(resource, "getChildWithDefault", Resource)
             and segment in resource.children
         ):
+            prepath.append(postpath.pop(0))
             resource = resource.children[segment]
         else:
             break
-        taken += 1
         limit = getattr(resource, "maxBodyLength", limit)
-    if not streams:
-        return None, most if limit is None else limit
-    arrived = taken == len(segments) or getattr(resource, "isLeaf", False)
-    request.prepath = segments[:taken]
-    request.postpath = segments[taken:]
-    request.routed = resource
-    if arrived and IStreamingResource.providedBy(resource):
-        return resource, limit
+    if streams:
+        request.routed = resource
+        arrived = not postpath or getattr(resource, "isLeaf", False)
+        if arrived and IStreamingResource.providedBy(resource):
+            return resource, limit
     return None, most if limit is None else limit
 
 
