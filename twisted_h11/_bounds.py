@@ -12,7 +12,13 @@ import re
 from dataclasses import Field
 from typing import Any
 
-__all__ = ["bound_name", "describe_bound", "format_bound", "parse_bound"]
+__all__ = [
+    "bound_name",
+    "describe_bound",
+    "format_bound",
+    "parse_bound",
+    "parse_seconds",
+]
 
 _SUFFIXES = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 
@@ -66,18 +72,27 @@ def parse_bound(bound: Field[Any], text: str) -> float | None:
             return None
         raise ValueError("this bound always applies, it can not be none")
     if unit == "seconds":
-        try:
-            value = float(text)
-        except ValueError:
-            value = -1.0
-        if 0 <= value < float("inf"):
-            return value
-        raise ValueError("not a number of seconds")
+        return parse_seconds(text)
     match = _SIZE.fullmatch(text)
     if match is None or (match[2] and not _is_size(bound)):
         expected = "16k, 10M or 1G" if _is_size(bound) else "a whole number"
         raise ValueError(f"not a number of {unit}: expected {expected}")
     return int(match[1]) * _SUFFIXES[match[2].lower()]
+
+
+def parse_seconds(text: str) -> float:
+    """
+    Read a duration.
+
+    @raise ValueError: for what is no number, negative or without end.
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if 0 <= value < float("inf"):
+        return value
+    raise ValueError("not a number of seconds")
 
 
 def _is_size(bound: Field[Any]) -> bool:

@@ -33,7 +33,13 @@ from twisted.web import tap as web_tap
 from twisted.web.resource import IResource
 
 from twisted_h11 import __version__
-from twisted_h11._bounds import bound_name, describe_bound, format_bound, parse_bound
+from twisted_h11._bounds import (
+    bound_name,
+    describe_bound,
+    format_bound,
+    parse_bound,
+    parse_seconds,
+)
 from twisted_h11._endpoints import explain, parse_endpoint, tcp_description
 from twisted_h11._limits import Limits, describe_limits
 
@@ -337,7 +343,10 @@ class Options(usage.Options):
         Check what the options say together, and parse the endpoints.
         """
         self["limits"] = self._limits()
-        self["grace"] = _seconds("grace", self["grace"])
+        try:
+            self["grace"] = parse_seconds(self["grace"])
+        except ValueError as error:
+            raise usage.UsageError(f"--grace {self['grace']}: {error}") from None
         if self["personal"] and self["extraHeaders"]:
             # twisted.web.distrib gives no way to a response's fields.
             raise usage.UsageError("--add-header and --personal exclude each other")
@@ -428,19 +437,6 @@ def _partition(header: str) -> tuple[bytes, bytes, bytes]:
     The bytes that were typed on the command line, cut at the first colon.
     """
     return os.fsencode(header).partition(b":")
-
-
-def _seconds(option: str, text: str) -> float:
-    """
-    Parse a number of seconds.
-    """
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value < float("inf"):
-        raise usage.UsageError(f"--{option} {text}: not a number of seconds")
-    return value
 
 
 def _check_logfile(option: str, path: str) -> None:
