@@ -372,7 +372,9 @@ class BodyIterator:
             if self._end is not None:
                 if self._end.check(ResponseDone):
                     raise StopAsyncIteration
-                self._end.raiseException()
+                # A new exception: it has our frame in its traceback, and we
+                # must not hold what holds us.
+                raise RequestBodyCut(*self._end.value.args) from self._end.value
             # It may be called, and forgotten, before resumeProducing returns.
             self._waiter = waiter = Deferred()
             self._body.resumeProducing()
