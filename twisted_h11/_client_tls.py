@@ -107,12 +107,17 @@ class _Pinned:
         """
         from twisted_h11._connecting import _find_connection
 
-        if _find_connection(tlsProtocol.wrappedProtocol) is None:
-            raise CertificateError(
-                "A TLSPolicy with pins works with twisted_h11.client.Agent only"
-            )
         connection: SSL.Connection = self._creator.clientConnectionForTLS(tlsProtocol)
+        if _find_connection(tlsProtocol.wrappedProtocol) is None:
+            connection.set_verify(SSL.VERIFY_PEER, _refuse)
         return connection
+
+
+def _refuse(*_: object) -> bool:
+    """
+    No certificate is good enough.
+    """
+    return False
 
 
 @implementer(IPolicyForHTTPS)
@@ -182,7 +187,6 @@ class TLSPolicy:
             hostname.decode("ascii"),
             trustRoot=self._trustRoot,
             clientCertificate=self._clientCertificate,
-            acceptableProtocols=[b"http/1.1"],
             extraCertificateOptions=options,
         )
         if self._extraRoots:
@@ -304,7 +308,7 @@ def _names(connection: Any) -> list[str]:
     try:
         from cryptography.x509 import DNSName, IPAddress, SubjectAlternativeName
 
-        certificate = connection.get_peer_certificate().to_cryptography()
+        certificate = connection.get_peer_cert_chain()[0].to_cryptography()
         names = certificate.extensions.get_extension_for_class(SubjectAlternativeName)
         return [
             str(name.value)
