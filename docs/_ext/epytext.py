@@ -1,0 +1,167 @@
+"""
+Render Twisted's epytext docstrings with Sphinx.
+
+Only what the docstrings of this project use: inline markup (C{L}, C{C}, C{I},
+C{B}, C{U}), fields, lists, literal blocks and doctests.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+_OPEN = re.compile(r"([A-Z])\{")
+_FIELD = re.compile(r"^@(\w+)(?: ([\w.*]+))?:[ ]?(.*)$")
+_ITEM = re.compile(r"^(\s*)(?:-|\d+\.) ")
+_SPECIAL = re.compile(r"([\\*`|])|(\w)_(?!\w)")
+
+
+def _escape(text: str) -> str:
+    return _SPECIAL.sub(
+        lambda m: "\\" + m.group(1) if m.group(1) else m.group(2) + "\\_", text
+    )
+
+
+def _closing(text: str, start: int) -> int:
+    depth = 1
+    for index in range(start, len(text)):
+        if text[index] == "{":
+            depth += 1
+        elif text[index] == "}":
+            depth -= 1
+            if depth == 0:
+                return index
+    raise ValueError(f"a brace is not closed in a docstring: {text!r}")
+
+
+def _plain(text: str) -> str:
+    """
+    The text without markup, for what goes inside of markup.
+    """
+    while (match := _OPEN.search(text)) is not None:
+        end = _closing(text, match.end())
+        text = text[: match.start()] + text[match.end() : end] + text[end + 1 :]
+    return " ".join(text.split())
+
+
+def inline(text: str) -> str:
+    """
+    Convert one paragraph's markup.
+    """
+    out = []
+    position = 0
+    while (match := _OPEN.search(text, position)) is not None:
+        out.append(_escape(text[position : match.start()]))
+        end = _closing(text, match.end())
+        kind, content = match.group(1), _plain(text[match.end() : end])
+        # What stands right behind markup needs a break that is not seen.
+        tail = "\\ " if text[end + 1 : end + 2].isalnum() else ""
+        if match.start() and text[match.start() - 1].isalnum():
+            out.append("\\ ")
+        if kind == "L" and content.endswith(">"):
+            label = content.partition("<")[0].strip()
+            out.append(f"``{label}``{tail}")
+        elif kind in "LC":
+            out.append(f"``{content}``{tail}")
+        elif kind in "BI":
+            mark = "**" if kind == "B" else "*"
+            out.append(f"{mark}{_escape(content)}{mark}{tail}")
+        else:
+            out.append(_escape(content))
+        position = end + 1
+    out.append(_escape(text[position:]))
+    return "".join(out)
+
+
+_NAMES = {
+    "param": "param",
+    "type": "type",
+    "return": "return",
+    "rtype": "rtype",
+    "raise": "raises",
+    "ivar": "ivar",
+    "cvar": "cvar",
+}
+
+
+def _blocks(lines: list[str]) -> list[tuple[bool, list[str]]]:
+    """
+    Cut into paragraphs; the flag says that one is to be left as it is.
+    """
+    blocks: list[tuple[bool, list[str]]] = []
+    literal: int | None = None
+    fresh = True
+    for line in lines:
+        if not line.strip():
+            fresh = True
+            if literal is not None and blocks and blocks[-1][0]:
+                blocks[-1][1].append("")
+            continue
+        indent = len(line) - len(line.lstrip())
+        if literal is not None and indent <= literal:
+            literal = None
+            fresh = True
+        verbatim = literal is not None
+        starts = bool(_ITEM.match(line) or _FIELD.match(line.strip()))
+        if verbatim and blocks and blocks[-1][0]:
+            blocks[-1][1].append(line)
+        elif fresh or (starts and not verbatim) or (blocks and blocks[-1][0]):
+            blocks.append((verbatim or line.lstrip().startswith(">>>"), [line]))
+        else:
+            blocks[-1][1].append(line)
+        fresh = False
+        if not verbatim and line.rstrip().endswith("::"):
+            first = blocks[-1][1][0]
+            literal = len(first) - len(first.lstrip())
+    return blocks
+
+
+def convert(lines: list[str]) -> list[str]:
+    """
+    Convert a docstring.
+    """
+    body: list[str] = []
+    fields: list[str] = []
+    target = body
+    for verbatim, block in _blocks(lines):
+        indent = block[0][: len(block[0]) - len(block[0].lstrip())]
+        match = None if verbatim else _FIELD.match(block[0].strip())
+        if verbatim:
+            target.extend(["", *block, ""])
+        elif match is not None:
+            name, argument, first = match.groups()
+            text = inline(" ".join([first, *(line.strip() for line in block[1:])]))
+            if name == "since":
+                body.extend(["", f".. versionadded:: {text.strip()}", ""])
+                target = body
+            elif name in ("note", "see"):
+                body.extend(["", text.strip(), ""])
+                target = body
+            else:
+                words = " ".join(filter(None, [_NAMES.get(name, name), argument]))
+                fields.append(f":{words}: {text.strip()}")
+                target = fields
+        else:
+            text = inline("\n".join(line.strip() for line in block)).split("\n")
+            item = _ITEM.match(block[0])
+            more = indent
+            if item is not None:
+                more += " " * (len(item.group(0)) - len(item.group(1)))
+            if target is fields:
+                indent = more = "    " + indent.removeprefix("    ")
+            target.extend(["", indent + text[0], *(more + t for t in text[1:]), ""])
+    return [*body, "", *fields, ""]
+
+
+def _process(
+    app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]
+) -> None:
+    lines[:] = convert(list(lines))
+
+
+def setup(app: Any) -> dict[str, Any]:
+    """
+    See Sphinx.
+    """
+    app.connect("autodoc-process-docstring", _process)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

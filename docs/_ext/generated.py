@@ -1,0 +1,136 @@
+"""
+Parts of the documentation that are made from the code.
+
+  - C{.. limits-table::}: every field of C{Limits}.
+  - C{.. h11web-options::}: every option of C{twistd h11web}.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from docutils import nodes
+from docutils.parsers.rst import Directive
+from docutils.statemachine import StringList
+from twisted_h11._limits import Limits, describe_limits
+from twisted_h11.tap import Options
+
+
+def describe_value(value: float | None, unit: str) -> str:
+    """
+    A default as a person writes it.
+    """
+    if value is None:
+        return "none"
+    if unit == "bytes":
+        for size, name in ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB")):
+            if value >= size and value % size == 0:
+                return f"{value / size:g} {name}"
+    return f"{value:g} {unit}"
+
+
+def option_name(field: str) -> str:
+    """
+    C{maxHeadLength} is C{--max-head-length}.
+    """
+    return "--" + re.sub(r"[A-Z]", lambda m: "-" + m.group().lower(), field)
+
+
+def limits_table() -> list[str]:
+    """
+    The lines of the table.
+    """
+    out = [
+        ".. list-table::",
+        "   :header-rows: 1",
+        "   :class: limits",
+        "",
+        "   * - Field",
+        "     - Default",
+        "     - What it bounds",
+        "     - When it is reached",
+        "     - Precedent",
+    ]
+    for field in describe_limits():
+        data = field.metadata
+        default = describe_value(getattr(Limits(), field.name), data["unit"])
+        if data["optional"] and default != "none":
+            default += "; may be ``None``"
+        status = data["status"]
+        out += [
+            f"   * - ``{field.name}``",
+            f"     - {default}",
+            f"     - {data['doc']}",
+            f"     - {status if status else 'no status'}",
+            f"     - {data['precedent']}",
+        ]
+    return out
+
+
+def options_list() -> list[str]:
+    """
+    The lines of a definition list of all options but those of the limits.
+    """
+    options = Options()
+    bounds = {option_name(field.name)[2:] for field in describe_limits()}
+    shorts: dict[str, list[str]] = {}
+    for name, same in options.synonyms.items():
+        if len(name) == 1:
+            shorts.setdefault(same, []).append(name)
+    # Options of one letter that point to the same handler.
+    for name in {n.rstrip("=") for n in options.longOpt}:
+        if name in bounds:
+            continue
+        shorts.setdefault(name, [])
+    takes = {n.rstrip("=") for n in options.longOpt if n.endswith("=")}
+    out: list[str] = []
+    for name in sorted({n.rstrip("=") for n in options.longOpt} - bounds):
+        if len(name) == 1:
+            continue
+        value = " VALUE" if name in takes else ""
+        spelled = [f"``-{s}``" for s in sorted(shorts.get(name, []))]
+        text = options.docs.get(name) or "Display this help and exit."
+        text = re.sub(r"([`*|\\])", r"\\\1", " ".join(text.split()))
+        text = text.replace("~/", "\\~/")
+        out += [", ".join([*spelled, f"``--{name}{value}``"]), f"    {text}", ""]
+    return out
+
+
+class _Generated(Directive):
+    """
+    Parses lines that are made by L{lines} as if they stood in the page.
+    """
+
+    source = ""
+
+    def lines(self) -> list[str]:
+        raise NotImplementedError
+
+    def run(self) -> list[nodes.Node]:
+        node = nodes.container()
+        self.state.nested_parse(StringList(self.lines(), self.source), 0, node)
+        return node.children
+
+
+class _LimitsTable(_Generated):
+    source = "limits"
+
+    def lines(self) -> list[str]:
+        return limits_table()
+
+
+class _OptionsList(_Generated):
+    source = "h11web"
+
+    def lines(self) -> list[str]:
+        return options_list()
+
+
+def setup(app: Any) -> dict[str, Any]:
+    """
+    See Sphinx.
+    """
+    app.add_directive("limits-table", _LimitsTable)
+    app.add_directive("h11web-options", _OptionsList)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
