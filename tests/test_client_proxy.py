@@ -19,7 +19,7 @@ from twisted.internet.protocol import Factory, ProcessProtocol, Protocol
 from twisted.internet.task import deferLater
 from twisted.protocols.portforward import ProxyClientFactory
 from twisted.trial.unittest import SynchronousTestCase, TestCase
-from twisted.web.client import readBody
+from twisted.web.client import PartialDownloadError, readBody
 
 from tests.client_support.tls import listen_tls, make_factory, private_of, stop
 from twisted_h11.client import (
@@ -291,7 +291,7 @@ class TinyproxyTests(NetworkTestCase):
         uri = b"http://127.0.0.1:%d/" % (plain.port,)
         response = yield stranger.request(b"GET", uri)
         # tinyproxy ends this body with the connection.
-        yield readBody(response).addErrback(lambda failure: failure.value.response)
+        yield self.assertFailure(readBody(response), PartialDownloadError)
         self.assertEqual(407, response.code)
         error = yield self.assertFailure(self.get(stranger, "https", tls), ProxyRefused)
         self.assertEqual(407, error.code)
