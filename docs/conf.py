@@ -28,6 +28,8 @@ autodoc_typehints = "none"
 autodoc_inherit_docstrings = False
 autodoc_default_options = {"members": True}
 
+smartquotes = False
+
 html_theme = "furo"
 html_title = f"twisted-h11 {release}"
 html_copy_source = False

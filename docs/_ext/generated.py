@@ -13,6 +13,7 @@ from typing import Any
 from docutils import nodes
 from docutils.parsers.rst import Directive
 from docutils.statemachine import StringList
+
 from twisted_h11._limits import Limits, describe_limits
 from twisted_h11.tap import Options
 
@@ -68,31 +69,41 @@ def limits_table() -> list[str]:
     return out
 
 
+_CODE = re.compile(
+    r"`(?P<quoted>[^`']+)'"  # as Twisted quotes
+    r"|(?P<bare>--[a-z0-9-]+|~/[\w.-]+|(?:tcp|unix|ssl):[\w/=:.-]*[\w/])"
+)
+
+
+def _literals(text: str) -> str:
+    """
+    A help text, with what is to be typed as it stands marked as such.
+    """
+    text = re.sub(r"([*|\\])", r"\\\1", " ".join(text.split()))
+    return _CODE.sub(lambda m: f"``{m.group('quoted') or m.group('bare')}``", text)
+
+
 def options_list() -> list[str]:
     """
     The lines of a definition list of all options but those of the limits.
     """
     options = Options()
     bounds = {option_name(field.name)[2:] for field in describe_limits()}
-    shorts: dict[str, list[str]] = {}
-    for name, same in options.synonyms.items():
-        if len(name) == 1:
-            shorts.setdefault(same, []).append(name)
-    # Options of one letter that point to the same handler.
-    for name in {n.rstrip("=") for n in options.longOpt}:
-        if name in bounds:
-            continue
-        shorts.setdefault(name, [])
-    takes = {n.rstrip("=") for n in options.longOpt if n.endswith("=")}
+    defaults = {row[0]: row[2] for row in Options.optParameters}
+    takes = {name.rstrip("=") for name in options.longOpt if name.endswith("=")}
+    names = {name.rstrip("=") for name in options.longOpt} - bounds
     out: list[str] = []
-    for name in sorted({n.rstrip("=") for n in options.longOpt} - bounds):
-        if len(name) == 1:
-            continue
+    for name in sorted(name for name in names if len(name) > 1):
         value = " VALUE" if name in takes else ""
-        spelled = [f"``-{s}``" for s in sorted(shorts.get(name, []))]
-        text = options.docs.get(name) or "Display this help and exit."
-        text = re.sub(r"([`*|\\])", r"\\\1", " ".join(text.split()))
-        text = text.replace("~/", "\\~/")
+        short = sorted(
+            same
+            for same, meant in options.synonyms.items()
+            if meant == name and len(same) == 1
+        )
+        text = _literals(options.docs.get(name) or "Display this help and exit.")
+        if defaults.get(name) is not None:
+            text += f" [default: {defaults[name]}]"
+        spelled = [f"``-{one}``" for one in short]
         out += [", ".join([*spelled, f"``--{name}{value}``"]), f"    {text}", ""]
     return out
 

@@ -6,34 +6,54 @@ C{twistd -ny embedding.py}
 
 from __future__ import annotations
 
-from typing import Any
-
-from twisted.application import internet, service
+from twisted.application import service
 from twisted.internet import reactor
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.endpoints import serverFromString
+from twisted.internet.interfaces import IListeningPort
+from twisted.logger import Logger
 from twisted.web.resource import Resource
 from twisted.web.static import Data
 
 from twisted_h11.server import Limits, Site
 
+log = Logger()
 
-class WebService(internet.StreamServerEndpointService):
+
+class WebService(service.Service):
     """
     Listens with a L{Site}, and drains it at the end.
     """
 
-    factory: Site
+    _port: IListeningPort | None = None
 
-    async def _stop(self, stopped: Any) -> None:
-        await stopped
-        await self.factory.drain(30)
+    def __init__(self, site: Site, description: str) -> None:
+        self.site = site
+        self.endpoint = serverFromString(reactor, description)
+
+    async def _listen(self) -> None:
+        self._port = await self.endpoint.listen(self.site)
+
+    async def _stop(self) -> None:
+        if self._port is not None:
+            await maybeDeferred(self._port.stopListening)
+        await self.site.drain(30)
+
+    def startService(self) -> None:
+        """
+        Listen; what goes wrong is in the log.
+        """
+        super().startService()
+        Deferred.fromCoroutine(self._listen()).addErrback(
+            lambda failure: log.failure("can not listen", failure)
+        )
 
     def stopService(self) -> Deferred[None]:
         """
         Stop listening; then give open requests 30 seconds.
         """
-        return Deferred.fromCoroutine(self._stop(super().stopService()))
+        super().stopService()
+        return Deferred.fromCoroutine(self._stop())
 
 
 def makeSite() -> Site:
@@ -55,7 +75,7 @@ def makeService(description: str = "tcp:8080:interface=127.0.0.1") -> WebService
     """
     The site on an endpoint.
     """
-    return WebService(serverFromString(reactor, description), makeSite())
+    return WebService(makeSite(), description)
 
 
 application = service.Application("web")

@@ -1,0 +1,249 @@
+"""
+The documentation says what the code does.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
+from twisted.trial.unittest import SkipTest, SynchronousTestCase
+
+from twisted_h11.server import Site, describe_limits
+from twisted_h11.tap import Options
+
+TOP = Path(__file__).resolve().parent.parent
+DOCS = TOP / "docs"
+
+
+def load(path: Path) -> dict[str, Any]:
+    """
+    Run a Python file that is in no package.
+    """
+    names: dict[str, Any] = {"__name__": path.stem, "__file__": str(path)}
+    exec(compile(path.read_text("utf-8"), str(path), "exec"), names)
+    return names
+
+
+def generated() -> dict[str, Any]:
+    """
+    The module that makes parts of the documentation.
+    """
+    try:
+        return load(DOCS / "_ext" / "generated.py")
+    except ModuleNotFoundError as error:
+        if error.name != "docutils":
+            raise
+        raise SkipTest("docutils is not installed (extra docs)") from None
+
+
+def converted(docstring: str) -> str:
+    """
+    A docstring as Sphinx gets it, without the empty lines.
+    """
+    lines = load(DOCS / "_ext" / "epytext.py")["convert"](docstring.split("\n"))
+    return "\n".join(line for line in lines if line.strip())
+
+
+class GeneratedTests(SynchronousTestCase):
+    """
+    Tables that are made from the code.
+    """
+
+    def test_limits(self) -> None:
+        """
+        The table of limits has one row for each field, with its explanation.
+        """
+        lines = generated()["limits_table"]()
+        rows = [line for line in lines if line.startswith("   * - ``")]
+        self.assertEqual(
+            rows, [f"   * - ``{field.name}``" for field in describe_limits()]
+        )
+        for field in describe_limits():
+            self.assertIn(f"     - {field.metadata['doc']}", lines)
+
+    def test_limitsPage(self) -> None:
+        """
+        The page has the table.
+        """
+        self.assertIn(".. limits-table::", (DOCS / "limits.rst").read_text("utf-8"))
+
+    def test_values(self) -> None:
+        """
+        Defaults are written in the largest unit that gives a whole number.
+        """
+        describe = generated()["describe_value"]
+        self.assertEqual(describe(16384, "bytes"), "16 KiB")
+        self.assertEqual(describe(1000, "bytes"), "1000 bytes")
+        self.assertEqual(describe(75, "seconds"), "75 seconds")
+        self.assertEqual(describe(None, "seconds"), "none")
+
+    def test_options(self) -> None:
+        """
+        The reference has every option, and those of the limits by one rule.
+        """
+        made = generated()
+        text = "\n".join(made["options_list"]())
+        limits = {made["option_name"](f.name)[2:] for f in describe_limits()}
+        known = {name.rstrip("=") for name in Options().longOpt}
+        self.assertLessEqual(limits, known)
+        for name in known - limits:
+            if len(name) > 1:
+                self.assertRegex(text, rf"``--{name}( VALUE)?``")
+
+
+class EpytextTests(SynchronousTestCase):
+    """
+    Docstrings are converted for Sphinx.
+    """
+
+    def test_inline(self) -> None:
+        """
+        Links and code become literals, and special characters are kept.
+        """
+        self.assertEqual(
+            converted("A L{Site<a.b.Site>}, C{x}s, B{bold} and *args, name_."),
+            "A ``Site``, ``x``\\ s, **bold** and \\*args, name\\_.",
+        )
+
+    def test_fields(self) -> None:
+        """
+        Fields become Sphinx's, with their continuation lines.
+        """
+        self.assertEqual(
+            converted("Do.\n\n@param x: one\n    two\n@raise E: if C{x}."),
+            "Do.\n:param x: one two\n:raises E: if ``x``.",
+        )
+
+    def test_literal(self) -> None:
+        """
+        A literal block is left as it is.
+        """
+        self.assertEqual(
+            converted("Do::\n\n    C{x} *y\n\nThen C{z}."),
+            "Do::\n    C{x} *y\nThen ``z``.",
+        )
+
+
+class ReadmeTests(SynchronousTestCase):
+    """
+    README's commands.
+    """
+
+    def commands(self) -> list[str]:
+        """
+        The lines of README that are to be typed as they are.
+        """
+        text = (TOP / "README.rst").read_text("utf-8")
+        return re.findall(r"^ {4}(python3 -m venv .*)$", text, re.MULTILINE)
+
+    def test_two(self) -> None:
+        """
+        There are two: one runs the server, one the tests.
+        """
+        run, test = self.commands()
+        self.assertTrue(run.endswith("/twistd -n h11web --port 8080"), run)
+        self.assertTrue(test.endswith(" -m twisted.trial tests"), test)
+
+    def test_sameAsGettingStarted(self) -> None:
+        """
+        The documentation starts with the first one.
+        """
+        self.assertIn(
+            self.commands()[0], (DOCS / "getting_started.rst").read_text("utf-8")
+        )
+
+    def test_whatCIRuns(self) -> None:
+        """
+        C{.ci/run} takes the second one out of README, and has no copy of it.
+        """
+        script = (TOP / ".ci" / "run").read_text("utf-8")
+        function = re.search(r"^readme_test_command\(\) \{.*?^\}", script, re.M | re.S)
+        assert function is not None
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", function[0] + "\nreadme_test_command"],
+            cwd=TOP,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        self.assertEqual(done.stdout.strip(), self.commands()[1])
+
+
+class ExampleTests(SynchronousTestCase):
+    """
+    The examples work.
+    """
+
+    def answer(self, site: Site) -> bytes:
+        """
+        What a site answers to a GET.
+        """
+        transport = StringTransport()
+        protocol = site.buildProtocol(None)
+        protocol.makeConnection(transport)
+        protocol.dataReceived(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        written: bytes = transport.value()
+        return written
+
+    def test_embedding(self) -> None:
+        """
+        The embedded site answers, with the field that it adds and no Server.
+        """
+        site = load(DOCS / "examples" / "embedding.py")["makeSite"]()
+        site.reactor = Clock()
+        answer = self.answer(site)
+        self.assertTrue(answer.startswith(b"HTTP/1.1 200 OK\r\n"), answer)
+        self.assertTrue(answer.endswith(b"\r\n\r\nHello, world!\n"), answer)
+        self.assertIn(b"\r\nX-Content-Type-Options: nosniff\r\n", answer)
+        self.assertNotIn(b"\r\nServer:", answer)
+
+    def test_embeddingStops(self) -> None:
+        """
+        The service that was never started stops at once.
+        """
+        service = load(DOCS / "examples" / "embedding.py")["makeService"]()
+        stopped = service.stopService()
+        self.assertIsInstance(stopped, Deferred)
+        self.successResultOf(stopped)
+
+    def test_gettingStarted(self) -> None:
+        """
+        The first program, run as it is, says that it listens, and ends when it
+        is told to.
+        """
+        with tempfile.TemporaryDirectory() as folder:
+            process = subprocess.Popen(
+                [
+                    sys.executable,
+                    str(DOCS / "examples" / "getting_started.py"),
+                    f"unix:{folder}/s",
+                ],
+                cwd=TOP,
+                env={"PYTHONPATH": str(TOP), "PATH": "/usr/bin:/bin"},
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+            try:
+                assert process.stdout is not None
+                self.assertTrue(process.stdout.readline().startswith("listening on"))
+                process.terminate()
+                process.communicate(timeout=20)
+            finally:
+                process.kill()
+                process.communicate()
+
+    def test_gettingStartedResource(self) -> None:
+        """
+        Its resource says hello.
+        """
+        hello = load(DOCS / "examples" / "getting_started.py")["Hello"]
+        site = Site(hello(), reactor=Clock(), accessLog=False)
+        self.assertTrue(self.answer(site).endswith(b"\r\n\r\nHello, world!\n"))
