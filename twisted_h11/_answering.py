@@ -33,7 +33,15 @@ from twisted.web.http_headers import Headers
 
 from twisted_h11 import _fastpath
 from twisted_h11._handover import HandingOver
-from twisted_h11._outgoing import BadResponse, ResponseHead, Unchunker, error_response
+from twisted_h11._outgoing import (
+    BadResponse,
+    ResponseHead,
+    Unchunker,
+    check_fields,
+    error_response,
+    reason_of,
+)
+from twisted_h11._private import raw_fields
 from twisted_h11._progress import bytes_taken
 from twisted_h11._refused import RefusedRequest
 from twisted_h11._regions import FileRegion
@@ -85,6 +93,10 @@ class Answering(HandingOver):
     _complained = False
     _behind = 0
     _read = ""
+    _peer: Any = None
+    _clean = False
+    countedHost: str | None = None
+    _memory: _fastpath.HeadMemory | None = None
     _stallCall: IDelayedCall | None = None
     _resumes = 0
     _lastTaken: tuple[int, int, int | None] = (0, 0, None)
@@ -151,34 +163,40 @@ class Answering(HandingOver):
         head = self._head
         if self._wire is None or head is None or self._answer is not None:
             return
+        extra = self.site.extraHeaders if self.site is not None else ()
         if isinstance(headers, Headers):
+            if (
+                self._missed is not None
+                and self.persistent
+                and not extra
+                and head.method != b"HEAD"
+                and self._answerFast(int(code), reason, headers)
+            ):
+                return
             pairs = [(k, v) for k, vs in headers.getAllRawHeaders() for v in vs]
         else:
             pairs = list(headers)
-        if self.site is not None and self.site.extraHeaders:
-            pairs += self.site.extraHeaders
-        if self._missed is not None and self.persistent and head.method != b"HEAD":
-            if self._answerFast(int(code), reason, pairs):
-                return
+        pairs += extra
         try:
             answer = ResponseHead(int(code), reason, pairs, head.method)
             self._answerSlowly(head, answer)
         except (BadResponse, h11.LocalProtocolError) as error:
             self._answerFailed(error)
 
-    def _answerFast(
-        self, status: int, reason: bytes, pairs: list[tuple[bytes, bytes]]
-    ) -> bool:
+    def _answerFast(self, status: int, reason: bytes, headers: Headers) -> bool:
         """
         Send a common response head without h11.
 
         @return: whether it was common.
         """
-        fast = _fastpath.response_head(status, reason, pairs)
+        fast = _fastpath.response_head(status, reason, headers.getAllRawHeaders())
         if fast is None:
             return False
         data, length = fast
-        self._answer = ResponseHead.trusted(status, reason, pairs, length)
+        if length is None:
+            data += b"Transfer-Encoding: chunked\r\n"
+        data += b"\r\n"
+        self._answer = ResponseHead.sent(status, reason, data, length)
         self._answerLeft = self._fastLength = length
         self._fastAnswer = True
         self._sent = 0
@@ -199,6 +217,32 @@ class Answering(HandingOver):
         if connects and answer.status < 300:
             answer.hasContent = False
         self.sendEvent(event)
+
+    def answerWhole(
+        self, status: int, reason: bytes, headers: Headers, content: bytes
+    ) -> bool:
+        """
+        Send a common response, all of it, without h11.
+
+        @return: whether it was common; if not, nothing was done.
+        """
+        if (
+            self._missed is None
+            or not self.persistent
+            or self._answer is not None
+            or self._wire is None
+            or self._closing is not None
+            or (self.site is not None and self.site.extraHeaders)
+        ):
+            return False
+        memory = self._memory
+        if memory is None:
+            memory = self._memory = _fastpath.HeadMemory()
+        head = memory.head(status, reason, raw_fields(headers), len(content))
+        if head is None:
+            return False
+        self._send(head + content)
+        return True
 
     def startResponse(
         self, code: bytes, reason: bytes, headers: Headers, data: bytes
@@ -324,6 +368,7 @@ class Answering(HandingOver):
         @raise TypeError: if it is not the current request.
         """
         if request is not self._request:
+            # Given away (switchCycle), aborted, or closing.
             if self._wire is None or self._closing is not None:
                 return
             raise TypeError(f"{request!r} is not the request that is answered now")
@@ -343,10 +388,17 @@ class Answering(HandingOver):
             self._closeInStages()
         else:
             self._endAnswer(answer)
-            self._endCycle()
+            if self._closing is None:
+                self._endCycle()
 
     def _endAnswer(self, answer: ResponseHead) -> None:
         trailers, self.answerTrailers = self.answerTrailers, []
+        try:
+            trailers = check_fields(trailers)
+        except BadResponse as error:
+            self._complain("{error}", error=error)
+            self.failResponse()
+            return
         self._answerOver = True
         chunked = answer.hasContent and answer.length is None
         head = self._head
@@ -371,7 +423,9 @@ class Answering(HandingOver):
 
         @return: whether it was sent; it is not to an HTTP/1.0 client, nor when
             the final response has begun.
+        @raise ValueError: for fields that can not be sent.
         """
+        pairs = check_fields(pairs)
         head = self._head
         if (
             head is None
@@ -385,7 +439,7 @@ class Answering(HandingOver):
             h11.InformationalResponse(
                 status_code=status,
                 headers=pairs,
-                reason=ResponseHead.reasons.get(status, b""),
+                reason=reason_of(status),
             )
         )
         return True
@@ -401,7 +455,7 @@ class Answering(HandingOver):
         if self._answer is not None or self._read != "_readNothing":
             raise RuntimeError("It is too early or too late to switch protocols.")
         self._wake()
-        reason = ResponseHead.reasons.get(status, b"")
+        reason = reason_of(status)
         kind = h11.InformationalResponse if status == 101 else h11.Response
         self._joining += 1
         try:
@@ -538,8 +592,11 @@ class Answering(HandingOver):
         """
         The address of the client.
         """
-        address: IAddress = self._wire.getPeer()
-        return address
+        peer: IAddress | None = self._peer
+        if peer is None:
+            peer = self._wire.getPeer()
+            self._peer = peer
+        return peer
 
     # -- a client that does not take its response -------------------------------
 

@@ -28,7 +28,7 @@ other request collects its body first, as in twisted.web.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import h11
 from twisted.internet.interfaces import IAddress, IHandshakeListener, ISSLTransport
@@ -49,6 +49,9 @@ from twisted_h11._strict import (
     check_partial_head,
     check_request_head,
 )
+
+if TYPE_CHECKING:
+    from twisted_h11.server import Site
 
 __all__ = ["Channel"]
 
@@ -87,13 +90,15 @@ class Channel(Answering):
     timeOut: float | None = 75
 
     _fast = False
+    # The site that made this channel; C{site} may be set to another one.
+    _home: Site | None = None
     _lastHead: _fastpath.FastHead | None = None
     _scanned = 0
     _read = "_readHead"
     _skippedLine = False
     _draining = False
     _served = 0
-    _overLimit = False
+    _host: Any = None
 
     # The body of the current request.
     _bodyLeft: int | None = 0
@@ -101,6 +106,7 @@ class Channel(Answering):
     _most: int | None = None
     _received = 0
     _rateSeen = 0
+    _wasHeld = False
     _source: RequestBody | None = None
 
     def __repr__(self) -> str:
@@ -115,7 +121,7 @@ class Channel(Answering):
         Wait for the handshake, if there is one, and for the first byte.
         """
         super().connectionMade()
-        if self._overLimit:
+        if self._home is not None and not self._home._channelMade(self):
             self._refuse(503, "There are too many connections.")
         elif ISSLTransport.providedBy(self._wire):
             self._arm(self.limits.handshakeTimeout, "_abort")
@@ -155,6 +161,9 @@ class Channel(Answering):
         """
         The client will send nothing more, but may still read.
         """
+        if self._switchedTo is not None:
+            self._endSwitched()
+            return
         self._eof = True
         if self._dropping is not None:
             if self._closing == "_linger":
@@ -182,11 +191,14 @@ class Channel(Answering):
         """
         The site has nothing to do with this connection any more.
         """
-        if self.site is not None:
-            self.site._channelGone(self)
+        if self._home is not None:
+            self._home._channelGone(self)
 
     def _letGo(self) -> None:
         super()._letGo()
+        # Whoever has the connection now may keep the request, but the request
+        # and we do not keep each other.
+        self._request = self._head = self._lastHead = None
         self._forget()
 
     # -- the loop ---------------------------------------------------------------
@@ -213,7 +225,12 @@ class Channel(Answering):
         if self._wire is None:
             self._deliverHandOver()
             self._deliverToSuccessor()
-        elif self._closing is None:
+            return
+        if self._start and self._start >= len(self._buffer):
+            # An idle connection keeps nothing of what it has read.
+            self._buffer = b""
+            self._start = 0
+        if self._closing is None:
             self._balance()
 
     def _balance(self) -> None:
@@ -288,14 +305,31 @@ class Channel(Answering):
         self._start = end
         self._skippedLine = False
         self._missed = buffer[start:end]
+        if length == 0 and getattr(self.requestFactory, "servesWhole", False):
+            self._serveWhole(head)
+            return
         self._bodyLeft = 0
         self._chunks = None
         self._beginCycle(head)
-        if length:
-            if self._closing is None:
-                self._bodyReceived(buffer[head.end : end])
+        if length and self._closing is None:
+            self._bodyReceived(buffer[head.end : end])
         if self._closing is None:
             self._bodyEnded()
+
+    def _serveWhole(self, head: RequestHead) -> None:
+        """
+        The same as L{_beginCycle} and L{_bodyEnded}, for a request without a
+        body whose class overrides nothing that these two would call.
+        """
+        self._resetCycle(head)
+        self._read = "_readNothing"
+        try:
+            self._request = request = self.requestFactory(self)
+            request.serve(head)
+        except Exception:
+            self._log.failure("A request failed")
+            if self._request is not None:
+                self._applicationFailed()
 
     def _beginSlow(self, head: RequestHead, raw: bytes) -> None:
         """
@@ -322,23 +356,8 @@ class Channel(Answering):
 
         @raise Refused: if its body is too long.
         """
-        if not self._eof:
-            self._disarm()
-        self._head = head
-        self._answer = None
-        self._answerLeft = None
-        self._answerOver = False
-        self._fastAnswer = False
-        self._unchunker = None
-        self._complained = False
-        self._source = None
-        self._received = self._rateSeen = 0
+        self._resetCycle(head)
         self._read = "_readBody"
-        self._served += 1
-        self.persistent = head.keepAlive and not self._draining
-        most = self.limits.maxRequestsPerConnection
-        if most is not None and self._served >= most:
-            self.persistent = False
         try:
             self._request = request = self._makeRequest(head)
             if head.length == 0:
@@ -364,12 +383,39 @@ class Channel(Answering):
             self._log.failure("A request failed")
             self._applicationFailed()
 
+    def _resetCycle(self, head: RequestHead) -> None:
+        """
+        Everything about the cycle before is forgotten.
+        """
+        if not self._eof:
+            self._wait = None
+        self._head = head
+        self._served = served = self._served + 1
+        most = self.limits.maxRequestsPerConnection
+        self.persistent = (
+            head.keepAlive and not self._draining and (most is None or served < most)
+        )
+        if self._clean:
+            # The last cycle was over in one go and has left nothing behind.
+            self._clean = False
+            return
+        self._answer = None
+        self._answerLeft = None
+        self._answerOver = False
+        self._fastAnswer = False
+        self._unchunker = None
+        self._complained = False
+        self._source = None
+        self._received = self._rateSeen = 0
+
     def _makeRequest(self, head: RequestHead) -> Any:
         """
         Make the request object, as L{twisted.web.http.HTTPChannel} would.
         """
         factory = self.requestFactory
-        if INonQueuedRequestFactory.providedBy(factory):
+        if getattr(factory, "leavesFraming", False) or (
+            INonQueuedRequestFactory.providedBy(factory)
+        ):
             request = factory(self)
         else:
             request = factory(self, 0)
@@ -545,9 +591,21 @@ class Channel(Answering):
             self.h11Connection.start_next_cycle()
         else:
             self._missed = None
-        self._head = None
         self._answer = None
         self._answerOver = False
+        self._awaitNext()
+
+    def wholeAnswered(self) -> None:
+        """
+        The response that L{answerWhole} has sent is over: the next request.
+        """
+        self._request = None
+        self._missed = None
+        self._clean = True
+        self._awaitNext()
+
+    def _awaitNext(self) -> None:
+        self._head = None
         self._read = "_readHead"
         if self._eof:
             pass
@@ -576,11 +634,24 @@ class Channel(Answering):
         came = self._received - self._rateSeen
         self._rateSeen = self._received
         rate = self.limits.minBodyRate
-        waiting = not self._holds
+        waiting = not (self._holds or self._wasHeld or self._waitsForContinue())
+        self._wasHeld = bool(self._holds)
         if rate is not None and waiting and came < rate * self.limits.rateWindow:
             self._refuse(408, "The request body did not arrive in time.")
         else:
             self._arm(self.limits.rateWindow, "_checkBodyRate")
+
+    def _hold(self, why: int) -> None:
+        super()._hold(why)
+        # A window in which we did not read says nothing about the client.
+        self._wasHeld = True
+
+    def _waitsForContinue(self) -> bool:
+        return (
+            self._h11 is not None
+            and self._missed is None
+            and self._h11.they_are_waiting_for_100_continue
+        )
 
     def _requestTimedOut(self) -> None:
         self._log.info("Timing out client: {peer}", peer=self.getPeer())
@@ -616,8 +687,11 @@ class Channel(Answering):
         """
         Our own address.
         """
-        address: IAddress = self._wire.getHost()
-        return address
+        host: IAddress | None = self._host
+        if host is None:
+            host = self._wire.getHost()
+            self._host = host
+        return host
 
     def isSecure(self) -> bool:
         """

@@ -20,12 +20,12 @@ fuzz target hold it, and the whole test suite runs with and without this module.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from twisted_h11._limits import Limits
 from twisted_h11._strict import RequestHead, _host
 
-__all__ = ["FastHead", "read_request", "response_head"]
+__all__ = ["FastHead", "HeadMemory", "read_request", "response_head"]
 
 # What is refused in a target (see twisted_h11._strict) is not in these classes.
 _line = re.compile(
@@ -38,13 +38,8 @@ _fields = re.compile(
     rb"(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t -~\x80-\xff]*\r\n)+\r\n",
 )
 
-# Fields that decide about more than themselves.  The CR LF in front belongs to
-# the line before.
-_special = re.compile(
-    rb"\r\n(?:(host)|(content-length)|(connection)|transfer-encoding|upgrade|expect)"
-    rb":[ \t]*([^\r]*)",
-    re.IGNORECASE,
-)
+# Any of these makes a request uncommon.
+_UNCOMMON = (b"\ntransfer-encoding:", b"\nupgrade:", b"\nexpect:")
 
 _length = re.compile(rb"[0-9]{1,7}")
 
@@ -60,24 +55,35 @@ class FastHead(RequestHead):
     """
     A request head whose fields are taken apart when somebody asks.
 
-    @ivar block: the field lines, each with its line end.
+    @ivar block: the field lines, each with its line end, and the LF that ends
+        the request line before them; so each begins after a LF.
+    @ivar lowered: the same in lower case, to find a name in.
     @ivar end: where the head ends in the bytes that it was read from.
     """
 
-    __slots__ = ("_pairs", "block", "end")
+    __slots__ = ("_pairs", "block", "end", "logged", "lowered")
 
     def __init__(
-        self, method: bytes, target: bytes, block: bytes, length: int, end: int
+        self,
+        method: bytes,
+        target: bytes,
+        block: bytes,
+        lowered: bytes,
+        length: int,
+        end: int,
     ) -> None:
         self.method = method
         self.target = target
         self.version = b"HTTP/1.1"
         self.block = block
+        self.lowered = lowered
         self.length = length
         self.end = end
         self.keepAlive = True
         self.expectsContinue = False
         self._pairs: list[tuple[bytes, bytes]] | None = None
+        # What the access log says of the fields, once it was asked.
+        self.logged: str | None = None
 
     @property
     def fields(self) -> list[tuple[bytes, bytes]]:  # type: ignore[override]
@@ -86,11 +92,27 @@ class FastHead(RequestHead):
         """
         if self._pairs is None:
             pairs = []
-            for line in self.block[:-2].split(b"\r\n"):
+            for line in self.block[1:-2].split(b"\r\n"):
                 name, _, value = line.partition(b":")
                 pairs.append((name, value.strip(b" \t")))
             self._pairs = pairs
         return self._pairs
+
+    def find(self, name: bytes) -> list[bytes]:
+        """
+        The values of one field.
+
+        @param name: its name, in any case.
+        """
+        key = b"\n" + name.lower() + b":"
+        values = []
+        at = self.lowered.find(key)
+        while at >= 0:
+            at += len(key)
+            end = self.block.find(b"\r", at)
+            values.append(self.block[at:end].strip(b" \t"))
+            at = self.lowered.find(key, end)
+        return values
 
 
 def read_request(
@@ -112,118 +134,190 @@ def read_request(
     method, target = match.groups()
     if len(target) > limits.maxTargetLength:
         return None
-    fields = match.end()
-    if (
-        last is not None
-        and last.length == 0
-        and data.startswith(last.block, fields)
-        and data.startswith(b"\r\n", fields + len(last.block))
-    ):
+    fields = match.end() - 1
+    if last is not None and last.length == 0 and data.startswith(last.block, fields):
         end = fields + len(last.block) + 2
-        if end - start > limits.maxHeadLength:
-            return None
-        head = FastHead(method, target, last.block, 0, end)
-        head._pairs = last._pairs
-        return head
-    match = _fields.match(data, fields)
+        if data.startswith(b"\r\n", end - 2):
+            if end - start > limits.maxHeadLength:
+                return None
+            head = FastHead(method, target, last.block, last.lowered, 0, end)
+            head._pairs = last._pairs
+            head.logged = last.logged
+            return head
+    match = _fields.match(data, fields + 1)
     if match is None:
         return None
     end = match.end()
-    block = data[fields : end - 2]
-    if end - start > limits.maxHeadLength or block.count(b"\n") > limits.maxFieldCount:
+    if end - start > limits.maxHeadLength:
         return None
-    length = _framing(data, fields - 2, end)
+    block = data[fields : end - 2]
+    if block.count(b"\n") - 1 > limits.maxFieldCount:
+        return None
+    head = FastHead(method, target, block, block.lower(), 0, end)
+    length = _framing(head)
     if length is None or len(data) - end < length:
         return None
     most = limits.maxBodyLength
     if most is not None and length > most:
         return None
-    return FastHead(method, target, block, length, end)
+    head.length = length
+    return head
 
 
-def _framing(data: bytes, start: int, end: int) -> int | None:
+def _framing(head: FastHead) -> int | None:
     """
     Look at the fields that matter for framing and routing.
 
     @return: the length of the body; C{None} for anything unusual.
     """
-    host = length = None
-    for found in _special.finditer(data, start, end):
-        isHost, isLength, isConnection, value = found.groups()
-        value = value.rstrip(b" \t")
-        if isHost:
-            if host is not None:
-                return None
-            host = value
-        elif isLength:
-            if length is not None:
-                return None
-            length = value
-        elif not isConnection or value.lower() != b"keep-alive":
+    lowered = head.lowered
+    for uncommon in _UNCOMMON:
+        if uncommon in lowered:
             return None
-    if host is None:
+    hosts = head.find(b"host")
+    if len(hosts) != 1:
         return None
+    host = hosts[0]
     if host not in _known_hosts:
         if _host.fullmatch(host) is None:
             return None
         if len(_known_hosts) >= _MOST_KNOWN_HOSTS:
             _known_hosts.clear()
         _known_hosts.add(host)
-    if length is None:
+    if b"\nconnection:" in lowered:
+        connection = head.find(b"connection")
+        if len(connection) != 1 or connection[0].lower() != b"keep-alive":
+            return None
+    if b"\ncontent-length:" not in lowered:
         return 0
-    if _length.fullmatch(length) is None:
+    lengths = head.find(b"content-length")
+    if len(lengths) != 1 or _length.fullmatch(lengths[0]) is None:
         return None
-    size = int(length)
+    size = int(lengths[0])
     return size if size <= SMALL_BODY else None
 
 
 # A field line that h11 would send as it is: a token, and a value without white
-# space around it.  Whoever smuggles a line end in makes one line more.
-_response_block = re.compile(
-    rb"(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+: "
-    rb"(?:[!-~\x80-\xff]+(?:[ \t]+[!-~\x80-\xff]+)*)?\r\n)*"
+# space around it and without a line end in it.
+_field_line = re.compile(
+    rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+: "
+    rb"(?:[!-~\x80-\xff]+(?:[ \t]+[!-~\x80-\xff]+)*)?\r\n"
 )
 _reason = re.compile(rb"[\t -~\x80-\xff]*")
-_unusual = frozenset((b"connection", b"transfer-encoding"))
+
+# Lines that were found in order.  Most responses of a site repeat most of them.
+_lines: dict[tuple[bytes, bytes], bytes] = {}
+_status_lines: dict[tuple[int, bytes], bytes] = {}
+_MOST_LINES = 512
+
+
+def _line_of(name: bytes, value: bytes) -> bytes | None:
+    line = b"%b: %b\r\n" % (name, value)
+    if _field_line.fullmatch(line) is None:
+        return None
+    if len(line) < 128:
+        if len(_lines) >= _MOST_LINES:
+            _lines.clear()
+        _lines[name, value] = line
+    return line
+
+
+def _status_line_of(status: int, reason: bytes) -> bytes | None:
+    if status < 200 or status > 599 or status in (204, 205, 304):
+        return None
+    if _reason.fullmatch(reason) is None:
+        return None
+    line = b"HTTP/1.1 %d %b\r\n" % (status, reason)
+    if len(_status_lines) >= _MOST_LINES:
+        _status_lines.clear()
+    _status_lines[status, reason] = line
+    return line
 
 
 def response_head(
-    status: int, reason: bytes, pairs: Iterable[tuple[bytes, bytes]]
+    status: int, reason: bytes, fields: Iterable[tuple[bytes, Sequence[bytes]]]
 ) -> tuple[bytes, int | None] | None:
     """
-    The head of a common response to an HTTP/1.1 request that keeps alive.
+    The head of a common response to an HTTP/1.1 request that keeps alive,
+    without the empty line that ends it.
 
     @param status: not 1xx, 204, 205 or 304.
     @param reason: the reason phrase.
-    @param pairs: the fields.
-    @return: the bytes, and the length of the content (C{None} if it goes out in
-        chunks).  C{None} instead for anything unusual.
+    @param fields: names, as L{twisted.web.http_headers.Headers} spells them,
+        and their values.
+    @return: the bytes, and the length of the content (C{None} if it was not
+        said).  C{None} instead for anything unusual.
     """
-    if status < 200 or status > 599 or status in (204, 205, 304):
+    line = _status_lines.get((status, reason)) or _status_line_of(status, reason)
+    if line is None:
         return None
-    lines = []
+    lines = [line]
     length = None
     dated = False
-    for name, value in pairs:
-        lines.append(name + b": " + value + b"\r\n")
-        if len(name) in (4, 10, 14, 17):
-            lower = name.lower()
-            if lower == b"content-length":
-                if length is not None or _length.fullmatch(value) is None:
-                    return None
-                length = int(value)
-            elif lower == b"date":
-                dated = True
-            elif lower in _unusual:
+    for name, values in fields:
+        if name == b"Content-Length":
+            if length is not None or len(values) != 1:
                 return None
-    block = b"".join(lines)
-    if (
-        not dated
-        or _response_block.fullmatch(block) is None
-        or block.count(b"\n") != len(lines)
-        or _reason.fullmatch(reason) is None
-    ):
+            value = values[0]
+            if _length.fullmatch(value) is None:
+                return None
+            length = int(value)
+            lines.append(b"Content-Length: %b\r\n" % value)
+            continue
+        if name == b"Date":
+            dated = True
+        elif name in _UNUSUAL:
+            return None
+        for value in values:
+            line = _lines.get((name, value)) or _line_of(name, value)
+            if line is None:
+                return None
+            lines.append(line)
+    if not dated:
         return None
-    if length is None:
-        block += b"Transfer-Encoding: chunked\r\n"
-    return b"HTTP/1.1 %d %b\r\n%b\r\n" % (status, reason, block), length
+    return b"".join(lines), length
+
+
+class HeadMemory:
+    """
+    The last response head of a connection, without its C{Content-Length}.
+
+    Most responses of a connection have the same fields; only the length of
+    their content differs.
+    """
+
+    __slots__ = ("_fields", "_prefix", "_reason", "_status")
+
+    def __init__(self) -> None:
+        self._fields: dict[bytes, list[bytes]] = {}
+        self._prefix: bytes | None = None
+        self._status = 0
+        self._reason = b""
+
+    def head(
+        self, status: int, reason: bytes, fields: dict[bytes, list[bytes]], length: int
+    ) -> bytes | None:
+        """
+        A whole head, with C{Content-Length} at its end.
+
+        @param fields: as for L{response_head}; without C{Content-Length}.
+        @return: its bytes, or C{None} for anything unusual.
+        """
+        if (
+            fields != self._fields
+            or status != self._status
+            or reason != self._reason
+            or self._prefix is None
+        ):
+            made = response_head(status, reason, fields.items())
+            if made is None or made[1] is not None:
+                return None
+            self._prefix = made[0]
+
+            self._fields = {name: list(values) for name, values in fields.items()}
+            self._status = status
+            self._reason = reason
+        return b"%bContent-Length: %d\r\n\r\n" % (self._prefix, length)
+
+
+_UNUSUAL = frozenset((b"Connection", b"Transfer-Encoding"))

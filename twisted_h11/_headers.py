@@ -4,25 +4,14 @@ A request's fields as twisted.web presents them, made when somebody asks.
 
 from __future__ import annotations
 
-import re
-from functools import lru_cache
 from typing import Any
 
 from twisted.web.http_headers import Headers
 
+from twisted_h11._fastpath import FastHead
 from twisted_h11._strict import RequestHead
 
 __all__ = ["RequestHeaders"]
-
-
-@lru_cache(maxsize=256)
-def _field(name: bytes) -> Any:
-    """
-    What finds the values of one field in a block of field lines.
-    """
-    return re.compile(
-        rb"(?:^|\n)" + re.escape(name) + rb":[ \t]*([^\r]*)", re.IGNORECASE
-    )
 
 
 class RequestHeaders(Headers):
@@ -57,11 +46,9 @@ class RequestHeaders(Headers):
         See L{Headers.getRawHeaders}.
         """
         head = self._head
-        block = getattr(head, "block", None)
-        if block is None or type(name) is not bytes:
+        if type(head) is not FastHead or type(name) is not bytes:
             return super().getRawHeaders(name, default)
-        found = _field(name).findall(block)
-        return [value.rstrip(b" \t") for value in found] or default
+        return head.find(name) or default
 
     def copy(self) -> Headers:
         """

@@ -48,6 +48,7 @@ class Negotiator(Protocol):
         A handshake that does not end is bounded like a first byte.
         """
         assert self.transport is not None
+        self._site._channels.add(self)
         timeout = self._site.limits.firstByteTimeout
         if timeout is not None:
             self._timer = self._site.reactor.callLater(
@@ -66,7 +67,9 @@ class Negotiator(Protocol):
             successor = self._site._buildTwistedProtocol(self._addr)
         else:
             successor = self._site._buildChannel()
-            self._site._channelGone(self)
+            # The channel counts itself; in between nobody is to think that
+            # all connections have ended.
+            self._site._channels.discard(self)
         self._successor = successor
         self.dataReceived = successor.dataReceived  # type: ignore[method-assign]
         successor.makeConnection(transport)

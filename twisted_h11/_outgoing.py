@@ -17,13 +17,25 @@ import re
 import time
 from collections.abc import Iterable
 from email.utils import formatdate
+from http import HTTPStatus
 
 from twisted.web.http import RESPONSES
 
-__all__ = ["BadResponse", "ResponseHead", "Unchunker", "error_response", "http_date"]
+__all__ = [
+    "BadResponse",
+    "ResponseHead",
+    "Unchunker",
+    "check_fields",
+    "error_response",
+    "http_date",
+    "reason_of",
+]
 
 _token = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _bad_in_value = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+# RFC 9110 section 6.5.1, and section 15.2: neither an interim response nor a
+# trailer section has a say in framing.
+_FRAMING = frozenset((b"content-length", b"transfer-encoding", b"trailer"))
 _digits = re.compile(rb"[0-9]{1,19}")
 
 
@@ -33,37 +45,75 @@ class BadResponse(ValueError):
     """
 
 
+def reason_of(status: int) -> bytes:
+    """
+    The usual reason phrase of a status.
+    """
+    known: bytes | None = RESPONSES.get(status)
+    if known is not None:
+        return known
+    try:
+        return HTTPStatus(status).phrase.encode("ascii")
+    except ValueError:
+        return b""
+
+
+def check_fields(pairs: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """
+    Check fields for an interim response or a trailer section.
+
+    @return: the pairs, white space around the values removed.
+    @raise BadResponse: for a field that can not be sent there.
+    """
+    checked = []
+    for name, value in pairs:
+        if _token.fullmatch(name) is None:
+            raise BadResponse(f"this is not a field name: {name!r}")
+        value = value.strip(b" \t")
+        if _bad_in_value.search(value) is not None:
+            raise BadResponse(f"the field {name!r} has a control character: {value!r}")
+        if name.lower() in _FRAMING:
+            raise BadResponse(f"the field {name!r} can not be sent here")
+        checked.append((name, value))
+    return checked
+
+
 class ResponseHead:
     """
     A response head that can be sent.
 
     @ivar status: 200 to 599 (RFC 9110 section 15).
     @ivar reason: the reason phrase.
-    @ivar fields: pairs of name and value, without C{Transfer-Encoding}.
     @ivar length: of the content, if the application has said it.
     @ivar hasContent: whether a body follows on the wire.
     @ivar close: whether the application asked for C{Connection: close}.
     """
 
-    __slots__ = ("close", "fields", "hasContent", "length", "reason", "status")
+    __slots__ = (
+        "_fields",
+        "_raw",
+        "close",
+        "hasContent",
+        "length",
+        "reason",
+        "status",
+    )
 
-    reasons = RESPONSES
+    _raw: bytes
 
     @classmethod
-    def trusted(
-        cls,
-        status: int,
-        reason: bytes,
-        fields: list[tuple[bytes, bytes]],
-        length: int | None,
+    def sent(
+        cls, status: int, reason: bytes, raw: bytes, length: int | None
     ) -> ResponseHead:
         """
-        A head with content that was found in order by other means.
+        A head that was found in order and sent by other means.
+
+        @param raw: its bytes.
         """
         head = cls.__new__(cls)
         head.status = status
         head.reason = reason
-        head.fields = fields
+        head._raw = raw
         head.length = length
         head.hasContent = True
         head.close = False
@@ -88,7 +138,7 @@ class ResponseHead:
         self.reason = reason
         self.close = False
         self.length: int | None = None
-        self.fields: list[tuple[bytes, bytes]] = []
+        self._fields: list[tuple[bytes, bytes]] = []
         dated = False
         for name, value in fields:
             if _token.fullmatch(name) is None:
@@ -109,24 +159,39 @@ class ResponseHead:
                 self._checkConnection(value)
             elif lower == b"date":
                 dated = True
-            self.fields.append((name, value))
+            self._fields.append((name, value))
         if not dated:
             # RFC 9110 section 6.6.1: an origin server with a clock sends Date.
-            self.fields.append((b"Date", http_date()))
+            self._fields.append((b"Date", http_date()))
         # RFC 9112 section 6.3: these end with their head.  RFC 9110 section
         # 15.3.6: 205 has no content either, but a framing, so that it ends.
         self.hasContent = method != b"HEAD" and status not in (204, 205, 304)
         if status == 205 and method != b"HEAD":
             self._removeLength()
-            self.fields.append((b"Content-Length", b"0"))
+            self._fields.append((b"Content-Length", b"0"))
         elif status == 204:
             # RFC 9110 section 8.6: no Content-Length in 204.
             self._removeLength()
 
+    @property
+    def fields(self) -> list[tuple[bytes, bytes]]:
+        """
+        Pairs of name and value, without C{Transfer-Encoding}.
+        """
+        try:
+            return self._fields
+        except AttributeError:
+            lines = self._raw[:-4].split(b"\r\n")[1:]
+            pairs = [tuple(line.split(b": ", 1)) for line in lines]
+            self._fields = [
+                (pair[0], pair[1]) for pair in pairs if pair[0] != b"Transfer-Encoding"
+            ]
+            return self._fields
+
     def _removeLength(self) -> None:
         self.length = None
-        self.fields = [
-            pair for pair in self.fields if pair[0].lower() != b"content-length"
+        self._fields = [
+            pair for pair in self._fields if pair[0].lower() != b"content-length"
         ]
 
     def _takeLength(self, value: bytes) -> bool:

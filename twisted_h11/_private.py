@@ -11,7 +11,7 @@ from typing import Any
 from twisted.web import resource
 from twisted.web.http_headers import Headers
 
-__all__ = ["encoder_for", "parses_forms", "response_headers", "set_known"]
+__all__ = ["encoder_for", "parses_forms", "raw_fields", "response_headers", "set_known"]
 
 _IEncodingResource: Any = getattr(resource, "_IEncodingResource", None)
 
@@ -24,12 +24,12 @@ def encoder_for(resrc: Any, request: Any) -> Any:
 
     @return: an encoder, or C{None} for content as it is.
     """
-    if _IEncodingResource is not None:
-        if not _IEncodingResource.providedBy(resrc):
-            return None
-    elif not hasattr(resrc, "getEncoder"):
+    getEncoder = getattr(resrc, "getEncoder", None)
+    if getEncoder is None:
         return None
-    return resrc.getEncoder(request)
+    if _IEncodingResource is not None and not _IEncodingResource.providedBy(resrc):
+        return None
+    return getEncoder(request)
 
 
 def parses_forms(site: Any) -> bool:
@@ -69,3 +69,14 @@ def set_known(headers: Headers, name: bytes, value: bytes) -> None:
         headers._rawHeaders[name] = [value]
     else:
         headers.setRawHeaders(name, [value])
+
+
+def raw_fields(headers: Headers) -> dict[bytes, list[bytes]]:
+    """
+    The fields by canonical name; not to be changed.
+
+    Without the private attribute: a copy.
+    """
+    if _transparent:
+        return headers._rawHeaders
+    return {name: list(values) for name, values in headers.getAllRawHeaders()}

@@ -18,11 +18,18 @@ from urllib.parse import unquote_to_bytes
 from twisted.internet.defer import CancelledError, Deferred, ensureDeferred
 from twisted.python import reflect
 from twisted.python.failure import Failure
-from twisted.web import http, server, util
+from twisted.web import server, util
 from twisted.web.error import UnsupportedMethod
+from twisted.web.http import (
+    INTERNAL_SERVER_ERROR,
+    NOT_ALLOWED,
+    NOT_IMPLEMENTED,
+    NOT_MODIFIED,
+)
 from twisted.web.resource import getChildForRequest
 from twisted.web.server import NOT_DONE_YET
 
+from twisted_h11._body import RequestBodyCut
 from twisted_h11._outgoing import http_date
 from twisted_h11._private import encoder_for, response_headers, set_known
 
@@ -71,14 +78,14 @@ class Rendering(server.Request):
         Find the resource for this request, and render it.
         """
         try:
-            self._prepare()
-            if self.path == b"*":
-                self._answerStar()
-                return
             if self.routed is not None:
                 routed, self.routed = self.routed, None
                 resrc = getChildForRequest(routed, self)
             else:
+                self._prepare()
+                if self.path == b"*":
+                    self._answerStar()
+                    return
                 self.prepath = []
                 self.postpath = self._segments()
                 resrc = self.site.getResourceFor(self)  # type: ignore[union-attr]
@@ -154,13 +161,19 @@ class Rendering(server.Request):
 
     def _sendWhole(self, body: bytes) -> None:
         """
-        Send all of a response's content, and finish it.
+        Send all of a response's content, and finish it; unless the client has
+        gone, or its body was refused, while it was made.
         """
-        if not self.startedWriting:
-            if self.method != b"HEAD":
-                set_known(self.responseHeaders, b"Content-Length", b"%d" % len(body))
-            elif body:
-                self.setHeader(b"Content-Length", b"%d" % len(body))
+        if self._disconnected:
+            return
+        headers = self.responseHeaders
+        if not self.startedWriting and (body or self.method != b"HEAD"):
+            # Last, where the fast path puts it too.
+            headers.removeHeader(b"Content-Length")
+            if body and self.defaultContentType is not None:
+                if not headers.hasHeader(b"Content-Type") and self.code != NOT_MODIFIED:
+                    set_known(headers, b"Content-Type", self.defaultContentType)
+            set_known(headers, b"Content-Length", b"%d" % len(body))
         self.write(b"" if self.method == b"HEAD" else body)
         self.finish()
 
@@ -196,8 +209,10 @@ class Rendering(server.Request):
 
     def _renderFailed(self, reason: Failure) -> None:
         self._running = None
-        if not (self._disconnected and reason.check(CancelledError)):
+        if not (self._disconnected and reason.check(CancelledError, RequestBodyCut)):
             self.processingFailed(reason)
+        # The traceback of a coroutine keeps frames, and those keep us.
+        reason.cleanFailure()
 
     def _renderHeadByGet(self, resrc: Any) -> None:
         self.method = b"GET"
@@ -224,7 +239,7 @@ class Rendering(server.Request):
     def _methodRefused(self, allowed: Any) -> bytes:
         self.setHeader(b"Content-Type", b"text/html; charset=utf-8")
         if self.method in KNOWN_METHODS:
-            self.setResponseCode(http.NOT_ALLOWED)
+            self.setResponseCode(NOT_ALLOWED)
             self.setHeader(b"Allow", b", ".join(allowed))
             names = ", ".join(name.decode("ascii", "replace") for name in allowed)
             return error_page(
@@ -233,7 +248,7 @@ class Rendering(server.Request):
                 f"<p>This resource has {escape(names)}, and no "
                 f"{escape(self.method.decode('ascii'))}.</p>",
             )
-        self.setResponseCode(http.NOT_IMPLEMENTED)
+        self.setResponseCode(NOT_IMPLEMENTED)
         return error_page(
             501, "Not Implemented", "<p>The method of this request is not known.</p>"
         )
@@ -279,6 +294,6 @@ class Rendering(server.Request):
         self.etag = None
         self.lastModified = None
         body = error_page(500, brief, detail)
-        self.setResponseCode(http.INTERNAL_SERVER_ERROR)
+        self.setResponseCode(INTERNAL_SERVER_ERROR)
         self.setHeader(b"Content-Type", b"text/html; charset=utf-8")
         self._sendWhole(body)

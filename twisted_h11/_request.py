@@ -12,6 +12,7 @@ what it inherits.
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterable
 from functools import cached_property
 from io import BytesIO
@@ -21,7 +22,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IProducer, IProtocol
 from twisted.python.components import Componentized
 from twisted.python.failure import Failure
-from twisted.web import http
+from twisted.web.http import NO_CONTENT, NOT_MODIFIED, OK, datetimeToString, parse_qs
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import INonQueuedRequestFactory
 from zope.interface import provider
@@ -30,7 +31,7 @@ from twisted_h11._body import BodyIterator, RequestBody, SpooledBody
 from twisted_h11._channel import Channel
 from twisted_h11._files import send_static
 from twisted_h11._headers import RequestHeaders
-from twisted_h11._private import encoder_for, parses_forms, set_known
+from twisted_h11._private import encoder_for, parses_forms, raw_fields, set_known
 from twisted_h11._regions import FileRegion
 from twisted_h11._rendering import Rendering
 from twisted_h11._strict import RequestHead
@@ -44,6 +45,10 @@ _NEVER_TRAILERS = frozenset(
     b"pragma proxy-authenticate proxy-authorization proxy-connection range "
     b"set-cookie te trailer transfer-encoding upgrade www-authenticate".split()
 )
+
+
+# What is not called for a request that is rendered before its body.
+_PASSED_BY = ("process", "requestReceived", "gotLength", "handleContentChunk")
 
 
 class RequestDisconnected(RuntimeError):
@@ -67,6 +72,10 @@ class Request(Rendering):
 
     # Tells the channel that we do not frame chunks.
     leavesFraming = True
+    servesWhole = True
+    _sendsWhole = True
+    queued = False
+    _direct = True
 
     trailerFields: list[tuple[bytes, bytes]] = []  # noqa: RUF012 (never changed)
     _requestHead: RequestHead | None = None
@@ -76,23 +85,35 @@ class Request(Rendering):
     _lastTransport: Any = None
 
     def __init__(self, channel: Any, queued: Any = False, **kwargs: Any) -> None:
-        self._direct = isinstance(channel, Channel)
-        if kwargs or not self._direct:
+        if kwargs or not isinstance(channel, Channel):
+            self._direct = isinstance(channel, Channel)
             super().__init__(channel, queued, **kwargs)
             return
         # What the inherited methods would set, without their reading of the
         # channel's transport (which ends the joining of writes for good).  A
         # test compares the two.
         self.notifications = []
-        self.channel = channel
+        self.channel = channel  # type: ignore[assignment]
         self.client = channel.getPeer()
         self.host = channel.getHost()
-        self.requestHeaders = Headers()
         self.responseHeaders = Headers()
         self.cookies = []
-        self.queued = False
-        self._parsePOSTFormSubmission = parses_forms(channel.site)
         Componentized.__init__(self)
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        # The channel and _sendWhole go past these only where they are ours.
+        cls.servesWhole = all(
+            getattr(cls, name) is getattr(Request, name)
+            for name in (
+                "gotLength",
+                "handleContentChunk",
+                "headReceived",
+                "parseCookies",
+                "requestReceived",
+            )
+        )
+        cls._sendsWhole = cls.write is Request.write and cls.finish is Request.finish
 
     @property
     def transport(self) -> Any:
@@ -177,39 +198,69 @@ class Request(Rendering):
         """
         See L{twisted.web.http.Request.requestReceived}.
         """
-        if command == b"POST" or not self._direct:
+        if not self._direct or (command == b"POST" and self._maybeForm()):
             super().requestReceived(command, path, version)
             return
         self.content.seek(0)  # type: ignore[union-attr]
         self._takeLine(command, path, version)
         self.process()
 
+    def _maybeForm(self) -> bool:
+        """
+        Whether the inherited C{requestReceived} might parse a form.  It looks
+        closely, with the parser of the email package, which costs as much as
+        all the rest.
+        """
+        channel: Any = self.channel
+        self._parsePOSTFormSubmission = parses = parses_forms(channel.site)
+        kind = self.requestHeaders.getRawHeaders(b"Content-Type", [b""])[0]
+        return parses and b"form" in kind.lower()
+
+    def serve(self, head: RequestHead) -> None:
+        """
+        Called by the channel for a request without a body, in the place of
+        C{headReceived}, C{parseCookies}, C{gotLength} and C{requestReceived}.
+        """
+        self._requestHead = head
+        self.requestHeaders = RequestHeaders(head)
+        self.content = BytesIO()
+        self._takeLine(head.method, head.target, head.version)
+        self.process()
+
     def _takeLine(self, command: bytes, path: bytes, version: bytes) -> None:
         self.method = command
         self.uri = path
         self.clientproto = version
-        self.path, query, arguments = path.partition(b"?")
-        self.args = http.parse_qs(arguments, 1) if query else {}
+        if b"?" in path:
+            self.path, _, arguments = path.partition(b"?")
+            self.args = parse_qs(arguments, 1)
+        else:
+            self.path = path
+            self.args = {}
 
     # -- the body as a stream ---------------------------------------
 
-    def mayRouteEarly(self, target: bytes) -> bool:
+    def mayRouteEarly(self) -> bool:
         """
         Whether this request can be rendered before its body; not if a subclass
         overrides what would be passed by.  Called by the channel.
         """
         cls = type(self)
-        if cls.process is not Request.process or not target.startswith(b"/"):
-            return False
-        if cls.requestReceived is not Request.requestReceived:
+        if any(getattr(cls, n) is not getattr(Request, n) for n in _PASSED_BY):
             return False
         head = self._requestHead
         if head is None:
             return False
         self._takeLine(head.method, head.target, head.version)
+        return head.target != b"*" and head.method != b"CONNECT"
+
+    def prepareEarly(self) -> None:
+        """
+        Set what C{process} would set before it asks a resource.  Called by the
+        channel.
+        """
         self._prepare()
         self.sitepath: list[bytes] = []
-        return True
 
     def renderEarly(self, resource: Any, source: RequestBody) -> None:
         """
@@ -319,7 +370,7 @@ class Request(Rendering):
         headers = self.responseHeaders
         if self.method == b"CONNECT":
             if not 200 <= self.code <= 299:
-                self.setResponseCode(http.OK)
+                self.setResponseCode(OK)
         else:
             if self.clientproto != b"HTTP/1.1" or not self.getHeader(b"Upgrade"):
                 raise ValueError("The client did not ask for another protocol.")
@@ -331,13 +382,7 @@ class Request(Rendering):
         self.startedWriting = 1
         self.finished = 1
         channel.factory.log(self)
-        content, self.content = self.content, None
-        if content is not None:
-            content.close()
-        del self.channel
-        notifications, self.notifications = self.notifications, []
-        for notification in notifications:
-            notification.callback(None)
+        self._finished(channel)
 
     def abort(self) -> None:
         """
@@ -394,7 +439,7 @@ class Request(Rendering):
         headers = self.responseHeaders
         if self.lastModified is not None and not headers.hasHeader(b"Last-Modified"):
             headers.setRawHeaders(
-                b"Last-Modified", [http.datetimeToString(self.lastModified)]
+                b"Last-Modified", [datetimeToString(self.lastModified)]
             )
         if self.etag is not None:
             headers.setRawHeaders(b"ETag", [self.etag])
@@ -410,11 +455,47 @@ class Request(Rendering):
         headers = self.responseHeaders
         if (
             self.defaultContentType is not None
-            and self.code not in (http.NOT_MODIFIED, http.NO_CONTENT)
+            and self.code not in (NOT_MODIFIED, NO_CONTENT)
             and not headers.hasHeader(b"Content-Type")
             and headers.getRawHeaders(b"Content-Length", [b""])[0] != b"0"
         ):
-            headers.setRawHeaders(b"Content-Type", [self.defaultContentType])
+            set_known(headers, b"Content-Type", self.defaultContentType)
+
+    def _sendWhole(self, body: bytes) -> None:
+        """
+        Send all of a response's content, and finish it: in one go, if there is
+        nothing about the response that write and finish would have to do.
+        """
+        if (
+            self._sendsWhole
+            and self._direct
+            and not self.startedWriting
+            and not self._disconnected
+            and self.method != b"HEAD"
+            and self._encoder is None
+            and not self._inFakeHead
+            and not self.cookies
+            and self.etag is None
+            and self.lastModified is None
+            and self._responseTrailers is None
+            and getattr(self.write, "__func__", None) is Request.write
+            and getattr(self.finish, "__func__", None) is Request.finish
+        ):
+            headers = self.responseHeaders
+            fields = raw_fields(headers)
+            if b"Content-Length" in fields:
+                headers.removeHeader(b"Content-Length")
+            if body and b"Content-Type" not in fields and self.code != NOT_MODIFIED:
+                if self.defaultContentType is not None:
+                    set_known(headers, b"Content-Type", self.defaultContentType)
+            channel: Any = self.channel
+            if channel.answerWhole(self.code, self.code_message, headers, body):
+                self.startedWriting = self.finished = 1
+                self.sentLength = len(body)
+                channel.factory.log(self)
+                self._finished(channel, whole=True)
+                return
+        super()._sendWhole(body)
 
     def sendFile(
         self, file: BinaryIO, offset: int = 0, count: int | None = None
@@ -489,9 +570,40 @@ class Request(Rendering):
             self._encoder = None
             if data:
                 self._writeContent(data)
-        if self._responseTrailers is not None and channel is not None:
+        if self.finished:
+            warnings.warn("Warning! request.finish called twice.", stacklevel=2)
+            return
+        if not self.startedWriting:
+            self.write(b"")
+        if self._responseTrailers is not None:
             channel.answerTrailers = _pairs(self._responseTrailers)
-        http.Request.finish(self)
+        factory = channel.factory
+        if factory is not None:
+            factory.log(self)
+        self.finished = 1
+        self._finished(channel)
+
+    def _finished(self, channel: Any, whole: bool = False) -> None:
+        if self.producer is not None:
+            self._log.failure(
+                "",
+                Failure(
+                    RuntimeError(f"Producer was not unregistered for {self.uri!r}")
+                ),
+            )
+            self.unregisterProducer()
+        if whole:
+            channel.wholeAnswered()
+        else:
+            channel.requestDone(self)
+        del self.channel
+        content, self.content = self.content, None
+        if content is not None:
+            content.close()
+        if self.notifications:
+            notifications, self.notifications = self.notifications, []
+            for notification in notifications:
+                notification.callback(None)
 
     def connectionLost(self, reason: Failure) -> None:
         """

@@ -14,6 +14,7 @@ here; C{docs/migrating.rst} lists what differs, and why.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
@@ -21,8 +22,11 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IAddress, IDelayedCall
 from twisted.logger import Logger
 from twisted.web import server
+from twisted.web.http import combinedLogFormatter, datetimeToLogString
+from twisted.web.resource import getChildForRequest
 
 from twisted_h11 import __version__
+from twisted_h11._accesslog import BatchedFile, combined_line
 from twisted_h11._body import RequestBody, RequestBodyCut
 from twisted_h11._channel import Channel
 from twisted_h11._http2 import Negotiator, check_http2
@@ -44,6 +48,9 @@ SERVER_HEADER = b"twisted-h11/" + __version__.encode("ascii")
 """
 What the C{Server} field says unless it is told otherwise.
 """
+
+# Not to be bound to a channel when they are found on its class.
+_CALLABLES = ("callLater", "requestFactory")
 
 _token = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _value = re.compile(rb"(?:[!-~\x80-\xff](?:[ \t]*[!-~\x80-\xff])*)?")
@@ -111,10 +118,27 @@ class Site(server.Site):
         for name, value in [(b"Server", serverHeader or b""), *self.extraHeaders]:
             if not _token.fullmatch(name) or not _value.fullmatch(value):
                 raise ValueError(f"this is not a header field: {name!r}: {value!r}")
+        formatter = kwargs.get("logFormatter", args[2] if len(args) > 2 else None)
+        if formatter is None or formatter is combinedLogFormatter:
+            formatter = combined_line
+        self._formatLine = formatter
+        self._logSecond = -1
+        self._logText = ""
         self._channels: set[Any] = set()
+        self._hosts: Counter[str] = Counter()
+        self._common: dict[str, Any] | None = None
+        self._madeClass: Any = None
         self._drained: list[Deferred[None]] = []
         self._drainTimer: IDelayedCall | None = None
         self._stopsLater = False
+
+    def getResourceFor(self, request: Any) -> Any:
+        """
+        See L{twisted.web.server.Site.getResourceFor}.
+        """
+        request.site = self
+        request.sitepath = list(request.prepath)
+        return getChildForRequest(self.resource, request)
 
     # -- connections ----------------------------------------------------------
 
@@ -123,21 +147,34 @@ class Site(server.Site):
         Make the protocol of one connection.
         """
         if self._http2:
-            negotiator = Negotiator(self, addr)
-            self._channels.add(negotiator)
-            return negotiator
+            return Negotiator(self, addr)
         return self._buildChannel()
 
     def _buildChannel(self) -> Channel:
-        channel = Channel()
-        channel.factory = channel.site = self
-        channel.requestFactory = self.requestFactory
-        channel.limits = self.limits
-        channel.timeOut = self.timeOut
-        channel.callLater = self.reactor.callLater
-        channel._fast = self.fastPath
-        self._channels.add(channel)
+        channel: Channel = self._channelClass()()
         return channel
+
+    def _channelClass(self) -> Any:
+        """
+        A subclass of L{Channel} that has all that our connections have in
+        common, so that an idle connection need not keep it.
+        """
+        common = {
+            "_home": self,
+            "factory": self,
+            "site": self,
+            "requestFactory": self.requestFactory,
+            "limits": self.limits,
+            "timeOut": self.timeOut,
+            "callLater": self.reactor.callLater,
+            "_fast": self.fastPath,
+        }
+        if common != self._common:
+            self._common = common
+            made = {k: v for k, v in common.items() if k not in _CALLABLES}
+            made.update((k, staticmethod(common[k])) for k in _CALLABLES)
+            self._madeClass = type("Channel", (Channel,), made)
+        return self._madeClass
 
     def _buildTwistedProtocol(self, addr: IAddress | None) -> Any:
         return super().buildProtocol(addr)
@@ -148,11 +185,37 @@ class Site(server.Site):
         """
         return [b"h2", b"http/1.1"] if self._http2 else [b"http/1.1"]
 
+    def _channelMade(self, channel: Any) -> bool:
+        """
+        A connection has begun.
+
+        @return: whether there may be one more.
+        """
+        self._channels.add(channel)
+        limits = self.limits
+        most = limits.maxConnections
+        if most is not None and len(self._channels) > most:
+            return False
+        most = limits.maxConnectionsPerPeer
+        if most is not None:
+            host = getattr(channel.getPeer(), "host", None)
+            if host is not None:
+                channel.countedHost = host
+                self._hosts[host] += 1
+                return self._hosts[host] <= most
+        return True
+
     def _channelGone(self, channel: Any) -> None:
         """
         A connection has ended, or belongs to another protocol now.
         """
         self._channels.discard(channel)
+        host = getattr(channel, "countedHost", None)
+        if host is not None:
+            channel.countedHost = None
+            self._hosts[host] -= 1
+            if not self._hosts[host]:
+                del self._hosts[host]
         if not self._channels:
             self._allGone()
 
@@ -201,6 +264,8 @@ class Site(server.Site):
         """
         self._stopsLater = False
         super().startFactory()
+        if self.logPath is not None:
+            self.logFile: Any = BatchedFile(self.logFile, self.reactor)
 
     def stopFactory(self) -> None:
         """
@@ -220,6 +285,18 @@ class Site(server.Site):
         if not self.accessLog:
             return
         try:
-            super().log(request)
+            logFile = getattr(self, "logFile", None)
+            if logFile is not None:
+                logFile.write(self._formatLine(self._logTime(), request) + "\n")
         except Exception:
             self._log.failure("The access log could not be written")
+
+    def _logTime(self) -> str:
+        """
+        The time of an access log line; made once a second.
+        """
+        second = int(self.reactor.seconds())
+        if second != self._logSecond:
+            self._logSecond = second
+            self._logText = datetimeToLogString(second)
+        return self._logText
