@@ -21,7 +21,6 @@ import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
 
-from twisted.web import server
 from twisted.web.resource import Resource
 
 from twisted_h11.interfaces import IStreamingResource
@@ -49,24 +48,30 @@ def route_early(
     if site is None:
         return None, None
     most: Any = site.limits.maxBodyLength
-    if not _is_twisteds(site, "getResourceFor", server.Site):
+    if not _is_twisteds(site, "getResourceFor", _site_class()):
         return None, most
+    resource = site.resource
+    limit = getattr(resource, "maxBodyLength", None)
+    streaming = IStreamingResource.providedBy(resource)
+    if getattr(resource, "isLeaf", False) and not streaming:
+        return None, most if limit is None else limit
     early = getattr(request, "mayRouteEarly", None)
-    streams = early is not None and early(target)
+    streams = early is not None and early()
     path = request.path if streams else target.partition(b"?")[0]
     if early is not None and path[:1] != b"/":
         # Our request finds its resource by the path in an absolute-form target.
         path = _path_of_absolute_form.sub(b"", path, count=1) or b"/"
-    resource = site.resource
     prepath: list[bytes] = []
     postpath = [unquote_to_bytes(segment) for segment in path[1:].split(b"/")]
-    if streams:
-        request.prepath, request.postpath = prepath, postpath
-    limit = getattr(resource, "maxBodyLength", None)
+    asked = False
     while postpath and not getattr(resource, "isLeaf", False):
         segment = postpath[0]
-        if streams and IStreamingResource.providedBy(resource):
+        if streams and streaming:
+            if not asked:
+                asked = True
+                request.prepareEarly()
             prepath.append(postpath.pop(0))
+            request.prepath, request.postpath = prepath, postpath
             resource = resource.getChildWithDefault(segment, request)
             # As in twisted.web, it may have taken more of the path.
             prepath, postpath = request.prepath, request.postpath
@@ -79,12 +84,24 @@ def route_early(
         else:
             break
         limit = getattr(resource, "maxBodyLength", limit)
-    if streams:
+        streaming = IStreamingResource.providedBy(resource)
+    if streams and streaming and (not postpath or getattr(resource, "isLeaf", False)):
+        if not asked:
+            request.prepareEarly()
+        request.prepath, request.postpath = prepath, postpath
+        return resource, limit
+    if asked:
+        # Some getChild was called: go on from here when the body is complete.
+        request.prepath, request.postpath = prepath, postpath
         request.routed = resource
-        arrived = not postpath or getattr(resource, "isLeaf", False)
-        if arrived and IStreamingResource.providedBy(resource):
-            return resource, limit
     return None, most if limit is None else limit
+
+
+def _site_class() -> type:
+    # The site is above us; this is only asked for when it is there already.
+    from twisted_h11.server import Site
+
+    return Site
 
 
 def _is_twisteds(thing: Any, name: str, cls: type) -> bool:

@@ -378,6 +378,7 @@ class ChunkScanner:
         self._footer = False
         self._trailer = False
         self._extensions = 0
+        self._seen = 0
         self.ended = False
         self.received = 0
         self.trailers: list[tuple[bytes, bytes]] = []
@@ -446,18 +447,18 @@ class ChunkScanner:
         if data.startswith(b"\r\n", start):
             self.ended = True
             return start + 2
-        found = data.find(b"\r\n\r\n", start)
-        section = data[start:] if found < 0 else data[start : found + 4]
-        bad = _bad_in_head.search(section)
+        # What an earlier call has looked at is not looked at again.
+        found = data.find(b"\r\n\r\n", max(start, start + self._seen - 3))
+        end = len(data) if found < 0 else found + 4
+        bad = _bad_in_head.search(data, max(start, start + self._seen - 1), end)
         if bad is not None:
-            raise Refused(
-                400, _describe_bad_byte(bad.group()).replace("head", "trailer")
-            )
-        if len(section) > self._limits.maxTrailerLength:
+            raise Refused(400, _describe_bad_byte(bad.group()))
+        if end - start > self._limits.maxTrailerLength:
             raise Refused(431, "The trailer section is too long.")
         if found < 0:
+            self._seen = end - start
             return start
-        lines = section[:-4].split(b"\r\n")
+        lines = data[start:found].split(b"\r\n")
         self.trailers = _check_field_lines(
             lines, 0, self._limits.maxFieldCount, "trailer"
         )

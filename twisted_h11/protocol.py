@@ -176,6 +176,9 @@ class H11Protocol(FlowControl):
         """
         The peer will send nothing more, but may still read.
         """
+        if self._switchedTo is not None:
+            self._endSwitched()
+            return
         self._eof = True
         if self._dropping is not None:
             if self._closing == "_linger":
@@ -280,7 +283,6 @@ class H11Protocol(FlowControl):
         protocol.makeConnection(wire)
         if trailing:
             protocol.dataReceived(trailing)
-        self.readConnectionLost = self._endSwitched  # type: ignore[method-assign]
         if closed:
             self._endSwitched()
 
