@@ -25,9 +25,7 @@ from twisted_h11.interfaces import IStreamingResource
 from twisted_h11.server import RequestBodyCut
 
 CHUNKED = get(b"/", b"Transfer-Encoding: chunked", method=b"POST")
-EXPECTING = get(
-    b"/", b"Expect: 100-continue", b"Content-Length: 5", method=b"POST"
-)
+EXPECTING = get(b"/", b"Expect: 100-continue", b"Content-Length: 5", method=b"POST")
 LARGE = get(b"/", b"Content-Length: 1000000", method=b"POST")
 
 
@@ -118,7 +116,13 @@ class Doing(Resource):
 
     def __init__(self, function: Any) -> None:
         super().__init__()
-        self.render = function
+        self.function = function
+
+    def render(self, request: Any) -> Any:
+        """
+        Whatever the function returns.
+        """
+        return self.function(request)
 
 
 def chunk(data: bytes) -> bytes:
@@ -216,7 +220,7 @@ class DeliveringTests(ServerTestCase):
         self.talk(resource, LARGE)
         request = resource.requests[0]
         self.raised(RuntimeError, request.deliverBody, Taker())
-        self.raised(RuntimeError, lambda: request.body)
+        self.raised(RuntimeError, getattr, request, "body")
         del request
 
     def test_takenLate(self) -> None:
@@ -291,6 +295,7 @@ class CutBodyTests(ServerTestCase):
             end = resource.takers[0].end
             assert end is not None
             self.assertIn("cut", end.getErrorMessage())
+            assert end.value is not None
             self.assertIsNotNone(end.value.__cause__)
             resource.requests.clear()
             del end
@@ -539,7 +544,9 @@ class BackPressureTests(ServerTestCase):
         resource.requests[0].deliverBody(taker)
         numbers = [b"%04d" % number for number in range(2000)]
         wire.send(b"".join(map(chunk, numbers)) + b"0\r\n\r\n")
-        self.assertEqual((b"".join(numbers), "ResponseDone"), (taker.data, taker.ended()))
+        self.assertEqual(
+            (b"".join(numbers), "ResponseDone"), (taker.data, taker.ended())
+        )
 
 
 class ReaderTests(ServerTestCase):

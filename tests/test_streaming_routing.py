@@ -38,10 +38,7 @@ class Noting(Resource):
         """
         Note a call.
         """
-        if request.content is None:
-            when = "at the head"
-        else:
-            when = "with the body"
+        when = "at the head" if request.content is None else "with the body"
         self.calls.append(f"{self.name}.{what} {when}")
 
     def render(self, request: Any) -> bytes:

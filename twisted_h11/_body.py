@@ -374,9 +374,10 @@ class BodyIterator:
                     raise StopAsyncIteration
                 # A new exception: it has our frame in its traceback, and we
                 # must not hold what holds us.
-                raise RequestBodyCut(*self._end.value.args) from self._end.value
+                raise RequestBodyCut(self._end.getErrorMessage()) from self._end.value
             # It may be called, and forgotten, before resumeProducing returns.
-            self._waiter = waiter = Deferred()
+            waiter: Deferred[None] = Deferred()
+            self._waiter = waiter
             self._body.resumeProducing()
             await waiter
         return self._pieces.popleft()

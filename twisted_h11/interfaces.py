@@ -5,7 +5,6 @@ Interfaces that users of this package implement or check for.
 from __future__ import annotations
 
 from twisted.web.resource import IResource
-from zope.interface import Attribute
 
 __all__ = ["IStreamingResource"]
 
@@ -21,13 +20,10 @@ class IStreamingResource(IResource):
     Its C{getChild} is called at the head too; all other resources are asked, as
     in twisted.web, when the body is complete.
 
+    Any resource, streaming or not, may have an attribute C{maxBodyLength}: how
+    many bytes a request body may have there, C{None} for any number.  The one
+    nearest to the end of the path, as far as that can be followed before the
+    body is here, decides.
+
     @since: 0.1
     """
-
-    maxBodyLength = Attribute(
-        """
-        Optional: how many bytes a request body may have here.  Any resource
-        may have this attribute; the one nearest to the end of the path, as far
-        as it leads along static children, decides.
-        """
-    )
