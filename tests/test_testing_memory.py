@@ -191,7 +191,8 @@ class MemoryAgentTests(SynchronousTestCase):
             from treq.client import HTTPClient
         except ImportError:
             self.skipTest("treq is not installed")
-        client: Any = HTTPClient(self.agent, data_to_body_producer=bytes)
+        make: Any = bytes
+        client: Any = HTTPClient(self.agent, data_to_body_producer=make)
         response = self.successResultOf(
             client.post("http://x/", data=b"abc", unbuffered=False)
         )

@@ -535,9 +535,9 @@ class ClientConnection(H11Protocol):
                 response._connection = None
                 self._over(available == length)
                 response._finished = True
-                handler.responseReceived(response)
                 if request.report is not None:
                     request.report("ended", self)
+                handler.responseReceived(response)
                 return
         limit = request.settings.maxBodyLength
         if limit is not None and length > limit:
