@@ -15,7 +15,7 @@ from twisted.trial.unittest import TestCase
 from twisted.web import server
 from zope.interface import implementer
 
-from tests.support.cases import GET, Calls, ServerTestCase, get
+from tests.support.cases import FAST_PATH, GET, Calls, ServerTestCase, get
 from tests.support.leaks import LeakChecks
 from tests.support.wire import Wire
 from twisted_h11.server import Request, Site
@@ -274,7 +274,12 @@ class PullTests(LeakChecks, TestCase):
         """
         A connection in memory to a site that serves C{render}.
         """
-        site: Any = Site(Calls(render), reactor=self.clock, requestFactory=factory)
+        site: Any = Site(
+            Calls(render),
+            reactor=self.clock,
+            requestFactory=factory,
+            fastPath=FAST_PATH,
+        )
         return Wire(site, self.clock)
 
     async def ended(self, wire: Wire, count: int) -> None:

@@ -12,7 +12,7 @@ from twisted.internet import reactor
 from twisted.internet.task import deferLater
 from twisted.web.server import NOT_DONE_YET
 
-from tests.support.cases import GET, Calls, Echo, Holding, get, post
+from tests.support.cases import FAST_PATH, GET, Calls, Echo, Holding, get, post
 from tests.support.transports import (
     MemoryBackend,
     Peer,
@@ -51,7 +51,7 @@ class Bodies:
         elif callable(resource) and not hasattr(resource, "render"):
             resource = Calls(resource)
         limits.setdefault("lingerTimeout", 0.3)
-        return Site(resource, limits=Limits(**limits))
+        return Site(resource, limits=Limits(**limits), fastPath=FAST_PATH)
 
     async def test_get(self) -> None:
         """

@@ -4,6 +4,7 @@ The base of the server's tests in memory, and the resources they serve.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from io import StringIO
@@ -20,6 +21,7 @@ from tests.support.wire import MemoryTransport, Wire
 from twisted_h11.server import Limits, Site
 
 __all__ = [
+    "FAST_PATH",
     "GET",
     "Calls",
     "Echo",
@@ -29,6 +31,9 @@ __all__ = [
     "get",
     "post",
 ]
+
+# The whole suite is run with the fast path and without it.
+FAST_PATH = os.environ.get("TWISTED_H11_FAST_PATH", "1") != "0"
 
 GET = b"GET / HTTP/1.1\r\nHost: example.com\r\n\r\n"
 
@@ -235,6 +240,7 @@ class ServerTestCase(LeakChecks, SynchronousTestCase):
             resource = Calls(resource)
         if limits is not None:
             options["limits"] = Limits(**limits)
+        options.setdefault("fastPath", FAST_PATH)
         site: Any = Site(resource, reactor=self.clock, **options)
         if start:
             site.startFactory()

@@ -52,7 +52,6 @@ class LeakChecks:
         """
         self.clock = Clock()
         self._watched: list[tuple[str, weakref.ref[Any]]] = []
-        gc.collect()
         gc.disable()
         self._threadsBefore = {thread.ident for thread in threading.enumerate()}
         self._descriptorsBefore = open_descriptors()
@@ -81,7 +80,6 @@ class LeakChecks:
         ]
         del alive
         gc.enable()
-        gc.collect()
         problems = [f"still in memory: {text}" for text in holders]
         for call in self.clock.getDelayedCalls():
             problems.append(f"a delayed call is left: {call}")

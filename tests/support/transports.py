@@ -229,10 +229,11 @@ class SocketTestCase(TestCase):
         for port in self.ports:
             await port.stopListening()
         # One more turn: the server's ends notice, too.
+        await self.turns(3)
         for _ in range(1000):
             if all(channel.gone for channel in self.channels):
                 break
-            await deferLater(net, 0)
+            await self.turns(1)
         self.assertTrue(all(channel.gone for channel in self.channels))
         for folder in self.folders:
             shutil.rmtree(folder)
@@ -281,6 +282,13 @@ class SocketTestCase(TestCase):
         Serve a site and connect one client.
         """
         return await self.connect(await self.listen(site))
+
+    async def turns(self, count: int) -> None:
+        """
+        Let the reactor turn a few times.
+        """
+        for _ in range(count):
+            await deferLater(net, 0)
 
     def keep(self, peer: Any) -> Peer:
         """

@@ -1,0 +1,312 @@
+"""
+Responses that the server makes itself, and those of failing applications.
+"""
+
+from __future__ import annotations
+
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from twisted.web.resource import Resource
+
+import twisted_h11
+from tests.support.cases import GET, Holding, ServerTestCase, get
+
+BAD = b"GET / HTTP/1.1\r\nHost: a b\r\n\r\n"
+
+
+class OnlyGet(Resource):
+    """
+    Implements GET, and so HEAD.
+    """
+
+    isLeaf = True
+
+    def render_GET(self, request: Any) -> bytes:
+        """
+        A body.
+        """
+        return b"got"
+
+
+class RefusalFieldTests(ServerTestCase):
+    """
+    The fields of a refusal.
+    """
+
+    def test_server(self) -> None:
+        """
+        A refusal has the same Server field as every response.
+        """
+        expected = b"twisted-h11/" + twisted_h11.__version__.encode()
+        wire = self.talk(None, GET + BAD)
+        self.assertEqual(
+            [expected, expected], [r.get(b"server") for r in wire.responses]
+        )
+
+    def test_serverOfOurOwn(self) -> None:
+        """
+        C{serverHeader} sets it.
+        """
+        wire = self.talk(None, GET + BAD, serverHeader=b"mine/1")
+        self.assertEqual([b"mine/1"] * 2, [r.get(b"server") for r in wire.responses])
+
+    def test_noServer(self) -> None:
+        """
+        With C{serverHeader=None} no response has one.
+        """
+        wire = self.talk(None, GET + BAD, serverHeader=None)
+        self.assertEqual([None, None], [r.get(b"server") for r in wire.responses])
+
+    def test_extraHeaders(self) -> None:
+        """
+        C{extraHeaders} are on refusals too.
+        """
+        extra = [(b"X-Frame-Options", b"DENY"), (b"Strict-Transport-Security", b"a")]
+        wire = self.talk(None, GET + BAD, extraHeaders=extra)
+        for response in wire.responses:
+            self.assertEqual(b"DENY", response.get(b"x-frame-options"))
+            self.assertEqual(b"a", response.get(b"strict-transport-security"))
+
+    def test_date(self) -> None:
+        """
+        Every response has one Date, of the form that RFC 9110 5.6.7 prefers.
+        """
+        wire = self.talk(None, GET + BAD)
+        for response in wire.responses:
+            date = response.get(b"date")
+            assert date is not None
+            self.assertRegex(date, rb"\A\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT\Z")
+            self.assertGreater(parsedate_to_datetime(date.decode()).year, 1969)
+
+    def test_headHasNoBody(self) -> None:
+        """
+        A refused HEAD has no body.
+        """
+        for head, status in (
+            (get(b"/", b"Expect: x", method=b"HEAD"), 417),
+            (get(b"/", b"Content-Length: 11", method=b"HEAD"), 413),
+            (get(b"/", host=None, method=b"HEAD"), 400),
+        ):
+            wire = self.connect(self.site(limits={"maxBodyLength": 10}))
+            wire.methods = [b"HEAD"]
+            wire.send(head)
+            self.assertEqual([status], wire.statuses)
+
+
+class MethodTests(ServerTestCase):
+    """
+    Methods that a resource does not implement.
+    """
+
+    def test_known(self) -> None:
+        """
+        A method that we know but the resource does not implement is 405.
+        """
+        for method in (b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS"):
+            wire = self.talk(OnlyGet(), get(method=method))
+            response = wire.only()
+            self.assertEqual(405, response.status, method)
+            allow = response.get(b"allow")
+            assert allow is not None
+            self.assertEqual(
+                {b"GET", b"HEAD"}, {name.strip() for name in allow.split(b",")}
+            )
+            self.assertFalse(wire.transport.disconnecting)
+
+    def test_unknown(self) -> None:
+        """
+        A method that we do not know is 501 (RFC 9110 9.1).
+        """
+        for method in (b"BREW", b"get", b"PROPFIND", b"M-SEARCH"):
+            wire = self.talk(OnlyGet(), get(method=method))
+            self.assertEqual(501, wire.only().status, method)
+            self.assertFalse(wire.transport.disconnecting)
+
+    def test_connect(self) -> None:
+        """
+        CONNECT is refused by default, and the connection closes.
+        """
+        wire = self.talk(OnlyGet(), get(b"example.com:443", method=b"CONNECT") + GET)
+        self.assertEqual(1, len(wire.statuses))
+        self.assertIn(wire.statuses[0], (405, 501))
+        self.assertTrue(wire.only().closes)
+        wire.settle(6)
+        self.assertTrue(wire.closed)
+
+    def test_pageDoesNotRunScripts(self) -> None:
+        """
+        The page of a 405 escapes what it quotes.
+        """
+        wire = self.talk(OnlyGet(), get(b"/<script>", method=b"PUT"))
+        self.assertNotIn(b"<script>", wire.only().body)
+
+
+class FailingApplicationTests(ServerTestCase):
+    """
+    Applications that raise, or answer what they must not.
+    """
+
+    def test_raises(self) -> None:
+        """
+        An exception is a 500 without its text, and is logged once.
+        """
+
+        def render(request: Any) -> bytes:
+            raise ZeroDivisionError("a secret")
+
+        wire = self.talk(render, GET, GET)
+        self.assertEqual([500, 500], wire.statuses)
+        self.assertNotIn(b"secret", wire.output)
+        self.assertEqual(2, len(self.flushLoggedErrors(ZeroDivisionError)))
+
+    def test_displayTracebacks(self) -> None:
+        """
+        C{site.displayTracebacks} shows it.
+        """
+
+        def render(request: Any) -> bytes:
+            raise ZeroDivisionError("no secret")
+
+        site = self.site(render)
+        site.displayTracebacks = True
+        wire = self.connect(site).send(GET)
+        self.assertEqual([500], wire.statuses)
+        self.assertIn(b"no secret", wire.only().body)
+        self.assertEqual(1, len(self.flushLoggedErrors(ZeroDivisionError)))
+
+    def test_raisesAfterTheHead(self) -> None:
+        """
+        After the head is out, the connection ends without a last chunk.
+        """
+
+        def render(request: Any) -> bytes:
+            request.write(b"begun")
+            raise ZeroDivisionError
+
+        wire = self.talk(render, GET + GET)
+        wire.settle(6)
+        self.assertEqual(1, len(self.flushLoggedErrors()))
+        response = wire.only()
+        self.assertEqual((200, b"begun"), (response.status, response.body[:5]))
+        self.assertFalse(response.complete)
+        self.assertTrue(wire.closed)
+
+    def test_raisesAfterTheHeadWithLength(self) -> None:
+        """
+        So it does within a body of known length.
+        """
+
+        def render(request: Any) -> bytes:
+            request.setHeader(b"Content-Length", b"1000")
+            request.write(b"begun")
+            raise ZeroDivisionError
+
+        wire = self.talk(render, GET + GET)
+        wire.settle(6)
+        self.flushLoggedErrors()
+        response = wire.only()
+        self.assertFalse(response.complete)
+        self.assertTrue(wire.closed)
+
+    def test_raisesInACloseDelimitedBody(self) -> None:
+        """
+        Where a clean end would look complete, the connection is aborted.
+        """
+
+        def render(request: Any) -> bytes:
+            request.write(b"begun")
+            raise ZeroDivisionError
+
+        wire = self.talk(render, get(version=b"1.0"))
+        wire.settle(6)
+        self.assertEqual(1, len(self.flushLoggedErrors()))
+        self.assertTrue(wire.aborted)
+
+    def test_notBytes(self) -> None:
+        """
+        A resource that returns text gets a 500.
+        """
+        wire = self.talk(lambda request: "text", GET)
+        self.assertEqual([500], wire.statuses)
+
+    def test_tooMuch(self) -> None:
+        """
+        What goes beyond Content-Length is dropped and logged once; what was
+        promised is sent, and the connection closes.
+        """
+
+        def render(request: Any) -> None:
+            request.setHeader(b"Content-Length", b"5")
+            request.write(b"hello world")
+            request.write(b" and more")
+            request.finish()
+
+        wire = self.talk(render, GET + GET)
+        wire.settle(6)
+        response = wire.only()
+        self.assertEqual(b"hello", response.body)
+        self.assertTrue(wire.closed)
+        self.assertFalse(wire.aborted)
+        self.flushLoggedErrors()
+
+    def test_tooLittle(self) -> None:
+        """
+        What was written is flushed, then the connection ends.
+        """
+
+        def render(request: Any) -> None:
+            request.setHeader(b"Content-Length", b"500")
+            request.write(b"hello")
+            request.finish()
+
+        wire = self.talk(render, GET + GET)
+        wire.settle(6)
+        response = wire.only()
+        self.assertEqual(b"hello", response.body)
+        self.assertFalse(response.complete)
+        self.assertTrue(wire.closed)
+        self.flushLoggedErrors()
+
+    def test_finishTwice(self) -> None:
+        """
+        Finishing twice warns, as twisted.web does, and breaks nothing.
+        """
+        holding = Holding()
+        wire = self.talk(holding, GET)
+        request = holding.requests[0]
+        holding.answer()
+        request.finish()
+        del request
+        self.assertEqual(1, len(self.flushWarnings()))
+        wire.send(GET)
+        holding.answer()
+        wire.pump()
+        self.assertEqual([200, 200], wire.statuses)
+
+    def test_finishAfterDisconnect(self) -> None:
+        """
+        Finishing after the connection is lost is a RuntimeError that says
+        what to do; writing is ignored.
+        """
+        holding = Holding()
+        wire = self.talk(holding, GET).vanish()
+        self.assertTrue(wire.closed)
+        request = holding.requests.pop()
+        self.assertIsNone(request.channel)
+        request.write(b"too late")
+        text = self.raised(RuntimeError, request.finish)
+        self.assertIn("notifyFinish", text)
+        holding.lost.clear()
+
+    def test_writeAfterFinish(self) -> None:
+        """
+        Writing after C{finish} is a RuntimeError and reaches nobody.
+        """
+        holding = Holding()
+        wire = self.talk(holding, GET)
+        request = holding.requests[0]
+        holding.answer()
+        before = wire.output
+        self.raised(RuntimeError, request.write, b"more")
+        self.assertEqual(before, wire.output)
