@@ -109,7 +109,7 @@ class FetchTests(TestCase):
         """
         It fails with an exit code.
         """
-        error = yield self.assertFailure(fetched, kind)
+        error = yield self.assertFailure(deferred, kind)
         self.assertEqual(code, exit_code(error), error)
         return error
 
