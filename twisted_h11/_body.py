@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import weakref
 from collections import deque
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any, BinaryIO
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IProtocol, IPushProducer, ITransport
@@ -34,9 +34,6 @@ from twisted.web.iweb import UNKNOWN_LENGTH
 from zope.interface import implementer
 
 from twisted_h11._flow import CONSUMER
-
-if TYPE_CHECKING:
-    from twisted_h11._channel import Channel
 
 __all__ = ["BodyIterator", "RequestBody", "RequestBodyCut", "SpooledBody"]
 
@@ -77,13 +74,17 @@ class RequestBody:
     previousResponse = None
     disconnecting = False
 
-    def __init__(self, channel: Channel | None, request: Any, length: Any) -> None:
+    def __init__(self, channel: Any, request: Any, length: Any) -> None:
+        """
+        @param channel: what is paused, resumed and aborted; C{None} for a body
+            that is here.  Usually a L{Channel<twisted_h11._channel.Channel>}.
+        """
         self._channel = channel
         self._request = weakref.ref(request)
         self.length = UNKNOWN_LENGTH if length is None else length
         self.headers = request.requestHeaders
         self.version = (b"HTTP", 1, 1)
-        self._high = channel.limits.bodyBufferLength if channel is not None else 0
+        self._high: int = channel.limits.bodyBufferLength if channel is not None else 0
         self._waiting: deque[bytes] = deque()
         self._size = 0
         self._protocol: Any = None

@@ -1,0 +1,517 @@
+"""
+Uploads by forms, C{multipart/form-data} (RFC 7578), as they arrive.
+
+::
+
+    async def render_POST(self, request):
+        async for part in parts_of(request):
+            if part.filename is None:
+                value = await part.read(1024)
+            else:
+                async for data in part:
+                    ...
+
+A L{Part} is a body like that of a request: C{deliverBody}, C{async for}, and
+with them L{twisted.web.client.readBody} and treq's C{collect} work on it.
+Whoever is slow to take it holds the client back, so that no file is ever
+collected in memory or on disk unless you do it.  L{deliver_parts} is the same
+for protocols: it calls a function with each part.
+
+The bytes are taken apart by U{python-multipart<https://pypi.org/project/
+python-multipart/>}: install the extra, C{twisted-h11[multipart]}.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IProtocol, ITransport
+from twisted.internet.protocol import connectionDone
+from twisted.python.failure import Failure
+from twisted.web.client import ResponseDone
+from twisted.web.http_headers import Headers
+from zope.interface import implementer
+
+from twisted_h11._body import RequestBody, RequestBodyCut
+
+__all__ = [
+    "MultipartError",
+    "MultipartLimits",
+    "Part",
+    "Parts",
+    "deliver_parts",
+    "parts_of",
+]
+
+
+class MultipartError(ValueError):
+    """
+    A form that can not be read, or passes a limit.
+
+    @ivar status: of the response that says so: 400, 413, or 415 for a body
+        that is no form of this kind.
+
+    @since: 0.1
+    """
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+
+
+@dataclass(frozen=True, kw_only=True)
+class MultipartLimits:
+    """
+    The bounds of a form.  The whole body is bounded as every other body is.
+
+    @ivar maxParts: how many parts it may have.
+    @ivar maxHeaderLength: bytes of the fields of one part.
+    @ivar maxFieldLength: bytes of a part without a file name; C{None} for any
+        number.
+    @ivar bufferLength: bytes of a part that wait for whoever takes it before
+        the network is paused.
+
+    @since: 0.1
+    """
+
+    maxParts: int = 1000
+    maxHeaderLength: int = 16 * 1024
+    maxFieldLength: int | None = 1024 * 1024
+    bufferLength: int = 64 * 1024
+
+    @property
+    def bodyBufferLength(self) -> int:
+        """
+        The name that L{RequestBody} looks at.
+        """
+        return self.bufferLength
+
+
+DEFAULT_LIMITS = MultipartLimits()
+
+# What the parser calls; our methods have the same names with a "_" in front.
+_EVENTS = (
+    "on_part_begin",
+    "on_part_data",
+    "on_part_end",
+    "on_header_field",
+    "on_header_value",
+    "on_header_end",
+    "on_headers_finished",
+    "on_end",
+)
+
+
+class Part(RequestBody):
+    """
+    One part of a form: a field, or a file.
+
+    @ivar name: of the form's field.
+    @ivar filename: what the client calls the file, C{None} for what is no file.
+        It is text from a stranger, and no path to write to.
+    @ivar headers: the fields of the part.
+
+    @since: 0.1
+    """
+
+    def __init__(
+        self, reader: _Reader, name: str, filename: str | None, headers: Headers
+    ) -> None:
+        super().__init__(reader, reader.request, None)
+        self.name = name
+        self.filename = filename
+        self.headers = headers
+
+    def __repr__(self) -> str:
+        return f"<Part {self.name!r} filename={self.filename!r}>"
+
+    async def read(self, most: int) -> bytes:
+        """
+        All of it, collected.
+
+        @param most: how many bytes it may have.
+        @raise MultipartError: if it has more.
+        """
+        parts = []
+        length = 0
+        async for data in self:
+            length += len(data)
+            if length > most:
+                self.loseConnection()
+                raise MultipartError(413, f"The field {self.name!r} is too long.")
+            parts.append(data)
+        return b"".join(parts)
+
+
+class _Reader:
+    """
+    Takes a form apart.  To its parts it is what a channel is to a request's
+    body: what they pause and resume.
+    """
+
+    def __init__(
+        self, request: Any, limits: MultipartLimits, receive: Callable[[Part], object]
+    ) -> None:
+        from python_multipart.multipart import MultipartParser
+
+        source: RequestBody = request.bodySource()
+        self.request = request
+        self.source = source
+        self.limits: Any = limits
+        self.ended: Failure | None = None
+        self._limits = limits
+        self._receive = receive
+        self._count = 0
+        self._complete = False
+        # Whoever takes the parts holds them: they hold us.
+        self._current: weakref.ref[Part] | None = None
+        self._left: int | None = None
+        self._length = 0
+        self._name = bytearray()
+        self._value = bytearray()
+        self._headers = Headers()
+        self._parser: Any = MultipartParser(_boundary(source.headers))
+
+    def feed(self, data: bytes) -> None:
+        """
+        Some of the form has arrived.
+        """
+        if self.ended is not None:
+            return
+        # Not for longer: they are methods, and the parser would keep us.
+        self._parser.callbacks = {name: getattr(self, f"_{name}") for name in _EVENTS}
+        try:
+            self._parser.write(data)
+        except MultipartError:
+            self.end(Failure())
+        except ValueError as error:
+            self.end(Failure(MultipartError(400, f"The form is malformed: {error}.")))
+        except Exception:
+            # Of whoever takes the parts.
+            self.end(Failure())
+        finally:
+            self._parser.callbacks = {}
+
+    def end(self, reason: Failure) -> None:
+        """
+        The form is over.
+        """
+        if self.ended is not None:
+            return
+        if reason.check(ResponseDone) and not self._complete:
+            reason = Failure(MultipartError(400, "The form is not complete."))
+        self.ended = reason
+        part = self._takePart()
+        if part is not None:
+            part.failed(reason)
+        if not reason.check(ResponseDone):
+            self.source.loseConnection()
+
+    def forget(self) -> None:
+        """
+        No part will be received any more.
+        """
+        self._receive = _nobody
+
+    def _takePart(self) -> Part | None:
+        current, self._current = self._current, None
+        return None if current is None else current()
+
+    # -- from the parser --------------------------------------------
+
+    def _on_part_begin(self) -> None:
+        self._count += 1
+        if self._count > self._limits.maxParts:
+            raise MultipartError(413, "The form has too many parts.")
+        self._headers = Headers()
+        self._length = 0
+
+    def _on_header_field(self, data: bytes, start: int, end: int) -> None:
+        self._name += self._header(data, start, end)
+
+    def _on_header_value(self, data: bytes, start: int, end: int) -> None:
+        self._value += self._header(data, start, end)
+
+    def _header(self, data: bytes, start: int, end: int) -> bytes:
+        self._length += end - start
+        if self._length > self._limits.maxHeaderLength:
+            raise MultipartError(413, "The fields of a part are too long.")
+        return data[start:end]
+
+    def _on_header_end(self) -> None:
+        self._headers.addRawHeader(bytes(self._name), bytes(self._value).strip())
+        self._name.clear()
+        self._value.clear()
+
+    def _on_headers_finished(self) -> None:
+        from python_multipart.multipart import parse_options_header
+
+        values = self._headers.getRawHeaders(b"Content-Disposition", [b""])
+        kind, options = parse_options_header(values[0])
+        name, filename = options.get(b"name"), options.get(b"filename")
+        if kind != b"form-data" or name is None or len(values) > 1:
+            raise MultipartError(400, "A part of the form has no name.")
+        self._left = self._limits.maxFieldLength if filename is None else None
+        part = Part(
+            self,
+            name.decode("utf-8", "replace"),
+            None if filename is None else filename.decode("utf-8", "replace"),
+            self._headers,
+        )
+        self._current = weakref.ref(part)
+        self._receive(part)
+
+    def _on_part_data(self, data: bytes, start: int, end: int) -> None:
+        if self._left is not None:
+            self._left -= end - start
+            if self._left < 0:
+                raise MultipartError(413, "A field of the form is too long.")
+        part = self._current() if self._current is not None else None
+        if part is not None:
+            part.dataReceived(data[start:end])
+
+    def _on_part_end(self) -> None:
+        part = self._takePart()
+        if part is not None:
+            part.ended()
+
+    def _on_end(self) -> None:
+        self._complete = True
+
+    # -- from a part, and from a loop -------------------------------
+
+    def _hold(self, why: int) -> None:
+        self.source.pauseProducing()
+
+    def _release(self, why: int) -> None:
+        self.source.resumeProducing()
+
+    def sendContinue(self) -> None:
+        """
+        The body was asked for when the form was.
+        """
+
+    def abortConnection(self) -> None:
+        """
+        Drop the client's connection.
+        """
+        self.source.abortConnection()
+
+
+def _nobody(part: Part) -> None:
+    """
+    Receives a part after the end.
+    """
+
+
+class Parts:
+    """
+    The parts of a form as an asynchronous iterator.
+
+    What was not taken of a part is dropped when the next one is asked for.
+
+    @since: 0.1
+    """
+
+    def __init__(self, request: Any, limits: MultipartLimits) -> None:
+        self._waiting: deque[Part] = deque()
+        self._last: Part | None = None
+        self._waiter: Deferred[None] | None = None
+        self._reader = _Reader(request, limits, self._waiting.append)
+        self._reader.source.deliverBody(_Feed(self))
+
+    def __aiter__(self) -> Parts:
+        return self
+
+    async def __anext__(self) -> Part:
+        last, self._last = self._last, None
+        if last is not None:
+            last.loseConnection()
+        reader = self._reader
+        while not self._waiting:
+            if reader.ended is not None:
+                if reader.ended.check(ResponseDone):
+                    raise StopAsyncIteration
+                # A new exception, as in BodyIterator.
+                error = reader.ended.value
+                if isinstance(error, MultipartError):
+                    raise MultipartError(error.status, str(error))
+                raise RequestBodyCut(str(error)) from error
+            waiter: Deferred[None] = Deferred()
+            self._waiter = waiter
+            reader.source.resumeProducing()
+            await waiter
+        self._last = part = self._waiting.popleft()
+        return part
+
+    def feed(self, data: bytes) -> None:
+        """
+        Some of the form has arrived.
+        """
+        self._reader.feed(data)
+        if self._waiting and self._waiter is None:
+            self._reader.source.pauseProducing()
+        self._wake()
+
+    def end(self, reason: Failure) -> None:
+        """
+        All of it has.
+        """
+        self._reader.end(reason)
+        self._wake()
+
+    def _wake(self) -> None:
+        waiter = self._waiter
+        if waiter is not None and (self._waiting or self._reader.ended is not None):
+            self._waiter = None
+            waiter.callback(None)
+
+
+@implementer(IProtocol)
+class _Feed:
+    """
+    Takes the body for a loop, and does not keep the loop in memory.
+    """
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = weakref.ref(parts)
+
+    def makeConnection(self, transport: ITransport) -> None:
+        """
+        Take nothing before somebody asks.
+        """
+        transport.pauseProducing()  # type: ignore[attr-defined]
+
+    def connectionMade(self) -> None:
+        """
+        Nothing to do.
+        """
+
+    def dataReceived(self, data: bytes) -> None:
+        """
+        Pass it on.
+        """
+        parts = self._parts()
+        if parts is not None:
+            parts.feed(data)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """
+        Pass it on.
+        """
+        parts = self._parts()
+        if parts is not None:
+            parts.end(reason)
+
+
+@implementer(IProtocol)
+class _Pusher:
+    """
+    Takes the body for L{deliver_parts}.
+    """
+
+    def __init__(
+        self, request: Any, limits: MultipartLimits, receive: Callable[[Part], object]
+    ) -> None:
+        self._receive: Callable[[Part], object] | None = receive
+        self._last: Part | None = None
+        self._reader = _Reader(request, limits, self._partReceived)
+        self.done: Deferred[None] = Deferred(lambda _: self._stop())
+
+    def _partReceived(self, part: Part) -> None:
+        self._last = part
+        if self._receive is not None:
+            self._receive(part)
+
+    def _stop(self) -> None:
+        self._reader.source.loseConnection()
+
+    def makeConnection(self, transport: ITransport) -> None:
+        """
+        Take what comes.
+        """
+
+    def connectionMade(self) -> None:
+        """
+        Nothing to do.
+        """
+
+    def dataReceived(self, data: bytes) -> None:
+        """
+        Take it apart.
+        """
+        self._reader.feed(data)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """
+        Tell how it ended.
+        """
+        reader = self._reader
+        reader.end(reason)
+        reader.forget()
+        self._last = self._receive = None
+        end = reader.ended
+        if self.done.called or end is None:
+            return
+        if end.check(ResponseDone):
+            self.done.callback(None)
+        else:
+            self.done.errback(end)
+
+
+def _boundary(headers: Headers) -> bytes:
+    from python_multipart.multipart import parse_options_header
+
+    values = headers.getRawHeaders(b"Content-Type", [b""])
+    kind, options = parse_options_header(values[0])
+    if kind != b"multipart/form-data" or len(values) > 1:
+        raise MultipartError(415, "The body is not multipart/form-data.")
+    boundary = options.get(b"boundary", b"")
+    # RFC 2046 section 5.1.1
+    if not 1 <= len(boundary) <= 70:
+        raise MultipartError(400, "The form has no boundary.")
+    return boundary
+
+
+def parts_of(request: Any, limits: MultipartLimits = DEFAULT_LIMITS) -> Parts:
+    """
+    The parts of a form, for C{async for}.
+
+    @param request: a request of ours; its resource should stream
+        (L{twisted_h11.interfaces.IStreamingResource}), or the form is
+        collected first.
+    @param limits: bounds.
+    @return: an asynchronous iterator of L{Part}.  It raises L{MultipartError},
+        and L{twisted_h11.server.RequestBodyCut} for a body that was cut.
+    @raise MultipartError: if the body is no form.
+    @since: 0.1
+    """
+    return Parts(request, limits)
+
+
+def deliver_parts(
+    request: Any,
+    receive: Callable[[Part], object],
+    limits: MultipartLimits = DEFAULT_LIMITS,
+) -> Deferred[None]:
+    """
+    Call a function with each part of a form.
+
+    @param request: as for L{parts_of}.
+    @param receive: called with a L{Part} as soon as its fields are here; it
+        gives it a protocol, by C{part.deliverBody(protocol)}, or refuses it,
+        by C{part.loseConnection()}.  A part that it does neither with holds
+        the client back when enough of it waits.
+    @param limits: bounds.
+    @return: fires with C{None} after the last part, or fails.
+    @raise MultipartError: if the body is no form.
+    @since: 0.1
+    """
+    pusher = _Pusher(request, limits, receive)
+    request.bodySource().deliverBody(pusher)
+    return pusher.done
