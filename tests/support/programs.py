@@ -1,0 +1,163 @@
+"""
+Real programs as peers: curl, nginx, HAProxy, and a site for them to talk to.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import tempfile
+from typing import Any
+
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred
+from twisted.internet.protocol import ProcessProtocol
+from twisted.internet.task import deferLater
+from twisted.trial.unittest import SkipTest
+
+from tests.support.transports import TCPBackend
+
+__all__ = ["ProgramTestCase", "free_port"]
+
+net: Any = reactor
+
+
+def free_port() -> int:
+    """
+    A port of the loopback interface that was free just now.
+    """
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        number: int = probe.getsockname()[1]
+        return number
+
+
+class _Run(ProcessProtocol):
+    """
+    One run of a program.
+    """
+
+    def __init__(self) -> None:
+        self.output = b""
+        self.errors = b""
+        self.ended: Deferred[int] = Deferred()
+        self.running = True
+
+    def outReceived(self, data: bytes) -> None:
+        """
+        Keep it.
+        """
+        self.output += data
+
+    def errReceived(self, data: bytes) -> None:
+        """
+        Keep it.
+        """
+        self.errors += data
+
+    def processEnded(self, reason: Any) -> None:
+        """
+        Tell the exit status.
+        """
+        self.running = False
+        self.ended.callback(reason.value.exitCode)
+
+
+class ProgramTestCase(TCPBackend):
+    """
+    Runs programs, and ends those that it started.
+    """
+
+    timeout = 30
+
+    def setUp(self) -> None:
+        """
+        A folder for configuration.
+        """
+        super().setUp()
+        self.folder = tempfile.mkdtemp()
+        self.folders.append(self.folder)
+        self.running: list[tuple[Any, _Run]] = []
+        self.addCleanup(lambda: Deferred.fromCoroutine(self.endAll()))
+
+    def program(self, name: str) -> str:
+        """
+        The path of a program.
+
+        @raise SkipTest: if it is not installed.
+        """
+        path = shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin")
+        if path is None:
+            raise SkipTest(f"{name} is not installed")
+        return path
+
+    def start(self, *command: str, stdin: bytes = b"") -> _Run:
+        """
+        Start a program.
+        """
+        run = _Run()
+        environment = {**os.environ, "http_proxy": "", "no_proxy": "*"}
+        process = net.spawnProcess(run, command[0], command, env=environment)
+        if stdin:
+            process.write(stdin)
+        process.closeStdin()
+        self.running.append((process, run))
+        return run
+
+    async def run_(self, *command: str, stdin: bytes = b"") -> _Run:
+        """
+        Run a program to its end.
+        """
+        run = self.start(*command, stdin=stdin)
+        self.status = await run.ended
+        return run
+
+    async def curl(self, *arguments: str, stdin: bytes = b"") -> bytes:
+        """
+        What curl prints; it must succeed.
+        """
+        run = await self.run_(
+            self.program("curl"), "-sS", "--max-time", "15", *arguments, stdin=stdin
+        )
+        self.assertEqual(0, self.status, run.errors)
+        return run.output
+
+    async def listening(self, port: int, run: _Run) -> None:
+        """
+        Wait until a program that was started listens.
+        """
+        for _ in range(2000):
+            if not run.running:
+                self.fail(f"it ended: {run.errors!r} {run.output!r}")
+            try:
+                socket.create_connection(("127.0.0.1", port), 1).close()
+            except OSError:
+                await deferLater(net, 0.005)
+            else:
+                return
+        self.fail(f"it does not listen: {run.errors!r}")
+
+    def write(self, name: str, text: str) -> str:
+        """
+        Write a file of configuration.
+
+        @return: its path.
+        """
+        path = os.path.join(self.folder, name)
+        with open(path, "w") as file:
+            file.write(text)
+        return path
+
+    async def endAll(self) -> None:
+        """
+        End what is still running.
+        """
+        for process, run in self.running:
+            if run.running:
+                process.signalProcess(signal.SIGTERM)
+                killer = net.callLater(3, process.signalProcess, signal.SIGKILL)
+                await run.ended
+                if killer.active():
+                    killer.cancel()
