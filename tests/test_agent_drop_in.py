@@ -9,7 +9,6 @@ from http.cookiejar import CookieJar
 from typing import Any
 
 from twisted.internet.address import IPv4Address
-from twisted.internet.testing import MemoryReactorClock
 from twisted.web.client import Agent as TwistedAgent
 from twisted.web.client import ResponseFailed
 from twisted.web.error import SchemeNotSupported
@@ -19,6 +18,7 @@ from zope.interface.verify import verifyObject
 
 from tests.client_support.bodies import OK
 from tests.client_support.memory import ClientTestCase
+from twisted_h11 import _agent
 from twisted_h11.client import (
     Agent,
     ContentDecoderAgent,
@@ -151,15 +151,22 @@ class InterfaceTests(ClientTestCase):
 
     def test_sync(self) -> None:
         """
-        A request starts at once, by name and port, on any reactor.
+        A request starts at once, by name and port, from where it should.
         """
-        reactor = MemoryReactorClock()
-        agent = Agent(reactor, connectTimeout=7, bindAddress=("192.0.2.1", 0))
-        agent.request(b"GET", b"http://127.0.0.1:8080/")
-        host, port, _, timeout, bind = reactor.tcpClients[0]
-        self.assertEqual(
-            ("127.0.0.1", 8080, 7, ("192.0.2.1", 0)), (host, port, timeout, bind)
-        )
+        asked = []
+
+        def endpoint(reactor: Any, host: str, port: int, **options: Any) -> Any:
+            asked.append((reactor, host, port, options))
+            return self.network
+
+        self.patch(_agent, "HostnameEndpoint", endpoint)
+        agent = Agent(self.clock, connectTimeout=7, bindAddress=("192.0.2.1", 0))
+        self.ask(agent, uri=b"http://a:8080/")
+        self.assertEqual(1, len(self.network.peers))
+        options = {"timeout": 7, "bindAddress": ("192.0.2.1", 0)}
+        self.assertEqual([(self.clock, "a", 8080, options)], asked)
+        self.network.peers[0].send(OK)
+        self.clock.advance(0)
 
     def test_defaultPool(self) -> None:
         """

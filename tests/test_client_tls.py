@@ -8,6 +8,7 @@ import datetime
 from typing import Any
 
 import trustme
+from OpenSSL import SSL
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, inlineCallbacks
 from twisted.internet.interfaces import IReactorTime
@@ -300,7 +301,7 @@ class TLSTests(TestCase):
         """
         An older version of TLS than asked for is not spoken.
         """
-        server = listen_tls(self, self.leaf("localhost"), highest=TLSVersion.TLSv1_2)
+        server = listen_tls(self, self.leaf("localhost"), highest=SSL.TLS1_2_VERSION)
         body = yield self.get(self.agent(), server)
         self.assertEqual(b"localhost anonymous", body)
         yield self.pool.closeCachedConnections()

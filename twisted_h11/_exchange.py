@@ -16,8 +16,9 @@ connection: it was not asked for, so it can not be the answer to the next
 request (RFC 9112 section 9.2).
 
 B{Whole heads.}  A head is looked at when it is complete.  The usual one is read
-by L{read_head}, a pure function; all others, and all chunked bodies, by an h11
-connection that lives for this response only, and is first shown the request.
+by L{read_head}, a pure function, and the usual chunked body by L{ChunkReader};
+all others by an h11 connection that lives for this response only, and is first
+shown the request.
 
 B{One owner.}  Whoever made the connection (the pool) is told when it is idle,
 and when it is gone; exactly once each.
@@ -42,6 +43,7 @@ from twisted.web.http import PotentialDataLoss
 from zope.interface import implementer
 
 from twisted_h11 import _client_errors as errors
+from twisted_h11._client_chunks import ChunkReader
 from twisted_h11._client_errors import (
     MalformedResponse,
     ResponseTooLarge,
@@ -71,6 +73,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 __all__ = ["ClientConnection", "ExchangeHandler", "Owner"]
+
+# What h11 is told when it has to go on in the middle of a chunked body.
+CHUNKED_HEAD = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 # What is read next.
 NOTHING, IN_HEAD, IN_BODY, IN_CHUNKS, UNTIL_END, SWITCHING = range(6)
@@ -153,6 +158,7 @@ class ClientConnection(H11Protocol):
     _sender: BodySender | None = None
     _body: Response | None = None
     _unclaimed: weakref.ref[Response] | None = None
+    _chunks: ChunkReader | None = None
     _poll: Any = None
     _gone = False
     _held = False
@@ -243,8 +249,11 @@ class ClientConnection(H11Protocol):
     def handshakeCompleted(self) -> None:
         """
         TLS is established: what the application sends can be sent now.
+
+        Twisted 24.7 says so also when the certificate was for another name;
+        then it is closing the connection already.
         """
-        if self.wantsHandshake:
+        if self.wantsHandshake and not self._wire.disconnecting:
             self.wantsHandshake = False
             if self._owner is not None:
                 self._owner.connectionReady(self)
@@ -314,8 +323,12 @@ class ClientConnection(H11Protocol):
         Write pieces of the body.
         """
         if self._wire is not None and self._closing is None:
-            self._flush()
-            self._wire.writeSequence(pieces)
+            if self._pending:
+                self._flush()
+            if len(pieces) == 1:
+                self._wire.write(pieces[0])
+            else:
+                self._wire.writeSequence(pieces)
 
     def bodySent(self) -> None:
         """
@@ -549,17 +562,10 @@ class ClientConnection(H11Protocol):
             self._left = length
         elif length == CHUNKED:
             self._mode = IN_CHUNKS
-            if self._h11 is None:
-                self._h11 = conn = h11.Connection(
-                    h11.CLIENT, max_incomplete_event_size=request.settings.maxHeadLength
-                )
-                conn.send(request.event())
-                conn.receive_data(data[: head.size])
-                conn.next_event()
+            self._chunks = ChunkReader()
         else:
             self._mode = UNTIL_END
-        if length != CHUNKED:
-            self._h11 = None
+        self._h11 = None
         sender = self._sender
         if sender is not None and (
             not sender.started or (head.code >= 400 and not head.persistent)
@@ -637,7 +643,30 @@ class ClientConnection(H11Protocol):
             self._bodyEnded(left == 0)
 
     def _readChunks(self, data: bytes) -> None:
-        super().dataReceived(data)
+        chunks = self._chunks
+        if chunks is None:
+            super().dataReceived(data)
+            return
+        request = self._request
+        body = chunks.feed(data)
+        if body:
+            self._bodyReceived(body)
+            if self._mode != IN_CHUNKS or self._request is not request:
+                return
+        if chunks.ended:
+            self._bodyEnded(not chunks.rest)
+        elif chunks.broken is not None:
+            self._malformed(f"malformed chunk footer: {chunks.broken!r}")
+        elif chunks.rest is not None:
+            assert request is not None
+            self._chunks = None
+            self._h11 = conn = h11.Connection(
+                h11.CLIENT, max_incomplete_event_size=request.settings.maxHeadLength
+            )
+            conn.send(request.event())
+            conn.receive_data(CHUNKED_HEAD)
+            conn.next_event()
+            super().dataReceived(chunks.rest)
 
     def eventReceived(self, event: h11.Event) -> None:
         """

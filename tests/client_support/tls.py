@@ -10,14 +10,15 @@ import trustme
 from OpenSSL import SSL
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IOpenSSLContextFactory
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.internet.ssl import (
     Certificate,
     CertificateOptions,
     PrivateCertificate,
-    TLSVersion,
     trustRootFromCertificates,
 )
+from zope.interface import implementer
 
 __all__ = ["Server", "certificate_of", "listen_tls", "private_of"]
 
@@ -100,14 +101,27 @@ def make_factory(answer: bytes | None = None, closes: bool = False) -> Any:
     return factory
 
 
+@implementer(IOpenSSLContextFactory)
+class Limited:
+    """
+    A context that speaks no newer TLS than it should.
+    """
+
+    def __init__(self, context: SSL.Context, highest: int) -> None:
+        context.set_max_proto_version(highest)
+        self._context = context
+
+    def getContext(self) -> SSL.Context:
+        return self._context
+
+
 def listen_tls(
     test: Any,
     leaf: trustme.LeafCert,
     clients: trustme.CA | None = None,
     answer: bytes | None = None,
     closes: bool = False,
-    lowest: Any = None,
-    highest: Any = None,
+    highest: int | None = None,
 ) -> Any:
     """
     Listen on loopback.
@@ -118,17 +132,16 @@ def listen_tls(
     private = private_of(leaf)
     pems = [blob.bytes() for blob in leaf.cert_chain_pems[1:]]
     options: dict[str, Any] = {}
-    if highest is not None:
-        options["insecurelyLowerMinimumTo"] = lowest or TLSVersion.TLSv1_2
-        options["lowerMaximumSecurityTo"] = highest
     if clients is not None:
         options["trustRoot"] = trustRootFromCertificates([certificate_of(clients)])
-    context = CertificateOptions(
+    context: Any = CertificateOptions(
         privateKey=private.privateKey.original,
         certificate=private.original,
         extraCertChain=[Certificate.loadPEM(pem).original for pem in pems],
         **options,
     )
+    if highest is not None:
+        context = Limited(context.getContext(), highest)
     factory = make_factory(answer, closes)
     port = net.listenSSL(0, factory, context, interface="127.0.0.1")
     factory.port = port.getHost().port
