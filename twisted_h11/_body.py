@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import weakref
 from collections import deque
+from copy import copy
 from typing import Any, BinaryIO
 
 from twisted.internet.defer import Deferred
@@ -258,14 +259,14 @@ class RequestBody:
             self._end = end
             self._deliver()
 
-    def _fail(self, cut: RequestBodyCut) -> None:
+    def _fail(self, cut: Exception) -> None:
         """
         The body will never be complete.
         """
         if self._end is None:
             self._cut(cut)
 
-    def _cut(self, cut: RequestBodyCut) -> None:
+    def _cut(self, cut: Exception) -> None:
         """
         Forget what waits, and say so; unless all of it was delivered.
         """
@@ -329,7 +330,7 @@ class SpooledBody(RequestBody):
         if request is not None:
             request.abort()
 
-    def _cut(self, cut: RequestBodyCut) -> None:
+    def _cut(self, cut: Exception) -> None:
         # What was not read yet waits too.
         if self._protocol is not None or not self._taken:
             self._end = None
@@ -373,9 +374,10 @@ class BodyIterator:
             if self._end is not None:
                 if self._end.check(ResponseDone):
                     raise StopAsyncIteration
-                # A new exception: it has our frame in its traceback, and we
-                # must not hold what holds us.
-                raise RequestBodyCut(self._end.getErrorMessage()) from self._end.value
+                # A copy: its traceback has our frame, and we must not hold what
+                # holds us.
+                error: Any = self._end.value
+                raise copy(error) from error.__cause__
             # It may be called, and forgotten, before resumeProducing returns.
             waiter: Deferred[None] = Deferred()
             self._waiter = waiter

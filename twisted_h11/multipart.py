@@ -23,9 +23,11 @@ python-multipart/>}: install the extra, C{twisted-h11[multipart]}.
 
 from __future__ import annotations
 
+import logging
 import weakref
 from collections import deque
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,7 +61,7 @@ class MultipartError(ValueError):
     @since: 0.1
     """
 
-    def __init__(self, status: int, reason: str) -> None:
+    def __init__(self, reason: str, status: int = 400) -> None:
         super().__init__(reason)
         self.status = status
 
@@ -93,6 +95,10 @@ class MultipartLimits:
 
 
 DEFAULT_LIMITS = MultipartLimits()
+
+# The parser warns about each malformed form: a line for whoever sends one.
+_silent = logging.getLogger("twisted_h11.multipart")
+_silent.disabled = True
 
 # What the parser calls; our methods have the same names with a "_" in front.
 _EVENTS = (
@@ -130,6 +136,16 @@ class Part(RequestBody):
     def __repr__(self) -> str:
         return f"<Part {self.name!r} filename={self.filename!r}>"
 
+    def failed(self, reason: Failure) -> None:
+        """
+        The rest of the form can not be read.
+        """
+        self._channel = None
+        error = reason.value
+        if not isinstance(error, (MultipartError, RequestBodyCut)):
+            error = RequestBodyCut("Whoever takes the form has failed.")
+        self._fail(error)
+
     async def read(self, most: int) -> bytes:
         """
         All of it, collected.
@@ -143,7 +159,7 @@ class Part(RequestBody):
             length += len(data)
             if length > most:
                 self.loseConnection()
-                raise MultipartError(413, f"The field {self.name!r} is too long.")
+                raise MultipartError(f"The field {self.name!r} is too long.", 413)
             parts.append(data)
         return b"".join(parts)
 
@@ -176,21 +192,24 @@ class _Reader:
         self._value = bytearray()
         self._headers = Headers()
         self._parser: Any = MultipartParser(_boundary(source.headers))
+        self._parser.logger = _silent
 
     def feed(self, data: bytes) -> None:
         """
         Some of the form has arrived.
         """
+        from python_multipart.exceptions import ParseError
+
         if self.ended is not None:
             return
         # Not for longer: they are methods, and the parser would keep us.
         self._parser.callbacks = {name: getattr(self, f"_{name}") for name in _EVENTS}
         try:
             self._parser.write(data)
-        except MultipartError:
-            self.end(Failure())
-        except ValueError as error:
-            self.end(Failure(MultipartError(400, f"The form is malformed: {error}.")))
+        except MultipartError as error:
+            self.end(Failure(copy(error)))
+        except ParseError as error:
+            self.end(Failure(MultipartError(f"The form is malformed: {error}.")))
         except Exception:
             # Of whoever takes the parts.
             self.end(Failure())
@@ -204,7 +223,7 @@ class _Reader:
         if self.ended is not None:
             return
         if reason.check(ResponseDone) and not self._complete:
-            reason = Failure(MultipartError(400, "The form is not complete."))
+            reason = Failure(MultipartError("The form is not complete."))
         self.ended = reason
         part = self._takePart()
         if part is not None:
@@ -214,9 +233,10 @@ class _Reader:
 
     def forget(self) -> None:
         """
-        No part will be received any more.
+        Everything was told.  The failure may have our frames in its traceback.
         """
         self._receive = _nobody
+        self.ended = Failure(ResponseDone())
 
     def _takePart(self) -> Part | None:
         current, self._current = self._current, None
@@ -227,7 +247,7 @@ class _Reader:
     def _on_part_begin(self) -> None:
         self._count += 1
         if self._count > self._limits.maxParts:
-            raise MultipartError(413, "The form has too many parts.")
+            raise MultipartError("The form has too many parts.", 413)
         self._headers = Headers()
         self._length = 0
 
@@ -240,7 +260,7 @@ class _Reader:
     def _header(self, data: bytes, start: int, end: int) -> bytes:
         self._length += end - start
         if self._length > self._limits.maxHeaderLength:
-            raise MultipartError(413, "The fields of a part are too long.")
+            raise MultipartError("The fields of a part are too long.", 413)
         return data[start:end]
 
     def _on_header_end(self) -> None:
@@ -255,7 +275,7 @@ class _Reader:
         kind, options = parse_options_header(values[0])
         name, filename = options.get(b"name"), options.get(b"filename")
         if kind != b"form-data" or name is None or len(values) > 1:
-            raise MultipartError(400, "A part of the form has no name.")
+            raise MultipartError("A part of the form has no name.")
         self._left = self._limits.maxFieldLength if filename is None else None
         part = Part(
             self,
@@ -270,7 +290,7 @@ class _Reader:
         if self._left is not None:
             self._left -= end - start
             if self._left < 0:
-                raise MultipartError(413, "A field of the form is too long.")
+                raise MultipartError("A field of the form is too long.", 413)
         part = self._current() if self._current is not None else None
         if part is not None:
             part.dataReceived(data[start:end])
@@ -337,11 +357,9 @@ class Parts:
             if reader.ended is not None:
                 if reader.ended.check(ResponseDone):
                     raise StopAsyncIteration
-                # A new exception, as in BodyIterator.
-                error = reader.ended.value
-                if isinstance(error, MultipartError):
-                    raise MultipartError(error.status, str(error))
-                raise RequestBodyCut(str(error)) from error
+                # A copy, as in BodyIterator.
+                error: Any = reader.ended.value
+                raise copy(error) from error.__cause__
             waiter: Deferred[None] = Deferred()
             self._waiter = waiter
             reader.source.resumeProducing()
@@ -453,9 +471,9 @@ class _Pusher:
         """
         reader = self._reader
         reader.end(reason)
+        end = reader.ended
         reader.forget()
         self._last = self._receive = None
-        end = reader.ended
         if self.done.called or end is None:
             return
         if end.check(ResponseDone):
@@ -470,11 +488,11 @@ def _boundary(headers: Headers) -> bytes:
     values = headers.getRawHeaders(b"Content-Type", [b""])
     kind, options = parse_options_header(values[0])
     if kind != b"multipart/form-data" or len(values) > 1:
-        raise MultipartError(415, "The body is not multipart/form-data.")
+        raise MultipartError("The body is not multipart/form-data.", 415)
     boundary = options.get(b"boundary", b"")
     # RFC 2046 section 5.1.1
     if not 1 <= len(boundary) <= 70:
-        raise MultipartError(400, "The form has no boundary.")
+        raise MultipartError("The form has no boundary.")
     return boundary
 
 
