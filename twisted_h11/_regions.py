@@ -63,6 +63,14 @@ class FileRegion:
         self.count = count
         self.ended = ended
 
+    def end(self, error: BaseException | None) -> None:
+        """
+        Tell, once, whoever wants to know that the region is done with.
+        """
+        ended, self.ended = self.ended, None
+        if ended is not None:
+            ended(error)
+
     def __len__(self) -> int:
         return self.count
 
