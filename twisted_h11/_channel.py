@@ -2,8 +2,11 @@
 One server connection: requests in, strictly in order.
 
 A L{Channel} is what C{request.channel} is to the requests of twisted.web, and
-keeps all that they, and the frameworks on top of them, use of it.  This module
-has the receiving half; the sending half is L{twisted_h11._answering}.
+keeps all that they, and the frameworks on top of them, use of it.  It is built
+in layers, each a class that knows nothing of the next: bytes (C{_flow}), events
+(C{protocol}), giving the connection away (C{_handover}), failing (C{_failing}),
+sending responses (C{_answering}), receiving bodies (C{_receiving}), and here:
+heads, the loop, and the life of the connection.
 
 h11 never gives bytes back, so it is never fed beyond the current message.  What
 arrives waits in C{_buffer}; C{_read} names the method that may look at it now:
@@ -38,9 +41,9 @@ from twisted.web.iweb import INonQueuedRequestFactory
 from zope.interface import implementer
 
 from twisted_h11 import _fastpath
-from twisted_h11._answering import Answering
 from twisted_h11._body import RequestBody
 from twisted_h11._flow import APPLICATION, CONSUMER, READ_AHEAD
+from twisted_h11._receiving import Receiving
 from twisted_h11._routing import route_early
 from twisted_h11._strict import (
     ChunkScanner,
@@ -78,7 +81,7 @@ class NetworkProducer:
 
 
 @implementer(IHandshakeListener)
-class Channel(Answering):
+class Channel(Receiving):
     """
     One connection of a L{Site<twisted_h11.server.Site>}.
 
@@ -99,15 +102,6 @@ class Channel(Answering):
     _draining = False
     _served = 0
     _host: Any = None
-
-    # The body of the current request.
-    _bodyLeft: int | None = 0
-    _chunks: ChunkScanner | None = None
-    _most: int | None = None
-    _received = 0
-    _rateSeen = 0
-    _wasHeld = False
-    _source: RequestBody | None = None
 
     def __repr__(self) -> str:
         if self._request is not None and self._closing is None:
@@ -429,131 +423,6 @@ class Channel(Answering):
         request.parseCookies()
         return request
 
-    def sendContinue(self) -> None:
-        """
-        Ask for the body, if the client waits for that and none of it is here
-        (RFC 9110 section 10.1.1).
-        """
-        if (
-            self._h11 is not None
-            and self._missed is None
-            and self._wire is not None
-            and self._start >= len(self._buffer)
-            and self._read == "_readBody"
-            and self._bodyLeft != 0
-            and self._answer is None
-            and self._h11.they_are_waiting_for_100_continue
-        ):
-            self.sendInterim(100, [])
-
-    # -- the body ---------------------------------------------------------------
-
-    def _readBody(self) -> bool:
-        start = self._start
-        chunks = self._chunks
-        if chunks is not None:
-            end = chunks.scan(self._buffer, start)
-        else:
-            assert self._bodyLeft is not None
-            end = start + min(len(self._buffer) - start, self._bodyLeft)
-            self._bodyLeft -= end - start
-        if end > start:
-            piece = self._buffer
-            if start or end < len(piece):
-                piece = piece[start:end]
-            self._start = end
-            self.h11Connection.receive_data(piece)
-        elif self._bodyLeft != 0:
-            return self._waitForBody()
-        return self._takeEvents()
-
-    def _waitForBody(self) -> bool:
-        if self._eof:
-            raise Refused(400, "The request is incomplete.")
-        if self._wait is None:
-            self._rateSeen = self._received
-            self._arm(self.limits.rateWindow, "_checkBodyRate")
-        return False
-
-    def _takeEvents(self) -> bool:
-        """
-        Hand over what h11 made of the bytes it has.
-
-        @return: whether the body has ended.
-        """
-        conn = self.h11Connection
-        while self._closing is None:
-            event = conn.next_event()
-            if type(event) is h11.Data:
-                self._bodyReceived(event.data)
-            elif type(event) is h11.EndOfMessage:
-                self._bodyEnded()
-                return True
-            else:
-                return self._start < len(self._buffer) or self._waitForBody()
-        return False
-
-    def _bodyReceived(self, data: bytes | bytearray) -> None:
-        self._received += len(data)
-        request = self._request
-        if request is None:
-            # The response has ended before the request: the rest is read and
-            # dropped, if there is not too much.
-            if self._received > self.limits.drainLength:
-                self._closeInStages()
-            return
-        if self._most is not None and self._received > self._most:
-            raise Refused(413, "The request body is too long.")
-        try:
-            if self._source is not None:
-                self._source.dataReceived(bytes(data))
-            else:
-                request.handleContentChunk(bytes(data))
-        except Exception:
-            self._log.failure("A request could not take its body")
-            self._applicationFailed()
-
-    def _bodyEnded(self) -> None:
-        self._read = "_readNothing"
-        if not self._eof:
-            self._disarm()
-        request = self._request
-        head = self._head
-        source, self._source = self._source, None
-        if request is None:
-            self._endCycle()
-            return
-        assert head is not None
-        if self._chunks is not None and self._chunks.trailers:
-            request.trailerFields = self._chunks.trailers
-        try:
-            if source is not None:
-                source.ended()
-            else:
-                request.requestReceived(head.method, head.target, head.version)
-        except Exception:
-            self._log.failure("A request failed")
-            if self._request is request:
-                self._applicationFailed()
-
-    def _readNothing(self) -> bool:
-        return False
-
-    def setBodyLimit(self, most: int | None) -> None:
-        """
-        Change how long the body of the current request may be.
-
-        @param most: bytes; C{None} for any number.
-        """
-        head = self._head
-        if head is None or self._read != "_readBody":
-            return
-        self._most = most
-        if self._chunks is not None:
-            self._chunks.most = most
-        if most is not None and max(head.length or 0, self._received) > most:
-            self._refuse(413, "The request body is too long.")
-
     # -- the end of a cycle -----------------------------------------------------
 
     def drain(self) -> None:
@@ -624,34 +493,6 @@ class Channel(Answering):
 
     def _headTimedOut(self) -> None:
         self._refuse(408, "The request head did not arrive in time.")
-
-    def _checkBodyRate(self) -> None:
-        """
-        A window is over: has enough of the body arrived in it?
-        """
-        if self._read != "_readBody":
-            return
-        came = self._received - self._rateSeen
-        self._rateSeen = self._received
-        rate = self.limits.minBodyRate
-        waiting = not (self._holds or self._wasHeld or self._waitsForContinue())
-        self._wasHeld = bool(self._holds)
-        if rate is not None and waiting and came < rate * self.limits.rateWindow:
-            self._refuse(408, "The request body did not arrive in time.")
-        else:
-            self._arm(self.limits.rateWindow, "_checkBodyRate")
-
-    def _hold(self, why: int) -> None:
-        super()._hold(why)
-        # A window in which we did not read says nothing about the client.
-        self._wasHeld = True
-
-    def _waitsForContinue(self) -> bool:
-        return (
-            self._h11 is not None
-            and self._missed is None
-            and self._h11.they_are_waiting_for_100_continue
-        )
 
     def _requestTimedOut(self) -> None:
         self._log.info("Timing out client: {peer}", peer=self.getPeer())

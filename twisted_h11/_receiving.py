@@ -1,0 +1,188 @@
+"""
+The receiving half of a server connection, as far as bodies are concerned.
+
+As many bytes as belong to the current message go to h11, and what h11 makes of
+them goes to the request: to its C{handleContentChunk}, as in twisted.web, or to
+the L{RequestBody<twisted_h11._body.RequestBody>} of a resource that streams.
+
+A body has to get on (L{Limits.minBodyRate}), but only while it is the client's
+turn: not while we hold the network back, nor while the client waits for our
+100 Continue.
+"""
+
+from __future__ import annotations
+
+import h11
+
+from twisted_h11._answering import Answering
+from twisted_h11._body import RequestBody
+from twisted_h11._strict import ChunkScanner, Refused
+
+__all__ = ["Receiving"]
+
+
+class Receiving(Answering):
+    """
+    One connection, seen from the body of the current request.
+    """
+
+    _bodyLeft: int | None = 0
+    _chunks: ChunkScanner | None = None
+    _most: int | None = None
+    _received = 0
+    _rateSeen = 0
+    _wasHeld = False
+    _source: RequestBody | None = None
+
+    def _readBody(self) -> bool:
+        start = self._start
+        chunks = self._chunks
+        if chunks is not None:
+            end = chunks.scan(self._buffer, start)
+        else:
+            assert self._bodyLeft is not None
+            end = start + min(len(self._buffer) - start, self._bodyLeft)
+            self._bodyLeft -= end - start
+        if end > start:
+            piece = self._buffer
+            if start or end < len(piece):
+                piece = piece[start:end]
+            self._start = end
+            self.h11Connection.receive_data(piece)
+        elif self._bodyLeft != 0:
+            return self._waitForBody()
+        return self._takeEvents()
+
+    def _waitForBody(self) -> bool:
+        if self._eof:
+            raise Refused(400, "The request is incomplete.")
+        if self._wait is None:
+            self._rateSeen = self._received
+            self._arm(self.limits.rateWindow, "_checkBodyRate")
+        return False
+
+    def _takeEvents(self) -> bool:
+        """
+        Hand over what h11 made of the bytes it has.
+
+        @return: whether the body has ended.
+        """
+        conn = self.h11Connection
+        while self._closing is None:
+            event = conn.next_event()
+            if type(event) is h11.Data:
+                self._bodyReceived(event.data)
+            elif type(event) is h11.EndOfMessage:
+                self._bodyEnded()
+                return True
+            else:
+                return self._start < len(self._buffer) or self._waitForBody()
+        return False
+
+    def _bodyReceived(self, data: bytes | bytearray) -> None:
+        self._received += len(data)
+        request = self._request
+        if request is None:
+            # The response has ended before the request: the rest is read and
+            # dropped, if there is not too much.
+            if self._received > self.limits.drainLength:
+                self._closeInStages()
+            return
+        if self._most is not None and self._received > self._most:
+            raise Refused(413, "The request body is too long.")
+        try:
+            if self._source is not None:
+                self._source.dataReceived(bytes(data))
+            else:
+                request.handleContentChunk(bytes(data))
+        except Exception:
+            self._log.failure("A request could not take its body")
+            self._applicationFailed()
+
+    def _bodyEnded(self) -> None:
+        self._read = "_readNothing"
+        if not self._eof:
+            self._disarm()
+        request = self._request
+        head = self._head
+        source, self._source = self._source, None
+        if request is None:
+            self._endCycle()
+            return
+        assert head is not None
+        if self._chunks is not None and self._chunks.trailers:
+            request.trailerFields = self._chunks.trailers
+        try:
+            if source is not None:
+                source.ended()
+            else:
+                request.requestReceived(head.method, head.target, head.version)
+        except Exception:
+            self._log.failure("A request failed")
+            if self._request is request:
+                self._applicationFailed()
+
+    def _readNothing(self) -> bool:
+        return False
+
+    def setBodyLimit(self, most: int | None) -> None:
+        """
+        Change how long the body of the current request may be.
+
+        @param most: bytes; C{None} for any number.
+        """
+        head = self._head
+        if head is None or self._read != "_readBody":
+            return
+        self._most = most
+        if self._chunks is not None:
+            self._chunks.most = most
+        if most is not None and max(head.length or 0, self._received) > most:
+            self._refuse(413, "The request body is too long.")
+
+    def sendContinue(self) -> None:
+        """
+        Ask for the body, if the client waits for that and none of it is here
+        (RFC 9110 section 10.1.1).
+        """
+        if (
+            self._h11 is not None
+            and self._missed is None
+            and self._wire is not None
+            and self._start >= len(self._buffer)
+            and self._read == "_readBody"
+            and self._bodyLeft != 0
+            and self._answer is None
+            and self._h11.they_are_waiting_for_100_continue
+        ):
+            self.sendInterim(100, [])
+
+    # -- how fast it arrives ---------------------------------------------------
+
+    def _checkBodyRate(self) -> None:
+        """
+        A window is over: has enough of the body arrived in it?
+        """
+        if self._read != "_readBody":
+            return
+        came = self._received - self._rateSeen
+        self._rateSeen = self._received
+        rate = self.limits.minBodyRate
+        waiting = not (self._holds or self._wasHeld or self._waitsForContinue())
+        self._wasHeld = bool(self._holds)
+        if rate is not None and waiting and came < rate * self.limits.rateWindow:
+            self._refuse(408, "The request body did not arrive in time.")
+        else:
+            self._arm(self.limits.rateWindow, "_checkBodyRate")
+
+    def _hold(self, why: int) -> None:
+        super()._hold(why)
+        # A window in which we did not read says nothing about the client.
+        self._wasHeld = True
+
+    def _waitsForContinue(self) -> bool:
+        return (
+            self._h11 is not None
+            and self._missed is None
+            and self._h11.they_are_waiting_for_100_continue
+        )
