@@ -1,0 +1,3 @@
+"""
+The Law of the fast path as functions, and fuzz targets that call them.
+"""

@@ -1,0 +1,228 @@
+"""
+The Law of the fast path, as functions that raise L{AssertionError}.
+
+For every input on which L{twisted_h11._fastpath} answers, the strict layer and
+h11 answer the same.  A property test (C{tests/test_fastpath_law.py}) and the
+fuzz targets beside this module call these functions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import h11
+from twisted.web.http_headers import Headers
+
+from twisted_h11 import _fastpath
+from twisted_h11._fastpath import FastHead, HeadMemory
+from twisted_h11._limits import Limits
+from twisted_h11._outgoing import BadResponse, ResponseHead
+from twisted_h11._strict import Refused, RequestHead, check_request_head
+
+__all__ = [
+    "BrokenLaw",
+    "check_memory",
+    "check_pipeline",
+    "check_request",
+    "check_response",
+]
+
+REQUEST = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+
+
+class BrokenLaw(AssertionError):
+    """
+    The fast path and the authorities do not agree.
+    """
+
+
+def _same(what: str, fast: object, authority: object) -> None:
+    if fast != authority:
+        raise BrokenLaw(f"{what}: the fast path has {fast!r}, not {authority!r}")
+
+
+def _strictly(head: FastHead, data: bytes, start: int, limits: Limits) -> RequestHead:
+    """
+    The strict layer has the same head.
+    """
+    # Where the channel looks for the end of a head without the fast path.
+    _same("end of head", head.end, data.find(b"\r\n\r\n", start) + 4)
+    try:
+        strict = check_request_head(data[start : head.end], limits)
+    except Refused as refused:
+        raise BrokenLaw(f"the strict layer refuses it: {refused}") from None
+    _same("method", head.method, strict.method)
+    _same("target", head.target, strict.target)
+    _same("version", head.version, strict.version)
+    _same("fields", head.fields, strict.fields)
+    _same("length", head.length, strict.length)
+    _same("keep-alive", head.keepAlive, strict.keepAlive)
+    _same("expectation", head.expectsContinue, strict.expectsContinue)
+    return strict
+
+
+def _by_h11(head: FastHead, data: bytes, start: int) -> None:
+    """
+    h11 has the same message, and ends it at the same byte.
+    """
+    conn = h11.Connection(h11.SERVER)
+    conn.receive_data(data[start:])
+    try:
+        request = conn.next_event()
+        _same("kind of event", h11.Request, type(request))
+        assert isinstance(request, h11.Request)
+        body = bytearray()
+        while type(event := conn.next_event()) is h11.Data:
+            body += event.data
+    except h11.RemoteProtocolError as error:
+        raise BrokenLaw(f"h11 refuses it: {error}") from None
+    _same("kind of event", h11.EndOfMessage, type(event))
+    end = head.end + (head.length or 0)
+    _same("h11's method", head.method, bytes(request.method))
+    _same("h11's target", head.target, bytes(request.target))
+    _same("h11's version", head.version, b"HTTP/" + request.http_version)
+    _same("h11's fields", head.fields, [*request.headers.raw_items()])
+    _same("body", data[head.end : end], bytes(body))
+    _same("what follows", data[end:], conn.trailing_data[0])
+    # Neither MUST_CLOSE nor MIGHT_SWITCH_PROTOCOL.
+    _same("h11's state of the client", h11.DONE, conn.their_state)
+    _same("h11's expectation", False, conn.they_are_waiting_for_100_continue)
+
+
+def check_request(
+    data: bytes,
+    start: int = 0,
+    limits: Limits | None = None,
+    last: FastHead | None = None,
+) -> FastHead | None:
+    """
+    Hold one call of C{read_request} to the Law.
+
+    @param last: an answer of an earlier call.
+    @return: the answer.
+    @raise BrokenLaw: naming the difference.
+    """
+    if limits is None:
+        limits = Limits()
+    head = _fastpath.read_request(data, start, limits, last)
+    if head is None:
+        return None
+    if head.end + (head.length or 0) > len(data):
+        raise BrokenLaw("the message is not all here")
+    strict = _strictly(head, data, start, limits)
+    _by_h11(head, data, start)
+    most = limits.maxBodyLength
+    if most is not None and (head.length or 0) > most:
+        raise BrokenLaw("the body is longer than the limit")
+    names = {name.lower() for name, _ in strict.fields}
+    for name in (*names, b"x-not-there", b"x"):
+        wanted = [value for key, value in strict.fields if key.lower() == name]
+        _same(f"values of {name!r}", head.find(name.title()), wanted)
+    if last is not None:
+        # What was remembered is a short cut, not another opinion.
+        alone = _fastpath.read_request(data, start, limits, None)
+        if alone is None:
+            raise BrokenLaw("it is answered only because of the head before")
+        _same("fields after another head", head.fields, alone.fields)
+        _same("end after another head", head.end, alone.end)
+    return head
+
+
+def check_pipeline(data: bytes, limits: Limits | None = None) -> int:
+    """
+    Hold a connection's worth of requests to the Law, as a channel reads them.
+
+    @return: how many the fast path has answered.
+    """
+    last: FastHead | None = None
+    start = count = 0
+    while start < len(data):
+        head = check_request(data, start, limits, last)
+        if head is None:
+            break
+        start = head.end + (head.length or 0)
+        last = head
+        count += 1
+    return count
+
+
+def _slow_response(
+    status: int, reason: bytes, fields: Sequence[tuple[bytes, bytes]], date: bytes
+) -> bytes | None:
+    """
+    What goes out without the fast path, for a GET that keeps alive.
+
+    @return: C{None} if it is refused.
+    """
+    conn = h11.Connection(h11.SERVER)
+    conn.receive_data(REQUEST)
+    while type(conn.next_event()) is not h11.EndOfMessage:
+        pass
+    try:
+        answer = ResponseHead(status, reason, fields, b"GET")
+        event = h11.Response(
+            status_code=answer.status, headers=answer.fields, reason=answer.reason
+        )
+        sent = conn.send(event)
+    except (BadResponse, h11.LocalProtocolError):
+        return None
+    assert sent is not None
+    if not any(name.lower() == b"date" for name, _ in fields):
+        sent = sent.replace(_date_in(answer), b"Date: " + date, 1)
+    # What the connection may do afterwards belongs to the answer.
+    if answer.close or not answer.hasContent:
+        return b"uncommon " + sent
+    return bytes(sent)
+
+
+def _date_in(answer: ResponseHead) -> bytes:
+    return next(b"Date: " + value for name, value in answer.fields if name == b"Date")
+
+
+def _pairs(headers: Headers) -> list[tuple[bytes, bytes]]:
+    return [(k, v) for k, values in headers.getAllRawHeaders() for v in values]
+
+
+def check_response(status: int, reason: bytes, headers: Headers) -> bool:
+    """
+    Hold C{response_head} to the Law.
+
+    @return: whether it has answered.
+    @raise BrokenLaw: naming the difference.
+    """
+    made = _fastpath.response_head(status, reason, headers.getAllRawHeaders())
+    if made is None:
+        return False
+    data, length = made
+    if length is None:
+        # As L{twisted_h11._answering} ends it.
+        data += b"Transfer-Encoding: chunked\r\n"
+    slow = _slow_response(status, reason, _pairs(headers), b"-")
+    _same("response head", data + b"\r\n", slow)
+    # The head as h11 is told of it, should it be needed after all.
+    answer = ResponseHead.sent(status, reason, data + b"\r\n", length)
+    again = _slow_response(status, reason, answer.fields, b"-")
+    _same("response head when replayed", data + b"\r\n", again)
+    return True
+
+
+def check_memory(responses: Sequence[tuple[int, bytes, Headers, int]]) -> int:
+    """
+    Hold a connection's worth of whole responses to the Law.
+
+    @param responses: status, reason, fields without Content-Length, and the
+        length of the content.
+    @return: how many the fast path has answered.
+    """
+    memory = HeadMemory()
+    count = 0
+    for status, reason, headers, length in responses:
+        raw: Any = headers._rawHeaders
+        data = memory.head(status, reason, raw, length)
+        if data is None:
+            continue
+        fields = [*_pairs(headers), (b"Content-Length", b"%d" % length)]
+        _same("remembered head", data, _slow_response(status, reason, fields, b"-"))
+        count += 1
+    return count

@@ -1,0 +1,292 @@
+"""
+The Law: wherever the fast path answers, the strict layer and h11 answer the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+from twisted.web.http_headers import Headers
+
+from tests.fuzz.law import (
+    BrokenLaw,
+    check_memory,
+    check_pipeline,
+    check_request,
+    check_response,
+)
+from tests.fuzz.strategies import (
+    CURL,
+    CURL_POST,
+    REAL,
+    REASONS,
+    REQUESTS,
+    STATUSES,
+    TIGHT,
+    examples,
+    generated,
+    head,
+    mutated,
+    response_fields,
+)
+from twisted_h11 import _fastpath
+from twisted_h11._limits import Limits
+
+
+class RequestTests(SynchronousTestCase):
+    """
+    C{read_request} against the strict layer and h11.
+    """
+
+    @examples(400)
+    @given(st.lists(REQUESTS, min_size=1, max_size=4), TIGHT)
+    def test_pipelines(self, requests: list[bytes], limits: Limits) -> None:
+        """
+        Each head that is answered is that of the authorities, alone and after
+        another one on the same connection, under any limits.
+        """
+        data = b"".join(requests)
+        check_pipeline(data)
+        check_pipeline(data, limits)
+
+    @examples(60)
+    @given(mutated(), st.binary(max_size=30))
+    def test_start(self, data: bytes, before: bytes) -> None:
+        """
+        What lies before the request does not matter, nor what follows.
+        """
+        check_request(before + data + before, len(before))
+
+    @examples(100)
+    @given(mutated(), st.data())
+    def test_cut(self, data: bytes, choice: Any) -> None:
+        """
+        A request that is not all here is not answered: a cut that is answered
+        is a whole message for the authorities.
+        """
+        check_request(data[: choice.draw(st.integers(0, len(data)))])
+
+    @examples(100)
+    @given(generated(), generated(), st.sampled_from(REAL))
+    def test_after(self, one: bytes, other: bytes, real: bytes) -> None:
+        """
+        A head that was remembered never lets another one pass.
+        """
+        for first in (one, real):
+            last = check_request(first)
+            if last is not None:
+                check_request(other, last=last)
+                check_request(real + other, last=last)
+                block = b"\r\n" + last.block[1:-2]
+                for end in (
+                    b"\r\n\r\n",
+                    b"\r\nX: y\r\n\r\n",
+                    b"\r\n",
+                    b"\n\n",
+                    b"\r\n ",
+                ):
+                    check_request(b"GET / HTTP/1.1" + block + end + other, last=last)
+
+    def test_everyByte(self) -> None:
+        """
+        Every byte, in every place of a head: put in, or in the place of another.
+        """
+        data = head(
+            b"POST /p?q HTTP/1.1",
+            b"Host: a:1",
+            b"Connection: keep-alive",
+            b"Content-Length: 3",
+            b"X-a: b c",
+        )
+        plain = check_request(data + b"abcdefgh")
+        for at in range(len(data)):
+            for value in range(256):
+                byte = bytes([value])
+                for end in (at, at + 1):
+                    changed = data[:at] + byte + data[end:] + b"abcdefgh"
+                    check_request(changed, last=plain)
+
+    def test_boundaries(self) -> None:
+        """
+        Exactly at each limit there is an answer, and just above there is none.
+        """
+
+        def answers(data: bytes, **limits: Any) -> bool:
+            return check_request(data, limits=Limits(**limits)) is not None
+
+        size = len(CURL)
+        self.assertTrue(answers(CURL, maxHeadLength=size))
+        self.assertFalse(answers(CURL, maxHeadLength=size - 1))
+        self.assertTrue(answers(CURL, maxFieldCount=3))
+        self.assertFalse(answers(CURL, maxFieldCount=2))
+        self.assertTrue(answers(CURL, maxTargetLength=6))
+        self.assertFalse(answers(CURL, maxTargetLength=5))
+        self.assertTrue(answers(CURL_POST, maxBodyLength=7))
+        self.assertFalse(answers(CURL_POST, maxBodyLength=6))
+        last = check_request(CURL)
+        assert last is not None
+        for limits in (Limits(maxHeadLength=size - 1), Limits(maxTargetLength=5)):
+            self.assertIsNone(_fastpath.read_request(CURL, 0, limits, last))
+
+    def test_smallBody(self) -> None:
+        """
+        A body is read up to SMALL_BODY bytes, when all of it is here.
+        """
+        for size in (_fastpath.SMALL_BODY, _fastpath.SMALL_BODY + 1):
+            post = head(b"POST / HTTP/1.1", b"Host: a", b"Content-Length: %d" % size)
+            answer = check_request(post + bytes(size))
+            self.assertEqual(answer is not None, size <= _fastpath.SMALL_BODY)
+            self.assertIsNone(check_request(post + bytes(size - 1)))
+
+    def test_common(self) -> None:
+        """
+        What browsers, curl and wget send is answered: the tests here are not
+        empty.
+        """
+        for data in REAL:
+            self.assertIsNotNone(check_request(data), data)
+        self.assertEqual(check_pipeline(b"".join(REAL) * 2), 2 * len(REAL))
+
+    def test_brokenLawIsSeen(self) -> None:
+        """
+        The check fails for a head that h11 reads in another way.
+        """
+        data = head(b"GET / HTTP/1.1", b"Host: a", b"X: y")
+        made = _fastpath.read_request(data, 0, Limits(), None)
+        assert made is not None
+        made.length = 1
+        self.patch(_fastpath, "read_request", lambda *_: made)
+        self.assertRaises(BrokenLaw, check_request, data + b"x")
+        made.length = 0
+        made.target = b"/x"
+        self.assertRaises(BrokenLaw, check_request, data)
+        made.target = b"/"
+        made.keepAlive = False
+        self.assertRaises(BrokenLaw, check_request, data)
+
+    def test_uncommonNames(self) -> None:
+        """
+        Nothing that needs the state machine is answered, whatever the case of
+        its name.
+        """
+        for line in (
+            b"Transfer-Encoding: chunked",
+            b"Upgrade: websocket",
+            b"Expect: 100-continue",
+            b"Connection: close",
+            b"Connection: keep-alive, x",
+            b"Host: b",
+        ):
+            for way in (bytes.lower, bytes.upper, bytes):
+                data = head(b"GET / HTTP/1.1", b"Host: a", way(line))
+                self.assertIsNone(_fastpath.read_request(data, 0, Limits(), None), line)
+
+
+def fields(*pairs: tuple[bytes, Sequence[bytes]]) -> Headers:
+    """
+    Fields in this order.
+    """
+    headers = Headers()
+    for name, values in pairs:
+        headers.setRawHeaders(name, values)
+    return headers
+
+
+DATE = (b"Date", [b"Tue, 14 Nov 2023 22:13:20 GMT"])
+
+
+class ResponseTests(SynchronousTestCase):
+    """
+    C{response_head} and C{HeadMemory} against ResponseHead and h11.
+    """
+
+    @examples(300)
+    @given(STATUSES, REASONS, response_fields())
+    def test_heads(self, status: int, reason: bytes, headers: Headers) -> None:
+        """
+        The bytes are those of h11, chunked ones too, and there are none where
+        the application's head is refused.
+        """
+        check_response(status, reason, headers)
+
+    @examples(200)
+    @given(
+        st.lists(
+            st.tuples(
+                st.sampled_from([200, 200, 404, 304, 700]),
+                st.sampled_from([b"OK", b"Not Found", b"\x01"]),
+                response_fields(),
+                st.sampled_from([0, 5, 12345678]),
+            ),
+            max_size=4,
+        )
+    )
+    def test_memory(self, made: list[tuple[int, bytes, Headers, int]]) -> None:
+        """
+        A head that is remembered is the head that h11 would make, in whatever
+        order responses differ.
+        """
+        # Applications do not give a length where this is used.
+        for _, _, headers, _ in made:
+            headers.removeHeader(b"Content-Length")
+        check_memory([one for one in made for _ in range(2)])
+
+    def test_common(self) -> None:
+        """
+        Common responses are answered: the tests here are not empty.
+        """
+        common = fields(DATE, (b"Server", [b"x"]), (b"Set-Cookie", [b"a=b", b"c=d"]))
+        self.assertTrue(check_response(200, b"OK", common))
+        self.assertEqual(check_memory([(200, b"OK", common, n) for n in range(9)]), 9)
+        common.setRawHeaders(b"content-length", [b"3"])
+        self.assertTrue(check_response(404, b"Not Found", common))
+
+    def test_changedInPlace(self) -> None:
+        """
+        Fields that are changed after they were remembered are seen as changed.
+        """
+        headers = fields(DATE, (b"A", [b"1"]))
+        memory = _fastpath.HeadMemory()
+        raw: Any = headers._rawHeaders
+        self.assertIn(b"A: 1\r\n", memory.head(200, b"OK", raw, 0) or b"")
+        raw[b"A"].append(b"2")
+        self.assertIn(b"A: 1\r\nA: 2\r\n", memory.head(200, b"OK", raw, 0) or b"")
+
+    def test_dateWithoutValue(self) -> None:
+        """
+        A Date field without a value is none.
+        """
+        check_response(200, b"OK", fields((b"Date", [])))
+
+    test_dateWithoutValue.todo = "a response goes out without Date"  # type: ignore[attr-defined]
+
+    def test_orderOfFields(self) -> None:
+        """
+        Fields go out in the application's order, also after a response that had
+        the same in another order.
+        """
+        one, two = (b"A", [b"1"]), (b"B", [b"2"])
+        check_memory(
+            [
+                (200, b"OK", fields(DATE, *order), 3)
+                for order in ((one, two), (two, one))
+            ]
+        )
+
+    test_orderOfFields.todo = "the order of the response before is kept"  # type: ignore[attr-defined]
+
+    def test_known(self) -> None:
+        """
+        The tables of lines that were found in order do not grow without bound.
+        """
+        for number in range(3 * _fastpath._MOST_LINES):
+            text = b"%d" % number
+            check_response(200, text, fields(DATE, (b"X", [text])))
+            check_request(head(b"GET / HTTP/1.1", b"Host: h" + text))
+        for table in (_fastpath._lines, _fastpath._status_lines):
+            self.assertLessEqual(len(table), _fastpath._MOST_LINES)
+        self.assertLessEqual(len(_fastpath._known_hosts), _fastpath._MOST_KNOWN_HOSTS)

@@ -1,0 +1,96 @@
+"""
+The Law from end to end: a site with the fast path and one without it bring the
+same bytes back, for the same bytes in the same segments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from hypothesis import example, given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.fuzz.strategies import (
+    CURL,
+    CURL_POST,
+    REAL,
+    TIGHT,
+    examples,
+    head,
+    split,
+    streams,
+)
+from tests.fuzz.streams import Outcome, check_stream
+from twisted_h11._limits import Limits
+
+
+class StreamTests(SynchronousTestCase):
+    """
+    A site with the fast path against one without it.
+    """
+
+    def check(self, pieces: Sequence[bytes], **options: Any) -> Outcome:
+        """
+        Both sides are the same; what the resources raised is expected.
+        """
+        outcome = check_stream(pieces, **options)
+        self.flushLoggedErrors(ValueError)
+        return outcome
+
+    @examples(80)
+    @given(st.data(), streams(), st.sampled_from([(), ((b"X-Extra", b"1"),)]))
+    def test_streams(self, choice: Any, requests: list[bytes], extra: Any) -> None:
+        """
+        The same bytes come back for the same bytes in the same segments.
+        """
+        self.check(choice.draw(split(requests)), extraHeaders=extra)
+
+    def test_everySplit(self) -> None:
+        """
+        Two requests, a small body between them, cut at every place.
+        """
+        data = head(b"POST / HTTP/1.1", b"Host: a", b"Content-Length: 2") + b"xy" + CURL
+        whole = self.check([data]).output
+        self.assertEqual(whole.count(b"HTTP/1.1 200 OK"), 2)
+        for at in range(1, len(data)):
+            self.assertEqual(self.check([data[:at], data[at:]]).output, whole)
+
+    @examples(15)
+    @given(st.sampled_from(REAL), st.sampled_from(REAL), st.data())
+    def test_realSplit(self, one: bytes, two: bytes, choice: Any) -> None:
+        """
+        Real requests bring the same back, however they are cut.
+        """
+        pieces = choice.draw(split([one, two]))
+        self.assertEqual(
+            self.check(pieces).output, self.check([one + two], http2=False).output
+        )
+
+    @examples(40)
+    @given(streams(), TIGHT)
+    @example([CURL_POST, CURL], Limits(maxBodyLength=3))
+    def test_limits(self, requests: list[bytes], limits: Limits) -> None:
+        """
+        Limits hold on both sides in the same way.
+        """
+        self.check([b"".join(requests)], limits=limits)
+
+    def test_mostRequests(self) -> None:
+        """
+        The last request that a connection may have ends it on both sides.
+        """
+        output = self.check(
+            [CURL * 3], limits=Limits(maxRequestsPerConnection=2)
+        ).output
+        self.assertEqual(output.count(b"HTTP/1.1 200"), 2)
+        self.assertEqual(output.count(b"Connection: close"), 1)
+
+    def test_losing(self) -> None:
+        """
+        A connection that the application gives up before it answers.
+        """
+        self.check([head(b"GET /losing HTTP/1.1", b"Host: a")])
+
+    test_losing.todo = "only the fast path answers"  # type: ignore[attr-defined]
