@@ -29,9 +29,7 @@ from __future__ import annotations
 import socket
 import weakref
 from typing import TYPE_CHECKING, Any
-from typing import Protocol as Interface
 
-import h11
 from twisted.internet.defer import CancelledError
 from twisted.internet.error import ConnectionAborted, ConnectionDone
 from twisted.internet.interfaces import IHandshakeListener, IProtocol, ISSLTransport
@@ -43,26 +41,21 @@ from twisted.web.http import PotentialDataLoss
 from zope.interface import implementer
 
 from twisted_h11 import _client_errors as errors
-from twisted_h11._client_chunks import ChunkReader
-from twisted_h11._client_errors import (
-    MalformedResponse,
-    ResponseTooLarge,
-    TimedOut,
-    UnexpectedEnd,
-)
-from twisted_h11._client_heads import (
-    CHUNKED,
-    ResponseHead,
-    check_event,
-    explain,
-    find_end,
-    read_head,
-)
+from twisted_h11._client_errors import TimedOut, UnexpectedEnd
+from twisted_h11._client_parties import ExchangeHandler, Owner
 from twisted_h11._client_request import ClientRequest
-from twisted_h11._client_response import InterimResponse, Response
-from twisted_h11._flow import APPLICATION, CONSUMER, READ_AHEAD
+from twisted_h11._client_response import Response
+from twisted_h11._flow import APPLICATION, CONSUMER
+from twisted_h11._reading import (
+    IN_BODY,
+    IN_CHUNKS,
+    IN_HEAD,
+    NOTHING,
+    SWITCHING,
+    UNTIL_END,
+    ResponseReader,
+)
 from twisted_h11._sending import PIECE_LENGTH, BodySender
-from twisted_h11.protocol import H11Protocol
 
 try:
     from select import POLLIN, poll
@@ -72,67 +65,11 @@ except ImportError:  # pragma: no cover - not on POSIX
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["ClientConnection", "ExchangeHandler", "Owner"]
-
-# What h11 is told when it has to go on in the middle of a chunked body.
-CHUNKED_HEAD = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-
-# What is read next.
-NOTHING, IN_HEAD, IN_BODY, IN_CHUNKS, UNTIL_END, SWITCHING = range(6)
-
-
-class ExchangeHandler(Interface):
-    """
-    Whoever has started a request is told one of two things, once.
-    """
-
-    def responseReceived(self, response: Response) -> None:
-        """
-        The head of the final response is here.
-        """
-
-    def requestFailed(self, failure: Failure, nothingSent: bool) -> None:
-        """
-        There will be no response.
-
-        @param nothingSent: whether it is certain that the server has seen
-            nothing of the request.
-        """
-
-
-class Owner(Interface):
-    """
-    Whoever has made a connection.
-    """
-
-    def connectionReady(self, connection: ClientConnection) -> None:
-        """
-        The TLS handshake is complete.
-        """
-
-    def connectionOpened(self, connection: ClientConnection) -> None:
-        """
-        The connection has its transport.
-        """
-
-    def connectionIdle(self, connection: ClientConnection) -> None:
-        """
-        The connection may be used for another request.
-        """
-
-    def connectionClosing(self, connection: ClientConnection) -> None:
-        """
-        The connection will take no more requests.
-        """
-
-    def connectionGone(self, connection: ClientConnection, reason: Failure) -> None:
-        """
-        The connection is closed, or belongs to another protocol now.
-        """
+__all__ = ["ClientConnection"]
 
 
 @implementer(IHandshakeListener)
-class ClientConnection(H11Protocol):
+class ClientConnection(ResponseReader):
     """
     One connection to a server or proxy.
 
@@ -141,38 +78,21 @@ class ClientConnection(H11Protocol):
     @ivar wantsHandshake: whether its TLS handshake is still under way.
     """
 
-    role = h11.CLIENT
-
     served = 0
     since = 0.0
     wantsHandshake = False
 
-    _mode = NOTHING
-    _left = 0
-    _received = 0
-    _persistent = False
-    _bytesSeen = False
-    _interim: list[InterimResponse] | None = None
-    _request: ClientRequest | None = None
-    _handler: ExchangeHandler | None = None
-    _sender: BodySender | None = None
-    _body: Response | None = None
-    _unclaimed: weakref.ref[Response] | None = None
-    _chunks: ChunkReader | None = None
     _poll: Any = None
     _gone = False
-    _held = False
     _tlsConnection: Any = None
 
     _log = Logger()
 
     def __init__(self, owner: Owner, clock: Any) -> None:
         super().__init__()
-        self._owner: Owner | None = owner
+        self._owner = owner
         self._clock = clock
         self.callLater = clock.callLater
-        self._buffer = bytearray()
-        self._searched = 0
 
     @property
     def state(self) -> str:
@@ -399,364 +319,6 @@ class ClientConnection(H11Protocol):
         seconds = getattr(self._request.settings, name)
         self._break(Failure(TimedOut(f"{what} {seconds:g} s")))
 
-    # -- receiving ----------------------------------------------------------
-
-    def dataReceived(self, data: bytes) -> None:
-        """
-        Bytes from the server.
-        """
-        mode = self._mode
-        if mode == IN_HEAD:
-            self._bytesSeen = True
-            self._readHead(data)
-        elif mode == IN_BODY:
-            self._readBody(data)
-        elif mode == IN_CHUNKS:
-            self._readChunks(data)
-        elif mode == UNTIL_END:
-            self._bodyReceived(data)
-        elif mode == SWITCHING:
-            self._buffer += data
-            self._hold(READ_AHEAD)
-        elif self._dropping is not None:
-            self._drop(len(data))
-        else:
-            # Nobody asked for this.
-            self._abort()
-
-    def _readHead(self, data: bytes) -> None:
-        request = self._request
-        assert request is not None
-        limit = request.settings.maxHeadLength
-        buffer = self._buffer
-        if not buffer:
-            # Usually the whole head is in one segment.
-            if request.method != b"CONNECT":
-                head = read_head(data, request.method == b"HEAD")
-                if head is not None and head.size <= limit:
-                    self._headReceived(head, data)
-                    return
-            if not data.startswith(b"HTTP/"[: len(data)]):
-                self._malformed(f"The answer is not HTTP: it begins with {data[:20]!r}")
-                return
-        while True:
-            buffer += data
-            found = find_end(buffer, self._searched)
-            end = len(buffer) if found is None else found.end()
-            if end > limit:
-                self._break(
-                    Failure(
-                        ResponseTooLarge(
-                            f"The response head is longer than {limit} bytes "
-                            "(maxHeadLength)"
-                        )
-                    )
-                )
-                return
-            if found is None:
-                self._searched = max(0, end - 2)
-                return
-            raw, data = bytes(buffer[:end]), bytes(buffer[end:])
-            buffer.clear()
-            self._searched = 0
-            if not self._readUnusualHead(request, raw, data):
-                return
-            if not data:
-                return
-
-    def _readUnusualHead(self, request: ClientRequest, raw: bytes, rest: bytes) -> bool:
-        """
-        Let h11 read a head.
-
-        @return: whether another head follows, an interim one having been read.
-        """
-        self._h11 = conn = h11.Connection(
-            h11.CLIENT, max_incomplete_event_size=request.settings.maxHeadLength
-        )
-        conn.send(request.event())
-        conn.receive_data(raw)
-        try:
-            event = conn.next_event()
-            if isinstance(event, h11.InformationalResponse):
-                return self._interimReceived(request, event, rest)
-            assert isinstance(event, h11.Response), event
-            head = check_event(event, raw, request.method)
-        except h11.RemoteProtocolError as error:
-            self._break(Failure(explain(error, raw)))
-        except MalformedResponse:
-            self._break(Failure())
-        else:
-            if request.method == b"CONNECT" and 200 <= head.code < 300:
-                self._switching(head, rest)
-            else:
-                self._headReceived(head, raw + rest)
-        return False
-
-    def _interimReceived(
-        self, request: ClientRequest, event: h11.InformationalResponse, rest: bytes
-    ) -> bool:
-        fields = [
-            (bytes(name), bytes(value)) for name, value in event.headers.raw_items()
-        ]
-        code = event.status_code
-        if code == 101:
-            self._switching(
-                ResponseHead(1, code, bytes(event.reason), fields, 0, False, 0), rest
-            )
-            return False
-        self._h11 = None
-        if self._interim is None:
-            self._interim = []
-        self._interim.append(InterimResponse(code, bytes(event.reason), fields))
-        if len(self._interim) > request.settings.maxInterimResponses:
-            self._malformed("Too many interim responses (maxInterimResponses)")
-            return False
-        if code == 100 and self._sender is not None and not self._sender.started:
-            self._startBody()
-        return self._mode == IN_HEAD
-
-    def _makeResponse(self, head: ResponseHead) -> Response:
-        request = self._request
-        assert request is not None
-        response = Response(head, request, self)
-        if self._interim:
-            response.interimResponses, self._interim = self._interim, None
-        if request.report is not None:
-            request.report("head received", self)
-        return response
-
-    def _headReceived(self, head: ResponseHead, data: bytes) -> None:
-        """
-        The head of the final response is here, and perhaps some of the body.
-
-        @param data: all bytes from the head on.
-        """
-        request = self._request
-        handler = self._handler
-        assert request is not None and handler is not None
-        response = self._makeResponse(head)
-        length = head.length
-        if not head.persistent:
-            self._persistent = False
-        available = len(data) - head.size
-        if 0 <= length <= available:
-            # The usual case: all of it is here.
-            if length:
-                response._buffer.append(data[head.size : head.size + length])
-            limit = request.settings.maxBodyLength
-            if limit is None or length <= limit:
-                response._connection = None
-                self._over(available == length)
-                response._finished = True
-                if request.report is not None:
-                    request.report("ended", self)
-                handler.responseReceived(response)
-                return
-        limit = request.settings.maxBodyLength
-        if limit is not None and length > limit:
-            self._tooLarge(limit)
-            return
-        self._received = 0
-        if length >= 0:
-            self._mode = IN_BODY
-            self._left = length
-        elif length == CHUNKED:
-            self._mode = IN_CHUNKS
-            self._chunks = ChunkReader()
-        else:
-            self._mode = UNTIL_END
-        self._h11 = None
-        sender = self._sender
-        if sender is not None and (
-            not sender.started or (head.code >= 400 and not head.persistent)
-        ):
-            # What is not wanted is not sent; the request stays unfinished.
-            self._persistent = False
-            self._sender = None
-            sender.stop()
-        self._handler = None
-        self._unclaimed = weakref.ref(response, self._abandoned)
-        self._rearm()
-        handler.responseReceived(response)
-        if available:
-            # Held by nobody but us from here on, unless it was claimed.
-            self._continueWith(response, data[head.size :])
-
-    def _continueWith(self, response: Response, rest: bytes) -> None:
-        if response._connection is self:
-            self.dataReceived(rest)
-
-    def _switching(self, head: ResponseHead, rest: bytes) -> None:
-        """
-        The server has switched; the application may now take the connection.
-        """
-        handler = self._handler
-        request = self._request
-        assert handler is not None and request is not None
-        self._mode = SWITCHING
-        self._h11 = None
-        self._stopSending()
-        self._buffer += rest
-        self._hold(READ_AHEAD)
-        response = self._makeResponse(head)
-        self._handler = None
-        self._unclaimed = weakref.ref(response, self._abandoned)
-        self._arm(request.settings.claimTimeout, "_claimTimedOut")
-        handler.responseReceived(response)
-
-    # -- bodies -------------------------------------------------------------
-
-    def _bodyReceived(self, data: bytes) -> None:
-        """
-        A piece of the body is here.
-        """
-        request = self._request
-        response = self._body
-        assert request is not None
-        settings = request.settings
-        if settings.maxBodyLength is not None:
-            self._received += len(data)
-            if self._received > settings.maxBodyLength:
-                self._tooLarge(settings.maxBodyLength)
-                return
-        if response is not None:
-            if not self._held:
-                self._arm(settings.readTimeout, "_readTimedOut")
-            response._received(data)
-        elif self._unclaimed is not None:
-            response = self._unclaimed()
-            if response is not None:
-                response._received(data)
-                if response._buffered > settings.readAhead:
-                    self._hold(CONSUMER)
-
-    def _readBody(self, data: bytes) -> None:
-        left = self._left - len(data)
-        if left > 0:
-            self._left = left
-            self._bodyReceived(data)
-            return
-        request = self._request
-        self._left = 0
-        self._bodyReceived(data if left == 0 else data[:left])
-        if self._mode == IN_BODY and self._request is request:
-            self._bodyEnded(left == 0)
-
-    def _readChunks(self, data: bytes) -> None:
-        chunks = self._chunks
-        if chunks is None:
-            super().dataReceived(data)
-            return
-        request = self._request
-        body = chunks.feed(data)
-        if body:
-            self._bodyReceived(body)
-            if self._mode != IN_CHUNKS or self._request is not request:
-                return
-        if chunks.ended:
-            self._bodyEnded(not chunks.rest)
-        elif chunks.broken is not None:
-            self._malformed(f"malformed chunk footer: {chunks.broken!r}")
-        elif chunks.rest is not None:
-            assert request is not None
-            self._chunks = None
-            self._h11 = conn = h11.Connection(
-                h11.CLIENT, max_incomplete_event_size=request.settings.maxHeadLength
-            )
-            conn.send(request.event())
-            conn.receive_data(CHUNKED_HEAD)
-            conn.next_event()
-            super().dataReceived(chunks.rest)
-
-    def eventReceived(self, event: h11.Event) -> None:
-        """
-        What h11 has made of a chunked body.
-        """
-        if self._mode != IN_CHUNKS:
-            return
-        if isinstance(event, h11.Data):
-            self._bodyReceived(bytes(event.data))
-        elif isinstance(event, h11.EndOfMessage):
-            response = self._body
-            if response is None and self._unclaimed is not None:
-                response = self._unclaimed()
-            fields = event.headers.raw_items()
-            if response is not None and fields:
-                response._trailerFields = [
-                    (bytes(name), bytes(value)) for name, value in fields
-                ]
-            assert self._h11 is not None
-            self._bodyEnded(not self._h11.trailing_data[0])
-
-    def protocolError(self, error: h11.RemoteProtocolError) -> None:
-        """
-        A chunk was malformed, or the trailer section.
-        """
-        self._refused = False
-        self._break(Failure(MalformedResponse(str(error)[:500])))
-
-    def _deliverNext(self, conn: h11.Connection | None) -> bool:
-        # Within the last event the response ended, and its h11 with it.
-        return conn is not None and super()._deliverNext(conn)
-
-    def _closeIfOver(self) -> None:
-        """
-        Whether a connection goes on is decided in L{_over}.
-        """
-
-    def _bodyEnded(self, clean: bool, reason: Failure | None = None) -> None:
-        """
-        The body is complete.
-
-        @param clean: whether nothing was received behind it.
-        """
-        response = self._takeResponse()
-        request = self._request
-        self._over(clean)
-        if response is not None:
-            response._ended(reason)
-        if request is not None and request.report is not None:
-            request.report("ended", self)
-
-    def _takeResponse(self) -> Response | None:
-        response = self._body
-        if response is None and self._unclaimed is not None:
-            response = self._unclaimed()
-        self._body = None
-        self._unclaimed = None
-        return response
-
-    def _over(self, clean: bool) -> None:
-        """
-        The response is complete: use the connection again, or close it.
-        """
-        self._mode = NOTHING
-        self._h11 = None
-        self._handler = None
-        self._interim = None
-        self._held = False
-        sending = self._stopSending()
-        owner = self._owner
-        self._request = None
-        self._disarm()
-        if self._holds:
-            self._release(APPLICATION)
-            self._release(CONSUMER)
-            self._release(READ_AHEAD)
-        if sending:
-            self._abort()
-        elif not (clean and self._persistent) or self._eof or owner is None:
-            self.loseConnection()
-        else:
-            owner.connectionIdle(self)
-
-    def _stopSending(self) -> bool:
-        sender, self._sender = self._sender, None
-        if sender is None:
-            return False
-        sender.stop()
-        return True
-
     # -- what the response asks for -----------------------------------------
 
     def claimBody(self, response: Response) -> None:
@@ -832,18 +394,6 @@ class ClientConnection(H11Protocol):
             self._break(Failure(CancelledError()), errors.Generation)
         else:
             self._break(Failure(CancelledError()))
-
-    def _malformed(self, text: str) -> None:
-        self._break(Failure(MalformedResponse(text)))
-
-    def _tooLarge(self, limit: int) -> None:
-        self._break(
-            Failure(
-                ResponseTooLarge(
-                    f"The response body is longer than {limit} bytes (maxBodyLength)"
-                )
-            )
-        )
 
     def breakOff(self, reason: Failure) -> None:
         """

@@ -21,7 +21,8 @@ from twisted_h11._exchange import ClientConnection
 
 if TYPE_CHECKING:
     from twisted_h11._client_response import Response
-    from twisted_h11._pool import HTTPConnectionPool, Ticket
+    from twisted_h11._pool import HTTPConnectionPool
+    from twisted_h11._waiting import Ticket
 
 __all__ = ["PlainConnection", "PlainRequest", "PlainWaiter"]
 

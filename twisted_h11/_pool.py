@@ -23,11 +23,10 @@ import heapq
 from collections import OrderedDict, deque
 from collections.abc import Hashable
 from typing import Any, NamedTuple
-from typing import Protocol as Interface
 
 from twisted.internet.defer import CancelledError, Deferred, gatherResults
 from twisted.internet.error import ConnectionAborted
-from twisted.internet.interfaces import IDelayedCall, IStreamClientEndpoint
+from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.python.failure import Failure
 
 from twisted_h11 import _client_errors as errors
@@ -36,6 +35,7 @@ from twisted_h11._client_request import DEFAULT_SETTINGS
 from twisted_h11._client_settings import ClientSettings, PoolSettings
 from twisted_h11._connecting import Attempt
 from twisted_h11._exchange import ClientConnection
+from twisted_h11._waiting import Ticket, Waiter, first_number
 
 __all__ = ["HTTPConnectionPool", "PoolCounts"]
 
@@ -56,76 +56,6 @@ class PoolCounts(NamedTuple):
     busy: int
     idle: int
     queued: int
-
-
-class Waiter(Interface):
-    """
-    Whoever has asked for a connection and did not get it at once.
-    """
-
-    def connectionAvailable(self, connection: ClientConnection) -> None:
-        """
-        Here it is; it must be used, or aborted, at once.
-        """
-
-    def connectionFailed(self, reason: Failure) -> None:
-        """
-        There will be none.
-        """
-
-    def connectionBegun(self) -> None:
-        """
-        One is being made.
-        """
-
-
-class Ticket:
-    """
-    The place of a waiter: in the line, then with the attempt for it.
-    """
-
-    __slots__ = (
-        "attempt",
-        "endpoint",
-        "fresh",
-        "key",
-        "number",
-        "pool",
-        "settings",
-        "started",
-        "timer",
-        "waiter",
-    )
-
-    def __init__(
-        self,
-        pool: HTTPConnectionPool,
-        number: int,
-        key: Hashable,
-        endpoint: Any,
-        settings: ClientSettings,
-        waiter: Waiter,
-        started: float,
-        fresh: bool,
-    ) -> None:
-        self.pool = pool
-        self.number = number
-        self.key = key
-        self.endpoint = endpoint
-        self.settings = settings
-        self.fresh = fresh
-        self.waiter: Waiter | None = waiter
-        self.started = started
-        self.attempt: Attempt | None = None
-        self.timer: IDelayedCall | None = None
-
-    def cancel(self) -> None:
-        """
-        The connection is not wanted any more; the waiter hears nothing.
-        """
-        if self.waiter is not None:
-            self.waiter = None
-            self.pool._cancelled(self)
 
 
 class HTTPConnectionPool:
@@ -519,7 +449,7 @@ class HTTPConnectionPool:
             if self._total >= self.settings.maxConnections:
                 oldest = self._oldest()
                 if oldest is not None and oldest.key != key:
-                    if queue is None or oldest.number < _first(queue):
+                    if queue is None or oldest.number < first_number(queue):
                         # It is another origin's turn.
                         connection.loseConnection()
                         return
@@ -605,10 +535,3 @@ class HTTPConnectionPool:
             if connection.state != "closing":
                 connection.loseConnection()
         return self.closeCachedConnections()
-
-
-def _first(queue: deque[Ticket]) -> int:
-    for ticket in queue:
-        if ticket.waiter is not None:
-            return ticket.number
-    return queue[-1].number + 1
