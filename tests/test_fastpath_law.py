@@ -22,6 +22,7 @@ from tests.fuzz.law import (
 from tests.fuzz.strategies import (
     CURL,
     CURL_POST,
+    NAMED,
     REAL,
     REASONS,
     REQUESTS,
@@ -109,6 +110,17 @@ class RequestTests(SynchronousTestCase):
                 for end in (at, at + 1):
                     changed = data[:at] + byte + data[end:] + b"abcdefgh"
                     check_request(changed, last=plain)
+
+    def test_everyPair(self) -> None:
+        """
+        Any two of the fields that matter, in one head.
+        """
+        lines = [name + b": " + value for name, values in NAMED for value in values]
+        for one in lines:
+            for two in lines:
+                for host in ([b"Host: a"], []):
+                    data = head(b"POST / HTTP/1.1", one, *host, two)
+                    check_request(data + b"abcdefgh")
 
     def test_boundaries(self) -> None:
         """
@@ -244,6 +256,25 @@ class ResponseTests(SynchronousTestCase):
         self.assertEqual(check_memory([(200, b"OK", common, n) for n in range(9)]), 9)
         common.setRawHeaders(b"content-length", [b"3"])
         self.assertTrue(check_response(404, b"Not Found", common))
+
+    def test_everyByte(self) -> None:
+        """
+        Every byte, in a reason phrase, in a name and in a value: at either end
+        and within.
+        """
+        for value in range(256):
+            byte = bytes([value])
+            for text in (byte, byte + b"a", b"a" + byte, b"a" + byte + b"a"):
+                check_response(200, text, fields(DATE))
+                check_response(200, b"OK", fields(DATE, (b"X", [text])))
+                check_response(200, b"OK", fields(DATE, (b"X", [b"a " + text])))
+                headers = fields(DATE)
+                raw: Any = headers._rawHeaders
+                # Twisted looks at names itself, in some versions.
+                raw[text] = [b"y"]
+                check_response(200, b"OK", headers)
+                for name in (b"Connection", b"Content-Length", b"Transfer-Encoding"):
+                    check_response(200, b"OK", fields(DATE, (name, [text])))
 
     def test_changedInPlace(self) -> None:
         """

@@ -21,6 +21,7 @@ from twisted_h11._limits import Limits
 __all__ = [
     "CURL",
     "CURL_POST",
+    "NAMED",
     "REAL",
     "REASONS",
     "REQUESTS",
