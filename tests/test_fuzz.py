@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 from itertools import pairwise
+from typing import Any
 
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
@@ -154,7 +155,9 @@ class FuzzTests(ServerTestCase):
         else:
             self.assertEqual(b"", one.body, repr(one))
 
-    def run_(self, data: bytes, places: list[int], ends: bool) -> tuple[Wire, Echo]:
+    def run_(
+        self, data: bytes, places: list[int], ends: bool, **options: Any
+    ) -> tuple[Wire, Echo]:
         """
         Send C{data}, cut at C{places}, and let all time pass.
         """
@@ -164,7 +167,7 @@ class FuzzTests(ServerTestCase):
         edges = sorted({min(place, len(data)) for place in places} | {0, len(data)})
         pieces = [data[a:b] for a, b in pairwise(edges)]
         before = len(self.events)
-        wire = self.connect(self.site(echo)).send(*pieces)
+        wire = self.connect(self.site(echo, **options)).send(*pieces)
         if ends:
             wire.halfClose()
         wire.methods = [one.method for one in echo.seen]
@@ -215,6 +218,24 @@ class FuzzTests(ServerTestCase):
         self.assertEqual(results[0], results[1])
         self.assertEqual(results[0], results[2])
 
+    @examples(300)
+    @given(streams(), cuts(), st.booleans())
+    def test_fastPathMakesNoDifference(
+        self, data: bytes, places: list[int], ends: bool
+    ) -> None:
+        """
+        With and without the fast path, the same bytes come back, and the
+        application sees the same.
+        """
+        results = []
+        for fast in (True, False):
+            wire, echo = self.run_(data, places, ends, fastPath=fast)
+            output = re.sub(rb"Date: [^\r]*\r\n", b"", wire.output)
+            results.append(
+                (output, [(o.method, o.uri, o.fields, o.body) for o in echo.seen])
+            )
+        self.assertEqual(results[0], results[1])
+
     @examples(150)
     @given(
         st.lists(st.binary(max_size=300), max_size=6),
@@ -252,7 +273,7 @@ class FuzzTests(ServerTestCase):
     @given(st.lists(streams(), max_size=3), st.lists(st.integers(0, 90), max_size=6))
     def test_anyOrderOfEvents(self, pieces: list[bytes], waits: list[int]) -> None:
         """
-        Bytes, waiting, a client that stops reading, and one that vanishes, in
+        Bytes, waiting, a client that stops reading, and the end of input, in
         any order, leave nothing behind.
         """
         self.wires.clear()
@@ -269,7 +290,9 @@ class FuzzTests(ServerTestCase):
             wire.advance(wait, step=5)
             if number == 4:
                 wire.halfClose()
-        wire.vanish()
+        # Whether it reads or not: a client that does nothing more is dropped.
+        wire.advance(LONG, step=5)
+        self.assertTrue(wire.closed, "it hangs")
         self.assertEqual([], self.clock.getDelayedCalls())
         self.assertEqual([], self.flushLoggedErrors())
         self.events.clear()

@@ -146,6 +146,51 @@ class ResponseValidationTests(ServerTestCase):
         self.assertIn(b"X-Thing: a b\r\n", wire.output)
         self.assertEqual(b"text/plain", wire.only().get(b"content-type"))
 
+    def test_namesInAnyCase(self) -> None:
+        """
+        Framing fields are recognised in any case of letters.
+        """
+        for name in (b"CONTENT-LENGTH", b"content-length", b"cOnTeNt-LeNgTh"):
+
+            def render(request: Any, name: bytes = name) -> None:
+                request.responseHeaders.addRawHeader(name, b"5")
+                request.responseHeaders.addRawHeader(b"TRANSFER-encoding", b"chunked")
+                request.write(b"hello")
+                request.finish()
+
+            wire = self.talk(render, GET, GET)
+            self.assertEqual([b"hello", b"hello"], [r.body for r in wire.responses])
+            self.assertEqual([b"5"], wire.responses[0].all(b"content-length"))
+
+    def test_closeInAnyCase(self) -> None:
+        """
+        So is the application's Connection field.
+        """
+
+        def render(request: Any) -> bytes:
+            request.responseHeaders.addRawHeader(b"CONNECTION", b"Foo, CLOSE")
+            return b""
+
+        wire = self.talk(render, GET + GET)
+        self.assertEqual(1, len(wire.responses))
+        self.assertTrue(wire.only().closes)
+
+    def test_severalLengths(self) -> None:
+        """
+        Equal lengths go out as one; different ones are a 500.
+        """
+        for values, status in (([b"5", b"5"], 200), ([b"5", b"6"], 500)):
+
+            def render(request: Any, values: list[bytes] = values) -> None:
+                request.responseHeaders.setRawHeaders(b"Content-Length", values)
+                request.write(b"hello")
+                request.finish()
+
+            wire = self.talk(render, GET)
+            self.assertEqual([status], wire.statuses)
+            wire.only().get(b"content-length")
+            self.flushLoggedErrors()
+
     def test_badLength(self) -> None:
         """
         A Content-Length that is no number never goes out.

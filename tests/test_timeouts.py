@@ -235,6 +235,29 @@ class TimeoutTests(ServerTestCase):
         wire.advance(IDLE + 1)
         self.assertTrue(wire.closed)
 
+    def test_clientTakesNothing(self) -> None:
+        """
+        A client that takes nothing of a response is dropped in the end, also
+        if it half-closed, and while the application still writes.
+        """
+        large = b"x" * 1_000_000
+        for half in (False, True):
+            wire = self.connect(self.site(lambda request: large)).stall()
+            wire.send(GET)
+            if half:
+                wire.halfClose()
+            wire.advance(200)
+            self.assertTrue(wire.closed)
+        holding = Holding()
+        wire = self.connect(self.site(holding)).stall()
+        wire.send(GET)
+        holding.requests[0].write(large)
+        wire.advance(200)
+        self.assertTrue(wire.closed)
+        self.assertEqual(1, len(holding.lost))
+        holding.requests.clear()
+        holding.lost.clear()
+
     def test_closeIsEnforced(self) -> None:
         """
         A transport that does not get rid of its bytes is aborted.
