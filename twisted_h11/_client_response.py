@@ -236,9 +236,9 @@ class Response:
 
         @raise RuntimeError: if the body was asked for already.
         """
+        if self._told:
+            raise RuntimeError("Response already finished, cannot deliverBody now.")
         if self._reader is not None:
-            if self._told:
-                raise RuntimeError("Response already finished, cannot deliverBody now.")
             raise RuntimeError(
                 f"Response already has protocol {self._reader!r}, "
                 "cannot deliverBody again"
@@ -272,7 +272,7 @@ class Response:
         @raise RuntimeError: if the server has not switched.
         """
         connection = self._connection
-        if connection is None or self._reader is not None:
+        if connection is None or self._reader is not None or self._told:
             raise RuntimeError("The server has not switched to another protocol")
         connection.switchFor(self, protocol)
 
@@ -346,6 +346,8 @@ class Response:
         if self._finished and not buffer and not self._told:
             if not self._paused:
                 self._told = True
+                # The reader's transport knows us: no cycle is left behind.
+                self._reader = None
                 reason = self._reason
                 if reason is None:
                     reason = Failure(ResponseDone("Response body fully received"))

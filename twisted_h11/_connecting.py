@@ -233,6 +233,7 @@ class Attempt:
             )
             return
         self._finish()
+        self._connection = None
         self._done(self, connection)
 
     def _fail(self, reason: Failure) -> None:
