@@ -331,6 +331,16 @@ class Tree(Resource):
         request.finish()
         return NOT_DONE_YET
 
+    def sentAfter(self, request: Any) -> int:
+        """
+        A region of a file after other content, with a length for both.
+        """
+        request.setHeader(b"Content-Length", b"7")
+        request.write(b"abc")
+        request.sendFile(self._file(), 2, 4)
+        request.finish()
+        return NOT_DONE_YET
+
     def sentInChunks(self, request: Any) -> int:
         """
         A region of a file, in the middle of a chunked response.
