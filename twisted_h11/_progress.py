@@ -7,8 +7,9 @@ while (C{Limits.rateWindow}).  The rates are so low that a slow, large, live
 transfer is never cut.
 
 How much of a response a peer has taken is not known to a Twisted transport.
-The kernel knows: C{TCP_INFO} counts the bytes that were acknowledged.  Where
-that can not be had, a transport that asked for more has made progress.
+The kernel knows: C{TCP_INFO} counts the bytes that were acknowledged.  For
+other sockets there is what the transport still keeps.  Where neither can be
+had, a transport that asked for more has made progress.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from __future__ import annotations
 import socket
 import struct
 from typing import Any
+
+from twisted.internet.abstract import FileDescriptor
 
 __all__ = ["bytes_taken"]
 
@@ -26,13 +29,33 @@ _ACKED = struct.Struct("=Q")
 
 def bytes_taken(transport: Any) -> int | None:
     """
-    How many bytes a TCP peer has acknowledged so far.
+    How many bytes a peer has taken so far, counted from anywhere.
 
     @param transport: a transport; wrappers, TLS among them, are looked through.
-    @return: a count that only grows, or C{None} where it is not known.
+    @return: a count that grows as the peer takes what was written, or C{None}
+        where it is not known.
     """
     while hasattr(transport, "wrappedProtocol"):
         transport = transport.transport
+    if isinstance(transport, FileDescriptor):
+        acked = _acknowledged(transport)
+        return -_waiting(transport) if acked is None else acked
+    return None
+
+
+def _waiting(transport: Any) -> int:
+    """
+    How many bytes a transport still keeps.  The second part has no public name;
+    a test fails if it gets another one.
+    """
+    waiting: int = transport._tempDataLen
+    return waiting + len(transport.dataBuffer) - int(transport.offset)
+
+
+def _acknowledged(transport: Any) -> int | None:
+    """
+    How many bytes a TCP peer has acknowledged.
+    """
     getHandle = getattr(transport, "getHandle", None)
     option = getattr(socket, "TCP_INFO", None)
     if getHandle is None or option is None:
