@@ -8,14 +8,14 @@ import base64
 import hashlib
 import json
 import struct
+import sys
 from typing import Any
 
-from twisted.internet import reactor
-from twisted.internet.threads import deferToThread
 from twisted.web.resource import Resource
 
 from tests.support.cases import FAST_PATH, Echo, ServerTestCase, get
 from tests.support.optional import need
+from tests.support.programs import Programs
 from tests.support.transports import (
     TCPBackend,
     TLSBackend,
@@ -23,8 +23,6 @@ from tests.support.transports import (
     certificate,
 )
 from twisted_h11.server import Site
-
-net: Any = reactor
 
 KEY = base64.b64encode(b"0123456789abcdef")
 ACCEPT = base64.b64encode(
@@ -115,16 +113,41 @@ def autobahn_resource() -> Any:
     return need("autobahn.twisted.resource").WebSocketResource(factory)
 
 
+CLIENT = """
+import json, ssl, sys
+from websockets.sync.client import connect, unix_connect
+
+uri, path, authority = sys.argv[1:]
+options = {"open_timeout": 10, "close_timeout": 2}
+if authority:
+    options["ssl"] = ssl.create_default_context(cafile=authority)
+    options["server_hostname"] = "localhost"
+if path:
+    opened = unix_connect(path, "ws://localhost/ws", **options)
+else:
+    opened = connect(uri, **options)
+with opened as connection:
+    for i in range(10):
+        connection.send(json.dumps({"i": i, "text": "x" * 1000 * i}))
+    for _ in range(10):
+        print(connection.recv(timeout=10))
+"""
+
+
 class Bodies:
     """
     What holds for both resources over every transport.
     """
 
-    open: Any
-    listen: Any
     assertEqual: Any
     assertIn: Any
     assertTrue: Any
+    listen: Any
+    open: Any
+    run_: Any
+    running: Any
+    status: Any
+    write: Any
 
     def make(self) -> Any:
         """
@@ -206,50 +229,22 @@ class Bodies:
 
     async def test_library(self) -> None:
         """
-        The C{websockets} client talks to it.
+        The C{websockets} client talks to it, from a process of its own.
         """
-        client = need("websockets.sync.client")
+        need("websockets.sync.client")
         port = await self.listen(self.site())
         host = port.getHost()
-        options: dict[str, Any] = {"open_timeout": 5, "close_timeout": 2}
-        path = getattr(host, "name", None)
+        path = getattr(host, "name", b"").decode()
+        authority = ""
         if isinstance(self, TLSBackend):
-            import ssl
-
-            authority = ssl.create_default_context()
-            authority.load_verify_locations(
-                cadata=certificate()[1]
-                .original.to_cryptography()
-                .public_bytes(_pem_encoding())
-                .decode()
-            )
-            options["ssl"] = authority
-            options["server_hostname"] = "localhost"
-
-        def talk() -> list[str]:
-            found = []
-            if path is not None:
-                opened = client.unix_connect(path.decode(), "ws://a/ws", **options)
-            else:
-                scheme = "wss" if "ssl" in options else "ws"
-                opened = client.connect(
-                    f"{scheme}://127.0.0.1:{host.port}/ws", proxy=None, **options
-                )
-            with opened as connection:
-                for i in range(10):
-                    connection.send(json.dumps({"i": i, "text": "x" * 1000 * i}))
-                for _ in range(10):
-                    found.append(str(connection.recv(timeout=5)))
-            return found
-
-        found = await deferToThread(talk)
-        self.assertEqual(list(range(10)), [json.loads(text)["i"] for text in found])
-
-
-def _pem_encoding() -> Any:
-    from cryptography.hazmat.primitives.serialization import Encoding
-
-    return Encoding.PEM
+            authority = self.write("ca.pem", certificate()[1].dumpPEM().decode())
+        scheme = "wss" if authority else "ws"
+        uri = f"{scheme}://127.0.0.1:{getattr(host, 'port', 0)}/ws"
+        await self.run_(sys.executable, "-c", CLIENT, uri, path, authority)
+        program = self.running[-1][1]
+        self.assertEqual((0, b""), (self.status, program.errors))
+        found = [json.loads(line) for line in program.output.splitlines()]
+        self.assertEqual(list(range(10)), [one["i"] for one in found])
 
 
 class TwistedBodies(Bodies):
@@ -276,37 +271,37 @@ class AutobahnBodies(Bodies):
         return autobahn_resource()
 
 
-class TwistedTCPTests(TwistedBodies, TCPBackend):
+class TwistedTCPTests(TwistedBodies, Programs, TCPBackend):
     """
     Twisted's over TCP.
     """
 
 
-class TwistedTLSTests(TwistedBodies, TLSBackend):
+class TwistedTLSTests(TwistedBodies, Programs, TLSBackend):
     """
     Twisted's over TLS.
     """
 
 
-class TwistedUNIXTests(TwistedBodies, UNIXBackend):
+class TwistedUNIXTests(TwistedBodies, Programs, UNIXBackend):
     """
     Twisted's over a UNIX socket.
     """
 
 
-class AutobahnTCPTests(AutobahnBodies, TCPBackend):
+class AutobahnTCPTests(AutobahnBodies, Programs, TCPBackend):
     """
     autobahn's over TCP.
     """
 
 
-class AutobahnTLSTests(AutobahnBodies, TLSBackend):
+class AutobahnTLSTests(AutobahnBodies, Programs, TLSBackend):
     """
     autobahn's over TLS.
     """
 
 
-class AutobahnUNIXTests(AutobahnBodies, UNIXBackend):
+class AutobahnUNIXTests(AutobahnBodies, Programs, UNIXBackend):
     """
     autobahn's over a UNIX socket.
     """

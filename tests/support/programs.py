@@ -17,9 +17,9 @@ from twisted.internet.protocol import ProcessProtocol
 from twisted.internet.task import deferLater
 from twisted.trial.unittest import SkipTest
 
-from tests.support.transports import TCPBackend
+from tests.support.transports import SocketTestCase, TCPBackend
 
-__all__ = ["ProgramTestCase", "free_port"]
+__all__ = ["ProgramTestCase", "Programs", "free_port"]
 
 net: Any = reactor
 
@@ -65,7 +65,7 @@ class _Run(ProcessProtocol):
         self.ended.callback(reason.value.exitCode)
 
 
-class ProgramTestCase(TCPBackend):
+class Programs(SocketTestCase):
     """
     Runs programs, and ends those that it started.
     """
@@ -161,3 +161,9 @@ class ProgramTestCase(TCPBackend):
                 await run.ended
                 if killer.active():
                     killer.cancel()
+
+
+class ProgramTestCase(Programs, TCPBackend):
+    """
+    With a site over TCP.
+    """
