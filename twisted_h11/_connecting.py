@@ -15,6 +15,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import TimeoutError as TwistedTimeoutError
 from twisted.internet.interfaces import IAddress, IDelayedCall
 from twisted.internet.protocol import Factory
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from twisted_h11 import _client_errors as errors
@@ -23,6 +24,8 @@ from twisted_h11._client_tls import check_peer, explain_handshake
 from twisted_h11._exchange import ClientConnection
 
 __all__ = ["Attempt"]
+
+_log = Logger()
 
 
 class _ConnectionFactory(Factory):
@@ -242,7 +245,11 @@ class Attempt:
         self._finish()
         connection = self._connection
         if connection is None and self._connecting is not None:
-            self._connecting.cancel()
+            try:
+                self._connecting.cancel()
+            except Exception:
+                # Whatever an endpoint does, its slot must become free.
+                _log.failure("An endpoint could not be cancelled")
         self._failed(self, reason)
         if connection is None:
             self._freed()

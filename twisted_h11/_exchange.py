@@ -28,7 +28,7 @@ from __future__ import annotations
 
 import socket
 import weakref
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from twisted.internet.defer import CancelledError
 from twisted.internet.error import ConnectionAborted, ConnectionDone
@@ -61,9 +61,6 @@ try:
     from select import POLLIN, poll
 except ImportError:  # pragma: no cover - not on POSIX
     poll = None  # type: ignore[assignment,misc]
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 __all__ = ["ClientConnection"]
 
@@ -238,18 +235,6 @@ class ClientConnection(ResponseReader):
             self._sender.start()
             self._rearm()
 
-    def sendPieces(self, pieces: Sequence[bytes]) -> None:
-        """
-        Write pieces of the body.
-        """
-        if self._wire is not None and self._closing is None:
-            if self._pending:
-                self._flush()
-            if len(pieces) == 1:
-                self._wire.write(pieces[0])
-            else:
-                self._wire.writeSequence(pieces)
-
     def bodySent(self) -> None:
         """
         The whole request has been written.
@@ -300,6 +285,7 @@ class ClientConnection(ResponseReader):
         elif self._held:
             self._disarm()
         else:
+            self._lastPiece = self._clock.seconds()
             self._arm(settings.readTimeout, "_readTimedOut")
 
     def _writeTimedOut(self) -> None:
@@ -309,6 +295,14 @@ class ClientConnection(ResponseReader):
         self._timedOut("headTimeout", "No response head came within")
 
     def _readTimedOut(self) -> None:
+        # The timer is not pushed forward with each piece: the clock is read.
+        assert self._request is not None
+        seconds = self._request.settings.readTimeout
+        if seconds is not None:
+            left = self._lastPiece + seconds - self._clock.seconds()
+            if left > 0:
+                self._arm(left, "_readTimedOut")
+                return
         self._timedOut("readTimeout", "Nothing of the response body came for")
 
     def _claimTimedOut(self) -> None:
@@ -389,8 +383,6 @@ class ClientConnection(ResponseReader):
         The answer to the request is not wanted any more.
         """
         if self._sender is not None:
-            sender, self._sender = self._sender, None
-            sender.cancel()
             self._break(Failure(CancelledError()), errors.Generation)
         else:
             self._break(Failure(CancelledError()))

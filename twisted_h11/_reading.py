@@ -64,6 +64,7 @@ class ResponseReader(H11Protocol):
 
     _mode = NOTHING
     _left = 0
+    _lastPiece = 0.0
     _received = 0
     _persistent = False
     _bytesSeen = False
@@ -87,11 +88,11 @@ class ResponseReader(H11Protocol):
         Bytes from the server.
         """
         mode = self._mode
-        if mode == IN_HEAD:
+        if mode == IN_BODY:
+            self._readBody(data)
+        elif mode == IN_HEAD:
             self._bytesSeen = True
             self._readHead(data)
-        elif mode == IN_BODY:
-            self._readBody(data)
         elif mode == IN_CHUNKS:
             self._readChunks(data)
         elif mode == UNTIL_END:
@@ -301,8 +302,7 @@ class ResponseReader(H11Protocol):
                 self._tooLarge(settings.maxBodyLength)
                 return
         if response is not None:
-            if not self._held:
-                self._arm(settings.readTimeout, "_readTimedOut")
+            self._lastPiece = self._clock.seconds()
             response._received(data)
         elif self._unclaimed is not None:
             response = self._unclaimed()

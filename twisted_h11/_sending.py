@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IConsumer, IPushProducer
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -46,7 +46,6 @@ class BodySender:
         self._left = request.length if request.length is not None else -1
         self._offset = 0
         self._paused = False
-        self._producing: Deferred[None] | None = None
         self.started = False
 
     def start(self) -> None:
@@ -57,13 +56,15 @@ class BodySender:
         if self.started or connection is None:
             return
         self.started = True
+        # From here on the body goes to the transport as it is.
+        connection._flush()
         if isinstance(self._body, bytes):
             connection.registerProducer(self, True)
             self._writePieces()
             return
         self._request.bodyStarted = True
         try:
-            self._producing = producing = self._body.startProducing(self)
+            producing: Deferred[None] = self._body.startProducing(self)
         except BaseException:
             self._failed(Failure())
             return
@@ -85,20 +86,6 @@ class BodySender:
                 self._body.stopProducing()
             except Exception:
                 _log.failure("A body producer failed to stop")
-
-    def cancel(self) -> None:
-        """
-        The request is cancelled: so is the producer's work.
-        """
-        producing = self._producing
-        if producing is None or producing.called:
-            self.stop()
-            return
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.unregisterProducer()
-            producing.addErrback(lambda reason: reason.trap(CancelledError) and None)
-            producing.cancel()
 
     # -- the consumer that the producer sees --------------------------------
 
@@ -123,10 +110,12 @@ class BodySender:
                     Failure(WrongBodyLength("too many bytes written"))
                 )
                 return
-        if self._chunked:
-            connection.sendPieces((b"%x\r\n" % (size,), data, b"\r\n"))
-        else:
-            connection.sendPieces((data,))
+        wire = connection._wire
+        if wire is not None and connection._closing is None:
+            if self._chunked:
+                wire.writeSequence((b"%x\r\n" % (size,), data, b"\r\n"))
+            else:
+                wire.write(data)
 
     def registerProducer(self, producer: Any, streaming: bool) -> None:
         """
@@ -149,7 +138,7 @@ class BodySender:
             )
             return
         if self._chunked:
-            connection.sendPieces((b"0\r\n\r\n",))
+            connection._send(b"0\r\n\r\n")
         connection.bodySent()
 
     def _failed(self, reason: Failure) -> None:
