@@ -200,6 +200,17 @@ class DeliveringTests(ServerTestCase):
         self.assertEqual([b"one", b"two", b"three"], [t.data for t in resource.takers])
         self.assertEqual([200] * 3, wire.statuses)
 
+    def test_answeredAtTheHead(self) -> None:
+        """
+        A resource may answer without taking the body; what of it is here
+        already is passed over, and the next request is answered.
+        """
+        chunked = CHUNKED + chunk(b"hello") + b"0\r\n\r\n"
+        for request in (post(b"hello"), chunked):
+            wire = self.talk(Doing(lambda request: b"done"), request * 3 + GET)
+            self.assertEqual([b"done"] * 4, [r.body for r in wire.responses])
+            self.assertFalse(wire.closed)
+
     def test_nothingOnDisk(self) -> None:
         """
         A streamed body is written nowhere.
