@@ -160,7 +160,7 @@ class Channel(Receiving):
             return
         self._eof = True
         if self._dropping is not None:
-            if self._closing == "_linger":
+            if self._closing == "_linger" and not self._closesLater:
                 self._loseNow()
             return
         if self._request is not None:

@@ -46,6 +46,7 @@ from zope.interface import implementer
 
 from twisted_h11._limits import Limits
 from twisted_h11._producers import PullAdapter
+from twisted_h11._progress import bytes_taken
 from twisted_h11._regions import FileRegion, RegionSender
 from twisted_h11._timer import Timed
 
@@ -101,6 +102,8 @@ class FlowControl(Timed):
     _eof = False
     _dropping: int | None = None
     _closing: str | None = None
+    _closesLater = False
+    _takenBefore: int | None = None
 
     _log = Logger()
 
@@ -136,7 +139,11 @@ class FlowControl(Timed):
         """
         wire = self._wire
         if ITCPTransport.providedBy(wire):
-            wire.setTcpNoDelay(True)
+            try:
+                wire.setTcpNoDelay(True)
+            except OSError:
+                # Twisted 24.7 says that a UNIX socket is TCP.
+                pass
         self._pausable = IPushProducer.providedBy(wire)
         if IConsumer.providedBy(wire):
             self._registered = True
@@ -204,6 +211,8 @@ class FlowControl(Timed):
             return
         if self._sending is not None:
             self._sending.append(data)
+            return
+        if self._closesLater:
             return
         self._pending.append(data)
         self._pendingLength += len(data)
@@ -387,6 +396,9 @@ class FlowControl(Timed):
             self._region.resume()
         if self._sending is not None:
             return
+        if self._closing is not None:
+            self._close(self._closing)
+            return
         if self._producer is not None:
             self._producer.resumeProducing()
         self._writable()
@@ -427,19 +439,62 @@ class FlowControl(Timed):
         self._close("_linger")
 
     def _close(self, how: str) -> None:
-        if self._wire is None or (self._closing is not None and self._sending is None):
+        """
+        Close, as soon as the transport has room for nothing more: until then
+        the least rate applies to the peer, and not the time-outs of closing,
+        which would cut what it takes slowly.
+        """
+        if self._wire is None or (self._closing is not None and not self._closesLater):
             return
         self._closing = how
-        if self._sending is not None:
+        if self._sending is None:
+            self._flush()
+        if self._sending is not None or self._writeFull:
+            self._closesLater = True
+            self._dropping = self.limits.lingerLength
+            if self._wait != "_abort":
+                self._takenBefore = bytes_taken(self._wire)
+                self._arm(self.limits.rateWindow, "_checkClosing")
             return
-        self._flush()
+        self._closesLater = False
         self._unregister()
         getattr(self, how)()
 
     def _loseNow(self) -> None:
-        self._arm(self.limits.abortTimeout, "_abort")
+        self._takenBefore = bytes_taken(self._wire)
+        self._arm(self.limits.abortTimeout, "_giveUp")
         self._dropping = self.limits.lingerLength
         self._wire.loseConnection()
+
+    def _checkClosing(self) -> None:
+        """
+        The transport still has much to send: is the peer taking it?
+        """
+        if self._getsOn(self.limits.rateWindow):
+            self._arm(self.limits.rateWindow, "_checkClosing")
+        else:
+            self._abort()
+
+    def _giveUp(self) -> None:
+        """
+        It takes long to close: abort, unless the peer is still taking what the
+        kernel has.
+        """
+        if self._getsOn(self.limits.abortTimeout):
+            self._arm(self.limits.abortTimeout, "_giveUp")
+        else:
+            self._abort()
+
+    def _getsOn(self, seconds: float) -> bool:
+        """
+        Whether the peer has taken enough since this was asked the last time.
+        """
+        before, self._takenBefore = self._takenBefore, bytes_taken(self._wire)
+        taken = self._takenBefore
+        rate = self.limits.minResponseRate
+        if before is None or taken is None or rate is None:
+            return False
+        return taken - before >= max(rate * seconds, 1)
 
     def _linger(self) -> None:
         wire = self._wire
@@ -469,6 +524,7 @@ class FlowControl(Timed):
             return
         self._cancelTimer()
         self._closing = "_abort"
+        self._closesLater = False
         self._dropping = self.limits.lingerLength
         self._pending.clear()
         self._dropRegions(ConnectionAborted())

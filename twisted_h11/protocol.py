@@ -181,7 +181,7 @@ class H11Protocol(FlowControl):
             return
         self._eof = True
         if self._dropping is not None:
-            if self._closing == "_linger":
+            if self._closing == "_linger" and not self._closesLater:
                 self._loseNow()
             return
         if self._refused:
