@@ -26,6 +26,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import h11
+from twisted.internet.error import ConnectionAborted
 from twisted.internet.interfaces import IProtocol
 from twisted.web.http_headers import Headers
 
@@ -135,7 +136,12 @@ class Answering(Failing):
         @param headers: the fields.
         """
         head = self._head
-        if self._wire is None or head is None or self._answer is not None:
+        if (
+            self._wire is None
+            or self._closing is not None
+            or head is None
+            or self._answer is not None
+        ):
             return
         extra = self.site.extraHeaders if self.site is not None else ()
         if isinstance(headers, Headers):
@@ -183,12 +189,15 @@ class Answering(Failing):
             self.persistent = False
         if not self.persistent and not answer.close:
             answer.fields.append((b"Connection", b"close"))
+        if connects and answer.status < 300:
+            answer.removeLength()
         event = h11.Response(
             status_code=answer.status, headers=answer.fields, reason=answer.reason
         )
         self._answer = answer
         self._answerLeft = answer.length if answer.hasContent else 0
         if connects and answer.status < 300:
+            # RFC 9110 section 9.3.6: neither length nor coding; a tunnel begins.
             answer.hasContent = False
         self.sendEvent(event)
 
@@ -298,16 +307,26 @@ class Answering(Failing):
         Send a region of a file as content of the current response.
         """
         answer = self._answer
-        if not len(region) or answer is None or self._answerOver:
+        if (
+            answer is None
+            or self._answerOver
+            or self._wire is None
+            or self._closing is not None
+        ):
+            region.end(ConnectionAborted("The response is over."))
             return
         if not answer.hasContent:
+            region.end(None)
             return
         left = self._answerLeft
         if left is not None:
             if len(region) > left:
                 self._dropExcess(b"", left)
-                region = FileRegion(region.file, region.offset, left)
+                region = FileRegion(region.file, region.offset, left, region.ended)
             self._answerLeft = left - len(region)
+        if not len(region):
+            region.end(None)
+            return
         content: Any = region
         self.sendEvent(h11.Data(data=content))
 

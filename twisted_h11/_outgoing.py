@@ -167,11 +167,11 @@ class ResponseHead:
         # 15.3.6: 205 has no content either, but a framing, so that it ends.
         self.hasContent = method != b"HEAD" and status not in (204, 205, 304)
         if status == 205 and method != b"HEAD":
-            self._removeLength()
+            self.removeLength()
             self._fields.append((b"Content-Length", b"0"))
         elif status == 204:
             # RFC 9110 section 8.6: no Content-Length in 204.
-            self._removeLength()
+            self.removeLength()
 
     @property
     def fields(self) -> list[tuple[bytes, bytes]]:
@@ -188,7 +188,10 @@ class ResponseHead:
             ]
             return self._fields
 
-    def _removeLength(self) -> None:
+    def removeLength(self) -> None:
+        """
+        Take C{Content-Length} away.
+        """
         self.length = None
         self._fields = [
             pair for pair in self._fields if pair[0].lower() != b"content-length"

@@ -14,6 +14,7 @@ from io import BytesIO
 from typing import Any, BinaryIO
 
 from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionLost
 from twisted.internet.interfaces import IProtocol
 from twisted.python.failure import Failure
 from twisted.web.http import OK
@@ -145,7 +146,16 @@ class Streaming(Rendering):
             if not 200 <= self.code <= 299:
                 self.setResponseCode(OK)
         else:
-            if self.clientproto != b"HTTP/1.1" or not self.getHeader(b"Upgrade"):
+            # RFC 9110 section 7.8: the field without the option was meant for
+            # somebody before us.
+            options = b",".join(
+                self.requestHeaders.getRawHeaders(b"Connection", ())
+            ).lower()
+            if (
+                self.clientproto != b"HTTP/1.1"
+                or not self.getHeader(b"Upgrade")
+                or b"upgrade" not in [name.strip() for name in options.split(b",")]
+            ):
                 raise ValueError("The client did not ask for another protocol.")
             if not headers.hasHeader(b"Upgrade"):
                 raise ValueError("Set the Upgrade field of responseHeaders first.")
@@ -191,6 +201,7 @@ class Streaming(Rendering):
             transport, or fails if it can not be any more.  The file must stay
             open until then.
         @raise ValueError: if there is no such region.
+        @raise RuntimeError: if some of the response was sent encoded.
         """
         size = os.fstat(file.fileno()).st_size
         if count is None:
@@ -198,6 +209,11 @@ class Streaming(Rendering):
         if offset < 0 or count < 0 or offset + count > size:
             raise ValueError(f"the file has no {count} bytes from {offset} on")
         done: Deferred[None] = Deferred()
+        if self._disconnected:
+            done.errback(Failure(ConnectionLost("The client has gone.")))
+            return done
+        if self._encoder:
+            self._sendUnencoded()
         self.write(b"")
         channel: Any = getattr(self, "channel", None)
         if not self._direct or channel is None or not self._hasContent or not count:
@@ -216,6 +232,20 @@ class Streaming(Rendering):
         self.sentLength += count
         channel.sendRegion(FileRegion(file, offset, count, ended))
         return done
+
+    def _sendUnencoded(self) -> None:
+        """
+        A file is sent as it is, whatever encodings are set up.
+        """
+        if self.startedWriting:
+            raise RuntimeError("A file can not be a part of an encoded response.")
+        self._encoder = None
+        headers = self.responseHeaders
+        codings = b",".join(headers.getRawHeaders(b"Content-Encoding", ())).split(b",")
+        if codings[:-1]:
+            headers.setRawHeaders(b"Content-Encoding", [b",".join(codings[:-1])])
+        else:
+            headers.removeHeader(b"Content-Encoding")
 
     def _finished(self, channel: Any, whole: bool = False) -> None:
         """
