@@ -13,7 +13,6 @@ second.  A log that somebody else gave us is written to at once.
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from twisted.internet.address import IPv4Address, IPv6Address
@@ -26,9 +25,6 @@ __all__ = ["FLUSH_SECONDS", "BatchedFile", "combined_line"]
 
 FLUSH_SECONDS = 0.5
 _MOST_LINES = 256
-
-# What the formatter prints as it is.
-_plain = re.compile(rb"[ !#-\[\]-~]*")
 
 
 def combined_line(timestamp: Any, request: Any) -> Any:
@@ -63,11 +59,20 @@ def _logged_fields(head: FastHead) -> str:
     """
     The two fields that are logged; nothing if they have to be escaped.
     """
-    referrer = (head.find(b"referer") or [b""])[-1]
-    agent = (head.find(b"user-agent") or [b""])[-1]
-    if _plain.fullmatch(referrer) is None or _plain.fullmatch(agent) is None:
-        return ""
+    referrer = _last_value(head, b"\nreferer:")
+    agent = _last_value(head, b"\nuser-agent:")
+    for value in (referrer, agent):
+        if not value.isascii() or b'"' in value or b"\\" in value or b"\t" in value:
+            return ""
     return f'"{referrer.decode("ascii") or "-"}" "{agent.decode("ascii") or "-"}"'
+
+
+def _last_value(head: FastHead, key: bytes) -> bytes:
+    at = head.lowered.rfind(key)
+    if at < 0:
+        return b""
+    block = head.block
+    return block[at + len(key) : block.find(b"\r", at)].strip(b" \t")
 
 
 class BatchedFile:

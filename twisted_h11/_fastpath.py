@@ -38,8 +38,11 @@ _fields = re.compile(
     rb"(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t -~\x80-\xff]*\r\n)+\r\n",
 )
 
-# Any of these makes a request uncommon.
-_UNCOMMON = (b"\ntransfer-encoding:", b"\nupgrade:", b"\nexpect:")
+# Fields that decide about more than themselves, in field lines in lower case.
+_special = re.compile(
+    rb"\n(host|content-length|connection|transfer-encoding|upgrade|expect):[ \t]*"
+    rb"([^\r]*)"
+)
 
 _length = re.compile(rb"[0-9]{1,7}")
 
@@ -153,48 +156,59 @@ def read_request(
     block = data[fields : end - 2]
     if block.count(b"\n") - 1 > limits.maxFieldCount:
         return None
-    head = FastHead(method, target, block, block.lower(), 0, end)
-    length = _framing(head)
+    lowered = block.lower()
+    length = _framing(lowered)
     if length is None or len(data) - end < length:
         return None
     most = limits.maxBodyLength
     if most is not None and length > most:
         return None
-    head.length = length
-    return head
+    return FastHead(method, target, block, lowered, length, end)
 
 
-def _framing(head: FastHead) -> int | None:
+def _framing(lowered: bytes) -> int | None:
     """
     Look at the fields that matter for framing and routing.
 
+    @param lowered: the field lines in lower case.
     @return: the length of the body; C{None} for anything unusual.
     """
-    lowered = head.lowered
-    for uncommon in _UNCOMMON:
-        if uncommon in lowered:
+    host = None
+    size = None
+    kept = False
+    for name, value in _special.findall(lowered):
+        value = value.rstrip(b" \t")
+        if name == b"host":
+            if host is not None or (value not in _known_hosts and not _know(value)):
+                return None
+            host = value
+        elif name == b"connection":
+            if kept or value != b"keep-alive":
+                return None
+            kept = True
+        elif name == b"content-length":
+            if size is not None or _length.fullmatch(value) is None:
+                return None
+            size = int(value)
+        else:
             return None
-    hosts = head.find(b"host")
-    if len(hosts) != 1:
+    if host is None:
         return None
-    host = hosts[0]
-    if host not in _known_hosts:
-        if _host.fullmatch(host) is None:
-            return None
-        if len(_known_hosts) >= _MOST_KNOWN_HOSTS:
-            _known_hosts.clear()
-        _known_hosts.add(host)
-    if b"\nconnection:" in lowered:
-        connection = head.find(b"connection")
-        if len(connection) != 1 or connection[0].lower() != b"keep-alive":
-            return None
-    if b"\ncontent-length:" not in lowered:
+    if size is None:
         return 0
-    lengths = head.find(b"content-length")
-    if len(lengths) != 1 or _length.fullmatch(lengths[0]) is None:
-        return None
-    size = int(lengths[0])
     return size if size <= SMALL_BODY else None
+
+
+def _know(host: bytes) -> bool:
+    """
+    Whether a value of Host is in order; if so it is remembered.
+    """
+    if _host.fullmatch(host) is None:
+        return False
+    if len(_known_hosts) >= _MOST_KNOWN_HOSTS:
+        _known_hosts.clear()
+    _known_hosts.add(host)
+    return True
 
 
 # A field line that h11 would send as it is: a token, and a value without white
@@ -265,7 +279,7 @@ def response_head(
             lines.append(b"Content-Length: %b\r\n" % value)
             continue
         if name == b"Date":
-            dated = True
+            dated = bool(values)
         elif name in _UNUSUAL:
             return None
         for value in values:
@@ -286,10 +300,11 @@ class HeadMemory:
     their content differs.
     """
 
-    __slots__ = ("_fields", "_prefix", "_reason", "_status")
+    __slots__ = ("_fields", "_names", "_prefix", "_reason", "_status")
 
     def __init__(self) -> None:
         self._fields: dict[bytes, list[bytes]] = {}
+        self._names: list[bytes] = []
         self._prefix: bytes | None = None
         self._status = 0
         self._reason = b""
@@ -308,16 +323,19 @@ class HeadMemory:
             or status != self._status
             or reason != self._reason
             or self._prefix is None
+            # Dictionaries are equal in any order; what goes out is not.
+            or list(fields) != self._names
         ):
             made = response_head(status, reason, fields.items())
             if made is None or made[1] is not None:
                 return None
             self._prefix = made[0]
-
+            self._names = list(fields)
             self._fields = {name: list(values) for name, values in fields.items()}
             self._status = status
             self._reason = reason
         return b"%bContent-Length: %d\r\n\r\n" % (self._prefix, length)
 
 
-_UNUSUAL = frozenset((b"Connection", b"Transfer-Encoding"))
+# h11 puts Host first, even in a response.
+_UNUSUAL = frozenset((b"Connection", b"Host", b"Transfer-Encoding"))
