@@ -1,0 +1,564 @@
+"""
+Names of Twisted that are not public, and that we use all the same: each of them
+fails here when it changes, and what is done without it is tried.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import pathlib
+import socket
+import textwrap
+from collections.abc import Iterator
+from typing import Any
+
+from twisted.internet import abstract, tcp
+from twisted.internet.address import IPv4Address
+from twisted.internet.task import Clock
+from twisted.python.components import Componentized
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+from twisted.web import (
+    _newclient,
+    client,
+    http,
+    http_headers,
+    resource,
+    server,
+    static,
+)
+from twisted.web.http_headers import Headers
+from zope.interface import implementer
+
+import twisted_h11
+from tests.support.cases import Calls, ServerTestCase, get, post
+from twisted_h11 import _private, _progress
+from twisted_h11._request import Request
+from twisted_h11.server import Site
+
+PACKAGE = pathlib.Path(twisted_h11.__file__).parent
+
+# What the package uses of Twisted's private names, and the test for each here.
+KNOWN = {
+    "_IEncodingResource": "EncodingTests",
+    "_newclient": "ClientErrorTests",
+    "_parsePOSTFormSubmission": "FormTests",
+    "_rawHeaders": "HeadersTests",
+    "_tempDataLen": "TransportTests",
+    # State of twisted.web's Request that our methods share with it.
+    "_disconnected": "RequestTests",
+    "_encoder": "RequestTests",
+    "_inFakeHead": "RequestTests",
+    "_log": "RequestTests",
+}
+
+# Private by their name, but documented, or Python's and not Twisted's.
+PUBLIC = {"_asdict", "_exit", "_replace", "_fields"}
+
+
+def private_names_of_twisted() -> set[str]:
+    """
+    Every private name that the modules of Twisted define that we touch.
+    """
+    found: set[str] = {"_newclient"}
+    for module in (http, http_headers, server, resource, static, client, _newclient):
+        found |= private_names_in(ast.parse(inspect.getsource(module)))
+    for module in (tcp, abstract):
+        found |= private_names_in(ast.parse(inspect.getsource(module)))
+    return found
+
+
+def private_names_in(tree: ast.AST) -> set[str]:
+    """
+    The private names that a module defines.
+    """
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            found.add(node.name)
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            found.add(node.attr)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            found.add(node.id)
+    return {n for n in found if n.startswith("_") and not n.startswith("__")}
+
+
+def attributes_set_by(cls: type) -> set[str]:
+    """
+    The attributes that a class's C{__init__}, or that of a class it inherits
+    from, sets on C{self}.
+    """
+    names = set()
+    for one in cls.__mro__:
+        init = vars(one).get("__init__")
+        if not inspect.isfunction(init):
+            continue
+        tree = ast.parse(textwrap.dedent(inspect.getsource(init)))
+        for node in ast.walk(tree):
+            if (
+                isinstance(node, ast.Attribute)
+                and isinstance(node.ctx, ast.Store)
+                and isinstance(node.value, ast.Name)
+                and node.value.id == "self"
+            ):
+                names.add(node.attr)
+    return names
+
+
+def trees() -> Iterator[tuple[str, ast.AST]]:
+    """
+    The modules of the package.
+    """
+    for path in sorted(PACKAGE.glob("*.py")):
+        yield path.name, ast.parse(path.read_text("utf-8"))
+
+
+def private_names_of_ours() -> set[str]:
+    """
+    Every private name that the package defines: then it means our own.
+    """
+    return {name for _, tree in trees() for name in private_names_in(tree)}
+
+
+def private_names_used() -> dict[str, set[str]]:
+    """
+    Every private name that the package reads or imports, and the modules.
+    """
+    found: dict[str, set[str]] = {}
+    for module, tree in trees():
+        for node in ast.walk(tree):
+            names: list[str] = []
+            if isinstance(node, ast.Attribute):
+                names = [node.attr]
+            elif isinstance(node, ast.ImportFrom) and node.module is not None:
+                if node.module.partition(".")[0] != "twisted_h11":
+                    names = [*node.module.split("."), *[n.name for n in node.names]]
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                # The name for getattr.
+                names = [node.value]
+            for name in names:
+                if name.startswith("_") and not name.startswith("__"):
+                    found.setdefault(name, set()).add(module)
+    return found
+
+
+class CompletenessTests(SynchronousTestCase):
+    """
+    The list in this module is whole.
+    """
+
+    def test_allKnown(self) -> None:
+        """
+        Whatever private name we use that we do not define ourselves, or that
+        Twisted's Request and Site have too, is in the list.
+        """
+        ours = private_names_of_ours()
+        inherited = {
+            name
+            for cls in (server.Request, server.Site)
+            for one in cls.__mro__
+            for name in {*vars(one), *attributes_set_by(one)}
+        }
+        theirs = private_names_of_twisted()
+        used = private_names_used()
+        unknown = {
+            name: modules
+            for name, modules in used.items()
+            if (name not in ours or name in inherited)
+            and name in theirs
+            and name not in KNOWN
+            and name not in PUBLIC
+        }
+        self.assertEqual(unknown, {})
+
+    def test_allUsed(self) -> None:
+        """
+        The list has nothing that is not used any more.
+        """
+        self.assertLessEqual(set(KNOWN), set(private_names_used()))
+        for test in KNOWN.values():
+            self.assertIn(test, globals())
+
+
+class HeadersTests(SynchronousTestCase):
+    """
+    C{Headers._rawHeaders}.
+    """
+
+    def test_theirs(self) -> None:
+        """
+        It is a dictionary of canonical names and lists of values, in order, and
+        it is where the fields are.
+        """
+        headers = Headers()
+        headers.setRawHeaders(b"content-type", [b"a"])
+        headers.addRawHeader(b"X-b", b"1")
+        headers.addRawHeader(b"x-B", b"2")
+        raw: Any = headers._rawHeaders
+        expected = {b"Content-Type": [b"a"], b"X-B": [b"1", b"2"]}
+        self.assertIs(type(raw), dict)
+        self.assertEqual(raw, expected)
+        self.assertEqual(list(raw.items()), list(headers.getAllRawHeaders()))
+        raw[b"Date"] = [b"now"]
+        self.assertEqual(headers.getRawHeaders(b"date"), [b"now"])
+        self.assertTrue(headers.hasHeader(b"DATE"))
+
+    def test_canonical(self) -> None:
+        """
+        The names that we set by this way are canonical.
+        """
+        for name in (b"Server", b"Date", b"Content-Type", b"Content-Length"):
+            headers = Headers()
+            headers.setRawHeaders(name.lower(), [b"x"])
+            self.assertEqual([key for key, _ in headers.getAllRawHeaders()], [name])
+
+    def test_used(self) -> None:
+        """
+        We have found it.
+        """
+        self.assertTrue(_private._transparent)
+
+    def test_without(self) -> None:
+        """
+        Without it the same fields are set and read.
+        """
+        direct = _private.response_headers(b"s", b"d")
+        before = dict(_private.raw_fields(direct))
+        self.patch(_private, "_transparent", False)
+        made = _private.response_headers(b"s", b"d")
+        self.assertEqual(made, direct)
+        self.assertEqual(_private.raw_fields(made), before)
+        _private.set_known(made, b"Date", b"e")
+        self.assertEqual(made.getRawHeaders(b"date"), [b"e"])
+
+
+class EncodingTests(ServerTestCase):
+    """
+    C{twisted.web.resource._IEncodingResource}.
+    """
+
+    def wrapped(self) -> Any:
+        """
+        A resource whose answer is compressed.
+        """
+        return resource.EncodingResourceWrapper(
+            Calls(lambda request: b"x" * 100), [server.GzipEncoderFactory()]
+        )
+
+    def coding(self) -> bytes | None:
+        """
+        How it answers to a client that takes gzip.
+        """
+        wire = self.talk(self.wrapped(), get(b"/", b"Accept-Encoding: gzip"))
+        return wire.only().get(b"content-encoding")
+
+    def test_theirs(self) -> None:
+        """
+        It is an interface, and the wrapper provides it.
+        """
+        interface: Any = vars(resource)["_IEncodingResource"]
+        self.assertTrue(interface.providedBy(self.wrapped()))
+        self.assertIn("getEncoder", interface)
+        self.assertEqual(self.coding(), b"gzip")
+
+    def test_without(self) -> None:
+        """
+        Without it, what has a C{getEncoder} is asked.
+        """
+        self.patch(_private, "_IEncodingResource", None)
+        self.assertEqual(self.coding(), b"gzip")
+        self.assertIsNone(_private.encoder_for(resource.Resource(), None))
+
+    def test_byChance(self) -> None:
+        """
+        A resource that has a method of this name by chance is not asked.
+        """
+
+        @implementer(resource.IResource)
+        class Chance(resource.Resource):
+            def getEncoder(self, request: object) -> object:
+                raise AssertionError("it was asked")
+
+        self.assertIsNone(_private.encoder_for(Chance(), None))
+
+
+class FormTests(ServerTestCase):
+    """
+    C{twisted.web.server.Site._parsePOSTFormSubmission}.
+    """
+
+    FORM = post(b"a=1", b"Content-Type: application/x-www-form-urlencoded")
+
+    def arguments(self, **options: Any) -> dict[bytes, list[bytes]]:
+        """
+        What a resource sees of a form.
+        """
+        seen: list[dict[bytes, list[bytes]]] = []
+
+        def render(request: Any) -> bytes:
+            seen.append(dict(request.args))
+            return b""
+
+        self.talk(render, self.FORM, **options)
+        [found] = seen
+        return found
+
+    def test_theirs(self) -> None:
+        """
+        Where a site takes C{parsePOSTFormSubmission}, this is what it becomes,
+        and it decides about forms.
+        """
+        if "parsePOSTFormSubmission" not in inspect.signature(server.Site).parameters:
+            # Before 25.5 there is nothing to decide.
+            self.assertFalse(hasattr(self.site(), "_parsePOSTFormSubmission"))
+            return
+        for value, expected in ((True, {b"a": [b"1"]}), (False, {})):
+            site = self.site(parsePOSTFormSubmission=value)
+            self.assertEqual(site._parsePOSTFormSubmission, value)
+            self.assertEqual(_private.parses_forms(site), value)
+            self.assertEqual(self.arguments(parsePOSTFormSubmission=value), expected)
+
+    def test_without(self) -> None:
+        """
+        Without it, forms are parsed.
+        """
+        self.assertTrue(_private.parses_forms(object()))
+        self.assertEqual(self.arguments(), {b"a": [b"1"]})
+
+
+class TransportTests(SynchronousTestCase):
+    """
+    C{FileDescriptor._tempDataLen}.
+    """
+
+    def test_theirs(self) -> None:
+        """
+        What a transport keeps is counted by it, by C{dataBuffer} and by
+        C{offset}, before it has tried to write.
+        """
+        ours, theirs = socket.socketpair()
+        self.addCleanup(ours.close)
+        self.addCleanup(theirs.close)
+        transport: Any = tcp.Connection.__new__(tcp.Connection)
+        reactor: Any = Clock()
+        abstract.FileDescriptor.__init__(transport, reactor)
+        transport.connected = 1
+        transport.socket = ours
+        transport.startWriting = lambda: None
+        transport.write(b"abc")
+        transport.writeSequence([b"de", b"f"])
+        self.assertEqual(transport._tempDataLen, 6)
+        self.assertEqual(_progress._waiting(transport), 6)
+        transport.dataBuffer, transport.offset = b"0123456789", 4
+        self.assertEqual(_progress._waiting(transport), 12)
+
+
+class ClientErrorTests(SynchronousTestCase):
+    """
+    The exceptions of C{twisted.web._newclient} have no public home.
+    """
+
+    def test_theirs(self) -> None:
+        """
+        They are there, and programs that catch them catch what we raise.
+        """
+        for name in ("ExcessWrite", "RequestNotSent", "WrongBodyLength"):
+            self.assertTrue(issubclass(getattr(_newclient, name), Exception), name)
+
+    def test_public(self) -> None:
+        """
+        Those that have a public home are imported from there.
+        """
+        public = set(client.__all__)
+        for module, tree in trees():
+            for node in ast.walk(tree):
+                if isinstance(node, ast.ImportFrom) and node.module == (
+                    "twisted.web._newclient"
+                ):
+                    names = {name.name for name in node.names}
+                    self.assertEqual(names & public, set(), module)
+
+
+class _Channel:
+    """
+    As much of a channel as twisted.web's Request looks at when it is made.
+    """
+
+    transport = object()
+
+    def __init__(self) -> None:
+        self.site = server.Site(resource.Resource(), reactor=Clock())
+
+    def getPeer(self) -> IPv4Address:
+        """
+        The client.
+        """
+        return IPv4Address("TCP", "192.0.2.7", 50007)
+
+    def getHost(self) -> IPv4Address:
+        """
+        Ourselves.
+        """
+        return IPv4Address("TCP", "192.0.2.80", 80)
+
+
+class RequestTests(ServerTestCase):
+    """
+    Our Request sets by itself what twisted.web's would set.
+    """
+
+    # Set by twisted.web's __init__, and how ours has each.
+    INIT = frozenset(
+        {
+            "notifications",
+            "channel",
+            "client",
+            "host",
+            "requestHeaders",
+            "received_cookies",
+            "responseHeaders",
+            "cookies",
+            "transport",
+            "queued",
+            "_adapterCache",
+        }
+    )
+
+    # Set in twisted.web since 25.5, in ours when a form may have come; and what
+    # would keep the connection in memory here.
+    ABSENT = frozenset({"_parsePOSTFormSubmission", "channel", "transport"})
+
+    def made(self) -> tuple[Any, Any]:
+        """
+        A request of ours, as it is when its resource renders it, and one of
+        twisted.web's when it is made.
+        """
+        seen: list[Any] = []
+        self.seenIn: list[set[str]] = []
+
+        def render(request: Any) -> bytes:
+            names = self.attributes() - self.ABSENT
+            seen.append({name: getattr(request, name) for name in names})
+            self.seenIn.append(set(vars(request)))
+            return b""
+
+        self.talk(render, get())
+        channel: Any = _Channel()
+        return seen[0], server.Request(channel, False)
+
+    def attributes(self) -> set[str]:
+        """
+        What twisted.web's C{__init__} sets in this version.
+        """
+        channel: Any = _Channel()
+        return set(vars(server.Request(channel, False)))
+
+    def test_init(self) -> None:
+        """
+        twisted.web sets these and no others; if it sets another one, ours has to
+        as well.
+        """
+        attributes = self.attributes() - {"_parsePOSTFormSubmission"}
+        self.assertEqual(attributes, self.INIT)
+        self.assertEqual(attributes_set_by(Componentized), {"_adapterCache"})
+
+    def test_same(self) -> None:
+        """
+        Every attribute that twisted.web's has is there, of the same kind.
+        """
+        ours, theirs = self.made()
+        for name in self.attributes() - self.ABSENT:
+            expected = getattr(theirs, name)
+            self.assertIsInstance(ours[name], type(expected), name)
+            if name in (
+                "notifications",
+                "cookies",
+                "received_cookies",
+                "_adapterCache",
+            ):
+                self.assertEqual(ours[name], expected, name)
+        self.assertFalse(ours["queued"])
+
+    def test_noExtra(self) -> None:
+        """
+        A request of the fast path pays only for what it needs: an attribute more
+        in C{__init__} should be on the class.
+        """
+        self.made()
+        [names] = self.seenIn
+        self.assertLessEqual(
+            names - self.attributes() - set(self.RENDERED), set(), sorted(names)
+        )
+
+    # What process and what it calls set, here and in twisted.web.
+    RENDERED = (
+        *("method", "uri", "clientproto", "path", "args", "content", "site"),
+        *("prepath", "postpath", "sitepath", "_encoder", "_requestHead"),
+    )
+
+    def test_classAttributes(self) -> None:
+        """
+        The flags that our methods and twisted.web's share are its own, with the
+        values that they begin with.
+        """
+        for name, value in (
+            ("_disconnected", False),
+            ("_encoder", None),
+            ("_inFakeHead", False),
+            ("finished", 0),
+            ("startedWriting", 0),
+            ("sentLength", 0),
+            ("producer", None),
+            ("content", None),
+            ("code", http.OK),
+            ("etag", None),
+            ("lastModified", None),
+        ):
+            self.assertEqual(getattr(server.Request, name), value, name)
+            self.assertEqual(getattr(Request, name), value, name)
+        self.assertTrue(hasattr(http.Request._log, "failure"))
+
+    def test_disconnected(self) -> None:
+        """
+        C{_disconnected} is set by twisted.web's C{connectionLost}.
+        """
+        request = self.theirs()
+        request.connectionLost(Failure(ValueError()))
+        self.assertIs(request._disconnected, True)
+        self.assertIsNone(request.channel)
+
+    def theirs(self) -> Any:
+        """
+        A request of twisted.web.
+        """
+        channel: Any = _Channel()
+        return server.Request(channel, False)
+
+    def test_read(self) -> None:
+        """
+        twisted.web's C{write} and C{render} read the flags by these names.
+        """
+        written = inspect.getsource(server.Request.write)
+        self.assertIn("self._inFakeHead", written)
+        self.assertIn("self._encoder", written)
+        self.assertIn("self._disconnected", inspect.getsource(http.Request.finish))
+
+    def test_fallback(self) -> None:
+        """
+        On a channel that is not ours, twisted.web's C{__init__} does it all.
+        """
+        channel: Any = _Channel()
+        request = Request(channel)
+        self.assertFalse(request._direct)
+        self.assertLessEqual(self.attributes() - {"transport"}, set(vars(request)))
+        self.assertIs(request.transport, channel.transport)
+
+    def test_signature(self) -> None:
+        """
+        A site makes requests of ours with the channel alone.
+        """
+        site = Site(resource.Resource(), reactor=self.clock)
+        self.assertIs(site.requestFactory, Request)
+        for cls in (http.Request, server.Request):
+            self.assertIn("self", inspect.signature(cls.__init__).parameters)
