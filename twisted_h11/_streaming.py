@@ -212,7 +212,8 @@ class Streaming(Rendering):
         if self._disconnected:
             done.errback(Failure(ConnectionLost("The client has gone.")))
             return done
-        if self._encoder:
+        encoder: Any = self._encoder
+        if encoder:
             self._sendUnencoded()
         self.write(b"")
         channel: Any = getattr(self, "channel", None)
