@@ -58,7 +58,10 @@ class InterfaceTests(ClientTestCase):
             asking: Any = agent.request
             with self.assertRaises(TypeError):
                 asking("GET", b"http://a/")
-            for method in (b"", b"GE T", b"GET\r\nX: y"):
+            methods = [b"", b"GE T", b"GET\r\nX: y"]
+            if isinstance(agent, Agent):
+                methods.append(b"CONNECT")
+            for method in methods:
                 with self.assertRaises(ValueError) as caught:
                     asking(method, b"http://a/")
                 self.assertTrue(str(caught.exception).startswith("Invalid method"))

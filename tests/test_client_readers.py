@@ -4,6 +4,10 @@ Whoever reads a body: pausing, stopping, not reading at all.
 
 from __future__ import annotations
 
+from typing import Any
+
+from twisted.internet.defer import ensureDeferred
+from twisted.internet.error import ConnectionLost
 from twisted.web.client import (
     ResponseDone,
     ResponseFailed,
@@ -125,3 +129,85 @@ class ReaderTests(ClientTestCase):
         response = self.get(OK)
         response.abort()
         self.assertEqual("idle", self.network.peers[-1].protocol.state)
+
+
+class IterationTests(ClientTestCase):
+    """
+    C{async for} on a response.
+    """
+
+    def begin(self) -> Any:
+        """
+        A response whose body has begun.
+        """
+        deferred, peer = self.ask()
+        peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nab")
+        return self.successResultOf(deferred), peer
+
+    async def collect(self, response: Any, most: int = 99) -> list[bytes]:
+        """
+        The pieces, C{most} of them.
+        """
+        pieces = []
+        async for piece in response:
+            pieces.append(piece)
+            if len(pieces) == most:
+                break
+        return pieces
+
+    def test_pieces(self) -> None:
+        """
+        Each piece comes when it is asked for; the server waits meanwhile.
+        """
+        response, peer = self.begin()
+        iterator = response.__aiter__()
+        first = ensureDeferred(iterator.__anext__())
+        self.assertEqual(b"ab", self.successResultOf(first))
+        peer.send(b"cd")
+        self.assertTrue(peer.paused)
+        peer.send(b"ef")
+        for expected in (b"cd", b"ef"):
+            piece = ensureDeferred(iterator.__anext__())
+            self.clock.advance(0)
+            self.assertEqual(expected, self.successResultOf(piece))
+        self.failureResultOf(ensureDeferred(iterator.__anext__()), StopAsyncIteration)
+
+    def test_loop(self) -> None:
+        """
+        A loop reads all, and ends.
+        """
+        response, peer = self.begin()
+        result = ensureDeferred(self.collect(response))
+        peer.send(b"cd")
+        peer.send(b"ef")
+        self.clock.advance(0)
+        self.assertEqual([b"ab", b"cd", b"ef"], self.successResultOf(result))
+        self.assertEqual("idle", peer.protocol.state)
+
+    def test_left(self) -> None:
+        """
+        A loop that is left early drops the connection.
+        """
+        response, peer = self.begin()
+        result = ensureDeferred(self.collect(response, 1))
+        self.assertEqual([b"ab"], self.successResultOf(result))
+        self.assertTrue(peer.aborted)
+
+    def test_cut(self) -> None:
+        """
+        A body that was cut is an exception.
+        """
+        response, peer = self.begin()
+        result = ensureDeferred(self.collect(response))
+        peer.lose(ConnectionLost())
+        self.failureResultOf(result, ResponseFailed)
+
+    def test_cancelled(self) -> None:
+        """
+        Cancelling the wait for a piece drops the connection.
+        """
+        response, peer = self.begin()
+        result = ensureDeferred(self.collect(response))
+        result.cancel()
+        self.failureResultOf(result)
+        self.assertTrue(peer.aborted)

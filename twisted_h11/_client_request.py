@@ -39,6 +39,9 @@ def check_method(method: bytes) -> bytes:
         raise TypeError(f"method={method!r} is {type(method)}, but must be bytes")
     if not is_token(method):
         raise ValueError(f"Invalid method {method!r}")
+    if method == b"CONNECT":
+        # Its target is no URI; who sends one means something else.
+        raise ValueError("Invalid method b'CONNECT': a tunnel is an endpoint")
     return method
 
 

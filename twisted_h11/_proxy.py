@@ -27,7 +27,7 @@ from twisted.python.failure import Failure
 from twisted.web.client import URI
 from zope.interface import implementer
 
-from twisted_h11._client_request import ClientRequest
+from twisted_h11._client_request import DEFAULT_SETTINGS, ClientRequest
 from twisted_h11._client_response import Response
 from twisted_h11._client_settings import ClientSettings
 from twisted_h11._client_tls import tls_endpoint
@@ -255,8 +255,8 @@ class TunnelEndpoint:
         proxyEndpoint: Any,
         host: bytes,
         port: int,
-        authorization: bytes | None,
-        settings: ClientSettings,
+        authorization: bytes | None = None,
+        settings: ClientSettings = DEFAULT_SETTINGS,
     ) -> None:
         self._reactor = reactor
         self._endpoint = proxyEndpoint

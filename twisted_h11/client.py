@@ -57,7 +57,7 @@ from twisted_h11._client_tls import (
     public_key_pin,
 )
 from twisted_h11._pool import HTTPConnectionPool, PoolCounts
-from twisted_h11._proxy import Proxies, Proxy, ProxyRefused
+from twisted_h11._proxy import Proxies, Proxy, ProxyRefused, TunnelEndpoint
 from twisted_h11._trace import TraceEvent
 
 __all__ = [
@@ -102,6 +102,7 @@ __all__ = [
     "TLSPolicy",
     "TimedOut",
     "TraceEvent",
+    "TunnelEndpoint",
     "UNIXEndpointFactory",
     "UnexpectedEnd",
     "certificates_from",
