@@ -79,6 +79,7 @@ class ClientConnection(ResponseReader):
     since = 0.0
     wantsHandshake = False
 
+    _fullSince = 0.0
     _poll: Any = None
     _gone = False
     _tlsConnection: Any = None
@@ -256,11 +257,18 @@ class ClientConnection(ResponseReader):
         """
         The server does not read.
         """
+        if self._writeFull:
+            return
         super().pauseProducing()
-        self._rearm()
+        self._fullSince = self._clock.seconds()
+        if self._wait != "_writeTimedOut":
+            self._rearm()
 
     def _writable(self) -> None:
-        self._rearm()
+        # A fast upload comes here with each write: the timer stays, and looks
+        # at the clock when it is due.
+        if self._mode != IN_HEAD or self._sender is None:
+            self._rearm()
 
     # -- time ---------------------------------------------------------------
 
@@ -289,6 +297,17 @@ class ClientConnection(ResponseReader):
             self._arm(settings.readTimeout, "_readTimedOut")
 
     def _writeTimedOut(self) -> None:
+        if not self._writeFull:
+            # It reads again; the next pause begins anew.
+            self._rearm()
+            return
+        assert self._request is not None
+        seconds = self._request.settings.writeTimeout
+        if seconds is not None:
+            left = self._fullSince + seconds - self._clock.seconds()
+            if left > 0:
+                self._arm(left, "_writeTimedOut")
+                return
         self._timedOut("writeTimeout", "The server took nothing of the request for")
 
     def _headTimedOut(self) -> None:

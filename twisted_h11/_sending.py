@@ -47,6 +47,10 @@ class BodySender:
         self._offset = 0
         self._paused = False
         self.started = False
+        if not isinstance(self._body, bytes):
+            # It is called for each write of a fast upload: without a detour.
+            self.pauseProducing = self._body.pauseProducing  # type: ignore[method-assign]
+            self.resumeProducing = self._body.resumeProducing  # type: ignore[method-assign]
 
     def start(self) -> None:
         """
@@ -156,18 +160,13 @@ class BodySender:
         The server does not read.
         """
         self._paused = True
-        if not isinstance(self._body, bytes):
-            self._body.pauseProducing()
 
     def resumeProducing(self) -> None:
         """
         The server reads again.
         """
         self._paused = False
-        if isinstance(self._body, bytes):
-            self._writePieces()
-        else:
-            self._body.resumeProducing()
+        self._writePieces()
 
     def stopProducing(self) -> None:
         """
