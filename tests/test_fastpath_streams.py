@@ -92,5 +92,3 @@ class StreamTests(SynchronousTestCase):
         A connection that the application gives up before it answers.
         """
         self.check([head(b"GET /losing HTTP/1.1", b"Host: a")])
-
-    test_losing.todo = "only the fast path answers"  # type: ignore[attr-defined]

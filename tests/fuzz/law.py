@@ -15,7 +15,7 @@ import h11
 from twisted.web.http_headers import Headers
 
 from twisted_h11 import _fastpath
-from twisted_h11._fastpath import FastHead, HeadMemory
+from twisted_h11._fastpath import FastHead, whole_head
 from twisted_h11._limits import Limits
 from twisted_h11._outgoing import BadResponse, ResponseHead
 from twisted_h11._strict import Refused, RequestHead, check_request_head
@@ -209,17 +209,16 @@ def check_response(status: int, reason: bytes, headers: Headers) -> bool:
 
 def check_memory(responses: Sequence[tuple[int, bytes, Headers, int]]) -> int:
     """
-    Hold a connection's worth of whole responses to the Law.
+    Hold several whole responses, one after the other, to the Law.
 
     @param responses: status, reason, fields without Content-Length, and the
         length of the content.
     @return: how many the fast path has answered.
     """
-    memory = HeadMemory()
     count = 0
     for status, reason, headers, length in responses:
         raw: Any = headers._rawHeaders
-        data = memory.head(status, reason, raw, length)
+        data = whole_head(status, reason, raw, length)
         if data is None:
             continue
         fields = [*_pairs(headers), (b"Content-Length", b"%d" % length)]

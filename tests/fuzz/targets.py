@@ -106,9 +106,8 @@ def seeds(target: str) -> Iterator[bytes]:
     elif target == "stream":
         yield b"\0" + CURL_POST + CURL
         for kind in KINDS:
-            if kind != "losing":
-                request = b"GET /%b HTTP/1.1\r\nHost: a\r\n\r\n" % kind.encode()
-                yield b"\x28" + request + CURL
+            request = b"GET /%b HTTP/1.1\r\nHost: a\r\n\r\n" % kind.encode()
+            yield b"\x28" + request + CURL
     else:
         one = b"200 OK\nDate:x\nServer:y\nSet-Cookie:a=b\nContent-Type:text/plain"
         yield one

@@ -1,0 +1,157 @@
+"""
+Nobody makes the common request slow without noticing.
+
+The measure is the CPU time per request, divided by that of twisted.web's Site
+in the same process, transports in memory: both are slowed alike by whatever
+else the machine does.  The limits are well above what is reached (see
+C{docs/performance.rst}), and a bad figure has to be confirmed.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+import threading
+from typing import Any
+from unittest.mock import patch
+
+from twisted.trial.unittest import SkipTest, SynchronousTestCase
+
+from tests.benchmarks import memory
+from tests.support.cases import FAST_PATH
+
+# Case of the level "memory", and the greatest ratio that passes.  The promises,
+# which C{python -m tests.benchmarks} measures with more care, are 0.45, 0.50
+# and 0.60.
+LIMITS = {"minimal": 0.60, "browser-varied": 0.65, "post-json": 0.75}
+
+TRIES = 4
+ROUNDS = 5
+REQUESTS = 160
+
+
+def measured_time_means_something() -> str | None:
+    """
+    @return: why it does not, or C{None}.
+    """
+    monitoring = getattr(sys, "monitoring", None)
+    if sys.gettrace() is not None or threading.gettrace() is not None:
+        return "the code is traced (coverage, a debugger)"
+    if sys.getprofile() is not None:
+        return "the code is profiled"
+    if monitoring is not None and any(map(monitoring.get_tool, range(6))):
+        return "the code is monitored (coverage, a profiler)"
+    if sys.flags.dev_mode or hasattr(sys, "gettotalrefcount"):
+        return "this is a debugging interpreter"
+    if sys.implementation.name != "cpython":
+        return f"the limits are those of CPython, not {sys.implementation.name}"
+    if not FAST_PATH:
+        return "this run of the suite is without the fast path"
+    return None
+
+
+def best_ratio(case: str, limit: float) -> float:
+    """
+    Measure until the limit is kept, a few times at most.
+
+    @return: the lowest ratio.
+    """
+    best = float("inf")
+    for _ in range(TRIES):
+        best = min(best, memory.ratio(case, rounds=ROUNDS, requests=REQUESTS))
+        if best <= limit:
+            break
+    return best
+
+
+class GuardTests(SynchronousTestCase):
+    """
+    The ratio to twisted.web.
+    """
+
+    def check(self, case: str) -> None:
+        """
+        One case must keep its limit.
+        """
+        reason = measured_time_means_something()
+        if reason is not None:
+            raise SkipTest(reason)
+        limit = LIMITS[case]
+        best = best_ratio(case, limit)
+        self.assertLessEqual(
+            best, limit, f"{case}: {best:.2f} of twisted.web's CPU time per request"
+        )
+
+    def test_minimal(self) -> None:
+        """
+        GET with a Host field only.
+        """
+        self.check("minimal")
+
+    def test_browserVaried(self) -> None:
+        """
+        A browser's head, another one with each request.
+        """
+        self.check("browser-varied")
+
+    def test_postJson(self) -> None:
+        """
+        A small body.
+        """
+        self.check("post-json")
+
+    def test_slowIsSeen(self) -> None:
+        """
+        Without the fast path the limits are not kept: the guard can fail.
+        """
+        reason = measured_time_means_something()
+        if reason is not None:
+            raise SkipTest(reason)
+        from twisted_h11.server import Site
+
+        def slow(resource: Any, **kwargs: Any) -> Site:
+            return Site(resource, fastPath=False, **kwargs)
+
+        found = memory.ratio("minimal", slow, rounds=ROUNDS, requests=REQUESTS)
+        self.assertGreater(found, LIMITS["minimal"])
+
+
+class SkippingTests(SynchronousTestCase):
+    """
+    Where time means nothing it is not measured.
+    """
+
+    def test_traced(self) -> None:
+        """
+        A trace function, as coverage sets it, is a reason.
+        """
+        with patch.object(sys, "gettrace", lambda: print):
+            self.assertIn("traced", measured_time_means_something() or "")
+
+    def test_profiled(self) -> None:
+        """
+        So is a profiler.
+        """
+        with patch.object(sys, "getprofile", lambda: print):
+            self.assertIn("profiled", measured_time_means_something() or "")
+
+    def test_confirmed(self) -> None:
+        """
+        One bad figure is not believed, and a good one ends the measuring.
+        """
+        figures = [0.9, 0.5, 0.1]
+        with patch.object(memory, "ratio", lambda *a, **k: figures.pop(0)):
+            self.assertEqual(best_ratio("minimal", 0.6), 0.5)
+        self.assertEqual(figures, [0.1])
+        with patch.object(memory, "ratio", lambda *a, **k: 0.9):
+            self.assertEqual(best_ratio("minimal", 0.6), 0.9)
+
+    def test_nothingLeft(self) -> None:
+        """
+        The collector is as it was before.
+        """
+        before = gc.isenabled()
+        memory.ratio("minimal", rounds=1, requests=4)
+        self.assertEqual(gc.isenabled(), before)
+        self.assertTrue(os.path.isdir(os.getcwd()))
