@@ -72,9 +72,9 @@ class Answering(Failing):
     _fastLength: int | None = None
     _sent = 0
     _unchunker: Unchunker | None = None
-    _memory: _fastpath.HeadMemory | None = None
     _read = ""
-    _clean = False
+    # Whether the cycle before has left nothing behind.
+    _clean = True
 
     # -- h11, when it is needed after all ---------------------------------------
 
@@ -218,10 +218,7 @@ class Answering(Failing):
             or (self.site is not None and self.site.extraHeaders)
         ):
             return False
-        memory = self._memory
-        if memory is None:
-            memory = self._memory = _fastpath.HeadMemory()
-        head = memory.head(status, reason, raw_fields(headers), len(content))
+        head = _fastpath.whole_head(status, reason, raw_fields(headers), len(content))
         if head is None:
             return False
         self._send(head + content)

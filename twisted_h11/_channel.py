@@ -297,7 +297,8 @@ class Channel(Receiving):
         end = head.end + length
         self._lastHead = head
         self._start = end
-        self._skippedLine = False
+        if self._skippedLine:
+            self._skippedLine = False
         self._missed = buffer[start:end]
         if length == 0 and getattr(self.requestFactory, "servesWhole", False):
             self._serveWhole(head)

@@ -25,7 +25,7 @@ from collections.abc import Iterable, Sequence
 from twisted_h11._limits import Limits
 from twisted_h11._strict import RequestHead, _host
 
-__all__ = ["FastHead", "HeadMemory", "read_request", "response_head"]
+__all__ = ["FastHead", "read_request", "response_head", "whole_head"]
 
 # What is refused in a target (see twisted_h11._strict) is not in these classes.
 _line = re.compile(
@@ -292,49 +292,38 @@ def response_head(
     return b"".join(lines), length
 
 
-class HeadMemory:
+# Heads without their Content-Length.  Most responses of a site have the same
+# fields, and differ in the length of their content only.
+_prefixes: dict[tuple[object, ...], bytes] = {}
+
+
+def whole_head(
+    status: int, reason: bytes, fields: dict[bytes, list[bytes]], length: int
+) -> bytes | None:
     """
-    The last response head of a connection, without its C{Content-Length}.
+    A whole head, with C{Content-Length} at its end.
 
-    Most responses of a connection have the same fields; only the length of
-    their content differs.
+    @param fields: as for L{response_head}; without C{Content-Length}.
+    @param length: of the content.
+    @return: its bytes, or C{None} for anything unusual.
     """
-
-    __slots__ = ("_fields", "_names", "_prefix", "_reason", "_status")
-
-    def __init__(self) -> None:
-        self._fields: dict[bytes, list[bytes]] = {}
-        self._names: list[bytes] = []
-        self._prefix: bytes | None = None
-        self._status = 0
-        self._reason = b""
-
-    def head(
-        self, status: int, reason: bytes, fields: dict[bytes, list[bytes]], length: int
-    ) -> bytes | None:
-        """
-        A whole head, with C{Content-Length} at its end.
-
-        @param fields: as for L{response_head}; without C{Content-Length}.
-        @return: its bytes, or C{None} for anything unusual.
-        """
-        if (
-            fields != self._fields
-            or status != self._status
-            or reason != self._reason
-            or self._prefix is None
-            # Dictionaries are equal in any order; what goes out is not.
-            or list(fields) != self._names
-        ):
-            made = response_head(status, reason, fields.items())
-            if made is None or made[1] is not None:
-                return None
-            self._prefix = made[0]
-            self._names = list(fields)
-            self._fields = {name: list(values) for name, values in fields.items()}
-            self._status = status
-            self._reason = reason
-        return b"%bContent-Length: %d\r\n\r\n" % (self._prefix, length)
+    prefix = key = None
+    try:
+        # One value to a name, so that no two sets of fields have the same key.
+        key = (status, reason, *fields, *[value for (value,) in fields.values()])
+        prefix = _prefixes.get(key)
+    except ValueError:
+        pass
+    if prefix is None:
+        made = response_head(status, reason, fields.items())
+        if made is None or made[1] is not None:
+            return None
+        prefix = made[0]
+        if key is not None and len(prefix) < 1024:
+            if len(_prefixes) >= _MOST_LINES:
+                _prefixes.clear()
+            _prefixes[key] = prefix
+    return b"%bContent-Length: %d\r\n\r\n" % (prefix, length)
 
 
 # h11 puts Host first, even in a response.
