@@ -12,7 +12,7 @@ from twisted.web.client import Agent as TwistedAgent
 
 from tests.client_support.bodies import OK
 from tests.client_support.memory import ClientTestCase, Peer
-from twisted_h11.client import Agent, PoolSettings, QueueFull, readBody
+from twisted_h11.client import Agent, PoolSettings, QueueFull, RequestNotSent, readBody
 
 
 class BoundsTests(ClientTestCase):
@@ -395,6 +395,17 @@ class TwistedAgentTests(ClientTestCase):
         self.failing(first).reasons[0].trap(CancelledError)
         self.clock.advance(0)
         self.assertEqual((0, 0, 0, 0), tuple(self.pool.counts()))
+
+    def test_gone(self) -> None:
+        """
+        A connection that has gone before it was used sends nothing.
+        """
+        connection = self.successResultOf(
+            self.pool.getConnection((b"http", b"a", 80), self.network)
+        )
+        self.network.peers[0].lose()
+        # Not even a look at the request.
+        self.failing(connection.request(object()), RequestNotSent)
 
     def test_notUsed(self) -> None:
         """

@@ -15,6 +15,7 @@ from twisted.internet.defer import Deferred, fail
 from twisted.python.failure import Failure
 
 from twisted_h11 import _client_errors as errors
+from twisted_h11._client_errors import RequestNotSent
 from twisted_h11._client_heads import BadRequest
 from twisted_h11._client_request import ClientRequest
 from twisted_h11._exchange import ClientConnection
@@ -75,8 +76,11 @@ class PlainConnection:
 
     def request(self, request: Any) -> Deferred[Response]:
         """
-        Send C{request}.
+        Send C{request}; it fails with C{RequestNotSent} if the connection has
+        gone, or is in use.
         """
+        if self._connection.state != "idle":
+            return fail(RequestNotSent())
         hosts = request.headers.getRawHeaders(b"Host", ())
         try:
             own = ClientRequest(
