@@ -36,7 +36,8 @@ def combined_line(timestamp: Any, request: Any) -> Any:
     @return: what L{combinedLogFormatter} returns.
     """
     client = request.getClientAddress()
-    head = getattr(request, "_requestHead", None)
+    # Only while the fields are untouched: whoever changes them changes the line.
+    head = getattr(request.requestHeaders, "_head", None)
     kind = type(client)
     if type(head) is not FastHead or (
         kind is not IPv4Address and kind is not IPv6Address

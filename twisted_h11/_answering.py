@@ -211,6 +211,7 @@ class Answering(Failing):
         """
         if (
             self._missed is None
+            or self._read != "_readNothing"
             or not self.persistent
             or self._answer is not None
             or self._wire is None

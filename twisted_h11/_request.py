@@ -62,6 +62,7 @@ class Request(Streaming):
     servesWhole = True
     _sendsWhole = True
     queued = False
+    _parsePOSTFormSubmission = True
     _direct = True
 
     _requestHead: RequestHead | None = None
