@@ -43,7 +43,7 @@ class RequestTests(SynchronousTestCase):
     C{read_request} against the strict layer and h11.
     """
 
-    @examples(400)
+    @examples(250)
     @given(st.lists(REQUESTS, min_size=1, max_size=4), TIGHT)
     def test_pipelines(self, requests: list[bytes], limits: Limits) -> None:
         """
@@ -216,7 +216,7 @@ class ResponseTests(SynchronousTestCase):
     C{response_head} and C{whole_head} against ResponseHead and h11.
     """
 
-    @examples(300)
+    @examples(200)
     @given(STATUSES, REASONS, response_fields())
     def test_heads(self, status: int, reason: bytes, headers: Headers) -> None:
         """

@@ -39,7 +39,7 @@ class StreamTests(SynchronousTestCase):
         self.flushLoggedErrors(ValueError)
         return outcome
 
-    @examples(80)
+    @examples(60)
     @given(st.data(), streams(), st.sampled_from([(), ((b"X-Extra", b"1"),)]))
     def test_streams(self, choice: Any, requests: list[bytes], extra: Any) -> None:
         """
@@ -68,7 +68,7 @@ class StreamTests(SynchronousTestCase):
             self.check(pieces).output, self.check([one + two], http2=False).output
         )
 
-    @examples(40)
+    @examples(25)
     @given(streams(), TIGHT)
     @example([CURL_POST, CURL], Limits(maxBodyLength=3))
     def test_limits(self, requests: list[bytes], limits: Limits) -> None:
