@@ -4,6 +4,7 @@ Responses that the server makes itself, and those of failing applications.
 
 from __future__ import annotations
 
+import time
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -78,6 +79,22 @@ class RefusalFieldTests(ServerTestCase):
             assert date is not None
             self.assertRegex(date, rb"\A\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT\Z")
             self.assertGreater(parsedate_to_datetime(date.decode()).year, 1969)
+
+    def test_dateOfEachResponse(self) -> None:
+        """
+        The Date is that of the response, not of the connection.
+        """
+        dates = []
+        wire = self.connect(self.site())
+        for moment in (1_000_000_000, 1_000_000_000, 1_000_000_007, 1_900_000_000):
+            self.patch(time, "time", lambda moment=moment: float(moment))
+            wire.send(GET)
+            date = wire.responses[-1].get(b"date")
+            assert date is not None
+            dates.append(parsedate_to_datetime(date.decode()).timestamp())
+        self.assertEqual(
+            [1_000_000_000, 1_000_000_000, 1_000_000_007, 1_900_000_000], dates
+        )
 
     def test_headHasNoBody(self) -> None:
         """

@@ -19,7 +19,7 @@ from twisted.web.server import NOT_DONE_YET
 from zope.interface import implementer, provider
 
 from tests.support.cases import GET, Calls, Echo, Holding, ServerTestCase, get, post
-from tests.support.wire import CLIENT, SERVER, SecureMemoryTransport
+from tests.support.wire import CLIENT, SERVER, SecureMemoryTransport, Wire
 from twisted_h11.server import Request
 
 
@@ -291,6 +291,83 @@ class FailingRequestTests(ServerTestCase):
         self.assertEqual([], self.clock.getDelayedCalls())
         holding.requests.clear()
         holding.lost.clear()
+
+
+class EarlyAnswerTests(ServerTestCase):
+    """
+    A request that is answered before its body is here, as Synapse does it.
+    """
+
+    def early(self, body: bytes, length: int, *more: bytes) -> Wire:
+        """
+        Announce C{length} bytes, send C{body}, then the rest and C{more}.
+        """
+
+        class Early(server.Request):
+            def handleContentChunk(self, data: bytes) -> None:
+                if not self.finished:
+                    self.setResponseCode(413)
+                    self.setHeader(b"Content-Length", b"5")
+                    self.write(b"early")
+                    self.finish()
+
+        head = get(b"/", b"Content-Length: %d" % (length,), method=b"POST")
+        return self.talk(Echo(), head + body, *more, requestFactory=Early)
+
+    def test_restIsDropped(self) -> None:
+        """
+        A small rest of the body is read and dropped; it is never taken for
+        the next request.
+        """
+        wire = self.early(b"x", 1 + len(GET), GET)
+        self.assertEqual([413], wire.statuses)
+        self.assertEqual(b"early", wire.only().body)
+        if wire.only().closes:
+            wire.settle(6)
+            self.assertTrue(wire.closed)
+        else:
+            wire.send(post(b"y"))
+            self.assertEqual([413, 413], wire.statuses)
+
+    def test_largeRest(self) -> None:
+        """
+        A large rest is not waited for: the connection ends, in stages.
+        """
+        wire = self.early(b"x", 100_000_000, *[b"y" * 100_000] * 20)
+        self.assertEqual([413], wire.statuses)
+        self.assertEqual(b"early", wire.only().body)
+        wire.settle(6)
+        self.assertTrue(wire.closed)
+        self.assertFalse(wire.aborted)
+
+    def test_restNeverComes(self) -> None:
+        """
+        A rest that never comes does not keep the connection.
+        """
+        wire = self.early(b"x", 1000)
+        self.assertEqual([413], wire.statuses)
+        wire.advance(200)
+        self.assertTrue(wire.closed)
+
+    def test_malformedRest(self) -> None:
+        """
+        A malformed rest adds no second answer.
+        """
+
+        class Early(server.Request):
+            def handleContentChunk(self, data: bytes) -> None:
+                if not self.finished:
+                    self.setHeader(b"Content-Length", b"5")
+                    self.write(b"early")
+                    self.finish()
+
+        head = get(b"/", b"Transfer-Encoding: chunked", method=b"POST")
+        wire = self.talk(
+            Echo(), head + b"1\r\nx\r\n", b"bad\n" + GET, GET, requestFactory=Early
+        )
+        self.assertEqual([200], wire.statuses)
+        wire.settle(6)
+        self.assertTrue(wire.closed)
 
 
 class RequestFactoryTests(ServerTestCase):
@@ -1140,6 +1217,26 @@ class LazyTests(ServerTestCase):
             if isinstance(thing, h11.Connection)
         ]
         self.assertEqual([], found)
+
+    def test_fastAnswersNeedNoH11(self) -> None:
+        """
+        Nor has one whose requests were all answered by the fast path.
+        """
+        import h11
+
+        made: list[object] = []
+        original = h11.Connection.__init__
+
+        def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+            made.append(1)
+            original(self, *args, **kwargs)
+
+        self.patch(h11.Connection, "__init__", __init__)
+        wire = self.connect(self.site(fastPath=True)).send(GET * 3, post(b"x"))
+        self.assertEqual([200] * 4, wire.statuses)
+        self.assertEqual([], made)
+        self.connect(self.site(fastPath=False)).send(GET)
+        self.assertEqual([1], made)
 
     def test_isAProtocolOfTwisteds(self) -> None:
         """
