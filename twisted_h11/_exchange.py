@@ -259,12 +259,24 @@ class ClientConnection(ResponseReader):
         """
         if self._writeFull:
             return
-        super().pauseProducing()
+        # A client sends no regions of files, so this is all there is to do.
+        self._writeFull = True
         self._fullSince = self._clock.seconds()
+        if self._producer is not None:
+            self._producer.pauseProducing()
         if self._wait != "_writeTimedOut":
             self._rearm()
 
-    def _writable(self) -> None:
+    def resumeProducing(self) -> None:
+        """
+        The server reads again.
+        """
+        if self._closing is not None:
+            super().resumeProducing()
+            return
+        self._writeFull = False
+        if self._producer is not None:
+            self._producer.resumeProducing()
         # A fast upload comes here with each write: the timer stays, and looks
         # at the clock when it is due.
         if self._mode != IN_HEAD or self._sender is None:

@@ -89,7 +89,15 @@ class ResponseReader(H11Protocol):
         """
         mode = self._mode
         if mode == IN_BODY:
-            self._readBody(data)
+            left = self._left - len(data)
+            body = self._body
+            if left > 0 and body is not None:
+                # The inside of a long body; its length was checked before.
+                self._left = left
+                self._lastPiece = self._clock.seconds()
+                body._received(data)
+            else:
+                self._readBody(data)
         elif mode == IN_HEAD:
             self._bytesSeen = True
             self._readHead(data)
