@@ -44,7 +44,8 @@ _special = re.compile(
     rb"([^\r]*)"
 )
 
-_length = re.compile(rb"[0-9]{1,7}")
+_small_length = re.compile(rb"[0-9]{1,7}")
+_length = re.compile(rb"[0-9]{1,18}")
 
 # The values that the last few requests had in Host, found to be in order.
 _known_hosts: set[bytes] = set()
@@ -187,7 +188,7 @@ def _framing(lowered: bytes) -> int | None:
                 return None
             kept = True
         elif name == b"content-length":
-            if size is not None or _length.fullmatch(value) is None:
+            if size is not None or _small_length.fullmatch(value) is None:
                 return None
             size = int(value)
         else:

@@ -93,6 +93,9 @@ class Receiving(Answering):
         try:
             if self._source is not None:
                 self._source.dataReceived(bytes(data))
+            elif getattr(request, "servesWhole", False):
+                # It writes the piece to its content, and keeps nothing of it.
+                request.handleContentChunk(data)
             else:
                 request.handleContentChunk(bytes(data))
         except Exception:
