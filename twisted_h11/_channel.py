@@ -295,6 +295,8 @@ class Channel(Receiving):
         length = head.length
         assert length is not None
         end = head.end + length
+        if self._lastHead is None and self._home is not None:
+            self._home._channelWarm(self)
         self._lastHead = head
         self._start = end
         if self._skippedLine:

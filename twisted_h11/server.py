@@ -14,9 +14,10 @@ here; C{docs/migrating.rst} lists what differs, and why.
 from __future__ import annotations
 
 import re
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable
 from typing import Any
+from weakref import ref
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IAddress, IDelayedCall
@@ -51,6 +52,9 @@ What the C{Server} field says unless it is told otherwise.
 
 # Not to be bound to a channel when they are found on its class.
 _CALLABLES = ("callLater", "requestFactory")
+
+# How many connections remember the head of their last request.
+_MOST_WARM = 256
 
 _token = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _value = re.compile(rb"(?:[!-~\x80-\xff](?:[ \t]*[!-~\x80-\xff])*)?")
@@ -125,6 +129,7 @@ class Site(server.Site):
         self._logSecond = -1
         self._logText = ""
         self._channels: set[Any] = set()
+        self._warm: deque[ref[Any]] = deque()
         self._hosts: Counter[str] = Counter()
         self._common: dict[str, Any] | None = None
         self._madeClass: Any = None
@@ -204,6 +209,18 @@ class Site(server.Site):
                 self._hosts[host] += 1
                 return self._hosts[host] <= most
         return True
+
+    def _channelWarm(self, channel: Any) -> None:
+        """
+        A connection begins to remember its last head.  Only so many do: an idle
+        one need not keep a kilobyte that it may never use.
+        """
+        warm = self._warm
+        if len(warm) >= _MOST_WARM:
+            forgetful = warm.popleft()()
+            if forgetful is not None:
+                forgetful._lastHead = None
+        warm.append(ref(channel))
 
     def _channelGone(self, channel: Any) -> None:
         """
