@@ -24,8 +24,17 @@ from tests.benchmarks import memory, rate
 from tests.benchmarks.__main__ import _present, main
 from tests.benchmarks.cases import CASES, Case, find_cases
 from tests.benchmarks.chart import ChartFailed, draw, panels
+from tests.benchmarks.client import CLIENTS
 from tests.benchmarks.heads import JSON_KB, browser, minimal, post_json
-from tests.benchmarks.peers import OURS, PEERS, Peer, control, find_peers, our_side
+from tests.benchmarks.peers import (
+    OURS,
+    PEERS,
+    Launch,
+    Peer,
+    control,
+    find_peers,
+    our_side,
+)
 from tests.benchmarks.report import text
 from tests.benchmarks.results import TARGETS, Book
 from tests.benchmarks.servers import Workshop
@@ -128,6 +137,20 @@ class SelectionTests(SynchronousTestCase):
         logs = {peer.name: peer.log for peer in PEERS}
         for peer in PEERS:
             self.assertEqual(logs[our_side(peer)], peer.log)
+
+    def test_equalFlags(self) -> None:
+        """
+        What is compared with C{twistd web} is started with the same flags.
+        """
+        commands = {
+            peer.name: peer.command(Launch("python", 8080, "/folder")) for peer in PEERS
+        }
+        for theirs, ours in (
+            ("twistd-web", "h11web"),
+            ("twistd-web-logfile", "h11web-logfile"),
+        ):
+            expected = ["h11web" if a == "web" else a for a in commands[theirs]]
+            self.assertEqual(commands[ours], expected)
 
     def test_targets(self) -> None:
         """
@@ -480,6 +503,7 @@ class MissingTests(SynchronousTestCase):
         listing = io.StringIO()
         with contextlib.redirect_stdout(listing):
             self.assertEqual(main(["--list"]), 0)
-        for name in [*names(CASES), *(peer.name for peer in PEERS)]:
+        clients = [client.name for client in CLIENTS]
+        for name in [*names(CASES), *(peer.name for peer in PEERS), *clients]:
             self.assertIn(name, listing.getvalue())
         self.assertRegex(listing.getvalue(), r"about \d+ minutes")

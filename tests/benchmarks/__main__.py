@@ -48,6 +48,7 @@ _TOLD = [
     "tornado",
     "granian",
     "gunicorn",
+    "httpx",
 ]
 
 MIB = 1 << 20
@@ -110,9 +111,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--output", metavar="FILE", help="save the result as JSON")
     parser.add_argument("--chart", metavar="FILE", help="draw a chart as SVG")
-    parser.add_argument(
-        "--chart-level", choices=["rate", "memory", "idle", "bulk"], default="rate"
-    )
+    parser.add_argument("--chart-level", choices=list(LEVELS), default="rate")
     parser.add_argument(
         "--from",
         dest="saved",
@@ -138,6 +137,8 @@ def _ours(name: str) -> str | None:
     """
     if name == "twisted.web":
         return "twisted_h11"
+    if name in {one.name for one in client.CLIENTS}:
+        return None if name == client.OURS else client.OURS
     for peer in PEERS:
         if peer.name == name and name not in OURS:
             return our_side(peer)
@@ -283,6 +284,10 @@ def _listing(cases: list[Case], peers: list[Peer], settings: Settings) -> str:
     rows = [["peer", "what", "access log"]]
     rows += [[peer.name, peer.title, peer.log] for peer in peers]
     lines += ["", *table(rows), ""]
+    lines += table(
+        [["client", "what"], *([one.name, one.title] for one in client.CLIENTS)]
+    )
+    lines.append("")
     minutes = estimate(cases, peers, settings) / 60
     lines.append(f"All of this takes about {minutes:.0f} minutes.")
     return "\n".join(lines)

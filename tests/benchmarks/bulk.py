@@ -22,13 +22,13 @@ __all__ = ["run"]
 _PIECE = memoryview(bytes(262144))
 
 
-def _upload(server: Server, length: int) -> None:
+def _upload(server: Server, length: int, target: bytes = b"/upload") -> None:
     """
     @raise Unexpected: when the server did not receive all of it.
     """
     fields = [(b"Host", server.host), (b"Content-Length", b"%d" % length)]
     with contextlib.closing(server.connect()) as connection:
-        connection.send(head(b"PUT", b"/upload", fields))
+        connection.send(head(b"PUT", target, fields))
         left = length
         while left:
             piece = _PIECE[: min(left, len(_PIECE))]
@@ -52,7 +52,18 @@ def _download(server: Server, length: int) -> None:
             raise Unexpected(f"sent {sent} bytes instead of {length}")
 
 
-_MOVES = {"upload": _upload, "download": _download}
+def _upload_streamed(server: Server, length: int) -> None:
+    """
+    @raise Unexpected: when the server did not receive all of it.
+    """
+    _upload(server, length, b"/stream")
+
+
+_MOVES = {
+    "upload": _upload,
+    "upload-streamed": _upload_streamed,
+    "download": _download,
+}
 
 
 def run(

@@ -213,12 +213,19 @@ CASES: list[Case] = [
     ),
     Case(
         "bulk",
+        "upload-streamed",
+        "PUT of 1 GiB, taken as it comes where the server can do that",
+        minimal,
+        needs=frozenset({"paths", "body"}),
+    ),
+    Case(
+        "bulk",
         "download",
         "GET of 1 GiB",
         minimal,
         needs=frozenset({"paths"}),
     ),
-    Case("client", "agent", "GETs by the Agent, kept alive", browser),
+    Case("client", "agent", "GETs by a client, connections kept alive", minimal),
 ]
 
 

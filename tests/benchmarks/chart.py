@@ -13,12 +13,14 @@ from __future__ import annotations
 from typing import Any
 
 from tests.benchmarks.cases import CASES
+from tests.benchmarks.client import CLIENTS
 from tests.benchmarks.peers import PEERS
 
 __all__ = ["ChartFailed", "draw", "panels"]
 
 _TITLES = {
     **{peer.name: peer.title for peer in PEERS},
+    **{client.name: client.title for client in CLIENTS},
     "twisted.web": "twisted.web",
 }
 

@@ -101,11 +101,19 @@ class Server:
     """
     One running server; use it as a context manager.
 
+    @param core: what it is pinned to, if not to the workshop's core.
     @ivar port: where it listens.
     """
 
-    def __init__(self, peer: Peer, workshop: Workshop, tls: bool = False) -> None:
+    def __init__(
+        self,
+        peer: Peer,
+        workshop: Workshop,
+        tls: bool = False,
+        core: int | None = None,
+    ) -> None:
         self.peer = peer
+        self._core = workshop.core if core is None else core
         self.tls = tls
         self._workshop = workshop
         self._process: subprocess.Popen[bytes] | None = None
@@ -115,7 +123,7 @@ class Server:
         self._folder = tempfile.mkdtemp(dir=self._workshop.folder)
         certificate = self._workshop.certificate if self.tls else None
         launch = Launch(self._workshop.python, self.port, self._folder, certificate)
-        command = pinned(self.peer.command(launch), self._workshop.core)
+        command = pinned(self.peer.command(launch), self._core)
         self._output = os.path.join(self._folder, "output")
         with open(self._output, "wb") as output:
             self._process = subprocess.Popen(

@@ -57,6 +57,8 @@ def estimate(cases: list[Case], peers: list[Peer], settings: Settings) -> float:
             )
         elif case.level == "bulk":
             total += settings.rounds * able * (1 + 2 * settings.bulkLength / (1 << 30))
+        elif case.level == "client":
+            total += settings.rounds * 20
     if any(case.level == "rate" for case in cases):
         total += settings.rounds * len(peers) * 1.5
     return total

@@ -12,12 +12,14 @@ from unittest import skipUnless
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.benchmarks import rate
+from tests.benchmarks import bulk, client, rate
 from tests.benchmarks.apps import payload
 from tests.benchmarks.cases import find_cases
 from tests.benchmarks.machine import cores
 from tests.benchmarks.peers import PEERS, Peer
+from tests.benchmarks.results import Book
 from tests.benchmarks.servers import Server, ServerFailed, Workshop
+from tests.benchmarks.settings import Settings
 from tests.benchmarks.wire import Connection, Unexpected
 
 
@@ -138,6 +140,33 @@ class ServerTests(SynchronousTestCase):
         with Server(bare, self.workshop) as server:
             error = self.assertRaises(Unexpected, rate.check, server, case)
         self.assertIn(f"{len(payload.HELLO)} bytes instead of 10240", str(error))
+
+    def test_clients(self) -> None:
+        """
+        Each client that is installed is measured; each that is not is named.
+        """
+        self.patch(client, "REQUESTS", 40)
+        book = Book(lambda name: None if name == client.OURS else client.OURS)
+        cases = find_cases(["client"])
+        client.run(book, cases, [], self.workshop, Settings(rounds=1))
+        measured = {series.peer: series.median for series in book.series()}
+        left = {peer: reason for _, peer, reason in book.leftOut()}
+        names = [one.name for one in client.CLIENTS]
+        self.assertEqual(sorted([*measured, *left]), sorted(names))
+        self.assertGreater(min(measured.values()), 0)
+        self.assertIn(client.OURS, measured)
+        for reason in left.values():
+            self.assertIn("missing: ", reason)
+
+    def test_upload(self) -> None:
+        """
+        Both of Twisted's servers count a body that is streamed.
+        """
+        for name in ("h11web", "twistd-web"):
+            [peer] = [one for one in PEERS if one.name == name]
+            with Server(peer, self.workshop) as server:
+                for move in bulk._MOVES.values():
+                    move(server, 300_000)
 
     def test_doesNotStart(self) -> None:
         """

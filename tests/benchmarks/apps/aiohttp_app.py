@@ -75,6 +75,7 @@ def main() -> None:
     app.router.add_get("/chunked", _chunked)
     app.router.add_post("/echo-length", _echo_length)
     app.router.add_put("/upload", _upload)
+    app.router.add_put("/stream", _upload)
     app.router.add_get("/download/{length}", _download)
     app.router.add_static("/static", payload.static_root())
     web.run_app(

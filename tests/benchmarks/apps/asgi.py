@@ -33,7 +33,7 @@ async def app(scope: dict[str, Any], receive: _Receive, send: _Send) -> None:
         await _whole(send, payload.ONE_M)
     elif path == "/chunked":
         await _pieces(send, payload.PIECES, [_CONTENT_TYPE])
-    elif path in ("/echo-length", "/upload"):
+    elif path in ("/echo-length", "/upload", "/stream"):
         length = 0
         more = True
         while more:

@@ -11,6 +11,8 @@ Every application answers:
       a way of its own to serve files
     - C{POST /echo-length}: the length of the body, in decimal digits
     - C{PUT /upload}: the same, without keeping the body where that is possible
+    - C{PUT /stream}: the same, by what the server has for bodies of any length;
+      where it has nothing, as C{/upload}
     - C{GET /download/N}: N bytes, in blocks of L{BLOCK}, under back-pressure
 """
 

@@ -6,7 +6,7 @@ for the measure in memory: one tree, so that both sides do the same.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from twisted.internet.interfaces import IPullProducer
 from twisted.web.resource import Resource
@@ -126,6 +126,35 @@ class _Length(Resource):
         return b"%d" % length
 
 
+def _streamed() -> Resource:
+    """
+    What counts a body as it comes, on a server that offers that; elsewhere the
+    same as C{/upload}.
+    """
+    try:
+        from twisted_h11.interfaces import IStreamingResource
+    except ImportError:
+        return _Length()
+
+    @implementer(IStreamingResource)
+    class _Streamed(_Length):
+        async def _count(self, request: Any) -> bytes:
+            length = 0
+            async for data in request.body:
+                length += len(data)
+            return self._answer(request, length)
+
+        def render_PUT(self, request: Any) -> Any:
+            """
+            Count the pieces.
+            """
+            if not hasattr(request, "deliverBody"):
+                return _Length.render_PUT(self, request)
+            return self._count(request)
+
+    return _Streamed()
+
+
 @implementer(IPullProducer)
 class _Blocks:
     """
@@ -189,6 +218,7 @@ class Root(Resource):
         self.putChild(b"chunked", _Chunked())
         self.putChild(b"echo-length", _Length())
         self.putChild(b"upload", _Length())
+        self.putChild(b"stream", _streamed())
         self.putChild(b"download", _Download())
         if payload.static_root():
             self.putChild(b"static", File(payload.static_root()))

@@ -78,6 +78,7 @@ async def main() -> None:
             (r"/chunked", _Chunked),
             (r"/echo-length", _EchoLength),
             (r"/upload", _Upload),
+            (r"/stream", _Upload),
             (r"/download/([0-9]+)", _Download),
             (r"/static/(.*)", StaticFileHandler, {"path": payload.static_root()}),
         ]

@@ -29,7 +29,7 @@ def app(environ: dict[str, Any], start_response: _StartResponse) -> Iterable[byt
     if path == "/chunked":
         start_response("200 OK", [("Content-Type", payload.CONTENT_TYPE)])
         return iter(payload.PIECES)
-    if path in ("/echo-length", "/upload"):
+    if path in ("/echo-length", "/upload", "/stream"):
         length = 0
         while piece := environ["wsgi.input"].read(len(payload.BLOCK)):
             length += len(piece)
