@@ -20,7 +20,7 @@ from twisted.trial.unittest import SkipTest
 
 from tests.support.cases import GET, get
 from tests.support.optional import need
-from tests.support.transports import Peer, TCPBackend, UNIXBackend
+from tests.support.transports import Peer, TCPBackend, TLSBackend, UNIXBackend
 from twisted_h11.server import Site
 
 net: Any = reactor
@@ -466,3 +466,46 @@ class UNIXHeadTests(UNIXBackend):
         peer.send(get(b"/", b"Content-Length: 900000", method=b"PUT") + b"x" * 900_000)
         (response,) = await peer.responses(1)
         self.assertEqual(413, response.status)
+
+
+class TLSHeadTests(TLSBackend):
+    """
+    Last responses over TLS.
+    """
+
+    async def test_tooLargeIsRead(self) -> None:
+        """
+        413 reaches a curl that goes on sending.
+        """
+        from tests.test_streaming_routing import StreamingEcho
+
+        root: Any = StreamingEcho()
+        root.maxBodyLength = 1000
+        port = await self.listen(Site(root))
+        curl = shutil.which("curl")
+        if curl is None:
+            raise SkipTest("curl is not installed")
+        with tempfile.NamedTemporaryFile() as file:
+            file.truncate(8_000_000)
+            arguments = ["-sSk", "-m", "15", "-H", "Expect:", "-w", "%{http_code}"]
+            arguments += ["-T", file.name, f"https://127.0.0.1:{port.getHost().port}/"]
+            for _ in range(3):
+                result: Any = await getProcessOutputAndValue(
+                    curl, arguments, os.environ
+                )
+                out, err, code = result
+                self.assertEqual(0, code, err)
+                self.assertTrue(out.endswith(b"413"), out)
+
+    async def test_endsAtOnce(self) -> None:
+        """
+        A client that waits for the end of the connection sees it with the end
+        of the response, not after the time of a lingering close.
+        """
+        site = Site(load("server_async")["Slow"](net))
+        peer: Peer = await self.open(site)
+        started = net.seconds()
+        peer.send(b"POST / HTTP/1.0\r\nHost: a\r\nContent-Length: 1\r\n\r\n1")
+        await peer.end()
+        self.assertTrue(peer.received.endswith(b"done\n"))
+        self.assertLess(net.seconds() - started, 3)
