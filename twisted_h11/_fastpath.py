@@ -1,8 +1,8 @@
 """
 The same answers as h11 for the common messages, without the state machine.
 
-Most requests are one segment: a request line, a handful of plain fields, and
-no body or a small one that is already here.  For those, three regular
+Most requests are a request line and a handful of plain fields, and have no
+body, or one with a C{Content-Length}.  For their heads three regular
 expressions over the bytes give the head that h11 gives.  Most responses have
 fields that need no mending, and a length or chunks.
 
@@ -44,15 +44,11 @@ _special = re.compile(
     rb"([^\r]*)"
 )
 
-_small_length = re.compile(rb"[0-9]{1,7}")
 _length = re.compile(rb"[0-9]{1,18}")
 
 # The values that the last few requests had in Host, found to be in order.
 _known_hosts: set[bytes] = set()
 _MOST_KNOWN_HOSTS = 256
-
-# How large a body is read without the state machine, in bytes.
-SMALL_BODY = 64 * 1024
 
 
 class FastHead(RequestHead):
@@ -130,7 +126,8 @@ def read_request(
     @param limits: bounds; whatever passes one is C{None}.
     @param last: the head before on the same connection.  Clients repeat their
         fields to the byte; what was found in order is in order.
-    @return: the head, if the whole of it and of its body are in C{data}.
+    @return: the head, if the whole of it is in C{data}; its body need not be:
+        C{Content-Length} says where that ends, and there is nothing to parse.
     """
     match = _line.match(data, start)
     if match is None:
@@ -159,7 +156,7 @@ def read_request(
         return None
     lowered = block.lower()
     length = _framing(lowered)
-    if length is None or len(data) - end < length:
+    if length is None:
         return None
     most = limits.maxBodyLength
     if most is not None and length > most:
@@ -188,16 +185,14 @@ def _framing(lowered: bytes) -> int | None:
                 return None
             kept = True
         elif name == b"content-length":
-            if size is not None or _small_length.fullmatch(value) is None:
+            if size is not None or _length.fullmatch(value) is None:
                 return None
             size = int(value)
         else:
             return None
     if host is None:
         return None
-    if size is None:
-        return 0
-    return size if size <= SMALL_BODY else None
+    return size or 0
 
 
 def _know(host: bytes) -> bool:

@@ -4,6 +4,8 @@ The receiving half of a server connection, as far as bodies are concerned.
 As many bytes as belong to the current message go to h11, and what h11 makes of
 them goes to the request: to its C{handleContentChunk}, as in twisted.web, or to
 the L{RequestBody<twisted_h11._body.RequestBody>} of a resource that streams.
+Of a body that follows a head of the fast path only the length matters, so it
+goes to the request at once.
 
 A body has to get on (L{Limits.minBodyRate}), but only while it is the client's
 turn: not while we hold the network back, nor while the client waits for our
@@ -26,7 +28,6 @@ class Receiving(Answering):
     One connection, seen from the body of the current request.
     """
 
-    _bodyLeft: int | None = 0
     _chunks: ChunkScanner | None = None
     _most: int | None = None
     _received = 0
@@ -35,6 +36,8 @@ class Receiving(Answering):
     _source: RequestBody | None = None
 
     def _readBody(self) -> bool:
+        if self._missed is not None:
+            return self._readPlainBody()
         start = self._start
         chunks = self._chunks
         if chunks is not None:
@@ -52,6 +55,28 @@ class Receiving(Answering):
         elif self._bodyLeft != 0:
             return self._waitForBody()
         return self._takeEvents()
+
+    def _readPlainBody(self) -> bool:
+        """
+        Some of a body whose head h11 has not seen: only its length counts.
+        """
+        left = self._bodyLeft
+        assert left is not None
+        start = self._start
+        end = min(len(self._buffer), start + left)
+        if end == start:
+            return self._waitForBody()
+        piece = self._buffer
+        if start or end < len(piece):
+            piece = piece[start:end]
+        self._start = end
+        self._bodyLeft = left = left - (end - start)
+        self._bodyReceived(piece)
+        if self._closing is not None:
+            return False
+        if not left:
+            self._bodyEnded()
+        return True
 
     def _waitForBody(self) -> bool:
         if self._eof:
