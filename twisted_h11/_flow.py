@@ -41,6 +41,7 @@ from twisted.internet.interfaces import (
 )
 from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
+from twisted.protocols.tls import TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -501,12 +502,17 @@ class FlowControl(Timed):
         if self._eof:
             self._loseNow()
             return
-        self._dropping = self.limits.lingerLength
-        if is_bare_socket(wire):
-            wire.loseWriteConnection()
         if self._holds and self._pausable:
             wire.resumeProducing()
         self._holds = 0
+        if isinstance(wire, TLSMemoryBIOProtocol):
+            # TLS says that we are done (close_notify), then goes on reading
+            # until the peer says so too: a lingering close of its own.
+            self._loseNow()
+            return
+        self._dropping = self.limits.lingerLength
+        if is_bare_socket(wire):
+            wire.loseWriteConnection()
         self._arm(self.limits.lingerTimeout, "_loseNow")
 
     def _drop(self, length: int) -> None:
