@@ -21,6 +21,8 @@ from twisted.trial.unittest import SkipTest
 from tests.support.cases import GET, get
 from tests.support.optional import need
 from tests.support.transports import Peer, TCPBackend, TLSBackend, UNIXBackend
+from tests.test_streaming_bodies import Doing
+from tests.test_streaming_limits import StreamingEcho
 from twisted_h11.server import Site
 
 net: Any = reactor
@@ -398,7 +400,6 @@ class HeadTests(ExampleTestCase):
         A client that expects 100 never sends its body to a resource that says
         401 at the head.
         """
-        from tests.test_streaming_bodies import Doing
 
         def render(request: Any) -> bytes:
             request.setResponseCode(401)
@@ -424,8 +425,6 @@ class HeadTests(ExampleTestCase):
         """
         413 to a client that goes on sending reaches it: it is no reset.
         """
-        from tests.test_streaming_routing import StreamingEcho
-
         root: Any = StreamingEcho()
         root.maxBodyLength = 1000
         where = await self.serve(root)
@@ -458,8 +457,6 @@ class UNIXHeadTests(UNIXBackend):
         """
         413 reaches a client that goes on sending.
         """
-        from tests.test_streaming_routing import StreamingEcho
-
         root: Any = StreamingEcho()
         root.maxBodyLength = 1000
         peer: Peer = await self.open(Site(root))
@@ -477,8 +474,6 @@ class TLSHeadTests(TLSBackend):
         """
         413 reaches a curl that goes on sending.
         """
-        from tests.test_streaming_routing import StreamingEcho
-
         root: Any = StreamingEcho()
         root.maxBodyLength = 1000
         port = await self.listen(Site(root))

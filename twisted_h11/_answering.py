@@ -22,6 +22,7 @@ framing is taken off again.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -44,6 +45,9 @@ from twisted_h11._regions import FileRegion
 from twisted_h11._strict import RequestHead
 
 __all__ = ["Answering"]
+
+
+_content_length = re.compile(rb"(\ncontent-length:[ \t]*)[0-9]+", re.IGNORECASE)
 
 
 class _Placeholder:
@@ -73,6 +77,7 @@ class Answering(Failing):
     _sent = 0
     _unchunker: Unchunker | None = None
     _read = ""
+    _bodyLeft: int | None = 0
     # Whether the cycle before has left nothing behind.
     _clean = True
 
@@ -94,8 +99,13 @@ class Answering(Failing):
         if missed is None:
             return
         conn = self.h11Connection
+        head = self._head
+        if head is not None and head.length:
+            # What was received of the body is neither here any more nor of any
+            # consequence: what is still to come decides about the states.
+            missed = _content_length.sub(rb"\g<1>%d" % (self._bodyLeft or 0), missed, 1)
         conn.receive_data(missed)
-        while type(conn.next_event()) is not h11.EndOfMessage:
+        while type(conn.next_event()) is h11.Request:
             pass
         answer = self._answer
         if answer is None or not self._fastAnswer:

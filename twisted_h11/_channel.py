@@ -290,27 +290,28 @@ class Channel(Receiving):
 
     def _beginFast(self, head: _fastpath.FastHead, buffer: bytes, start: int) -> None:
         """
-        A common request, complete with its body: no state machine.
+        A common request: no state machine, neither for its head nor for a body
+        whose length is known.
         """
         length = head.length
         assert length is not None
-        end = head.end + length
+        end = head.end + min(length, len(buffer) - head.end)
         if self._lastHead is None and self._home is not None:
             self._home._channelWarm(self)
         self._lastHead = head
         self._start = end
         if self._skippedLine:
             self._skippedLine = False
-        self._missed = buffer[start:end]
+        self._missed = buffer[start : head.end]
         if length == 0 and getattr(self.requestFactory, "servesWhole", False):
             self._serveWhole(head)
             return
-        self._bodyLeft = 0
+        self._bodyLeft = left = length - (end - head.end)
         self._chunks = None
         self._beginCycle(head)
-        if length and self._closing is None:
+        if end > head.end and self._closing is None:
             self._bodyReceived(buffer[head.end : end])
-        if self._closing is None:
+        if not left and self._closing is None:
             self._bodyEnded()
 
     def _serveWhole(self, head: RequestHead) -> None:

@@ -116,7 +116,8 @@ def _parser() -> argparse.ArgumentParser:
         "--from",
         dest="saved",
         metavar="FILE",
-        help="measure nothing; print, and draw, this saved result",
+        help="measure nothing; print, and draw, this saved result; --case says "
+        "what is drawn",
     )
     return parser
 
@@ -318,6 +319,10 @@ def main(arguments: list[str] | None = None) -> int:
     if options.saved is not None:
         with open(options.saved, encoding="utf-8") as saved:
             document = json.load(saved)
+        try:
+            cases = find_cases(options.case)
+        except ValueError as reason:
+            parser.error(str(reason))
     else:
         try:
             cases, peers = find_cases(options.case), find_peers(options.peer)
@@ -356,7 +361,7 @@ def main(arguments: list[str] | None = None) -> int:
     print(text(document))
     if options.chart is not None:
         try:
-            draw(document, options.chart, options.chart_level)
+            draw(document, options.chart, options.chart_level, cases)
         except ChartFailed as reason:
             print(reason, file=sys.stderr)
             return 1

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.benchmarks.cases import CASES
+from tests.benchmarks.cases import CASES, Case
 from tests.benchmarks.client import CLIENTS
 from tests.benchmarks.peers import PEERS
 
@@ -31,15 +31,20 @@ class ChartFailed(Exception):
     """
 
 
-def panels(document: dict[str, Any], level: str) -> list[tuple[str, list[Any]]]:
+def panels(
+    document: dict[str, Any], level: str, cases: list[Case] = CASES
+) -> list[tuple[str, list[Any]]]:
     """
     What is drawn: for each case of a level its title and its ratios, the
     greatest first.
+
+    @param cases: draw only these.
     """
+    wanted = {case.fullName for case in cases}
     titles = {case.fullName: case.title for case in CASES}
     found: dict[str, list[Any]] = {}
     for ratio in document["ratios"]:
-        if ratio["case"].startswith(level + "/"):
+        if ratio["case"].startswith(level + "/") and ratio["case"] in wanted:
             found.setdefault(ratio["case"], []).append(ratio)
     return [
         (titles[case], sorted(ratios, key=lambda ratio: -ratio["median"]))
@@ -47,12 +52,18 @@ def panels(document: dict[str, Any], level: str) -> list[tuple[str, list[Any]]]:
     ]
 
 
-def draw(document: dict[str, Any], path: str, level: str = "rate") -> None:
+def draw(
+    document: dict[str, Any],
+    path: str,
+    level: str = "rate",
+    cases: list[Case] = CASES,
+) -> None:
     """
     Draw our figure divided by each peer's, with the spread of the rounds.
 
     @param document: a saved result.
     @param path: where the SVG goes.
+    @param cases: draw only these.
     @raise ChartFailed: when matplotlib is missing, or nothing was compared.
     """
     try:
@@ -63,7 +74,7 @@ def draw(document: dict[str, Any], path: str, level: str = "rate") -> None:
         raise ChartFailed(
             f"a chart needs matplotlib, which can not be imported ({reason})"
         ) from None
-    drawn = panels(document, level)
+    drawn = panels(document, level, cases)
     if not drawn:
         raise ChartFailed(f"the result has no ratios of the level {level!r}")
     heights = [len(ratios) + 2 for _, ratios in drawn]
