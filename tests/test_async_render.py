@@ -5,7 +5,6 @@ A C{render} may be a coroutine, or return a Deferred.
 from __future__ import annotations
 
 import gc
-import weakref
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred, fail, succeed
@@ -287,26 +286,6 @@ class ClientGoneTests(ServerTestCase):
             gc.collect()
 
         self.addCleanup(collect)
-
-    def test_twistedsCycle(self) -> None:
-        """
-        It does so without us.  When this fails, remove L{collect}.
-        """
-
-        class Thing:
-            pass
-
-        async def wait(thing: Thing) -> None:
-            await Deferred()
-
-        thing = Thing()
-        there = weakref.ref(thing)
-        waiting = Deferred.fromCoroutine(wait(thing))
-        waiting.addErrback(lambda _: None)
-        waiting.cancel()
-        del thing, waiting
-        self.collect()
-        self.assertIsNotNone(there())
 
     def test_cancelled(self) -> None:
         """

@@ -380,7 +380,7 @@ class SmallTests(ExampleTestCase):
                 str(EXAMPLES / "server_early_hints.py"),
                 "tcp:0:interface=127.0.0.1",
             ],
-            env=os.environ,
+            env={**os.environ, "PYTHONPATH": str(EXAMPLES.parent.parent)},
             path=str(EXAMPLES.parent.parent),
         )
         try:
