@@ -1,0 +1,133 @@
+"""
+The page on performance says what was measured.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from twisted.trial.unittest import SkipTest, SynchronousTestCase
+
+from tests.benchmarks.cases import LEVELS
+from tests.benchmarks.chart import panels
+from tests.benchmarks.report import text
+
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+
+
+def module() -> dict[str, Any]:
+    """
+    The module that makes the tables.
+    """
+    path = DOCS / "_ext" / "performance.py"
+    names: dict[str, Any] = {"__name__": "performance", "__file__": str(path)}
+    try:
+        exec(compile(path.read_text("utf-8"), str(path), "exec"), names)
+    except ModuleNotFoundError as error:
+        if error.name != "docutils":
+            raise
+        raise SkipTest("docutils is not installed (extra docs)") from None
+    return names
+
+
+class PageTests(SynchronousTestCase):
+    """
+    The saved run, the tables made of it, and the chart.
+    """
+
+    def setUp(self) -> None:
+        """
+        Read the saved run.
+        """
+        self.document = json.loads((DOCS / "performance.json").read_text("utf-8"))
+        self.page = (DOCS / "performance.rst").read_text("utf-8")
+
+    def test_saved(self) -> None:
+        """
+        The saved run is one that the harness can print, and was not cut short.
+        """
+        self.assertIn("date: ", text(self.document))
+        self.assertNotIn("interrupted", self.document["machine"])
+        self.assertFalse(self.document["settings"]["control"])
+
+    def test_everyLevel(self) -> None:
+        """
+        The page has a table of every level.
+        """
+        found = re.findall(r"performance-table:: (\w+)", self.page)
+        self.assertEqual(sorted(found), sorted(LEVELS))
+
+    def test_targets(self) -> None:
+        """
+        Every promise that was measured has a row, with what was reached.
+        """
+        promised = [one for one in self.document["ratios"] if one["target"] is not None]
+        self.assertTrue(promised)
+        lines = module()["targets"](self.document)
+        reached = [line for line in lines if re.fullmatch(r" +- \*\*[0-9.]+\*\*", line)]
+        self.assertEqual(
+            [line.strip("- *") for line in reached],
+            [f"{one['median']:.2f}" for one in promised],
+        )
+        missed = [one for one in promised if not one["met"]]
+        self.assertEqual(
+            sum("**missed**" in line for line in lines), len(missed), "missed"
+        )
+
+    def test_rows(self) -> None:
+        """
+        Every ratio has a row, and where the peer was better the row says so.
+        """
+        made = module()
+        for name in LEVELS:
+            ratios = [
+                one
+                for one in self.document["ratios"]
+                if one["case"].startswith(name + "/")
+            ]
+            lines = made["level"](self.document, name)
+            rows = [line for line in lines if line.startswith("   * - ")]
+            self.assertEqual(len(rows), len(ratios) + bool(ratios))
+            lost = [
+                one
+                for one in ratios
+                if (one["median"] < 1) == (one["better"] == "higher")
+            ]
+            self.assertEqual(sum("(we lose)" in line for line in lines), len(lost))
+
+    def test_facts(self) -> None:
+        """
+        The page says when, on what machine, and with which versions.
+        """
+        lines = "\n".join(module()["facts"](self.document))
+        for name in ("date", "processor", "revision"):
+            self.assertIn(str(self.document["machine"][name]), lines)
+        for name, version in self.document["versions"].items():
+            self.assertIn(f"{name} {version}", lines)
+
+    def test_leftOut(self) -> None:
+        """
+        What was not measured is on the page, each with its reason.
+        """
+        lines = "\n".join(module()["left_out"](self.document))
+        for one in self.document["left_out"]:
+            self.assertIn(one["reason"], lines)
+
+    def test_chart(self) -> None:
+        """
+        The chart was drawn from this run: each of its figures is one of it, for
+        each case that it shows.
+        """
+        drawn = (DOCS / "performance.svg").read_text("utf-8")
+        shown = 0
+        for name in LEVELS:
+            for title, ratios in panels(self.document, name):
+                if f"{title}: ours / peer" in drawn:
+                    shown += 1
+                    for ratio in ratios:
+                        self.assertIn(f">{ratio['median']:.2f}<", drawn)
+        self.assertEqual(shown, drawn.count(": ours / peer ("))
+        self.assertTrue(shown)
