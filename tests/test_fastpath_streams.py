@@ -77,6 +77,35 @@ class StreamTests(SynchronousTestCase):
         """
         self.check([b"".join(requests)], limits=limits)
 
+    def test_longBodies(self) -> None:
+        """
+        Bodies that are too long for the fast path, and those that come in many
+        segments, with a request behind them in the same segment.
+        """
+        for size in (10, 65536, 65537, 200_000):
+            for kind in (b"whole", b"streaming", b"later"):
+                post = head(
+                    b"POST /" + kind + b" HTTP/1.1",
+                    b"Host: a",
+                    b"Content-Length: %d" % size,
+                )
+                data = post + bytes(range(256)) * (size // 256) + bytes(size % 256)
+                data += CURL
+                for step in (len(data), 65536, 9_000, len(post), len(data) - 5):
+                    pieces = [data[i : i + step] for i in range(0, len(data), step)]
+                    output = self.check(pieces).output
+                    self.assertEqual(output.count(b"HTTP/1.1 200 OK"), 2)
+
+    def test_cutBodies(self) -> None:
+        """
+        Bodies whose rest never comes.
+        """
+        post = head(b"POST /streaming HTTP/1.1", b"Host: a", b"Content-Length: 100")
+        for sent in (0, 1, 99):
+            for before in (b"", CURL):
+                self.check([before + post + bytes(sent)])
+                self.check([before + post, bytes(sent)] if sent else [before + post])
+
     def test_mostRequests(self) -> None:
         """
         The last request that a connection may have ends it on both sides.
