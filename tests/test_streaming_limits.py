@@ -32,6 +32,11 @@ class BodyLimitTests(ServerTestCase):
             wire = self.talk(root, head(target, *expect, length=most + 1), **options)
             self.assertNotIn(b"100 Continue", wire.output)
             self.assertRefused(wire, 413)
+        # All of it at once, as the fast path sees it.
+        wire = self.talk(root, post(b"x" * most, target=target), **options)
+        self.assertEqual([200], wire.statuses)
+        wire = self.talk(root, post(b"x" * (most + 1), target=target), **options)
+        self.assertRefused(wire, 413)
         chunked = get(target, b"Transfer-Encoding: chunked", method=b"POST")
         one = b"1\r\nx\r\n"
         wire = self.talk(root, chunked, one * most, b"0\r\n\r\n", **options)

