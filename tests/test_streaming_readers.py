@@ -322,6 +322,18 @@ class ContinueTests(ServerTestCase):
         self.assertEqual(401, wire.only().status)
         self.assertEqual([], wire.only().interim)
 
+    def test_refusedAtTheHeadCloses(self) -> None:
+        """
+        After that the connection closes, and the response says so: it is not
+        known whether the client sends its body or its next request.
+        """
+        for request in (EXPECTING, CHUNKED[:-2] + b"Expect: 100-continue\r\n\r\n"):
+            wire = self.talk(Doing(lambda request: b"no"), request)
+            self.assertTrue(wire.only().closes)
+            wire.send(GET).settle(6)
+            self.assertEqual([200], wire.statuses)
+            self.assertTrue(wire.closed)
+
     def test_explicit(self) -> None:
         """
         The application may send it before it takes the body; it is sent once.
