@@ -22,7 +22,7 @@ from tests.fuzz.strategies import (
     split,
     streams,
 )
-from tests.fuzz.streams import Outcome, check_stream
+from tests.fuzz.streams import STREAMING, Outcome, check_stream
 from twisted_h11._limits import Limits
 
 
@@ -95,6 +95,28 @@ class StreamTests(SynchronousTestCase):
                     pieces = [data[i : i + step] for i in range(0, len(data), step)]
                     output = self.check(pieces).output
                     self.assertEqual(output.count(b"HTTP/1.1 200 OK"), 2)
+
+    def test_streaming(self) -> None:
+        """
+        Resources that take a body as it comes, and need h11 before, in and after
+        it, or do not wait for its end.
+        """
+        for kind in STREAMING:
+            for size in (1, 12, 3000):
+                post = head(
+                    b"POST /streaming/" + kind.encode() + b" HTTP/1.1",
+                    b"Host: a",
+                    b"Content-Length: %d" % size,
+                )
+                data = CURL + post + bytes(size) + CURL
+                start = len(CURL) + len(post)
+                for cut in (start, start + 1, start + size // 2, start + size):
+                    for first in (CURL, b""):
+                        whole = data if first else data[len(CURL) :]
+                        at = cut if first else cut - len(CURL)
+                        self.check([whole[:at], whole[at:]])
+                        self.check([whole[:at], whole[at : at + 1], whole[at + 1 :]])
+                        self.check([whole[:at]])
 
     def test_cutBodies(self) -> None:
         """

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from twisted.web.http_headers import Headers
 
-from tests.fuzz.streams import KINDS
+from tests.fuzz.streams import KINDS, STREAMING
 from twisted_h11._limits import Limits
 
 __all__ = [
@@ -323,6 +323,7 @@ def response_fields(draw: Any) -> Headers:
 
 
 KIND_NAMES = sorted(KINDS)
+STREAMS = ["streaming", *("streaming/" + kind for kind in STREAMING)]
 
 
 @st.composite
@@ -335,7 +336,7 @@ def streams(draw: Any) -> list[bytes]:
         if draw(st.integers(0, 3)) == 0:
             made.append(draw(st.one_of(generated(), mutated())))
             continue
-        kind = draw(st.sampled_from(["streaming", *KIND_NAMES, *KIND_NAMES])).encode()
+        kind = draw(st.sampled_from([*STREAMS, *KIND_NAMES, *KIND_NAMES])).encode()
         method = draw(st.sampled_from([b"GET", b"GET", b"POST", b"HEAD"]))
         lines = [method + b" /" + kind + b" HTTP/1.1", b"Host: a"]
         body = b""

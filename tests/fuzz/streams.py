@@ -26,7 +26,15 @@ from twisted_h11 import _outgoing
 from twisted_h11.interfaces import IStreamingResource
 from twisted_h11.server import Limits, Site
 
-__all__ = ["KINDS", "Outcome", "Tree", "check_stream", "frozen_date", "run"]
+__all__ = [
+    "KINDS",
+    "STREAMING",
+    "Outcome",
+    "Tree",
+    "check_stream",
+    "frozen_date",
+    "run",
+]
 
 # A moment at which nothing else happens: Date is the same on both sides.
 _NOW = SimpleNamespace(time=lambda: 1_700_000_000.0)
@@ -387,15 +395,44 @@ class Streaming(Resource):
         super().__init__()
         self.seen = seen
 
-    async def render(self, request: Any) -> bytes:
+    async def render(self, request: Any) -> Any:
         """
-        Answer when the body has ended.
+        Answer when the body has ended, or as C{/streaming/KIND} says.
         """
+        kind = request.postpath[0] if request.postpath else b""
+        if kind == b"early":
+            return b"early"
+        if kind == b"limited":
+            request.setBodyLimit(5)
+        if kind == b"hints":
+            request.sendInterim(103, Headers({b"Link": [b"</a>"]}))
+        if kind in (b"begun", b"trailers", b"raising"):
+            request.write(b"begun")
         body = b""
         async for data in request.body:
+            if not body and kind == b"hintsBetween":
+                request.sendInterim(103, Headers({b"Link": [b"</b>"]}))
+            if not body and kind == b"raising":
+                raise ValueError("raised by the test's resource")
+            if not body and kind == b"earlyBetween":
+                return b"early"
+            if kind == b"echo":
+                request.write(data)
             body += data
         self.seen.append((request.method, request.uri, list(request.rawFields), body))
+        if kind == b"trailers":
+            request.responseTrailers.setRawHeaders(b"X-Sum", [b"%d" % len(body)])
+        if kind in (b"begun", b"trailers", b"echo"):
+            request.write(b"ended")
+            request.finish()
+            return NOT_DONE_YET
         return b"%d" % len(body)
+
+
+STREAMING = (
+    *("early", "earlyBetween", "limited", "hints", "hintsBetween", "begun", "trailers"),
+    *("raising", "echo"),
+)
 
 
 class _Root(Resource):
