@@ -47,6 +47,9 @@ from twisted_h11._strict import RequestHead
 __all__ = ["Answering"]
 
 
+# Content that is no longer is copied behind its head.
+_LONG = 16 * 1024
+
 _content_length = re.compile(rb"(\ncontent-length:[ \t]*)[0-9]+", re.IGNORECASE)
 
 
@@ -193,9 +196,22 @@ class Answering(Failing):
         self._send(data)
         return True
 
+    def _waitsForContinue(self) -> bool:
+        return (
+            self._h11 is not None
+            and self._missed is None
+            and self._h11.they_are_waiting_for_100_continue
+        )
+
     def _answerSlowly(self, head: RequestHead, answer: ResponseHead) -> None:
         connects = head.method == b"CONNECT"
-        if answer.close or (connects and answer.status >= 300):
+        if (
+            answer.close
+            or (connects and answer.status >= 300)
+            or (self._waitsForContinue() and self._start >= len(self._buffer))
+        ):
+            # The last: nobody knows whether the client, which was not told to
+            # go on, sends its body or its next request (so Go net/http, too).
             self.persistent = False
         if not self.persistent and not answer.close:
             answer.fields.append((b"Connection", b"close"))
@@ -232,7 +248,11 @@ class Answering(Failing):
         head = _fastpath.whole_head(status, reason, raw_fields(headers), len(content))
         if head is None:
             return False
-        self._send(head + content)
+        if len(content) > _LONG:
+            self._send(head)
+            self._send(content)
+        else:
+            self._send(head + content)
         return True
 
     def startResponse(

@@ -223,11 +223,17 @@ class FlowControl(Timed):
     def _flush(self) -> None:
         pending = self._pending
         if pending:
-            data = pending[0] if len(pending) == 1 else b"".join(pending)
+            # Long ones are not copied; the transport does that soon enough.
+            together = len(pending) > 1 and self._pendingLength <= BATCH_LENGTH
+            data = [b"".join(pending)] if together else pending[:]
             pending.clear()
             self._pendingLength = 0
-            if self._wire is not None:
-                self._wire.write(data)
+            if self._wire is None:
+                return
+            if len(data) == 1:
+                self._wire.write(data[0])
+            else:
+                self._wire.writeSequence(data)
 
     def _batch(self) -> bool:
         """

@@ -207,10 +207,3 @@ class Receiving(Answering):
         super()._hold(why)
         # A window in which we did not read says nothing about the client.
         self._wasHeld = True
-
-    def _waitsForContinue(self) -> bool:
-        return (
-            self._h11 is not None
-            and self._missed is None
-            and self._h11.they_are_waiting_for_100_continue
-        )
