@@ -254,11 +254,8 @@ class Channel(Receiving):
             return False
         if self._writeFull or self._sending is not None:
             return False
-        if self._fast and not self._scanned:
-            head = _fastpath.read_request(buffer, start, self.limits, self._lastHead)
-            if head is not None:
-                self._beginFast(head, buffer, start)
-                return True
+        if not self._scanned and self._readFast(buffer, start):
+            return True
         if not self._skippedLine and b"\r\n".startswith(buffer[start : start + 2]):
             # RFC 9112 section 2.2: one empty line before a request is ignored.
             if len(buffer) - start < 2:
@@ -272,6 +269,10 @@ class Channel(Receiving):
             check_partial_head(buffer, start, self._scanned, self.limits)
             self._scanned = len(buffer)
             return self._waitForHead()
+        if self._scanned and self._readFast(buffer, start):
+            # It came in pieces; now it is whole.
+            self._scanned = 0
+            return True
         end += 4
         raw = buffer[start:end]
         slow = check_request_head(raw, self.limits)
@@ -279,6 +280,20 @@ class Channel(Receiving):
         self._scanned = 0
         self._skippedLine = False
         self._beginSlow(slow, raw)
+        return True
+
+    def _readFast(self, buffer: bytes, start: int) -> bool:
+        """
+        Begin a request whose head is common.
+
+        @return: whether it is.
+        """
+        if not self._fast:
+            return False
+        head = _fastpath.read_request(buffer, start, self.limits, self._lastHead)
+        if head is None:
+            return False
+        self._beginFast(head, buffer, start)
         return True
 
     def _waitForHead(self) -> bool:
