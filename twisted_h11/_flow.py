@@ -4,13 +4,10 @@ The bytes side of a connection: one transport, its back-pressure and its end.
 L{FlowControl} knows nothing of HTTP.  It owns the transport for the protocols
 of this package and keeps three promises to them.
 
-B{Writes are joined, never delayed.}  What one call from outside makes us
-write goes out in one C{transport.write} before that call returns.  While a
-segment is being worked on (L{FlowControl._batch}) that covers the answers to
-all the requests in it.  Others may write to the transport too (a resource that
-upgrades to WebSocket writes its own 101), so the transport is only handed out
-through the C{transport} property: reading it writes what is pending first, and
-from then on nothing is held beyond a single call.
+B{Writes are joined, never delayed,} as L{Writing} says.  Others may write to the
+transport too (a resource that upgrades to WebSocket writes its own 101), so the
+transport is only handed out through the C{transport} property: reading it writes
+what is pending first, and from then on nothing is held beyond a single call.
 
 B{Reading has one switch.}  Everybody who wants the network to be quiet sets a
 bit of his own (L{FlowControl._hold}); the transport is paused with the first
@@ -27,11 +24,9 @@ half-close is for exact sockets only (L{is_bare_socket}).
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable
 from typing import Any
 
-from twisted.internet import tcp
 from twisted.internet.error import ConnectionAborted
 from twisted.internet.interfaces import (
     IConsumer,
@@ -40,7 +35,6 @@ from twisted.internet.interfaces import (
     ITCPTransport,
 )
 from twisted.internet.protocol import connectionDone
-from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -48,8 +42,8 @@ from zope.interface import implementer
 from twisted_h11._limits import Limits
 from twisted_h11._producers import PullAdapter
 from twisted_h11._progress import bytes_taken
-from twisted_h11._regions import FileRegion, RegionSender
-from twisted_h11._timer import Timed
+from twisted_h11._writing import Writing
+from twisted_h11._writing import is_bare_socket as is_bare_socket
 
 DEFAULT_LIMITS = Limits()
 
@@ -57,25 +51,12 @@ DEFAULT_LIMITS = Limits()
 READ_AHEAD = 1  # enough bytes wait behind the current message
 CONSUMER = 2  # whoever takes the body can not take more now
 APPLICATION = 4  # the application asked for it
-
-# How much is joined before it is given to the transport all the same.
-BATCH_LENGTH = 64 * 1024
-
-
-def is_bare_socket(transport: object) -> bool:
-    """
-    Whether a transport is a TCP or UNIX socket and nothing else.
-
-    Judged by its class and by its C{TLS} flag (set by C{startTLS}), never by
-    the presence of C{fileno} or C{loseWriteConnection}: wrappers forward those.
-    """
-    return isinstance(transport, tcp.Connection) and not getattr(
-        transport, "TLS", False
-    )
+EVENTS = 8  # it takes no more events now
+PEER = 16  # the peer has to take its responses first
 
 
 @implementer(IPushProducer, IConsumer)
-class FlowControl(Timed):
+class FlowControl(Writing):
     """
     What the protocols of this package have in common below HTTP.
 
@@ -87,29 +68,12 @@ class FlowControl(Timed):
 
     limits: Limits = DEFAULT_LIMITS
 
-    _wire: Any = None
     _taken: Any = None
-    _shared = False
-    _batching = False
-    _joining = 0
-    _pendingLength = 0
     _holds = 0
-    _registered = False
     _pausable = False
-    _writeFull = False
-    _producer: Any = None
-    _sending: deque[bytes | FileRegion] | None = None
-    _region: RegionSender | None = None
     _eof = False
     _dropping: int | None = None
-    _closing: str | None = None
-    _closesLater = False
     _takenBefore: int | None = None
-
-    _log = Logger()
-
-    def __init__(self) -> None:
-        self._pending: list[bytes] = []
 
     # -- the transport ----------------------------------------------------
 
@@ -172,11 +136,6 @@ class FlowControl(Timed):
         self._unregister()
         self._wire = None
 
-    def _unregister(self) -> None:
-        if self._registered:
-            self._registered = False
-            self._wire.unregisterProducer()
-
     # -- reading ----------------------------------------------------------
 
     def _hold(self, why: int) -> None:
@@ -201,137 +160,6 @@ class FlowControl(Timed):
                 and self._closing is None
             ):
                 self._wire.resumeProducing()
-
-    # -- writing ----------------------------------------------------------
-
-    def _send(self, data: bytes) -> None:
-        """
-        Write C{data}, now or at the end of the call that we are in.
-        """
-        if not data:
-            return
-        if self._sending is not None:
-            self._sending.append(data)
-            return
-        if self._closesLater:
-            return
-        self._pending.append(data)
-        self._pendingLength += len(data)
-        if not (self._batching or self._joining) or self._pendingLength > BATCH_LENGTH:
-            self._flush()
-
-    def _flush(self) -> None:
-        pending = self._pending
-        if pending:
-            # Long ones are not copied; the transport does that soon enough.
-            together = len(pending) > 1 and self._pendingLength <= BATCH_LENGTH
-            data = [b"".join(pending)] if together else pending[:]
-            pending.clear()
-            self._pendingLength = 0
-            if self._wire is None:
-                return
-            if len(data) == 1:
-                self._wire.write(data[0])
-            else:
-                self._wire.writeSequence(data)
-
-    def _batch(self) -> bool:
-        """
-        Begin to join all that is written until L{_endBatch}.
-
-        @return: what to pass to L{_endBatch}.
-        """
-        if self._batching or self._shared:
-            return False
-        self._batching = True
-        return True
-
-    def _endBatch(self, begun: bool) -> None:
-        if begun:
-            self._batching = False
-            if self._pending and not self._joining:
-                self._flush()
-
-    def _sendRegion(self, region: FileRegion) -> None:
-        """
-        Write a region of a file; all later writes queue behind it.
-        """
-        if self._sending is None:
-            self._flush()
-            if self._producer is not None and not self._writeFull:
-                self._producer.pauseProducing()
-            self._sending = deque()
-            self._startRegion(region)
-        else:
-            self._sending.append(region)
-
-    def _startRegion(self, region: FileRegion) -> None:
-        wire = self._wire
-        if wire is None:
-            return
-        bare = is_bare_socket(wire)
-        if bare:
-            # Only a pull producer is told when the transport's own buffer is
-            # empty, so for the time of the region the sender stands in for us.
-            self._unregister()
-        self._region = RegionSender(wire, region, bare, self._regionSent)
-        self._region.start(self._writeFull)
-
-    def _regionSent(self, error: BaseException | None) -> None:
-        """
-        Called by the sender with its region's end.
-        """
-        region, self._region = self._region, None
-        queue = self._sending
-        wire = self._wire
-        if wire is None or queue is None or region is None:
-            return
-        if error is not None:
-            self._region = region
-            self._dropRegions(error)
-            self._regionFailed(error)
-            return
-        if region.region.ended is not None:
-            region.region.ended(None)
-        if region.standsIn:
-            self._registered = True
-            self._writeFull = False
-            wire.registerProducer(self, True)
-        while queue:
-            item = queue.popleft()
-            if isinstance(item, FileRegion):
-                self._flush()
-                self._startRegion(item)
-                return
-            self._pending.append(item)
-        self._sending = None
-        self._flush()
-        if self._closing is not None:
-            self._close(self._closing)
-        elif not self._writeFull:
-            self.resumeProducing()
-
-    def _dropRegions(self, error: BaseException | None) -> None:
-        """
-        Nothing more can be sent: tell whoever waits for a region.
-        """
-        queue, self._sending = self._sending, None
-        region, self._region = self._region, None
-        dropped: list[FileRegion] = []
-        if region is not None:
-            region.stop()
-            dropped.append(region.region)
-        dropped += [item for item in queue or () if isinstance(item, FileRegion)]
-        for item in dropped:
-            if item.ended is not None:
-                item.ended(error)
-
-    def _regionFailed(self, error: BaseException) -> None:
-        """
-        A region could not be sent whole: nothing sensible can follow it.
-        """
-        self._log.error("A file could not be sent: {error}", error=error)
-        self._abort()
 
     # -- the consumer that producers above see ------------------------------
 
@@ -399,9 +227,9 @@ class FlowControl(Timed):
         The transport has room again.
         """
         self._writeFull = False
-        if self._region is not None and not self._region.standsIn:
-            self._region.resume()
         if self._sending is not None:
+            if self._region is not None and not self._region.standsIn:
+                self._region.resume()
             return
         if self._closing is not None:
             self._close(self._closing)
@@ -419,10 +247,11 @@ class FlowControl(Timed):
             self._producer = None
             producer.stopProducing()
 
-    def _writable(self) -> None:
-        """
-        Hook: the transport has room again.
-        """
+    def _allSent(self) -> None:
+        if self._closing is not None:
+            self._close(self._closing)
+        elif not self._writeFull:
+            self.resumeProducing()
 
     # -- the end ------------------------------------------------------------
 

@@ -15,11 +15,14 @@ call with C{startWriting} when the socket is full.
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 from collections.abc import Callable
 from typing import Any, BinaryIO
 
 from twisted.internet.interfaces import IPullProducer
+from twisted.logger import Logger
 from zope.interface import implementer
 
 __all__ = ["FileRegion", "RegionSender"]
@@ -31,6 +34,11 @@ PIECE_LENGTH = 64 * 1024
 # does not keep the reactor from its other connections.
 SENDFILE_LENGTH = 256 * 1024
 
+# What sendfile says of a file, or a file system, that it can not send from.
+_NO_SENDFILE = (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP)
+
+_log = Logger()
+
 
 class FileRegion:
     """
@@ -38,13 +46,15 @@ class FileRegion:
     L{h11.Data} event.
 
     The file's own position is neither used nor kept.  The file must stay open
-    until the region is sent; it is not closed here.
+    until the region is sent; it is not closed here: close it in C{ended}.  By
+    then whatever was written to it must have been flushed.
 
     @param file: a file opened for reading bytes.
     @param offset: where the region begins, in bytes.
     @param count: its length, in bytes.
     @param ended: called once when the region was given to the transport, with
-        C{None}, or when it can not be any more, with the reason.
+        C{None}, or when it can not be any more, with the reason.  Where the call
+        that was given the region raises, it is not called.
 
     @since: 0.1
     """
@@ -68,8 +78,13 @@ class FileRegion:
         Tell, once, whoever wants to know that the region is done with.
         """
         ended, self.ended = self.ended, None
-        if ended is not None:
+        if ended is None:
+            return
+        try:
             ended(error)
+        except Exception:
+            # Others wait, too.
+            _log.failure("The end of a file region could not be told")
 
     def __len__(self) -> int:
         return self.count
@@ -107,6 +122,7 @@ class RegionSender:
         self._done: Callable[[BaseException | None], None] | None = done
         self._paused = False
         self._starting = False
+        self._begun = False
         # Whether we are the transport's producer while the region is sent.
         self.standsIn = bare
         self._direct = bare and hasattr(os, "sendfile") and _has_descriptor(self._file)
@@ -162,7 +178,12 @@ class RegionSender:
         except BlockingIOError:
             self._wire.startWriting()
         except (OSError, EOFError, ValueError) as error:
-            self._end(error)
+            code = getattr(error, "errno", None)
+            if self._direct and not self._begun and code in _NO_SENDFILE:
+                self._direct = False
+                self._wire.startWriting()
+            else:
+                self._end(error)
         else:
             if self.left:
                 self._wire.startWriting()
@@ -186,6 +207,7 @@ class RegionSender:
         )
         if not sent:
             raise EOFError(f"the file ends {self.left} bytes before its region")
+        self._begun = True
         self._offset += sent
         self.left -= sent
 
@@ -220,7 +242,9 @@ class RegionSender:
 
 
 def _has_descriptor(file: BinaryIO) -> bool:
-    try:
-        return file.fileno() >= 0
-    except (AttributeError, OSError, ValueError):
-        return False
+    """
+    Whether what is read from C{file} is what its descriptor gives.  A
+    C{GzipFile} has a descriptor too: that of the compressed bytes.
+    """
+    raw = getattr(file, "raw", file)
+    return isinstance(raw, io.FileIO) and not raw.closed

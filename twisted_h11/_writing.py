@@ -1,0 +1,241 @@
+"""
+Writing to one transport: bytes, joined, and regions of files, in order.
+
+What one call from outside makes us write goes out in one C{transport.write}
+before that call returns.  While a segment is being worked on
+(L{Writing._batch}) that covers the answers to all the requests in it.
+
+A region of a file takes its time.  While one is on its way, all that is written
+queues behind it, and the producer above us is paused.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+from twisted.internet import tcp
+from twisted.logger import Logger
+
+from twisted_h11._regions import FileRegion, RegionSender
+from twisted_h11._timer import Timed
+
+__all__ = ["Writing", "is_bare_socket"]
+
+# How much is joined before it is given to the transport all the same.
+BATCH_LENGTH = 64 * 1024
+
+
+def is_bare_socket(transport: object) -> bool:
+    """
+    Whether a transport is a TCP or UNIX socket and nothing else.
+
+    Judged by its class and by its C{TLS} flag (set by C{startTLS}), never by
+    the presence of C{fileno} or C{loseWriteConnection}: wrappers forward those.
+    """
+    return isinstance(transport, tcp.Connection) and not getattr(
+        transport, "TLS", False
+    )
+
+
+class Writing(Timed):
+    """
+    The writing half of L{FlowControl<twisted_h11._flow>}.
+    """
+
+    _wire: Any = None
+    _shared = False
+    _batching = False
+    _joining = 0
+    _pendingLength = 0
+    _registered = False
+    _writeFull = False
+    _producer: Any = None
+    _sending: deque[bytes | FileRegion] | None = None
+    _sendingQueued = False
+    _region: RegionSender | None = None
+    _closing: str | None = None
+    _closesLater = False
+
+    _log = Logger()
+
+    def __init__(self) -> None:
+        self._pending: list[bytes] = []
+
+    def _unregister(self) -> None:
+        if self._registered:
+            self._registered = False
+            self._wire.unregisterProducer()
+
+    # -- bytes ------------------------------------------------------------
+
+    def _send(self, data: bytes) -> None:
+        """
+        Write C{data}, now or at the end of the call that we are in.
+        """
+        if not data:
+            return
+        if self._sending is not None:
+            self._sending.append(data)
+            return
+        if self._closesLater:
+            return
+        self._pending.append(data)
+        self._pendingLength += len(data)
+        if not (self._batching or self._joining) or self._pendingLength > BATCH_LENGTH:
+            self._flush()
+
+    def _flush(self) -> None:
+        pending = self._pending
+        if pending:
+            # Long ones are not copied; the transport does that soon enough.
+            together = len(pending) > 1 and self._pendingLength <= BATCH_LENGTH
+            data = [b"".join(pending)] if together else pending[:]
+            pending.clear()
+            self._pendingLength = 0
+            if self._wire is None:
+                return
+            if len(data) == 1:
+                self._wire.write(data[0])
+            else:
+                self._wire.writeSequence(data)
+
+    def _batch(self) -> bool:
+        """
+        Begin to join all that is written until L{_endBatch}.
+
+        @return: what to pass to L{_endBatch}.
+        """
+        if self._batching or self._shared:
+            return False
+        self._batching = True
+        return True
+
+    def _endBatch(self, begun: bool) -> None:
+        if begun:
+            self._batching = False
+            if self._pending and not self._joining:
+                self._flush()
+
+    # -- regions of files ---------------------------------------------------
+
+    def _sendRegion(self, region: FileRegion) -> None:
+        """
+        Write a region of a file; all later writes queue behind it.
+        """
+        if self._sending is not None:
+            self._sending.append(region)
+            return
+        wasFull = self._writeFull
+        self._sending = deque((region,))
+        done = self._sendQueued(self._sending)
+        if done and self._closing is not None:
+            self._allSent()
+        elif done and not self._writeFull:
+            self._writable()
+        elif self._producer is not None and not wasFull:
+            # Not sooner: a region may be gone at once, and its producer would
+            # be resumed from within its own call.
+            if not done or self._writeFull:
+                self._producer.pauseProducing()
+
+    def _sendQueued(self, queue: deque[bytes | FileRegion]) -> bool:
+        """
+        Send what queues, until a region takes its time.  One that does not ends
+        within this loop, so that any number of them needs no more stack than
+        one.
+
+        @return: whether all is out.
+        """
+        self._sendingQueued = True
+        try:
+            while queue and self._region is None and self._sending is queue:
+                item = queue.popleft()
+                if isinstance(item, FileRegion):
+                    self._flush()
+                    self._startRegion(item)
+                else:
+                    self._pending.append(item)
+        finally:
+            self._sendingQueued = False
+        if self._region is None and self._sending is queue:
+            self._sending = None
+            self._flush()
+            return True
+        return False
+
+    def _startRegion(self, region: FileRegion) -> None:
+        wire = self._wire
+        if wire is None:
+            return
+        bare = is_bare_socket(wire)
+        if bare:
+            # Only a pull producer is told when the transport's own buffer is
+            # empty, so for the time of the region the sender stands in for us.
+            self._unregister()
+        self._region = RegionSender(wire, region, bare, self._regionSent)
+        self._region.start(self._writeFull)
+
+    def _regionSent(self, error: BaseException | None) -> None:
+        """
+        Called by the sender with its region's end.
+        """
+        region, self._region = self._region, None
+        queue = self._sending
+        wire = self._wire
+        if wire is None or queue is None or region is None:
+            return
+        if error is not None:
+            self._region = region
+            self._dropRegions(error)
+            self._regionFailed(error)
+            return
+        if region.standsIn:
+            self._registered = True
+            self._writeFull = False
+            wire.registerProducer(self, True)
+        region.region.end(None)
+        if not self._sendingQueued and self._sending is queue:
+            if self._sendQueued(queue):
+                self._allSent()
+
+    def _writable(self) -> None:
+        """
+        Hook: the transport has room again.
+        """
+
+    def _allSent(self) -> None:
+        """
+        Hook: the last region that had to wait is gone, and all behind it.
+        """
+
+    def _dropRegions(self, error: BaseException | None) -> None:
+        """
+        Nothing more can be sent: tell whoever waits for a region.
+        """
+        queue, self._sending = self._sending, None
+        region, self._region = self._region, None
+        dropped: list[FileRegion] = []
+        if region is not None:
+            region.stop()
+            dropped.append(region.region)
+        dropped += [item for item in queue or () if isinstance(item, FileRegion)]
+        for item in dropped:
+            item.end(error)
+
+    def _regionFailed(self, error: BaseException) -> None:
+        """
+        A region could not be sent whole: nothing sensible can follow it.
+        """
+        if isinstance(error, (ConnectionError, TimeoutError)):
+            # The peer has gone, which is nobody's fault.
+            self._log.debug("A file was not sent whole: {error}", error=error)
+        else:
+            self._log.error("A file could not be sent: {error}", error=error)
+        self._abort()
+
+    def _abort(self) -> None:
+        """
+        Hook: drop the connection.
+        """
+        raise NotImplementedError
