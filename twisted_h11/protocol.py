@@ -24,12 +24,17 @@ words, and what is done here:
     is paused as soon as more than C{readAhead} bytes wait.  A transport that is
     paused does not notice that its peer has gone, which is why one may want to
     read a little ahead.
+  - Whoever can not take more of a body now calls C{pauseReading}.
   - C{startNextCycle}: what had waited is delivered, in order, once, and without
     recursion: ten thousand pipelined requests need no more stack than one.
+    While a client does not read its responses, its next request waits, too.
   - Half-close: the end of the peer's bytes is an event, C{ConnectionClosed}.
-    A response that is under way is still sent.  When there is nothing left to
-    do, the connection is closed, in stages (RFC 9112 section 9.6).
-  - A protocol error of the peer is reported once, to C{protocolError}.
+    A response that is under way is still sent.  Where there is no half-close
+    (TLS), it comes when the connection was closed in order.  When there is
+    nothing left to do, the connection is closed; a server's in stages (RFC 9112
+    section 9.6).
+  - A protocol error of the peer is reported once, to C{protocolError}.  What
+    follows a last message (C{Connection: close}) is none; it is not read.
   - A protocol error of our own is an exception of C{sendEvent}.
   - Switching protocols: C{switchProtocol} gives the transport, and what was
     received but not understood, to another Twisted protocol.
@@ -43,9 +48,11 @@ none.
 from __future__ import annotations
 
 from collections.abc import Callable
+from email.utils import formatdate
 from typing import Any, ClassVar
 
 import h11
+from twisted.internet.error import ConnectionAborted, ConnectionDone
 from twisted.internet.interfaces import (
     IAddress,
     IHalfCloseableProtocol,
@@ -57,11 +64,21 @@ from twisted.internet.protocol import Factory, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from twisted_h11._flow import DEFAULT_LIMITS, READ_AHEAD, FlowControl
+from twisted_h11._flow import (
+    DEFAULT_LIMITS,
+    EVENTS,
+    PEER,
+    READ_AHEAD,
+    FlowControl,
+    is_bare_socket,
+)
 from twisted_h11._limits import Limits
 from twisted_h11._regions import FileRegion
 
 __all__ = ["FileRegion", "H11Factory", "H11Protocol"]
+
+# The states in which a role has nothing more to send of its message.
+_SENT = (h11.DONE, h11.MUST_CLOSE, h11.CLOSED)
 
 
 @implementer(IHalfCloseableProtocol, IPushProducer)
@@ -77,28 +94,33 @@ class H11Protocol(FlowControl):
     @cvar readAhead: how many bytes may wait behind the current message before
         the transport is paused.
     @cvar maxIncompleteEventSize: how many bytes of an incomplete head h11
-        keeps before it gives up, see L{h11.Connection}.
-    @ivar limits: the L{Limits} that bound closing; set by L{H11Factory}.
+        keeps before it gives up, see L{h11.Connection}; C{limits.maxHeadLength}
+        if C{None}.
+    @ivar limits: the L{Limits} that bound heads and closing; set by
+        L{H11Factory}.  The others are the server's.
 
     @since: 0.1
     """
 
     role: ClassVar[type[h11.CLIENT] | type[h11.SERVER]] = h11.SERVER
     readAhead: int = 0
-    maxIncompleteEventSize: int = DEFAULT_LIMITS.maxHeadLength
+    maxIncompleteEventSize: int | None = None
 
     _h11: h11.Connection | None = None
     _delivering = False
     _refused = False
+    _headOnly = False
+    _halfClosing = False
+    _heir: IProtocol | None = None
     _switchedTo: IProtocol | None = None
 
     def __repr__(self) -> str:
         if self._switchedTo is not None:
             state = f"switched to {self._switchedTo!r}"
-        elif self._closing is not None:
-            state = "closing"
         elif self._wire is None:
             state = "not connected"
+        elif self._closing is not None:
+            state = "closing"
         elif self._h11 is None:
             state = "idle"
         else:
@@ -112,9 +134,10 @@ class H11Protocol(FlowControl):
         this protocol, not to it.
         """
         if self._h11 is None:
-            self._h11 = h11.Connection(
-                self.role, max_incomplete_event_size=self.maxIncompleteEventSize
-            )
+            longest = self.maxIncompleteEventSize
+            if longest is None:
+                longest = self.limits.maxHeadLength
+            self._h11 = h11.Connection(self.role, max_incomplete_event_size=longest)
         return self._h11
 
     # -- for subclasses -----------------------------------------------------
@@ -134,29 +157,51 @@ class H11Protocol(FlowControl):
         Called once, when the peer has broken the protocol.  No event follows.
 
         A server that has not begun to answer answers with the status that h11
-        suggests and closes in stages; everybody else drops the connection.
-        Override it to do something else.
+        suggests.  Where its answer is complete, the connection is closed in
+        stages; else, and by a client, it is dropped.  Override it to do
+        something else; after a response that you send here yourself the
+        connection is closed in stages, too.
 
         @param error: what was wrong; C{error_status_hint} is a fitting status.
         """
-        conn = self.h11Connection
-        if self.role is h11.SERVER and conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+        state = self.h11Connection.our_state
+        if self.role is h11.SERVER and state in (h11.IDLE, h11.SEND_RESPONSE):
             body = b"The request is malformed.\n"
             self.sendEvent(
                 h11.Response(
                     status_code=error.error_status_hint,
                     headers=[
+                        ("Date", formatdate(usegmt=True)),
                         ("Content-Type", "text/plain; charset=utf-8"),
                         ("Content-Length", str(len(body))),
                         ("Connection", "close"),
                     ],
                 )
             )
-            self.sendEvent(h11.Data(data=body))
+            if not (self._headOnly and state is h11.SEND_RESPONSE):
+                self.sendEvent(h11.Data(data=body))
             self.sendEvent(h11.EndOfMessage())
+        elif self.role is h11.SERVER and state in _SENT:
             self._closeInStages()
         else:
             self.abortConnection()
+
+    def pauseReading(self) -> None:
+        """
+        Deliver no more events, and read nothing more from the network, until
+        L{resumeReading}.  The way to apply back-pressure to the peer's body;
+        pausing the transport itself would not stop what is here already.
+        """
+        self._hold(EVENTS)
+
+    def resumeReading(self) -> None:
+        """
+        Deliver what has waited since L{pauseReading}, and read on.  Inside of
+        C{eventReceived}, the next event comes right after it.
+        """
+        if self._holds & EVENTS and self._wire is not None:
+            self._release(EVENTS)
+            self._deliver()
 
     # -- from the transport ---------------------------------------------------
 
@@ -167,7 +212,8 @@ class H11Protocol(FlowControl):
         if self._dropping is not None:
             self._drop(len(data))
             return
-        if self._refused:
+        if self._refused or not data:
+            # To h11 no bytes would be the end of them.
             return
         self.h11Connection.receive_data(data)
         self._deliver()
@@ -196,10 +242,30 @@ class H11Protocol(FlowControl):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
-        The connection is gone.  h11 is told that nothing can be sent.
+        The connection is gone.  h11 is told that nothing can be sent, and, if
+        the connection was closed in order, that nothing more will come; the
+        events of that are delivered before this returns.
         """
         super().connectionLost(reason)
+        self._heir = None
+        if self._h11 is None:
+            return
+        self._h11.send_failed()
+        if (
+            reason.check(ConnectionDone) is not None
+            and not (self._eof or self._refused)
+            # Whoever keeps what was received sees to its end, too.
+            and type(self)._takeTrailingData is H11Protocol._takeTrailingData
+        ):
+            self._eof = True
+            self._holds = 0
+            self._h11.receive_data(b"")
+            self._deliver()
+
+    def _abort(self) -> None:
+        super()._abort()
         if self._h11 is not None:
+            # Some of what h11 has sent may never leave.
             self._h11.send_failed()
 
     # -- events out -------------------------------------------------------------
@@ -210,7 +276,11 @@ class H11Protocol(FlowControl):
 
         L{h11.Data} may have a L{FileRegion} as its data; it is sent under
         back-pressure, and what is sent after it waits for it.
-        L{h11.ConnectionClosed} closes the connection, in stages.
+
+        L{h11.ConnectionClosed} closes the connection: a server's in stages; a
+        client's at once, or, where the response has not ended yet, its sending
+        side only (TLS has no such half-close, and nothing happens there), the
+        rest when the response has ended.
 
         After the connection is lost nothing is written and nothing is raised;
         h11's state is C{ERROR} then.
@@ -222,14 +292,18 @@ class H11Protocol(FlowControl):
         conn = self.h11Connection
         if self._wire is None or (self._closing is not None and self._sending is None):
             conn.send_failed()
+            _end_region(event, ConnectionAborted("The connection is closed."))
             return
         parts: list[Any] | None = conn.send_with_data_passthrough(event)
         if parts is None:
-            self._closeInStages()
+            self._sendingEnded(conn)
             return
         self._sendParts(parts)
         if type(event) is h11.EndOfMessage:
             self._closeIfOver()
+        elif not parts:
+            # A chunk of no length is not sent.
+            _end_region(event, None)
 
     def _sendParts(self, parts: list[Any]) -> None:
         self._joining += 1
@@ -237,6 +311,8 @@ class H11Protocol(FlowControl):
             for part in parts:
                 if isinstance(part, FileRegion):
                     self._sendRegion(part)
+                    if self._closing == "_abort":
+                        return
                 else:
                     self._send(bytes(part) if type(part) is not bytes else part)
         finally:
@@ -244,17 +320,46 @@ class H11Protocol(FlowControl):
         if self._pending and not (self._joining or self._batching):
             self._flush()
 
+    def _sendingEnded(self, conn: h11.Connection) -> None:
+        """
+        L{h11.ConnectionClosed} was sent.
+        """
+        if self.role is h11.CLIENT and conn.their_state in (
+            h11.SEND_RESPONSE,
+            h11.SEND_BODY,
+        ):
+            self._halfClosing = is_bare_socket(self._wire)
+            if self._sending is None:
+                self._halfClose()
+        else:
+            self._closeAsRole()
+
+    def _halfClose(self) -> None:
+        if self._halfClosing and self._wire is not None and self._closing is None:
+            self._halfClosing = False
+            self._flush()
+            self._wire.loseWriteConnection()
+
     def startNextCycle(self) -> None:
         """
         Begin the next request and response on this connection; call it when
         both have ended.  What had waited behind the last message is delivered
-        before this returns, or, inside of C{eventReceived}, right after it.
+        before this returns, or, inside of C{eventReceived}, right after it.  A
+        server's next request is delivered when the client has taken enough of
+        what was sent before.
 
         @raise h11.LocalProtocolError: if one of the two has not ended, or the
             connection can not be used again.
         """
         self.h11Connection.start_next_cycle()
+        if self.role is h11.SERVER and (self._writeFull or self._sending is not None):
+            self._hold(PEER)
         self._deliver()
+
+    def _writable(self) -> None:
+        if self._holds & PEER:
+            self._release(PEER)
+            self._deliver()
 
     def switchProtocol(self, protocol: IProtocol) -> None:
         """
@@ -262,11 +367,19 @@ class H11Protocol(FlowControl):
 
         Call it after the 101 response, or the 2xx response to CONNECT, was
         sent or received.  What was received and not yet understood is delivered
-        to C{protocol} after its C{makeConnection}.
+        to C{protocol} after its C{makeConnection}.  If a file is still on its
+        way, C{protocol} is connected when it has gone out.
 
         @param protocol: a Twisted protocol that is not connected.
+        @raise h11.LocalProtocolError: if the two sides have not agreed on it, or
+            the connection is gone.
         """
         wire = self._wire
+        if wire is None or self._closing is not None:
+            raise h11.LocalProtocolError("The connection is closed")
+        if self._sending is not None:
+            self._heir = protocol
+            return
         trailing, closed = self._takeTrailingData()
         self._letGo()
         self._switchedTo = protocol
@@ -291,9 +404,10 @@ class H11Protocol(FlowControl):
         What was received beyond the last message, and whether the peer has
         closed its side.
         """
-        if self._h11 is None:
-            return b"", self._eof
-        return self._h11.trailing_data
+        conn = self.h11Connection
+        if conn.our_state is not h11.SWITCHED_PROTOCOL:
+            raise h11.LocalProtocolError(f"Can't switch in state {conn.our_state}")
+        return conn.trailing_data
 
     def _endSwitched(self) -> None:
         """
@@ -317,7 +431,11 @@ class H11Protocol(FlowControl):
         self._delivering = True
         begun = self._batch()
         try:
-            while self._switchedTo is None and self._closing is None:
+            while (
+                self._switchedTo is None
+                and self._closing is None
+                and not self._holds & (EVENTS | PEER)
+            ):
                 if not self._deliverNext(self._h11):
                     break
         finally:
@@ -330,28 +448,47 @@ class H11Protocol(FlowControl):
 
         @return: whether there may be another one.
         """
+        if conn.their_state is h11.MUST_CLOSE and conn.trailing_data[0]:
+            # Behind a last message there is nothing that could be meant, and
+            # the answer to it is not to be spoilt by what is there.
+            self._pauseBehind(conn)
+            return False
         try:
             event = conn.next_event()
         except h11.RemoteProtocolError as error:
             self._refused = True
-            self.protocolError(error)
+            try:
+                self.protocolError(error)
+            finally:
+                # It is in a frame of its own traceback: h11 raises it as self.
+                error.__traceback__ = None
             return False
         if event is h11.NEED_DATA:
             self._release(READ_AHEAD)
             return False
         if event is h11.PAUSED:
-            if len(conn.trailing_data[0]) > self.readAhead:
-                self._hold(READ_AHEAD)
+            self._pauseBehind(conn)
             return False
         assert isinstance(event, h11.Event)
+        kind = type(event)
+        if isinstance(event, h11.Request):
+            self._headOnly = event.method == b"HEAD"
         self.eventReceived(event)
-        if type(event) is h11.ConnectionClosed:
-            if conn.our_state in (h11.IDLE, h11.DONE, h11.MUST_CLOSE, h11.CLOSED):
+        if kind is h11.ConnectionClosed:
+            if conn.our_state in (h11.IDLE, h11.ERROR, *_SENT):
                 self.loseConnection()
             return False
-        if type(event) is h11.EndOfMessage:
+        if kind is h11.EndOfMessage:
             self._closeIfOver()
         return True
+
+    def _pauseBehind(self, conn: h11.Connection) -> None:
+        """
+        The peer has ended its message, and may have sent more.
+        """
+        if not self._holds & READ_AHEAD:
+            if len(conn.trailing_data[0]) > self.readAhead:
+                self._hold(READ_AHEAD)
 
     def _closeIfOver(self) -> None:
         """
@@ -360,15 +497,38 @@ class H11Protocol(FlowControl):
         conn = self._h11
         if (
             conn is not None
-            and conn.our_state is h11.MUST_CLOSE
-            and conn.their_state in (h11.DONE, h11.MUST_CLOSE, h11.CLOSED)
+            and conn.our_state in (h11.MUST_CLOSE, h11.CLOSED)
+            and (conn.their_state in _SENT or conn.their_state is h11.ERROR)
         ):
-            self._closeInStages()
+            self._closeAsRole()
 
-    def _regionFailed(self, error: BaseException) -> None:
-        if self._h11 is not None:
-            self._h11.send_failed()
-        super()._regionFailed(error)
+    def _closeAsRole(self) -> None:
+        """
+        Close.  A server's last response may still be on its way; a client has
+        what it wanted, and the server may be waiting for just this.
+        """
+        if self.role is h11.SERVER:
+            self._closeInStages()
+        else:
+            self.loseConnection()
+
+    def _allSent(self) -> None:
+        heir, self._heir = self._heir, None
+        if heir is not None and self._closing is None:
+            self.switchProtocol(heir)
+            return
+        super()._allSent()
+        self._halfClose()
+
+
+def _end_region(event: h11.Event, error: BaseException | None) -> None:
+    """
+    Tell whoever sent a region that no transport will get it.
+    """
+    if type(event) is h11.Data:
+        data: object = event.data
+        if isinstance(data, FileRegion):
+            data.end(error)
 
 
 class H11Factory(Factory):
