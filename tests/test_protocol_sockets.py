@@ -19,10 +19,12 @@ from twisted.internet.endpoints import (
     connectProtocol,
     wrapClientTLS,
 )
+from twisted.internet.interfaces import IPullProducer
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.internet.task import deferLater
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
+from zope.interface import implementer
 
 from tests.support.cases import GET, get
 from tests.support.protocol import Answering, Recording, client_request
@@ -56,6 +58,39 @@ class Back(Protocol):
         Send it back.
         """
         self.transport.write(data)
+
+
+@implementer(IPullProducer)
+class Pull:
+    """
+    Sends L{CONTENT} in pieces, each when it is asked for it; or goes on for ever.
+    """
+
+    def __init__(self, protocol: Any, ever: bool) -> None:
+        self.protocol = protocol
+        self.ever = ever
+        self.sent = 0
+
+    def resumeProducing(self) -> None:
+        """
+        Send a piece, or end.
+        """
+        start = self.sent % len(CONTENT) if self.ever else self.sent
+        piece = CONTENT[start : start + 16384]
+        self.sent += len(piece)
+        self.protocol.factory.sent = self.sent
+        if piece:
+            self.protocol.sendEvent(h11.Data(data=piece))
+        else:
+            self.protocol.unregisterProducer()
+            self.protocol.sendEvent(h11.EndOfMessage())
+            self.protocol.startNextCycle()
+
+    def stopProducing(self) -> None:
+        """
+        The connection is gone.
+        """
+        self.protocol.factory.stopped = True
 
 
 class Server(H11Protocol):
@@ -104,6 +139,10 @@ class Server(H11Protocol):
                 )
             )
             self.switchProtocol(Back())
+            return
+        if self.target.startswith(b"/pull"):
+            self.sendEvent(h11.Response(status_code=200, headers=[]))
+            self.registerProducer(Pull(self, self.target == b"/pull/ever"), False)
             return
         length: list[Any] = [("Content-Length", str(len(self.body)))]
         if self.target.startswith(b"/file"):
@@ -321,6 +360,41 @@ class Bodies:
         await peer.until(lambda: peer.received.endswith(b"\r\n\r\none,two"))
         # It has forgotten us, and tells us nothing.
         self.channels.clear()
+
+    async def test_pull(self) -> None:
+        """
+        A pull producer sends a body, and the connection is kept.
+        """
+        peer: Peer = await self.open(self.factory())
+        peer.send(get(b"/pull") + GET)
+        responses = await peer.responses(2)
+        self.assertTrue(responses[0].body == CONTENT)
+        self.assertEqual(200, responses[1].status)
+
+    async def test_pullLost(self) -> None:
+        """
+        It is not asked while the peer does not read, and stopped when the
+        connection is lost.
+        """
+        factory = self.factory()
+        factory.stopped = False
+        peer: Peer = await self.open(factory)
+        peer.send(GET)
+        await peer.responses(1)
+        if self.slow:
+            peer.transport.pauseProducing()
+        peer.send(get(b"/pull/ever"))
+        await self.turns(5)
+        peer.abort()
+        await peer.gone()
+        for _ in range(1000):
+            if self.channels[0].gone:
+                break
+            await deferLater(net, 0.005)
+        self.assertTrue(factory.stopped)
+        sent = factory.sent
+        await self.turns(5)
+        self.assertEqual(sent, factory.sent)
 
     async def test_file(self) -> None:
         """
