@@ -190,7 +190,6 @@ class RequestTests(SynchronousTestCase):
             b"Transfer-Encoding: chunked",
             b"Upgrade: websocket",
             b"Expect: 100-continue",
-            b"Connection: close",
             b"Connection: keep-alive, x",
             b"Host: b",
         ):

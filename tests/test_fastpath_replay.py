@@ -192,7 +192,8 @@ class ReplayTests(SynchronousTestCase):
         The application says that the connection may not be used again, before
         the head and after it.
         """
-        self.assertTrue(self.responses("notPersistent", goesOn=False).closes)
+        response = self.responses("notPersistent", goesOn=False, needsH11=False)
+        self.assertTrue(response.closes)
         response = self.responses("notPersistentLate", goesOn=False, needsH11=False)
         self.assertFalse(response.closes)
         self.assertTrue(response.complete)

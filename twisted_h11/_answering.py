@@ -160,7 +160,8 @@ class Answering(Failing):
         if isinstance(headers, Headers):
             if (
                 self._missed is not None
-                and self.persistent
+                # h11 puts the field elsewhere where only we want to close.
+                and (self.persistent or not head.keepAlive)
                 and not extra
                 and head.method != b"HEAD"
                 and self._answerFast(int(code), reason, headers)
@@ -188,7 +189,7 @@ class Answering(Failing):
         data, length = fast
         if length is None:
             data += b"Transfer-Encoding: chunked\r\n"
-        data += b"\r\n"
+        data += b"\r\n" if self.persistent else b"Connection: close\r\n\r\n"
         self._answer = ResponseHead.sent(status, reason, data, length)
         self._answerLeft = self._fastLength = length
         self._fastAnswer = True
@@ -238,14 +239,15 @@ class Answering(Failing):
         if (
             self._missed is None
             or self._read != "_readNothing"
-            or not self.persistent
             or self._answer is not None
             or self._wire is None
             or self._closing is not None
             or (self.site is not None and self.site.extraHeaders)
         ):
             return False
-        head = _fastpath.whole_head(status, reason, raw_fields(headers), len(content))
+        head = _fastpath.whole_head(
+            status, reason, raw_fields(headers), len(content), not self.persistent
+        )
         if head is None:
             return False
         if len(content) > _LONG:

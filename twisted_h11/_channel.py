@@ -93,6 +93,7 @@ class Channel(Receiving):
     timeOut: float | None = 75
 
     _fast = False
+    _writesNow = True
     # The site that made this channel; C{site} may be set to another one.
     _home: Site | None = None
     _lastHead: _fastpath.FastHead | None = None
@@ -488,6 +489,10 @@ class Channel(Receiving):
         The response that L{answerWhole} has sent is over: the next request.
         """
         self._request = None
+        if not self.persistent:
+            self._answerOver = True
+            self._closeInStages()
+            return
         self._missed = None
         self._clean = True
         self._awaitNext()

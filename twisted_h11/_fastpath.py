@@ -142,6 +142,7 @@ def read_request(
             if end - start > limits.maxHeadLength:
                 return None
             head = FastHead(method, target, last.block, last.lowered, 0, end)
+            head.keepAlive = last.keepAlive
             head._pairs = last._pairs
             head.logged = last.logged
             return head
@@ -155,25 +156,29 @@ def read_request(
     if block.count(b"\n") - 1 > limits.maxFieldCount:
         return None
     lowered = block.lower()
-    length = _framing(lowered)
-    if length is None:
+    framing = _framing(lowered)
+    if framing is None:
         return None
+    length, keepAlive = framing
     most = limits.maxBodyLength
     if most is not None and length > most:
         return None
-    return FastHead(method, target, block, lowered, length, end)
+    head = FastHead(method, target, block, lowered, length, end)
+    head.keepAlive = keepAlive
+    return head
 
 
-def _framing(lowered: bytes) -> int | None:
+def _framing(lowered: bytes) -> tuple[int, bool] | None:
     """
     Look at the fields that matter for framing and routing.
 
     @param lowered: the field lines in lower case.
-    @return: the length of the body; C{None} for anything unusual.
+    @return: the length of the body, and whether the client lets the connection
+        be used again; C{None} for anything unusual.
     """
     host = None
     size = None
-    kept = False
+    connection = None
     for name, value in _special.findall(lowered):
         value = value.rstrip(b" \t")
         if name == b"host":
@@ -181,9 +186,9 @@ def _framing(lowered: bytes) -> int | None:
                 return None
             host = value
         elif name == b"connection":
-            if kept or value != b"keep-alive":
+            if connection is not None or value not in (b"keep-alive", b"close"):
                 return None
-            kept = True
+            connection = value
         elif name == b"content-length":
             if size is not None or _length.fullmatch(value) is None:
                 return None
@@ -192,7 +197,7 @@ def _framing(lowered: bytes) -> int | None:
             return None
     if host is None:
         return None
-    return size or 0
+    return size or 0, connection != b"close"
 
 
 def _know(host: bytes) -> bool:
@@ -294,13 +299,18 @@ _prefixes: dict[tuple[object, ...], bytes] = {}
 
 
 def whole_head(
-    status: int, reason: bytes, fields: dict[bytes, list[bytes]], length: int
+    status: int,
+    reason: bytes,
+    fields: dict[bytes, list[bytes]],
+    length: int,
+    close: bool = False,
 ) -> bytes | None:
     """
     A whole head, with C{Content-Length} at its end.
 
     @param fields: as for L{response_head}; without C{Content-Length}.
     @param length: of the content.
+    @param close: whether this is the last response.
     @return: its bytes, or C{None} for anything unusual.
     """
     prefix = key = None
@@ -319,6 +329,8 @@ def whole_head(
             if len(_prefixes) >= _MOST_LINES:
                 _prefixes.clear()
             _prefixes[key] = prefix
+    if close:
+        return b"%bContent-Length: %d\r\nConnection: close\r\n\r\n" % (prefix, length)
     return b"%bContent-Length: %d\r\n\r\n" % (prefix, length)
 
 

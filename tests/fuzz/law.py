@@ -86,7 +86,8 @@ def _by_h11(head: FastHead, data: bytes, start: int) -> None:
     _same("body", data[head.end : end], bytes(body))
     _same("what follows", data[end:], conn.trailing_data[0])
     # Neither MUST_CLOSE nor MIGHT_SWITCH_PROTOCOL.
-    _same("h11's state of the client", h11.DONE, conn.their_state)
+    state = h11.DONE if head.keepAlive else h11.MUST_CLOSE
+    _same("h11's state of the client", state, conn.their_state)
     _same("h11's expectation", False, conn.they_are_waiting_for_100_continue)
 
 
