@@ -12,6 +12,7 @@ import io
 import json
 import os
 import shutil
+import socket
 import sys
 from typing import Any
 from unittest import skipIf
@@ -255,10 +256,14 @@ class AgreementTests(TestCase):
         nginx = shutil.which("nginx")
         assert nginx is not None
         yield self.run_server([nginx, "-p", folder, "-c", name])
-        for _ in range(100):
-            if os.path.exists(path):
+        # The socket's file is there before nginx listens.
+        for _ in range(250):
+            try:
+                socket.create_connection(("127.0.0.1", number), 1).close()
+            except OSError:
+                yield deferLater(net, 0.02)
+            else:
                 break
-            yield deferLater(net, 0.02)
         requests: list[tuple[Any, ...]] = [
             (method, each, {}, None)
             for method in (b"GET", b"HEAD")
