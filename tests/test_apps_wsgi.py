@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from twisted.internet import reactor
-from twisted.internet.threads import deferToThreadPool
+from twisted.internet.threads import deferToThread, deferToThreadPool
 from twisted.python.threadpool import ThreadPool
 from twisted.web.wsgi import WSGIResource
 
@@ -93,7 +93,9 @@ class FlaskTests(AppTestCase):
         super().setUp()
         self.pool = ThreadPool(1, 3)
         self.pool.start()
-        self.addCleanup(self.pool.stop)
+        # Not in the reactor's thread: an application that still writes waits for
+        # the reactor, and stopping waits for the application.
+        self.addCleanup(deferToThread, self.pool.stop)
 
     def root(self) -> Any:
         """
