@@ -21,6 +21,7 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred, inlineCallbacks
 from twisted.internet.protocol import ProcessProtocol
 from twisted.internet.task import deferLater
+from twisted.internet.threads import deferToThread
 from twisted.python.threadpool import ThreadPool
 from twisted.trial.unittest import TestCase
 from twisted.web import client as theirs
@@ -129,7 +130,8 @@ class AgreementTests(TestCase):
         """
         threads = ThreadPool(1, 4)
         threads.start()
-        self.addCleanup(threads.stop)
+        # The application waits for the reactor; the reactor must not wait for it.
+        self.addCleanup(deferToThread, threads.stop)
         site = Site(WSGIResource(net, threads, httpbin))
         port = net.listenTCP(0, site, interface="127.0.0.1")
         self.addCleanup(port.stopListening)
