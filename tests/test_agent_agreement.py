@@ -236,7 +236,6 @@ class AgreementTests(TestCase):
         nginx: files, ranges, redirects, refusals.
         """
         folder = self.folder()
-        path = os.path.join(folder, "nginx.sock")
         name = os.path.join(folder, "nginx.conf")
         paths = " ".join(
             f"{each}_temp_path {folder}/{each};"
@@ -251,14 +250,12 @@ class AgreementTests(TestCase):
                 f"error_log {folder}/error.log; events {{}}\n"
                 f"http {{ access_log off; {paths} gzip on; gzip_min_length 1;\n"
                 f"server {{ listen 127.0.0.1:{number}; root {folder};\n"
-                f"listen unix:{path};\n"
                 "location /go { return 302 /a.txt; }\n"
                 "location /teapot { return 418 short; } } }\n"
             )
         nginx = shutil.which("nginx")
         assert nginx is not None
         yield self.run_server([nginx, "-p", folder, "-c", name])
-        # The socket's file is there before nginx listens.
         for _ in range(250):
             try:
                 socket.create_connection(("127.0.0.1", number), 1).close()
