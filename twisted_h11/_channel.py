@@ -152,18 +152,10 @@ class Channel(Receiving):
         self._start = 0
         self._advance()
 
-    def readConnectionLost(self) -> None:
+    def _inputEnded(self) -> None:
         """
         The client will send nothing more, but may still read.
         """
-        if self._switchedTo is not None:
-            self._endSwitched()
-            return
-        self._eof = True
-        if self._dropping is not None:
-            if self._closing == "_linger" and not self._closesLater:
-                self._loseNow()
-            return
         if self._request is not None:
             self._arm(self.limits.halfCloseTimeout, "_abort")
         self._advance()

@@ -230,6 +230,12 @@ class H11Protocol(FlowControl):
             if self._closing == "_linger" and not self._closesLater:
                 self._loseNow()
             return
+        self._inputEnded()
+
+    def _inputEnded(self) -> None:
+        """
+        The peer has closed its side while we still listen.
+        """
         if self._refused:
             return
         self.h11Connection.receive_data(b"")
