@@ -3,7 +3,8 @@ Writing to one transport: bytes, joined, and regions of files, in order.
 
 What one call from outside makes us write goes out in one C{transport.write}
 before that call returns.  While a segment is being worked on
-(L{Writing._batch}) that covers the answers to all the requests in it.
+(L{Writing._batch}) that covers the answers to all the requests in it; with an
+L{Outbox}, if the transport is a bare socket, they wait for the end of the turn.
 
 A region of a file takes its time.  While one is on its way, all that is written
 queues behind it, and the producer above us is paused.
@@ -17,6 +18,7 @@ from typing import Any
 from twisted.internet import tcp
 from twisted.logger import Logger
 
+from twisted_h11._outbox import Outbox
 from twisted_h11._regions import FileRegion, RegionSender
 from twisted_h11._timer import Timed
 
@@ -87,6 +89,7 @@ class Writing(Timed):
 
     # Servers do; a client had better read an early answer before it writes on.
     _writesNow = False
+    _outbox: Outbox | None = None
 
     _log = Logger()
 
@@ -149,7 +152,11 @@ class Writing(Timed):
         if begun:
             self._batching = False
             if self._pending and not self._joining:
-                self._flush()
+                outbox = self._outbox
+                if outbox is not None and is_bare_socket(self._wire):
+                    outbox.add(self)
+                else:
+                    self._flush()
 
     # -- regions of files ---------------------------------------------------
 

@@ -32,6 +32,7 @@ from twisted_h11._body import RequestBody, RequestBodyCut
 from twisted_h11._channel import Channel
 from twisted_h11._http2 import Negotiator, check_http2
 from twisted_h11._limits import Limits, describe_limits
+from twisted_h11._outbox import Outbox
 from twisted_h11._request import Request, RequestDisconnected
 
 __all__ = [
@@ -128,6 +129,7 @@ class Site(server.Site):
         self._formatLine = formatter
         self._logSecond = -1
         self._logText = ""
+        self._outbox = Outbox()
         self._channels: set[Any] = set()
         self._warm: deque[ref[Any]] = deque()
         self._hosts: Counter[str] = Counter()
@@ -173,6 +175,7 @@ class Site(server.Site):
             "timeOut": self.timeOut,
             "callLater": self.reactor.callLater,
             "_fast": self.fastPath,
+            "_outbox": self._outbox,
         }
         if common != self._common:
             self._common = common
