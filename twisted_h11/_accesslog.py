@@ -44,36 +44,41 @@ def combined_line(timestamp: Any, request: Any) -> Any:
     ):
         return combinedLogFormatter(timestamp, request)
     # Method and target of a fast head are printable ASCII without quotes.
+    uri = request.uri
     logged = head.logged
     if logged is None:
         logged = head.logged = _logged_fields(head)
-    if not logged or b"\\" in request.uri or request.uri is not head.target:
+    if not logged or _BACKSLASH in uri or uri is not head.target:
         return combinedLogFormatter(timestamp, request)
     return (
         f'"{client.host}" - - {timestamp} "{request.method.decode("ascii")} '
-        f'{request.uri.decode("ascii")} HTTP/1.1" '
+        f'{uri.decode("ascii")} HTTP/1.1" '
         f"{request.code} {request.sentLength or '-'} {logged}"
     )
+
+
+_BACKSLASH = ord("\\")
 
 
 def _logged_fields(head: FastHead) -> str:
     """
     The two fields that are logged; nothing if they have to be escaped.
     """
-    referrer = _last_value(head, b"\nreferer:")
-    agent = _last_value(head, b"\nuser-agent:")
-    for value in (referrer, agent):
-        if not value.isascii() or b'"' in value or b"\\" in value or b"\t" in value:
-            return ""
-    return f'"{referrer.decode("ascii") or "-"}" "{agent.decode("ascii") or "-"}"'
-
-
-def _last_value(head: FastHead, key: bytes) -> bytes:
-    at = head.lowered.rfind(key)
-    if at < 0:
-        return b""
-    block = head.block
-    return block[at + len(key) : block.find(b"\r", at)].strip(b" \t")
+    block, lowered = head.block, head.lowered
+    referrer = agent = b""
+    # The last one of a name, as twisted.web has it.
+    at = lowered.rfind(b"\nreferer:")
+    if at >= 0:
+        referrer = block[at + 9 : block.find(b"\r", at)].strip(b" \t")
+    at = lowered.rfind(b"\nuser-agent:")
+    if at >= 0:
+        agent = block[at + 12 : block.find(b"\r", at)].strip(b" \t")
+    if not (referrer.isascii() and agent.isascii()):
+        return ""
+    logged = f'"{referrer.decode("ascii") or "-"}" "{agent.decode("ascii") or "-"}"'
+    if "\\" in logged or "\t" in logged or logged.count('"') != 4:
+        return ""
+    return logged
 
 
 class BatchedFile:
