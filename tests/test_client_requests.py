@@ -54,6 +54,16 @@ class RequestTests(ClientTestCase):
         _, peer = self.ask(method=b"DELETE")
         self.assertNotIn(b"Content-Length", peer.received)
 
+    def test_noBodyChunked(self) -> None:
+        """
+        Who announces a chunked body and gives none has an empty one, with an end.
+        """
+        _, peer = self.ask(method=b"POST", headers=[(b"Transfer-Encoding", b"chunked")])
+        self.assertTrue(
+            peer.received.endswith(b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
+            peer.received,
+        )
+
     def test_longBytes(self) -> None:
         """
         A long body of bytes waits for a slow server.

@@ -135,6 +135,10 @@ class ClientRequest:
         self.fields, self.chunked = request_fields(
             given, host, self.length, not persistent
         )
+        if self.chunked and body is None:
+            # The application says Transfer-Encoding: there is a body, without
+            # anything in it, and it has an end.
+            self.body = b""
         if given:
             for name, value in self.fields:
                 if len(name) == 6 and name.lower() == b"expect":
