@@ -18,6 +18,7 @@ from zope.interface.verify import verifyObject
 
 from tests.client_support.bodies import OK
 from tests.client_support.memory import ClientTestCase
+from tests.support.cases import FAST_PATH
 from twisted_h11 import _agent
 from twisted_h11.client import (
     Agent,
@@ -175,7 +176,7 @@ class InterfaceTests(ClientTestCase):
         """
         Without a pool connections are not kept, as with Twisted's Agent.
         """
-        agent = Agent.usingEndpointFactory(self.clock, self.network)
+        agent = Agent.usingEndpointFactory(self.clock, self.network, fastPath=FAST_PATH)
         deferred, peer = self.ask(agent)
         self.assertIn(b"Connection: close", peer.received)
         peer.send(OK)
@@ -290,7 +291,7 @@ class WrapperTests(ClientTestCase):
         """
         pool = HTTPConnectionPool(self.clock)
         self.pools.append(pool)
-        agent: Any = ProxyAgent(self.network, self.clock, pool)
+        agent: Any = ProxyAgent(self.network, self.clock, pool, fastPath=FAST_PATH)
         for host in (b"a", b"b"):
             deferred = agent.request(b"GET", b"http://" + host + b":81/x?y#z")
             (peer,) = self.network.peers

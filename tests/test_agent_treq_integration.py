@@ -5,10 +5,12 @@ Twisted's.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from twisted.trial.unittest import TestCase
 
+from tests.support.cases import FAST_PATH
 from twisted_h11.client import Agent, HTTPConnectionPool
 
 theirs: Any
@@ -38,7 +40,7 @@ class OnOurAgent:
         Their set-up, with our Agent and pool.
         """
         if missing is None:
-            self.patch(theirs, "Agent", Agent)
+            self.patch(theirs, "Agent", partial(Agent, fastPath=FAST_PATH))
             self.patch(theirs, "HTTPConnectionPool", HTTPConnectionPool)
         return super().setUp()  # type: ignore[misc]
 

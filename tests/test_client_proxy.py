@@ -22,6 +22,7 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 from twisted.web.client import PartialDownloadError, readBody
 
 from tests.client_support.tls import listen_tls, make_factory, private_of, stop
+from tests.support.cases import FAST_PATH
 from twisted_h11.client import (
     Agent,
     ClientSettings,
@@ -195,6 +196,7 @@ class NetworkTestCase(TestCase):
             pool=self.pool,
             proxies=Proxies(found, found),
             settings=ClientSettings(**settings),
+            fastPath=FAST_PATH,
         )
 
     @inlineCallbacks
@@ -429,7 +431,10 @@ class OwnProxyTests(NetworkTestCase):
         """
         nowhere = Proxy(False, "127.0.0.1", free_port())
         agent = Agent(
-            net, pool=self.pool, proxies=Proxies(nowhere, nowhere, ("127.0.0.0/8",))
+            net,
+            pool=self.pool,
+            proxies=Proxies(nowhere, nowhere, ("127.0.0.0/8",)),
+            fastPath=FAST_PATH,
         )
         body = yield self.get(agent, "http", self.plain())
         self.assertEqual(b"plain", body)
@@ -450,7 +455,7 @@ class OtherWaysTests(NetworkTestCase):
         port = net.listenUNIX(path, factory)
         self.addCleanup(stop, port, factory)
         ways = UNIXEndpointFactory(net, path)
-        agent = Agent.usingEndpointFactory(net, ways, self.pool)
+        agent = Agent.usingEndpointFactory(net, ways, self.pool, fastPath=FAST_PATH)
         response = yield agent.request(b"GET", b"http://docker/x")
         body = yield readBody(response)
         self.assertEqual(b"plain", body)
@@ -467,7 +472,7 @@ class OtherWaysTests(NetworkTestCase):
         except Exception:
             self.skipTest("there is no IPv6 here")
         self.addCleanup(stop, port, factory)
-        agent = Agent(net, pool=self.pool)
+        agent = Agent(net, pool=self.pool, fastPath=FAST_PATH)
         number = port.getHost().port
         response = yield agent.request(b"GET", b"http://[::1]:%d/" % (number,))
         yield readBody(response)
@@ -483,7 +488,7 @@ class OtherWaysTests(NetworkTestCase):
         port = net.listenTCP(0, factory, interface="127.0.0.1")
         self.addCleanup(stop, port, factory)
         uri = b"http://127.0.0.1:%d/" % (port.getHost().port,)
-        agent = Agent(net, pool=self.pool)
+        agent = Agent(net, pool=self.pool, fastPath=FAST_PATH)
         for _ in range(10):
             response = yield agent.request(b"POST", uri, None, b"x" * 5_000_000)
             body = yield readBody(response)
@@ -496,7 +501,7 @@ class OtherWaysTests(NetworkTestCase):
         already, although the reactor has not told us yet.
         """
         server = self.plain()
-        agent = Agent(net, pool=self.pool)
+        agent = Agent(net, pool=self.pool, fastPath=FAST_PATH)
         yield self.get(agent, "http", server)
         (connection,) = server.connections
         connection.transport.getHandle().shutdown(socket.SHUT_RDWR)

@@ -28,6 +28,7 @@ from tests.client_support.tls import (
     listen_tls,
     private_of,
 )
+from tests.support.cases import FAST_PATH
 from twisted_h11.client import (
     Agent,
     CertificateError,
@@ -83,7 +84,13 @@ class TLSTests(TestCase):
         """
         if policy is None:
             policy = TLSPolicy.trusting(self.authority.cert_pem.bytes())
-        return Agent(clock, policy, pool=self.pool, settings=ClientSettings(**settings))
+        return Agent(
+            clock,
+            policy,
+            pool=self.pool,
+            settings=ClientSettings(**settings),
+            fastPath=FAST_PATH,
+        )
 
     @inlineCallbacks
     def get(self, agent: Agent, server: Any, host: str = "localhost") -> Any:
@@ -333,7 +340,7 @@ class TLSTests(TestCase):
                 endpoint = HostnameEndpoint(clock, "127.0.0.1", server.port)
                 return tls_endpoint(policy, uri.host, uri.port, endpoint)
 
-        agent = Agent.usingEndpointFactory(clock, Here(), self.pool)
+        agent = Agent.usingEndpointFactory(clock, Here(), self.pool, fastPath=FAST_PATH)
         body = yield self.get(agent, server, name)
         self.assertEqual(name.encode() + b" anonymous", body)
 

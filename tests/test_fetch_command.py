@@ -19,8 +19,11 @@ from twisted.web.server import Site
 from twisted.web.static import Data
 
 from tests.client_support.tls import make_factory, stop
+from tests.support.cases import FAST_PATH
+from twisted_h11 import _fetch
 from twisted_h11._fetch import BadUsage, exit_code, fetch, make_uri, parse
 from twisted_h11._fetch_output import Progress, sizes
+from twisted_h11.client import Agent
 
 net: Any = reactor
 BODY = bytes(range(256)) * 40
@@ -61,6 +64,19 @@ class Ranged(Resource):
         return b"%b %b" % (request.getHeader(b"x-a") or b"-", content)
 
 
+class Switched(Agent):
+    """
+    An agent that takes the fast path if the suite does.
+    """
+
+    def request(self, *args: Any, **options: Any) -> Deferred[Any]:
+        """
+        Send a request.
+        """
+        self._fastPath = FAST_PATH
+        return super().request(*args, **options)
+
+
 class Terminal(io.StringIO):
     """
     Standard error of a terminal.
@@ -94,6 +110,7 @@ class FetchTests(TestCase):
         self.out = io.BytesIO()
         self.errors: io.StringIO = io.StringIO()
         self.patch(os, "environ", {})
+        self.patch(_fetch, "Agent", Switched)
 
     def run_fetch(self, path: str, *options: str) -> Deferred[None]:
         """

@@ -17,6 +17,7 @@ from twisted.trial.unittest import TestCase
 from twisted.web.iweb import IAgentEndpointFactory
 from zope.interface import implementer
 
+from tests.support.cases import FAST_PATH
 from twisted_h11.client import Agent, HTTPConnectionPool, PoolSettings, readBody
 
 clock: Any = reactor
@@ -142,7 +143,7 @@ class SoakTests(TestCase):
         pool = HTTPConnectionPool(
             clock, settings=PoolSettings(maxConnectionsPerOrigin=8)
         )
-        agent = Agent.usingEndpointFactory(clock, counting, pool)
+        agent = Agent.usingEndpointFactory(clock, counting, pool, fastPath=FAST_PATH)
         cancelled = [0]
         numbers = iter(range(requests))
 

@@ -16,6 +16,7 @@ from twisted.web.server import NOT_DONE_YET
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
+from tests.support.cases import FAST_PATH
 from twisted_h11.client import ClientSettings
 from twisted_h11.server import Limits, Site
 from twisted_h11.testing import MemoryAgent, MemorySite
@@ -87,7 +88,7 @@ class MemoryAgentTests(SynchronousTestCase):
         Make the agent.
         """
         self.root = Root()
-        self.agent = MemoryAgent(self.root)
+        self.agent = MemoryAgent(self.root, fastPath=FAST_PATH)
         self.addCleanup(self.close)
 
     def close(self) -> None:
@@ -174,7 +175,9 @@ class MemoryAgentTests(SynchronousTestCase):
         """
         Time passes when the test says so.
         """
-        agent = MemoryAgent(self.root, settings=ClientSettings(headTimeout=5))
+        agent = MemoryAgent(
+            self.root, settings=ClientSettings(headTimeout=5), fastPath=FAST_PATH
+        )
         result = agent.request(b"GET", b"http://x/late")
         gone = self.root.open[0].notifyFinish()
         agent.clock.advance(5)

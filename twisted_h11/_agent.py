@@ -134,6 +134,8 @@ class Agent:
     @param settings: a L{ClientSettings}.
     @param proxies: a L{Proxies}, for example C{Proxies.fromEnvironment()}.
     @param trace: called with each L{TraceEvent}.
+    @param fastPath: whether common messages may pass without the state
+        machine of h11.  The responses are the same.
 
     @since: 0.1
     """
@@ -149,6 +151,7 @@ class Agent:
         settings: ClientSettings | None = None,
         proxies: Proxies | None = None,
         trace: Tracer | None = None,
+        fastPath: bool = True,
     ) -> None:
         if contextFactory is None:
             contextFactory = TLSPolicy()
@@ -161,7 +164,7 @@ class Agent:
         self._standard = StandardEndpointFactory(
             reactor, contextFactory, connectTimeout, bindAddress
         )
-        self._init(reactor, self._standard, pool, settings, proxies, trace)
+        self._init(reactor, self._standard, pool, settings, proxies, trace, fastPath)
 
     @classmethod
     def usingEndpointFactory(
@@ -172,6 +175,7 @@ class Agent:
         *,
         settings: ClientSettings | None = None,
         trace: Tracer | None = None,
+        fastPath: bool = True,
     ) -> Agent:
         """
         Make an agent that asks C{endpointFactory} how to connect.
@@ -181,7 +185,7 @@ class Agent:
         """
         agent = cls.__new__(cls)
         agent._standard = None
-        agent._init(reactor, endpointFactory, pool, settings, None, trace)
+        agent._init(reactor, endpointFactory, pool, settings, None, trace, fastPath)
         return agent
 
     def _init(
@@ -192,6 +196,7 @@ class Agent:
         settings: ClientSettings | None,
         proxies: Proxies | None,
         trace: Tracer | None,
+        fastPath: bool,
     ) -> None:
         if pool is None:
             pool = HTTPConnectionPool(reactor, False)
@@ -206,6 +211,7 @@ class Agent:
         self._settings = settings if settings is not None else ClientSettings()
         self._proxies = proxies
         self._trace = trace
+        self._fastPath = fastPath
 
     @property
     def pool(self) -> HTTPConnectionPool:
@@ -307,6 +313,7 @@ class Agent:
                 self._settings,
                 reactor.seconds(),
                 uri,
+                self._fastPath,
             )
         except BadRequest:
             return fail(errors.wrap(errors.Generation, errors.SENDING, 0.0, Failure()))
@@ -342,7 +349,13 @@ class Agent:
                     name,
                     port,
                     TunnelEndpoint(
-                        reactor, toProxy(), name, port, proxy.authorization, settings
+                        reactor,
+                        toProxy(),
+                        name,
+                        port,
+                        proxy.authorization,
+                        settings,
+                        fastPath=self._fastPath,
                     ),
                 )
 
@@ -402,12 +415,13 @@ class ProxyAgent(Agent):
         *,
         settings: ClientSettings | None = None,
         trace: Tracer | None = None,
+        fastPath: bool = True,
     ) -> None:
         if reactor is None:
             from twisted.internet import reactor
         self._standard = None
         self._proxyEndpoint = endpoint
-        self._init(reactor, None, pool, settings, None, trace)
+        self._init(reactor, None, pool, settings, None, trace, fastPath)
 
     def request(
         self,

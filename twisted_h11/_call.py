@@ -173,6 +173,7 @@ class Call:
             request.settings,
             request.started,
             lambda: request.absoluteURI,
+            request.fast,
         )
         again.report = request.report
         return again

@@ -72,6 +72,8 @@ class ClientRequest:
     @ivar expect: whether the body waits for a 100 response.
     @ivar persistent: whether the connection may be used again.
     @ivar started: when the request was started.
+    @ivar fast: whether it and its response may pass without the state machine
+        of h11.
     @ivar report: called with the name of each trace event, or C{None}.
     """
 
@@ -83,6 +85,7 @@ class ClientRequest:
         "bodyStarted",
         "chunked",
         "expect",
+        "fast",
         "fields",
         "head",
         "length",
@@ -105,6 +108,7 @@ class ClientRequest:
         settings: ClientSettings = DEFAULT_SETTINGS,
         started: float = 0.0,
         uri: bytes | Callable[[], bytes | None] | None = None,
+        fast: bool = True,
     ) -> None:
         self.method = method
         self.target = target
@@ -112,6 +116,7 @@ class ClientRequest:
         self.persistent = persistent
         self.settings = settings
         self.started = started
+        self.fast = fast
         self.report: Callable[..., None] | None = None
         self.expect = False
         self.bodyStarted = False
@@ -143,7 +148,11 @@ class ClientRequest:
             for name, value in self.fields:
                 if len(name) == 6 and name.lower() == b"expect":
                     self.expect = body is not None and value.lower() == b"100-continue"
-        self.head = request_head(method, target, self.fields)
+        self.head: bytes
+        if fast:
+            self.head = request_head(method, target, self.fields)
+        else:
+            self.head = h11.Connection(h11.CLIENT).send(self.event()) or b""
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.method.decode()} {self.target.decode()}>"

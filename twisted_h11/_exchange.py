@@ -18,7 +18,11 @@ request (RFC 9112 section 9.2).
 B{Whole heads.}  A head is looked at when it is complete.  The usual one is read
 by L{read_head}, a pure function, and the usual chunked body by L{ChunkReader};
 all others by an h11 connection that lives for this response only, and is first
-shown the request.
+shown the request.  A request that may not take this fast path
+(C{Agent(..., fastPath=False)}) has an h11 connection for its whole exchange: it
+writes the head and the body of the request, and reads every head and every body.
+What stays with us are the size of a head, which is given to h11 when it is
+complete, and the end of the connection.
 
 B{One owner.}  Whoever made the connection (the pool) is told when it is idle,
 and when it is gone; exactly once each.
@@ -30,6 +34,7 @@ import socket
 import weakref
 from typing import Any
 
+import h11
 from twisted.internet.defer import CancelledError
 from twisted.internet.error import ConnectionAborted, ConnectionDone
 from twisted.internet.interfaces import IHandshakeListener, IProtocol, ISSLTransport
@@ -42,17 +47,16 @@ from zope.interface import implementer
 
 from twisted_h11 import _client_errors as errors
 from twisted_h11._client_errors import TimedOut, UnexpectedEnd
+from twisted_h11._client_h11 import begin_exchange
+from twisted_h11._client_heads import CHUNKED, UNTIL_CLOSE
 from twisted_h11._client_parties import ExchangeHandler, Owner
 from twisted_h11._client_request import ClientRequest
 from twisted_h11._client_response import Response
 from twisted_h11._flow import APPLICATION, CONSUMER
 from twisted_h11._reading import (
-    IN_BODY,
-    IN_CHUNKS,
     IN_HEAD,
     NOTHING,
     SWITCHING,
-    UNTIL_END,
     ResponseReader,
 )
 from twisted_h11._sending import PIECE_LENGTH, BodySender
@@ -206,14 +210,16 @@ class ClientConnection(ResponseReader):
         self._persistent = request.persistent
         self.served += 1
         body = request.body
+        if not request.fast:
+            self._h11 = begin_exchange(request)
         if body is None:
-            self._send(request.head)
+            self._sendWhole(request, b"")
         elif (
             isinstance(body, bytes)
             and len(body) <= PIECE_LENGTH
             and not (request.expect or request.chunked)
         ):
-            self._send(request.head + body)
+            self._sendWhole(request, body)
         else:
             sender = self._sender = BodySender(self, request)
             self._send(request.head)
@@ -229,6 +235,17 @@ class ClientConnection(ResponseReader):
             request.report("head sent", self)
             request.report("body sent", self)
         self._rearm()
+
+    def _sendWhole(self, request: ClientRequest, body: bytes) -> None:
+        if request.fast:
+            self._send(request.head + body)
+            return
+        begun = self._batch()
+        self._send(request.head)
+        if body:
+            self.sendEvent(h11.Data(data=body))
+        self.sendEvent(h11.EndOfMessage())
+        self._endBatch(begun)
 
     def _startBody(self) -> None:
         self._disarm()
@@ -522,22 +539,22 @@ class ClientConnection(ResponseReader):
         mode = self._mode
         if mode == NOTHING:
             return
-        if mode == UNTIL_END and reason.check(ConnectionDone):
+        if mode == IN_HEAD:
+            self._break(reason)
+            return
+        left = self._left
+        if mode != SWITCHING and left == UNTIL_CLOSE and reason.check(ConnectionDone):
             # TLS tells a complete end from a cut; a bare socket does not.
             self._persistent = False
             self._bodyEnded(True, None if self.secure else Failure(PotentialDataLoss()))
             return
-        error: Exception
-        if mode == IN_HEAD:
-            self._break(reason)
-            return
-        if mode == IN_BODY:
-            error = UnexpectedEnd(
-                f"The connection ended {self._left} bytes before the body did"
-            )
-        elif mode == IN_CHUNKS:
+        if mode == SWITCHING or left == UNTIL_CLOSE:
+            error = UnexpectedEnd("The connection broke")
+        elif left == CHUNKED:
             error = UnexpectedEnd("The connection ended before the last chunk")
         else:
-            error = UnexpectedEnd("The connection broke")
+            error = UnexpectedEnd(
+                f"The connection ended {left} bytes before the body did"
+            )
         error.__cause__ = reason.value
         self._break(Failure(error))

@@ -245,6 +245,8 @@ class TunnelEndpoint:
     @param port: its port.
     @param authorization: the value of Proxy-Authorization, or C{None}.
     @param settings: the time-outs.
+    @param fastPath: whether the request for the tunnel may pass without the
+        state machine of h11.
 
     @since: 0.1
     """
@@ -257,12 +259,15 @@ class TunnelEndpoint:
         port: int,
         authorization: bytes | None = None,
         settings: ClientSettings = DEFAULT_SETTINGS,
+        *,
+        fastPath: bool = True,
     ) -> None:
         self._reactor = reactor
         self._endpoint = proxyEndpoint
         self._authority = host_value(host, port)
         self._authorization = authorization
         self._settings = settings
+        self._fastPath = fastPath
 
     def connect(self, factory: Any) -> Deferred[Any]:
         """
@@ -282,6 +287,7 @@ class TunnelEndpoint:
             True,
             self._settings,
             self._reactor.seconds(),
+            fast=self._fastPath,
         )
         tunnel = _Tunnel(factory, request)
         tunnel.attempt = attempt = Attempt(

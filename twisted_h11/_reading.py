@@ -16,6 +16,11 @@ from twisted.python.failure import Failure
 
 from twisted_h11._client_chunks import ChunkReader
 from twisted_h11._client_errors import MalformedResponse, ResponseTooLarge
+from twisted_h11._client_h11 import (
+    begin_exchange,
+    begin_in_chunks,
+    read_whole_body,
+)
 from twisted_h11._client_heads import (
     CHUNKED,
     ResponseHead,
@@ -37,6 +42,7 @@ if TYPE_CHECKING:
 __all__ = [
     "IN_BODY",
     "IN_CHUNKS",
+    "IN_EVENTS",
     "IN_HEAD",
     "NOTHING",
     "SWITCHING",
@@ -44,16 +50,16 @@ __all__ = [
     "ResponseReader",
 ]
 
-# What h11 is told when it has to go on in the middle of a chunked body.
-CHUNKED_HEAD = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-
-# What is read next.
-NOTHING, IN_HEAD, IN_BODY, IN_CHUNKS, UNTIL_END, SWITCHING = range(6)
+# What is read next; in IN_EVENTS it is a body of any kind, and h11 reads it.
+NOTHING, IN_HEAD, IN_BODY, IN_CHUNKS, UNTIL_END, IN_EVENTS, SWITCHING = range(7)
 
 
 class ResponseReader(H11Protocol):
     """
     Reads the responses of one connection.
+
+    While a request that may not take the fast path is under way, C{_h11} is the
+    h11 connection of its exchange; else there is one only in C{IN_EVENTS}.
     """
 
     role = h11.CLIENT
@@ -105,6 +111,8 @@ class ResponseReader(H11Protocol):
             self._readChunks(data)
         elif mode == UNTIL_END:
             self._bodyReceived(data)
+        elif mode == IN_EVENTS:
+            super().dataReceived(data)
         elif mode == SWITCHING:
             self._buffer += data
             self._hold(READ_AHEAD)
@@ -121,7 +129,7 @@ class ResponseReader(H11Protocol):
         buffer = self._buffer
         if not buffer:
             # Usually the whole head is in one segment.
-            if request.method != b"CONNECT":
+            if request.fast and request.method != b"CONNECT":
                 head = read_head(data, request.method == b"HEAD")
                 if head is not None and head.size <= limit:
                     self._headReceived(head, data)
@@ -160,10 +168,7 @@ class ResponseReader(H11Protocol):
 
         @return: whether another head follows, an interim one having been read.
         """
-        self._h11 = conn = h11.Connection(
-            h11.CLIENT, max_incomplete_event_size=request.settings.maxHeadLength
-        )
-        conn.send(request.event())
+        conn = begin_exchange(request) if self._h11 is None else self._h11
         conn.receive_data(raw)
         try:
             event = conn.next_event()
@@ -194,7 +199,6 @@ class ResponseReader(H11Protocol):
                 ResponseHead(1, code, bytes(event.reason), fields, 0, False, 0), rest
             )
             return False
-        self._h11 = None
         if self._interim is None:
             self._interim = []
         self._interim.append(InterimResponse(code, bytes(event.reason), fields))
@@ -229,9 +233,14 @@ class ResponseReader(H11Protocol):
         if not head.persistent:
             self._persistent = False
         available = len(data) - head.size
+        conn = self._h11
         if 0 <= length <= available:
             # The usual case: all of it is here.
-            if length:
+            if conn is not None:
+                body = read_whole_body(conn, data[head.size :])
+                if body:
+                    response._buffer.append(body)
+            elif length:
                 response._buffer.append(data[head.size : head.size + length])
             limit = request.settings.maxBodyLength
             if limit is None or length <= limit:
@@ -247,15 +256,16 @@ class ResponseReader(H11Protocol):
             self._tooLarge(limit)
             return
         self._received = 0
-        if length >= 0:
+        self._left = length
+        if conn is not None:
+            self._mode = IN_EVENTS
+        elif length >= 0:
             self._mode = IN_BODY
-            self._left = length
         elif length == CHUNKED:
             self._mode = IN_CHUNKS
             self._chunks = ChunkReader()
         else:
             self._mode = UNTIL_END
-        self._h11 = None
         sender = self._sender
         if sender is not None and (
             not sender.started or (head.code >= 400 and not head.persistent)
@@ -333,10 +343,8 @@ class ResponseReader(H11Protocol):
 
     def _readChunks(self, data: bytes) -> None:
         chunks = self._chunks
-        if chunks is None:
-            super().dataReceived(data)
-            return
         request = self._request
+        assert chunks is not None and request is not None
         body = chunks.feed(data)
         if body:
             self._bodyReceived(body)
@@ -347,23 +355,20 @@ class ResponseReader(H11Protocol):
         elif chunks.broken is not None:
             self._malformed(f"malformed chunk footer: {chunks.broken!r}")
         elif chunks.rest is not None:
-            assert request is not None
+            self._mode = IN_EVENTS
             self._chunks = None
-            self._h11 = conn = h11.Connection(
-                h11.CLIENT, max_incomplete_event_size=request.settings.maxHeadLength
-            )
-            conn.send(request.event())
-            conn.receive_data(CHUNKED_HEAD)
-            conn.next_event()
+            self._h11 = begin_in_chunks(request)
             super().dataReceived(chunks.rest)
 
     def eventReceived(self, event: h11.Event) -> None:
         """
-        What h11 has made of a chunked body.
+        What h11 has made of a body.
         """
-        if self._mode != IN_CHUNKS:
+        if self._mode != IN_EVENTS:
             return
         if isinstance(event, h11.Data):
+            if self._left > 0:
+                self._left -= len(event.data)
             self._bodyReceived(bytes(event.data))
         elif isinstance(event, h11.EndOfMessage):
             response = self._body

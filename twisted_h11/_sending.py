@@ -1,16 +1,17 @@
 """
 The body of a request on its way out.
 
-A body is C{bytes} or an L{IBodyProducer}.  L{BodySender} frames it (by its
-length, or chunked where the length is not known), holds the producer to the
-length it promised, and passes the transport's back-pressure on to it.  The
-producer's C{stopProducing} is called at most once.
+A body is C{bytes} or an L{IBodyProducer}.  L{BodySender} frames it, by its
+length, or chunked where the length is not known (or h11 does, to the same
+bytes), holds the producer to the length it promised, and passes the transport's
+back-pressure on to it.  The producer's C{stopProducing} is called at most once.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import h11
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IConsumer, IPushProducer
 from twisted.logger import Logger
@@ -43,6 +44,7 @@ class BodySender:
         self._request = request
         self._body: Any = request.body
         self._chunked = request.chunked
+        self._fast = request.fast
         self._left = request.length if request.length is not None else -1
         self._offset = 0
         self._paused = False
@@ -116,7 +118,9 @@ class BodySender:
                 return
         wire = connection._wire
         if wire is not None and connection._closing is None:
-            if self._chunked:
+            if not self._fast:
+                connection.sendEvent(h11.Data(data=data))
+            elif self._chunked:
                 wire.writeSequence((b"%x\r\n" % (size,), data, b"\r\n"))
             else:
                 wire.write(data)
@@ -141,7 +145,9 @@ class BodySender:
                 Failure(WrongBodyLength("too few bytes written"))
             )
             return
-        if self._chunked:
+        if not self._fast:
+            connection.sendEvent(h11.EndOfMessage())
+        elif self._chunked:
             connection._send(b"0\r\n\r\n")
         connection.bodySent()
 

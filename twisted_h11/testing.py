@@ -386,6 +386,8 @@ class MemoryAgent:
     @param resource: the root of the site, or a factory.
     @param clock: the time of both ends; a new L{Clock} if it is not given.
     @param settings: a L{ClientSettings}.
+    @param fastPath: whether common messages may pass without the state
+        machine of h11, at either end.
     @param options: more arguments for L{Site<twisted_h11.server.Site>}.
 
     @ivar site: the L{MemorySite}.
@@ -400,13 +402,18 @@ class MemoryAgent:
         resource: Any,
         clock: Clock | None = None,
         settings: ClientSettings | None = None,
+        fastPath: bool = True,
         **options: Any,
     ) -> None:
-        self.site = MemorySite(resource, clock, **options)
+        self.site = MemorySite(resource, clock, fastPath=fastPath, **options)
         self.clock = self.site.clock
         self.pool = HTTPConnectionPool(self.clock)
         self._agent = Agent.usingEndpointFactory(
-            self.clock, _Network(self.site), self.pool, settings=settings
+            self.clock,
+            _Network(self.site),
+            self.pool,
+            settings=settings,
+            fastPath=fastPath,
         )
 
     def request(

@@ -29,6 +29,7 @@ from twisted.web.client import URI
 from twisted.web.iweb import IAgentEndpointFactory
 from zope.interface import implementer
 
+from tests.support.cases import FAST_PATH
 from twisted_h11._agent import Agent
 from twisted_h11._client_settings import ClientSettings, PoolSettings
 from twisted_h11._pool import HTTPConnectionPool
@@ -341,6 +342,7 @@ class ClientTestCase(SynchronousTestCase):
         self,
         pool: HTTPConnectionPool | None = None,
         trace: Any = None,
+        fastPath: bool = FAST_PATH,
         **settings: Any,
     ) -> Agent:
         """
@@ -352,6 +354,7 @@ class ClientTestCase(SynchronousTestCase):
             pool or self.makePool(),
             settings=ClientSettings(**settings),
             trace=trace,
+            fastPath=fastPath,
         )
 
     def ask(
