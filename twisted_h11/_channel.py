@@ -301,19 +301,19 @@ class Channel(Receiving):
         A common request: no state machine, neither for its head nor for a body
         whose length is known.
         """
-        length = head.length
-        assert length is not None
-        end = head.end + min(length, len(buffer) - head.end)
         if self._lastHead is None and self._home is not None:
             self._home._channelWarm(self)
         self._lastHead = head
-        self._start = end
         if self._skippedLine:
             self._skippedLine = False
-        self._missed = buffer[start : head.end]
-        if length == 0 and getattr(self.requestFactory, "servesWhole", False):
+        self._start = end = head.end
+        self._missed = buffer[start:end]
+        length = head.length
+        if not length and getattr(self.requestFactory, "servesWhole", False):
             self._serveWhole(head)
             return
+        assert length is not None
+        self._start = end = end + min(length, len(buffer) - end)
         self._bodyLeft = left = length - (end - head.end)
         self._chunks = None
         self._beginCycle(head)
