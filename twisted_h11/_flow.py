@@ -72,6 +72,7 @@ class FlowControl(Writing):
     _holds = 0
     _pausable = False
     _eof = False
+    _outputEnded = False
     _dropping: int | None = None
     _takenBefore: int | None = None
 

@@ -130,7 +130,8 @@ class Writing(Timed):
             if self._wire is None:
                 return
             if len(data) == 1:
-                if self._writesNow:
+                # A last answer goes out together with the end of the connection.
+                if self._writesNow and self._closing is None:
                     write_now(self._wire, data[0])
                 else:
                     self._wire.write(data[0])

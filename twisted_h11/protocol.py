@@ -228,7 +228,12 @@ class H11Protocol(FlowControl):
         self._eof = True
         if self._dropping is not None:
             if self._closing == "_linger" and not self._closesLater:
-                self._loseNow()
+                if self._outputEnded:
+                    # Both sides have ended: there is nothing to wait for.
+                    self._disarm()
+                    self._wire.loseConnection()
+                else:
+                    self._loseNow()
             return
         self._inputEnded()
 
@@ -245,6 +250,7 @@ class H11Protocol(FlowControl):
         """
         Our own half-close has reached the socket.
         """
+        self._outputEnded = True
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
