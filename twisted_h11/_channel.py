@@ -309,9 +309,11 @@ class Channel(Receiving):
         self._start = end = head.end
         self._missed = buffer[start:end]
         length = head.length
-        if not length and getattr(self.requestFactory, "servesWhole", False):
-            self._serveWhole(head)
-            return
+        if not length:
+            factory = self.requestFactory
+            if getattr(factory, "servesWhole", False):
+                self._serveWhole(head, factory)
+                return
         assert length is not None
         self._start = end = end + min(length, len(buffer) - end)
         self._bodyLeft = left = length - (end - head.end)
@@ -322,7 +324,7 @@ class Channel(Receiving):
         if not left and self._closing is None:
             self._bodyEnded()
 
-    def _serveWhole(self, head: RequestHead) -> None:
+    def _serveWhole(self, head: RequestHead, factory: Any) -> None:
         """
         The same as L{_beginCycle} and L{_bodyEnded}, for a request without a
         body whose class overrides nothing that these two would call.
@@ -330,7 +332,7 @@ class Channel(Receiving):
         self._resetCycle(head)
         self._read = "_readNothing"
         try:
-            self._request = request = self.requestFactory(self)
+            self._request = request = factory(self)
             request.serve(head)
         except Exception:
             self._log.failure("A request failed")

@@ -41,6 +41,9 @@ KNOWN_METHODS = frozenset(
     (b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS")
 )
 
+# Asked for as a number: bytes look for bytes four times as long.
+_PERCENT = ord("%")
+
 _absolute_form = re.compile(rb"[A-Za-z][A-Za-z0-9+.\-]*://([^/?]*)([^?]*)(\??)")
 
 _PAGE = """<!DOCTYPE html>
@@ -109,7 +112,7 @@ class Rendering(server.Request):
         if self.method == b"CONNECT":
             return []
         path = self.path[1:]
-        if b"%" not in path:
+        if _PERCENT not in path:
             return path.split(b"/")
         return [unquote_to_bytes(segment) for segment in path.split(b"/")]
 

@@ -34,6 +34,9 @@ from twisted_h11._strict import RequestHead
 
 __all__ = ["Request", "RequestDisconnected"]
 
+# Asked for as a number: bytes look for bytes four times as long.
+_QUESTION_MARK = ord("?")
+
 # What is not called for a request that is rendered before its body.
 _PASSED_BY = ("process", "requestReceived", "gotLength", "handleContentChunk")
 
@@ -215,7 +218,7 @@ class Request(Streaming):
         self.method = command
         self.uri = path
         self.clientproto = version
-        if b"?" in path:
+        if _QUESTION_MARK in path:
             self.path, _, arguments = path.partition(b"?")
             self.args = parse_qs(arguments, 1)
         else:

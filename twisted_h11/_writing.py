@@ -153,8 +153,12 @@ class Writing(Timed):
         if begun:
             self._batching = False
             if self._pending and not self._joining:
-                outbox = self._outbox
-                if outbox is not None and is_bare_socket(self._wire):
+                outbox, wire = self._outbox, self._wire
+                if (
+                    outbox is not None
+                    and isinstance(wire, tcp.Connection)
+                    and not wire.TLS
+                ):
                     outbox.add(self)
                 else:
                     self._flush()
