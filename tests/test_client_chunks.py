@@ -6,15 +6,16 @@ from __future__ import annotations
 
 from typing import Any
 
-import h11
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.web.client import ResponseDone
 
 from tests.client_support.memory import ClientTestCase
+from tests.fuzz import client_law
+from tests.fuzz.client_law import CHUNKED_HEAD, body_by_h11, check_chunks
+from tests.fuzz.client_streams import cut
+from tests.fuzz.law import BrokenLaw
 from twisted_h11._client_chunks import ChunkReader
-
-HEAD = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 CHUNK = st.one_of(
     st.binary(min_size=1, max_size=40).map(lambda d: b"%x\r\n%b\r\n" % (len(d), d)),
@@ -53,27 +54,6 @@ END = st.sampled_from(
 )
 
 
-def by_h11(data: bytes) -> tuple[bytes, str, Any]:
-    """
-    Body, end and trailers, as h11 sees them.
-    """
-    conn = h11.Connection(h11.CLIENT)
-    conn.send(h11.Request(method="GET", target="/", headers=[("Host", "a")]))
-    conn.receive_data(HEAD + data)
-    body = b""
-    while True:
-        try:
-            event = conn.next_event()
-        except h11.RemoteProtocolError:
-            return body, "refused", None
-        if event is h11.NEED_DATA:
-            return body, "open", None
-        if isinstance(event, h11.Data):
-            body += event.data
-        elif isinstance(event, h11.EndOfMessage):
-            return body, "ended", event.headers.raw_items()
-
-
 class ChunkTests(ClientTestCase):
     """
     L{ChunkReader}, and h11 behind it.
@@ -84,7 +64,7 @@ class ChunkTests(ClientTestCase):
         The same, as our client sees it.
         """
         deferred, peer = self.ask()
-        peer.send(HEAD)
+        peer.send(CHUNKED_HEAD)
         response = self.successResultOf(deferred)
         reader = self.read(response)
         peer.send(*pieces)
@@ -107,13 +87,10 @@ class ChunkTests(ClientTestCase):
         However a body is chunked and cut, h11 and the client see the same.
         """
         data = b"".join(chunks) + end
-        pieces, last = [], 0
-        for cut in sorted({cut for cut in cuts if cut < len(data)}):
-            pieces.append(data[last:cut])
-            last = cut
-        pieces.append(data[last:])
-        expected = by_h11(data)
-        ours = self.ours([piece for piece in pieces if piece])
+        pieces = cut(data, cuts)
+        check_chunks(pieces)
+        expected = body_by_h11(data)[:3]
+        ours = self.ours(pieces)
         if expected[1] == "refused":
             # Where in a refused body the error is found may differ by what was
             # delivered together.
@@ -121,6 +98,27 @@ class ChunkTests(ClientTestCase):
             self.assertTrue(expected[0].startswith(ours[0]) or ours[0] == expected[0])
         else:
             self.assertEqual(expected, ours)
+
+    def test_brokenLawIsSeen(self) -> None:
+        """
+        The check fails for a reader that loses a byte, or ends too late.
+        """
+        pieces = [b"5\r\nhello\r\n0\r\n\r\n", b"rest"]
+        self.assertTrue(check_chunks(pieces))
+
+        class Losing(ChunkReader):
+            def feed(self, data: bytes) -> bytes:
+                return super().feed(data)[1:]
+
+        class Late(ChunkReader):
+            def feed(self, data: bytes) -> bytes:
+                body = super().feed(data)
+                self.rest = b"\n"
+                return body
+
+        for kind in (Losing, Late):
+            self.patch(client_law, "ChunkReader", kind)
+            self.assertRaises(BrokenLaw, check_chunks, pieces)
 
     def test_usual(self) -> None:
         """

@@ -9,13 +9,22 @@ from typing import Any
 import h11
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from twisted.internet.error import ConnectionLost
-from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.iweb import UNKNOWN_LENGTH
 from twisted.web.resource import Resource
 
 from tests.client_support.bodies import OK, Producer
-from tests.client_support.memory import ClientTestCase, Reader
+from tests.client_support.memory import ClientTestCase
+from tests.fuzz.client_streams import (
+    ENDING,
+    METHODS,
+    READING,
+    SENDING,
+    Exchange,
+    check_client_stream,
+    cut,
+    rest_of,
+)
 from tests.test_client_fuzz import STREAM
 from twisted_h11 import _agent, _client_request, _fastpath, _reading
 from twisted_h11.client import Agent, Proxies, Proxy, ProxyAgent, TunnelEndpoint
@@ -41,48 +50,6 @@ def forbidden(*_: object) -> Any:
     Stands for what must not be called.
     """
     raise AssertionError("the fast path was taken")
-
-
-def told(reason: Failure | None) -> Any:
-    """
-    What a reason says.  Only the words differ where h11 complains of a chunk.
-    """
-    if reason is None:
-        return None
-    error: Any = reason.value
-    kinds = [type(each.value) for each in getattr(error, "reasons", ())]
-    return type(error), kinds, "chunk" in str(error) or str(error)
-
-
-def rest_of(response: Any, reader: Reader | None) -> Any:
-    """
-    All that a program can see of a response; but for how much of a body that
-    is too long was delivered, which depends on the pieces in which it came.
-    """
-    end = told(reader.reason) if reader is not None else None
-    tooLong = end is not None and "maxBodyLength" in str(end)
-    return (
-        response.code,
-        response.phrase,
-        response.version,
-        response.length,
-        response.rawFields,
-        list(response.headers.getAllRawHeaders()),
-        [(each.code, each.rawFields) for each in response.interimResponses],
-        list(response.trailers.getAllRawHeaders()),
-        reader and (tooLong or reader.data, reader.ends, end),
-    )
-
-
-def cut(data: bytes, places: list[int]) -> list[bytes]:
-    """
-    Cut bytes at some places.
-    """
-    pieces, last = [], 0
-    for place in sorted({place for place in places if 0 < place < len(data)}):
-        pieces.append(data[last:place])
-        last = place
-    return [*pieces, data[last:]] if data[last:] else pieces
 
 
 class OffTests(ClientTestCase):
@@ -304,135 +271,32 @@ ANSWER = st.builds(
     BODY,
     st.sampled_from([b"", b"", b"", b"", b"H", OK]),
 )
-EXCHANGE = st.tuples(
-    st.sampled_from([b"GET", b"GET", b"HEAD", b"POST"]),
-    st.sampled_from(["nothing", "bytes", "long", "length", "chunked", "expect", "up"]),
-    st.one_of(ANSWER, ANSWER, STREAM.map(b"".join)),
-    st.lists(st.integers(1, 300), max_size=6),
-    st.sampled_from(["read", "late", "pause", "drop", "keep"]),
-    st.sampled_from(["end", "lose", "wait"]),
+EXCHANGE = st.builds(
+    Exchange,
+    st.sampled_from(METHODS),
+    st.sampled_from(SENDING),
+    st.builds(
+        cut,
+        st.one_of(ANSWER, ANSWER, STREAM.map(b"".join)),
+        st.lists(st.integers(1, 300), max_size=6),
+    ),
+    st.sampled_from(READING),
+    st.sampled_from(ENDING),
 )
 
 
-class AgreementTests(ClientTestCase):
+class AgreementTests(SynchronousTestCase):
     """
     Whatever happens on a connection, the switch makes no difference.
     """
 
-    def run_(self, fast: bool, plan: list[Any]) -> list[Any]:
-        """
-        What a program sees, and the server.
-        """
-        agent = self.makeAgent(
-            fastPath=fast,
-            maxHeadLength=250,
-            maxBodyLength=25,
-            readAhead=8,
-            maxInterimResponses=2,
-        )
-        seen = [self.exchange(agent, *each) for each in plan]
-        agent.pool.close()
-        self.clock.advance(301)
-        self.assertEqual((0, 0, 0, 0), tuple(agent.pool.counts()))
-        self.assertEqual([], self.clock.getDelayedCalls())
-        self.assertEqual([], self.flushLoggedErrors())
-        self.pools.clear()
-        self.deferreds.clear()
-        self.network.peers.clear()
-        return seen
-
-    def exchange(
-        self,
-        agent: Any,
-        method: bytes,
-        sending: str,
-        answer: bytes,
-        places: list[int],
-        reading: str,
-        ending: str,
-    ) -> Any:
-        """
-        One request and what comes of it.
-        """
-        headers: Any = None
-        body: Any = None
-        if sending == "bytes":
-            body = b"data"
-        elif sending == "long":
-            body = b"x" * 70_000
-        elif sending == "length":
-            body = Producer(6)
-        elif sending in ("chunked", "expect"):
-            body = Producer()
-        if sending == "expect":
-            headers = [(b"Expect", b"100-continue")]
-        elif sending == "up":
-            headers = [(b"Upgrade", b"x"), (b"Connection", b"upgrade")]
-        deferred, peer = self.ask(agent, method, headers=headers, body=body)
-        results: list[Any] = []
-        deferred.addBoth(results.append)
-        reader: Reader | None = None
-        responses: list[Any] = []
-
-        def produce(data: bytes) -> None:
-            if isinstance(body, Producer) and body.events == ["start"]:
-                body.consumer.write(data)
-
-        produce(b"abc")
-        for piece in cut(answer, places):
-            if peer.gone:
-                break
-            peer.send(piece)
-            if results and not responses and hasattr(results[0], "deliverBody"):
-                responses.append(results[0])
-                if reading in ("read", "pause"):
-                    reader = self.read(results[0])
-                    if reading == "pause" and reader.reason is None:
-                        reader.pause()
-                elif reading == "drop":
-                    responses[0] = results[0] = rest_of(results[0], None)
-        if isinstance(body, Producer):
-            produce(b"def")
-            if not body.done.called and body.events == ["start"]:
-                body.done.callback(None)
-        if responses and reading == "late":
-            reader = self.read(responses[0])
-        elif reader is not None and reading == "pause":
-            reader.resume()
-        self.clock.advance(0)
-        state = peer.protocol.state
-        if state != "idle" and not peer.gone:
-            if ending == "end" and not peer.closed:
-                peer.end()
-            elif ending == "lose":
-                peer.lose(ConnectionLost())
-        if state != "idle":
-            for _ in range(4):
-                self.clock.advance(301)
-        result: Any = "dropped"
-        if responses and reading != "drop":
-            result = rest_of(responses[0], reader)
-        elif responses:
-            result = responses[0]
-        elif results:
-            result = told(results[0])
-        return (
-            result,
-            state,
-            peer.take(),
-            peer.closed,
-            peer.aborted,
-            len(self.network.peers),
-            body.events if isinstance(body, Producer) else None,
-        )
-
     @settings(max_examples=1000, deadline=None)
     @given(st.lists(EXCHANGE, min_size=1, max_size=3))
-    def test_agree(self, plan: list[Any]) -> None:
+    def test_agree(self, plan: list[Exchange]) -> None:
         """
         The same results, failures, connections and bytes, with it and without.
         """
-        self.assertEqual(self.run_(True, plan), self.run_(False, plan))
+        check_client_stream(plan)
 
 
 class CarriedTests(ClientTestCase):

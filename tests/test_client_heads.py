@@ -9,12 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.fuzz import client_law
+from tests.fuzz.client_law import check_head
+from tests.fuzz.law import BrokenLaw
 from twisted_h11._client_heads import (
     CHUNKED,
     UNTIL_CLOSE,
     BadRequest,
-    check_event,
-    read_head,
     request_fields,
     request_head,
 )
@@ -46,21 +47,9 @@ CODING = b"Transfer-Encoding: chunked\r\n"
 METHODS = st.sampled_from([b"GET", b"HEAD", b"POST"])
 
 
-def by_h11(data: bytes, method: bytes) -> object:
-    """
-    What h11, and our rules on top of it, make of a head.
-    """
-    conn = h11.Connection(h11.CLIENT)
-    conn.send(h11.Request(method=method, target="/", headers=[("Host", "a")]))
-    conn.receive_data(data)
-    event = conn.next_event()
-    assert isinstance(event, h11.Response), event
-    return check_event(event, data, method)
-
-
 class ResponseHeadTests(SynchronousTestCase):
     """
-    L{read_head} and h11 agree.
+    The fast path and h11 agree.
     """
 
     @settings(max_examples=400, deadline=None)
@@ -75,6 +64,7 @@ class ResponseHeadTests(SynchronousTestCase):
             st.tuples(NAME, st.sampled_from([b":", b": ", b":\t "]), VALUE), max_size=4
         ),
         st.sampled_from([b"\r\n", b"\n"]),
+        st.sampled_from([b"", b"hello", b"\r\n"]) | st.binary(max_size=6),
     )
     def test_agreesWithH11(
         self,
@@ -84,6 +74,7 @@ class ResponseHeadTests(SynchronousTestCase):
         reason: bytes,
         lines: list[tuple[bytes, bytes, bytes]],
         ending: bytes,
+        rest: bytes,
     ) -> None:
         """
         Wherever the fast path answers, h11 gives the same answer.
@@ -92,16 +83,14 @@ class ResponseHeadTests(SynchronousTestCase):
         for line in lines:
             data += b"".join(line) + ending
         data += ending
-        head = read_head(data, method == b"HEAD")
-        if head is not None:
-            self.assertEqual(by_h11(data, method), head)
+        check_head(data + rest, method)
 
     def test_usual(self) -> None:
         """
         A usual head is read without h11: fields, length, whether it goes on.
         """
         data = b"HTTP/1.1 200 OK\r\nServer: x\r\ncontent-LENGTH:5 \r\n\r\nhello"
-        head = read_head(data, False)
+        head = check_head(data, b"GET")
         assert head is not None
         self.assertEqual(
             (200, b"OK", 5, True, len(data) - 5),
@@ -119,7 +108,7 @@ class ResponseHeadTests(SynchronousTestCase):
             (b"Content-Length: 0\r\n", 0, True),
             (b"Content-Length: 0\r\nConnection: Close\r\n", 0, False),
         ]:
-            head = read_head(b"HTTP/1.1 200 OK\r\n" + field + b"\r\n", False)
+            head = check_head(b"HTTP/1.1 200 OK\r\n" + field + b"\r\n", b"GET")
             assert head is not None
             self.assertEqual((length, persistent), (head.length, head.persistent))
 
@@ -142,7 +131,31 @@ class ResponseHeadTests(SynchronousTestCase):
             b"HTTP/1.1 200 OK\r\nA : b\r\n\r\n",
             b"HTTP/1.1 200 OK\r\nA: b\r\n",
         ]:
-            self.assertIsNone(read_head(head, False), head)
+            self.assertIsNone(check_head(head, b"GET"), head)
+
+    def test_brokenLawIsSeen(self) -> None:
+        """
+        The check fails for a head that h11 reads in another way, or refuses.
+        """
+        data = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
+        head = check_head(data, b"GET")
+        assert head is not None
+        made = head
+        self.patch(client_law, "read_head", lambda *_: made)
+        self.assertEqual(head, check_head(data, b"GET"))
+        for change in (
+            {"code": 201},
+            {"reason": b"ok"},
+            {"fields": [(b"content-length", b"5")]},
+            {"length": 4},
+            {"length": UNTIL_CLOSE},
+            {"persistent": False},
+            {"size": head.size - 1},
+        ):
+            made = head._replace(**change)
+            self.assertRaises(BrokenLaw, check_head, data, b"GET")
+        made = head
+        self.assertRaises(BrokenLaw, check_head, data.replace(b"5", b"x"), b"GET")
 
 
 class RequestHeadTests(SynchronousTestCase):

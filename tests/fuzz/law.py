@@ -26,6 +26,7 @@ __all__ = [
     "check_pipeline",
     "check_request",
     "check_response",
+    "same",
 ]
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -37,7 +38,12 @@ class BrokenLaw(AssertionError):
     """
 
 
-def _same(what: str, fast: object, authority: object) -> None:
+def same(what: str, fast: object, authority: object) -> None:
+    """
+    What the fast path has is what the authority has.
+
+    @raise BrokenLaw: naming both.
+    """
     if fast != authority:
         raise BrokenLaw(f"{what}: the fast path has {fast!r}, not {authority!r}")
 
@@ -47,18 +53,18 @@ def _strictly(head: FastHead, data: bytes, start: int, limits: Limits) -> Reques
     The strict layer has the same head.
     """
     # Where the channel looks for the end of a head without the fast path.
-    _same("end of head", head.end, data.find(b"\r\n\r\n", start) + 4)
+    same("end of head", head.end, data.find(b"\r\n\r\n", start) + 4)
     try:
         strict = check_request_head(data[start : head.end], limits)
     except Refused as refused:
         raise BrokenLaw(f"the strict layer refuses it: {refused}") from None
-    _same("method", head.method, strict.method)
-    _same("target", head.target, strict.target)
-    _same("version", head.version, strict.version)
-    _same("fields", head.fields, strict.fields)
-    _same("length", head.length, strict.length)
-    _same("keep-alive", head.keepAlive, strict.keepAlive)
-    _same("expectation", head.expectsContinue, strict.expectsContinue)
+    same("method", head.method, strict.method)
+    same("target", head.target, strict.target)
+    same("version", head.version, strict.version)
+    same("fields", head.fields, strict.fields)
+    same("length", head.length, strict.length)
+    same("keep-alive", head.keepAlive, strict.keepAlive)
+    same("expectation", head.expectsContinue, strict.expectsContinue)
     return strict
 
 
@@ -70,25 +76,25 @@ def _by_h11(head: FastHead, data: bytes, start: int) -> None:
     conn.receive_data(data[start:])
     try:
         request = conn.next_event()
-        _same("kind of event", h11.Request, type(request))
+        same("kind of event", h11.Request, type(request))
         assert isinstance(request, h11.Request)
         body = bytearray()
         while type(event := conn.next_event()) is h11.Data:
             body += event.data
     except h11.RemoteProtocolError as error:
         raise BrokenLaw(f"h11 refuses it: {error}") from None
-    _same("kind of event", h11.EndOfMessage, type(event))
+    same("kind of event", h11.EndOfMessage, type(event))
     end = head.end + (head.length or 0)
-    _same("h11's method", head.method, bytes(request.method))
-    _same("h11's target", head.target, bytes(request.target))
-    _same("h11's version", head.version, b"HTTP/" + request.http_version)
-    _same("h11's fields", head.fields, [*request.headers.raw_items()])
-    _same("body", data[head.end : end], bytes(body))
-    _same("what follows", data[end:], conn.trailing_data[0])
+    same("h11's method", head.method, bytes(request.method))
+    same("h11's target", head.target, bytes(request.target))
+    same("h11's version", head.version, b"HTTP/" + request.http_version)
+    same("h11's fields", head.fields, [*request.headers.raw_items()])
+    same("body", data[head.end : end], bytes(body))
+    same("what follows", data[end:], conn.trailing_data[0])
     # Neither MUST_CLOSE nor MIGHT_SWITCH_PROTOCOL.
     state = h11.DONE if head.keepAlive else h11.MUST_CLOSE
-    _same("h11's state of the client", state, conn.their_state)
-    _same("h11's expectation", False, conn.they_are_waiting_for_100_continue)
+    same("h11's state of the client", state, conn.their_state)
+    same("h11's expectation", False, conn.they_are_waiting_for_100_continue)
 
 
 def check_request(
@@ -120,14 +126,14 @@ def check_request(
     names = {name.lower() for name, _ in strict.fields}
     for name in (*names, b"x-not-there", b"x"):
         wanted = [value for key, value in strict.fields if key.lower() == name]
-        _same(f"values of {name!r}", head.find(name.title()), wanted)
+        same(f"values of {name!r}", head.find(name.title()), wanted)
     if last is not None:
         # What was remembered is a short cut, not another opinion.
         alone = _fastpath.read_request(data, start, limits, None)
         if alone is None:
             raise BrokenLaw("it is answered only because of the head before")
-        _same("fields after another head", head.fields, alone.fields)
-        _same("end after another head", head.end, alone.end)
+        same("fields after another head", head.fields, alone.fields)
+        same("end after another head", head.end, alone.end)
     return head
 
 
@@ -201,11 +207,11 @@ def check_response(status: int, reason: bytes, headers: Headers) -> bool:
         # As L{twisted_h11._answering} ends it.
         data += b"Transfer-Encoding: chunked\r\n"
     slow = _slow_response(status, reason, _pairs(headers), b"-")
-    _same("response head", data + b"\r\n", slow)
+    same("response head", data + b"\r\n", slow)
     # The head as h11 is told of it, should it be needed after all.
     answer = ResponseHead.sent(status, reason, data + b"\r\n", length)
     again = _slow_response(status, reason, answer.fields, b"-")
-    _same("response head when replayed", data + b"\r\n", again)
+    same("response head when replayed", data + b"\r\n", again)
     return True
 
 
@@ -224,6 +230,6 @@ def check_memory(responses: Sequence[tuple[int, bytes, Headers, int]]) -> int:
         if data is None:
             continue
         fields = [*_pairs(headers), (b"Content-Length", b"%d" % length)]
-        _same("remembered head", data, _slow_response(status, reason, fields, b"-"))
+        same("remembered head", data, _slow_response(status, reason, fields, b"-"))
         count += 1
     return count

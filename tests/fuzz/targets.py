@@ -20,10 +20,33 @@ from types import FunctionType
 from twisted.logger import globalLogPublisher
 from twisted.web.http_headers import Headers
 
+from tests.fuzz.client_law import check_chunks, check_head
+from tests.fuzz.client_streams import (
+    ENDING,
+    METHODS,
+    READING,
+    SENDING,
+    Exchange,
+    check_client_stream,
+)
 from tests.fuzz.law import check_memory, check_pipeline, check_response
 from tests.fuzz.streams import check_stream
 
-__all__ = ["TARGETS", "main", "memory", "pipeline", "response", "seeds", "stream"]
+__all__ = [
+    "TARGETS",
+    "client_chunks",
+    "client_head",
+    "client_stream",
+    "main",
+    "memory",
+    "pipeline",
+    "response",
+    "seeds",
+    "stream",
+]
+
+# Between two exchanges of a client.
+BETWEEN = b"\xff\xff"
 
 
 def pipeline(data: bytes) -> None:
@@ -85,12 +108,80 @@ def stream(data: bytes) -> None:
     check_stream([data[at : at + step] for at in range(0, len(data), step)])
 
 
+def client_head(data: bytes) -> None:
+    """
+    What a client receives: the head that is answered is that of h11.  The first
+    byte stands for the method.
+    """
+    check_head(data[1:], METHODS[(data[:1] or b"\0")[0] % len(METHODS)])
+
+
+def _segments(data: bytes) -> list[bytes]:
+    """
+    Segments.  The first byte says how many lengths follow, and they are used
+    over and over; a length of 0, or none at all, is that of the rest.
+    """
+    count = data[0] % 8 if data else 0
+    lengths, data = data[1 : 1 + count] or b"\0", data[1 + count :]
+    pieces: list[bytes] = []
+    while data:
+        size = lengths[len(pieces) % len(lengths)] or len(data)
+        pieces.append(data[:size])
+        data = data[size:]
+    return pieces
+
+
+def client_chunks(data: bytes) -> None:
+    """
+    A chunked body, in segments: body, end and rest are those of h11.
+    """
+    check_chunks(_segments(data))
+
+
+def client_stream(data: bytes) -> None:
+    """
+    A client's connections, with the fast path and without it.  The first four
+    bytes of each exchange say what happens besides what the server sends.
+    """
+    plan = []
+    for part in data.split(BETWEEN)[:4]:
+        method, sending, reading, ending = part[:4].ljust(4, b"\0")
+        plan.append(
+            Exchange(
+                METHODS[method % len(METHODS)],
+                SENDING[sending % len(SENDING)],
+                _segments(part[4:]),
+                READING[reading % len(READING)],
+                ENDING[ending % len(ENDING)],
+            )
+        )
+    check_client_stream(plan)
+
+
 TARGETS: dict[str, Callable[[bytes], None]] = {
     "pipeline": pipeline,
     "response": response,
     "memory": memory,
     "stream": stream,
+    "client-head": client_head,
+    "client-chunks": client_chunks,
+    "client-stream": client_stream,
 }
+
+# What a server sends: by length, in chunks, until the close, and nothing.
+ANSWERS = [
+    b"HTTP/1.1 200 OK\r\nServer: x\r\nContent-Length: 5\r\n\r\nhello",
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+    b"HTTP/1.1 404 Not Found\r\nConnection: close\r\nA:\t b \r\n\r\nhello",
+    b"HTTP/1.1 304 Not Modified\r\nConnection: keep-alive\r\n\r\n",
+    b"HTTP/1.1 103 Early Hints\r\nA: b\r\n\r\nHTTP/1.0 200 OK\r\n\r\n",
+]
+CHUNKED = [
+    b"5\r\nhello\r\nA\r\n0123456789\r\n0\r\n\r\nrest",
+    b"3;x=y\r\nabc\r\n0\r\nDigest: x\r\n\r\n",
+    b"05\r\nhelloX\r\n",
+    b"2A\r\n" + b"0123456789" * 4 + b"ab\r\n0",
+]
 
 
 def seeds(target: str) -> Iterator[bytes]:
@@ -108,6 +199,20 @@ def seeds(target: str) -> Iterator[bytes]:
         for kind in KINDS:
             request = b"GET /%b HTTP/1.1\r\nHost: a\r\n\r\n" % kind.encode()
             yield b"\x28" + request + CURL
+    elif target == "client-head":
+        for answer in ANSWERS:
+            yield b"\0" + answer
+            yield b"\2" + answer
+    elif target == "client-chunks":
+        for body in CHUNKED:
+            for lengths in (b"\0", b"\1\1", b"\2\4\7"):
+                yield lengths + body
+    elif target == "client-stream":
+        for answer in ANSWERS:
+            yield b"\0\0\0\0\0" + answer
+            yield b"\3\5\1\1\1\7" + answer
+        one = b"\0\0\0\0\0" + ANSWERS[0]
+        yield BETWEEN.join([one, b"\0\1\2\0\1\1" + ANSWERS[1], one])
     else:
         one = b"200 OK\nDate:x\nServer:y\nSet-Cookie:a=b\nContent-Type:text/plain"
         yield one

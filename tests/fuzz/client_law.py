@@ -1,0 +1,208 @@
+"""
+The Law of the client's fast path, as functions that raise L{BrokenLaw}.
+
+Wherever the client reads without h11, h11 in the client's role reads the same.
+Property tests (C{tests/test_client_heads.py}, C{tests/test_client_chunks.py})
+and the fuzz targets beside this module call these functions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import h11
+
+from tests.fuzz.law import BrokenLaw, same
+from twisted_h11._client_chunks import ChunkReader
+from twisted_h11._client_errors import MalformedResponse
+from twisted_h11._client_heads import (
+    CHUNKED,
+    UNTIL_CLOSE,
+    ResponseHead,
+    check_event,
+    find_end,
+    read_head,
+)
+
+__all__ = ["Body", "body_by_h11", "check_chunks", "check_head"]
+
+CHUNKED_HEAD = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+# A longer body is not made up.
+FEW = 64 * 1024
+
+
+def _asked(method: bytes) -> h11.Connection:
+    """
+    An h11 connection that has sent a request.
+    """
+    conn = h11.Connection(h11.CLIENT)
+    conn.send(h11.Request(method=method, target="/", headers=[("Host", "a")]))
+    conn.send(h11.EndOfMessage())
+    return conn
+
+
+# -- heads ------------------------------------------------------------------
+
+
+def _head_by_h11(head: ResponseHead, data: bytes, method: bytes) -> h11.Connection:
+    """
+    h11, and our rules on top of it, have the same head.
+
+    @return: h11, which has nothing but the head behind it.
+    """
+    whole = _asked(method)
+    whole.receive_data(data)
+    try:
+        event = whole.next_event()
+        same("kind of event", type(event), h11.Response)
+        assert isinstance(event, h11.Response)
+        size = len(data) - len(whole.trailing_data[0])
+        same("head", head, check_event(event, data[:size], method))
+    except (h11.RemoteProtocolError, MalformedResponse) as error:
+        raise BrokenLaw(f"it is refused: {error}") from None
+    same("version", b"1.%d" % head.minor, event.http_version)
+    same("raw names", head.fields, [*event.headers.raw_items()])
+    # Where the client looks for the end of a head that it lets h11 read.
+    found = find_end(data)
+    same("end of head", head.size, found and found.end())
+    conn = _asked(method)
+    conn.receive_data(data[:size])
+    conn.next_event()
+    return conn
+
+
+def _framed_by_h11(head: ResponseHead, conn: h11.Connection, rest: bytes) -> None:
+    """
+    h11 ends the body where the head says.
+
+    @param rest: what follows the head.
+    """
+    body, after = rest + b"more", b""
+    if head.length == CHUNKED:
+        # The body itself belongs to L{check_chunks}.
+        rest, body, after = b"5\r\nhello\r\n0\r\n\r\nrest", b"hello", b"rest"
+    elif head.length == UNTIL_CLOSE:
+        rest = body
+    else:
+        if head.length > len(rest) + FEW:
+            # Its length is in the event, which is the same.
+            same("a long body", type(_next(conn, rest + b"x")), h11.Data)
+            return
+        # The rest of one that is not all here may be anything of its length.
+        rest += bytes(max(head.length - len(rest), 0)) + b"rest"
+        body, after = rest[: head.length], rest[head.length :]
+    event = _next(conn, rest)
+    found = bytearray()
+    while isinstance(event, h11.Data):
+        found += event.data
+        event = conn.next_event()
+    if head.length == UNTIL_CLOSE:
+        same("before the close", event, h11.NEED_DATA)
+        event = _next(conn, b"")
+    same("end of body", type(event), h11.EndOfMessage)
+    same("body", body, bytes(found))
+    if head.length == UNTIL_CLOSE:
+        same("keep-alive", head.persistent, False)
+    else:
+        same("what follows", after, conn.trailing_data[0])
+        state = h11.DONE if head.persistent else h11.MUST_CLOSE
+        same("h11's state of the server", state, conn.their_state)
+
+
+def _next(conn: h11.Connection, data: bytes) -> object:
+    conn.receive_data(data)
+    return conn.next_event()
+
+
+def check_head(data: bytes, method: bytes) -> ResponseHead | None:
+    """
+    Hold the reading of one response head to the Law.
+
+    @param data: what was received, with or without what follows the head.
+    @param method: that of the request; not CONNECT, whose responses h11 reads.
+    @return: the answer of the fast path.
+    @raise BrokenLaw: naming the difference.
+    """
+    head = read_head(data, method == b"HEAD")
+    if head is not None:
+        conn = _head_by_h11(head, data, method)
+        _framed_by_h11(head, conn, data[head.size :])
+    return head
+
+
+# -- chunked bodies ---------------------------------------------------------
+
+
+class Body(NamedTuple):
+    """
+    What became of a chunked body.
+
+    @ivar end: C{"ended"}, C{"open"} (more is needed) or C{"refused"}.
+    @ivar trailers: the fields behind it, if it ended.
+    @ivar rest: what follows it, if it ended.
+    """
+
+    data: bytes
+    end: str
+    trailers: list[tuple[bytes, bytes]] | None = None
+    rest: bytes | None = None
+
+
+def body_by_h11(data: bytes) -> Body:
+    """
+    A chunked body, as h11 sees it.
+    """
+    conn = _asked(b"GET")
+    conn.receive_data(CHUNKED_HEAD)
+    conn.next_event()
+    if data:
+        # To h11 no bytes would be the end of them.
+        conn.receive_data(data)
+    body = b""
+    while True:
+        try:
+            event = conn.next_event()
+        except h11.RemoteProtocolError:
+            return Body(body, "refused")
+        if isinstance(event, h11.Data):
+            body += event.data
+        elif isinstance(event, h11.EndOfMessage):
+            fields = [(bytes(k), bytes(v)) for k, v in event.headers.raw_items()]
+            return Body(body, "ended", fields, conn.trailing_data[0])
+        else:
+            same("kind of event", event, h11.NEED_DATA)
+            return Body(body, "open")
+
+
+def check_chunks(pieces: Sequence[bytes]) -> bool:
+    """
+    Hold one chunked body, in segments, to the Law.
+
+    @return: whether the fast path has read all of it.
+    @raise BrokenLaw: naming the difference.
+    """
+    reader = ChunkReader()
+    body = b""
+    read = 0
+    for piece in pieces:
+        body += reader.feed(piece)
+        read += 1
+        if reader.ended or reader.broken is not None or reader.rest is not None:
+            break
+    later = b"".join(pieces[read:])
+    expected = body_by_h11(b"".join(pieces))
+    if reader.ended:
+        assert reader.rest is not None
+        ours = Body(body, "ended", [], reader.rest + later)
+    elif reader.broken is not None:
+        ours = Body(body, "refused")
+    elif reader.rest is not None:
+        # h11 goes on from the beginning of a chunk.
+        onwards = body_by_h11(reader.rest + later)
+        ours = onwards._replace(data=body + onwards.data)
+    else:
+        ours = Body(body, "open")
+    same("chunked body", ours, expected)
+    return reader.ended
