@@ -353,7 +353,11 @@ class Channel(Receiving):
         ):
             raise Refused(400, "The request is malformed.")
         self._bodyLeft = head.length
-        self._chunks = ChunkScanner(self.limits) if head.length is None else None
+        self._chunks = None
+        if head.length is None:
+            # While a client waits for our 100 h11 has to know what came instead.
+            keeps = self._fast and not head.expectsContinue
+            self._chunks = ChunkScanner(self.limits, keeps=keeps)
         self._beginCycle(head)
         if self._closing is None and self._source is None:
             self.sendContinue()

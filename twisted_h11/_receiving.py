@@ -5,7 +5,9 @@ As many bytes as belong to the current message go to h11, and what h11 makes of
 them goes to the request: to its C{handleContentChunk}, as in twisted.web, or to
 the L{RequestBody<twisted_h11._body.RequestBody>} of a resource that streams.
 Of a body that follows a head of the fast path only the length matters, so it
-goes to the request at once.
+goes to the request at once.  Of a chunked body the strict layer knows the framing
+by the byte; its data, too, goes to the request, and h11 is told of its end, from
+which its states follow.
 
 A body has to get on (L{Limits.minBodyRate}), but only while it is the client's
 turn: not while we hold the network back, nor while the client waits for our
@@ -41,6 +43,8 @@ class Receiving(Answering):
         start = self._start
         chunks = self._chunks
         if chunks is not None:
+            if chunks.keeps:
+                return self._readChunks(chunks)
             end = chunks.scan(self._buffer, start)
         else:
             assert self._bodyLeft is not None
@@ -77,6 +81,21 @@ class Receiving(Answering):
         if not left:
             self._bodyEnded()
         return True
+
+    def _readChunks(self, chunks: ChunkScanner) -> bool:
+        """
+        Some of a chunked body of which h11 sees the end only.
+        """
+        start = self._start
+        self._start = chunks.scan(self._buffer, start)
+        if self._start == start:
+            return self._waitForBody()
+        data = chunks.take()
+        if data:
+            self._bodyReceived(data)
+        if chunks.ended and self._closing is None:
+            self.h11Connection.receive_data(chunks.end)
+        return self._takeEvents()
 
     def _waitForBody(self) -> bool:
         if self._eof:

@@ -362,16 +362,29 @@ class ChunkScanner:
     """
     Walks over a chunked body and tells which bytes h11 may have.
 
+    It looks at every byte of the framing.  So h11 need not look at what lies in
+    between: with C{keeps} the scanner keeps that, for L{take}, and C{end} is what
+    h11 must see to know that the body has ended.
+
+    @ivar keeps: whether data is kept.
+    @ivar end: the last chunk, and the trailer section as it was received; once
+        it has ended.
     @ivar ended: whether the trailer section has ended.
     @ivar received: bytes of data announced so far.
     @ivar trailers: pairs of name and value of the trailer section.
     """
 
-    def __init__(self, limits: Limits, most: int | None = None) -> None:
+    def __init__(
+        self, limits: Limits, most: int | None = None, keeps: bool = False
+    ) -> None:
         """
         @param limits: bounds for extensions and trailers.
         @param most: bytes of data that are accepted; C{None} for any number.
+        @param keeps: whether data is kept.
         """
+        self.keeps = keeps
+        self._kept: list[bytes] = []
+        self.end = b""
         self._limits = limits
         self.most = most
         self._left = 0
@@ -397,6 +410,8 @@ class ChunkScanner:
         while start < end and not self.ended:
             if self._left:
                 step = min(self._left, end - start)
+                if self.keeps:
+                    self._kept.append(data[start : start + step])
                 self._left -= step
                 start += step
                 self._footer = not self._left
@@ -414,6 +429,14 @@ class ChunkScanner:
                     break
                 start = after
         return start
+
+    def take(self) -> bytes:
+        """
+        The data that L{scan} has kept since this was called the last time.
+        """
+        data = b"".join(self._kept)
+        self._kept.clear()
+        return data
 
     def _scanLine(self, data: bytes, start: int) -> int:
         if self._trailer:
@@ -446,6 +469,7 @@ class ChunkScanner:
         # empty line.  Nothing is fed before the whole section is here.
         if data.startswith(b"\r\n", start):
             self.ended = True
+            self.end = b"0\r\n\r\n"
             return start + 2
         # What an earlier call has looked at is not looked at again.
         found = data.find(b"\r\n\r\n", max(start, start + self._seen - 3))
@@ -463,4 +487,5 @@ class ChunkScanner:
             lines, 0, self._limits.maxFieldCount, "trailer"
         )
         self.ended = True
+        self.end = b"0\r\n" + data[start : found + 4]
         return found + 4

@@ -140,7 +140,6 @@ class CPUTests(LongTestCase):
 
     def test_bufferedChunked(self) -> None:
         """
-        Both collect chunks.  Ours are read by h11 after they were looked at, and
-        copied once more for that; a resource that streams is the answer.
+        The same in chunks.
         """
-        self.assertLess(self.compare("/buffered", "/buffered", True), 1.6)
+        self.assertLess(self.compare("/buffered", "/buffered", True), 1.25)
