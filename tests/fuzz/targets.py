@@ -211,6 +211,9 @@ def seeds(target: str) -> Iterator[bytes]:
         for answer in ANSWERS:
             yield b"\0\0\0\0\0" + answer
             yield b"\3\5\1\1\1\7" + answer
+        # About as long as a head and a body may be there.
+        head = b"HTTP/1.1 200 OK\r\nX: %b\r\n" % (b"x" * 210)
+        yield b"\0\0\0\0\0" + head + b"Content-Length: 25\r\n\r\n" + b"y" * 25
         one = b"\0\0\0\0\0" + ANSWERS[0]
         yield BETWEEN.join([one, b"\0\1\2\0\1\1" + ANSWERS[1], one])
     else:
