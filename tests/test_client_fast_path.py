@@ -61,7 +61,7 @@ class OffTests(ClientTestCase):
         """
         From here on the fast functions must not be called.
         """
-        self.patch(_reading, "read_head", forbidden)
+        self.patch(_reading, "read_response", forbidden)
         self.patch(_reading, "ChunkReader", forbidden)
         self.patch(_client_request, "request_head", forbidden)
         for name in ("_readBody", "_readChunks"):
@@ -312,7 +312,7 @@ class CarriedTests(ClientTestCase):
         deferred, peer = self.ask(
             agent, b"POST", headers=[(b"Expect", b"100-continue")], body=b"data"
         )
-        self.patch(_reading, "read_head", forbidden)
+        self.patch(_reading, "read_response", forbidden)
         self.patch(_client_request, "request_head", forbidden)
         peer.send(b"HTTP/1.1 417 No\r\nContent-Length: 0\r\n\r\n")
         peer = self.network.peers[-1]
@@ -324,7 +324,7 @@ class CarriedTests(ClientTestCase):
         """
         C{ProxyAgent} has the switch.
         """
-        self.patch(_reading, "read_head", forbidden)
+        self.patch(_reading, "read_response", forbidden)
         self.patch(_client_request, "request_head", forbidden)
         pool = self.makePool()
         agent = ProxyAgent(self.network, self.clock, pool, fastPath=False)
@@ -367,7 +367,7 @@ class CarriedTests(ClientTestCase):
         """
         C{MemoryAgent} switches both ends.
         """
-        self.patch(_reading, "read_head", forbidden)
+        self.patch(_reading, "read_response", forbidden)
         self.patch(_fastpath, "read_request", forbidden)
         agent = MemoryAgent(Resource(), fastPath=False)
         response = self.successResultOf(agent.request(b"GET", b"http://x/"))

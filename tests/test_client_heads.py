@@ -12,13 +12,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.fuzz import client_law
 from tests.fuzz.client_law import check_head
 from tests.fuzz.law import BrokenLaw
-from twisted_h11._client_heads import (
-    CHUNKED,
-    UNTIL_CLOSE,
-    BadRequest,
-    request_fields,
-    request_head,
-)
+from twisted_h11._client_heads import BadRequest, request_fields, request_head
+from twisted_h11._fastpath import CHUNKED, UNTIL_CLOSE
 
 TOKEN = st.text("abcXYZ-019!~", min_size=1, max_size=10).map(str.encode)
 VALUE = st.one_of(
@@ -141,7 +136,7 @@ class ResponseHeadTests(SynchronousTestCase):
         head = check_head(data, b"GET")
         assert head is not None
         made = head
-        self.patch(client_law, "read_head", lambda *_: made)
+        self.patch(client_law, "read_response", lambda *_: made)
         self.assertEqual(head, check_head(data, b"GET"))
         for change in (
             {"code": 201},

@@ -5,56 +5,35 @@ B{Requests.}  L{request_head} checks each part of a request and joins them.  It
 writes exactly what h11 would write (a test holds it to that), so that h11 can
 be shown the same request later, when a response needs it.
 
-B{Responses.}  L{read_head} is the fast path: one anchored regular expression
-over the bytes.  It answers only where nothing is unusual, and C{None} ("ask
-h11") everywhere else.  For every input on which it answers, h11 says the same;
-a test holds it to that, too.
+B{Responses.}  The usual head is read by L{twisted_h11._fastpath}.  What is here
+makes the same of the event that h11 has for any other, and says what is wrong with
+one that h11 refuses.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
 
 import h11
 
 from twisted_h11._client_errors import MalformedResponse
+from twisted_h11._fastpath import CHUNKED, UNTIL_CLOSE, Fields, ResponseHead
 
 __all__ = [
     "BadRequest",
-    "Fields",
-    "ResponseHead",
     "check_event",
-    "read_head",
     "request_fields",
     "request_head",
 ]
-
-Fields = list[tuple[bytes, bytes]]
 
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 is_token = re.compile(_TOKEN).fullmatch
 is_target = re.compile(rb"[\x21-\x7e]+").fullmatch
 _is_value = re.compile(rb"[\t\x20-\x7e\x80-\xff]*").fullmatch
 
-_VCHAR = rb"[\x21-\x7e\x80-\xff]+"
-_VALUE = rb"(?:" + _VCHAR + rb"(?:[ \t]+" + _VCHAR + rb")*)?"
-_LINE = rb"(" + _TOKEN + rb"):[ \t]*(" + _VALUE + rb")[ \t]*\r\n"
-_HEAD = re.compile(
-    rb"HTTP/1\.1 ([2-5][0-9]{2})(?: ([\t\x20-\x7e\x80-\xff]*))?\r\n"
-    rb"((?:" + _TOKEN + rb":[ \t]*" + _VALUE + rb"[ \t]*\r\n)*)\r\n"
-)
-_match_head = _HEAD.match
-_find_lines = re.compile(_LINE).findall
-_is_length = re.compile(rb"[0-9]{1,18}").fullmatch
-
 # The end of a head, as h11 sees it: a bare LF ends a line (RFC 9112 2.2).
 find_end = re.compile(rb"\n\r?\n").search
-
-# Length of a body that ends with the connection, and of one that is chunked.
-UNTIL_CLOSE = -1
-CHUNKED = -2
 
 
 class BadRequest(ValueError):
@@ -63,24 +42,6 @@ class BadRequest(ValueError):
 
     @since: 0.1
     """
-
-
-class ResponseHead(NamedTuple):
-    """
-    What the head of a response says.
-
-    @ivar length: the bytes of the body, C{UNTIL_CLOSE} or C{CHUNKED}.
-    @ivar persistent: whether the connection may be used again.
-    @ivar size: how many bytes the head has.
-    """
-
-    minor: int
-    code: int
-    reason: bytes
-    fields: Fields
-    length: int
-    persistent: bool
-    size: int
 
 
 # -- requests ---------------------------------------------------------------
@@ -161,48 +122,6 @@ def request_head(method: bytes, target: bytes, fields: Fields) -> bytes:
 
 
 # -- responses --------------------------------------------------------------
-
-
-def read_head(data: bytes, bodiless: bool) -> ResponseHead | None:
-    """
-    Read the head of a response at the beginning of C{data}.
-
-    @param bodiless: whether the method was HEAD.
-    @return: what it says; C{None} if h11 must be asked: the head is not yet
-        complete, not valid, or not usual.
-    """
-    match = _match_head(data)
-    if match is None:
-        return None
-    status, reason, block = match.groups()
-    code = int(status)
-    length = UNTIL_CLOSE
-    persistent = True
-    fields: Fields = _find_lines(block)
-    for name, value in fields:
-        size = len(name)
-        if size == 14:
-            if name.lower() == b"content-length":
-                if length != UNTIL_CLOSE or not _is_length(value):
-                    return None
-                length = int(value)
-        elif size == 10:
-            if name.lower() == b"connection":
-                value = value.lower()
-                if value == b"close":
-                    persistent = False
-                elif value != b"keep-alive":
-                    return None
-        elif size == 17:
-            if name.lower() == b"transfer-encoding":
-                if length != UNTIL_CLOSE or value != b"chunked":
-                    return None
-                length = CHUNKED
-    if bodiless or code == 204 or code == 304:
-        length = 0
-    elif length == UNTIL_CLOSE:
-        persistent = False
-    return ResponseHead(1, code, reason or b"", fields, length, persistent, match.end())
 
 
 def values_of(fields: Sequence[tuple[bytes, bytes]], name: bytes) -> list[bytes]:

@@ -15,13 +15,13 @@ from zope.interface import implementer
 
 from twisted_h11._client_headers import Headers
 from twisted_h11._client_heads import (
-    Fields,
     is_target,
     is_token,
     request_fields,
     request_head,
 )
 from twisted_h11._client_settings import ClientSettings
+from twisted_h11._fastpath import Fields
 
 __all__ = ["ClientRequest", "check_method", "check_uri"]
 

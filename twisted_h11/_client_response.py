@@ -26,7 +26,7 @@ from twisted.web.http_headers import Headers as TwistedHeaders
 from twisted.web.iweb import UNKNOWN_LENGTH, IResponse
 from zope.interface import implementer
 
-from twisted_h11._client_heads import Fields, ResponseHead
+from twisted_h11._fastpath import Fields, ResponseHead
 
 if TYPE_CHECKING:
     from twisted_h11._client_request import ClientRequest

@@ -16,7 +16,7 @@ connection: it was not asked for, so it can not be the answer to the next
 request (RFC 9112 section 9.2).
 
 B{Whole heads.}  A head is looked at when it is complete.  The usual one is read
-by L{read_head}, a pure function, and the usual chunked body by L{ChunkReader};
+by the fast path, a pure function, and the usual chunked body by L{ChunkReader};
 all others by an h11 connection that lives for this response only, and is first
 shown the request.  A request that may not take this fast path
 (C{Agent(..., fastPath=False)}) has an h11 connection for its whole exchange: it
@@ -48,10 +48,10 @@ from zope.interface import implementer
 from twisted_h11 import _client_errors as errors
 from twisted_h11._client_errors import TimedOut, UnexpectedEnd
 from twisted_h11._client_h11 import begin_exchange
-from twisted_h11._client_heads import CHUNKED, UNTIL_CLOSE
 from twisted_h11._client_parties import ExchangeHandler, Owner
 from twisted_h11._client_request import ClientRequest
 from twisted_h11._client_response import Response
+from twisted_h11._fastpath import CHUNKED, UNTIL_CLOSE
 from twisted_h11._flow import APPLICATION, CONSUMER
 from twisted_h11._reading import (
     IN_HEAD,

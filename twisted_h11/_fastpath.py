@@ -4,7 +4,10 @@ The same answers as h11 for the common messages, without the state machine.
 Most requests are a request line and a handful of plain fields, and have no
 body, or one with a C{Content-Length}.  For their heads three regular
 expressions over the bytes give the head that h11 gives.  Most responses have
-fields that need no mending, and a length or chunks.
+fields that need no mending, and a length or chunks.  That is so for both roles:
+a server reads such requests and writes such responses, a client reads the
+responses (what it writes it has checked already, see
+L{twisted_h11._client_heads}).
 
 Everything here is a pure function of bytes that answers, or returns C{None} for
 "ask the strict layer and h11".  They never guess: whatever is unusual
@@ -21,11 +24,26 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from twisted_h11._limits import Limits
 from twisted_h11._strict import RequestHead, _host
 
-__all__ = ["FastHead", "read_request", "response_head", "whole_head"]
+__all__ = [
+    "CHUNKED",
+    "UNTIL_CLOSE",
+    "FastHead",
+    "Fields",
+    "ResponseHead",
+    "read_request",
+    "read_response",
+    "response_head",
+    "whole_head",
+]
+
+Fields = list[tuple[bytes, bytes]]
+
+# -- the server: requests in --------------------------------------------------
 
 # What is refused in a target (see twisted_h11._strict) is not in these classes.
 _line = re.compile(
@@ -212,6 +230,8 @@ def _know(host: bytes) -> bool:
     return True
 
 
+# -- the server: responses out ------------------------------------------------
+
 # A field line that h11 would send as it is: a token, and a value without white
 # space around it and without a line end in it.
 _field_line = re.compile(
@@ -336,3 +356,81 @@ def whole_head(
 
 # h11 puts Host first, even in a response.
 _UNUSUAL = frozenset((b"Connection", b"Host", b"Transfer-Encoding"))
+
+
+# -- the client: responses in --------------------------------------------------
+
+_TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+_VCHAR = rb"[\x21-\x7e\x80-\xff]+"
+_VALUE = rb"(?:" + _VCHAR + rb"(?:[ \t]+" + _VCHAR + rb")*)?"
+_LINE = rb"(" + _TOKEN + rb"):[ \t]*(" + _VALUE + rb")[ \t]*\r\n"
+_HEAD = re.compile(
+    rb"HTTP/1\.1 ([2-5][0-9]{2})(?: ([\t\x20-\x7e\x80-\xff]*))?\r\n"
+    rb"((?:" + _TOKEN + rb":[ \t]*" + _VALUE + rb"[ \t]*\r\n)*)\r\n"
+)
+_match_head = _HEAD.match
+_find_lines = re.compile(_LINE).findall
+
+# Length of a body that ends with the connection, and of one that is chunked.
+UNTIL_CLOSE = -1
+CHUNKED = -2
+
+
+class ResponseHead(NamedTuple):
+    """
+    What the head of a response says.
+
+    @ivar length: the bytes of the body, C{UNTIL_CLOSE} or C{CHUNKED}.
+    @ivar persistent: whether the connection may be used again.
+    @ivar size: how many bytes the head has.
+    """
+
+    minor: int
+    code: int
+    reason: bytes
+    fields: Fields
+    length: int
+    persistent: bool
+    size: int
+
+
+def read_response(data: bytes, bodiless: bool) -> ResponseHead | None:
+    """
+    Read the head of a response at the beginning of C{data}.
+
+    @param bodiless: whether the method was HEAD.
+    @return: what it says; C{None} if h11 must be asked: the head is not yet
+        complete, not valid, or not usual.
+    """
+    match = _match_head(data)
+    if match is None:
+        return None
+    status, reason, block = match.groups()
+    code = int(status)
+    length = UNTIL_CLOSE
+    persistent = True
+    fields: Fields = _find_lines(block)
+    for name, value in fields:
+        size = len(name)
+        if size == 14:
+            if name.lower() == b"content-length":
+                if length != UNTIL_CLOSE or _length.fullmatch(value) is None:
+                    return None
+                length = int(value)
+        elif size == 10:
+            if name.lower() == b"connection":
+                value = value.lower()
+                if value == b"close":
+                    persistent = False
+                elif value != b"keep-alive":
+                    return None
+        elif size == 17:
+            if name.lower() == b"transfer-encoding":
+                if length != UNTIL_CLOSE or value != b"chunked":
+                    return None
+                length = CHUNKED
+    if bodiless or code == 204 or code == 304:
+        length = 0
+    elif length == UNTIL_CLOSE:
+        persistent = False
+    return ResponseHead(1, code, reason or b"", fields, length, persistent, match.end())

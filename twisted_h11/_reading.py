@@ -21,17 +21,11 @@ from twisted_h11._client_h11 import (
     begin_in_chunks,
     read_whole_body,
 )
-from twisted_h11._client_heads import (
-    CHUNKED,
-    ResponseHead,
-    check_event,
-    explain,
-    find_end,
-    read_head,
-)
+from twisted_h11._client_heads import check_event, explain, find_end
 from twisted_h11._client_parties import ExchangeHandler, Owner
 from twisted_h11._client_request import ClientRequest
 from twisted_h11._client_response import InterimResponse, Response
+from twisted_h11._fastpath import CHUNKED, ResponseHead, read_response
 from twisted_h11._flow import APPLICATION, CONSUMER, READ_AHEAD
 from twisted_h11._sending import BodySender
 from twisted_h11.protocol import H11Protocol
@@ -130,7 +124,7 @@ class ResponseReader(H11Protocol):
         if not buffer:
             # Usually the whole head is in one segment.
             if request.fast and request.method != b"CONNECT":
-                head = read_head(data, request.method == b"HEAD")
+                head = read_response(data, request.method == b"HEAD")
                 if head is not None and head.size <= limit:
                     self._headReceived(head, data)
                     return

@@ -16,13 +16,12 @@ import h11
 from tests.fuzz.law import BrokenLaw, same
 from twisted_h11._client_chunks import ChunkReader
 from twisted_h11._client_errors import MalformedResponse
-from twisted_h11._client_heads import (
+from twisted_h11._client_heads import check_event, find_end
+from twisted_h11._fastpath import (
     CHUNKED,
     UNTIL_CLOSE,
     ResponseHead,
-    check_event,
-    find_end,
-    read_head,
+    read_response,
 )
 
 __all__ = ["Body", "body_by_h11", "check_chunks", "check_head"]
@@ -125,7 +124,7 @@ def check_head(data: bytes, method: bytes) -> ResponseHead | None:
     @return: the answer of the fast path.
     @raise BrokenLaw: naming the difference.
     """
-    head = read_head(data, method == b"HEAD")
+    head = read_response(data, method == b"HEAD")
     if head is not None:
         conn = _head_by_h11(head, data, method)
         _framed_by_h11(head, conn, data[head.size :])
