@@ -271,7 +271,9 @@ PEERS: list[Peer] = [
         ("granian",),
         "off",
         _granian,
-        EVERYTHING - {"static"},
+        # A worker takes as many connections as wait at most, 1,024; the others
+        # get no answer until one of these has gone.
+        EVERYTHING - {"static", "many"},
     ),
     Peer(
         "gunicorn",
