@@ -8,15 +8,19 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet import abstract, tcp
+from twisted.internet.interfaces import IPushProducer
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.server import NOT_DONE_YET
+from zope.interface import implementer
 
 from tests.support.cases import FAST_PATH, GET, Calls
 from tests.support.transports import SocketTestCase, TCPBackend, UNIXBackend
 from twisted_h11 import _writing
-from twisted_h11._writing import MOST_PIECES, write_now
+from twisted_h11._writing import MOST_AHEAD, MOST_AT_ONCE, MOST_PIECES, write_now
 from twisted_h11.server import Site
+
+PIECE = b"x" * 65536
 
 
 class Handle:
@@ -41,7 +45,9 @@ class WriteNowTests(SynchronousTestCase):
     L{write_now}.
     """
 
-    def left(self, takes: int | OSError, *data: bytes) -> list[bytes]:
+    def left(
+        self, takes: int | OSError, *data: bytes, whole: bool = True
+    ) -> list[bytes]:
         """
         Write pieces to a socket that takes so many bytes.
 
@@ -54,7 +60,8 @@ class WriteNowTests(SynchronousTestCase):
         wire.getHandle = lambda: Handle(takes)
         found: list[bytes] = []
         wire.writeSequence = found.extend
-        write_now(wire, list(data))
+        wire.writeSomeData = lambda data: min(2, len(data))
+        write_now(wire, list(data), whole)
         return found
 
     def test_all(self) -> None:
@@ -73,12 +80,76 @@ class WriteNowTests(SynchronousTestCase):
         self.assertEqual([b"ef"], self.left(4, b"abc", b"def"))
         self.assertEqual([b"abc"], self.left(0, b"abc"))
 
+    def test_most(self) -> None:
+        """
+        No more than so much is sent at once.
+        """
+        long = bytes(MOST_AT_ONCE)
+        self.assertEqual([b"xyz"], self.left(2 * len(long), long, b"xyz"))
+        self.assertEqual([b"yz"], self.left(2 * len(long), long[1:], b"xyz"))
+        left = self.left(2 * len(long), b"xyz", long, b"abc")
+        self.assertEqual([3, 3], [len(piece) for piece in left])
+
+    def test_producer(self) -> None:
+        """
+        What a producer writes goes through the transport, which has a limit.
+        """
+        self.assertEqual([b"c"], self.left(9, b"abc", whole=False))
+        self.assertEqual([b"ab", b"c"], self.left(9, b"ab", b"c", whole=False))
+
     def test_failure(self) -> None:
         """
         A socket that is full, or broken, is the transport's business.
         """
         for error in (BlockingIOError(), ConnectionResetError()):
             self.assertEqual([b"abc", b"def"], self.left(error, b"abc", b"def"))
+
+
+@implementer(IPushProducer)
+class Flow:
+    """
+    Writes pieces for as long as it may.
+
+    @ivar turns: how many pieces it wrote each time.
+    """
+
+    def __init__(self, pieces: int) -> None:
+        self.left = pieces
+        self.turns: list[int] = []
+
+    def start(self, request: Any) -> None:
+        """
+        Begin.
+        """
+        self.request = request
+        request.registerProducer(self, True)
+        self.resumeProducing()
+
+    def resumeProducing(self) -> None:
+        """
+        Write until there is no room.
+        """
+        self.paused = False
+        self.turns.append(0)
+        while self.left and not self.paused:
+            self.left -= 1
+            self.turns[-1] += 1
+            self.request.write(PIECE)
+        if not self.left:
+            self.request.unregisterProducer()
+            self.request.finish()
+
+    def pauseProducing(self) -> None:
+        """
+        There is no room.
+        """
+        self.paused = True
+
+    def stopProducing(self) -> None:
+        """
+        Nobody reads any more.
+        """
+        self.paused = True
 
 
 class Long:
@@ -129,15 +200,33 @@ class Long:
         pieces = [bytes([i]) * (300_000 if i % 3 else 5) for i in range(40)]
         self.assertTrue(await self.body(*pieces) == b"".join(pieces))
 
+    async def test_producer(self) -> None:
+        """
+        A producer has to wait for its turn before the kernel is full, each time;
+        what it writes arrives.
+        """
+        flow = Flow(64)
+
+        def render(request: Any) -> Any:
+            flow.start(request)
+            return NOT_DONE_YET
+
+        peer = await self.open(Site(Calls(render), fastPath=FAST_PATH))
+        peer.send(GET)
+        (response,) = await peer.responses(1)
+        self.assertEqual(64 * len(PIECE), len(response.body))
+        most = MOST_AHEAD // len(PIECE) + 2
+        self.assertTrue(max(flow.turns) <= most, f"{flow.turns}, not {most}")
+
     async def test_manyPieces(self) -> None:
         """
         Many pieces are joined before the kernel sees them.
         """
         seen: list[int] = []
 
-        def noting(wire: Any, data: list[bytes]) -> None:
+        def noting(wire: Any, data: list[bytes], whole: bool) -> None:
             seen.append(len(data))
-            write_now(wire, data)
+            write_now(wire, data, whole)
 
         self.patch(_writing, "write_now", noting)
         pieces = [b"x%d" % i for i in range(5000)] + [b"y" * 100_000]

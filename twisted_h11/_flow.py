@@ -180,6 +180,8 @@ class FlowControl(Writing):
         if self._wire is None:
             producer.stopProducing()
             return
+        if self._ahead:
+            self._ahead = 0
         if streaming:
             self._producer = producer
         else:
@@ -228,6 +230,8 @@ class FlowControl(Writing):
         The transport has room again.
         """
         self._writeFull = False
+        if self._ahead:
+            self._ahead = 0
         if self._sending is not None:
             if self._region is not None and not self._region.standsIn:
                 self._region.resume()

@@ -27,11 +27,18 @@ __all__ = ["Writing", "is_bare_socket"]
 # How much is joined before it is given to the transport all the same.
 BATCH_LENGTH = 64 * 1024
 
-# How many pieces are given to the kernel at a time without being joined.
+# How many pieces are given to the kernel at a time without being joined, and how
+# many bytes, before it is another connection's turn.
 MOST_PIECES = 16
+MOST_AT_ONCE = 1024 * 1024 + BATCH_LENGTH
+
+# How much of what a producer writes goes to the kernel before the producer has to
+# wait for the transport: else it would go on until the kernel has megabytes, and a
+# thousand of them would keep everybody else from his turn for a second.
+MOST_AHEAD = 256 * 1024
 
 
-def write_now(wire: Any, data: list[bytes]) -> None:
+def write_now(wire: Any, data: list[bytes], whole: bool) -> None:
     """
     Write to a transport: at once, if it is a bare socket that has nothing else
     to send.
@@ -40,12 +47,14 @@ def write_now(wire: Any, data: list[bytes]) -> None:
     call when the socket is ready.  It nearly always is ready; two calls of the
     kernel and a turn of the reactor only to be told so cost more than sending.
     It also sends 128 KiB in a turn at most, and copies what it keeps: a long
-    response goes out in one call here, as far as the kernel takes it.
+    response that is all here goes out in one call, as far as the kernel takes it.
+    What a producer writes is limited further (L{MOST_AHEAD}).
 
     C{_tempDataLen} has no public name; a test fails if it gets another one.
     Without it everything goes by C{writeSequence}.
 
     @param data: a few pieces, none of them empty.
+    @param whole: whether no producer has more.
     """
     if (
         isinstance(wire, tcp.Connection)
@@ -54,11 +63,11 @@ def write_now(wire: Any, data: list[bytes]) -> None:
         and not wire.dataBuffer
         and getattr(wire, "_tempDataLen", 1) == 0
     ):
-        sent: Any
-        if type(wire) is tcp.Server:
+        sent: Any = 0
+        # A UNIX socket may have descriptors to send along with the bytes.
+        if whole and type(wire) is tcp.Server:
             sent = _gather(wire, data)
-        else:
-            # A UNIX socket may have descriptors to send along with the bytes.
+        elif len(data) == 1:
             sent = wire.writeSomeData(data[0])
         # Whatever fails here fails again when the reactor tries, and is told then.
         if type(sent) is int and sent > 0:
@@ -69,12 +78,19 @@ def write_now(wire: Any, data: list[bytes]) -> None:
 
 def _gather(wire: Any, data: list[bytes]) -> int:
     """
-    Send pieces without joining them.
+    Send pieces without joining them, up to L{MOST_AT_ONCE}.
 
     @return: how many bytes the kernel has taken.
     """
+    pieces: list[bytes | memoryview] = []
+    left = MOST_AT_ONCE
+    for piece in data:
+        pieces.append(piece if len(piece) <= left else memoryview(piece)[:left])
+        left -= len(piece)
+        if left <= 0:
+            break
     try:
-        sent: int = wire.getHandle().sendmsg(data)
+        sent: int = wire.getHandle().sendmsg(pieces)
     except OSError:
         sent = 0
     return sent
@@ -124,6 +140,7 @@ class Writing(Timed):
 
     # Servers do; a client had better read an early answer before it writes on.
     _writesNow = False
+    _ahead = 0
     _outbox: Outbox | None = None
 
     _log = Logger()
@@ -167,13 +184,21 @@ class Writing(Timed):
             self._pendingLength = 0
             if self._wire is None:
                 return
-            # A last answer goes out together with the end of the connection.
-            if self._writesNow and self._closing is None:
-                write_now(self._wire, data)
+            if self._mayWriteNow(data):
+                write_now(self._wire, data, self._producer is None)
             elif len(data) == 1:
                 self._wire.write(data[0])
             else:
                 self._wire.writeSequence(data)
+
+    def _mayWriteNow(self, data: list[bytes]) -> bool:
+        if not self._writesNow or self._closing is not None:
+            # A last answer goes out together with the end of the connection.
+            return False
+        if self._producer is None:
+            return True
+        self._ahead += sum(map(len, data))
+        return self._ahead <= MOST_AHEAD
 
     def _batch(self) -> bool:
         """
