@@ -42,7 +42,7 @@ from zope.interface import implementer
 from twisted_h11._limits import Limits
 from twisted_h11._producers import PullAdapter
 from twisted_h11._progress import bytes_taken
-from twisted_h11._writing import Writing
+from twisted_h11._writing import Writing, limit_unsent
 from twisted_h11._writing import is_bare_socket as is_bare_socket
 
 DEFAULT_LIMITS = Limits()
@@ -180,8 +180,7 @@ class FlowControl(Writing):
         if self._wire is None:
             producer.stopProducing()
             return
-        if self._ahead:
-            self._ahead = 0
+        limit_unsent(self._wire)
         if streaming:
             self._producer = producer
         else:
@@ -230,8 +229,6 @@ class FlowControl(Writing):
         The transport has room again.
         """
         self._writeFull = False
-        if self._ahead:
-            self._ahead = 0
         if self._sending is not None:
             if self._region is not None and not self._region.standsIn:
                 self._region.resume()

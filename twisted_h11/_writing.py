@@ -12,6 +12,8 @@ queues behind it, and the producer above us is paused.
 
 from __future__ import annotations
 
+import contextlib
+import socket
 from collections import deque
 from typing import Any
 
@@ -32,10 +34,11 @@ BATCH_LENGTH = 64 * 1024
 MOST_PIECES = 16
 MOST_AT_ONCE = 1024 * 1024 + BATCH_LENGTH
 
-# How much of what a producer writes goes to the kernel before the producer has to
-# wait for the transport: else it would go on until the kernel has megabytes, and a
-# thousand of them would keep everybody else from his turn for a second.
-MOST_AHEAD = 256 * 1024
+# How much of what a producer writes the kernel keeps before it can be sent.  Left
+# to itself it takes megabytes, whether or not the peer reads; a thousand producers
+# for peers that do not would cost seconds, and gigabytes of its memory.
+MOST_UNSENT = 256 * 1024
+_UNSENT: int | None = getattr(socket, "TCP_NOTSENT_LOWAT", None)
 
 
 def write_now(wire: Any, data: list[bytes], whole: bool) -> None:
@@ -48,7 +51,7 @@ def write_now(wire: Any, data: list[bytes], whole: bool) -> None:
     kernel and a turn of the reactor only to be told so cost more than sending.
     It also sends 128 KiB in a turn at most, and copies what it keeps: a long
     response that is all here goes out in one call, as far as the kernel takes it.
-    What a producer writes is limited further (L{MOST_AHEAD}).
+    What a producer writes is limited further (L{limit_unsent}).
 
     C{_tempDataLen} has no public name; a test fails if it gets another one.
     Without it everything goes by C{writeSequence}.
@@ -107,6 +110,17 @@ def _behind(data: list[bytes], sent: int) -> list[bytes]:
     return []
 
 
+def limit_unsent(wire: Any) -> None:
+    """
+    Have the kernel keep no more than L{MOST_UNSENT} that it can not send yet, if
+    the transport is a bare socket and the system knows how to do that.
+    """
+    if _UNSENT is not None and is_bare_socket(wire):
+        # A UNIX socket has no such option, and keeps little.
+        with contextlib.suppress(OSError):
+            wire.getHandle().setsockopt(socket.IPPROTO_TCP, _UNSENT, MOST_UNSENT)
+
+
 def is_bare_socket(transport: object) -> bool:
     """
     Whether a transport is a TCP or UNIX socket and nothing else.
@@ -140,7 +154,6 @@ class Writing(Timed):
 
     # Servers do; a client had better read an early answer before it writes on.
     _writesNow = False
-    _ahead = 0
     _outbox: Outbox | None = None
 
     _log = Logger()
@@ -184,21 +197,13 @@ class Writing(Timed):
             self._pendingLength = 0
             if self._wire is None:
                 return
-            if self._mayWriteNow(data):
+            # A last answer goes out together with the end of the connection.
+            if self._writesNow and self._closing is None:
                 write_now(self._wire, data, self._producer is None)
             elif len(data) == 1:
                 self._wire.write(data[0])
             else:
                 self._wire.writeSequence(data)
-
-    def _mayWriteNow(self, data: list[bytes]) -> bool:
-        if not self._writesNow or self._closing is not None:
-            # A last answer goes out together with the end of the connection.
-            return False
-        if self._producer is None:
-            return True
-        self._ahead += sum(map(len, data))
-        return self._ahead <= MOST_AHEAD
 
     def _batch(self) -> bool:
         """
