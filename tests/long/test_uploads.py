@@ -134,12 +134,13 @@ class CPUTests(LongTestCase):
 
     def test_bufferedByLength(self) -> None:
         """
-        Both collect, for about the same.
+        Both collect, for about the same; what it costs to write to a temporary
+        file differs by a third from one run to the next.
         """
-        self.assertLess(self.compare("/buffered", "/buffered", False), 1.25)
+        self.assertLess(self.compare("/buffered", "/buffered", False), 1.5)
 
     def test_bufferedChunked(self) -> None:
         """
         The same in chunks.
         """
-        self.assertLess(self.compare("/buffered", "/buffered", True), 1.25)
+        self.assertLess(self.compare("/buffered", "/buffered", True), 1.5)
