@@ -386,7 +386,8 @@ class SmallTests(ExampleTestCase):
         try:
             self.assertIn(b"listening on", await output.said)
         finally:
-            process.signalProcess("INT")
+            # Not INT: before the reactor runs, that is an exception like others.
+            process.signalProcess("TERM")
             await output.ended
 
 
