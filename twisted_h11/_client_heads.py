@@ -19,6 +19,7 @@ import h11
 
 from twisted_h11._client_errors import MalformedResponse
 from twisted_h11._fastpath import CHUNKED, UNTIL_CLOSE, Fields, ResponseHead
+from twisted_h11._strict import TOKEN
 
 __all__ = [
     "BadRequest",
@@ -27,8 +28,7 @@ __all__ = [
     "request_head",
 ]
 
-_TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
-is_token = re.compile(_TOKEN).fullmatch
+is_token = re.compile(TOKEN).fullmatch
 is_target = re.compile(rb"[\x21-\x7e]+").fullmatch
 _is_value = re.compile(rb"[\t\x20-\x7e\x80-\xff]*").fullmatch
 

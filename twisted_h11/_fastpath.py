@@ -27,7 +27,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from twisted_h11._limits import Limits
-from twisted_h11._strict import RequestHead, _host
+from twisted_h11._strict import TOKEN, RequestHead, _host
 
 __all__ = [
     "CHUNKED",
@@ -53,7 +53,7 @@ _line = re.compile(
 # Field lines, and the empty line.  The classes of name, colon and value do not
 # overlap where one ends and the next begins, so this is linear.
 _fields = re.compile(
-    rb"(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t -~\x80-\xff]*\r\n)+\r\n",
+    rb"(?:" + TOKEN + rb":[\t -~\x80-\xff]*\r\n)+\r\n",
 )
 
 # Fields that decide about more than themselves, in field lines in lower case.
@@ -235,7 +235,7 @@ def _know(host: bytes) -> bool:
 # A field line that h11 would send as it is: a token, and a value without white
 # space around it and without a line end in it.
 _field_line = re.compile(
-    rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+: "
+    TOKEN + rb": "
     rb"(?:[!-~\x80-\xff]+(?:[ \t]+[!-~\x80-\xff]+)*)?\r\n"
 )
 _reason = re.compile(rb"[\t -~\x80-\xff]*")
@@ -360,13 +360,12 @@ _UNUSUAL = frozenset((b"Connection", b"Host", b"Transfer-Encoding"))
 
 # -- the client: responses in --------------------------------------------------
 
-_TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _VCHAR = rb"[\x21-\x7e\x80-\xff]+"
 _VALUE = rb"(?:" + _VCHAR + rb"(?:[ \t]+" + _VCHAR + rb")*)?"
-_LINE = rb"(" + _TOKEN + rb"):[ \t]*(" + _VALUE + rb")[ \t]*\r\n"
+_LINE = rb"(" + TOKEN + rb"):[ \t]*(" + _VALUE + rb")[ \t]*\r\n"
 _HEAD = re.compile(
     rb"HTTP/1\.1 ([2-5][0-9]{2})(?: ([\t\x20-\x7e\x80-\xff]*))?\r\n"
-    rb"((?:" + _TOKEN + rb":[ \t]*" + _VALUE + rb"[ \t]*\r\n)*)\r\n"
+    rb"((?:" + TOKEN + rb":[ \t]*" + _VALUE + rb"[ \t]*\r\n)*)\r\n"
 )
 _match_head = _HEAD.match
 _find_lines = re.compile(_LINE).findall

@@ -42,6 +42,7 @@ from twisted_h11._bounds import (
 )
 from twisted_h11._endpoints import explain, parse_endpoint, tcp_description
 from twisted_h11._limits import Limits, describe_limits
+from twisted_h11._strict import TOKEN
 
 __all__ = ["DEFAULT_GRACE", "Options"]
 
@@ -51,7 +52,7 @@ Seconds that busy connections get at shutdown: Gunicorn's C{graceful_timeout},
 and what Kubernetes waits before it kills.
 """
 
-_TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_TOKEN = re.compile(TOKEN)
 """
 RFC 9110 section 5.6.2.
 """

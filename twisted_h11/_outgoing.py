@@ -21,6 +21,8 @@ from http import HTTPStatus
 
 from twisted.web.http import RESPONSES
 
+from twisted_h11._strict import TOKEN
+
 __all__ = [
     "BadResponse",
     "ResponseHead",
@@ -31,7 +33,7 @@ __all__ = [
     "reason_of",
 ]
 
-_token = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_token = re.compile(TOKEN)
 _bad_in_value = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 # RFC 9110 section 6.5.1, and section 15.2: neither an interim response nor a
 # trailer section has a say in framing.

@@ -34,6 +34,7 @@ from twisted_h11._http2 import Negotiator, check_http2
 from twisted_h11._limits import Limits, describe_limits
 from twisted_h11._outbox import Outbox
 from twisted_h11._request import Request, RequestDisconnected
+from twisted_h11._strict import TOKEN
 
 __all__ = [
     "SERVER_HEADER",
@@ -57,7 +58,7 @@ _CALLABLES = ("callLater", "requestFactory")
 # How many connections remember the head of their last request.
 _MOST_WARM = 256
 
-_token = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_token = re.compile(TOKEN)
 _value = re.compile(rb"(?:[!-~\x80-\xff](?:[ \t]*[!-~\x80-\xff])*)?")
 
 
