@@ -26,6 +26,9 @@ __all__ = ["FLUSH_SECONDS", "BatchedFile", "combined_line"]
 FLUSH_SECONDS = 0.5
 _MOST_LINES = 256
 
+# Asked for as a number: bytes look for bytes four times as long.
+_BACKSLASH = ord("\\")
+
 
 def combined_line(timestamp: Any, request: Any) -> Any:
     """
@@ -57,28 +60,26 @@ def combined_line(timestamp: Any, request: Any) -> Any:
     )
 
 
-_BACKSLASH = ord("\\")
-
-
 def _logged_fields(head: FastHead) -> str:
     """
     The two fields that are logged; nothing if they have to be escaped.
     """
-    block, lowered = head.block, head.lowered
-    referrer = agent = b""
-    # The last one of a name, as twisted.web has it.
-    at = lowered.rfind(b"\nreferer:")
-    if at >= 0:
-        referrer = block[at + 9 : block.find(b"\r", at)].strip(b" \t")
-    at = lowered.rfind(b"\nuser-agent:")
-    if at >= 0:
-        agent = block[at + 12 : block.find(b"\r", at)].strip(b" \t")
+    referrer = _last_value(head, b"\nreferer:")
+    agent = _last_value(head, b"\nuser-agent:")
     if not (referrer.isascii() and agent.isascii()):
         return ""
     logged = f'"{referrer.decode("ascii") or "-"}" "{agent.decode("ascii") or "-"}"'
     if "\\" in logged or "\t" in logged or logged.count('"') != 4:
         return ""
     return logged
+
+
+def _last_value(head: FastHead, key: bytes) -> bytes:
+    at = head.lowered.rfind(key)
+    if at < 0:
+        return b""
+    block = head.block
+    return block[at + len(key) : block.find(b"\r", at)].strip(b" \t")
 
 
 class BatchedFile:

@@ -299,8 +299,12 @@ class FlowControl(Writing):
         getattr(self, how)()
 
     def _loseNow(self) -> None:
-        self._takenBefore = bytes_taken(self._wire)
-        self._arm(self.limits.abortTimeout, "_giveUp")
+        if self._outputEnded:
+            # Nothing is left to send: the transport does not wait for anything.
+            self._disarm()
+        else:
+            self._takenBefore = bytes_taken(self._wire)
+            self._arm(self.limits.abortTimeout, "_giveUp")
         self._dropping = self.limits.lingerLength
         self._wire.loseConnection()
 

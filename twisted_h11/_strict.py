@@ -440,7 +440,10 @@ class ChunkScanner:
 
     def _scanLine(self, data: bytes, start: int) -> int:
         if self._trailer:
-            return self._scanTrailer(data, start)
+            after = self._scanTrailer(data, start)
+            if self.ended:
+                self.end = b"0\r\n" + data[start:after]
+            return after
         lineEnd = data.find(b"\r\n", start)
         line = data[start:] if lineEnd < 0 else data[start:lineEnd]
         size = _hexadecimal.match(line)
@@ -469,7 +472,6 @@ class ChunkScanner:
         # empty line.  Nothing is fed before the whole section is here.
         if data.startswith(b"\r\n", start):
             self.ended = True
-            self.end = b"0\r\n\r\n"
             return start + 2
         # What an earlier call has looked at is not looked at again.
         found = data.find(b"\r\n\r\n", max(start, start + self._seen - 3))
@@ -487,5 +489,4 @@ class ChunkScanner:
             lines, 0, self._limits.maxFieldCount, "trailer"
         )
         self.ended = True
-        self.end = b"0\r\n" + data[start : found + 4]
         return found + 4

@@ -30,7 +30,7 @@ __all__ = ["Writing", "is_bare_socket"]
 BATCH_LENGTH = 64 * 1024
 
 # How many pieces are given to the kernel at a time without being joined, and how
-# many bytes, before it is another connection's turn.
+# many bytes (a mebibyte and its head), before it is another connection's turn.
 MOST_PIECES = 16
 MOST_AT_ONCE = 1024 * 1024 + BATCH_LENGTH
 
@@ -60,8 +60,7 @@ def write_now(wire: Any, data: list[bytes], whole: bool) -> None:
     @param whole: whether no producer has more.
     """
     if (
-        isinstance(wire, tcp.Connection)
-        and not wire.TLS
+        is_bare_socket(wire)
         and wire.connected
         and not wire.dataBuffer
         and getattr(wire, "_tempDataLen", 1) == 0
@@ -128,9 +127,7 @@ def is_bare_socket(transport: object) -> bool:
     Judged by its class and by its C{TLS} flag (set by C{startTLS}), never by
     the presence of C{fileno} or C{loseWriteConnection}: wrappers forward those.
     """
-    return isinstance(transport, tcp.Connection) and not getattr(
-        transport, "TLS", False
-    )
+    return isinstance(transport, tcp.Connection) and not transport.TLS
 
 
 class Writing(Timed):
@@ -200,8 +197,6 @@ class Writing(Timed):
             # A last answer goes out together with the end of the connection.
             if self._writesNow and self._closing is None:
                 write_now(self._wire, data, self._producer is None)
-            elif len(data) == 1:
-                self._wire.write(data[0])
             else:
                 self._wire.writeSequence(data)
 
@@ -220,12 +215,8 @@ class Writing(Timed):
         if begun:
             self._batching = False
             if self._pending and not self._joining:
-                outbox, wire = self._outbox, self._wire
-                if (
-                    outbox is not None
-                    and isinstance(wire, tcp.Connection)
-                    and not wire.TLS
-                ):
+                outbox = self._outbox
+                if outbox is not None and is_bare_socket(self._wire):
                     outbox.add(self)
                 else:
                     self._flush()

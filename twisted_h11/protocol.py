@@ -228,12 +228,7 @@ class H11Protocol(FlowControl):
         self._eof = True
         if self._dropping is not None:
             if self._closing == "_linger" and not self._closesLater:
-                if self._outputEnded:
-                    # Both sides have ended: there is nothing to wait for.
-                    self._disarm()
-                    self._wire.loseConnection()
-                else:
-                    self._loseNow()
+                self._loseNow()
             return
         self._inputEnded()
 
