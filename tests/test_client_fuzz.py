@@ -13,6 +13,7 @@ from twisted.web.http import PotentialDataLoss
 
 from tests.client_support.bodies import Producer
 from tests.client_support.memory import ClientTestCase, Reader
+from tests.fuzz.client_streams import cut, parts_of_request
 
 PARTS = st.sampled_from(
     [
@@ -59,7 +60,7 @@ class FuzzTests(ClientTestCase):
     @given(
         STREAM,
         st.lists(st.integers(0, 120), max_size=6),
-        st.sampled_from(["none", "bytes", "producer", "expect", "upgrade"]),
+        st.sampled_from(["nothing", "bytes", "chunked", "expect", "up"]),
         st.sampled_from(["read", "pause", "drop", "cancel", "abort"]),
         st.sampled_from(["end", "lose", "nothing"]),
         st.sampled_from([b"GET", b"HEAD", b"POST"]),
@@ -77,16 +78,7 @@ class FuzzTests(ClientTestCase):
         Each request ends in a response or a failure, each body ends once, and
         the pool is empty afterwards.
         """
-        headers: Any = None
-        body: Any = None
-        if sending == "bytes":
-            body = b"data"
-        elif sending in ("producer", "expect"):
-            body = Producer()
-        if sending == "expect":
-            headers = [(b"Expect", b"100-continue")]
-        elif sending == "upgrade":
-            headers = [(b"Upgrade", b"x"), (b"Connection", b"upgrade")]
+        headers, body = parts_of_request(sending)
         agent = self.makeAgent(maxHeadLength=200, maxBodyLength=20, readAhead=8)
         deferred = agent.request(method, b"http://a/", headers, body)
         results: list[Any] = []
@@ -94,14 +86,9 @@ class FuzzTests(ClientTestCase):
         if reading == "cancel":
             cuts = sorted(cuts)[:1]
         data = b"".join(parts)
-        pieces, last = [], 0
-        for cut in sorted({cut for cut in cuts if 0 < cut < len(data)}):
-            pieces.append(data[last:cut])
-            last = cut
-        pieces.append(data[last:])
         (peer,) = self.network.peers[-1:]
         reader: Reader | None = None
-        for piece in pieces:
+        for piece in cut(data, cuts) or [b""]:
             if piece and not peer.gone:
                 peer.send(piece)
             if results and reader is None and hasattr(results[0], "deliverBody"):

@@ -4,6 +4,7 @@ The answers of one turn of the reactor are sent together at its end.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.task import Clock
@@ -52,11 +53,11 @@ class OutboxTests(SynchronousTestCase):
         self.clock = Clock()
         self.outbox: Any = Outbox()
 
-    def turn(self, count: int) -> list[int]:
+    def turn(self, count: int) -> int:
         """
         In one turn C{count} connections have something to send.
 
-        @return: how often each was flushed, before and after the turn's end.
+        @return: how many were flushed before the turn's end; all are behind it.
         """
         connections = [Connection(self.clock) for _ in range(count)]
         for connection in connections:
@@ -65,7 +66,7 @@ class OutboxTests(SynchronousTestCase):
         self.clock.advance(0)
         self.assertEqual([1] * count, [one.flushes for one in connections])
         self.assertEqual([], self.clock.getDelayedCalls())
-        return [before, count]
+        return before
 
     def test_together(self) -> None:
         """
@@ -83,19 +84,17 @@ class OutboxTests(SynchronousTestCase):
         """
         No more than so many wait.
         """
-        self.assertEqual(
-            [2 * MOST_WAITING, 2 * MOST_WAITING + 5], self.turn(2 * MOST_WAITING + 5)
-        )
+        self.assertEqual(2 * MOST_WAITING, self.turn(2 * MOST_WAITING + 5))
 
     def test_onePeer(self) -> None:
         """
         Where there is one busy connection its answers go at once; when there
         are more again, that is noticed.
         """
-        sent = [self.turn(1)[0] for _ in range(20)]
+        sent = [self.turn(1) for _ in range(20)]
         self.assertEqual(0, sent[0])
         self.assertEqual(1, sent[-1])
-        sent = [self.turn(8)[0] for _ in range(20)]
+        sent = [self.turn(8) for _ in range(20)]
         self.assertEqual(8, sent[0])
         self.assertEqual(0, sent[-1])
 
@@ -148,6 +147,24 @@ class Turns:
             peer.transport.getHandle().sendall(data)
         return peers
 
+    async def seven(self, act: Callable[[Any, Any], object]) -> list[Any]:
+        """
+        While the answers of seven wait, the request of an eighth does something
+        to all connections.
+
+        @param act: called with each channel, and with the eighth's.
+        """
+        site: Any = None
+
+        def render(request: Any) -> bytes:
+            if request.uri == b"/last":
+                for channel in list(site._channels):
+                    act(channel, request.channel)
+            return b"answer"
+
+        site = self.site(render)
+        return await self.eight(site, [GET] * 7 + [get(b"/last")])
+
     async def test_oneTurn(self) -> None:
         """
         All that comes in one turn is answered, all of it at the turn's end.
@@ -171,17 +188,7 @@ class Turns:
         Who writes to the transport of a connection whose answer waits, writes
         behind that answer.
         """
-        site: Any = None
-
-        def render(request: Any) -> bytes:
-            if request.uri == b"/last":
-                for channel in site._channels:
-                    channel.transport.write(b"more")
-            return b"answer"
-
-        site = self.site(render)
-        targets = [get(b"/")] * 7 + [get(b"/last")]
-        peers = await self.eight(site, targets)
+        peers = await self.seven(lambda channel, _: channel.transport.write(b"more"))
         for peer in peers[:7]:
             await peer.until(lambda peer=peer: peer.received.endswith(b"more"))
             self.assertIn(b"\r\n\r\nanswermore", peer.received)
@@ -193,16 +200,7 @@ class Turns:
         """
         A connection that is closed while its answer waits sends it before.
         """
-        site: Any = None
-
-        def render(request: Any) -> bytes:
-            if request.uri == b"/last":
-                for channel in list(site._channels):
-                    channel.loseConnection()
-            return b"answer"
-
-        site = self.site(render)
-        peers = await self.eight(site, [GET] * 7 + [get(b"/last")])
+        peers = await self.seven(lambda channel, _: channel.loseConnection())
         for peer in peers[:7]:
             await peer.end()
             self.assertEqual([b"answer"], [one.body for one in peer.read()])
@@ -212,17 +210,9 @@ class Turns:
         One that is dropped while its answer waits takes it along, and nobody
         else's.
         """
-        site: Any = None
-
-        def render(request: Any) -> bytes:
-            if request.uri == b"/last":
-                for channel in list(site._channels):
-                    if channel is not request.channel:
-                        channel.abortConnection()
-            return b"answer"
-
-        site = self.site(render)
-        peers = await self.eight(site, [GET] * 7 + [get(b"/last")])
+        peers = await self.seven(
+            lambda channel, eighth: channel is eighth or channel.abortConnection()
+        )
         for peer in peers[:7]:
             await peer.end()
             self.assertEqual(b"", peer.received)

@@ -33,6 +33,7 @@ __all__ = [
     "Exchange",
     "check_client_stream",
     "cut",
+    "parts_of_request",
     "rest_of",
 ]
 
@@ -133,7 +134,7 @@ class _Client:
         """
         One request and what comes of it.
         """
-        headers, body = _request(each.sending)
+        headers, body = parts_of_request(each.sending)
         results: list[Any] = []
         deferred = self.agent.request(
             each.method, b"http://example.com/", headers, body
@@ -208,7 +209,7 @@ class _Client:
             self.clock.advance(301)
 
 
-def _request(sending: str) -> tuple[Any, Any]:
+def parts_of_request(sending: str) -> tuple[Any, Any]:
     """
     Fields and body of a request.
     """
