@@ -50,17 +50,25 @@ class DeclarationTests(SynchronousTestCase):
 
     def test_packages(self) -> None:
         """
-        The package and Twisted's plugin folder are declared, nothing else.
+        The package, each of its folders and Twisted's plugin folder are
+        declared, nothing else.
         """
         packages = declared()["options"]["packages"].split()
-        self.assertEqual(packages, ["twisted_h11", "twisted.plugins"])
+        walked = pkgutil.walk_packages(twisted_h11.__path__, "twisted_h11.")
+        folders = [m.name for m in walked if m.ispkg]
+        self.assertEqual(
+            sorted(packages), sorted(["twisted_h11", *folders, "twisted.plugins"])
+        )
 
-    def test_noSubpackageIsForgotten(self) -> None:
+    def test_everyFolderIsAPackage(self) -> None:
         """
-        The package has no sub-package, which C{packages} would have to name.
+        Every folder of the package with a module in it has an C{__init__.py},
+        without which neither setuptools nor these tests would see it.
         """
-        found = pkgutil.iter_modules(twisted_h11.__path__)
-        self.assertEqual([m.name for m in found if m.ispkg], [])
+        folders = {path.parent for path in (TOP / "twisted_h11").rglob("*.py")}
+        self.assertIn(TOP / "twisted_h11", folders)
+        for folder in folders:
+            self.assertTrue((folder / "__init__.py").is_file(), folder)
 
     def test_dataFiles(self) -> None:
         """
@@ -158,20 +166,24 @@ class WheelTests(SynchronousTestCase):
     The check of a wheel's files, which C{.ci/run} makes.
     """
 
-    good = (
-        "twisted_h11/__init__.py",
-        "twisted_h11/_limits.py",
-        "twisted_h11/py.typed",
-        "twisted_h11/tap.py",
-        "twisted/plugins/twisted_h11_plugin.py",
-        "twisted_h11-0.1.dist-info/RECORD",
-    )
+    def setUp(self) -> None:
+        modules = [
+            path.relative_to(TOP).as_posix()
+            for path in (TOP / "twisted_h11").rglob("*.py")
+        ]
+        self.good = [
+            *modules,
+            "twisted_h11/py.typed",
+            "twisted/plugins/twisted_h11_plugin.py",
+            "twisted_h11-0.1.dist-info/RECORD",
+        ]
 
     def test_good(self) -> None:
         """
-        Package, plugin and metadata are what belongs there.
+        The modules of the tree, the plugin and metadata are what belongs there.
         """
-        self.assertEqual(wheel_check().problems(list(self.good)), [])
+        self.assertIn("twisted_h11/tap.py", self.good)
+        self.assertEqual(wheel_check().problems(self.good), [])
 
     def test_foreign(self) -> None:
         """
@@ -184,16 +196,16 @@ class WheelTests(SynchronousTestCase):
             "twisted/plugins/__init__.py",
             "twisted/plugins/dropin.cache",
             "twisted_h11/_old/x.py",
+            "twisted_h11/_server/gone_from_the_tree.py",
         ):
             found = check.problems([*self.good, name])
             self.assertEqual(found, [f"does not belong: {name}"])
 
     def test_missing(self) -> None:
         """
-        A wheel without the plugin would not give the command.
+        A wheel without the plugin, or without one module of the tree, is not
+        whole.
         """
-        rest = [name for name in self.good if not name.startswith("twisted/")]
-        self.assertEqual(
-            wheel_check().problems(rest),
-            ["is missing: twisted/plugins/twisted_h11_plugin.py"],
-        )
+        for name in self.good[:-1]:
+            rest = [other for other in self.good if other != name]
+            self.assertEqual(wheel_check().problems(rest), [f"is missing: {name}"])

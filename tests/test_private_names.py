@@ -108,10 +108,10 @@ def attributes_set_by(cls: type) -> set[str]:
 
 def trees() -> Iterator[tuple[str, ast.AST]]:
     """
-    The modules of the package.
+    The modules of the package, those in its folders too.
     """
-    for path in sorted(PACKAGE.glob("*.py")):
-        yield path.name, ast.parse(path.read_text("utf-8"))
+    for path in sorted(PACKAGE.rglob("*.py")):
+        yield path.relative_to(PACKAGE).as_posix(), ast.parse(path.read_text("utf-8"))
 
 
 def private_names_of_ours() -> set[str]:
