@@ -9,7 +9,7 @@ from typing import Any
 
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 
-from tests.support.cases import GET, Echo, Holding, ServerTestCase, get
+from tests.support.cases import GET, Echo, ServerTestCase, get
 from tests.support.wire import SERVER, MemoryTransport
 from tests.test_switch_protocol import UPGRADE, Switching
 
@@ -186,103 +186,3 @@ class RequestsTests(ServerTestCase):
         """
         wire = self.talk(None, GET * 2000)
         self.assertFalse(wire.responses[-1].closes)
-
-
-class WriteBufferTests(ServerTestCase):
-    """
-    C{writeBufferLength}: an application that does not pause when it is told to.
-    """
-
-    def test_dropped(self) -> None:
-        """
-        What it writes beyond the limit ends the connection, with a line that
-        names it; its memory does not grow.
-        """
-        holding = Holding()
-        wire = self.talk(holding, GET, limits={"writeBufferLength": 300_000})
-        wire.stall()
-        request = holding.requests.pop()
-        for _ in range(100):
-            request.write(b"x" * 10_000)
-            self.assertLess(len(wire.transport.backlog), 400_000)
-        del request
-        wire.pump()
-        self.assertTrue(wire.aborted)
-        self.assertEqual(1, len(holding.lost))
-        self.assertTrue([m for m in self.messages() if "paused" in m])
-        holding.lost.clear()
-
-    def test_countedAnew(self) -> None:
-        """
-        Each time that the client has taken everything it begins anew.
-        """
-        holding = Holding()
-        wire = self.talk(holding, GET, limits={"writeBufferLength": 300_000})
-        request = holding.requests.pop()
-        for _ in range(10):
-            wire.stall()
-            for _ in range(25):
-                request.write(b"x" * 10_000)
-            wire.drain()
-        request.finish()
-        del request
-        wire.pump()
-        self.assertEqual(2_500_000, len(wire.only().body))
-
-    def test_oneLargeResponse(self) -> None:
-        """
-        One response in one piece may be larger: it was made before anybody
-        could be told to pause.
-        """
-        body = b"x" * 1_000_000
-        site = self.site(lambda request: body, limits={"writeBufferLength": 10_000})
-        wire = self.connect(site)
-        wire.stall().send(GET)
-        wire.drain()
-        self.assertEqual(body, wire.only().body)
-
-    def test_noLimit(self) -> None:
-        """
-        C{None} is no limit.
-        """
-        holding = Holding()
-        wire = self.talk(holding, GET, limits={"writeBufferLength": None})
-        wire.stall()
-        for _ in range(100):
-            holding.requests[0].write(b"x" * 1_000_000)
-        holding.requests.pop().finish()
-        wire.drain()
-        self.assertEqual(100_000_000, len(wire.only().body))
-        del wire.transport.output[:]
-
-    def test_producersArePaused(self) -> None:
-        """
-        A producer that does what it is told never comes near it.
-        """
-        holding = Holding()
-        limits = {"writeBufferLength": 100_000}
-        wire = self.talk(holding, GET, limits=limits)
-        request = holding.requests.pop()
-
-        class Producer:
-            paused = False
-
-            def pauseProducing(self) -> None:
-                self.paused = True
-
-            def resumeProducing(self) -> None:
-                self.paused = False
-
-            def stopProducing(self) -> None:
-                self.paused = True
-
-        producer = Producer()
-        request.registerProducer(producer, True)
-        wire.stall()
-        for _ in range(1000):
-            if not producer.paused:
-                request.write(b"x" * 10_000)
-        self.assertLess(len(wire.transport.backlog), 100_000)
-        request.unregisterProducer()
-        del request
-        self.assertFalse(wire.closed)

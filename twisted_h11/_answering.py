@@ -284,6 +284,8 @@ class Answering(Failing):
         request = self._request
         if self._answer is None:
             if request is not None and not self._answerOver:
+                if self._writeFull:
+                    self._countUnsent(len(data))
                 self._send(data)
             return
         if getattr(request, "chunked", False) and not getattr(
@@ -322,8 +324,8 @@ class Answering(Failing):
                 if not data:
                     return
             self._answerLeft = left - len(data)
-        if self._writeFull and not self._mayBuffer(len(data)):
-            return
+        if self._writeFull or self._sending is not None:
+            self._countUnsent(len(data))
         if self._fastAnswer:
             self._sent += len(data)
             if self._fastLength is None:
@@ -366,23 +368,6 @@ class Answering(Failing):
         )
         self.persistent = False
         return data[:left]
-
-    def _mayBuffer(self, length: int) -> bool:
-        """
-        Count what is written although the transport asked for a pause.
-        """
-        most = self.limits.writeBufferLength
-        self._behind += length
-        if most is None or self._behind <= most:
-            return True
-        self._complain(
-            "{request} wrote {length} bytes more than the client takes, in spite "
-            "of being paused; the connection is dropped",
-            request=self._request,
-            length=self._behind,
-        )
-        self._abort()
-        return False
 
     def requestDone(self, request: Any) -> None:
         """

@@ -14,6 +14,7 @@ from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IAddress, IDelayedCall
 from twisted.python.failure import Failure
 
+from twisted_h11._backlog import Backlog
 from twisted_h11._handover import HandingOver
 from twisted_h11._outgoing import ResponseHead, error_response
 from twisted_h11._progress import bytes_taken
@@ -55,7 +56,7 @@ class Failing(HandingOver):
     _peer: Any = None
     _stallCall: IDelayedCall | None = None
     _resumes = 0
-    _behind = 0
+    _backlog: Backlog | None = None
     _lastTaken: tuple[int, int, int | None] = (0, 0, None)
 
     def failResponse(self) -> None:
@@ -198,8 +199,47 @@ class Failing(HandingOver):
         The transport has room again: the client gets on.
         """
         self._resumes += 1
-        self._behind = 0
+        self._forgetBacklog()
         super().resumeProducing()
+
+    def _countUnsent(self, length: int) -> None:
+        """
+        So many bytes are written although the client does not keep up.
+        """
+        if self._backlog is None:
+            self._backlog = Backlog(self)
+        self._backlog.add(length)
+
+    def _forgetBacklog(self) -> None:
+        backlog, self._backlog = self._backlog, None
+        if backlog is not None:
+            backlog.end()
+
+    def _isAnswering(self) -> bool:
+        """
+        Whether the application may still write to the current response.
+        """
+        return (
+            self._wire is not None
+            and self._closing is None
+            and self._request is not None
+            and not self._answerOver
+        )
+
+    def _tooMuchUnsent(self, length: int) -> None:
+        """
+        The application writes faster than the client reads, and can not be
+        stopped.
+        """
+        self._complain(
+            "{request} has {length} bytes that {peer} has not taken yet, and is not "
+            "over: more than writeBufferLength, {most}; the connection is dropped",
+            request=self._request,
+            length=length,
+            peer=self.getPeer(),
+            most=self.limits.writeBufferLength,
+        )
+        self._abort()
 
     def _startRegion(self, region: FileRegion) -> None:
         super()._startRegion(region)
@@ -240,6 +280,7 @@ class Failing(HandingOver):
 
     def _cancelTimer(self) -> None:
         super()._cancelTimer()
+        self._forgetBacklog()
         call, self._stallCall = self._stallCall, None
         if call is not None and call.active():
             call.cancel()

@@ -144,8 +144,8 @@ class Limits:
         64 * MIB,
         "bytes",
         "none",
-        "bytes that an application may write although it was told to pause, "
-        "before the connection is dropped",
+        "bytes of a response that may wait for the client while the application "
+        "still writes; beyond it the connection is dropped",
         optional=True,
     )
 

@@ -20,7 +20,7 @@ from typing import Any
 
 from twisted.internet.abstract import FileDescriptor
 
-__all__ = ["bytes_taken"]
+__all__ = ["bytes_taken", "bytes_unsent"]
 
 # struct tcp_info: tcpi_bytes_acked, since Linux 4.1.
 _ACKED_OFFSET = 120
@@ -35,12 +35,32 @@ def bytes_taken(transport: Any) -> int | None:
     @return: a count that grows as the peer takes what was written, or C{None}
         where it is not known.
     """
-    while hasattr(transport, "wrappedProtocol"):
-        transport = transport.transport
+    transport = _lowest(transport)
     if isinstance(transport, FileDescriptor):
         acked = _acknowledged(transport)
         return -_waiting(transport) if acked is None else acked
     return None
+
+
+def bytes_unsent(transport: Any) -> int | None:
+    """
+    How many bytes that were written to a transport the kernel has not taken yet.
+
+    @param transport: a transport; wrappers, TLS among them, are looked through.
+    @return: a number of bytes (of TLS records, on TLS), or C{None} where it is
+        not known.
+    """
+    transport = _lowest(transport)
+    return _waiting(transport) if isinstance(transport, FileDescriptor) else None
+
+
+def _lowest(transport: Any) -> Any:
+    """
+    The transport below all wrappers.
+    """
+    while hasattr(transport, "wrappedProtocol"):
+        transport = transport.transport
+    return transport
 
 
 def _waiting(transport: Any) -> int:

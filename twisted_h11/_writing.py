@@ -221,6 +221,14 @@ class Writing(Timed):
                 else:
                     self._flush()
 
+    def _queuedLength(self) -> int:
+        """
+        How many bytes wait here, the regions of files not counted.
+        """
+        queue = self._sending or ()
+        queued = sum(len(item) for item in queue if not isinstance(item, FileRegion))
+        return self._pendingLength + queued
+
     # -- regions of files ---------------------------------------------------
 
     def _sendRegion(self, region: FileRegion) -> None:
