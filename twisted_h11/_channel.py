@@ -209,6 +209,8 @@ class Channel(Receiving):
         finally:
             self._advancing = False
             self._endBatch(begun)
+        if self._shown is not None:
+            self._lookForSuccessor()
         if self._wire is None:
             self._deliverHandOver()
             self._deliverToSuccessor()

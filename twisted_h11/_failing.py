@@ -64,7 +64,7 @@ class Failing(HandingOver):
         End the connection in the middle of a response, so that the client
         knows that it is not complete.
         """
-        self._answerOver = True
+        answered, self._answerOver = self._answerOver, True
         self.persistent = False
         if self._wire is None or self._closing is not None:
             return
@@ -78,8 +78,10 @@ class Failing(HandingOver):
             and self._head is not None
             and not self._head.chunkedAllowed
         )
+        # How a raw response is delimited only its writer knows.
+        raw = answer is None and not answered
         self._failState()
-        if delimitedByClose:
+        if delimitedByClose or raw:
             self._abort()
         else:
             self._closeInStages()
@@ -119,12 +121,22 @@ class Failing(HandingOver):
         The application raised: 500 if nothing was sent, else the end.
         """
         request, self._request = self._request, None
-        if self._answer is None and not self._answerOver:
-            self._sendError(500, "The server failed.", self._method())
-        else:
+        if self._begun(request):
             self.failResponse()
+        else:
+            self._sendError(500, "The server failed.", self._method())
         if request is not None:
             request.connectionLost(Failure(ConnectionDone("The request failed.")))
+
+    def _begun(self, request: Any) -> bool:
+        """
+        Whether some of the response may be out: ours, or a raw one.
+        """
+        return (
+            self._answer is not None
+            or self._answerOver
+            or bool(getattr(request, "startedWriting", False))
+        )
 
     def _refuse(self, status: int, reason: str) -> None:
         """
@@ -140,7 +152,7 @@ class Failing(HandingOver):
             status=status,
             reason=reason,
         )
-        if self._answer is not None or self._answerOver:
+        if self._begun(request):
             # The response to this request is on its way.
             self.failResponse()
             return

@@ -86,7 +86,9 @@ class FlowControl(Writing):
         """
         if self._pending:
             self._flush()
-        self._shared = True
+        if not self._shared:
+            self._shared = True
+            self._share()
         self._batching = False
         return self._wire
 
@@ -98,6 +100,11 @@ class FlowControl(Writing):
             self._taken = self._wire
             self._letGo()
         self._wire = transport
+
+    def _share(self) -> None:
+        """
+        Hook: somebody has the transport for the first time.
+        """
 
     def connectionMade(self) -> None:
         """

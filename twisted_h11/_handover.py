@@ -7,15 +7,66 @@ writes its 101 to the transport; and autobahn's and daphne's, which take the
 transport away (C{channel.transport = None}) and make their own protocol the
 transport's.  In each case bytes may have come together with the handshake.
 They belong to the new protocol, and reach it after the response has gone out.
+
+Whoever has the transport may also close it.  A transport does not close while
+it waits for its producer, which is us: TLS for ever, a socket once it was full.
+So C{loseConnection} of a transport that we have shown is ours, and means the
+same as the channel's.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
 from twisted.internet.interfaces import IProtocol
+from twisted.internet.protocol import connectionDone
+from twisted.python.failure import Failure
 
 from twisted_h11.protocol import H11Protocol
 
 __all__ = ["HandingOver"]
+
+# Where a transport has its protocol: a wrapper, and a socket.
+_PROTOCOLS = ("wrappedProtocol", "protocol")
+
+
+class _Shown:
+    """
+    A transport that others have, too.
+
+    @param wire: the transport.
+    @param lose: what its C{loseConnection} calls from now on.
+    """
+
+    def __init__(self, wire: Any, lose: Callable[[], None]) -> None:
+        self._wire = wire
+        self._protocols = self._served()
+        self._before = getattr(wire, "__dict__", {}).get("loseConnection")
+        self._lose = lose
+        # One that takes no attributes keeps its own.
+        with suppress(AttributeError):
+            wire.loseConnection = lose
+
+    def _served(self) -> list[Any]:
+        return [getattr(self._wire, name, None) for name in _PROTOCOLS]
+
+    def taken(self) -> bool:
+        """
+        Whether it serves another protocol than it did.
+        """
+        return self._served() != self._protocols
+
+    def restore(self) -> None:
+        """
+        Leave it as it was, unless somebody else has changed it since.
+        """
+        wire = self._wire
+        if getattr(wire, "__dict__", {}).get("loseConnection") == self._lose:
+            del wire.loseConnection
+            if self._before is not None:
+                wire.loseConnection = self._before
 
 
 class HandingOver(H11Protocol):
@@ -28,6 +79,51 @@ class HandingOver(H11Protocol):
     _advancing = False
     _missed: bytes | None = None
     _handOver: tuple[IProtocol, bytes] | None = None
+    _shown: _Shown | None = None
+
+    # -- somebody else has the transport, too -----------------------------------
+
+    def _share(self) -> None:
+        if self._wire is not None:
+            self._shown = _Shown(self._wire, self.loseConnection)
+
+    def _unshare(self) -> None:
+        """
+        The transport's C{loseConnection} is its own again.
+        """
+        shown, self._shown = self._shown, None
+        if shown is not None:
+            shown.restore()
+
+    def _lookForSuccessor(self) -> None:
+        """
+        If the transport has got another protocol, then let go of it.
+        """
+        if self._shown is not None and self._shown.taken():
+            self.transport = None
+            if not self._advancing:
+                self._deliverToSuccessor()
+
+    def _close(self, how: str) -> None:
+        self._unshare()
+        super()._close(how)
+
+    def _letGo(self) -> None:
+        self._unshare()
+        super()._letGo()
+
+    def _abort(self) -> None:
+        self._unshare()
+        super()._abort()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """
+        Nothing of ours stays with the transport.
+        """
+        self._unshare()
+        super().connectionLost(reason)
+
+    # -- the bytes that are not ours ----------------------------------------------
 
     def _takeTrailingData(self) -> tuple[bytes, bool]:
         trailing = b"" if self._h11 is None else self._h11.trailing_data[0]
@@ -64,7 +160,7 @@ class HandingOver(H11Protocol):
         if taken is None:
             return
         trailing = self._takeTrailingData()[0]
-        for name in ("wrappedProtocol", "protocol"):
+        for name in _PROTOCOLS:
             successor = getattr(taken, name, None)
             if trailing and successor is not None and successor is not self:
                 successor.dataReceived(trailing)

@@ -115,6 +115,10 @@ class Request(Streaming):
     @transport.setter
     def transport(self, transport: Any) -> None:
         self._lastTransport = transport
+        channel: Any = getattr(self, "channel", None)
+        if transport is None and self._direct and channel is not None:
+            # It may be on its way to another protocol.
+            channel.callLater(0, channel._lookForSuccessor)
 
     def getStateToCopyFor(self, issuer: Any) -> Any:
         """
@@ -305,11 +309,19 @@ class Request(Streaming):
             headers.setRawHeaders(b"ETag", [self.etag])
         if self.cookies:
             headers.setRawHeaders(b"Set-Cookie", self.cookies)
-        self._hasContent = channel.startResponse(
-            b"%d" % self.code, self.code_message, headers, data
-        )
+        try:
+            self._hasContent = channel.startResponse(
+                b"%d" % self.code, self.code_message, headers, data
+            )
+        except Exception:
+            if channel._answer is None:
+                # Nothing is out: there may still be an answer that says so.
+                self.startedWriting = 0
+            raise
         if self._hasContent:
             self.sentLength += len(data)
+            if channel._answerLeft is None and self.clientproto != b"HTTP/1.0":
+                self.chunked = 1
 
     def _prepareContentType(self) -> None:
         headers = self.responseHeaders

@@ -141,6 +141,8 @@ class Streaming(Rendering):
         channel: Any = getattr(self, "channel", None)
         if not self._direct or channel is None:
             raise RuntimeError("There is no connection that could be given away.")
+        if self.startedWriting:
+            raise RuntimeError("It is too late to switch protocols.")
         headers = self.responseHeaders
         if self.method == b"CONNECT":
             if not 200 <= self.code <= 299:
