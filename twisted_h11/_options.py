@@ -40,6 +40,7 @@ from twisted_h11._bounds import (
     parse_bound,
     parse_seconds,
 )
+from twisted_h11._distrib import UserDirectory
 from twisted_h11._endpoints import explain, parse_endpoint, tcp_description
 from twisted_h11._limits import Limits, describe_limits
 from twisted_h11._strict import TOKEN
@@ -149,7 +150,14 @@ class Options(usage.Options):
     compData = usage.Completions(optActions={"logfile": usage.CompleteFiles("*.log")})
 
     opt_index = opt_i = web_tap.Options.opt_index
-    opt_user = opt_u = web_tap.Options.opt_user
+
+    def opt_user(self) -> None:
+        """
+        Serve the ~/public_html and the servers (~/.twistd-web-pb) of all users.
+        """
+        self["root"] = UserDirectory()
+
+    opt_u = opt_user
 
     def __init__(self) -> None:
         super().__init__()

@@ -16,9 +16,12 @@ from functools import cached_property
 from io import BytesIO
 from typing import Any
 
+from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.interfaces import IProducer
+from twisted.python import reflect
 from twisted.python.components import Componentized
 from twisted.python.failure import Failure
+from twisted.web import server
 from twisted.web.http import NO_CONTENT, NOT_MODIFIED, datetimeToString, parse_qs
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import INonQueuedRequestFactory
@@ -47,6 +50,17 @@ class RequestDisconnected(RuntimeError):
 
     @since: 0.1
     """
+
+
+def _copyable(addr: Any) -> Any:
+    """
+    An address as L{twisted.web.distrib} can send it.
+    """
+    if isinstance(addr, (IPv4Address, UNIXAddress)):
+        return addr
+    if isinstance(addr, IPv6Address):
+        return IPv4Address("TCP", addr.host, addr.port)
+    return UNIXAddress(None)
 
 
 @provider(INonQueuedRequestFactory)
@@ -120,13 +134,31 @@ class Request(Streaming):
             # It may be on its way to another protocol.
             channel.callLater(0, channel._lookForSuccessor)
 
+    def getTypeToCopy(self) -> bytes:
+        """
+        See L{twisted.spread.flavors.Copyable}.  L{twisted.web.distrib} knows
+        twisted.web's request, and that is what we are to the other side.
+        """
+        if type(self) is Request:
+            return reflect.qual(server.Request).encode("ascii")
+        name: bytes = super().getTypeToCopy()
+        return name
+
     def getStateToCopyFor(self, issuer: Any) -> Any:
         """
         See L{twisted.spread.flavors.Copyable}.
         """
         state = self.__dict__
         state.setdefault("transport", None)
-        copied = dict(super().getStateToCopyFor(issuer))
+        addresses = {name: state[name] for name in ("client", "host")}
+        try:
+            # What is no TCP or UNIX address has no name there.
+            state.update((name, _copyable(a)) for name, a in addresses.items())
+            copied = dict(super().getStateToCopyFor(issuer))
+        finally:
+            state.update(addresses)
+        # They may not have been asked for yet.
+        copied["args"] = self.args
         for name in (
             "_lastTransport",
             "_requestHead",
