@@ -83,6 +83,9 @@ class Answering(Failing):
     _bodyLeft: int | None = 0
     # Whether the cycle before has left nothing behind.
     _clean = True
+    # Whether the client waits for our 100 Continue.  h11 has a flag for that, too,
+    # but it knows only of the bytes that we have shown it.
+    _clientWaits = False
 
     # -- h11, when it is needed after all ---------------------------------------
 
@@ -197,20 +200,9 @@ class Answering(Failing):
         self._send(data)
         return True
 
-    def _waitsForContinue(self) -> bool:
-        return (
-            self._h11 is not None
-            and self._missed is None
-            and self._h11.they_are_waiting_for_100_continue
-        )
-
     def _answerSlowly(self, head: RequestHead, answer: ResponseHead) -> None:
         connects = head.method == b"CONNECT"
-        if (
-            answer.close
-            or (connects and answer.status >= 300)
-            or (self._waitsForContinue() and self._start >= len(self._buffer))
-        ):
+        if answer.close or (connects and answer.status >= 300) or self._clientWaits:
             # The last: nobody knows whether the client, which was not told to
             # go on, sends its body or its next request (so Go net/http, too).
             self.persistent = False
@@ -483,6 +475,8 @@ class Answering(Failing):
             or head.version == b"HTTP/1.0"
         ):
             return False
+        if status == 100:
+            self._clientWaits = False
         self.sendEvent(
             h11.InformationalResponse(
                 status_code=status,

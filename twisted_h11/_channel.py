@@ -127,7 +127,7 @@ class Channel(Receiving):
         """
         See L{IHandshakeListener}.
         """
-        if self._wait == "_abort" and self._closing is None:
+        if self._wait in (None, "_abort") and self._closing is None:
             self._waitForFirstByte()
 
     def _waitForFirstByte(self) -> None:
@@ -226,7 +226,9 @@ class Channel(Receiving):
         """
         Pause the network when enough waits that we can not look at now.
         """
-        if self._read == "_readNothing" or self._writeFull:
+        if self._read == "_readNothing" or (
+            self._read == "_readHead" and (self._writeFull or self._sending is not None)
+        ):
             if len(self._buffer) - self._start > self.limits.readAhead:
                 self._hold(READ_AHEAD)
         elif self._holds:
@@ -357,9 +359,12 @@ class Channel(Receiving):
         self._bodyLeft = head.length
         self._chunks = None
         if head.length is None:
-            # While a client waits for our 100 h11 has to know what came instead.
-            keeps = self._fast and not head.expectsContinue
-            self._chunks = ChunkScanner(self.limits, keeps=keeps)
+            self._chunks = ChunkScanner(self.limits, keeps=self._fast)
+        self._clientWaits = (
+            head.expectsContinue
+            and head.length != 0
+            and self._start >= len(self._buffer)
+        )
         self._beginCycle(head)
         if self._closing is None and self._source is None:
             self.sendContinue()
@@ -403,6 +408,8 @@ class Channel(Receiving):
         """
         if not self._eof:
             self._wait = None
+        elif self._wait is None:
+            self._arm(self.limits.halfCloseTimeout, "_abort")
         self._head = head
         self._served = served = self._served + 1
         most = self.limits.maxRequestsPerConnection
@@ -471,8 +478,8 @@ class Channel(Receiving):
             if left is not None and left > self.limits.drainLength:
                 self._closeInStages()
                 return
-            self._received = 0
-            if self._wait is None:
+            self._received = self._rateSeen = 0
+            if not self._eof:
                 self._arm(self.limits.rateWindow, "_checkBodyRate")
             self._advance()
             return
@@ -532,7 +539,13 @@ class Channel(Receiving):
         """
         before = self.timeOut
         if self._request is not None:
+            if self._eof:
+                # The client waits for halfCloseTimeout seconds, not longer.
+                return before
             self._arm(period, "_requestTimedOut")
+            if period is None and self._read == "_readBody":
+                # That is the client's time, not the application's.
+                self._waitForBody()
         else:
             self.timeOut = period
             if self._wait == "_idleTimedOut":

@@ -11,7 +11,7 @@ which its states follow.
 
 A body has to get on (L{Limits.minBodyRate}), but only while it is the client's
 turn: not while we hold the network back, nor while the client waits for our
-100 Continue.
+100 Continue.  That wait ends with the first byte behind the head, whatever it is.
 """
 
 from __future__ import annotations
@@ -41,6 +41,8 @@ class Receiving(Answering):
         if self._missed is not None:
             return self._readPlainBody()
         start = self._start
+        if start < len(self._buffer):
+            self._clientWaits = False
         chunks = self._chunks
         if chunks is not None:
             if chunks.keeps:
@@ -148,7 +150,7 @@ class Receiving(Answering):
 
     def _bodyEnded(self) -> None:
         self._read = "_readNothing"
-        if not self._eof:
+        if self._wait == "_checkBodyRate":
             self._disarm()
         request = self._request
         head = self._head
@@ -192,17 +194,9 @@ class Receiving(Answering):
         Ask for the body, if the client waits for that and none of it is here
         (RFC 9110 section 10.1.1).
         """
-        if (
-            self._h11 is not None
-            and self._missed is None
-            and self._wire is not None
-            and self._start >= len(self._buffer)
-            and self._read == "_readBody"
-            and self._bodyLeft != 0
-            and self._answer is None
-            and self._h11.they_are_waiting_for_100_continue
-        ):
-            self.sendInterim(100, [])
+        if self._clientWaits and self.sendInterim(100, []):
+            # The client's turn begins now, in the middle of a window.
+            self._wasHeld = True
 
     # -- how fast it arrives ---------------------------------------------------
 
@@ -215,7 +209,7 @@ class Receiving(Answering):
         came = self._received - self._rateSeen
         self._rateSeen = self._received
         rate = self.limits.minBodyRate
-        waiting = not (self._holds or self._wasHeld or self._waitsForContinue())
+        waiting = not (self._holds or self._wasHeld or self._clientWaits)
         self._wasHeld = bool(self._holds)
         if rate is not None and waiting and came < rate * self.limits.rateWindow:
             self._refuse(408, "The request body did not arrive in time.")
