@@ -149,7 +149,7 @@ class SoakTests(TestCase):
 
         async def one(number: int) -> None:
             expected = b"/%d" % (number,)
-            current = [agent.request(b"GET", b"http://127.0.0.1" + expected)]
+            current: list[Any] = [agent.request(b"GET", b"http://127.0.0.1" + expected)]
             timer = None
             if rough and chance.random() < 0.1:
                 delay = chance.random() * chance.choice([0.001, 0.02, 0.1])

@@ -30,6 +30,7 @@ from twisted_h11._client_request import (
     check_uri,
     pairs_of,
 )
+from twisted_h11._client_response import Response
 from twisted_h11._client_settings import ClientSettings
 from twisted_h11._client_tls import TLSPolicy, tls_endpoint
 from twisted_h11._pool import HTTPConnectionPool
@@ -220,13 +221,14 @@ class Agent:
         """
         return self._pool
 
-    def request(
+    # A Deferred of the interface would be all that the interface promises.
+    def request(  # type: ignore[override]
         self,
         method: bytes,
         uri: bytes,
         headers: TwistedHeaders | Iterable[tuple[bytes, bytes]] | None = None,
         bodyProducer: Any = None,
-    ) -> Deferred[Any]:
+    ) -> Deferred[Response]:
         """
         Send a request.
 
@@ -255,7 +257,7 @@ class Agent:
             if not target.startswith(b"/"):
                 target = b"/" + target
             if scheme not in DEFAULT_PORTS:
-                return fail(SchemeNotSupported(f"Unsupported scheme: {scheme!r}"))
+                return _notSupported(scheme)
             if b"@" in host:
                 raise ValueError(
                     "Invalid URI: credentials in it would not be sent; "
@@ -275,7 +277,7 @@ class Agent:
             try:
                 endpoint = self._endpointFactory.endpointForURI(parsed)
             except SchemeNotSupported:
-                return fail()
+                return fail(errors.adopt(Failure()))
         else:
             proxy = None
             if self._proxies is not None:
@@ -300,7 +302,7 @@ class Agent:
         uri: bytes,
         key: Any,
         endpoint: Any,
-    ) -> Deferred[Any]:
+    ) -> Deferred[Response]:
         reactor = self._reactor
         try:
             request = ClientRequest(
@@ -368,6 +370,11 @@ class Agent:
         return ("proxy", proxy), b"http://" + host + target, headers, toProxy
 
 
+def _notSupported(scheme: bytes) -> Deferred[Any]:
+    error = SchemeNotSupported(f"Unsupported scheme: {scheme!r}")
+    return fail(errors.adopt(Failure(error)))
+
+
 class _Lazy:
     """
     An endpoint that is made when it is needed.
@@ -429,7 +436,7 @@ class ProxyAgent(Agent):
         uri: bytes,
         headers: TwistedHeaders | Iterable[tuple[bytes, bytes]] | None = None,
         bodyProducer: Any = None,
-    ) -> Deferred[Any]:
+    ) -> Deferred[Response]:
         """
         Send a request through the proxy; see L{Agent.request}.
         """

@@ -70,9 +70,9 @@ class Call:
         self._ticket: Ticket | None = None
         self._again: IDelayedCall | None = None
         self._total: IDelayedCall | None = None
-        self.deferred: Deferred[Any] = Deferred(self._cancel)
+        self.deferred: Deferred[Response] = Deferred(self._cancel)
 
-    def begin(self) -> Deferred[Any]:
+    def begin(self) -> Deferred[Response]:
         """
         Start.
         """
@@ -266,6 +266,4 @@ class Call:
         elif self._again is not None:
             self._again.cancel()
             self._again = None
-        if self._late is not None:
-            errors.phased(reason.value, phase, elapsed)
-        self._failWithout(reason)
+        self._failWithout(errors.adopt(reason, phase, elapsed))

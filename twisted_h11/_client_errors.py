@@ -10,11 +10,17 @@ which the request failed, and how long after its start.
 A time-out is both: an instance of the class that twisted.web would use for a
 connection lost at that moment, and of L{TimedOut}, which is a
 L{twisted.internet.error.TimeoutError}.
+
+All of them are L{RequestError}s, and so is what others raise on the way: a name
+that is not known, a refused connection, an endpoint of the application's own, a
+cancelled request.  L{adopt} makes such an error an instance of its own class and
+of L{RequestError} at the same time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from twisted.internet.error import TimeoutError as TwistedTimeoutError
@@ -28,11 +34,13 @@ __all__ = [
     "Phased",
     "PoolTimedOut",
     "QueueFull",
+    "RequestError",
     "RequestNotSent",
     "ResponseTooLarge",
     "TLSFailed",
     "TimedOut",
     "UnexpectedEnd",
+    "adopt",
 ]
 
 # The phases of a request, in the order in which they happen.
@@ -44,11 +52,12 @@ HEAD = "waiting for the response head"
 BODY = "receiving the response body"
 
 
-class Phased(Exception):
+class RequestError(Exception):
     """
-    An error that knows the phase of the request, and the time.
+    A request has failed: what everything is that a request can fail with.  It
+    is always an instance of Twisted's class for what happened, too.
 
-    @ivar phase: what was being done, in words.
+    @ivar phase: what was being done, in words; empty if that is not known.
     @ivar elapsed: seconds since the request was started.
 
     @since: 0.1
@@ -56,6 +65,15 @@ class Phased(Exception):
 
     phase: str = ""
     elapsed: float = 0.0
+
+
+class Phased(RequestError):
+    """
+    An error that tells the phase of the request, and the time.
+
+    @since: 0.1
+    """
+
     reasons: Sequence[Failure] = ()
 
     def __str__(self) -> str:
@@ -104,7 +122,7 @@ class ConnectTimedOut(TimedOut):
     """
 
 
-class MalformedResponse(Exception):
+class MalformedResponse(RequestError):
     """
     The server has sent something that is not HTTP/1.1; the message says what.
 
@@ -112,7 +130,7 @@ class MalformedResponse(Exception):
     """
 
 
-class ResponseTooLarge(Exception):
+class ResponseTooLarge(RequestError):
     """
     A part of the response is longer than the settings allow.
 
@@ -120,7 +138,7 @@ class ResponseTooLarge(Exception):
     """
 
 
-class UnexpectedEnd(Exception):
+class UnexpectedEnd(RequestError):
     """
     The connection ended before the response did.
 
@@ -207,3 +225,68 @@ def phased(error: Any, phase: str, elapsed: float) -> Failure:
     error.phase = phase
     error.elapsed = elapsed
     return Failure(error)
+
+
+@lru_cache(maxsize=256)
+def _adopted(kind: Any) -> Any:
+    """
+    A class that is both C{kind} and a L{RequestError}.
+    """
+    namespace = {
+        "__module__": kind.__module__,
+        # Twisted's errors say what their docstrings say.
+        "__doc__": kind.__doc__,
+        "__reduce__": lambda self: (_adopt, (kind, self.args, _state(self))),
+    }
+    return type(kind.__name__, (RequestError, kind), namespace)
+
+
+def _state(error: Exception) -> dict[str, Any]:
+    state = dict(vars(error))
+    for name in ("filename", "filename2"):
+        # An OSError that has them does not have them in its arguments.
+        if isinstance(error, OSError) and getattr(error, name) is not None:
+            state[name] = getattr(error, name)
+    return state
+
+
+def _adopt(
+    kind: type[Exception], args: tuple[Any, ...], state: dict[str, Any]
+) -> RequestError:
+    made: Any = kind
+    adopted = _adopted(made)
+    error: RequestError = adopted.__new__(adopted, *args)
+    # What Python's own classes keep elsewhere than in attributes.
+    builtin: Any = next(c for c in kind.__mro__ if c.__module__ == "builtins")
+    builtin.__init__(error, *args)
+    error.args = args
+    for name, value in state.items():
+        setattr(error, name, value)
+    return error
+
+
+def adopt(reason: Failure, phase: str = "", elapsed: float = 0.0) -> Failure:
+    """
+    Make a failure one of a request.
+
+    @param phase: the phase in which the request failed, if the error has none.
+    @param elapsed: seconds after its start.
+    @return: a failure whose value is a L{RequestError}, and an instance of the
+        class that it had.
+    """
+    error = reason.value
+    if isinstance(error, Exception) and not isinstance(error, RequestError):
+        try:
+            adopted = _adopt(type(error), error.args, _state(error))
+        except Exception:
+            # A class of which there can be no other; its error is the cause.
+            adopted = RequestError(f"{type(error).__name__}: {error}")
+        adopted.__context__ = error.__context__
+        if error.__cause__ is not None or error.__suppress_context__:
+            adopted.__cause__ = error.__cause__
+        reason = Failure(adopted, type(adopted), reason.getTracebackObject())
+        error = adopted
+    if phase and isinstance(error, RequestError) and not error.phase:
+        error.phase = phase
+        error.elapsed = elapsed
+    return reason

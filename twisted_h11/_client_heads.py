@@ -17,7 +17,7 @@ from collections.abc import Iterable, Sequence
 
 import h11
 
-from twisted_h11._client_errors import MalformedResponse
+from twisted_h11._client_errors import MalformedResponse, RequestError
 from twisted_h11._fastpath import CHUNKED, UNTIL_CLOSE, Fields, ResponseHead
 from twisted_h11._strict import TOKEN
 
@@ -36,7 +36,7 @@ _is_value = re.compile(rb"[\t\x20-\x7e\x80-\xff]*").fullmatch
 find_end = re.compile(rb"\n\r?\n").search
 
 
-class BadRequest(ValueError):
+class BadRequest(RequestError, ValueError):
     """
     A part of a request that can not be sent.
 

@@ -37,6 +37,8 @@ from twisted.python.failure import Failure
 from twisted.web.iweb import IPolicyForHTTPS
 from zope.interface import implementer
 
+from twisted_h11._client_errors import RequestError
+
 if TYPE_CHECKING:
     from twisted_h11._exchange import ClientConnection
 
@@ -54,7 +56,7 @@ __all__ = [
 ]
 
 
-class CertificateError(Exception):
+class CertificateError(RequestError):
     """
     The server's certificate is not acceptable; the message says why.
 

@@ -166,13 +166,6 @@ class Attempt:
                 )
             )
         else:
-            # The errors of twisted.internet are what callers look for; they
-            # are not wrapped, but they too learn the phase and the time.
-            try:
-                error.phase = self._phase
-                error.elapsed = self._elapsed()
-            except AttributeError:
-                pass
             self._fail(reason)
 
     # -- the owner of the connection until it is ready ----------------------
@@ -243,6 +236,9 @@ class Attempt:
         if self._over:
             return
         self._finish()
+        # The errors of twisted.internet are what callers look for; they are not
+        # wrapped, but learn the phase and the time.
+        reason = errors.adopt(reason, self._phase, self._elapsed())
         connection = self._connection
         if connection is None and self._connecting is not None:
             try:

@@ -546,7 +546,11 @@ class ClientConnection(ResponseReader):
         if mode != SWITCHING and left == UNTIL_CLOSE and reason.check(ConnectionDone):
             # TLS tells a complete end from a cut; a bare socket does not.
             self._persistent = False
-            self._bodyEnded(True, None if self.secure else Failure(PotentialDataLoss()))
+            loss = None
+            if not self.secure:
+                text = "Only the end of the connection ended the body"
+                loss = errors.adopt(Failure(PotentialDataLoss(text)))
+            self._bodyEnded(True, loss)
             return
         if mode == SWITCHING or left == UNTIL_CLOSE:
             error = UnexpectedEnd("The connection broke")

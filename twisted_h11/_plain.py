@@ -80,7 +80,7 @@ class PlainConnection:
         gone, or is in use.
         """
         if self._connection.state != "idle":
-            return fail(RequestNotSent())
+            return fail(errors.adopt(Failure(RequestNotSent())))
         hosts = request.headers.getRawHeaders(b"Host", ())
         try:
             own = ClientRequest(

@@ -525,7 +525,9 @@ class HTTPConnectionPool:
                 if waiter is not None:
                     self._queued -= 1
                     self._stopTimer(ticket)
-                    waiter.connectionFailed(Failure(CancelledError()))
+                    waiter.connectionFailed(
+                        errors.adopt(Failure(CancelledError()), errors.QUEUED)
+                    )
         self._queues.clear()
         self._heads.clear()
         for attempt in list(self._attempts):

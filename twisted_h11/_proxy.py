@@ -27,6 +27,7 @@ from twisted.python.failure import Failure
 from twisted.web.client import URI
 from zope.interface import implementer
 
+from twisted_h11._client_errors import RequestError
 from twisted_h11._client_request import DEFAULT_SETTINGS, ClientRequest
 from twisted_h11._client_response import Response
 from twisted_h11._client_settings import ClientSettings
@@ -43,7 +44,7 @@ _PROXY = re.compile(
 )
 
 
-class ProxyRefused(ConnectError):
+class ProxyRefused(RequestError, ConnectError):
     """
     A proxy did not open a tunnel.  Nothing was sent to the server.
 

@@ -16,20 +16,17 @@ changes one import::
 from twisted.web.client import (
     URI,
     BrowserLikePolicyForHTTPS,
-    BrowserLikeRedirectAgent,
     ContentDecoderAgent,
     CookieAgent,
     FileBodyProducer,
     GzipDecoder,
     HostnameCachingHTTPSPolicy,
     PartialDownloadError,
-    RedirectAgent,
     RequestGenerationFailed,
     RequestTransmissionFailed,
     ResponseDone,
     ResponseFailed,
     ResponseNeverReceived,
-    readBody,
 )
 from twisted.web.http import PotentialDataLoss
 
@@ -40,6 +37,7 @@ from twisted_h11._client_errors import (
     Phased,
     PoolTimedOut,
     QueueFull,
+    RequestError,
     RequestNotSent,
     ResponseTooLarge,
     TimedOut,
@@ -55,6 +53,11 @@ from twisted_h11._client_tls import (
     TLSPolicy,
     certificates_from,
     public_key_pin,
+)
+from twisted_h11._client_wrappers import (
+    BrowserLikeRedirectAgent,
+    RedirectAgent,
+    readBody,
 )
 from twisted_h11._pool import HTTPConnectionPool, PoolCounts
 from twisted_h11._proxy import Proxies, Proxy, ProxyRefused, TunnelEndpoint
@@ -90,6 +93,7 @@ __all__ = [
     "ProxyRefused",
     "QueueFull",
     "RedirectAgent",
+    "RequestError",
     "RequestGenerationFailed",
     "RequestNotSent",
     "RequestTransmissionFailed",
