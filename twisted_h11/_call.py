@@ -144,7 +144,7 @@ class Call:
         if response.code == 417 and request.expect and not request.bodyStarted:
             # RFC 9110 section 10.1.1: once more, without the expectation.
             response.abort()
-            self._request = self._withoutExpect(request)
+            self._request = request.withoutExpect()
             self._try()
             return
         total = self._total
@@ -155,28 +155,8 @@ class Call:
             else:
                 self._connection = response._connection
                 response._whenEnded = self._stopTotal
-        self.deferred.callback(response)
-
-    def _withoutExpect(self, request: ClientRequest) -> ClientRequest:
-        again = ClientRequest(
-            request.method,
-            request.target,
-            request.fields[0][1],
-            [
-                pair
-                for pair in request.fields
-                if pair[0].lower()
-                not in (b"expect", b"content-length", b"transfer-encoding")
-            ],
-            request.body,
-            request.persistent,
-            request.settings,
-            request.started,
-            lambda: request.absoluteURI,
-            request.fast,
-        )
-        again.report = request.report
-        return again
+        if not self.deferred.called:
+            self.deferred.callback(response)
 
     def requestFailed(self, failure: Failure, nothingSent: bool) -> None:
         """
@@ -227,7 +207,9 @@ class Call:
 
     def _fail(self, failure: Failure) -> None:
         self._stopTotal()
-        self.deferred.errback(failure)
+        # It may have been cancelled from within what we called before.
+        if not self.deferred.called:
+            self.deferred.errback(failure)
 
     def _stopTotal(self) -> None:
         self._connection = None

@@ -96,7 +96,7 @@ def request_fields(
             chunked = True
             continue
         if size == 10 and close and name.lower() == b"connection":
-            if b"close" in [item.strip() for item in value.lower().split(b",")]:
+            if asks_to_close(value):
                 close = False
         fields.append((name, value))
     if not is_target(fields[0][1]) and fields[0][1]:
@@ -108,6 +108,13 @@ def request_fields(
     if close:
         fields.append((b"Connection", b"close"))
     return fields, chunked
+
+
+def asks_to_close(connection: bytes) -> bool:
+    """
+    Whether a value of Connection has the option C{close}.
+    """
+    return b"close" in [item.strip() for item in connection.lower().split(b",")]
 
 
 def request_head(method: bytes, target: bytes, fields: Fields) -> bytes:

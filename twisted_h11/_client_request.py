@@ -5,16 +5,19 @@ A request as it goes to a connection: checked, framed and ready to be written.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from copy import copy
 from typing import Any
 
 import h11
 from twisted.web.client import URI
 from twisted.web.http_headers import Headers as TwistedHeaders
-from twisted.web.iweb import UNKNOWN_LENGTH, IClientRequest
+from twisted.web.iweb import IClientRequest
 from zope.interface import implementer
 
+from twisted_h11._client_body import body_length
 from twisted_h11._client_headers import Headers
 from twisted_h11._client_heads import (
+    asks_to_close,
     is_target,
     is_token,
     request_fields,
@@ -134,8 +137,7 @@ class ClientRequest:
         elif isinstance(body, bytes):
             self.length = len(body)
         else:
-            length = body.length
-            self.length = -1 if length is UNKNOWN_LENGTH else length
+            self.length = body_length(body)
         self.fields: Fields
         self.fields, self.chunked = request_fields(
             given, host, self.length, not persistent
@@ -146,16 +148,33 @@ class ClientRequest:
             self.body = b""
         if given:
             for name, value in self.fields:
-                if len(name) == 6 and name.lower() == b"expect":
+                size = len(name)
+                if size == 6 and name.lower() == b"expect":
                     self.expect = body is not None and value.lower() == b"100-continue"
-        self.head: bytes
-        if fast:
-            self.head = request_head(method, target, self.fields)
-        else:
-            self.head = h11.Connection(h11.CLIENT).send(self.event()) or b""
+                elif size == 10 and name.lower() == b"connection":
+                    if asks_to_close(value):
+                        # RFC 9112 section 9.6: who has sent this sends no other
+                        # request on the connection, whatever the server says.
+                        self.persistent = False
+        self.head = self._makeHead()
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.method.decode()} {self.target.decode()}>"
+
+    def _makeHead(self) -> bytes:
+        if self.fast:
+            return request_head(self.method, self.target, self.fields)
+        return h11.Connection(h11.CLIENT).send(self.event()) or b""
+
+    def withoutExpect(self) -> ClientRequest:
+        """
+        The same request, without its expectation.
+        """
+        again = copy(self)
+        again.fields = [field for field in self.fields if field[0].lower() != b"expect"]
+        again.expect = False
+        again.head = again._makeHead()
+        return again
 
     @property
     def headers(self) -> TwistedHeaders:

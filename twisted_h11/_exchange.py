@@ -267,7 +267,6 @@ class ClientConnection(ResponseReader):
         """
         The producer of the body has failed.
         """
-        self._sender = None
         self._break(reason, errors.Generation)
 
     def pauseProducing(self) -> None:
@@ -450,7 +449,8 @@ class ClientConnection(ResponseReader):
         mode = self._mode
         request = self._request
         handler, self._handler = self._handler, None
-        sending = self._stopSending()
+        sender, self._sender = self._sender, None
+        sending = sender is not None
         response = self._takeResponse()
         bytesSeen = self._bytesSeen
         self._mode = NOTHING
@@ -459,6 +459,9 @@ class ClientConnection(ResponseReader):
         self._h11 = None
         self._buffer.clear()
         self._abort()
+        # All that is called from here on is the application's, or calls it.
+        if sender is not None:
+            sender.stop()
         assert request is not None
         elapsed = self._clock.seconds() - request.started
         late = isinstance(reason.value, TimedOut)

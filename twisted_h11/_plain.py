@@ -16,8 +16,8 @@ from twisted.python.failure import Failure
 
 from twisted_h11 import _client_errors as errors
 from twisted_h11._client_errors import RequestNotSent
-from twisted_h11._client_heads import BadRequest
-from twisted_h11._client_request import ClientRequest
+from twisted_h11._client_heads import BadRequest, is_token
+from twisted_h11._client_request import ClientRequest, check_uri
 from twisted_h11._exchange import ClientConnection
 
 if TYPE_CHECKING:
@@ -49,7 +49,8 @@ class PlainWaiter:
         """
         Give it to whoever asked, who must use it at once.
         """
-        self.deferred.callback(PlainConnection(connection, self._clock))
+        if not self.deferred.called:
+            self.deferred.callback(PlainConnection(connection, self._clock))
         if self.returned and connection.state == "idle":
             connection.loseConnection()
 
@@ -62,7 +63,8 @@ class PlainWaiter:
         """
         There is none.
         """
-        self.deferred.errback(reason)
+        if not self.deferred.called:
+            self.deferred.errback(reason)
 
 
 class PlainConnection:
@@ -81,8 +83,12 @@ class PlainConnection:
         """
         if self._connection.state != "idle":
             return fail(errors.adopt(Failure(RequestNotSent())))
-        hosts = request.headers.getRawHeaders(b"Host", ())
         try:
+            # As twisted.web does when it writes them.
+            if not is_token(request.method):
+                raise ValueError(f"Invalid method {request.method!r}")
+            check_uri(request.uri)
+            hosts = request.headers.getRawHeaders(b"Host", ())
             own = ClientRequest(
                 request.method,
                 request.uri,
@@ -93,9 +99,15 @@ class PlainConnection:
                 started=self._clock.seconds(),
                 uri=lambda: request.absoluteURI,
             )
-        except BadRequest:
+        except BaseException as error:
+            # Nobody else will give the connection back.
+            failure = Failure()
             self._connection.loseConnection()
-            return fail(errors.wrap(errors.Generation, errors.SENDING, 0.0, Failure()))
+            if isinstance(error, BadRequest):
+                return fail(
+                    errors.wrap(errors.Generation, errors.SENDING, 0.0, failure)
+                )
+            return fail(failure)
         return PlainRequest(self._connection).start(own)
 
 
@@ -123,10 +135,12 @@ class PlainRequest:
         """
         The head of the response is here.
         """
-        self._deferred.callback(response)
+        if not self._deferred.called:
+            self._deferred.callback(response)
 
     def requestFailed(self, failure: Failure, nothingSent: bool) -> None:
         """
         There is none.
         """
-        self._deferred.errback(failure)
+        if not self._deferred.called:
+            self._deferred.errback(failure)

@@ -267,10 +267,13 @@ class ResponseReader(H11Protocol):
             # What is not wanted is not sent; the request stays unfinished.
             self._persistent = False
             self._sender = None
-            sender.stop()
+        else:
+            sender = None
         self._handler = None
         self._unclaimed = weakref.ref(response, self._abandoned)
         self._rearm()
+        if sender is not None:
+            sender.stop()
         handler.responseReceived(response)
         if available:
             # Held by nobody but us from here on, unless it was claimed.
@@ -287,9 +290,15 @@ class ResponseReader(H11Protocol):
         handler = self._handler
         request = self._request
         assert handler is not None and request is not None
+        if self._sender is not None:
+            # What is left of the body would be read as the other protocol's
+            # (RFC 9110 section 7.8).
+            self._malformed(
+                f"The server answered {head.code} before the request was complete"
+            )
+            return
         self._mode = SWITCHING
         self._h11 = None
-        self._stopSending()
         self._buffer += rest
         self._hold(READ_AHEAD)
         response = self._makeResponse(head)
@@ -423,7 +432,7 @@ class ResponseReader(H11Protocol):
         self._handler = None
         self._interim = None
         self._held = False
-        sending = self._stopSending()
+        sender, self._sender = self._sender, None
         owner = self._owner
         self._request = None
         self._disarm()
@@ -431,19 +440,13 @@ class ResponseReader(H11Protocol):
             self._release(APPLICATION)
             self._release(CONSUMER)
             self._release(READ_AHEAD)
-        if sending:
+        if sender is not None:
             self._abort()
+            sender.stop()
         elif not (clean and self._persistent) or self._eof or owner is None:
             self.loseConnection()
         else:
             owner.connectionIdle(cast("ClientConnection", self))
-
-    def _stopSending(self) -> bool:
-        sender, self._sender = self._sender, None
-        if sender is None:
-            return False
-        sender.stop()
-        return True
 
     def _malformed(self, text: str) -> None:
         self._break(Failure(MalformedResponse(text)))

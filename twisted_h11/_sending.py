@@ -5,6 +5,10 @@ A body is C{bytes} or an L{IBodyProducer}.  L{BodySender} frames it, by its
 length, or chunked where the length is not known (or h11 does, to the same
 bytes), holds the producer to the length it promised, and passes the transport's
 back-pressure on to it.  The producer's C{stopProducing} is called at most once.
+
+A producer is code of the application.  Whatever it raises, returns or writes, the
+request fails for it; the connection is given up first, and nothing of what was
+written is sent where it could be taken for something else.
 """
 
 from __future__ import annotations
@@ -14,10 +18,12 @@ from typing import TYPE_CHECKING, Any
 import h11
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IConsumer, IPushProducer
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web._newclient import ExcessWrite, WrongBodyLength
 from zope.interface import implementer
+
+from twisted_h11._client_body import piece_of
+from twisted_h11._guarded import guarded, log_failure
 
 if TYPE_CHECKING:
     from twisted_h11._client_request import ClientRequest
@@ -28,7 +34,12 @@ __all__ = ["PIECE_LENGTH", "BodySender"]
 # In which pieces a body that is given as bytes goes out, if it is long.
 PIECE_LENGTH = 64 * 1024
 
-_log = Logger()
+
+def _nothing() -> None:
+    """
+    For a producer that can not be paused: Twisted's own example of one has no
+    C{resumeProducing}.
+    """
 
 
 @implementer(IConsumer, IPushProducer)
@@ -49,10 +60,12 @@ class BodySender:
         self._offset = 0
         self._paused = False
         self.started = False
-        if not isinstance(self._body, bytes):
+        self._refused = False
+        body = self._body
+        if not isinstance(body, bytes):
             # It is called for each write of a fast upload: without a detour.
-            self.pauseProducing = self._body.pauseProducing  # type: ignore[method-assign]
-            self.resumeProducing = self._body.resumeProducing  # type: ignore[method-assign]
+            self.pauseProducing = getattr(body, "pauseProducing", _nothing)  # type: ignore[method-assign]
+            self.resumeProducing = getattr(body, "resumeProducing", _nothing)  # type: ignore[method-assign]
 
     def start(self) -> None:
         """
@@ -70,14 +83,21 @@ class BodySender:
             return
         self._request.bodyStarted = True
         try:
-            producing: Deferred[None] = self._body.startProducing(self)
+            producing: object = self._body.startProducing(self)
         except BaseException:
             self._failed(Failure())
             return
-        if self._connection is not None and not producing.called:
+        if not isinstance(producing, Deferred):
+            error = TypeError(
+                f"startProducing must return a Deferred, not {type(producing).__name__}"
+            )
+            if self._connection is not None:
+                connection.generationFailed(Failure(error))
+            return
+        producing.addCallbacks(self._finished, self._failed)
+        if self._connection is not None:
             # Only now: a producer may not be paused before it was started.
             connection.registerProducer(self, True)
-        producing.addCallbacks(self._finished, self._failed)
 
     def stop(self) -> None:
         """
@@ -88,10 +108,10 @@ class BodySender:
             return
         connection.unregisterProducer()
         if self.started and not isinstance(self._body, bytes):
-            try:
-                self._body.stopProducing()
-            except Exception:
-                _log.failure("A body producer failed to stop")
+            guarded(
+                "Stopping a body producer",
+                getattr(self._body, "stopProducing", _nothing),
+            )
 
     # -- the consumer that the producer sees --------------------------------
 
@@ -100,10 +120,18 @@ class BodySender:
         Send a piece of the body.
 
         @raise ExcessWrite: after the body has ended.
+        @raise TypeError: if it is not bytes; then the request fails, too.
         """
         connection = self._connection
         if connection is None:
             raise ExcessWrite()
+        if type(data) is not bytes:
+            try:
+                data = piece_of(data)
+            except TypeError as error:
+                self._refused = True
+                connection.generationFailed(Failure(error))
+                raise
         size = len(data)
         if not size:
             # An empty chunk would end the body.
@@ -111,7 +139,6 @@ class BodySender:
         if self._left >= 0:
             self._left -= size
             if self._left < 0:
-                self.stop()
                 connection.generationFailed(
                     Failure(WrongBodyLength("too many bytes written"))
                 )
@@ -154,7 +181,9 @@ class BodySender:
     def _failed(self, reason: Failure) -> None:
         connection, self._connection = self._connection, None
         if connection is None:
-            _log.failure("A body producer failed after its request", failure=reason)
+            # What its write raised was told then.
+            if not self._refused:
+                log_failure("A body producer, after its request,", reason)
             return
         connection.unregisterProducer()
         connection.generationFailed(reason)
