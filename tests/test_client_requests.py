@@ -151,6 +151,32 @@ class RequestTests(ClientTestCase):
         self.assertTrue(peer.aborted)
         self.assertNotIn(b"0\r\n\r\n", peer.received)
 
+    def test_producerRaises(self) -> None:
+        """
+        So is what it raises when it is paused, resumed or stopped, whatever that
+        is; and no other request waits for it.
+        """
+        for name in ("pauseProducing", "resumeProducing"):
+
+            class Raising(Producer):
+                def stopProducing(self) -> None:
+                    super().stopProducing()
+                    raise ZeroDivisionError("stop")
+
+            def raises(self: Any, name: str = name) -> None:
+                raise SystemExit(name)
+
+            setattr(Raising, name, raises)
+            producer = Raising()
+            deferred, peer = self.ask(method=b"POST", body=producer)
+            peer.fill()
+            peer.drain()
+            error = self.failing(deferred, RequestGenerationFailed)
+            error.reasons[0].trap(SystemExit)
+            self.assertTrue(peer.aborted)
+            self.assertEqual("stop", producer.events[-1])
+            self.assertEqual(1, len(self.flushLoggedErrors(ZeroDivisionError)))
+
     def test_unsendable(self) -> None:
         """
         A request that must not be sent is not: nothing connects.

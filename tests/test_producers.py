@@ -352,7 +352,7 @@ class PullTests(LeakChecks, TestCase):
 
     async def test_raises(self) -> None:
         """
-        One that raises is unregistered and logged.
+        One that raises is logged, and its response is a 500.
         """
 
         class Raising(Pull):
@@ -368,8 +368,6 @@ class PullTests(LeakChecks, TestCase):
         wire = self.connect(render, Request).send(GET)
         await turns(lambda: False, 5)
         self.assertEqual(1, len(self.flushLoggedErrors(ZeroDivisionError)))
-        request = requests.pop()
-        request.unregisterProducer()
-        request.finish()
-        self.assertEqual([200], wire.statuses)
+        self.assertEqual([500], wire.statuses)
+        self.assertRaises(RuntimeError, requests.pop().finish)
         wire.vanish()

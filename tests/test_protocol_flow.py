@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import tracemalloc
 from typing import Any
+from unittest.mock import Mock
 
 import h11
 from twisted.internet.interfaces import IPullProducer, IPushProducer
@@ -225,6 +226,28 @@ class PipeliningTests(ProtocolTestCase):
         for _ in range(20):
             wire.send(segment)
         self.assertLess(tracemalloc.get_traced_memory()[1], 2_000_000)
+
+
+class RaisingTests(ProtocolTestCase):
+    """
+    A producer that raises.
+    """
+
+    def test_dropsTheConnection(self) -> None:
+        """
+        What it produces will never be complete: the connection is dropped.
+        """
+        for name in ("pauseProducing", "resumeProducing", "stopProducing"):
+            producer: Any = Mock(**{name + ".side_effect": ZeroDivisionError})
+            wire = self.connect(Recording).send(GET)
+            wire.channel.registerProducer(producer, True)
+            if name == "stopProducing":
+                wire.vanish()
+            else:
+                wire.channel.pauseProducing()
+                wire.channel.resumeProducing()
+                self.assertTrue(wire.aborted)
+            self.assertEqual(1, len(self.flushLoggedErrors(ZeroDivisionError)))
 
 
 class ReadingTests(ProtocolTestCase):

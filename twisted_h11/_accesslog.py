@@ -135,5 +135,7 @@ class BatchedFile:
         call, self._call = self._call, None
         if call is not None and call.active():
             call.cancel()
-        self._writeLines()
-        self._file.close()
+        try:
+            self._writeLines()
+        finally:
+            self._file.close()

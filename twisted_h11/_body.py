@@ -35,6 +35,7 @@ from twisted.web.iweb import UNKNOWN_LENGTH
 from zope.interface import implementer
 
 from twisted_h11._flow import CONSUMER
+from twisted_h11._guarded import log_failure
 
 __all__ = ["BodyIterator", "RequestBody", "RequestBodyCut", "SpooledBody"]
 
@@ -289,6 +290,10 @@ class RequestBody:
                 data = self._waiting.popleft()
                 self._size -= len(data)
                 self._protocol.dataReceived(data)
+        except KeyboardInterrupt:
+            raise
+        except BaseException:
+            self._failedIn(Failure())
         finally:
             self._delivering = False
         if self._size <= self._high // 4:
@@ -296,7 +301,28 @@ class RequestBody:
         if self._end is not None and not self._waiting and not self._paused:
             protocol, self._protocol = self._protocol, None
             if protocol is not None:
-                protocol.connectionLost(self._end)
+                try:
+                    protocol.connectionLost(self._end)
+                except KeyboardInterrupt:
+                    raise
+                except BaseException:
+                    self._failedIn(Failure())
+
+    def _failedIn(self, failure: Failure) -> None:
+        """
+        Whoever takes the body, or its file, has failed: so has the request.
+        """
+        cut = RequestBodyCut("Whoever took the body has failed.")
+        cut.__cause__ = failure.value
+        self._end = Failure(cut)
+        self._waiting.clear()
+        self._size = 0
+        self._paused = False
+        request = self.request
+        if request is not None:
+            request.takerFailed(failure)
+        else:
+            log_failure("Whoever took the body of a request", failure)
 
     def _refill(self) -> bool:
         """

@@ -43,6 +43,7 @@ from zope.interface import implementer
 from twisted_h11 import _fastpath
 from twisted_h11._body import RequestBody
 from twisted_h11._flow import APPLICATION, CONSUMER, READ_AHEAD
+from twisted_h11._guarded import guarded, log_failure
 from twisted_h11._receiving import Receiving
 from twisted_h11._routing import route_early
 from twisted_h11._strict import (
@@ -172,7 +173,7 @@ class Channel(Receiving):
         self._start = 0
         self._head = self._lastHead = None
         if request is not None:
-            request.connectionLost(reason)
+            guarded("A request's connectionLost", request.connectionLost, reason)
 
     def _forget(self) -> None:
         """
@@ -338,9 +339,12 @@ class Channel(Receiving):
         try:
             self._request = request = factory(self)
             request.serve(head)
-        except Exception:
-            self._log.failure("A request failed")
-            if self._request is not None:
+        except KeyboardInterrupt:
+            raise
+        except BaseException:
+            log_failure("A request")
+            # Not if it was answered before it failed.
+            if self._request is not None or self._read == "_readNothing":
                 self._applicationFailed()
 
     def _beginSlow(self, head: RequestHead, raw: bytes) -> None:
@@ -383,8 +387,10 @@ class Channel(Receiving):
                 request.gotLength(0)
                 return
             resource, most = route_early(self.site, request, head.target)
-        except Exception:
-            self._log.failure("A request could not be made")
+        except KeyboardInterrupt:
+            raise
+        except BaseException:
+            log_failure("Making a request")
             self._applicationFailed()
             return
         self._most = most
@@ -398,8 +404,10 @@ class Channel(Receiving):
                 request.renderEarly(resource, source)
             else:
                 request.gotLength(head.length)
-        except Exception:
-            self._log.failure("A request failed")
+        except KeyboardInterrupt:
+            raise
+        except BaseException:
+            log_failure("A request")
             self._applicationFailed()
 
     def _resetCycle(self, head: RequestHead) -> None:

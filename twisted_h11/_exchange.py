@@ -32,6 +32,7 @@ from __future__ import annotations
 
 import socket
 import weakref
+from collections.abc import Callable
 from typing import Any
 
 import h11
@@ -279,9 +280,17 @@ class ClientConnection(ResponseReader):
         self._writeFull = True
         self._fullSince = self._clock.seconds()
         if self._producer is not None:
-            self._producer.pauseProducing()
+            self._callProducer(self._producer.pauseProducing)
         if self._wait != "_writeTimedOut":
             self._rearm()
+
+    def _callProducer(self, call: Callable[[], object]) -> None:
+        try:
+            call()
+        except KeyboardInterrupt:
+            raise
+        except BaseException:
+            self._break(Failure(), errors.Generation)
 
     def resumeProducing(self) -> None:
         """
@@ -292,7 +301,7 @@ class ClientConnection(ResponseReader):
             return
         self._writeFull = False
         if self._producer is not None:
-            self._producer.resumeProducing()
+            self._callProducer(self._producer.resumeProducing)
         # A fast upload comes here with each write: the timer stays, and looks
         # at the clock when it is due.
         if self._mode != IN_HEAD or self._sender is None:

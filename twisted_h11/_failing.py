@@ -15,6 +15,7 @@ from twisted.internet.interfaces import IAddress, IDelayedCall
 from twisted.python.failure import Failure
 
 from twisted_h11._backlog import Backlog
+from twisted_h11._guarded import guarded
 from twisted_h11._handover import HandingOver
 from twisted_h11._outgoing import ResponseHead, error_response
 from twisted_h11._progress import bytes_taken
@@ -73,6 +74,7 @@ class Failing(HandingOver):
         # end of the response; only a reset tells that it is not whole.
         delimitedByClose = (
             answer is not None
+            and not answered
             and answer.hasContent
             and self._answerLeft is None
             and self._head is not None
@@ -125,8 +127,31 @@ class Failing(HandingOver):
             self.failResponse()
         else:
             self._sendError(500, "The server failed.", self._method())
+        self._tellLost(request, "The request failed.")
+
+    def _tellLost(self, request: Any, reason: str) -> None:
+        """
+        Tell a request that nothing more of it will be sent.
+        """
         if request is not None:
-            request.connectionLost(Failure(ConnectionDone("The request failed.")))
+            lost = Failure(ConnectionDone(reason))
+            guarded("A request's connectionLost", request.connectionLost, lost)
+
+    def failRequest(self, request: Any) -> None:
+        """
+        The request can not be answered any further: 500 if nothing was sent, else
+        the end of the connection, by which the client can tell.  The request is
+        told that it is over.
+        """
+        if request is self._request:
+            self._applicationFailed()
+
+    def _turn(self) -> object:
+        return self._request
+
+    def _producerFailed(self, turn: object) -> None:
+        if turn is not None and turn is self._request:
+            self._applicationFailed()
 
     def _begun(self, request: Any) -> bool:
         """
@@ -144,8 +169,6 @@ class Failing(HandingOver):
         """
         peer = self.getPeer()
         request, self._request = self._request, None
-        if request is not None:
-            request.connectionLost(Failure(ConnectionDone(reason)))
         self._log.info(
             "Refused a request from {peer} with {status}: {reason}",
             peer=peer,
@@ -155,6 +178,7 @@ class Failing(HandingOver):
         if self._begun(request):
             # The response to this request is on its way.
             self.failResponse()
+            self._tellLost(request, reason)
             return
         partial = b""
         if self._head is None:
@@ -162,7 +186,8 @@ class Failing(HandingOver):
         refused = RefusedRequest(peer, self._head, partial, status)
         refused.sentLength = self._sendError(status, reason, refused.method)
         if self.site is not None:
-            self.site.log(refused)
+            guarded("The access log", self.site.log, refused)
+        self._tellLost(request, reason)
 
     def _sendError(self, status: int, reason: str, method: bytes) -> int:
         """

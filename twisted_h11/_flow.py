@@ -24,7 +24,7 @@ half-close is for exact sockets only (L{is_bare_socket}).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from twisted.internet.error import ConnectionAborted
@@ -39,6 +39,7 @@ from twisted.protocols.tls import TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from twisted_h11._guarded import guarded
 from twisted_h11._limits import Limits
 from twisted_h11._producers import PullAdapter
 from twisted_h11._progress import bytes_taken
@@ -53,6 +54,17 @@ CONSUMER = 2  # whoever takes the body can not take more now
 APPLICATION = 4  # the application asked for it
 EVENTS = 8  # it takes no more events now
 PEER = 16  # the peer has to take its responses first
+
+
+def drop(wire: Any) -> None:
+    """
+    End the connection of a transport, at once where it knows how to.
+    """
+    abort = getattr(wire, "abortConnection", None)
+    if abort is not None:
+        abort()
+    else:
+        wire.loseConnection()
 
 
 @implementer(IPushProducer, IConsumer)
@@ -131,9 +143,7 @@ class FlowControl(Writing):
         self._registered = False
         self._pending = []
         self._dropRegions(reason.value)
-        producer, self._producer = self._producer, None
-        if producer is not None:
-            producer.stopProducing()
+        self.stopProducing()
 
     def _letGo(self) -> None:
         """
@@ -185,17 +195,16 @@ class FlowControl(Writing):
                 f"{self._producer} was never unregistered."
             )
         if self._wire is None:
-            producer.stopProducing()
+            guarded("A producer", producer.stopProducing)
             return
         limit_unsent(self._wire)
         if streaming:
             self._producer = producer
         else:
-            adapter = PullAdapter(producer)  # type: ignore[arg-type]
-            self._producer = adapter
-            adapter.start(self)
+            pull: Any = producer
+            self._producer = PullAdapter(pull, self._callProducer)
         if self._writeFull or self._sending is not None:
-            self._producer.pauseProducing()
+            self._pauseProducer()
 
     def unregisterProducer(self) -> None:
         """
@@ -204,6 +213,39 @@ class FlowControl(Writing):
         producer, self._producer = self._producer, None
         if isinstance(producer, PullAdapter):
             producer.end()
+
+    def _pauseProducer(self) -> None:
+        if self._producer is not None:
+            self._callProducer(self._producer.pauseProducing)
+
+    def _resumeProducer(self) -> None:
+        if self._producer is not None:
+            self._callProducer(self._producer.resumeProducing)
+
+    def _callProducer(self, call: Callable[[], object]) -> None:
+        """
+        Call a method of the producer above us.  If it raises, what it produces
+        will never be complete.
+        """
+        producer, turn = self._producer, self._turn()
+        if not guarded("A producer", call):
+            if self._producer is producer:
+                self.unregisterProducer()
+            self._producerFailed(turn)
+
+    def _turn(self) -> object:
+        """
+        Hook: what the producer above us produces now.
+        """
+        return None
+
+    def _producerFailed(self, turn: object) -> None:
+        """
+        Hook: the producer above us has failed.
+
+        @param turn: what L{_turn} has returned before.
+        """
+        self._abort()
 
     def write(self, data: bytes) -> None:
         """
@@ -226,8 +268,8 @@ class FlowControl(Writing):
         if self._writeFull:
             return
         self._writeFull = True
-        if self._producer is not None and self._sending is None:
-            self._producer.pauseProducing()
+        if self._sending is None:
+            self._pauseProducer()
         if self._region is not None:
             self._region.pause()
 
@@ -243,18 +285,16 @@ class FlowControl(Writing):
         if self._closing is not None:
             self._close(self._closing)
             return
-        if self._producer is not None:
-            self._producer.resumeProducing()
+        self._resumeProducer()
         self._writable()
 
     def stopProducing(self) -> None:
         """
         The transport will take nothing more.
         """
-        producer = self._producer
+        producer, self._producer = self._producer, None
         if producer is not None:
-            self._producer = None
-            producer.stopProducing()
+            guarded("A producer", producer.stopProducing)
 
     def _allSent(self) -> None:
         if self._closing is not None:
@@ -383,8 +423,4 @@ class FlowControl(Writing):
         self._pending.clear()
         self._dropRegions(ConnectionAborted())
         self._unregister()
-        abort = getattr(wire, "abortConnection", None)
-        if abort is not None:
-            abort()
-        else:
-            wire.loseConnection()
+        drop(wire)

@@ -147,9 +147,10 @@ class HandingOver(H11Protocol):
 
     def _deliverHandOver(self) -> None:
         if self._handOver is not None:
+            protocol: Any
             protocol, trailing = self._handOver
             self._handOver = None
-            protocol.dataReceived(trailing)
+            self._handTrailing(protocol, protocol.transport, trailing)
 
     def _deliverToSuccessor(self) -> None:
         """
@@ -163,5 +164,5 @@ class HandingOver(H11Protocol):
         for name in _PROTOCOLS:
             successor = getattr(taken, name, None)
             if trailing and successor is not None and successor is not self:
-                successor.dataReceived(trailing)
+                self._handTrailing(successor, taken, trailing)
                 return

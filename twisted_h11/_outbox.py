@@ -27,7 +27,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from twisted.logger import Logger
+from twisted_h11._guarded import guarded
 
 if TYPE_CHECKING:
     from twisted_h11._writing import Writing
@@ -49,8 +49,6 @@ class Outbox:
     The connections of one site that have something to send at the end of this
     turn of the reactor.
     """
-
-    _log = Logger()
 
     def __init__(self) -> None:
         self._waiting: list[Writing] = []
@@ -86,7 +84,4 @@ class Outbox:
     def _flush(self) -> None:
         waiting, self._waiting = self._waiting, []
         for connection in waiting:
-            try:
-                connection._flush()
-            except Exception:
-                self._log.failure("A response could not be written")
+            guarded("Writing a response", connection._flush)

@@ -4,49 +4,42 @@ Pull producers, driven as push producers.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from twisted.internet.interfaces import IConsumer, IPullProducer, IPushProducer
+from twisted.internet.interfaces import IPullProducer, IPushProducer
 from twisted.internet.task import CooperativeTask, cooperate
-from twisted.logger import Logger
-from twisted.python.failure import Failure
 from zope.interface import implementer
 
-__all__ = ["PullAdapter"]
+from twisted_h11._guarded import guarded
 
-_log = Logger()
+__all__ = ["PullAdapter"]
 
 
 @implementer(IPushProducer)
 class PullAdapter:
     """
     Drives a pull producer as a push producer, a step of the reactor at a time.
+
+    @param producer: the pull producer.
+    @param call: what each of its steps is called by.  If the step raises, it has to
+        call L{end}.
     """
 
-    def __init__(self, producer: IPullProducer) -> None:
+    def __init__(
+        self,
+        producer: IPullProducer,
+        call: Callable[[Callable[[], object]], object],
+    ) -> None:
         self._producer = producer
+        self._call = call
         self._paused = False
         self._task: CooperativeTask[Any] | None = cooperate(self._pull())
 
     def _pull(self) -> Iterator[None]:
         while True:
-            self._producer.resumeProducing()
+            self._call(self._producer.resumeProducing)
             yield None
-
-    def start(self, consumer: IConsumer) -> None:
-        """
-        Unregister the producer from C{consumer} if it raises.
-        """
-        if self._task is not None:
-            self._task.whenDone().addErrback(self._failed, consumer)
-
-    def _failed(self, reason: Failure, consumer: Any) -> None:
-        if self._task is None:
-            return
-        self._task = None
-        _log.failure("A pull producer failed", failure=reason)
-        consumer.unregisterProducer()
 
     def end(self) -> None:
         """
@@ -77,4 +70,4 @@ class PullAdapter:
         See L{IProducer.stopProducing}.
         """
         self.end()
-        self._producer.stopProducing()
+        guarded("A producer", self._producer.stopProducing)

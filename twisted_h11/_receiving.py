@@ -20,6 +20,7 @@ import h11
 
 from twisted_h11._answering import Answering
 from twisted_h11._body import RequestBody
+from twisted_h11._guarded import log_failure
 from twisted_h11._strict import ChunkScanner, Refused
 
 __all__ = ["Receiving"]
@@ -144,8 +145,10 @@ class Receiving(Answering):
                 request.handleContentChunk(data)
             else:
                 request.handleContentChunk(bytes(data))
-        except Exception:
-            self._log.failure("A request could not take its body")
+        except KeyboardInterrupt:
+            raise
+        except BaseException:
+            log_failure("Taking the body of a request")
             self._applicationFailed()
 
     def _bodyEnded(self) -> None:
@@ -166,8 +169,10 @@ class Receiving(Answering):
                 source.ended()
             else:
                 request.requestReceived(head.method, head.target, head.version)
-        except Exception:
-            self._log.failure("A request failed")
+        except KeyboardInterrupt:
+            raise
+        except BaseException:
+            log_failure("A request")
             if self._request is request:
                 self._applicationFailed()
 

@@ -22,8 +22,10 @@ from collections.abc import Callable
 from typing import Any, BinaryIO
 
 from twisted.internet.interfaces import IPullProducer
-from twisted.logger import Logger
 from zope.interface import implementer
+
+from twisted_h11._guarded import guarded
+from twisted_h11._octets import as_bytes
 
 __all__ = ["FileRegion", "RegionSender"]
 
@@ -36,8 +38,6 @@ SENDFILE_LENGTH = 256 * 1024
 
 # What sendfile says of a file, or a file system, that it can not send from.
 _NO_SENDFILE = (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP)
-
-_log = Logger()
 
 
 class FileRegion:
@@ -78,13 +78,8 @@ class FileRegion:
         Tell, once, whoever wants to know that the region is done with.
         """
         ended, self.ended = self.ended, None
-        if ended is None:
-            return
-        try:
-            ended(error)
-        except Exception:
-            # Others wait, too.
-            _log.failure("The end of a file region could not be told")
+        if ended is not None:
+            guarded("The end of a file region", ended, error)
 
     def __len__(self) -> int:
         return self.count
@@ -177,7 +172,10 @@ class RegionSender:
                 self._writePiece()
         except BlockingIOError:
             self._wire.startWriting()
-        except (OSError, EOFError, ValueError) as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            # A file may be anything that an application has made.
             code = getattr(error, "errno", None)
             if self._direct and not self._begun and code in _NO_SENDFILE:
                 self._direct = False
@@ -215,9 +213,12 @@ class RegionSender:
         if not self.left:
             return
         self._file.seek(self._offset)
-        piece = self._file.read(min(self.left, PIECE_LENGTH))
+        asked = min(self.left, PIECE_LENGTH)
+        piece = as_bytes(self._file.read(asked), "what a file gives")
         if not piece:
             raise EOFError(f"the file ends {self.left} bytes before its region")
+        if len(piece) > asked:
+            raise ValueError(f"the file gave more than the {asked} bytes asked for")
         self._offset += len(piece)
         self.left -= len(piece)
         self._wire.write(piece)
@@ -226,7 +227,9 @@ class RegionSender:
         try:
             while self.left and not self._paused and self._done is not None:
                 self._writePiece()
-        except (OSError, EOFError, ValueError) as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             self._end(error)
         else:
             if not self.left:

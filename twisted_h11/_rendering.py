@@ -30,6 +30,7 @@ from twisted.web.resource import getChildForRequest
 from twisted.web.server import NOT_DONE_YET
 
 from twisted_h11._body import RequestBodyCut
+from twisted_h11._guarded import guarded, log_failure
 from twisted_h11._outgoing import http_date
 from twisted_h11._private import encoder_for, response_headers, set_known
 
@@ -213,7 +214,8 @@ class Rendering(server.Request):
     def _renderFailed(self, reason: Failure) -> None:
         self._running = None
         if not (self._disconnected and reason.check(CancelledError, RequestBodyCut)):
-            self.processingFailed(reason)
+            if not guarded("Failing a request", self.processingFailed, reason):
+                self._cutResponse()
         # The traceback of a coroutine keeps frames, and those keep us.
         reason.cleanFailure()
 
@@ -274,6 +276,30 @@ class Rendering(server.Request):
         self._fail(brief, detail)
         return reason
 
+    def takerFailed(self, failure: Failure) -> None:
+        """
+        Whoever takes the body of this request has failed, and so has the request.
+        Called by the body.
+        """
+        if self._direct:
+            log_failure("Whoever took the body of a request", failure)
+            self._cutResponse()
+        else:
+            self.processingFailed(failure)
+
+    def _cutResponse(self) -> None:
+        """
+        Answer no further: with a plain 500 if nothing was sent, else so that the
+        client can tell.
+        """
+        channel: Any = getattr(self, "channel", None)
+        if channel is None or self.finished:
+            return
+        if self._direct:
+            channel.failRequest(self)
+        else:
+            channel.loseConnection()
+
     def _fail500(self, sentence: str) -> None:
         self._fail("Internal Server Error", f"<p>{escape(sentence)}</p>")
 
@@ -281,13 +307,9 @@ class Rendering(server.Request):
         if self._disconnected or self.finished:
             return
         if self.startedWriting:
-            channel: Any = self.channel
-            if self._direct:
-                channel.failResponse()
-            else:
-                channel.loseConnection()
+            self._cutResponse()
             return
-        channel = self.channel
+        channel: Any = self.channel
         # What the resource has said about its content is not true of this page.
         self.responseHeaders = response_headers(
             getattr(channel.site, "serverHeader", server.version), http_date()

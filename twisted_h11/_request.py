@@ -30,6 +30,7 @@ from zope.interface import provider
 from twisted_h11._body import RequestBody
 from twisted_h11._channel import Channel
 from twisted_h11._files import send_static
+from twisted_h11._guarded import guarded, log_failure
 from twisted_h11._headers import RequestHeaders
 from twisted_h11._private import encoder_for, parses_forms, raw_fields, set_known
 from twisted_h11._streaming import Streaming, pairs_of
@@ -396,7 +397,7 @@ class Request(Streaming):
             if channel.answerWhole(self.code, self.code_message, headers, body):
                 self.startedWriting = self.finished = 1
                 self.sentLength = len(body)
-                channel.factory.log(self)
+                self._logAccess(channel.factory)
                 self._finished(channel, whole=True)
                 return
         super()._sendWhole(body)
@@ -438,11 +439,18 @@ class Request(Streaming):
             self.write(b"")
         if self._responseTrailers is not None:
             channel.answerTrailers = pairs_of(self._responseTrailers)
-        factory = channel.factory
-        if factory is not None:
-            factory.log(self)
+        self._logAccess(channel.factory)
         self.finished = 1
         self._finished(channel)
+
+    def _logAccess(self, factory: Any) -> None:
+        # A site may have a log of its own.
+        try:
+            factory.log(self)
+        except KeyboardInterrupt:
+            raise
+        except BaseException:
+            log_failure("The access log")
 
     def _finished(self, channel: Any, whole: bool = False) -> None:
         if self.producer is not None:
@@ -460,11 +468,11 @@ class Request(Streaming):
         del self.channel
         content, self.content = self.content, None
         if content is not None:
-            content.close()
+            guarded("Closing the content of a request", content.close)
         if self.notifications:
             notifications, self.notifications = self.notifications, []
             for notification in notifications:
-                notification.callback(None)
+                guarded("notifyFinish", notification.callback, None)
 
     def connectionLost(self, reason: Failure) -> None:
         """
@@ -473,10 +481,17 @@ class Request(Streaming):
         channel: Any = getattr(self, "channel", None)
         if self._direct and channel is not None:
             self._lastTransport = channel._wire
-        super().connectionLost(reason)
+        # As the inherited method, whose first failure would be its last.
+        self._disconnected = True
+        self.channel = None  # type: ignore[assignment]
         source, self._source = self._source, None
+        running, self._running = self._running, None
+        notifications, self.notifications = self.notifications, []
+        if self.content is not None:
+            guarded("Closing the content of a request", self.content.close)
+        for notification in notifications:
+            guarded("notifyFinish", notification.errback, reason)
         if source is not None:
             source.failed(reason)
-        running, self._running = self._running, None
         if running is not None:
-            running.cancel()
+            guarded("Cancelling a request", running.cancel)

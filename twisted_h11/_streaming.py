@@ -166,7 +166,7 @@ class Streaming(Rendering):
         channel.switchCycle(self.code, pairs_of(headers), protocol)
         self.startedWriting = 1
         self.finished = 1
-        channel.factory.log(self)
+        self._logAccess(channel.factory)
         self._finished(channel)
 
     def abort(self) -> None:
@@ -253,6 +253,12 @@ class Streaming(Rendering):
     def _finished(self, channel: Any, whole: bool = False) -> None:
         """
         The response is over; see L{Request}.
+        """
+        raise NotImplementedError
+
+    def _logAccess(self, factory: Any) -> None:
+        """
+        Write a line to the access log; see L{Request}.
         """
         raise NotImplementedError
 

@@ -245,11 +245,11 @@ class Writing(Timed):
             self._allSent()
         elif done and not self._writeFull:
             self._writable()
-        elif self._producer is not None and not wasFull:
+        elif not wasFull:
             # Not sooner: a region may be gone at once, and its producer would
             # be resumed from within its own call.
             if not done or self._writeFull:
-                self._producer.pauseProducing()
+                self._pauseProducer()
 
     def _sendQueued(self, queue: deque[bytes | FileRegion]) -> bool:
         """
@@ -310,6 +310,11 @@ class Writing(Timed):
         if not self._sendingQueued and self._sending is queue:
             if self._sendQueued(queue):
                 self._allSent()
+
+    def _pauseProducer(self) -> None:
+        """
+        Hook: whoever writes is to wait.
+        """
 
     def _writable(self) -> None:
         """

@@ -70,8 +70,10 @@ from twisted_h11._flow import (
     PEER,
     READ_AHEAD,
     FlowControl,
+    drop,
     is_bare_socket,
 )
+from twisted_h11._guarded import guarded
 from twisted_h11._limits import Limits
 from twisted_h11._regions import FileRegion
 
@@ -400,11 +402,20 @@ class H11Protocol(FlowControl):
         for name in ("protocol", "wrappedProtocol"):
             if getattr(wire, name, None) is self:
                 setattr(wire, name, protocol)
-        protocol.makeConnection(wire)
-        if trailing:
-            protocol.dataReceived(trailing)
+        if not guarded("Connecting a protocol", protocol.makeConnection, wire):
+            drop(wire)
+        elif trailing:
+            self._handTrailing(protocol, wire, trailing)
         if closed:
             self._endSwitched()
+
+    def _handTrailing(self, protocol: Any, wire: Any, trailing: bytes) -> None:
+        """
+        Give another protocol what we have received for it.  If it raises, then
+        what happens is what happens to one that raises on a transport.
+        """
+        if not guarded("A protocol", protocol.dataReceived, trailing):
+            drop(wire)
 
     def _takeTrailingData(self) -> tuple[bytes, bool]:
         """

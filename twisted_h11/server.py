@@ -22,6 +22,7 @@ from weakref import ref
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IAddress, IDelayedCall
 from twisted.logger import Logger
+from twisted.python import log
 from twisted.web import server
 from twisted.web.http import combinedLogFormatter, datetimeToLogString
 from twisted.web.resource import getChildForRequest
@@ -30,6 +31,7 @@ from twisted_h11 import __version__
 from twisted_h11._accesslog import BatchedFile, combined_line
 from twisted_h11._body import RequestBody, RequestBodyCut
 from twisted_h11._channel import Channel
+from twisted_h11._guarded import guarded, log_failure
 from twisted_h11._http2 import Negotiator, check_http2
 from twisted_h11._limits import Limits, describe_limits
 from twisted_h11._outbox import Outbox
@@ -274,7 +276,7 @@ class Site(server.Site):
             timer.cancel()
         if self._stopsLater:
             self._stopsLater = False
-            super().stopFactory()
+            self._stop()
         drained, self._drained = self._drained, []
         for done in drained:
             done.callback(None)
@@ -295,6 +297,12 @@ class Site(server.Site):
         if self._channels:
             self._stopsLater = True
         else:
+            self._stop()
+
+    def _stop(self) -> None:
+        if not guarded("Closing the access log", super().stopFactory):
+            # The rest of it is still to be done.
+            self.logFile = log.logfile
             super().stopFactory()
 
     # -- the log ------------------------------------------------------------------
@@ -309,8 +317,10 @@ class Site(server.Site):
             logFile = getattr(self, "logFile", None)
             if logFile is not None:
                 logFile.write(self._formatLine(self._logTime(), request) + "\n")
-        except Exception:
-            self._log.failure("The access log could not be written")
+        except KeyboardInterrupt:
+            raise
+        except BaseException:
+            log_failure("The access log")
 
     def _logTime(self) -> str:
         """
