@@ -5,12 +5,13 @@ requests on one.
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 
 from tests.support.cases import GET, Echo, ServerTestCase, get
-from tests.support.wire import SERVER, MemoryTransport
+from tests.support.wire import SERVER, MemoryTransport, SecureMemoryTransport, Wire
 from tests.test_switch_protocol import UPGRADE, Switching
 
 
@@ -104,6 +105,154 @@ class InAllTests(ServerTestCase):
         wire = self.connect(site).send(GET)
         self.assertRefused(wire, 503)
         self.assertEqual([], echo.seen)
+
+
+class RefusedTests(ServerTestCase):
+    """
+    Connections that are refused: told so, a few at a time, and not counted.
+    """
+
+    def crowd(self, site: Any, count: int, host: str = "192.0.2.9") -> list[Wire]:
+        """
+        So many more connections, whose clients neither read nor close.
+        """
+        return [self.connect(site, at(host, port)) for port in range(count)]
+
+    def test_newcomerIsServed(self) -> None:
+        """
+        As soon as there is a place a newcomer gets it, whoever is still being told
+        that there was none.
+        """
+        for limits in ({"maxConnections": 2}, {"maxConnectionsPerPeer": 2}):
+            site = self.site(limits=limits)
+            taken = self.crowd(site, 2)
+            refused = self.crowd(site, 20)
+            self.assertEqual([[503]] * 20, [wire.statuses for wire in refused])
+            taken[0].vanish()
+            self.assertFalse(any(wire.closed for wire in refused))
+            newcomer = self.crowd(site, 1)[0].send(GET)
+            self.assertEqual([200], newcomer.statuses)
+            self.assertRefused(self.crowd(site, 1)[0], 503)
+
+    def test_fewLinger(self) -> None:
+        """
+        Only C{maxRefusedConnections} at a time are answered; the others are closed
+        at once.
+        """
+        for name in ("maxConnections", "maxConnectionsPerPeer"):
+            site = self.site(limits={name: 1, "maxRefusedConnections": 3})
+            first = self.crowd(site, 1)[0]
+            told = self.crowd(site, 3)
+            others = self.crowd(site, 50)
+            self.assertEqual([[503]] * 3, [wire.statuses for wire in told])
+            self.assertEqual([b""] * 50, [wire.output for wire in others])
+            self.assertTrue(all(wire.closed and wire.aborted for wire in others))
+            self.assertEqual(4, len(site._channels))
+            told[0].vanish()
+            self.assertEqual([503], self.crowd(site, 1)[0].statuses)
+            self.assertEqual([200], first.send(GET).statuses)
+
+    def test_noneLingers(self) -> None:
+        """
+        With C{maxRefusedConnections} of zero no refused connection is answered.
+        """
+        site = self.site(limits={"maxConnections": 1, "maxRefusedConnections": 0})
+        first, second = self.crowd(site, 2)
+        self.assertEqual(b"", second.output)
+        self.assertTrue(second.aborted)
+        self.assertEqual([200], first.send(GET).statuses)
+
+    def test_floodIsTwoLines(self) -> None:
+        """
+        Those that are closed at once get no lines of their own: one says that it
+        begins, another, when it is over, how many there were.
+        """
+        site = self.site(limits={"maxConnections": 1, "maxRefusedConnections": 2})
+        self.crowd(site, 1)
+        told = self.crowd(site, 2)
+        before = len(self.messages())
+        self.crowd(site, 500)
+        (line,) = self.messages()[before:]
+        self.assertIn("There are too many connections, and 2 are being told", line)
+        for wire in told:
+            wire.vanish()
+        (line,) = self.messages()[before + 1 :]
+        self.assertIn("500 connections too many were closed", line)
+
+    def test_tls(self) -> None:
+        """
+        A refused connection over TLS takes no place either.
+        """
+        site = self.site(limits={"maxConnections": 1, "maxRefusedConnections": 1})
+        first = self.connect(site, SecureMemoryTransport())
+        told = self.connect(site, SecureMemoryTransport())
+        self.assertEqual([503], told.statuses)
+        self.assertTrue(self.connect(site, SecureMemoryTransport()).aborted)
+        first.vanish()
+        newcomer = self.connect(site, SecureMemoryTransport()).send(GET)
+        self.assertEqual([200], newcomer.statuses)
+
+    def test_drain(self) -> None:
+        """
+        Draining waits for refused connections, too, and leaves none.
+        """
+        site = self.site(limits={"maxConnections": 1})
+        self.crowd(site, 4)
+        done: list[object] = []
+        site.drain(30).addCallback(done.append)
+        for wire in self.wires:
+            wire.settle(6)
+        self.assertEqual([None], done)
+        self.assertEqual(set(), site._channels)
+
+    def test_counts(self) -> None:
+        """
+        Whatever comes and goes, in whatever order: a connection is served if, and
+        only if, there is a place for it in all and for its address, and nothing is
+        counted that is not there.
+        """
+        for seed in range(20):
+            source = random.Random(seed)
+            limits = {
+                "maxConnections": source.choice((1, 3, 6)),
+                "maxConnectionsPerPeer": source.choice((None, 1, 2)),
+                "maxRefusedConnections": source.choice((0, 1, 4)),
+            }
+            site = self.site(limits=limits)
+            taken: list[tuple[str, Wire]] = []
+            for _ in range(60):
+                taken = [(host, wire) for host, wire in taken if not wire.closed]
+                if taken and source.random() < 0.4:
+                    host, wire = source.choice(taken)
+                    source.choice((wire.vanish, wire.channel.abortConnection))()
+                    wire.pump()
+                    continue
+                if source.random() < 0.1:
+                    taken[:] = self.wait(taken)
+                host = f"192.0.2.{source.randrange(4)}"
+                wire = self.connect(site, at(host))
+                most, here = limits["maxConnectionsPerPeer"], [h for h, _ in taken]
+                fits = len(taken) < (limits["maxConnections"] or 0) and (
+                    most is None or here.count(host) < most
+                )
+                served = wire.send(GET).statuses == [200]
+                self.assertEqual(fits, served, f"seed {seed}, {limits}")
+                if served:
+                    taken.append((host, wire))
+            for wire in self.wires:
+                wire.vanish()
+            self.assertEqual((set(), {}), (site._channels, dict(site._hosts)))
+
+    def wait(self, taken: list[tuple[str, Wire]]) -> list[tuple[str, Wire]]:
+        """
+        Let so much time pass that all lingering is over.
+
+        @return: those that are still there.
+        """
+        for wire in self.wires:
+            if not wire.closed:
+                wire.advance(6, 6)
+        return [(host, wire) for host, wire in taken if not wire.closed]
 
 
 class FromOneAddressTests(ServerTestCase):

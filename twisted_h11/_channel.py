@@ -11,6 +11,8 @@ heads, the loop, and the life of the connection.
 h11 never gives bytes back, so it is never fed beyond the current message.  What
 arrives waits in C{_buffer}; C{_read} names the method that may look at it now:
 
+  - C{_readFirst}: nothing has come yet, and the transport learns who its peer is
+    from the first bytes (the PROXY protocol).
   - C{_readHead}: between messages.  A common head is taken by
     L{twisted_h11._fastpath}.  Any other is found by its empty line, judged by
     L{twisted_h11._strict}, then given to h11, and both must agree.
@@ -41,6 +43,7 @@ from twisted.web.iweb import INonQueuedRequestFactory
 from zope.interface import implementer
 
 from twisted_h11 import _fastpath
+from twisted_h11._admission import Verdict, close_now, tells_late
 from twisted_h11._body import RequestBody
 from twisted_h11._flow import APPLICATION, CONSUMER, READ_AHEAD
 from twisted_h11._guarded import guarded, log_failure
@@ -117,12 +120,28 @@ class Channel(Receiving):
         Wait for the handshake, if there is one, and for the first byte.
         """
         super().connectionMade()
-        if self._home is not None and not self._home._channelMade(self):
-            self._refuse(503, "There are too many connections.")
-        elif ISSLTransport.providedBy(self._wire):
+        if self._home is not None:
+            verdict = self._home._channelMade(self, self._wire)
+            if verdict is Verdict.LATE:
+                self._read = "_readFirst"
+            elif verdict is not Verdict.TAKEN:
+                self._turnAway(verdict)
+                return
+        if ISSLTransport.providedBy(self._wire):
             self._arm(self.limits.handshakeTimeout, "_abort")
         else:
             self._waitForFirstByte()
+
+    def _turnAway(self, verdict: Verdict) -> None:
+        """
+        There are too many connections: say so, or end this one at once.
+        """
+        if verdict is Verdict.REFUSED:
+            self._refuse(503, "There are too many connections.")
+            return
+        wire = self._wire
+        self._abort()
+        close_now(wire)
 
     def handshakeCompleted(self) -> None:
         """
@@ -167,6 +186,8 @@ class Channel(Receiving):
         """
         request, self._request = self._request, None
         self._source = None
+        if self._read == "_readFirst" and self._closing is None:
+            self._droppedBelow()
         super().connectionLost(reason)
         self._forget()
         self._buffer = b""
@@ -174,6 +195,19 @@ class Channel(Receiving):
         self._head = self._lastHead = None
         if request is not None:
             guarded("A request's connectionLost", request.connectionLost, reason)
+
+    def _droppedBelow(self) -> None:
+        """
+        Nothing has reached us: say so, if that is because the wrapper below, which
+        waited for a line of the PROXY protocol, got something else.
+        """
+        late = tells_late(self._wire)
+        if late is not None and late.disconnecting:
+            self._log.info(
+                "Dropped a connection from {peer}: it did not begin with a line of "
+                "the PROXY protocol",
+                peer=self.getPeer(),
+            )
 
     def _forget(self) -> None:
         """
@@ -242,6 +276,19 @@ class Channel(Receiving):
             self._advance()
 
     # -- the head ---------------------------------------------------------------
+
+    def _readFirst(self) -> bool:
+        """
+        The first bytes are here, and with them, however it was learnt, the address
+        of the peer.
+        """
+        assert self._home is not None
+        self._read = "_readHead"
+        verdict = self._home._peerKnown(self)
+        if verdict is Verdict.TAKEN:
+            return True
+        self._turnAway(verdict)
+        return False
 
     def _readHead(self) -> bool:
         buffer = self._buffer
@@ -467,7 +514,9 @@ class Channel(Receiving):
         """
         self._draining = True
         self.persistent = False
-        if self._read == "_readHead" and self._start >= len(self._buffer):
+        if self._start >= len(self._buffer) and (
+            self._read == "_readHead" or self._read == "_readFirst"
+        ):
             self.loseConnection()
 
     def _endCycle(self) -> None:
@@ -576,7 +625,9 @@ class Channel(Receiving):
         host: IAddress | None = self._host
         if host is None:
             host = self._wire.getHost()
-            self._host = host
+            if self._served:
+                # Sooner it may not be known: see _readFirst.
+                self._host = host
         return host
 
     def isSecure(self) -> bool:

@@ -218,7 +218,10 @@ class Failing(HandingOver):
         peer: IAddress | None = self._peer
         if peer is None:
             peer = self._wire.getPeer()
-            self._peer = peer
+            if self._head is not None:
+                # Sooner it may not be the last word: the PROXY protocol tells it
+                # with the first bytes.
+                self._peer = peer
         return peer
 
     # -- a client that does not take its response -------------------------------

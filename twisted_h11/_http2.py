@@ -14,6 +14,8 @@ from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from twisted.web import http
 
+from twisted_h11._admission import Verdict, close_now
+
 if TYPE_CHECKING:
     from twisted_h11.server import Site
 
@@ -36,7 +38,10 @@ class Negotiator(Protocol):
     Waits for the first byte, and builds the protocol that was negotiated.
     """
 
+    countedHost: str | None = None
+
     _successor: IProtocol | None = None
+    _late = False
     _timer: IDelayedCall | None = None
 
     def __init__(self, site: Site, addr: IAddress | None) -> None:
@@ -48,7 +53,14 @@ class Negotiator(Protocol):
         A handshake that does not end is bounded like a first byte.
         """
         assert self.transport is not None
-        self._site._channels.add(self)
+        verdict = self._site._channelMade(self, self.transport)
+        if verdict is Verdict.LATE:
+            self._late = True
+        elif verdict is not Verdict.TAKEN:
+            # Before the handshake nobody knows in which words to refuse it.
+            self.abortConnection()
+            close_now(self.transport)
+            return
         timeout = self._site.limits.firstByteTimeout
         if timeout is not None:
             self._timer = self._site.reactor.callLater(
@@ -61,19 +73,27 @@ class Negotiator(Protocol):
         The handshake is over.
         """
         self._cancelTimer()
+        if self._late and self._site._peerKnown(self) is not Verdict.TAKEN:
+            self.abortConnection()
+            return
         transport: Any = self.transport
         successor: Any
         if getattr(transport, "negotiatedProtocol", None) == b"h2":
             successor = self._site._buildTwistedProtocol(self._addr)
         else:
             successor = self._site._buildChannel()
-            # The channel counts itself; in between nobody is to think that
-            # all connections have ended.
-            self._site._channels.discard(self)
+            self._site._admission.moved(self, successor)
         self._successor = successor
         self.dataReceived = successor.dataReceived  # type: ignore[method-assign]
         successor.makeConnection(transport)
         successor.dataReceived(data)
+
+    def getPeer(self) -> IAddress:
+        """
+        The address of the client.
+        """
+        assert self.transport is not None
+        return self.transport.getPeer()
 
     def drain(self) -> None:
         """

@@ -167,6 +167,13 @@ class Limits:
         status=503,
         optional=True,
     )
+    maxRefusedConnections: int = _bound(
+        32,
+        "connections",
+        "none; nginx, Go net/http and Twisted close or wait at once",
+        "refused connections at a time that get an answer and a lingering close; "
+        "any further one is closed at once",
+    )
     maxRequestsPerConnection: int | None = _bound(
         None,
         "requests",

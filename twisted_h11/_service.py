@@ -35,6 +35,7 @@ from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from twisted_h11._descriptors import raise_descriptor_limit
 from twisted_h11._endpoints import describe_port, explain
 
 __all__ = ["ListeningService", "StartError"]
@@ -108,7 +109,7 @@ class ListeningService(Service):
 
     def privilegedStartService(self) -> None:
         """
-        Open all ports.
+        Open all ports, with as many descriptors as this process may have.
 
         @raise StartError: for one that can not be opened.
         """
@@ -116,6 +117,7 @@ class ListeningService(Service):
         if self._opened:
             return
         self._opened = True
+        raise_descriptor_limit()
         for description, endpoint in self.listen:
             self._open(description, endpoint)
 

@@ -14,7 +14,7 @@ here; C{docs/migrating.rst} lists what differs, and why.
 from __future__ import annotations
 
 import re
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Iterable
 from typing import Any
 from weakref import ref
@@ -29,6 +29,7 @@ from twisted.web.resource import getChildForRequest
 
 from twisted_h11 import __version__
 from twisted_h11._accesslog import BatchedFile, combined_line
+from twisted_h11._admission import Admission, Verdict
 from twisted_h11._body import RequestBody, RequestBodyCut
 from twisted_h11._channel import Channel
 from twisted_h11._guarded import guarded, log_failure
@@ -133,9 +134,10 @@ class Site(server.Site):
         self._logSecond = -1
         self._logText = ""
         self._outbox = Outbox()
-        self._channels: set[Any] = set()
+        self._admission = Admission()
+        self._channels = self._admission.connections
+        self._hosts = self._admission.hosts
         self._warm: deque[ref[Any]] = deque()
-        self._hosts: Counter[str] = Counter()
         self._common: dict[str, Any] | None = None
         self._madeClass: Any = None
         self._drained: list[Deferred[None]] = []
@@ -196,25 +198,17 @@ class Site(server.Site):
         """
         return [b"h2", b"http/1.1"] if self._http2 else [b"http/1.1"]
 
-    def _channelMade(self, channel: Any) -> bool:
+    def _channelMade(self, channel: Any, transport: Any) -> Verdict:
         """
-        A connection has begun.
+        A connection has begun: is there a place for it?
+        """
+        return self._admission.made(channel, transport, self.limits)
 
-        @return: whether there may be one more.
+    def _peerKnown(self, channel: Any) -> Verdict:
         """
-        self._channels.add(channel)
-        limits = self.limits
-        most = limits.maxConnections
-        if most is not None and len(self._channels) > most:
-            return False
-        most = limits.maxConnectionsPerPeer
-        if most is not None:
-            host = getattr(channel.getPeer(), "host", None)
-            if host is not None:
-                channel.countedHost = host
-                self._hosts[host] += 1
-                return self._hosts[host] <= most
-        return True
+        A connection has received its first bytes, and knows its peer by now.
+        """
+        return self._admission.known(channel, self.limits)
 
     def _channelWarm(self, channel: Any) -> None:
         """
@@ -232,14 +226,7 @@ class Site(server.Site):
         """
         A connection has ended, or belongs to another protocol now.
         """
-        self._channels.discard(channel)
-        host = getattr(channel, "countedHost", None)
-        if host is not None:
-            channel.countedHost = None
-            self._hosts[host] -= 1
-            if not self._hosts[host]:
-                del self._hosts[host]
-        if not self._channels:
+        if self._admission.gone(channel):
             self._allGone()
 
     # -- the end ----------------------------------------------------------------
@@ -287,6 +274,7 @@ class Site(server.Site):
         """
         self._stopsLater = False
         super().startFactory()
+        self._admission.start(self.limits)
         if self.logPath is not None:
             self.logFile: Any = BatchedFile(self.logFile, self.reactor)
 
