@@ -18,7 +18,6 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.error import ConnectionAborted
 from twisted.internet.interfaces import IProtocol, IPushProducer
 from twisted.internet.protocol import Protocol, connectionDone
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.client import ResponseDone
 from twisted.web.http import PotentialDataLoss
@@ -26,15 +25,15 @@ from twisted.web.http_headers import Headers as TwistedHeaders
 from twisted.web.iweb import UNKNOWN_LENGTH, IResponse
 from zope.interface import implementer
 
+from twisted_h11 import _client_errors as errors
 from twisted_h11._fastpath import Fields, ResponseHead
+from twisted_h11._guarded import guarded, log_failure
 
 if TYPE_CHECKING:
     from twisted_h11._client_request import ClientRequest
     from twisted_h11._exchange import ClientConnection
 
 __all__ = ["InterimResponse", "Response"]
-
-_log = Logger()
 
 # Fields that tell about the connection, not about the resource: twisted.web
 # keeps them out of a response's headers.
@@ -244,7 +243,11 @@ class Response:
                 "cannot deliverBody again"
             )
         self._reader = protocol
-        protocol.makeConnection(BodyTransport(self))  # type: ignore[arg-type]
+        try:
+            protocol.makeConnection(BodyTransport(self))  # type: ignore[arg-type]
+        except BaseException:
+            self._readerFailed()
+            raise
         connection = self._connection
         if connection is not None:
             connection.claimBody(self)
@@ -253,13 +256,18 @@ class Response:
     def abort(self) -> None:
         """
         Drop the connection, if the body is still under way.  Whoever reads the
-        body gets a C{ResponseFailed}.  Nothing happens afterwards.
+        body, and has not got all of it, gets a C{ResponseFailed}.  Nothing happens
+        afterwards.
         """
         connection = self._connection
         if connection is not None:
+            self._buffer.clear()
+            self._buffered = 0
+            self._paused = False
             connection.abortResponse(Failure(ConnectionAborted()))
         elif not self._told and self._reader is not None:
-            self._buffer.clear()
+            if self._buffer:
+                self._fail(Failure(ConnectionAborted()))
             self._paused = False
             self._deliver()
 
@@ -300,7 +308,8 @@ class Response:
             self._delivering = True
             try:
                 reader.dataReceived(data)
-            except Exception:
+            except BaseException:
+                log_failure("The reader of a response body")
                 self._readerFailed()
             self._delivering = False
             if self._buffer or self._finished:
@@ -340,7 +349,8 @@ class Response:
                 data = buffer.popleft()
                 self._buffered -= len(data)
                 reader.dataReceived(data)
-        except Exception:
+        except BaseException:
+            log_failure("The reader of a response body")
             self._readerFailed()
         self._delivering = False
         if self._finished and not buffer and not self._told:
@@ -351,17 +361,35 @@ class Response:
                 reason = self._reason
                 if reason is None:
                     reason = Failure(ResponseDone("Response body fully received"))
-                try:
-                    reader.connectionLost(reason)
-                except Exception:
-                    _log.failure("The reader of a response body failed at its end")
+                guarded(
+                    "The reader of a response body, at its end,",
+                    reader.connectionLost,
+                    reason,
+                )
 
     def _readerFailed(self) -> None:
+        """
+        The reader has raised: it did not get the body, however much of it is here.
+        """
         failure = Failure()
-        _log.failure("The reader of a response body failed", failure=failure)
-        self._buffer.clear()
         if self._connection is not None:
+            self._buffer.clear()
             self._connection.abortResponse(failure)
+        else:
+            self._fail(failure)
+        # One that did not even begin to read is told, too.
+        self._paused = False
+        self._deliver()
+
+    def _fail(self, why: Failure) -> None:
+        """
+        The reader will not get what is still kept here, although all of it came.
+        """
+        self._buffer.clear()
+        self._buffered = 0
+        reason = self._reason
+        if reason is None or reason.check(PotentialDataLoss):
+            self._reason = Failure(errors.Failed([why], self))
 
     def _pause(self) -> None:
         if not self._paused:

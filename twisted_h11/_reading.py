@@ -409,6 +409,9 @@ class ResponseReader(H11Protocol):
         """
         response = self._takeResponse()
         request = self._request
+        if response is not None:
+            # From now on the connection may be another's.
+            response._connection = None
         self._over(clean)
         if response is not None:
             response._ended(reason)

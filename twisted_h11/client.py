@@ -19,7 +19,6 @@ from twisted.web.client import (
     ContentDecoderAgent,
     CookieAgent,
     FileBodyProducer,
-    GzipDecoder,
     HostnameCachingHTTPSPolicy,
     PartialDownloadError,
     RequestGenerationFailed,
@@ -59,6 +58,7 @@ from twisted_h11._client_wrappers import (
     RedirectAgent,
     readBody,
 )
+from twisted_h11._decoding import GzipDecoder
 from twisted_h11._pool import HTTPConnectionPool, PoolCounts
 from twisted_h11._proxy import Proxies, Proxy, ProxyRefused, TunnelEndpoint
 from twisted_h11._trace import TraceEvent

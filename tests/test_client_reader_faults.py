@@ -1,0 +1,251 @@
+"""
+A body that its reader could not take is a failure, however its bytes came.
+"""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Iterator
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.web import client as twisteds
+from twisted.web.client import ResponseDone, ResponseFailed
+
+from tests.client_support.memory import ClientTestCase, Reader
+from twisted_h11 import client
+
+HEADS = {
+    "length": b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n"
+    b"Content-Length: %d\r\n\r\n",
+    "chunked": b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n"
+    b"Transfer-Encoding: chunked\r\n\r\n",
+    "close": b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n",
+}
+
+
+class Raising(Reader):
+    """
+    Raises at the piece that has an C{x}, or at its beginning or end.
+    """
+
+    def __init__(
+        self, at: str = "data", error: type[BaseException] = ValueError
+    ) -> None:
+        super().__init__()
+        self.at = at
+        self.error = error
+
+    def connectionMade(self) -> None:
+        if self.at == "made":
+            raise self.error()
+
+    def dataReceived(self, data: bytes) -> None:
+        super().dataReceived(data)
+        if self.at == "paused":
+            self.pause()
+        if self.at in ("data", "paused") and b"x" in data:
+            raise self.error()
+
+    def connectionLost(self, reason: Any = None) -> None:
+        super().connectionLost(reason)
+        if self.at == "lost":
+            raise self.error()
+
+
+def splittings(body: bytes) -> Iterator[tuple[str, list[bytes]]]:
+    """
+    A response with C{body}, in each framing: in one segment, in two, and byte by
+    byte.
+    """
+    for name, head in HEADS.items():
+        if name == "length":
+            data = head % len(body) + body
+        elif name == "chunked":
+            half = len(body) // 2
+            data = head
+            for part in (body[:half], body[half:]):
+                if part:
+                    data += b"%x\r\n%b\r\n" % (len(part), part)
+            data += b"0\r\n\r\n"
+        else:
+            data = head + body
+        yield name, [data]
+        # What is in one segment with the head, and what is behind it.
+        for cut in range(len(head) - 3, len(data), max(1, len(body) // 12)):
+            yield name, [data[:cut], data[cut:]]
+        yield name, [data[i : i + 1] for i in range(len(data))]
+
+
+class FaultTests(ClientTestCase):
+    """
+    Each way in which a body comes.
+    """
+
+    def deliver(self, make: Any, body: bytes, whole: bool) -> Iterator[Any]:
+        """
+        Have readers read; whether before or after all of it has come.
+        """
+        for fast in (True, False):
+            for framing, pieces in splittings(body):
+                agent = self.makeAgent(fastPath=fast)
+                deferred, peer = self.ask(agent)
+                readers: list[Any] = []
+
+                def begin(response: Any, readers: Any = readers) -> None:
+                    reader = make()
+                    readers.append(reader)
+                    try:
+                        response.deliverBody(reader)
+                    except ValueError:
+                        assert reader.at == "made"
+
+                if not whole:
+                    deferred.addCallback(begin)
+                peer.send(*pieces)
+                if framing == "close" and whole:
+                    peer.end()
+                if whole:
+                    deferred.addCallback(begin)
+                for _ in range(9):
+                    if readers[0].transport is not None:
+                        readers[0].resume()
+                    self.clock.advance(0)
+                if framing == "close" and not (whole or peer.closed):
+                    peer.end()
+                self.flushLoggedErrors()
+                yield framing, readers[0]
+                self.clock.advance(0)
+                self.assertEqual(0, agent.pool.counts().busy)
+                agent.pool.close()
+                self.clock.advance(0)
+
+    def test_raises(self) -> None:
+        """
+        A reader that raises at any piece, or before, is told a failure that has
+        what it raised, once, and no connection is kept for it.
+        """
+        for whole in (False, True):
+            for at in ("data", "paused", "made"):
+                for error in (
+                    (ValueError, GeneratorExit) if at == "data" else (ValueError,)
+                ):
+
+                    def make(at: str = at, error: Any = error) -> Raising:
+                        return Raising(at, error)
+
+                    for framing, reader in self.deliver(make, b"abxd", whole):
+                        self.assertEqual(1, reader.ends, (framing, at))
+                        self.assertTrue(reader.reason.check(ResponseFailed), framing)
+                        reader.reason.value.reasons[0].trap(error)
+
+    def test_raisesAtTheEnd(self) -> None:
+        """
+        A reader that raises when it is told the end has been told it, and harms
+        nobody.
+        """
+        for _, reader in self.deliver(lambda: Raising("lost"), b"abxd", True):
+            self.assertEqual(1, reader.ends)
+
+    def test_stopped(self) -> None:
+        """
+        A reader that does not want the rest, while there is a rest, is told that
+        it has not got all; also where the rest has come already.
+        """
+
+        class Stopping(Reader):
+            def dataReceived(self, data: bytes) -> None:
+                super().dataReceived(data)
+                if len(self.data) < 4:
+                    self.transport.abortConnection()  # type: ignore[union-attr]
+
+        for whole in (False, True):
+            for framing, reader in self.deliver(Stopping, b"abcd", whole):
+                self.assertEqual(1, reader.ends)
+                complete = len(reader.data) == 4
+                kinds: list[Any] = [ResponseFailed]
+                if complete:
+                    kinds = [ResponseDone, client.PotentialDataLoss]
+                self.assertTrue(reader.reason.check(*kinds), (framing, reader.reason))
+
+
+class GzipTests(ClientTestCase):
+    """
+    Bodies in gzip.
+    """
+
+    plain = b"hello, hello " * 5
+    packed = gzip.compress(plain, mtime=0)
+
+    def results(self, decoder: Any, body: bytes, wrap: Any = None) -> Iterator[Any]:
+        """
+        What reading a body comes to, however it is split.
+        """
+        for framing, pieces in splittings(body):
+            pool = self.makePool()
+            agent: Any = twisteds.ContentDecoderAgent(
+                self.makeAgent(pool), [(b"gzip", decoder)]
+            )
+            deferred: Deferred[Any] = agent.request(b"GET", b"http://a/")
+            deferred.addCallback(wrap or client.readBody)
+            peer = self.network.peers[-1]
+            peer.send(*pieces)
+            if framing == "close" and not peer.closed:
+                peer.end()
+            self.flushLoggedErrors()
+            results: list[Any] = []
+            deferred.addBoth(results.append)
+            yield framing, results[0]
+            pool.close()
+            self.clock.advance(0)
+
+    def test_whole(self) -> None:
+        """
+        A whole stream is decoded; so are several, and padding is skipped.
+        """
+        for body, plain in (
+            (self.packed, self.plain),
+            (self.packed + self.packed, self.plain * 2),
+            (self.packed + b"\0" * 9, self.plain),
+            (self.packed + b"\x1f", self.plain),
+            (b"", b""),
+        ):
+            for framing, result in self.results(client.GzipDecoder, body):
+                if framing == "close":
+                    result = result.value.response
+                self.assertEqual(plain, result)
+
+    def test_corrupt(self) -> None:
+        """
+        What is no gzip is a failure, with our decoder and with Twisted's.
+        """
+        spoilt = self.packed[:-6] + b"spoilt"
+        for decoder in (client.GzipDecoder, twisteds.GzipDecoder):
+            for body in (b"not gzip at all", spoilt):
+                for _, result in self.results(decoder, body):
+                    result.trap(ResponseFailed)
+
+    def test_cut(self) -> None:
+        """
+        A stream that ends before its end is a failure, although the body is whole.
+        """
+        for cut in (1, 5, 12, len(self.packed) - 1):
+            for _, result in self.results(client.GzipDecoder, self.packed[:cut]):
+                result.trap(ResponseFailed)
+                self.assertIn("gzip", str(result.value))
+                self.assertIsInstance(result.value, client.RequestError)
+
+    def test_bomb(self) -> None:
+        """
+        A body that is a thousand times as long as it looks comes in pieces.
+        """
+        body = gzip.compress(bytes(3_000_000))
+        deferred: Deferred[Any] = client.ContentDecoderAgent(
+            self.makeAgent(), [(b"gzip", client.GzipDecoder)]
+        ).request(b"GET", b"http://a/")
+        self.network.peers[-1].send(HEADS["length"] % len(body) + body)
+        reader = self.read(self.successResultOf(deferred))
+        assert reader.reason is not None
+        reader.reason.trap(ResponseDone)
+        self.assertEqual(3_000_000, len(reader.data))
+        self.assertLessEqual(max(map(len, reader.pieces)), 65536)
