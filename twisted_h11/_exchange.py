@@ -52,6 +52,7 @@ from twisted_h11._client_h11 import begin_exchange
 from twisted_h11._client_parties import ExchangeHandler, Owner
 from twisted_h11._client_request import ClientRequest
 from twisted_h11._client_response import Response
+from twisted_h11._client_sent import TLSPassage, none_left
 from twisted_h11._fastpath import CHUNKED, UNTIL_CLOSE
 from twisted_h11._flow import APPLICATION, CONSUMER
 from twisted_h11._reading import (
@@ -80,7 +81,6 @@ class ClientConnection(ResponseReader):
     @ivar wantsHandshake: whether its TLS handshake is still under way.
     """
 
-    served = 0
     since = 0.0
     wantsHandshake = False
 
@@ -88,6 +88,7 @@ class ClientConnection(ResponseReader):
     _poll: Any = None
     _gone = False
     _tlsConnection: Any = None
+    _passage: TLSPassage | None = None
 
     _log = Logger()
 
@@ -235,6 +236,10 @@ class ClientConnection(ResponseReader):
         if request.report is not None:
             request.report("head sent", self)
             request.report("body sent", self)
+        if self.secure:
+            self._passage = None
+            if self.served > 1 and request.method not in request.settings.retryMethods:
+                self._passage = TLSPassage(self._wire, request, self._clock)
         self._rearm()
 
     def _sendWhole(self, request: ClientRequest, body: bytes) -> None:
@@ -449,7 +454,9 @@ class ClientConnection(ResponseReader):
         """
         self._break(reason)
 
-    def _break(self, reason: Failure, kind: Any = None) -> None:
+    def _break(
+        self, reason: Failure, kind: Any = None, nothingSent: bool = False
+    ) -> None:
         """
         The exchange has failed: drop the connection and tell whoever waits.
         """
@@ -466,6 +473,9 @@ class ClientConnection(ResponseReader):
         self._request = None
         self._interim = None
         self._h11 = None
+        passage, self._passage = self._passage, None
+        if passage is not None:
+            passage.cancel()
         self._buffer.clear()
         self._abort()
         # All that is called from here on is the application's, or calls it.
@@ -489,7 +499,7 @@ class ClientConnection(ResponseReader):
             if request.report is not None:
                 request.report("ended", self, failure)
             if handler is not None:
-                handler.requestFailed(failure, False)
+                handler.requestFailed(failure, nothingSent)
             return
         failure = errors.wrap(
             errors.FailedTimedOut if late else errors.Failed,
@@ -523,7 +533,7 @@ class ClientConnection(ResponseReader):
         if self._closing is not None:
             super().readConnectionLost()
             return
-        self._ended(Failure(ConnectionDone()))
+        self._ended(Failure(ConnectionDone()), self._wire)
         if self._closing is None:
             self.loseConnection()
 
@@ -533,18 +543,29 @@ class ClientConnection(ResponseReader):
         """
         self._gone = True
         self._poll = None
+        wire = self._wire
         if self.wantsHandshake:
-            self._tlsConnection = self._wire.getHandle()
+            self._tlsConnection = wire.getHandle()
         super().connectionLost(reason)
-        self._ended(reason)
+        self._ended(reason, wire)
         self._tellGone(reason)
+
+    def _noneLeft(self, wire: Any) -> bool:
+        """
+        Whether it is certain that nothing of the request has left.
+        """
+        passage = self._passage
+        if passage is not None and passage.waiting:
+            return True
+        request = self._request
+        return request is not None and none_left(wire, request, self._sender)
 
     def _tellGone(self, reason: Failure) -> None:
         owner, self._owner = self._owner, None
         if owner is not None:
             owner.connectionGone(self, reason)
 
-    def _ended(self, reason: Failure) -> None:
+    def _ended(self, reason: Failure, wire: Any) -> None:
         """
         No more bytes will come: what does that mean for the response?
         """
@@ -552,7 +573,7 @@ class ClientConnection(ResponseReader):
         if mode == NOTHING:
             return
         if mode == IN_HEAD:
-            self._break(reason)
+            self._break(reason, None, not self._bytesSeen and self._noneLeft(wire))
             return
         left = self._left
         if mode != SWITCHING and left == UNTIL_CLOSE and reason.check(ConnectionDone):

@@ -15,7 +15,11 @@ import h11
 from twisted.python.failure import Failure
 
 from twisted_h11._client_chunks import ChunkReader
-from twisted_h11._client_errors import MalformedResponse, ResponseTooLarge
+from twisted_h11._client_errors import (
+    MalformedResponse,
+    ResponseTooLarge,
+    UnexpectedEnd,
+)
 from twisted_h11._client_h11 import (
     begin_exchange,
     begin_in_chunks,
@@ -44,6 +48,8 @@ __all__ = [
     "ResponseReader",
 ]
 
+_UNASKED = "The server sent something before the request had left"
+
 # What is read next; in IN_EVENTS it is a body of any kind, and h11 reads it.
 NOTHING, IN_HEAD, IN_BODY, IN_CHUNKS, UNTIL_END, IN_EVENTS, SWITCHING = range(7)
 
@@ -57,6 +63,8 @@ class ResponseReader(H11Protocol):
     """
 
     role = h11.CLIENT
+
+    served = 0
 
     _clock: Any
     _handler: ExchangeHandler | None = None
@@ -99,7 +107,12 @@ class ResponseReader(H11Protocol):
             else:
                 self._readBody(data)
         elif mode == IN_HEAD:
-            self._bytesSeen = True
+            if not self._bytesSeen:
+                if self.served > 1 and self._noneLeft(self._wire):
+                    # It can not be the answer: the server sent it to nobody.
+                    self._break(Failure(UnexpectedEnd(_UNASKED)), None, True)
+                    return
+                self._bytesSeen = True
             self._readHead(data)
         elif mode == IN_CHUNKS:
             self._readChunks(data)
@@ -477,9 +490,17 @@ class ResponseReader(H11Protocol):
         """
         raise NotImplementedError
 
-    def _break(self, reason: Failure, kind: Any = None) -> None:
+    def _break(
+        self, reason: Failure, kind: Any = None, nothingSent: bool = False
+    ) -> None:
         """
         The exchange has failed.
+        """
+        raise NotImplementedError
+
+    def _noneLeft(self, wire: Any) -> bool:
+        """
+        Whether it is certain that nothing of the request has left.
         """
         raise NotImplementedError
 

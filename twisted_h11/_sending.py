@@ -48,6 +48,7 @@ class BodySender:
     Sends the body of one request over one connection.
 
     @ivar started: whether any of it has been asked for.
+    @ivar written: how many bytes were written, if the body was given as bytes.
     """
 
     def __init__(self, connection: ClientConnection, request: ClientRequest) -> None:
@@ -60,6 +61,7 @@ class BodySender:
         self._offset = 0
         self._paused = False
         self.started = False
+        self.written = 0
         self._refused = False
         body = self._body
         if not isinstance(body, bytes):
@@ -216,4 +218,7 @@ class BodySender:
                 self._finished(None)
                 return
             self._offset += len(piece)
+            self.written += len(piece)
+            if self._chunked:
+                self.written += len(b"%x\r\n\r\n" % (len(piece),))
             self.write(piece)

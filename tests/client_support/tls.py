@@ -154,6 +154,7 @@ def stop(port: Any, factory: Any) -> Deferred[Any]:
     Stop to listen, and close what is open.
     """
     for connection in list(factory.connections):
-        connection.transport.abortConnection()
+        if connection is not None:
+            connection.transport.abortConnection()
     stopped: Deferred[Any] = port.stopListening()
     return stopped
