@@ -22,8 +22,6 @@ from twisted.web import server, util
 from twisted.web.error import UnsupportedMethod
 from twisted.web.http import (
     INTERNAL_SERVER_ERROR,
-    NOT_ALLOWED,
-    NOT_IMPLEMENTED,
     NOT_MODIFIED,
 )
 from twisted.web.resource import getChildForRequest
@@ -31,16 +29,16 @@ from twisted.web.server import NOT_DONE_YET
 
 from twisted_h11._body import RequestBodyCut
 from twisted_h11._guarded import guarded, log_failure
+from twisted_h11._methods import (
+    KNOWN_METHODS,
+    allow_field,
+    methods_told,
+    refusal_page,
+)
 from twisted_h11._outgoing import http_date
 from twisted_h11._private import encoder_for, response_headers, set_known
 
-__all__ = ["KNOWN_METHODS", "Rendering", "error_page"]
-
-# RFC 9110 section 15.6.2: 501 is for methods that the server does not know,
-# section 15.5.6: 405 for those that it knows and this resource does not have.
-KNOWN_METHODS = frozenset(
-    (b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS")
-)
+__all__ = ["Rendering", "error_page"]
 
 # Asked for as a number: bytes look for bytes four times as long.
 _PERCENT = ord("%")
@@ -152,12 +150,11 @@ class Rendering(server.Request):
         """
         try:
             body = resrc.render(self)
-        except UnsupportedMethod as unsupported:
-            allowed = unsupported.allowedMethods
-            if self.method == b"HEAD" and b"GET" in allowed:
-                self._renderHeadByGet(resrc)
-                return
-            body = self._methodRefused(allowed)
+        except (UnsupportedMethod, AttributeError, TypeError) as error:
+            names = self._methodsTold(error, resrc)
+            if names is None:
+                raise
+            body = self._renderOtherwise(resrc, names)
         if type(body) is bytes:
             self._sendWhole(body)
         elif body is not NOT_DONE_YET:
@@ -190,7 +187,7 @@ class Rendering(server.Request):
         if isinstance(body, Deferred):
             self._running = body
             body.addCallback(self._renderedLater, resrc)
-            body.addErrback(self._renderFailed)
+            body.addErrback(self._renderFailed, resrc)
         elif isinstance(body, bytes):
             self._sendWhole(bytes(body))
         else:
@@ -211,52 +208,65 @@ class Rendering(server.Request):
         else:
             self._rendered(body, resrc)
 
-    def _renderFailed(self, reason: Failure) -> None:
+    def _renderFailed(self, reason: Failure, resrc: Any) -> None:
         self._running = None
         if not (self._disconnected and reason.check(CancelledError, RequestBodyCut)):
+            names = self._methodsTold(reason.value, resrc)
+            if names is not None:
+                try:
+                    self._renderedLater(self._renderOtherwise(resrc, names), resrc)
+                except Exception:
+                    reason = Failure()
+                else:
+                    reason.cleanFailure()
+                    return
             if not guarded("Failing a request", self.processingFailed, reason):
                 self._cutResponse()
         # The traceback of a coroutine keeps frames, and those keep us.
         reason.cleanFailure()
 
-    def _renderHeadByGet(self, resrc: Any) -> None:
+    def _methodsTold(self, error: BaseException | None, resrc: Any) -> Any:
+        """
+        The methods that a resource has, if that is what it has raised, and if
+        it can still be told; else C{None}.
+        """
+        if error is None or self._disconnected or self.finished or self.startedWriting:
+            return None
+        return methods_told(error, self.method, resrc)
+
+    def _renderOtherwise(self, resrc: Any, names: list[bytes]) -> Any:
+        """
+        Answer a request whose method the resource does not have, or does not
+        know of.
+
+        @param names: the methods that it has.
+        @return: what C{render} might return.
+        """
+        if self.method == b"HEAD" and b"GET" in names:
+            try:
+                return self._renderHeadByGet(resrc)
+            except UnsupportedMethod as unsupported:
+                names = list(unsupported.allowedMethods)
+        allowed = allow_field(resrc, names, self.method)
+        code, brief, sentence = refusal_page(self.method, allowed)
+        self.setResponseCode(code)
+        self.setHeader(b"Content-Type", b"text/html; charset=utf-8")
+        if self.method in KNOWN_METHODS:
+            self.setHeader(b"Allow", b", ".join(allowed))
+        return error_page(code, brief, sentence)
+
+    def _renderHeadByGet(self, resrc: Any) -> Any:
+        """
+        Have GET rendered for a HEAD; the connection leaves the content out.
+        """
         self.method = b"GET"
-        self._inFakeHead = True
+        # Streams of HTTP/2 look at the method only.
+        self._inFakeHead = not self._direct
         try:
-            body = resrc.render(self)
+            return resrc.render(self)
         finally:
             self._inFakeHead = False
             self.method = b"HEAD"
-        if body is NOT_DONE_YET:
-            self._log.info(
-                "Tried to fake a HEAD request for {resrc}, but it got away from me.",
-                resrc=resrc,
-            )
-        elif not isinstance(body, bytes):
-            self._rendered(body, resrc)
-            return
-        else:
-            self.setHeader(b"Content-Length", b"%d" % len(body))
-        if not self.finished:
-            self.write(b"")
-            self.finish()
-
-    def _methodRefused(self, allowed: Any) -> bytes:
-        self.setHeader(b"Content-Type", b"text/html; charset=utf-8")
-        if self.method in KNOWN_METHODS:
-            self.setResponseCode(NOT_ALLOWED)
-            self.setHeader(b"Allow", b", ".join(allowed))
-            names = ", ".join(name.decode("ascii", "replace") for name in allowed)
-            return error_page(
-                405,
-                "Method Not Allowed",
-                f"<p>This resource has {escape(names)}, and no "
-                f"{escape(self.method.decode('ascii'))}.</p>",
-            )
-        self.setResponseCode(NOT_IMPLEMENTED)
-        return error_page(
-            501, "Not Implemented", "<p>The method of this request is not known.</p>"
-        )
 
     # -- failing ---------------------------------------------------------------------
 
