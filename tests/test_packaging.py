@@ -135,7 +135,7 @@ class InstalledTests(SynchronousTestCase):
             {
                 "h11>=0.16",
                 "pyOpenSSL>=21.0",
-                "service-identity>=18.1",
+                "service-identity>=24.1",
                 "Twisted[tls]>=24.7",
             },
         )

@@ -11,11 +11,15 @@ import pathlib
 import socket
 import textwrap
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
-from twisted.internet import abstract, tcp
+from twisted.internet import _sslverify, abstract, ssl, tcp
 from twisted.internet.address import IPv4Address
+from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
+from twisted.protocols import tls
 from twisted.python.components import Componentized
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
@@ -34,6 +38,7 @@ from zope.interface import implementer
 import twisted_h11
 from tests.support.cases import Calls, ServerTestCase, get, post
 from twisted_h11 import _private, _progress
+from twisted_h11._private import creator_of_layer, verified_name
 from twisted_h11._request import Request
 from twisted_h11.server import Site
 
@@ -46,6 +51,9 @@ KNOWN = {
     "_parsePOSTFormSubmission": "FormTests",
     "_rawHeaders": "HeadersTests",
     "_tempDataLen": "TransportTests",
+    "_connectionCreator": "TLSTests",
+    "_creatorCallable": "TLSTests",
+    "_hostnameASCII": "TLSTests",
     # State of twisted.web's Request that our methods share with it.
     "_disconnected": "RequestTests",
     "_encoder": "RequestTests",
@@ -64,7 +72,7 @@ def private_names_of_twisted() -> set[str]:
     found: set[str] = {"_newclient"}
     for module in (http, http_headers, server, resource, static, client, _newclient):
         found |= private_names_in(ast.parse(inspect.getsource(module)))
-    for module in (tcp, abstract):
+    for module in (tcp, abstract, _sslverify, tls):
         found |= private_names_in(ast.parse(inspect.getsource(module)))
     return found
 
@@ -179,6 +187,32 @@ class CompletenessTests(SynchronousTestCase):
         self.assertLessEqual(set(KNOWN), set(private_names_used()))
         for test in KNOWN.values():
             self.assertIn(test, globals())
+
+
+class TLSTests(SynchronousTestCase):
+    """
+    C{ClientTLSOptions._hostnameASCII}; C{TLSMemoryBIOFactory._connectionCreator},
+    or since Twisted 26.4 C{_creatorCallable}.
+    """
+
+    def test_theirs(self) -> None:
+        """
+        The first is the name that is verified; the others lead to the creator.
+        """
+        creator = ssl.optionsForClientTLS("b\N{LATIN SMALL LETTER U WITH DIAERESIS}.a")
+        self.assertEqual("xn--b-eha.a", verified_name(creator))
+        factory = tls.TLSMemoryBIOFactory(creator, True, Factory.forProtocol(Protocol))
+        self.assertIs(creator, creator_of_layer(factory.buildProtocol(None)))
+
+    def test_fallback(self) -> None:
+        """
+        Where they are not, nothing is known, and nothing raised.
+        """
+        self.assertIsNone(verified_name(object()))
+        for transport in (None, object(), StringTransport()):
+            self.assertIsNone(creator_of_layer(transport))
+        factory = SimpleNamespace(_creatorCallable=lambda protocol: None)
+        self.assertIsNone(creator_of_layer(SimpleNamespace(factory=factory)))
 
 
 class HeadersTests(SynchronousTestCase):

@@ -1,8 +1,8 @@
 """
 TLS for the client: what is verified, and what went wrong.
 
-Verification is Twisted's: the certificate chain by OpenSSL against the trusted
-roots, the name by service-identity.  L{TLSPolicy} adds the choices that
+The certificate chain is verified by OpenSSL against the trusted roots, the name
+by service-identity (L{twisted_h11._identity}).  L{TLSPolicy} adds the choices that
 L{BrowserLikePolicyForHTTPS<twisted.web.client.BrowserLikePolicyForHTTPS>} does
 not have.  There is none to switch verification off.
 
@@ -17,7 +17,10 @@ import hashlib
 from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+import service_identity
+from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.x509.oid import ExtendedKeyUsageOID
 from OpenSSL import SSL, crypto
 from service_identity import VerificationError
 from twisted.internet.endpoints import wrapClientTLS
@@ -37,7 +40,13 @@ from twisted.python.failure import Failure
 from twisted.web.iweb import IPolicyForHTTPS
 from zope.interface import implementer
 
-from twisted_h11._client_errors import RequestError
+from twisted_h11._identity import (
+    CertificateError,
+    check_transport,
+    checked,
+    names_of,
+    problem_of,
+)
 
 if TYPE_CHECKING:
     from twisted_h11._exchange import ClientConnection
@@ -54,14 +63,6 @@ __all__ = [
     "public_key_pin",
     "tls_endpoint",
 ]
-
-
-class CertificateError(RequestError):
-    """
-    The server's certificate is not acceptable; the message says why.
-
-    @since: 0.1
-    """
 
 
 def certificates_from(pem: bytes) -> list[Certificate]:
@@ -191,6 +192,7 @@ class TLSPolicy:
             clientCertificate=self._clientCertificate,
             extraCertificateOptions=options,
         )
+        creator = checked(creator, hostname.decode("ascii"))
         if self._extraRoots:
             creator = _WithRoots(creator, self._extraRoots)
         return _Pinned(creator, self._pins) if self._pins else creator
@@ -239,17 +241,19 @@ def tls_endpoint(policy: Any, host: bytes, port: int, endpoint: Any) -> Any:
     """
     Wrap an endpoint in TLS to C{host}.
     """
-    return _TLSEndpoint(policy.creatorForNetloc(host, port), endpoint)
+    creator = checked(policy.creatorForNetloc(host, port), host.decode("ascii"))
+    return _TLSEndpoint(creator, endpoint)
 
 
 def check_peer(endpoint: Any, connection: ClientConnection) -> Exception | None:
     """
     What is wrong with the peer of a connection whose handshake is complete.
     """
+    problem = check_transport(connection.layers)
     pins = getattr(endpoint, "pins", ())
-    if not pins:
-        return None
-    pin = public_key_pin(Certificate.peerFromTransport(connection.transport))
+    if problem is not None or not pins:
+        return problem
+    pin = public_key_pin(Certificate.peerFromTransport(connection.layers))
     if pin in pins:
         return None
     return CertificateError(
@@ -267,8 +271,13 @@ def explain_handshake(reason: Failure, connection: Any) -> Failure:
     """
     error = reason.value
     text: str | None = None
+    problem = problem_of(connection)
+    if problem is not None:
+        return Failure(problem)
     if isinstance(error, VerificationError):
         text = _mismatch(error, connection)
+    elif isinstance(error, service_identity.CertificateError):
+        text = f"The certificate does not say whom it is for: {error}"
     elif isinstance(error, SSL.Error):
         reasons = [str(entry[-1]) for entry in (error.args[0] if error.args else ())]
         if any("verify failed" in each for each in reasons):
@@ -300,25 +309,22 @@ def _mismatch(error: VerificationError, connection: Any) -> str:
             if value is not None:
                 text = value.decode() if isinstance(value, bytes) else str(value)
                 wanted.append(text)
-    names = _names(connection)
+    leaf = _leaf(connection)
+    names = names_of(leaf) if leaf is not None else []
     return f"The certificate is not for {' or '.join(wanted) or 'this name'}" + (
         f"; it is for {', '.join(names)}" if names else ""
     )
 
 
-def _names(connection: Any) -> list[str]:
+def _leaf(connection: Any) -> x509.Certificate | None:
+    """
+    The certificate that the server sent of itself.
+    """
     try:
-        from cryptography.x509 import DNSName, IPAddress, SubjectAlternativeName
-
-        certificate = connection.get_peer_cert_chain()[0].to_cryptography()
-        names = certificate.extensions.get_extension_for_class(SubjectAlternativeName)
-        return [
-            str(name.value)
-            for name in names.value
-            if isinstance(name, (DNSName, IPAddress))
-        ][:10]
+        leaf: x509.Certificate = connection.get_peer_cert_chain()[0].to_cryptography()
     except Exception:
-        return []
+        return None
+    return leaf
 
 
 def _bad_chain(connection: Any) -> str:
@@ -350,6 +356,27 @@ def _bad_chain(connection: Any) -> str:
         )
     elif "local issuer" in lower:
         summary = "is signed by an authority that is not trusted"
+    elif not _is_for_servers(_leaf(connection)):
+        summary = "is not meant for servers"
+        what = "its extended key usage does not allow server authentication"
     else:
         summary = "is not acceptable"
     return f"The server's certificate {summary}: {what}"
+
+
+def _is_for_servers(certificate: x509.Certificate | None) -> bool:
+    """
+    Whether nothing in a certificate forbids a server to show it (RFC 5280
+    section 4.2.1.12).
+    """
+    if certificate is None:
+        return True
+    try:
+        usage = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage)
+    except Exception:
+        return True
+    allowed = {
+        ExtendedKeyUsageOID.SERVER_AUTH,
+        ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE,
+    }
+    return not allowed.isdisjoint(usage.value)

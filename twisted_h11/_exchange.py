@@ -164,6 +164,13 @@ class ClientConnection(ResponseReader):
         """
         return self._tlsConnection
 
+    @property
+    def layers(self) -> Any:
+        """
+        The transport, for a look at its TLS; not for writing to it.
+        """
+        return self._wire
+
     def expireIn(self, seconds: float | None) -> None:
         """
         Close, unless there is another request within C{seconds}.

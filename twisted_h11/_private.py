@@ -6,12 +6,21 @@ A test fails when one of them changes.
 
 from __future__ import annotations
 
+from inspect import getclosurevars, isfunction
 from typing import Any
 
 from twisted.web import resource
 from twisted.web.http_headers import Headers
 
-__all__ = ["encoder_for", "parses_forms", "raw_fields", "response_headers", "set_known"]
+__all__ = [
+    "creator_of_layer",
+    "encoder_for",
+    "parses_forms",
+    "raw_fields",
+    "response_headers",
+    "set_known",
+    "verified_name",
+]
 
 _IEncodingResource: Any = getattr(resource, "_IEncodingResource", None)
 
@@ -80,3 +89,33 @@ def raw_fields(headers: Headers) -> dict[bytes, list[bytes]]:
     if _transparent:
         return headers._rawHeaders
     return {name: list(values) for name, values in headers.getAllRawHeaders()}
+
+
+def verified_name(creator: Any) -> str | None:
+    """
+    The name that Twisted's creator of client connections verifies, in ASCII.
+
+    Without the private attribute: C{None}; callers take the name of the URI.
+    """
+    name = getattr(creator, "_hostnameASCII", None)
+    return name if isinstance(name, str) else None
+
+
+def creator_of_layer(transport: Any) -> Any:
+    """
+    The creator of a TLS layer's connection; C{None} for what is not TLS.
+
+    Its factory keeps it in C{_connectionCreator}, and since Twisted 26.4 in what
+    C{_creatorCallable} encloses.  Without these: C{None}, and the names of
+    connections that an application's own endpoint makes are verified by Twisted
+    alone.
+    """
+    factory = getattr(transport, "factory", None)
+    creator = getattr(factory, "_connectionCreator", None)
+    if creator is not None:
+        return creator
+    make = getattr(factory, "_creatorCallable", None)
+    if not isfunction(make):
+        return None
+    method = getclosurevars(make).nonlocals.get("baseCallable")
+    return getattr(method, "__self__", None)

@@ -1,0 +1,190 @@
+"""
+Whether a certificate is for the name that was asked for (RFC 9110 section 4.3.4).
+
+service-identity compares the names.  Twisted calls it from OpenSSL's verify
+callback, and since 26.4 lets the handshake go on if it raises anything but
+C{VerificationError}: a certificate without a usable subjectAltName, or with a
+malformed one, is then good for every name.  So for connections that Twisted
+would verify we set a callback of our own, L{IdentityChecked}, which accepts a
+certificate only when service-identity has said that it matches.  No byte of the
+application leaves before, because the handshake does not end.
+
+An endpoint that an application has made may have Twisted's callback in it
+without our knowing.  L{check_transport} looks again when the handshake is over,
+before the first request.
+
+Policies that verify in a way of their own (a pinned key, no name at all) are
+theirs to decide; nothing is added to them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from cryptography.x509 import Certificate, DNSName, IPAddress, SubjectAlternativeName
+from OpenSSL import SSL
+from service_identity import VerificationError
+from service_identity.cryptography import (
+    verify_certificate_hostname,
+    verify_certificate_ip_address,
+)
+from twisted.internet.abstract import isIPAddress, isIPv6Address
+from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
+from twisted.internet.ssl import optionsForClientTLS
+from zope.interface import implementer
+
+from twisted_h11._client_errors import RequestError
+from twisted_h11._private import creator_of_layer, verified_name
+
+__all__ = [
+    "CertificateError",
+    "IdentityChecked",
+    "check_identity",
+    "check_transport",
+    "checked",
+    "names_of",
+    "problem_of",
+]
+
+# The class of what twisted.internet.ssl makes for a client.  A subclass may have
+# replaced the verification, and is not meant.
+_TwistedsCreator: type = type(optionsForClientTLS("localhost"))
+
+# Why our callback refused a certificate, while the connection is there to ask.
+_problems: WeakKeyDictionary[SSL.Connection, CertificateError] = WeakKeyDictionary()
+
+
+class CertificateError(RequestError):
+    """
+    The server's certificate is not acceptable; the message says why.
+
+    @since: 0.1
+    """
+
+
+def check_identity(certificate: Certificate, name: str) -> None:
+    """
+    Check that a certificate is for a name.
+
+    @param certificate: the server's own.
+    @param name: a host name in ASCII, or an IP address.
+    @raise CertificateError: if it is not, or if that can not be found out.
+    """
+    try:
+        if isIPAddress(name) or isIPv6Address(name):
+            verify_certificate_ip_address(certificate, name)
+        else:
+            verify_certificate_hostname(certificate, name)
+    except VerificationError as error:
+        names = names_of(certificate)
+        text = f"The certificate is not for {name}" + (
+            f"; it is for {', '.join(names)}" if names else ""
+        )
+        raise CertificateError(text) from error
+    except Exception as error:
+        raise CertificateError(
+            f"The certificate does not say that it is for {name}: {error}"
+        ) from error
+
+
+def names_of(certificate: Certificate) -> list[str]:
+    """
+    The host names and addresses that a certificate is for, ten at most.
+    """
+    try:
+        names = certificate.extensions.get_extension_for_class(SubjectAlternativeName)
+    except Exception:
+        return []
+    return [
+        str(name.value)
+        for name in names.value
+        if isinstance(name, (DNSName, IPAddress))
+    ][:10]
+
+
+@implementer(IOpenSSLClientConnectionCreator)
+class IdentityChecked:
+    """
+    A connection creator whose connections verify the chain and the name.
+
+    @param creator: what makes the connections; its verify callback is replaced.
+    @param name: the name that the certificate must be for.
+    """
+
+    def __init__(self, creator: Any, name: str) -> None:
+        self._creator = creator
+        self.name = name
+
+    def clientConnectionForTLS(self, tlsProtocol: Any) -> SSL.Connection:
+        """
+        See L{IOpenSSLClientConnectionCreator}.
+        """
+        connection: SSL.Connection = self._creator.clientConnectionForTLS(tlsProtocol)
+        name = self.name
+
+        def verify(
+            connection: SSL.Connection, certificate: Any, _: int, depth: int, good: int
+        ) -> bool:
+            if not good or depth != 0:
+                return bool(good)
+            try:
+                check_identity(certificate.to_cryptography(), name)
+            except CertificateError as error:
+                # Without the frames, which refer to the connection.
+                _problems[connection] = error.with_traceback(None)
+                return False
+            except BaseException:
+                return False
+            return True
+
+        connection.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, verify)
+        return connection
+
+
+def checked(creator: Any, host: str) -> Any:
+    """
+    A creator that verifies names as Twisted means to, instead of Twisted's own.
+
+    @param creator: what a policy returned for C{host}.
+    @return: an L{IdentityChecked}, or C{creator} itself if it is not Twisted's.
+    """
+    if type(creator) is not _TwistedsCreator:
+        return creator
+    return IdentityChecked(creator, verified_name(creator) or host)
+
+
+def problem_of(connection: Any) -> CertificateError | None:
+    """
+    Why the certificate of a connection was refused in its handshake; C{None} if
+    its name was not the reason.
+    """
+    try:
+        return _problems.get(connection)
+    except TypeError:
+        return None
+
+
+def check_transport(transport: Any) -> CertificateError | None:
+    """
+    Look at the names of all TLS layers of a transport whose handshake is over.
+
+    @return: what is wrong with one of them.
+    """
+    while transport is not None:
+        creator = creator_of_layer(transport)
+        name = None
+        if isinstance(creator, IdentityChecked):
+            name = creator.name
+        elif type(creator) is _TwistedsCreator:
+            name = verified_name(creator)
+        if name is not None:
+            try:
+                certificate = transport.getPeerCertificate()
+                if certificate is None:
+                    return CertificateError("The server has shown no certificate")
+                check_identity(certificate.to_cryptography(), name)
+            except CertificateError as error:
+                return error.with_traceback(None)
+        transport = getattr(transport, "transport", None)
+    return None
