@@ -33,6 +33,7 @@ from twisted.web.http_headers import Headers
 
 from twisted_h11 import _fastpath
 from twisted_h11._failing import Failing
+from twisted_h11._octets import as_bytes
 from twisted_h11._outgoing import (
     BadResponse,
     ResponseHead,
@@ -160,24 +161,25 @@ class Answering(Failing):
         ):
             return
         extra = self.site.extraHeaders if self.site is not None else ()
-        if isinstance(headers, Headers):
-            if (
-                self._missed is not None
-                # h11 puts the field elsewhere where only we want to close.
-                and (self.persistent or not head.keepAlive)
-                and not extra
-                and head.method != b"HEAD"
-                and self._answerFast(int(code), reason, headers)
-            ):
-                return
-            pairs = [(k, v) for k, vs in headers.getAllRawHeaders() for v in vs]
-        else:
-            pairs = list(headers)
-        pairs += extra
         try:
+            if isinstance(headers, Headers):
+                if (
+                    self._missed is not None
+                    # h11 puts the field elsewhere where only we want to close.
+                    and (self.persistent or not head.keepAlive)
+                    and not extra
+                    and head.method != b"HEAD"
+                    and self._answerFast(int(code), reason, headers)
+                ):
+                    return
+                pairs = [(k, v) for k, vs in headers.getAllRawHeaders() for v in vs]
+            else:
+                pairs = list(headers)
+            pairs += extra
             answer = ResponseHead(int(code), reason, pairs, head.method)
             self._answerSlowly(head, answer)
-        except (BadResponse, h11.LocalProtocolError) as error:
+        except (BadResponse, h11.LocalProtocolError, TypeError, ValueError) as error:
+            # As it came from the application, it may be anything.
             self._answerFailed(error)
 
     def _answerFast(self, status: int, reason: bytes, headers: Headers) -> bool:
@@ -274,8 +276,16 @@ class Answering(Failing):
         response head it is a raw response, and goes out as it is.
         """
         request = self._request
-        if self._answer is None:
+        answer = self._answer
+        data = self._checked(data)
+        if answer is None:
             self._sendRaw(data)
+            return
+        if answer.status != 500 and getattr(request, "code", 0) == 500:
+            # What twisted.web's own Request does when it fails after its head: it
+            # writes an error page into the response that has begun.
+            self._complain("{request} failed after its head", request=request)
+            self.failResponse()
             return
         if getattr(request, "chunked", False) and not getattr(
             request, "leavesFraming", False
@@ -293,8 +303,22 @@ class Answering(Failing):
     def writeSequence(self, parts: Iterable[bytes]) -> None:
         """
         Send content of a response; see L{write}.
+
+        @raise TypeError: for anything but bytes.
         """
-        self.write(b"".join(parts))
+        self.write(b"".join([self._checked(part) for part in parts]))
+
+    def _checked(self, data: bytes) -> bytes:
+        """
+        @raise TypeError: for anything but bytes.  Then the response will never be
+            complete, whatever whoever wrote it makes of the error.
+        """
+        try:
+            return as_bytes(data)
+        except TypeError:
+            if self._answer is not None:
+                self.failResponse()
+            raise
 
     def sendContent(self, data: bytes) -> None:
         """
@@ -435,7 +459,7 @@ class Answering(Failing):
         trailers, self.answerTrailers = self.answerTrailers, []
         try:
             trailers = check_fields(trailers)
-        except BadResponse as error:
+        except (BadResponse, TypeError, ValueError) as error:
             self._complain("{error}", error=error)
             self.failResponse()
             return

@@ -41,6 +41,7 @@ from zope.interface import implementer
 
 from twisted_h11._guarded import guarded
 from twisted_h11._limits import Limits
+from twisted_h11._octets import as_bytes
 from twisted_h11._producers import PullAdapter
 from twisted_h11._progress import bytes_taken
 from twisted_h11._writing import Writing, limit_unsent
@@ -250,14 +251,16 @@ class FlowControl(Writing):
     def write(self, data: bytes) -> None:
         """
         Write bytes as they are.
+
+        @raise TypeError: for anything else.
         """
-        self._send(data)
+        self._send(as_bytes(data))
 
     def writeSequence(self, parts: Iterable[bytes]) -> None:
         """
         Write several byte strings as they are, in one write.
         """
-        self._send(b"".join(parts))
+        self._send(b"".join([as_bytes(part) for part in parts]))
 
     # -- the push producer that the transport sees ---------------------------
 

@@ -29,6 +29,9 @@ def as_bytes(data: Any, name: str = "data") -> bytes:
     """
     if type(data) is bytes:
         return data
+    if isinstance(data, str) and not data:
+        # In any encoding; there are resources that return it.
+        return b""
     try:
         view = memoryview(data)
     except TypeError:

@@ -66,9 +66,15 @@ def check_fields(pairs: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, byte
 
     @return: the pairs, white space around the values removed.
     @raise BadResponse: for a field that can not be sent there.
+    @raise TypeError: for one that is not of bytes.
     """
     checked = []
     for name, value in pairs:
+        if not isinstance(name, bytes) or not isinstance(value, bytes):
+            raise TypeError(
+                "the name and the value of a field must be bytes, not "
+                f"{name!r} and {value!r}"
+            )
         if _token.fullmatch(name) is None:
             raise BadResponse(f"this is not a field name: {name!r}")
         value = value.strip(b" \t")

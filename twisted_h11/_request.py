@@ -32,6 +32,7 @@ from twisted_h11._channel import Channel
 from twisted_h11._files import send_static
 from twisted_h11._guarded import guarded, log_failure
 from twisted_h11._headers import RequestHeaders
+from twisted_h11._octets import as_bytes
 from twisted_h11._private import encoder_for, parses_forms, raw_fields, set_known
 from twisted_h11._streaming import Streaming, pairs_of
 from twisted_h11._strict import RequestHead
@@ -304,9 +305,12 @@ class Request(Streaming):
         """
         Send some of the response; before the first of it goes the head.
 
-        @param data: content.
+        @param data: content: bytes, or a buffer whose items are bytes.
         @raise RuntimeError: after C{finish}.
+        @raise TypeError: for anything else.
         """
+        if type(data) is not bytes:
+            data = as_bytes(data)
         if not self._direct:
             super().write(data)
             return
@@ -322,7 +326,7 @@ class Request(Streaming):
             return
         encoder: Any = self._encoder
         if encoder:
-            data = encoder.encode(data)
+            data = as_bytes(encoder.encode(data), "what an encoder gives")
         self._writeContent(data)
 
     def _writeContent(self, data: bytes) -> None:
@@ -333,16 +337,16 @@ class Request(Streaming):
                 channel.sendContent(data)
             return
         self.startedWriting = 1
-        headers = self.responseHeaders
-        if self.lastModified is not None and not headers.hasHeader(b"Last-Modified"):
-            headers.setRawHeaders(
-                b"Last-Modified", [datetimeToString(self.lastModified)]
-            )
-        if self.etag is not None:
-            headers.setRawHeaders(b"ETag", [self.etag])
-        if self.cookies:
-            headers.setRawHeaders(b"Set-Cookie", self.cookies)
         try:
+            headers = self.responseHeaders
+            if self.lastModified is not None:
+                if not headers.hasHeader(b"Last-Modified"):
+                    changed = datetimeToString(self.lastModified)
+                    headers.setRawHeaders(b"Last-Modified", [changed])
+            if self.etag is not None:
+                headers.setRawHeaders(b"ETag", [self.etag])
+            if self.cookies:
+                headers.setRawHeaders(b"Set-Cookie", self.cookies)
             self._hasContent = channel.startResponse(
                 b"%d" % self.code, self.code_message, headers, data
             )
@@ -428,7 +432,7 @@ class Request(Streaming):
         channel: Any = getattr(self, "channel", None)
         encoder: Any = self._encoder
         if encoder and not self.finished:
-            data = encoder.finish()
+            data = as_bytes(encoder.finish(), "what an encoder gives")
             self._encoder = None
             if data:
                 self._writeContent(data)

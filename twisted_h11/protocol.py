@@ -75,6 +75,7 @@ from twisted_h11._flow import (
 )
 from twisted_h11._guarded import guarded
 from twisted_h11._limits import Limits
+from twisted_h11._octets import as_bytes
 from twisted_h11._regions import FileRegion
 
 __all__ = ["FileRegion", "H11Factory", "H11Protocol"]
@@ -297,7 +298,10 @@ class H11Protocol(FlowControl):
         @param event: the event.
         @raise h11.LocalProtocolError: if the event is not allowed now.  Nothing
             more can be sent on this connection then.
+        @raise TypeError: for data that is not bytes; nothing has happened then.
         """
+        if type(event) is h11.Data and type(event.data) is not bytes:
+            event = _in_bytes(event)
         conn = self.h11Connection
         if self._wire is None or (self._closing is not None and self._sending is None):
             conn.send_failed()
@@ -537,6 +541,20 @@ class H11Protocol(FlowControl):
             return
         super()._allSent()
         self._halfClose()
+
+
+def _in_bytes(event: h11.Data) -> h11.Data:
+    """
+    The same with its data as bytes, unless that is a region of a file.
+    """
+    data: object = event.data
+    if isinstance(data, FileRegion):
+        return event
+    return h11.Data(
+        data=as_bytes(data, "Data.data"),
+        chunk_start=event.chunk_start,
+        chunk_end=event.chunk_end,
+    )
 
 
 def _end_region(event: h11.Event, error: BaseException | None) -> None:
