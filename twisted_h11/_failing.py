@@ -69,24 +69,38 @@ class Failing(HandingOver):
         self.persistent = False
         if self._wire is None or self._closing is not None:
             return
+        # How a raw response is delimited only its writer knows.
+        raw = self._answer is None and not answered
+        byClose = not answered and self._endsWithConnection()
+        self._failState()
+        if byClose or raw:
+            self._abort()
+        else:
+            self._closeInStages()
+
+    def _endsWithConnection(self) -> bool:
+        """
+        Whether the response has neither a length nor chunks, so that the end of
+        the connection is its end; then only a reset tells that it is not whole.
+        """
         answer = self._answer
-        # Without a length and without chunks, the end of the connection is the
-        # end of the response; only a reset tells that it is not whole.
-        delimitedByClose = (
+        return (
             answer is not None
-            and not answered
             and answer.hasContent
             and self._answerLeft is None
             and self._head is not None
             and not self._head.chunkedAllowed
         )
-        # How a raw response is delimited only its writer knows.
-        raw = answer is None and not answered
-        self._failState()
-        if delimitedByClose or raw:
-            self._abort()
+
+    def loseConnection(self) -> None:
+        """
+        Close the connection after what was written has gone out; or reset it, if a
+        response that is not complete would look as if it were.
+        """
+        if not self._answerOver and self._endsWithConnection():
+            self.failResponse()
         else:
-            self._closeInStages()
+            super().loseConnection()
 
     def _failState(self) -> None:
         if self._h11 is not None:
