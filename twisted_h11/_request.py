@@ -401,7 +401,13 @@ class Request(Streaming):
             if channel.answerWhole(self.code, self.code_message, headers, body):
                 self.startedWriting = self.finished = 1
                 self.sentLength = len(body)
-                self._logAccess(channel.factory)
+                # As _logAccess does it, for the most common response.
+                try:
+                    channel.factory.log(self)
+                except KeyboardInterrupt:
+                    raise
+                except BaseException:
+                    log_failure("The access log")
                 self._finished(channel, whole=True)
                 return
         super()._sendWhole(body)
@@ -472,7 +478,13 @@ class Request(Streaming):
         del self.channel
         content, self.content = self.content, None
         if content is not None:
-            guarded("Closing the content of a request", content.close)
+            # As guarded() does it, for every request.
+            try:
+                content.close()
+            except KeyboardInterrupt:
+                raise
+            except BaseException:
+                log_failure("Closing the content of a request")
         if self.notifications:
             notifications, self.notifications = self.notifications, []
             for notification in notifications:
