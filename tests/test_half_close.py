@@ -4,10 +4,19 @@ A client that closes its sending side is not a client that is gone.
 
 from __future__ import annotations
 
+from itertools import product
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IHalfCloseableProtocol
+from twisted.web import server
+from zope.interface import implementer
 
 from tests.support.cases import GET, Echo, Holding, ServerTestCase, get
-from twisted_h11.server import Limits
+from tests.support.wire import Wire
+from twisted_h11.interfaces import IStreamingResource
+from twisted_h11.server import Limits, Request
 
 
 class HalfCloseTests(ServerTestCase):
@@ -147,3 +156,179 @@ class HalfCloseTests(ServerTestCase):
         wire.channel.readConnectionLost()
         wire.pump()
         self.assertTrue(wire.closed)
+
+
+class DepartedTests(ServerTestCase):
+    """
+    A client that has gone is noticed when the application wants it to be.
+    """
+
+    def left(self, wire: Wire, told: list[Any], seconds: float) -> None:
+        """
+        The request hears of the end after so many seconds, and not before.
+        """
+        wire.halfClose()
+        if seconds:
+            wire.advance(seconds - 0.5, step=0.5)
+            self.assertEqual([], told)
+            wire.advance(1, step=0.5)
+        self.assertEqual(1, len(told))
+        # As in twisted.web.
+        self.assertIsNot(None, told.pop().check(ConnectionDone))
+        self.assertTrue(wire.closed)
+
+    def test_resource(self) -> None:
+        """
+        An attribute of a resource says how long its requests wait, a streaming
+        one's too.
+        """
+        for seconds in (0, 2, 30):
+
+            class Poll(Holding):
+                halfCloseTimeout = seconds
+
+            @implementer(IStreamingResource)
+            class Streamed(Poll):
+                pass
+
+            for resource in (Poll(), Streamed()):
+                self.left(self.talk(resource, GET), resource.lost, seconds)
+                resource.requests.clear()
+
+    def test_request(self) -> None:
+        """
+        What is said for a request comes before that; Twisted's can say it, too.
+        """
+        for factory, seconds, first in product(
+            (Request, server.Request), (0, 2, 30), (True, False)
+        ):
+
+            def say(request: Any, seconds: float = seconds) -> None:
+                own = isinstance(request, Request)
+                (request if own else request.channel).setHalfCloseTimeout(seconds)
+
+            class Poll(Holding):
+                halfCloseTimeout = 7
+                before: Any = staticmethod(say if first else repr)
+
+                def render(self, request: Any) -> Any:
+                    self.before(request)
+                    return super().render(request)
+
+            resource = Poll()
+            wire = self.talk(resource, GET, requestFactory=factory)
+            if not first:
+                say(resource.requests[0])
+            self.left(wire, resource.lost, seconds)
+            resource.requests.clear()
+
+    def test_coroutine(self) -> None:
+        """
+        A coroutine is cancelled.
+        """
+        cancelled: list[Any] = []
+
+        class Poll(Holding):
+            halfCloseTimeout = 0
+
+            def render(self, request: Any) -> Any:
+                return Deferred(cancelled.append)
+
+        wire = self.talk(Poll(), GET).halfClose()
+        self.assertEqual(1, len(cancelled))
+        self.assertTrue(wire.closed)
+        cancelled.clear()
+
+    def test_late(self) -> None:
+        """
+        It may be said when the client has closed its side already.
+        """
+        holding = Holding()
+        wire = self.talk(holding, GET).halfClose()
+        holding.requests[0].setHalfCloseTimeout(0)
+        wire.pump()
+        self.assertEqual(1, len(holding.lost))
+        self.assertTrue(wire.closed)
+        holding.requests.clear()
+        holding.lost.clear()
+
+    def test_nextRequest(self) -> None:
+        """
+        It is not said for the next request of the connection.
+        """
+
+        def at_once(request: Any) -> Any:
+            if request.path == b"/hold":
+                return holding.render(request)
+            request.setHalfCloseTimeout(0)
+            return b"answered"
+
+        holding = Holding()
+        wire = self.talk(at_once, GET, get(b"/hold"))
+        self.left(wire, holding.lost, Limits().halfCloseTimeout)
+        holding.requests.clear()
+
+    def test_pipelined(self) -> None:
+        """
+        The answers that are ready are sent; the first that is not is given up.
+        """
+
+        class Poll(Holding):
+            halfCloseTimeout = 0
+
+            def render(self, request: Any) -> Any:
+                if request.path == b"/hold":
+                    return super().render(request)
+                return b"ready"
+
+        poll = Poll()
+        wire = self.talk(poll, GET + GET + get(b"/hold") + GET).halfClose()
+        self.assertEqual([200, 200], wire.statuses)
+        self.assertEqual(1, len(poll.lost))
+        self.assertTrue(wire.closed)
+        poll.requests.clear()
+        poll.lost.clear()
+
+    def test_cut(self) -> None:
+        """
+        A response that has begun is visibly cut.
+        """
+
+        class Poll(Holding):
+            halfCloseTimeout = 0
+
+        for version in (b"1.0", b"1.1"):
+            poll = Poll()
+            wire = self.talk(poll, get(version=version))
+            poll.requests[0].write(b"begun")
+            wire.halfClose()
+            self.assertTrue(wire.aborted)
+            poll.requests.clear()
+            poll.lost.clear()
+
+    def test_wrong(self) -> None:
+        """
+        What is no number of seconds is an error, of a request at the call and of
+        a resource in its answer.
+        """
+        wrong: list[Any] = [-1, None, "1", True, float("inf"), float("nan")]
+        for seconds in wrong:
+            texts: list[str] = []
+
+            def render(request: Any, seconds: Any = seconds, texts: Any = texts) -> Any:
+                texts.append(
+                    self.raised(ValueError, request.setHalfCloseTimeout, seconds)
+                )
+                return b""
+
+            self.talk(render, GET)
+            self.assertIn(repr(seconds), texts[0])
+            resource = Holding()
+            resource.halfCloseTimeout = seconds  # type: ignore[attr-defined]
+            wire = self.talk(resource, GET)
+            if seconds is not None:
+                self.assertEqual([500], wire.statuses)
+                self.assertEqual(1, len(self.flushLoggedErrors(ValueError)))
+            resource.requests.clear()
+            wire.vanish()
+            resource.lost.clear()

@@ -106,6 +106,8 @@ class Channel(Receiving):
     _skippedLine = False
     _draining = False
     _served = 0
+    # Which request has a halfCloseTimeout of its own, and which.
+    _turnTimeout: tuple[int, float] = (0, 0)
     _host: Any = None
 
     def __repr__(self) -> str:
@@ -177,7 +179,7 @@ class Channel(Receiving):
         The client will send nothing more, but may still read.
         """
         if self._request is not None:
-            self._arm(self.limits.halfCloseTimeout, "_abort")
+            self._awaitResponse()
         self._advance()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
@@ -464,7 +466,7 @@ class Channel(Receiving):
         if not self._eof:
             self._wait = None
         elif self._wait is None:
-            self._arm(self.limits.halfCloseTimeout, "_abort")
+            self._awaitResponse()
         self._head = head
         self._served = served = self._served + 1
         most = self.limits.maxRequestsPerConnection
@@ -608,6 +610,41 @@ class Channel(Receiving):
             if self._wait == "_idleTimedOut":
                 self._arm(period, "_idleTimedOut")
         return before
+
+    def setHalfCloseTimeout(self, seconds: float) -> None:
+        """
+        Change how long the current request may run on when the client has closed
+        its sending side, in the place of C{Limits.halfCloseTimeout}.
+
+        @param seconds: 0 for a client that is to be given up as soon as it may have
+            gone.
+        @raise ValueError: if it is not a number of seconds.
+        """
+        if (
+            isinstance(seconds, bool)
+            or not isinstance(seconds, (int, float))
+            or not 0 <= seconds < float("inf")
+        ):
+            raise ValueError(
+                f"halfCloseTimeout must be a number of seconds, not {seconds!r}"
+            )
+        self._turnTimeout = self._served, seconds
+        if self._eof and self._request is not None and self._closing is None:
+            self._awaitResponse()
+
+    def _awaitResponse(self) -> None:
+        """
+        The client has closed its sending side: it may be gone.
+        """
+        request, seconds = self._turnTimeout
+        if request != self._served:
+            seconds = self.limits.halfCloseTimeout
+        self._arm(seconds, "_clientLeft")
+
+    def _clientLeft(self) -> None:
+        request, self._request = self._request, None
+        self._abort()
+        self._tellLost(request, "The client has closed the connection.")
 
     def resetTimeout(self) -> None:
         """

@@ -340,7 +340,7 @@ class FlowControl(Writing):
         if self._sending is not None or self._writeFull:
             self._closesLater = True
             self._dropping = self.limits.lingerLength
-            if self._wait != "_abort":
+            if self._wait not in ("_abort", "_clientLeft"):
                 self._takenBefore = bytes_taken(self._wire)
                 self._arm(self.limits.rateWindow, "_checkClosing")
             return

@@ -74,6 +74,7 @@ class Rendering(server.Request):
 
     _direct = False
     _running: Deferred[Any] | None = None
+    _ownHalfClose = False
 
     def process(self) -> None:
         """
@@ -157,8 +158,20 @@ class Rendering(server.Request):
             body = self._renderOtherwise(resrc, names)
         if type(body) is bytes:
             self._sendWhole(body)
-        elif body is not NOT_DONE_YET:
+            return
+        if not self._ownHalfClose:
+            seconds = getattr(resrc, "halfCloseTimeout", None)
+            if seconds is not None:
+                self.setHalfCloseTimeout(seconds)
+        if body is not NOT_DONE_YET:
             self._rendered(body, resrc)
+
+    def setHalfCloseTimeout(self, seconds: float) -> None:
+        """
+        Change how long this request may run on when the client has closed its
+        sending side; see L{Streaming}.
+        """
+        raise NotImplementedError
 
     def _sendWhole(self, body: bytes) -> None:
         """

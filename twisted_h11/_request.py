@@ -169,6 +169,7 @@ class Request(Streaming):
             "trailers",
             "routed",
             "_running",
+            "_ownHalfClose",
         ):
             copied.pop(name, None)
         copied["received_cookies"] = self.received_cookies

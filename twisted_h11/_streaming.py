@@ -177,6 +177,21 @@ class Streaming(Rendering):
         if channel is not None:
             channel.abortConnection()
 
+    def setHalfCloseTimeout(self, seconds: float) -> None:
+        """
+        Change how long this request may run on when the client has closed its
+        sending side, which is also how a client looks that has gone.  An attribute
+        C{halfCloseTimeout} of a resource says the same for all of its requests.
+
+        @param seconds: 0 for a client that is to be given up at once, as
+            twisted.web does it.
+        @raise ValueError: if it is not a number of seconds.
+        """
+        channel: Any = getattr(self, "channel", None)
+        if self._direct and channel is not None:
+            channel.setHalfCloseTimeout(seconds)
+            self._ownHalfClose = True
+
     @property
     def responseTrailers(self) -> Headers:
         """
