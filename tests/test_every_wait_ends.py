@@ -274,6 +274,23 @@ class EveryWaitEndsTests(ServerTestCase):
         head = get(b"/", b"Content-Length: 5", method=b"POST")
         self.assertEnds(self.talk(Slow(answersFirst=True), head), head)
 
+    def test_heldBehindItsAnswer(self) -> None:
+        """
+        Nor does anybody who holds the network back, and answers.
+        """
+
+        @implementer(IStreamingResource)
+        class Held(Streamed):
+            def render(self, request: Any) -> Any:
+                request.channel._networkProducer.pauseProducing()
+                return super().render(request)
+
+        for head in (
+            get(b"/", b"Content-Length: 5", method=b"POST"),
+            get(b"/", CHUNKED, method=b"POST"),
+        ):
+            self.assertEnds(self.talk(Held(answersFirst=True), head), head)
+
     def test_behindAPausedResponse(self) -> None:
         """
         What waits behind a response that the client did not take at first is

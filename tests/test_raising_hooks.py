@@ -696,6 +696,38 @@ class RequestTests(HooksTestCase):
             self.assertEqual([500], wire.statuses)
             self.assertOver(wire)
 
+    def test_attributes(self) -> None:
+        """
+        Attributes of a resource that say anything, and of a request that take
+        nothing.
+        """
+        chunked = CHUNKED + b"3\r\nabc\r\n0\r\nA: b\r\n\r\n"
+
+        def get_odd(self: Any) -> Any:
+            raise ZeroDivisionError
+
+        for name, value, data in product(
+            ("maxBodyLength", "isLeaf", "halfCloseTimeout"),
+            ("1k", property(get_odd)),
+            (post(b"abc"), chunked),
+        ):
+            if (name, value) == ("isLeaf", "1k"):
+                continue
+            Mine = type("Mine", (Holding,), {name: value})
+            wire = self.begin(Mine(), data)
+            self.assertEqual([500], wire.statuses[:1], (name, value, data))
+            self.assertEqual(
+                1, len(self.flushLoggedErrors(ZeroDivisionError, TypeError, ValueError))
+            )
+            self.assertOver(wire, logged=False)
+
+        for base in (Request, server.Request):
+            Mine = type("Mine", (base,), {"trailerFields": property(get_odd)})
+            wire = self.begin(Holding(), chunked, requestFactory=Mine)
+            self.assertEqual([500], wire.statuses[:1])
+            self.flushLoggedErrors(AttributeError)
+            self.assertOver(wire, logged=False)
+
     def test_processingFailed(self) -> None:
         """
         Where even the answer to a failure fails, at once and later.

@@ -436,6 +436,8 @@ class Channel(Receiving):
                 request.gotLength(0)
                 return
             resource, most = route_early(self.site, request, head.target)
+            # Here, since a resource may say anything.
+            tooLong = most is not None and most < (head.length or 0)
         except KeyboardInterrupt:
             raise
         except BaseException:
@@ -445,7 +447,7 @@ class Channel(Receiving):
         self._most = most
         if self._chunks is not None:
             self._chunks.most = most
-        if most is not None and head.length is not None and head.length > most:
+        if tooLong:
             raise Refused(413, "The request body is too long.")
         try:
             if resource is not None:

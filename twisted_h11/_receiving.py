@@ -162,9 +162,9 @@ class Receiving(Answering):
             self._endCycle()
             return
         assert head is not None
-        if self._chunks is not None and self._chunks.trailers:
-            request.trailerFields = self._chunks.trailers
         try:
+            if self._chunks is not None and self._chunks.trailers:
+                request.trailerFields = self._chunks.trailers
             if source is not None:
                 source.ended()
             else:
@@ -188,10 +188,11 @@ class Receiving(Answering):
         head = self._head
         if head is None or self._read != "_readBody":
             return
+        tooLong = most is not None and most < max(head.length or 0, self._received)
         self._most = most
         if self._chunks is not None:
             self._chunks.most = most
-        if most is not None and max(head.length or 0, self._received) > most:
+        if tooLong:
             self._refuse(413, "The request body is too long.")
 
     def sendContinue(self) -> None:
@@ -214,7 +215,10 @@ class Receiving(Answering):
         came = self._received - self._rateSeen
         self._rateSeen = self._received
         rate = self.limits.minBodyRate
-        waiting = not (self._holds or self._wasHeld or self._clientWaits)
+        # Whoever has answered already keeps nobody waiting.
+        waiting = self._request is None or not (
+            self._holds or self._wasHeld or self._clientWaits
+        )
         self._wasHeld = bool(self._holds)
         if rate is not None and waiting and came < rate * self.limits.rateWindow:
             self._refuse(408, "The request body did not arrive in time.")
