@@ -60,7 +60,9 @@ def route_early(
     path = request.path if streams else target.partition(b"?")[0]
     if early is not None and path[:1] != b"/":
         # Our request finds its resource by the path in an absolute-form target.
-        path = _path_of_absolute_form.sub(b"", path, count=1) or b"/"
+        prefix = _path_of_absolute_form.match(path)
+        path = path[prefix.end() :] if prefix is not None else path
+        path = path or b"/"
     prepath: list[bytes] = []
     postpath = [unquote_to_bytes(segment) for segment in path[1:].split(b"/")]
     asked = False
