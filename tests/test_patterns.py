@@ -24,17 +24,16 @@ def slowness(found: Found) -> str | None:
     What makes a pattern slower than in proportion, if anything was found.
     """
     for before, pump, after in attacks(found.pattern):
+        n = LENGTH // 4 // len(pump)
         for method in found.methods or {"match", "fullmatch"}:
-            n = LENGTH // 4 // len(pump)
-
-            def seconds(count: int, method: str = method) -> float:
-                return cost(found, method, before + pump * count + after, SECONDS * 8)
-
             # An exponential pattern shows already with few.
-            few, least, most = seconds(60), seconds(n), seconds(4 * n)
-            if max(few, least) > SECONDS or most > max(SECONDS, 8 * least):
+            few, one, two, four = (
+                cost(found, method, before + pump * count + after, SECONDS * 8)
+                for count in (60, n, 2 * n, 4 * n)
+            )
+            if max(few, one) > SECONDS or four > max(SECONDS, 8 * one):
                 what = f"{method} of {before!r} + {n} * {pump!r} + {after!r}"
-                return f"{what}: {least}, {seconds(2 * n)}, {most} s"
+                return f"{what}: {one}, {two}, {four} s"
     return None
 
 

@@ -1,41 +1,72 @@
 """
-Chunked bodies without the state machine.
+Chunked bodies, as the client reads them (RFC 9112 section 7.1).
 
-L{ChunkReader} takes the framing off the usual chunked body: sizes without
-extensions, and nothing behind the last chunk.  Where anything else begins
-(an extension, a trailer field, what is not a size at all) it stops, at the
-beginning of a chunk, and h11 goes on from there.
+L{ChunkReader} takes the framing off by itself, whether or not h11 reads the
+response: each byte is looked at a bounded number of times, however the body was
+cut.  What is accepted is what h11 accepts, and in addition a bare LF where a line
+should end in CR LF; after that the connection is not to be trusted with another
+response (C{odd}).
 """
 
 from __future__ import annotations
 
 import re
+from enum import Enum
+
+from twisted_h11._fastpath import Fields
+from twisted_h11._tolerance import read_fields
 
 __all__ = ["ChunkReader"]
 
 _match_size = re.compile(rb"([0-9A-Fa-f]{1,16})\r\n").match
 
-# No size that is read here, with its line end, is longer than this.
-_LONGEST = 18
+# h11 lets white space stand behind the size.  A control character in an extension
+# could be the end of a line to somebody else.
+_match_line = re.compile(
+    rb"([0-9A-Fa-f]{1,20})[ \t]*(?:;[\t -~\x80-\xff]*)?(\r?)\n"
+).fullmatch
+
+
+class _State(Enum):
+    SIZE = "the size of a chunk"
+    DATA = "its data"
+    ENDING = "the line end behind its data"
+    TRAILERS = "the trailer section"
+    ENDED = "nothing"
 
 
 class ChunkReader:
     """
     Reads one chunked body.
 
-    @ivar ended: whether the last chunk was read.
-    @ivar rest: what follows it; or what h11 must read, from the beginning of
-        a chunk on, if C{ended} is false.  C{None} while all is usual.
-    @ivar broken: what stands where a chunk's line end must be, if it does not.
+    @param limit: bytes of the longest chunk line, and of the longest trailer
+        section.
+    @ivar ended: whether the trailer section was read.
+    @ivar trailers: its fields.
+    @ivar rest: what was received behind it.
+    @ivar odd: whether something was accepted that h11 would have refused.
+    @ivar error: what was wrong, if the body is malformed.
     """
 
-    def __init__(self) -> None:
-        self.ended = False
-        self.rest: bytes | None = None
-        self.broken: bytes | None = None
-        # How much of the chunk is still to come, with the line end behind it.
+    def __init__(self, limit: int) -> None:
+        self.trailers: Fields = []
+        self.rest = b""
+        self.odd = False
+        self.error: str | None = None
+        self._limit = limit
+        self._state = _State.SIZE
         self._left = 0
-        self._tail = b""
+        # The beginning of a line whose end is still to come.
+        self._line = bytearray()
+        self._section: list[bytes] = []
+        self._sectionLength = 0
+
+    @property
+    def ended(self) -> bool:
+        """
+        Whether the body is complete.
+        """
+        return self._state is _State.ENDED
 
     def feed(self, data: bytes) -> bytes:
         """
@@ -43,51 +74,91 @@ class ChunkReader:
 
         @return: the part of the body that is in it.
         """
-        if self._tail:
-            data = self._tail + data
-            self._tail = b""
         pieces: list[bytes] = []
         length = len(data)
         position = 0
-        left = self._left
-        while True:
-            if left > 2:
-                piece = data[position : position + left - 2]
+        while position < length and self.error is None:
+            state = self._state
+            if state is _State.DATA:
+                piece = data[position : position + self._left]
                 position += len(piece)
-                left -= len(piece)
+                self._left -= len(piece)
                 pieces.append(piece)
-            if left > 2 or position == length:
-                break
-            if left:
-                # The line end may come in two segments.
-                ending = data[position : position + left]
-                if ending != b"\r\n"[2 - left : 2 - left + len(ending)]:
-                    self.broken = data[position : position + 2]
-                    break
-                position += len(ending)
-                left -= len(ending)
-                if left or position == length:
-                    break
-            match = _match_size(data, position)
-            if match is None:
-                if length - position < _LONGEST and b"\n" not in data[position:]:
-                    self._tail = data[position:]
+                if not self._left:
+                    self._state = _State.ENDING
+            elif state is _State.SIZE and not self._line:
+                match = _match_size(data, position)
+                if match is not None:
+                    position = match.end()
+                    self._sizeRead(int(match[1], 16))
                 else:
-                    self.rest = data[position:]
-                break
-            size = int(match[1], 16)
-            if size:
-                position = match.end()
-                left = size + 2
-                continue
-            ending = data[match.end() : match.end() + 2]
-            if ending == b"\r\n":
-                self.ended = True
-                self.rest = data[match.end() + 2 :]
-            elif ending == b"\r\n"[: len(ending)]:
-                self._tail = data[position:]
-            else:
+                    position = self._readLine(data, position)
+            elif state is _State.ENDING and data[position : position + 2] == b"\r\n":
+                position += 2
+                self._state = _State.SIZE
+            elif state is _State.ENDED:
                 self.rest = data[position:]
-            break
-        self._left = left
+                break
+            else:
+                position = self._readLine(data, position)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def _readLine(self, data: bytes, position: int) -> int:
+        """
+        Take the rest of a line, or as much of it as is here.
+
+        @return: where the next one begins.
+        """
+        line = self._line
+        end = data.find(b"\n", position) + 1
+        line += data[position : end or len(data)]
+        if self._state is _State.ENDING and not b"\r\n".startswith(line):
+            if line[:1] != b"\n":
+                self.error = f"malformed chunk footer: {bytes(line[:2])!r}"
+                return position
+            end = position + 1
+            del line[1:]
+        if len(line) + self._sectionLength > self._limit:
+            what = "trailer section" if self._state is _State.TRAILERS else "chunk line"
+            self.error = (
+                f"the {what} is longer than {self._limit} bytes (maxHeadLength)"
+            )
+        elif line.endswith(b"\n"):
+            whole = bytes(line)
+            line.clear()
+            self._lineRead(whole)
+        return end or len(data)
+
+    def _lineRead(self, line: bytes) -> None:
+        if not line.endswith(b"\r\n"):
+            self.odd = True
+        if self._state is _State.SIZE:
+            match = _match_line(line)
+            if match is None:
+                self.error = f"illegal chunk header: {line[:100]!r}"
+            else:
+                self._sizeRead(int(match[1], 16))
+        elif self._state is _State.ENDING:
+            self._state = _State.SIZE
+        elif line in (b"\r\n", b"\n"):
+            self.trailers, odd = read_fields(self._section)
+            self.odd = self.odd or odd
+            self._state = _State.ENDED
+        else:
+            self._section.append(line)
+            self._sectionLength += len(line)
+
+    def _sizeRead(self, size: int) -> None:
+        self._left = size
+        self._state = _State.DATA if size else _State.TRAILERS
+
+
+def frame(body: bytes, reader: ChunkReader) -> bytes:
+    """
+    The same framed anew, for an h11 connection that is to follow.
+    """
+    framed = b"%x\r\n%b\r\n" % (len(body), body) if body else b""
+    if reader.ended:
+        lines = [b"%b: %b\r\n" % field for field in reader.trailers]
+        framed += b"0\r\n%b\r\n" % b"".join(lines)
+    return framed

@@ -1,7 +1,7 @@
 """
 h11's part of an exchange on the client's side.
 
-An h11 connection lives for one exchange, or for the rest of one, and is first
+An h11 connection lives for one exchange and is first
 shown the request: what a response means depends on it.
 """
 
@@ -11,10 +11,7 @@ import h11
 
 from twisted_h11._client_request import ClientRequest
 
-__all__ = ["begin_exchange", "begin_in_chunks", "read_whole_body"]
-
-# What h11 is told when it has to go on in the middle of a chunked body.
-CHUNKED_HEAD = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+__all__ = ["begin_exchange", "read_whole_body"]
 
 
 def begin_exchange(request: ClientRequest) -> h11.Connection:
@@ -25,16 +22,6 @@ def begin_exchange(request: ClientRequest) -> h11.Connection:
         h11.CLIENT, max_incomplete_event_size=request.settings.maxHeadLength
     )
     conn.send(request.event())
-    return conn
-
-
-def begin_in_chunks(request: ClientRequest) -> h11.Connection:
-    """
-    An h11 connection that expects a chunk of the response to C{request}.
-    """
-    conn = begin_exchange(request)
-    conn.receive_data(CHUNKED_HEAD)
-    conn.next_event()
     return conn
 
 

@@ -140,11 +140,9 @@ def values_of(fields: Sequence[tuple[bytes, bytes]], name: bytes) -> list[bytes]
 
 def check_event(event: h11.Response, raw: bytes, method: bytes) -> ResponseHead:
     """
-    Turn h11's event into a head, and refuse what h11 lets pass.
+    Turn h11's event into a head.
 
-    @param raw: the bytes that h11 read.
-    @raise MalformedResponse: for a transfer coding in HTTP/1.0 (RFC 9112
-        section 6.1).
+    @param raw: the bytes that were received for it.
     """
     fields: Fields = [
         (bytes(name), bytes(value)) for name, value in event.headers.raw_items()
@@ -158,19 +156,14 @@ def check_event(event: h11.Response, raw: bytes, method: bytes) -> ResponseHead:
     persistent = minor >= 1 and b"close" not in tokens
     lengths = values_of(fields, b"content-length")
     codings = values_of(fields, b"transfer-encoding")
-    if codings and event.http_version < b"1.1":
-        raise MalformedResponse(
-            f"Transfer-Encoding {codings[0]!r} in an HTTP/"
-            f"{event.http_version.decode()} response"
-        )
     if method == b"HEAD" or event.status_code in (204, 304):
         length = 0
     elif method == b"CONNECT" and 200 <= event.status_code < 300:
         length = 0
         persistent = False
     elif codings:
-        # Transfer-Encoding wins (RFC 9112 section 6.3), but who sends both is
-        # not to be trusted with another request.
+        # Transfer-Encoding wins (RFC 9112 sections 6.1 and 6.3), but who sends
+        # both, or says so in HTTP/1.0, is not to be trusted with another request.
         length = CHUNKED
         persistent = persistent and not lengths
     elif lengths:
@@ -189,10 +182,7 @@ def check_event(event: h11.Response, raw: bytes, method: bytes) -> ResponseHead:
     )
 
 
-_FRAMING = re.compile(
-    rb"^(content-length|transfer-encoding)[ \t]*:[ \t]*(.*?)[ \t]*\r?$",
-    re.IGNORECASE | re.MULTILINE,
-)
+_FRAMING = frozenset((b"content-length", b"transfer-encoding"))
 
 
 def explain(error: h11.RemoteProtocolError, raw: bytes) -> MalformedResponse:
@@ -201,9 +191,11 @@ def explain(error: h11.RemoteProtocolError, raw: bytes) -> MalformedResponse:
     """
     text = str(error)
     if "Content-Length" in text or "Transfer-Encoding" in text:
+        parts = [line.partition(b":") for line in raw.splitlines()]
         found = [
-            f"{name.decode('ascii')}: {value.decode('latin-1')}"
-            for name, value in _FRAMING.findall(raw)
+            f"{name.decode('latin-1').strip()}: {value.decode('latin-1').strip()}"
+            for name, _, value in parts
+            if name.strip().lower() in _FRAMING
         ]
         if found:
             return MalformedResponse(f"{text}: {', '.join(found)!s}"[:500])

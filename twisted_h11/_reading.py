@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 import h11
 from twisted.python.failure import Failure
 
-from twisted_h11._client_chunks import ChunkReader
+from twisted_h11._client_chunks import ChunkReader, frame
 from twisted_h11._client_errors import (
     MalformedResponse,
     ResponseTooLarge,
@@ -22,16 +22,16 @@ from twisted_h11._client_errors import (
 )
 from twisted_h11._client_h11 import (
     begin_exchange,
-    begin_in_chunks,
     read_whole_body,
 )
 from twisted_h11._client_heads import check_event, explain, find_end
 from twisted_h11._client_parties import ExchangeHandler, Owner
 from twisted_h11._client_request import ClientRequest
 from twisted_h11._client_response import InterimResponse, Response
-from twisted_h11._fastpath import CHUNKED, ResponseHead, read_response
+from twisted_h11._fastpath import CHUNKED, Fields, ResponseHead, read_response
 from twisted_h11._flow import APPLICATION, CONSUMER, READ_AHEAD
 from twisted_h11._sending import BodySender
+from twisted_h11._tolerance import EMPTY_LINES, forgive
 from twisted_h11.protocol import H11Protocol
 
 if TYPE_CHECKING:
@@ -83,6 +83,7 @@ class ResponseReader(H11Protocol):
     _unclaimed: weakref.ref[Response] | None = None
     _chunks: ChunkReader | None = None
     _held = False
+    _emptyLines = 0
 
     def __init__(self) -> None:
         super().__init__()
@@ -135,13 +136,17 @@ class ResponseReader(H11Protocol):
         limit = request.settings.maxHeadLength
         buffer = self._buffer
         if not buffer:
+            if data[:1] in b"\r\n":
+                data = self._skipEmptyLines(data)
+                if not data:
+                    return
             # Usually the whole head is in one segment.
             if request.fast and request.method != b"CONNECT":
                 head = read_response(data, request.method == b"HEAD")
                 if head is not None and head.size <= limit:
                     self._headReceived(head, data)
                     return
-            if not data.startswith(b"HTTP/"[: len(data)]):
+            if not b"HTTP/".startswith(data[:5].upper()):
                 self._malformed(f"The answer is not HTTP: it begins with {data[:20]!r}")
                 return
         while True:
@@ -169,29 +174,44 @@ class ResponseReader(H11Protocol):
             if not data:
                 return
 
+    def _skipEmptyLines(self, data: bytes) -> bytes:
+        """
+        Take off what stands before a status line.
+        """
+        rest = data.lstrip(b"\r\n")
+        self._emptyLines += len(data) - len(rest)
+        self._persistent = False
+        if self._emptyLines > EMPTY_LINES:
+            self._malformed(f"The answer is not HTTP: it begins with {data[:20]!r}")
+            return b""
+        return rest
+
     def _readUnusualHead(self, request: ClientRequest, raw: bytes, rest: bytes) -> bool:
         """
         Let h11 read a head.
 
         @return: whether another head follows, an interim one having been read.
         """
-        conn = begin_exchange(request) if self._h11 is None else self._h11
-        conn.receive_data(raw)
         try:
+            head, odd = forgive(raw, request.method)
+            if odd:
+                self._persistent = False
+            conn = begin_exchange(request) if self._h11 is None else self._h11
+            conn.receive_data(head)
             event = conn.next_event()
             if isinstance(event, h11.InformationalResponse):
                 return self._interimReceived(request, event, rest)
             assert isinstance(event, h11.Response), event
-            head = check_event(event, raw, request.method)
+            answer = check_event(event, raw, request.method)
         except h11.RemoteProtocolError as error:
             self._break(Failure(explain(error, raw)))
         except MalformedResponse:
             self._break(Failure())
         else:
-            if request.method == b"CONNECT" and 200 <= head.code < 300:
-                self._switching(head, rest)
+            if request.method == b"CONNECT" and 200 <= answer.code < 300:
+                self._switching(answer, rest)
             else:
-                self._headReceived(head, raw + rest)
+                self._headReceived(answer, raw + rest)
         return False
 
     def _interimReceived(
@@ -264,13 +284,14 @@ class ResponseReader(H11Protocol):
             return
         self._received = 0
         self._left = length
-        if conn is not None:
+        self._chunks = None
+        if length == CHUNKED:
+            self._mode = IN_CHUNKS
+            self._chunks = ChunkReader(request.settings.maxHeadLength)
+        elif conn is not None:
             self._mode = IN_EVENTS
         elif length >= 0:
             self._mode = IN_BODY
-        elif length == CHUNKED:
-            self._mode = IN_CHUNKS
-            self._chunks = ChunkReader()
         else:
             self._mode = UNTIL_END
         sender = self._sender
@@ -362,39 +383,46 @@ class ResponseReader(H11Protocol):
         request = self._request
         assert chunks is not None and request is not None
         body = chunks.feed(data)
-        if body:
-            self._bodyReceived(body)
-            if self._mode != IN_CHUNKS or self._request is not request:
-                return
-        if chunks.ended:
-            self._bodyEnded(not chunks.rest)
-        elif chunks.broken is not None:
-            self._malformed(f"malformed chunk footer: {chunks.broken!r}")
-        elif chunks.rest is not None:
-            self._mode = IN_EVENTS
-            self._chunks = None
-            self._h11 = begin_in_chunks(request)
-            super().dataReceived(chunks.rest)
+        if chunks.ended and (chunks.rest or chunks.odd):
+            self._persistent = False
+        if self._h11 is not None:
+            # h11 is to follow: it reads the same, framed anew.
+            framed = frame(body, chunks)
+            if framed:
+                super().dataReceived(framed)
+        else:
+            if body:
+                self._bodyReceived(body)
+            if chunks.ended and self._mode == IN_CHUNKS and self._request is request:
+                self._trailersReceived(chunks.trailers)
+                self._bodyEnded(True)
+        if chunks.error is not None and self._request is request:
+            self._malformed(chunks.error)
+
+    def _trailersReceived(self, fields: Fields) -> None:
+        response = self._body
+        if response is None and self._unclaimed is not None:
+            response = self._unclaimed()
+        if response is not None and fields:
+            response._trailerFields = fields
 
     def eventReceived(self, event: h11.Event) -> None:
         """
         What h11 has made of a body.
         """
-        if self._mode != IN_EVENTS:
+        if self._mode not in (IN_EVENTS, IN_CHUNKS):
             return
         if isinstance(event, h11.Data):
             if self._left > 0:
                 self._left -= len(event.data)
             self._bodyReceived(bytes(event.data))
         elif isinstance(event, h11.EndOfMessage):
-            response = self._body
-            if response is None and self._unclaimed is not None:
-                response = self._unclaimed()
-            fields = event.headers.raw_items()
-            if response is not None and fields:
-                response._trailerFields = [
-                    (bytes(name), bytes(value)) for name, value in fields
+            self._trailersReceived(
+                [
+                    (bytes(name), bytes(value))
+                    for name, value in event.headers.raw_items()
                 ]
+            )
             assert self._h11 is not None
             self._bodyEnded(not self._h11.trailing_data[0])
 

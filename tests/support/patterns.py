@@ -164,7 +164,7 @@ def filled_cells(function: FunctionType) -> list[Any]:
 # -- what could make a pattern slow ------------------------------------------------
 
 # The characters that are tried wherever a pattern allows them.
-_TRIED = b" \ta0:;=\"\\/\r\n"
+_TRIED = b' \ta0:;="\\/\r\n'
 
 
 def _members(node: Any, flags: int) -> bytes:
