@@ -151,6 +151,16 @@ class LineTests(SynchronousTestCase):
                     )
                 )
 
+    def test_everyByteOfATarget(self) -> None:
+        """
+        Every character that may be in a path or a query.
+        """
+        for code in range(33, 127):
+            byte = bytes([code])
+            for target in (b"/" + byte, b"/?" + byte, b"/a" + byte + b"b?c" + byte):
+                lines = self.compared(head(b"GET " + target + b" HTTP/1.1", b"Host: a"))
+                self.assertEqual(8, "\n".join(lines).replace('\\"', "").count('"'))
+
     def test_shortWay(self) -> None:
         """
         Common requests do not go through twisted.web's formatter.

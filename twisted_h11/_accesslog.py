@@ -27,7 +27,7 @@ FLUSH_SECONDS = 0.5
 _MOST_LINES = 256
 
 # Asked for as a number: bytes look for bytes four times as long.
-_BACKSLASH = ord("\\")
+_BACKSLASH, _QUOTE = b'\\"'
 
 
 def combined_line(timestamp: Any, request: Any) -> Any:
@@ -46,12 +46,12 @@ def combined_line(timestamp: Any, request: Any) -> Any:
         kind is not IPv4Address and kind is not IPv6Address
     ):
         return combinedLogFormatter(timestamp, request)
-    # Method and target of a fast head are printable ASCII without quotes.
+    # Method and target of a fast head are printable ASCII.
     uri = request.uri
     logged = head.logged
     if logged is None:
         logged = head.logged = _logged_fields(head)
-    if not logged or _BACKSLASH in uri or uri is not head.target:
+    if not logged or _BACKSLASH in uri or _QUOTE in uri or uri is not head.target:
         return combinedLogFormatter(timestamp, request)
     return (
         f'"{client.host}" - - {timestamp} "{request.method.decode("ascii")} '

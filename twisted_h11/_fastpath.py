@@ -47,7 +47,7 @@ Fields = list[tuple[bytes, bytes]]
 
 # What is refused in a target (see twisted_h11._strict) is not in these classes.
 _line = re.compile(
-    rb"(?!CONNECT )([A-Z]+) (/[!$-;=@-\[\]-~]*(?:\?[!$-;=?-~]*)?) HTTP/1\.1\r\n"
+    rb"(?!CONNECT )([A-Z]+) (/[!\"$->@-\[\]-~]*(?:\?[!\"$-~]*)?) HTTP/1\.1\r\n"
 )
 
 # Field lines, and the empty line.  The classes of name, colon and value do not

@@ -82,10 +82,11 @@ _authority_form = re.compile(
 # RFC 9112 section 3.2.2
 _absolute_form = re.compile(rb"[A-Za-z][A-Za-z0-9+.\-]*://([^/?]*)(.*)")
 
-# RFC 9112 section 3.2.1.  Of the characters that RFC 3986 does not allow, those
-# that browsers send in a query are let through (^ ` { | }); quotes, angle
-# brackets, a fragment, and a backslash in the path (a slash to some) are not.
-_path_and_query = re.compile(rb"[^\"<>#?\\]*(?:\?[^\"<>#]*)?")
+# RFC 9112 section 3.2.1.  Characters that RFC 3986 does not allow are let through,
+# as everybody does (quotes, angle brackets, ^ ` { | }, a backslash in the query):
+# they are in nobody's framing.  A fragment is not, and neither is a backslash in
+# the path, which is a slash to some.
+_path_and_query = re.compile(rb"[^#?\\]*(?:\?[^#]*)?")
 
 _digits = re.compile(rb"[0-9]{1,19}")
 
@@ -303,12 +304,14 @@ def _check_fields(head: RequestHead) -> None:
         head.keepAlive = False
     _check_host(head, hosts)
     _check_framing(head, lengths, codings)
-    # RFC 9110 section 10.1.1: ignored in HTTP/1.0, 417 for anything unknown.
+    # RFC 9110 section 10.1.1: a list, ignored in HTTP/1.0; 417 for anything unknown.
     if expectations and head.version == b"HTTP/1.1":
-        for value in expectations:
-            if value.lower() != b"100-continue":
+        for member in b",".join(expectations).lower().split(b","):
+            member = member.strip(b" \t")
+            if member == b"100-continue":
+                head.expectsContinue = True
+            elif member:
                 raise Refused(417, "The expectation is not known.")
-        head.expectsContinue = True
 
 
 def _check_host(head: RequestHead, hosts: list[bytes]) -> None:
