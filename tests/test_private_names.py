@@ -16,6 +16,8 @@ from typing import Any
 
 from twisted.internet import _sslverify, abstract, ssl, tcp
 from twisted.internet.address import IPv4Address
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import UNIXClientEndpoint
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
@@ -40,6 +42,7 @@ from tests.support.cases import Calls, ServerTestCase, get, post
 from twisted_h11 import _private, _progress
 from twisted_h11._private import creator_of_layer, verified_name
 from twisted_h11._request import Request
+from twisted_h11.client import UNIXEndpointFactory
 from twisted_h11.server import Site
 
 PACKAGE = pathlib.Path(twisted_h11.__file__).parent
@@ -47,7 +50,12 @@ PACKAGE = pathlib.Path(twisted_h11.__file__).parent
 # What the package uses of Twisted's private names, and the test for each here.
 KNOWN = {
     "_IEncodingResource": "EncodingTests",
+    "_StandardEndpointFactory": "AgentTests",
+    "_bindAddress": "AgentTests",
+    "_getEndpoint": "AgentTests",
     "_newclient": "ClientErrorTests",
+    "_policyForHTTPS": "AgentTests",
+    "_requestWithEndpoint": "AgentTests",
     "_parsePOSTFormSubmission": "FormTests",
     "_rawHeaders": "HeadersTests",
     "_tempDataLen": "TransportTests",
@@ -435,6 +443,62 @@ class _Channel:
         Ourselves.
         """
         return IPv4Address("TCP", "192.0.2.80", 80)
+
+
+class AgentTests(SynchronousTestCase):
+    """
+    What tells which of Twisted's agents asks a pool, and how it connects.
+    """
+
+    def ways(self, agent: Any, uri: bytes = b"http://a/") -> Any:
+        """
+        What is known of an agent while it asks.
+        """
+        found: list[Any] = []
+
+        class Pool:
+            persistent = True
+
+            def getConnection(self, key: Any, endpoint: Any) -> Any:
+                asking = _private.asking_agent(endpoint)
+                found.append((asking, asking and _private.ways_of(asking)))
+                self.other = _private.asking_agent(object())
+                return Deferred()
+
+        agent._pool = pool = Pool()
+        agent.request(b"GET", uri)
+        self.assertIsNone(pool.other)
+        (known,) = found
+        self.assertIs(agent, known[0])
+        return known[1]
+
+    def test_theirs(self) -> None:
+        """
+        A usual agent has reactor, policy and local address; one by a factory has
+        that; and a C{ProxyAgent} has an endpoint, which it gives to the pool.
+        """
+        clock, policy = Clock(), client.BrowserLikePolicyForHTTPS()
+        agent = client.Agent(clock, policy, bindAddress=("b", 0))
+        self.assertEqual((clock, policy, ("b", 0)), self.ways(agent))
+        factory = UNIXEndpointFactory(clock, "a")
+        agent = client.Agent.usingEndpointFactory(clock, factory)
+        self.assertEqual((factory,), self.ways(agent))
+        proxied = client.ProxyAgent(UNIXClientEndpoint(clock, "a"), clock)
+        self.assertIsNone(self.ways(proxied))
+
+    def test_without(self) -> None:
+        """
+        Without the method nobody is known to ask; without the attributes an agent
+        stands for itself.
+        """
+        agent = client.Agent(Clock())
+        self.patch(client, "_StandardEndpointFactory", None)
+        self.assertEqual((agent._endpointFactory,), self.ways(agent))
+        self.patch(_private, "_asking_code", None)
+        self.assertIsNone(_private.asking_agent(None))
+        del agent._endpointFactory
+        self.assertEqual((agent,), _private.ways_of(agent))
+        self.assertIsNone(_private.ways_of(object()))
 
 
 class RequestTests(ServerTestCase):

@@ -32,7 +32,8 @@ from twisted_h11._client_request import (
 )
 from twisted_h11._client_response import Response
 from twisted_h11._client_settings import ClientSettings
-from twisted_h11._client_tls import TLSPolicy, tls_endpoint
+from twisted_h11._client_tls import default_policy, tls_endpoint
+from twisted_h11._party import SECURE, party, place, standard_party
 from twisted_h11._pool import HTTPConnectionPool
 from twisted_h11._proxy import (
     Proxies,
@@ -72,6 +73,10 @@ class StandardEndpointFactory:
         self.options: dict[str, Any] = {"bindAddress": bindAddress}
         if connectTimeout is not None:
             self.options["timeout"] = connectTimeout
+        self.parties = (
+            standard_party(False, reactor, policy, bindAddress),
+            standard_party(True, reactor, policy, bindAddress),
+        )
 
     def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:
         """
@@ -155,7 +160,7 @@ class Agent:
         fastPath: bool = True,
     ) -> None:
         if contextFactory is None:
-            contextFactory = TLSPolicy()
+            contextFactory = default_policy()
         elif not IPolicyForHTTPS.providedBy(contextFactory):
             raise TypeError(
                 f"{contextFactory!r} was passed as the HTTPS policy for an Agent, "
@@ -208,6 +213,7 @@ class Agent:
             )
         self._reactor = reactor
         self._endpointFactory = endpointFactory
+        self._party = party(endpointFactory)
         self._pool: HTTPConnectionPool = pool
         self._settings = settings if settings is not None else ClientSettings()
         self._proxies = proxies
@@ -266,8 +272,8 @@ class Agent:
         if not host or port > 65535:
             raise ValueError(f"Invalid URI {uri!r}")
         check_method(method)
-        key: Any = (scheme, host.lower(), port)
         hostValue = host_value(host, None if port == DEFAULT_PORTS[scheme] else port)
+        key: Any
         endpoint: Any
         standard = self._standard
         given: Any = headers
@@ -278,7 +284,9 @@ class Agent:
                 endpoint = self._endpointFactory.endpointForURI(parsed)
             except SchemeNotSupported:
                 return fail(errors.adopt(Failure()))
+            key = (scheme, host.lower(), port, *place(endpoint), self._party)
         else:
+            key = (scheme, host.lower(), port, standard.parties[scheme in SECURE])
             proxy = None
             if self._proxies is not None:
                 proxy = self._proxies.find(scheme, host, port)
@@ -338,7 +346,7 @@ class Agent:
         reactor, policy = standard.reactor, standard.policy
         options = standard.options
         settings = self._settings
-        scheme, name, port = key
+        scheme, name, port, _ = key
 
         def toProxy() -> Any:
             return proxy_endpoint(reactor, proxy, policy, options)
@@ -361,13 +369,15 @@ class Agent:
                     ),
                 )
 
-            return ("tunnel", proxy, *key), target, headers, tunnel
+            key = ("tunnel", proxy, scheme, name, port, standard.parties[True])
+            return key, target, headers, tunnel
         if proxy.authorization is not None:
             pairs = pairs_of(headers) if headers is not None else []
             if not any(pair[0].lower() == b"proxy-authorization" for pair in pairs):
                 pairs = [*pairs, (b"Proxy-Authorization", proxy.authorization)]
             headers = pairs
-        return ("proxy", proxy), b"http://" + host + target, headers, toProxy
+        key = ("proxy", proxy, standard.parties[proxy.secure])
+        return key, b"http://" + host + target, headers, toProxy
 
 
 def _notSupported(scheme: bytes) -> Deferred[Any]:
@@ -428,7 +438,8 @@ class ProxyAgent(Agent):
             from twisted.internet import reactor
         self._standard = None
         self._proxyEndpoint = endpoint
-        self._init(reactor, None, pool, settings, None, trace, fastPath)
+        # All connections lead to one place: to the proxy.
+        self._init(reactor, endpoint, pool, settings, None, trace, fastPath)
 
     def request(
         self,
@@ -451,6 +462,6 @@ class ProxyAgent(Agent):
             headers,
             bodyProducer,
             uri,
-            ("http-proxy", self._proxyEndpoint),
+            ("http-proxy", self._party),
             self._proxyEndpoint,
         )

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterable, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import service_identity
@@ -59,6 +60,7 @@ __all__ = [
     "TLSPolicy",
     "certificates_from",
     "check_peer",
+    "default_policy",
     "explain_handshake",
     "public_key_pin",
     "tls_endpoint",
@@ -196,6 +198,15 @@ class TLSPolicy:
         if self._extraRoots:
             creator = _WithRoots(creator, self._extraRoots)
         return _Pinned(creator, self._pins) if self._pins else creator
+
+
+@lru_cache(maxsize=1)
+def default_policy() -> TLSPolicy:
+    """
+    The policy of all agents that were not given one, which can share connections
+    for that reason.
+    """
+    return TLSPolicy()
 
 
 @implementer(IOpenSSLClientConnectionCreator)

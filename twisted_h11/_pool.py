@@ -13,6 +13,10 @@ be served is served first, whatever its origin: an idle connection of another
 origin is closed to make room, and a connection that becomes idle is closed if
 somebody older waits for another origin and only the total stands in the way.
 
+B{Keys.}  A connection is used only by whom it was made by, or by who would have
+made the same one; see L{twisted_h11._party}.  What is said of an origin above is
+meant of each of these apart.
+
 B{Cancelling.}  A waiter that gives up leaves no trace in the line; an attempt
 that is given up frees its slot, once.
 """
@@ -35,6 +39,7 @@ from twisted_h11._client_request import DEFAULT_SETTINGS
 from twisted_h11._client_settings import ClientSettings, PoolSettings
 from twisted_h11._connecting import Attempt
 from twisted_h11._exchange import ClientConnection
+from twisted_h11._party import is_for, plain_key
 from twisted_h11._waiting import Ticket, Waiter, first_number
 
 __all__ = ["HTTPConnectionPool", "PoolCounts"]
@@ -114,7 +119,8 @@ class HTTPConnectionPool:
         """
         What the pool holds now.
 
-        @param key: count for this origin only: C{(scheme, host, port)}.
+        @param key: count for this origin only: C{(scheme, host, port)}; for all
+            agents together.
         """
         if key is None:
             connecting = len(self._attempts)
@@ -122,14 +128,17 @@ class HTTPConnectionPool:
             return PoolCounts(
                 connecting, self._total - connecting - idle, idle, self._queued
             )
-        connecting = sum(1 for attempt in self._attempts if attempt.key == key)
-        idle = len(self._idle.get(key, ()))
-        return PoolCounts(
-            connecting,
-            self._taken.get(key, 0) - connecting - idle,
-            idle,
-            sum(1 for t in self._queues.get(key, ()) if t.waiter is not None),
+        connecting = sum(1 for each in self._attempts if is_for(each.key, key))
+        idle = sum(1 for each in self._idleOrder.values() if is_for(each, key))
+        taken = sum(n for each, n in self._taken.items() if is_for(each, key))
+        queued = sum(
+            1
+            for each, queue in self._queues.items()
+            if is_for(each, key)
+            for ticket in queue
+            if ticket.waiter is not None
         )
+        return PoolCounts(connecting, taken - connecting - idle, idle, queued)
 
     # -- for Twisted's agents -----------------------------------------------
 
@@ -139,13 +148,16 @@ class HTTPConnectionPool:
         """
         A connection for one request, as twisted.web's agents ask for it.
 
-        @param key: connections of the same key are interchangeable.
+        @param key: the origin.  Connections of the same key are interchangeable
+            if the same agent, or one that would make the same connection, asks for
+            them; for anybody else, if C{endpoint} is the same.
         @param endpoint: how to connect.
         @return: a Deferred with an object whose C{request(request)} sends a
             L{twisted.web.client.Request}; it must be used at once.
         """
         from twisted_h11._plain import PlainWaiter
 
+        key = plain_key(key, endpoint)
         waiter = PlainWaiter(self, self._reactor)
         connection = self.idleConnection(key)
         if connection is not None:

@@ -6,13 +6,15 @@ A test fails when one of them changes.
 
 from __future__ import annotations
 
+import sys
 from inspect import getclosurevars, isfunction
 from typing import Any
 
-from twisted.web import resource
+from twisted.web import client, resource
 from twisted.web.http_headers import Headers
 
 __all__ = [
+    "asking_agent",
     "creator_of_layer",
     "encoder_for",
     "parses_forms",
@@ -20,6 +22,7 @@ __all__ = [
     "response_headers",
     "set_known",
     "verified_name",
+    "ways_of",
 ]
 
 _IEncodingResource: Any = getattr(resource, "_IEncodingResource", None)
@@ -119,3 +122,53 @@ def creator_of_layer(transport: Any) -> Any:
         return None
     method = getclosurevars(make).nonlocals.get("baseCallable")
     return getattr(method, "__self__", None)
+
+
+# Every agent of Twisted's asks its pool in this method, with the endpoint in a
+# variable of this name.
+_asking: Any = getattr(client.Agent, "_requestWithEndpoint", None)
+_asking_code = getattr(_asking, "__code__", None)
+
+
+def asking_agent(endpoint: Any) -> Any:
+    """
+    The agent of Twisted's that asks a pool for a connection by C{endpoint}, from
+    within that call.
+
+    Without the private method: C{None}, and only connections by the very same
+    endpoint are used again.
+    """
+    frame = sys._getframe(1)
+    for _ in range(10):
+        if frame.f_code is _asking_code:
+            variables = frame.f_locals
+            return variables.get("self") if variables["endpoint"] is endpoint else None
+        if frame.f_back is None:
+            break
+        frame = frame.f_back
+    return None
+
+
+def ways_of(agent: Any) -> tuple[Any, ...] | None:
+    """
+    What an agent of Twisted's has its endpoints from.
+
+    Without the private attributes: the agent itself.
+
+    @return: reactor, policy and local address, or the one endpoint factory, or the
+        agent where it does that in a way of its own; C{None} for an agent whose
+        endpoint is always the same.
+    """
+    if not isinstance(agent, client.Agent):
+        return None
+    for name in ("request", "_getEndpoint", "_requestWithEndpoint"):
+        method = getattr(getattr(agent, name, None), "__func__", None)
+        if method is None or method is not getattr(client.Agent, name):
+            return (agent,)
+    factory: Any = getattr(agent, "_endpointFactory", agent)
+    if type(factory) is not getattr(client, "_StandardEndpointFactory", None):
+        return (factory,)
+    try:
+        return factory._reactor, factory._policyForHTTPS, factory._bindAddress
+    except AttributeError:
+        return (agent,)
