@@ -481,10 +481,17 @@ class BatchedFileTests(SynchronousTestCase):
         batched = BatchedFile(file, clock)
         batched.write("lost\n")
         self.assertRaises(OSError, clock.advance, FLUSH_SECONDS)
+        for _ in range(5):
+            # Once is enough to be told.
+            batched.write("lost\n")
+            clock.advance(FLUSH_SECONDS)
         file.full = False
         batched.write("kept\n")
         clock.advance(FLUSH_SECONDS)
         self.assertEqual(file.getvalue(), "kept\n")
+        file.full = True
+        batched.write("lost\n")
+        self.assertRaises(OSError, clock.advance, FLUSH_SECONDS)
 
     def test_close(self) -> None:
         """

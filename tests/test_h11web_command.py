@@ -269,6 +269,60 @@ class ServingTests(CommandTestCase):
         self.assertIn(process.returncode, (0, -signal.SIGTERM))
         self.assertEqual([], self.files())
 
+    def served(self, process: subprocess.Popen[str]) -> str:
+        """
+        Wait until it listens, and ask for something.
+
+        @return: all that it printed.
+        """
+        assert process.stdout is not None
+        before = []
+        for line in process.stdout:
+            before.append(line)
+            url = self.bound(line)
+            if url is not None:
+                break
+        else:
+            raise self.failureException("".join(before))
+        with urlopen(url + "something", timeout=SOON) as response:
+            self.assertEqual(200, response.status)
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=SOON)
+        self.assertEqual("", err)
+        return "".join(before) + out
+
+    def test_logToStandardOutput(self) -> None:
+        """
+        The access log can be the standard output, a pipe too, by its name or as
+        C{-}.
+        """
+        for name in ("-", "/dev/stdout"):
+            process = self.popen(
+                *("-n", "h11web", "-p", "0", "--interface", "127.0.0.1", "-l", name)
+            )
+            out = self.served(process)
+            self.assertIn('"GET /something HTTP/1.1" 200', out)
+            self.assertNotIn("Traceback", out)
+            self.assertEqual([], self.files())
+
+    def test_logToPipe(self) -> None:
+        """
+        It can be a named pipe that somebody reads; where nobody does, one line says
+        that it can not be written, and not that a port could not be opened.
+        """
+        path = os.path.join(self.directory, "log.pipe")
+        os.mkfifo(path)
+        listen = ("-n", "h11web", "-p", "0", "--interface", "127.0.0.1", "-l", path)
+        status, out, err = self.run_(*listen)
+        self.assertEqual(1, status)
+        self.assertIn(f"twistd h11web: can not write the access log {path}: ", err)
+        self.assertEqual(1, err.count("\n"))
+        self.assertNotIn("Traceback", out)
+        reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        self.addCleanup(os.close, reader)
+        self.served(self.popen(*listen))
+        self.assertIn(b'"GET /something HTTP/1.1" 200', os.read(reader, 10_000))
+
     def test_daemon(self) -> None:
         """
         When the command returns, the daemon listens.

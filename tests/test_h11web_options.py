@@ -5,24 +5,28 @@ The options of C{twistd h11web}: what they mean, and what is refused.
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import fields
 from typing import Any
 
+import trustme
 from twisted.internet.endpoints import (
     TCP4ServerEndpoint,
     TCP6ServerEndpoint,
     UNIXServerEndpoint,
 )
 from twisted.python.usage import UsageError
+from twisted.scripts import twistd
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web import demo, distrib, script, static, twcgi
 from twisted.web import tap as web_tap
 from twisted.web.resource import Resource
 from twisted.web.wsgi import WSGIResource
 
-from twisted_h11._bounds import format_bound, parse_bound
+from twisted_h11._bounds import bound_name, format_bound, parse_bound
 from twisted_h11._limits import KIB, Limits, describe_limits
 from twisted_h11._options import Options
+from twisted_h11._public_files import FilePolicy, PublicFile
 
 
 class NotAResource:
@@ -45,6 +49,23 @@ def application(environ: Any, startResponse: Any) -> list[bytes]:
     A WSGI application.
     """
     return []
+
+
+class Fine(Resource):
+    """
+    A resource that can be made.
+    """
+
+
+class Outer:
+    """
+    A class with another one in it.
+    """
+
+    class Inner(Fine):
+        """
+        That one.
+        """
 
 
 HERE = "tests.test_h11web_options"
@@ -136,12 +157,33 @@ class SameAsWebTests(OptionsTestCase):
 
     def test_path(self) -> None:
         """
-        C{--path} serves a directory with the processors of C{twistd web}.
+        C{--path} serves a directory: for everybody, unless it is told otherwise.
         """
         path = self.directory()
         root = self.parse("--path", path)["root"]
         self.assertIsInstance(root, static.File)
+        self.assertIsInstance(root, PublicFile)
         self.assertEqual(path, root.path)
+        self.assertEqual({}, root.processors)
+        self.assertEqual("application/octet-stream", root.defaultType)
+        self.assertEqual(FilePolicy(), root.policy)
+
+    def test_pathAllows(self) -> None:
+        """
+        What is not for everybody has an option each, before C{--path} or after it.
+        """
+        path = self.directory()
+        for name in ("dot-files", "outside-links", "list-directories"):
+            field = name.split("-")[0] + name.split("-")[1].capitalize()
+            for arguments in (
+                ["--path", path, f"--{name}", "on"],
+                [f"--{name}", "ON", "--path", path],
+            ):
+                root = self.parse(*arguments)["root"]
+                self.assertEqual(FilePolicy(**{field: True}), root.policy)
+            root = self.parse("--path", path, f"--{name}", "off")["root"]
+            self.assertEqual(FilePolicy(), root.policy)
+        root = self.parse("--path", path, "--scripts", "on")["root"]
         self.assertEqual(
             {
                 ".cgi": twcgi.CGIScript,
@@ -150,6 +192,11 @@ class SameAsWebTests(OptionsTestCase):
             },
             root.processors,
         )
+        root = self.parse(
+            *("--path", path, "--processor", ".rpy=twisted.web.demo.Test"),
+            *("--scripts", "on"),
+        )["root"]
+        self.assertIs(demo.Test, root.processors[".rpy"])
 
     def test_optionsOfPath(self) -> None:
         """
@@ -294,6 +341,72 @@ class ListenTests(OptionsTestCase):
         bad = self.refused("--listen", f"ssl:0:privateKey={path}")
         self.assertIn("can not load the certificate or key", bad)
 
+    def test_badCertificate(self) -> None:
+        """
+        What is wrong with certificates and keys names the file, and what was
+        expected in it.
+        """
+        authority, other = trustme.CA(), trustme.CA()
+        issued, foreign = authority.issue_cert("a"), other.issue_cert("a")
+        folder = self.directory()
+        key = issued.private_key_pem.bytes()
+        certificate = issued.cert_chain_pems[0].bytes()
+        files = {
+            "key": key,
+            "cert": certificate,
+            "both": certificate + b"comment\n" + key,
+            "other": foreign.private_key_pem.bytes(),
+            "locked": key.replace(b"BEGIN ", b"BEGIN ENCRYPTED "),
+            "cut": certificate[:300],
+            "garbled": certificate.replace(certificate[60:70], b"!!!!!!!!!!"),
+            "der": b"\x30\x82\x01\x01" + bytes(200),
+            "empty": b"",
+            "text": b"not at all",
+        }
+        for name, content in files.items():
+            with open(f"{folder}/{name}", "wb") as file:
+                file.write(content)
+        aCertificate = "expected a certificate in PEM format (-----BEGIN CERTIFICATE"
+        aKey = "expected a private key in PEM format (-----BEGIN PRIVATE KEY-----)"
+        for arguments, where, reason in (
+            ("privateKey={}/key", "key", f"{aCertificate}-----), found only"),
+            ("privateKey={}/cert", "cert", f"{aKey}, found only certificate"),
+            ("{}/cert:{}/cert", "cert", f"{aKey}, found only certificate"),
+            ("{}/key:{}/empty", "empty", "found an empty file"),
+            ("{}/key:{}/text", "text", "found none"),
+            ("{}/key:{}/der", "der", "convert it with openssl"),
+            ("{}/key:{}/cut", "cut", "the certificate in it is damaged"),
+            ("{}/key:{}/garbled", "garbled", "the certificate in it is damaged"),
+            ("{}/cut:{}/cert", "cut", f"{aKey}, found only certificate"),
+            ("{}/locked:{}/cert", "locked", "has a pass phrase"),
+            ("{}/other:{}/cert", "other", "is not that of the certificate in"),
+            ("{}/key:{}/nope", "nope", "No such file or directory"),
+            ("{}:{}/cert", "", "not a file"),
+            ("/dev/zero", None, "/dev/zero: not a file"),
+            ("{}/both:extraCertChain={}/key", "key", aCertificate),
+            ("{}/both:dhParameters={}/key", "key", "BEGIN DH PARAMETERS"),
+        ):
+            description = "ssl:0:" + arguments.replace("{}", folder)
+            with self.subTest(arguments=arguments):
+                for prefix in ("", "haproxy:"):
+                    message = self.refused("--listen", prefix + description)
+                    self.assertIn(reason, message)
+                    if where is not None:
+                        self.assertIn(os.path.join(folder, where), message)
+        for arguments in (
+            "privateKey={}/both",
+            "{}/both",
+            "{}/key:{}/cert",
+            "interface=127.0.0.1:{}/both",
+            "certKey={}/cert:privateKey={}/key:extraCertChain={}/cert",
+        ):
+            self.names("--listen", "ssl:0:" + arguments.replace("{}", folder))
+        for name in ("cut", "locked"):
+            os.rename(f"{folder}/{name}", f"{folder}/{name}.pem")
+            message = self.refused("--listen", f"tls:{folder}:port=0")
+            self.assertIn(f"{folder}/{name}.pem: ", message)
+            os.unlink(f"{folder}/{name}.pem")
+
     def test_certificateDirectory(self) -> None:
         """
         A C{tls:} endpoint without a certificate in its directory is refused.
@@ -318,6 +431,12 @@ class RootTests(OptionsTestCase):
             (["--path", "/nope"], "--path /nope: No such file"),
             (["--class", "nodots"], "--class nodots: Empty module name"),
             (["--class", "nope.X"], "No module named 'nope' (modules are looked"),
+            (["--path", "/dev/null"], "neither a file nor a directory"),
+            (["--path", "/", "--index", "a/b"], "--index a/b: not the name of a file"),
+            (["--path", "/", "--index", ".."], "--index ..: not the name of a file"),
+            (["--path", "/", "--mime-type", "text"], "not of the form type/subtype"),
+            (["--path", "/", "--mime-type", "a/b\r\nX: y"], "not of the form type"),
+            (["--path", "/", "--processor", "x=a.B"], "an extension begins with a dot"),
             (["--class", f"{HERE}.Nope"], "has no attribute 'Nope'"),
             (["--class", f"{HERE}.NotAResource"], "not a resource"),
             (["--class", f"{HERE}.Exploding"], "RuntimeError: the database is away"),
@@ -335,6 +454,183 @@ class RootTests(OptionsTestCase):
         ):
             with self.subTest(arguments=arguments):
                 self.assertIn(reason, self.refused(*arguments))
+
+
+class NameTests(OptionsTestCase):
+    """
+    What is named: C{--wsgi}, C{--class} and C{--processor}.
+    """
+
+    def setUp(self) -> None:
+        """
+        A current directory with modules in it.
+        """
+        self.folder = self.directory()
+        before = os.getcwd()
+        self.addCleanup(os.chdir, before)
+        os.chdir(self.folder)
+        modules = set(sys.modules)
+        self.addCleanup(self.forget, modules)
+        self.patch(sys, "path", [path for path in sys.path if path])
+        self.patch(web_tap, "reactor", _Reactor())
+        self.module("fine_wapp.py", f"from {HERE} import application, Fine as Root")
+        self.module("fine_wapp_2.py", "import nowhere_at_all")
+        self.module("leaving_wapp.py", "raise SystemExit(3)")
+        self.module("wrong_wapp.py", "1 +")
+        self.module("fine_package/__init__.py", "application = 3")
+        self.module("fine_package/inner.py", f"from {HERE} import application, Fine")
+
+    def module(self, name: str, text: str) -> None:
+        """
+        Write one.
+        """
+        path = os.path.join(self.folder, name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "w") as file:
+            file.write(text)
+
+    def forget(self, modules: set[str]) -> None:
+        """
+        Forget all modules but these.
+        """
+        for name in set(sys.modules) - modules:
+            if "wapp" in name or "fine_package" in name:
+                del sys.modules[name]
+
+    def test_currentDirectory(self) -> None:
+        """
+        The current directory is searched, and C{module:name} is understood as
+        C{module.name} is.
+        """
+        for name in (
+            "fine_wapp.application",
+            "fine_wapp:application",
+            "fine_package.inner:application",
+            "fine_package.inner.application",
+        ):
+            self.assertIsInstance(self.parse("--wsgi", name)["root"], WSGIResource)
+            self.assertEqual([self.folder], [p for p in sys.path if p == self.folder])
+        for name in (
+            "fine_wapp:Root",
+            "fine_wapp.Root",
+            "fine_package.inner:Fine",
+            f"{HERE}:Outer.Inner",
+        ):
+            self.assertIsInstance(self.parse("--class", name)["root"], Fine)
+        root = self.parse("--path", "/", "--processor", ".x=fine_wapp:Root")["root"]
+        self.assertIs(Fine, root.processors[".x"])
+
+    def test_wrong(self) -> None:
+        """
+        What is not found says what was searched, and what it may have been.
+        """
+        searched = f"(modules are looked for in {self.folder}, then along PYTHONPATH)"
+        for name, reason in (
+            ("nope:app", f"No module named 'nope' {searched}"),
+            ("nope.app", f"No module named 'nope' {searched}"),
+            ("fine_wap:app", f"'fine_wap'; is it 'fine_wapp'? {searched}"),
+            ("fine_wapp:app", "has no attribute 'app'; is it 'application'?"),
+            ("fine_wapp:app", os.path.join(self.folder, "fine_wapp.py")),
+            ("fine_wapp:aplication", "'aplication'; is it 'application'?"),
+            ("fine_wapp_2:app", "'nowhere_at_all', which fine_wapp_2 imports"),
+            ("fine_wapp.application.x", "has no attribute 'x'"),
+            ("fine_package.outer:application", "No module named 'fine_package.outer'"),
+            ("leaving_wapp:app", "ends the process when it is imported"),
+            ("wrong_wapp:app", "SyntaxError: "),
+            ("fine_package.inner", "that is a module; name the application in it"),
+            ("fine_package:application", "a WSGI application is callable, 3 is not"),
+            ("fine_wapp", "in it, such as wapp:app"),
+            ("fine_wapp.py", "such as wapp:app"),
+            ("./fine_wapp:app", "such as wapp:app"),
+            (":app", "such as wapp:app"),
+            ("fine_wapp:", "such as wapp:app"),
+            ("a:b:c", "such as wapp:app"),
+            ("a..b", "such as wapp:app"),
+            ("", "such as wapp:app"),
+        ):
+            with self.subTest(name=name):
+                message = self.refused("--wsgi", name)
+                self.assertIn(reason, message)
+                self.assertIn(f"--wsgi {name}: ", message)
+
+
+class TogetherTests(OptionsTestCase):
+    """
+    Options that have no effect without others, or besides others.
+    """
+
+    def test_roots(self) -> None:
+        """
+        There is one thing to serve.
+        """
+        script = os.path.join(self.directory(), "root.rpy")
+        with open(script, "w") as file:
+            file.write("resource = None")
+        self.patch(web_tap, "reactor", _Reactor())
+        roots = {
+            "path": ["/"],
+            "class": ["twisted.web.demo.Test"],
+            "wsgi": [f"{HERE}.application"],
+            "resource-script": [script],
+            "user": [],
+        }
+        for one, values in roots.items():
+            for other, others in roots.items():
+                message = self.refused(f"--{one}", *values, f"--{other}", *others)
+                if one == other:
+                    self.assertIn(f"--{one} is given more than once", message)
+                else:
+                    self.assertIn(f"--{one} and --{other} exclude", message)
+
+    def test_withoutPath(self) -> None:
+        """
+        What is about files goes with C{--path}.
+        """
+        for arguments in (
+            ["--index", "x"],
+            ["-i", "x"],
+            ["--list-directories", "on"],
+            ["--dot-files", "on"],
+            ["--outside-links", "on"],
+            ["--scripts", "on"],
+        ):
+            for root in ([], ["--class", "twisted.web.demo.Test"], ["--user"]):
+                message = self.refused(*root, *arguments)
+                self.assertIn("goes with --path", message)
+        for name in ("list-directories", "dot-files", "outside-links", "scripts"):
+            for value in ("maybe", "", "1", "true"):
+                message = self.refused("--path", "/", f"--{name}", value)
+                self.assertIn("must be on or off", message)
+
+    def test_personal(self) -> None:
+        """
+        What is about HTTP has no effect on what C{--personal} starts.
+        """
+        for arguments in (
+            ["--add-header", "a: b"],
+            ["--server-header", "x"],
+            ["--logfile", "x.log"],
+            ["--no-access-log"],
+            ["--http2"],
+            ["--max-connections", "5"],
+            ["--idle-timeout", "none"],
+        ):
+            message = self.refused("--personal", *arguments)
+            self.assertIn(f"{arguments[0]} and --personal exclude each", message)
+
+    def test_others(self) -> None:
+        """
+        One port number, and bounds that can be reached.
+        """
+        self.assertIn(
+            "--port is given more than once", self.refused("-p", "1", "--port", "2")
+        )
+        self.assertIn(
+            "can not be reached",
+            self.refused("--max-connections", "3", "--max-connections-per-peer", "4"),
+        )
+        self.parse("--max-connections", "3", "--max-connections-per-peer", "3")
+        self.parse("--max-connections", "none", "--max-connections-per-peer", "3")
 
 
 class ResponseTests(OptionsTestCase):
@@ -456,9 +752,97 @@ class LimitTests(OptionsTestCase):
             ("idle-timeout", "nan", "not a number of seconds"),
             ("linger-timeout", "inf", "not a number of seconds"),
             ("grace", "soon", "--grace soon: not a number of seconds"),
+            ("grace", "nan", "not a number of seconds"),
+            ("grace", "-1", "not a number of seconds"),
+            ("grace", "1_0", "not a number of seconds"),
+            ("grace", " 5", "not a number of seconds"),
+            ("grace", "", "not a number of seconds"),
+            ("grace", "1e300", "more seconds than anybody waits"),
+            ("max-connections", "0", "nobody could be served with 0 connections"),
         ):
             with self.subTest(option=option, value=value):
                 self.assertIn(reason, self.refused(f"--{option}", value))
+
+    def test_everyNumber(self) -> None:
+        """
+        Each numeric option, with what is no number, less than nothing or more than
+        there can be: one line that names the option.  With nothing at all, where
+        nobody could be served like that.
+        """
+        for bound in describe_limits():
+            option = f"--{bound_name(bound)}"
+            for value in (
+                *("-1", "-0", "nan", "inf", "-inf", "x", "", " ", "1 ", "0x10", "1_0"),
+                *("\u0661", "1" * 30, "1" * 5000, "9" * 400 + "G", "1e999", "--5"),
+            ):
+                with self.subTest(option=option, value=value[:40]):
+                    message = self.refused(f"{option}={value}")
+                    self.assertTrue(message.startswith(f"{option} {value.strip()}"))
+            for value in ("0", "00", "0.0", "0k", "0e5"):
+                with self.subTest(option=option, value=value):
+                    try:
+                        self.parse(f"{option}={value}")
+                        served = True
+                    except UsageError as error:
+                        served = "nobody could be served with 0" not in str(error)
+                        self.assertTrue(str(error).startswith(f"{option} {value}: "))
+                    if bound.metadata["positive"]:
+                        self.assertFalse(served)
+                    elif value == "0":
+                        self.assertTrue(served)
+
+    def test_none(self) -> None:
+        """
+        C{none} is a number that switches a bound off, of those that can be.
+        """
+        for bound in describe_limits():
+            option = f"--{bound_name(bound)}"
+            if bound.metadata["optional"]:
+                self.assertIsNone(
+                    getattr(self.parse(option, "none")["limits"], bound.name)
+                )
+            else:
+                self.assertIn("always applies", self.refused(option, "none"))
+
+
+class SuggestionTests(OptionsTestCase):
+    """
+    Options that there are not.
+    """
+
+    def test_misspelt(self) -> None:
+        """
+        A misspelt option gets a suggestion, one of twistd's its place, and one that
+        is deprecated there what to use.
+        """
+        for argument, reason in (
+            ("--max-conections=3", "did you mean --max-connections?"),
+            ("--maxConnections=3", "did you mean --max-connections?"),
+            ("--max_connections", "did you mean --max-connections?"),
+            ("--Port", "did you mean --port?"),
+            ("--wsgii", "did you mean --wsgi?"),
+            ("--https", "use --listen ssl:"),
+            ("--privkey=x", "use --listen ssl:"),
+            ("--certificate=x", "use --listen ssl:"),
+            ("--notracebacks", "there are none without --display-tracebacks"),
+            ("--max=3", "it may be --max-body-length, --max-chunk"),
+            ("--l=3", "it may be --linger-length, --linger-timeout, --list-d"),
+        ):
+            with self.subTest(argument=argument):
+                self.assertIn(reason, self.refused(argument))
+        for argument in ("--zzzzzz", "-Z"):
+            self.assertTrue(self.refused(argument).endswith("not recognized"))
+
+    def test_ofTwistd(self) -> None:
+        """
+        An option of twistd's that stands in the wrong place is told its place.
+        """
+        for argument in ("-n", "--nodaemon", "--pidfile=x"):
+            options = Options()
+            command: Any = twistd
+            options.parent = command.ServerOptions()
+            error = self.assertRaises(SystemExit, options.parseOptions, [argument])
+            self.assertIn("it goes before h11web", str(error.code))
 
 
 class CommandTests(OptionsTestCase):
@@ -490,6 +874,23 @@ class CommandTests(OptionsTestCase):
             "twistd h11web: twistd --logfile /nope/x.log: no such directory: /nope",
             error.code,
         )
+
+    def test_logToStandardOutput(self) -> None:
+        """
+        C{--logfile -} is the standard output, which a daemon has not.
+        """
+        self.assertEqual("-", self.parse("--logfile", "-")["logfile"])
+        for nodaemon in (True, False):
+            options = Options()
+            options.parent = Options()
+            options.parent["nodaemon"] = nodaemon
+            if nodaemon:
+                options.parseOptions(["--logfile", "-"])
+            else:
+                error = self.assertRaises(
+                    SystemExit, options.parseOptions, ["--logfile", "-"]
+                )
+                self.assertIn("use twistd -n", str(error.code))
 
     def test_help(self) -> None:
         """

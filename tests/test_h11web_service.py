@@ -406,6 +406,22 @@ class MakeServiceTests(SynchronousTestCase):
         self.assertIsInstance(factory, PBServerFactory)
         self.assertIsInstance(factory.root.site.resource, demo.Test)
 
+    def test_http2Plain(self) -> None:
+        """
+        C{--http2} without an endpoint that could choose it is one line, too.
+        """
+        stderr = io.StringIO()
+        self.patch(sys, "stderr", stderr)
+        self.patch(sys.modules["twisted_h11.server"], "check_http2", lambda: None)
+        for arguments in (
+            [],
+            ["-p", "81", "--interface", "::1"],
+            ["--listen", "unix:/x", "--listen", "haproxy:tcp:1"],
+        ):
+            error = self.assertRaises(StartError, self.make, "--http2", *arguments)
+            self.assertEqual(1, error.code)
+            self.assertIn("--http2 needs an endpoint with TLS", stderr.getvalue())
+
     def test_http2Missing(self) -> None:
         """
         C{--http2} without what it needs is one line and a status of 1.

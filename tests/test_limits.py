@@ -38,6 +38,8 @@ class LimitsObjectTests(SynchronousTestCase):
             ("maxHeadLength", "16k"),
             ("idleTimeout", True),
             ("idleTimeout", float("nan")),
+            ("idleTimeout", float("inf")),
+            ("rateWindow", 0),
         ):
             wrong: dict[str, Any] = {name: value}
             self.assertRaises(ValueError, Limits, **wrong)

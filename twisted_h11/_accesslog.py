@@ -13,6 +13,7 @@ second.  A log that somebody else gave us is written to at once.
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from twisted.internet.address import IPv4Address, IPv6Address
@@ -21,13 +22,22 @@ from twisted.web.http import combinedLogFormatter
 
 from twisted_h11._fastpath import FastHead
 
-__all__ = ["FLUSH_SECONDS", "BatchedFile", "combined_line"]
+__all__ = ["FLUSH_SECONDS", "BatchedFile", "LogFileError", "combined_line", "open_log"]
 
 FLUSH_SECONDS = 0.5
 _MOST_LINES = 256
 
 # Asked for as a number: bytes look for bytes four times as long.
 _BACKSLASH, _QUOTE = b'\\"'
+
+_STANDARD = {
+    "/dev/stdout": 1,
+    "/dev/stderr": 2,
+    "/dev/fd/1": 1,
+    "/dev/fd/2": 2,
+    "/proc/self/fd/1": 1,
+    "/proc/self/fd/2": 2,
+}
 
 
 def combined_line(timestamp: Any, request: Any) -> Any:
@@ -60,6 +70,37 @@ def combined_line(timestamp: Any, request: Any) -> Any:
     )
 
 
+class LogFileError(OSError):
+    """
+    A log file can not be written.
+    """
+
+
+def open_log(path: str | bytes) -> Any:
+    """
+    Open a log file to append to it.
+
+    What is no regular file (a pipe, a terminal, C{/dev/stdout}) has no end to go
+    to, and C{open} fails there in trying.  The standard output may also be a socket,
+    which can not be opened by its name at all.
+
+    @param path: its path.
+    @raise LogFileError: if that is not possible.
+    """
+    try:
+        standard = _STANDARD.get(os.fsdecode(path))
+        if standard is not None:
+            descriptor = os.dup(standard)
+        else:
+            # A named pipe that nobody reads would hold us here for ever.
+            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+            descriptor = os.open(path, flags | os.O_NONBLOCK, 0o666)
+            os.set_blocking(descriptor, True)
+    except OSError as error:
+        raise LogFileError(error.errno, error.strerror, path) from error
+    return os.fdopen(descriptor, "w", 1, newline="\n")
+
+
 def _logged_fields(head: FastHead) -> str:
     """
     The two fields that are logged; nothing if they have to be escaped.
@@ -86,7 +127,8 @@ class BatchedFile:
     """
     A log file that is written to in batches.
 
-    Everything but writing is the file's own.
+    Everything but writing is the file's own.  Where that fails lines are lost,
+    which is said once: L{OSError} is raised when it begins.
 
     @param file: the file.
     @param reactor: for the time of the next write.
@@ -97,6 +139,7 @@ class BatchedFile:
         self._reactor = reactor
         self._lines: list[str] = []
         self._call: IDelayedCall | None = None
+        self._lost = False
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._file, name)
@@ -119,7 +162,15 @@ class BatchedFile:
         if self._lines:
             text = "".join(self._lines)
             self._lines.clear()
-            self._file.write(text)
+            try:
+                self._file.write(text)
+            except OSError:
+                # A full disk, a pipe that nobody reads any more.
+                if not self._lost:
+                    self._lost = True
+                    raise
+            else:
+                self._lost = False
 
     def flush(self) -> None:
         """

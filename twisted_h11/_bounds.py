@@ -22,6 +22,15 @@ __all__ = [
 
 _SUFFIXES = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 
+_SECONDS = re.compile(r"[0-9.]+(e[+-]?[0-9]+)?", re.IGNORECASE | re.ASCII)
+
+_ZERO = re.compile(r"(0+(\.0*)?|\.0+)([kmg]|e[+-]?[0-9]+)?", re.IGNORECASE | re.ASCII)
+
+# What a signed integer of 64 bits holds, and thirty years.
+_LARGEST = (1 << 63) - 1
+_MOST_DIGITS = 19
+_LONGEST = 1e9
+
 _SIZE = re.compile(r"([0-9]+)([kmg]?)", re.IGNORECASE | re.ASCII)
 
 
@@ -67,6 +76,9 @@ def parse_bound(bound: Field[Any], text: str) -> float | None:
     @raise ValueError: with a message that says what is expected instead.
     """
     unit = bound.metadata["unit"]
+    if bound.metadata.get("positive") and _is_zero(text):
+        hint = "; none: no bound" if bound.metadata["optional"] else ""
+        raise ValueError(f"nobody could be served with 0 {unit}{hint}")
     if text.lower() == "none":
         if bound.metadata["optional"]:
             return None
@@ -77,22 +89,36 @@ def parse_bound(bound: Field[Any], text: str) -> float | None:
     if match is None or (match[2] and not _is_size(bound)):
         expected = "16k, 10M or 1G" if _is_size(bound) else "a whole number"
         raise ValueError(f"not a number of {unit}: expected {expected}")
-    return int(match[1]) * _SUFFIXES[match[2].lower()]
+    digits = match[1].lstrip("0") or "0"
+    value = int(digits[: _MOST_DIGITS + 1]) * _SUFFIXES[match[2].lower()]
+    if value > _LARGEST:
+        hint = "; none: no bound" if bound.metadata["optional"] else ""
+        raise ValueError(f"more {unit} than there can be{hint}")
+    return value
 
 
 def parse_seconds(text: str) -> float:
     """
     Read a duration.
 
-    @raise ValueError: for what is no number, negative or without end.
+    @raise ValueError: for what is no number, negative, or longer than a lifetime.
     """
     try:
-        value = float(text)
+        value = float(text) if _SECONDS.fullmatch(text) else -1.0
     except ValueError:
         value = -1.0
-    if 0 <= value < float("inf"):
-        return value
-    raise ValueError("not a number of seconds")
+    if not 0 <= value < float("inf"):
+        raise ValueError("not a number of seconds")
+    if value > _LONGEST:
+        raise ValueError("more seconds than anybody waits")
+    return value
+
+
+def _is_zero(text: str) -> bool:
+    """
+    Whether a value is nothing, in whatever spelling.
+    """
+    return _ZERO.fullmatch(text) is not None
 
 
 def _is_size(bound: Field[Any]) -> bool:

@@ -14,11 +14,12 @@ from typing import Any
 
 from twisted.python.failure import Failure
 from twisted.spread.banana import SIZE_LIMIT
-from twisted.web import distrib
+from twisted.web import distrib, static
 from twisted.web.http import REQUEST_ENTITY_TOO_LARGE as CONTENT_TOO_LARGE
 from twisted.web.http import SERVICE_UNAVAILABLE
 from twisted.web.server import NOT_DONE_YET
 
+from twisted_h11._public_files import PublicFile
 from twisted_h11._rendering import error_page
 
 __all__ = ["Subscription", "UserDirectory"]
@@ -94,11 +95,19 @@ class UserDirectory(distrib.UserDirectory):
     The users of this machine, their files and their servers.
     """
 
+    childNotFound = static.File.childNotFound
+
     def getChild(self, name: bytes, request: Any) -> Any:
         """
         See L{twisted.web.distrib.UserDirectory}.
         """
-        child = super().getChild(name, request)
+        try:
+            child = super().getChild(name, request)
+        except ValueError:
+            # No user can have such a name.
+            return self.childNotFound
+        if type(child) is static.File:
+            return PublicFile(child.path)
         if type(child) is distrib.ResourceSubscription:
             child = Subscription(child.host, child.port)
             self.putChild(name, child)

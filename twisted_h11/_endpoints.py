@@ -19,9 +19,16 @@ from twisted.internet.abstract import isIPAddress, isIPv6Address
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IStreamServerEndpoint
-from twisted.python.filepath import FilePath
 
-__all__ = ["describe_port", "explain", "parse_endpoint", "tcp_description"]
+from twisted_h11._pem import check_directory, check_files
+
+__all__ = [
+    "describe_port",
+    "explain",
+    "is_plain",
+    "parse_endpoint",
+    "tcp_description",
+]
 
 _PLAIN = (ImportError, OSError, OverflowError, ValueError)
 """
@@ -59,7 +66,7 @@ def parse_endpoint(reactor: Any, description: str) -> IStreamServerEndpoint:
     @raise ValueError: for whatever is wrong with the description.
     """
     try:
-        _check_tls_directory(description)
+        _check_certificates(description)
         endpoint: IStreamServerEndpoint = endpoints.serverFromString(
             reactor, description
         )
@@ -125,24 +132,41 @@ def _arguments(description: str) -> list[str]:
     return [re.sub(r"\\(.)", r"\1", part) for part in parts]
 
 
-def _check_tls_directory(description: str) -> None:
+def _check_certificates(description: str) -> None:
     """
-    See that C{tls:DIRECTORY} finds a certificate and a key there: Twisted would
-    listen without, and drop each connection.
+    See that the certificates and keys that an endpoint names are there.
+
+    @raise ValueError: if they are not.
     """
     kind, *arguments = _arguments(description)
-    if kind != "tls" or not arguments:
-        return
-    path = FilePath(arguments[0].removeprefix("path="))
-    if not path.isdir():
-        raise ValueError(f"no such directory: {path.path}")
-    blocks = b"".join(
-        file.getContent()
-        for file in path.walk()
-        if file.isfile() and file.basename().endswith(".pem")
+    if kind == "tls" and arguments:
+        check_directory(arguments[0].removeprefix("path="))
+    elif kind == "ssl":
+        try:
+            check_files(arguments)
+        except (ValueError, OSError) as error:
+            raise ValueError(
+                f"can not load the certificate or key: {explain(error)}"
+            ) from None
+
+
+def is_plain(description: str) -> bool:
+    """
+    Whether an endpoint is one of Twisted's without TLS.
+
+    @param description: its description, or the name of L{tcp_description}.
+    """
+    kind = _arguments(description)[0]
+    # What tcp_description makes of a number is called "port ...".
+    return kind.startswith("port ") or kind in (
+        "tcp",
+        "tcp4",
+        "tcp6",
+        "unix",
+        "systemd",
+        "stdio",
+        "fd",
     )
-    if b"BEGIN CERTIFICATE" not in blocks or b"PRIVATE KEY" not in blocks:
-        raise ValueError(f"no certificate and key in the .pem files of {path.path}")
 
 
 def _explain_parser(error: Exception, description: str) -> str:

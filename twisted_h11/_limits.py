@@ -21,6 +21,7 @@ from the fields' metadata, so that they can not disagree with the code.
 from __future__ import annotations
 
 from dataclasses import Field, dataclass, field, fields
+from math import isfinite
 from typing import Any
 
 __all__ = ["Limits", "describe_limits"]
@@ -37,6 +38,7 @@ def _bound(
     doc: str,
     status: int | None = None,
     optional: bool = False,
+    positive: bool = False,
 ) -> Any:
     """
     Make one field of L{Limits} with the metadata that documents it.
@@ -49,6 +51,7 @@ def _bound(
             "doc": doc,
             "status": status,
             "optional": optional,
+            "positive": positive,
         },
     )
 
@@ -62,8 +65,8 @@ class Limits:
 
         Site(root, limits=Limits(maxBodyLength=10 * 1024 * 1024))
 
-    @raise ValueError: for a value that is not a number, is negative, or is
-        C{None} where the bound can not be switched off.
+    @raise ValueError: for a value that is not a number, is negative or without
+        end, or is C{None} where the bound can not be switched off.
 
     @since: 0.1
     """
@@ -76,6 +79,7 @@ class Limits:
         "nginx large_client_header_buffers 8k; RFC 9112 section 3 asks for 8000",
         "longest request target",
         status=414,
+        positive=True,
     )
     maxHeadLength: int = _bound(
         16 * KIB,
@@ -83,6 +87,7 @@ class Limits:
         "h11 max_incomplete_event_size, twisted.web totalHeadersSize",
         "longest request head: request line and field lines with their line ends",
         status=431,
+        positive=True,
     )
     maxFieldCount: int = _bound(
         500,
@@ -90,6 +95,7 @@ class Limits:
         "twisted.web maxHeaders",
         "most field lines in a head, and in a trailer section",
         status=431,
+        positive=True,
     )
     maxBodyLength: int | None = _bound(
         1 * GIB,
@@ -139,6 +145,7 @@ class Limits:
         "asyncio StreamReader limit",
         "bytes of a streamed request body that wait for a slow reader before "
         "the network is paused; it is resumed at a quarter of that",
+        positive=True,
     )
     writeBufferLength: int | None = _bound(
         64 * MIB,
@@ -147,6 +154,7 @@ class Limits:
         "bytes of a response that may wait for the client while the application "
         "still writes; beyond it the connection is dropped",
         optional=True,
+        positive=True,
     )
 
     # -- counts -----------------------------------------------------------
@@ -158,6 +166,7 @@ class Limits:
         "most connections at a time",
         status=503,
         optional=True,
+        positive=True,
     )
     maxConnectionsPerPeer: int | None = _bound(
         None,
@@ -166,6 +175,7 @@ class Limits:
         "most connections at a time from one address",
         status=503,
         optional=True,
+        positive=True,
     )
     maxRefusedConnections: int = _bound(
         32,
@@ -180,6 +190,7 @@ class Limits:
         "Go net/http has none; nginx keepalive_requests 1000",
         "requests after which a connection is closed",
         optional=True,
+        positive=True,
     )
 
     # -- time-outs --------------------------------------------------------
@@ -190,6 +201,7 @@ class Limits:
         "twisted.web timeOut, nginx client_header_timeout",
         "wait for the first byte of a new connection",
         optional=True,
+        positive=True,
     )
     idleTimeout: float | None = _bound(
         75,
@@ -197,6 +209,7 @@ class Limits:
         "nginx keepalive_timeout; above the usual 60 s of load balancers",
         "wait between two requests of one connection",
         optional=True,
+        positive=True,
     )
     headTimeout: float | None = _bound(
         40,
@@ -205,6 +218,7 @@ class Limits:
         "wait for a whole request head, from its first byte",
         status=408,
         optional=True,
+        positive=True,
     )
     handshakeTimeout: float | None = _bound(
         30,
@@ -212,6 +226,7 @@ class Limits:
         "nginx ssl_handshake_timeout 60 s, Go net/http TLSHandshakeTimeout 10 s",
         "wait for a TLS handshake to end",
         optional=True,
+        positive=True,
     )
     rateWindow: float = _bound(
         20,
@@ -219,6 +234,7 @@ class Limits:
         "Kestrel grace period 5 s, nginx send_timeout 60 s",
         "how often the least rates are looked at; the grace that a transfer "
         "has at its beginning and at every pause",
+        positive=True,
     )
     minBodyRate: float | None = _bound(
         240,
@@ -252,6 +268,7 @@ class Limits:
         "seconds",
         "twisted.web abortTimeout",
         "time for a connection that was told to close to be gone, before it is aborted",
+        positive=True,
     )
 
     def __post_init__(self) -> None:
@@ -267,6 +284,10 @@ class Limits:
                 )
             elif not value >= 0:
                 raise ValueError(f"{bound.name} can not be negative: {value!r}")
+            elif not isfinite(value):
+                raise ValueError(f"{bound.name} has to have an end, not {value!r}")
+        if not self.rateWindow:
+            raise ValueError("rateWindow can not be 0: nothing has a rate in no time")
 
 
 def describe_limits() -> list[Field[Any]]:
@@ -275,6 +296,7 @@ def describe_limits() -> list[Field[Any]]:
 
     @return: dataclass fields whose C{metadata} has C{unit}, C{precedent},
         C{doc}, C{status} (the response status where the bound is crossed, or
-        C{None}) and C{optional} (whether C{None} switches it off).
+        C{None}), C{optional} (whether C{None} switches it off) and C{positive}
+        (whether nobody could be served if it were 0).
     """
     return list(fields(Limits))

@@ -6,7 +6,7 @@ and meaning, and a few of our own.  L{twisted.web.tap.Options} can not be
 subclassed for that, because an option that is inherited can not be taken away
 again; so its handlers are borrowed one by one.
 
-Three rules:
+Four rules:
 
 - Whatever can be found wrong before the server runs is found here, and is a
   L{usage.UsageError} of one line that names the option.  What users' modules
@@ -14,6 +14,8 @@ Three rules:
 - As a command of twistd that one line goes to stderr and the process ends with
   a status other than zero.  (twistd itself would print all of its help to
   stdout, and the message below it.)
+- Nothing that was typed is passed over: an option that has no effect without
+  another one, or besides another one, is refused.
 - There is one option per field of L{Limits}, made from the field's metadata.
 """
 
@@ -21,16 +23,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
 from importlib.metadata import version
 from typing import Any, ClassVar, NoReturn
 
 from twisted.internet import endpoints
 from twisted.internet.interfaces import IStreamServerEndpoint
-from twisted.python import reflect, usage
-from twisted.web import distrib, static
-from twisted.web import tap as web_tap
-from twisted.web.resource import IResource
+from twisted.python import usage
+from twisted.web import distrib
 
 from twisted_h11 import __version__
 from twisted_h11._bounds import (
@@ -40,10 +39,11 @@ from twisted_h11._bounds import (
     parse_bound,
     parse_seconds,
 )
-from twisted_h11._distrib import UserDirectory
-from twisted_h11._endpoints import explain, parse_endpoint, tcp_description
+from twisted_h11._endpoints import parse_endpoint, tcp_description
 from twisted_h11._limits import Limits, describe_limits
+from twisted_h11._root_options import RootOptions
 from twisted_h11._strict import TOKEN
+from twisted_h11._suggest import with_suggestion
 
 __all__ = ["DEFAULT_GRACE", "Options"]
 
@@ -80,6 +80,7 @@ or the connection.
 """
 
 
+_LOGFILE = "Path to the access log, in combined log format; -: standard output."
 _INTERFACE = (
     "IP address to listen on when --port is a number or is left out. By default a "
     "number listens on all IPv4 interfaces."
@@ -114,7 +115,7 @@ def _limit_parameters() -> list[list[Any]]:
     return parameters
 
 
-class Options(usage.Options):
+class Options(RootOptions):
     """
     What C{twistd h11web} takes.
 
@@ -134,7 +135,7 @@ class Options(usage.Options):
     )
 
     optParameters: ClassVar[list[list[Any]]] = [
-        ["logfile", "l", None, "Path to the access log, in combined log format."],
+        ["logfile", "l", None, _LOGFILE],
         ["interface", None, None, _INTERFACE],
         ["grace", None, f"{DEFAULT_GRACE:g}", _GRACE],
         *_limit_parameters(),
@@ -149,23 +150,11 @@ class Options(usage.Options):
 
     compData = usage.Completions(optActions={"logfile": usage.CompleteFiles("*.log")})
 
-    opt_index = opt_i = web_tap.Options.opt_index
-
-    def opt_user(self) -> None:
-        """
-        Serve the ~/public_html and the servers (~/.twistd-web-pb) of all users.
-        """
-        self["root"] = UserDirectory()
-
-    opt_u = opt_user
-
     def __init__(self) -> None:
         super().__init__()
         for name, text in self.docs.items():
             # Handlers' docstrings come with their indentation.
             self.docs[name] = " ".join(text.split())
-        self["indexes"] = []
-        self["root"] = None
         self["extraHeaders"] = []
         self["ports"] = []
         self["port"] = None
@@ -181,7 +170,7 @@ class Options(usage.Options):
         try:
             super().parseOptions(options)
         except usage.UsageError as error:
-            line = " ".join(str(error).split())
+            line = with_suggestion(" ".join(str(error).split()), self)
             if self.parent is None:
                 raise usage.UsageError(line) from None
             raise SystemExit(f"twistd h11web: {line}") from None
@@ -201,6 +190,10 @@ class Options(usage.Options):
         Port number, or endpoint description, to listen on. Port 0 takes a free
         one; the log says which. [default: 8080]
         """
+        if self["port"] is not None:
+            raise usage.UsageError(
+                "--port is given more than once; --listen may be repeated"
+            )
         self["port"] = port
 
     opt_p = opt_port
@@ -208,108 +201,10 @@ class Options(usage.Options):
     def opt_listen(self, description: str) -> None:
         """
         Endpoint description to listen on, such as tcp:8080, unix:/run/web.sock
-        or ssl:8443:privateKey=key.pem:certKey=cert.pem. May be repeated.
+        (which everybody may connect to, unless it ends in :mode=660 or another
+        mode) or ssl:8443:privateKey=key.pem:certKey=cert.pem. May be repeated.
         """
         self["ports"].append(description)
-
-    # -- what to serve ----------------------------------------------------
-
-    def opt_path(self, path: str) -> None:
-        """
-        File or directory to serve. Directories may also hold .cgi, .epy and
-        .rpy files.
-        """
-        if not os.path.exists(path):
-            raise usage.UsageError(f"--path {path}: No such file or directory")
-        if not os.access(path, os.R_OK):
-            raise usage.UsageError(f"--path {path}: Permission denied")
-        web_tap.Options.opt_path(self, path)  # type: ignore[arg-type]
-
-    def opt_processor(self, processor: str) -> None:
-        """
-        `ext=class' where `class' is added as a processor for files ending
-        with `ext'. Goes after --path.
-        """
-        self._file("processor")
-        if "=" not in processor:
-            raise usage.UsageError(
-                f"--processor {processor}: not of the form ext=class"
-            )
-        self._load("processor", processor, web_tap.Options.opt_processor)
-
-    def opt_mime_type(self, defaultType: str) -> None:
-        """
-        MIME type of files whose extension says nothing. Goes after --path.
-        """
-        self._file("mime-type").defaultType = defaultType
-
-    opt_m = opt_mime_type
-
-    def opt_allow_ignore_ext(self) -> None:
-        """
-        Let a request for `foo' return `foo.ext'. Goes after --path.
-        """
-        self._file("allow-ignore-ext").ignoreExt("*")
-
-    def opt_ignore_ext(self, ext: str) -> None:
-        """
-        An extension that a request may leave out. May be repeated; the first
-        that exists is taken. Goes after --path.
-        """
-        self._file("ignore-ext").ignoreExt(ext)
-
-    def _file(self, option: str) -> static.File:
-        """
-        The root, for an option that needs it to be a file or directory.
-        """
-        root = self["root"]
-        if isinstance(root, static.File):
-            return root
-        raise usage.UsageError(f"--{option} goes after --path")
-
-    def opt_class(self, className: str) -> None:
-        """
-        Full name of a Resource class with a constructor that takes no
-        arguments: an instance of it is the root.
-        """
-        self._load("class", className, web_tap.Options.opt_class)
-        if not IResource.providedBy(self["root"]):
-            raise usage.UsageError(
-                f"--class {className}: not a resource (does not provide IResource)"
-            )
-
-    def opt_resource_script(self, name: str) -> None:
-        """
-        An .rpy file whose resource is the root.
-        """
-        if not os.path.exists(name):
-            raise usage.UsageError(f"--resource-script {name}: No such file")
-        if not os.path.isfile(name):
-            raise usage.UsageError(f"--resource-script {name}: not a file")
-        self._load("resource-script", name, web_tap.Options.opt_resource_script)
-
-    def opt_wsgi(self, name: str) -> None:
-        """
-        Full name of a WSGI application object, which is the root.
-        """
-        self._load("wsgi", name, _check_callable)
-        self._load("wsgi", name, web_tap.Options.opt_wsgi)
-
-    def _load(
-        self, option: str, value: str, handler: Callable[[Any, str], None]
-    ) -> None:
-        """
-        Import what the user named, which may raise anything.
-
-        @param handler: one of twisted.web's, which sets the root.
-        """
-        try:
-            handler(self, value)
-        except Exception as error:
-            reason = explain(error)
-            if isinstance(error, ModuleNotFoundError):
-                reason += " (modules are looked for along PYTHONPATH)"
-            raise usage.UsageError(f"--{option} {value}: {reason}") from None
 
     # -- what to send -----------------------------------------------------
 
@@ -356,19 +251,45 @@ class Options(usage.Options):
             self["grace"] = parse_seconds(self["grace"])
         except ValueError as error:
             raise usage.UsageError(f"--grace {self['grace']}: {error}") from None
-        if self["personal"] and self["extraHeaders"]:
-            # twisted.web.distrib gives no way to a response's fields.
-            raise usage.UsageError("--add-header and --personal exclude each other")
+        self.checkRoot()
+        self._checkPersonal()
         if self["logfile"] is not None:
             if self["no-access-log"]:
                 raise usage.UsageError(
                     "--logfile and --no-access-log exclude each other"
                 )
-            _check_logfile("--logfile", self["logfile"])
+            if self["logfile"] != "-":
+                _check_logfile("--logfile", self["logfile"])
+            elif self.parent is not None and not self.parent.get("nodaemon"):
+                raise usage.UsageError(
+                    "--logfile -: a daemon has no standard output; use twistd -n"
+                )
         if self.parent is not None and self.parent.get("logfile") not in (None, "-"):
             # twistd itself would end in a traceback.
             _check_logfile("twistd --logfile", self.parent["logfile"])
         self["listen"] = self._endpoints()
+
+    def _checkPersonal(self) -> None:
+        """
+        Refuse what has no effect besides C{--personal}: a publisher speaks no HTTP,
+        and L{twisted.web.distrib} gives no way to the fields of a response.
+        """
+        if not self["personal"]:
+            return
+        given = {
+            "add-header": bool(self["extraHeaders"]),
+            "server-header": "serverHeader" in self,
+            "logfile": self["logfile"] is not None,
+            "no-access-log": bool(self["no-access-log"]),
+            "http2": bool(self["http2"]),
+        }
+        for bound in describe_limits():
+            given[bound_name(bound)] = (
+                getattr(self["limits"], bound.name) != bound.default
+            )
+        for name, isGiven in given.items():
+            if isGiven:
+                raise usage.UsageError(f"--{name} and --personal exclude each other")
 
     def _limits(self) -> Limits:
         """
@@ -381,6 +302,12 @@ class Options(usage.Options):
                 values[bound.name] = parse_bound(bound, self[option])
             except ValueError as error:
                 raise usage.UsageError(f"--{option} {self[option]}: {error}") from None
+        all_, each = values["maxConnections"], values["maxConnectionsPerPeer"]
+        if all_ is not None and each is not None and each > all_:
+            raise usage.UsageError(
+                f"--max-connections-per-peer {each}: can not be reached with "
+                f"--max-connections {all_}"
+            )
         try:
             return Limits(**values)
         except ValueError as error:
@@ -429,16 +356,6 @@ class Options(usage.Options):
             return parse_endpoint(reactor, description)
         except ValueError as error:
             raise usage.UsageError(f"--{option} {value}: {error}") from None
-
-
-def _check_callable(options: Options, name: str) -> None:
-    """
-    Import a WSGI application only to see what it is: twisted.web's own handler
-    takes anything, and tells no reason for what it does not find.
-    """
-    application = reflect.namedAny(name)
-    if not callable(application):
-        raise ValueError(f"a WSGI application is callable, {application!r} is not")
 
 
 def _partition(header: str) -> tuple[bytes, bytes, bytes]:

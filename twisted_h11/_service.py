@@ -35,6 +35,7 @@ from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from twisted_h11._accesslog import LogFileError
 from twisted_h11._descriptors import raise_descriptor_limit
 from twisted_h11._endpoints import describe_port, explain
 
@@ -182,16 +183,21 @@ class ListeningService(Service):
         """
         assert failure.value is not None
         reason = explain(failure.value)
-        self._log.error(
-            "Can not listen on {endpoint}: {reason}",
-            endpoint=description,
-            reason=reason,
-        )
-        message = f"{description}: {reason}"
+        if failure.check(LogFileError):
+            # The site opens its log when the first port opens.
+            what, problem = "write the access log", reason
+            self._log.error("Can not write the access log {reason}", reason=reason)
+        else:
+            what, problem = "listen on", f"{description}: {reason}"
+            self._log.error(
+                "Can not listen on {endpoint}: {reason}",
+                endpoint=description,
+                reason=reason,
+            )
         if sys.__stderr__ is not None:
-            line = f"twistd h11web: can not listen on {message}"
+            line = f"twistd h11web: can not {what} {problem}"
             print(line, file=sys.__stderr__, flush=True)
-        return message
+        return problem
 
     def _failedLater(self, description: str, failure: Failure) -> None:
         """

@@ -28,7 +28,7 @@ from twisted.web.http import combinedLogFormatter, datetimeToLogString
 from twisted.web.resource import getChildForRequest
 
 from twisted_h11 import __version__
-from twisted_h11._accesslog import BatchedFile, combined_line
+from twisted_h11._accesslog import BatchedFile, combined_line, open_log
 from twisted_h11._admission import Admission, Verdict
 from twisted_h11._body import RequestBody, RequestBodyCut
 from twisted_h11._channel import Channel
@@ -277,6 +277,12 @@ class Site(server.Site):
         self._admission.start(self.limits)
         if self.logPath is not None:
             self.logFile: Any = BatchedFile(self.logFile, self.reactor)
+
+    def _openLogFile(self, path: str | bytes) -> Any:
+        """
+        See L{twisted.web.http.HTTPFactory}.
+        """
+        return open_log(path)
 
     def stopFactory(self) -> None:
         """

@@ -16,6 +16,7 @@ from twisted.application.service import IService, IServiceCollection, MultiServi
 from twisted.web import static
 from twisted.web.tap import makePersonalServerFactory
 
+from twisted_h11._endpoints import is_plain
 from twisted_h11._options import Options
 from twisted_h11._service import ListeningService, StartError
 from twisted_h11._welcome import Welcome
@@ -51,13 +52,18 @@ def makeService(config: Options) -> IService:
     try:
         site = Site(
             root,
-            logPath=config["logfile"],
+            logPath="/dev/stdout" if config["logfile"] == "-" else config["logfile"],
             limits=config["limits"],
             http2=bool(config["http2"]),
             accessLog=not config["no-access-log"],
             extraHeaders=tuple(config["extraHeaders"]),
             **settings,
         )
+        if config["http2"] and all(is_plain(name) for name, _ in config["listen"]):
+            raise ValueError(
+                "--http2 needs an endpoint with TLS, such as --listen "
+                "ssl:8443:privateKey=key.pem:certKey=cert.pem"
+            )
     except ValueError as error:
         print(f"twistd h11web: {error}", file=sys.stderr)
         raise StartError(str(error)) from None
