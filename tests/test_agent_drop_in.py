@@ -77,7 +77,26 @@ class InterfaceTests(ClientTestCase):
         An unknown scheme is a failure, not an exception.
         """
         for uri in (b"ftp://a/", b"mailto:a@b"):
-            self.failing(self.makeAgent().request(b"GET", uri), SchemeNotSupported)
+            self.failing(Agent(self.clock).request(b"GET", uri), SchemeNotSupported)
+
+    def test_anyScheme(self) -> None:
+        """
+        An endpoint factory may know schemes that the agent does not, as with
+        Twisted's agent; Host has the port then, and the target is as usual.
+        """
+        for agent in (
+            self.makeAgent(),
+            TwistedAgent.usingEndpointFactory(self.clock, self.network),
+        ):
+            agent.request(b"GET", b"matrix-federation://Example.com/x").addErrback(
+                lambda _: None
+            )
+            asked = self.network.asked[-1]
+            self.assertEqual(b"matrix-federation", asked.scheme)
+            self.assertEqual((b"Example.com", 80), (asked.host, asked.port))
+            head = self.network.peers[-1].take()
+            self.assertTrue(head.startswith(b"GET /x HTTP/1.1\r\n"))
+            self.assertIn(b"\r\nHost: Example.com:80\r\n", head)
 
     def test_badAuthority(self) -> None:
         """

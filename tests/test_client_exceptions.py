@@ -163,7 +163,7 @@ class RootTests(ClientTestCase):
         A scheme that is none of ours, from the agent and from an endpoint
         factory.
         """
-        agent = self.makeAgent()
+        agent = client.Agent(self.clock)
         self.failed(agent.request(b"GET", b"ftp://a/"), SchemeNotSupported)
         unix = client.Agent.usingEndpointFactory(
             MemoryReactorClock(), client.UNIXEndpointFactory(self.clock, "/x")

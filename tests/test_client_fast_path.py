@@ -26,7 +26,7 @@ from tests.fuzz.client_streams import (
     rest_of,
 )
 from tests.test_client_fuzz import STREAM
-from twisted_h11 import _agent, _client_request, _fastpath, _reading
+from twisted_h11 import _agent, _client_request, _fastpath, _proxy, _reading
 from twisted_h11._client_chunks import ChunkReader
 from twisted_h11.client import Agent, Proxies, Proxy, ProxyAgent, TunnelEndpoint
 from twisted_h11.testing import MemoryAgent
@@ -355,7 +355,7 @@ class CarriedTests(ClientTestCase):
             made.append(options["fastPath"])
             return TunnelEndpoint(*args, **options)
 
-        self.patch(_agent, "TunnelEndpoint", tunnel)
+        self.patch(_proxy, "TunnelEndpoint", tunnel)
         self.patch(_agent, "proxy_endpoint", lambda *_: self.network)
         proxy = Proxy.fromURL("http://proxy:3128")
         for fast in (True, False):

@@ -74,7 +74,7 @@ class SwitchTests(ClientTestCase):
         """
         agent = self.makeAgent()
         deferred = agent._start(
-            b"CONNECT", b"a:1", b"a:1", None, None, b"", ("x",), self.network
+            b"CONNECT", b"a:1", None, b"", ("x",), b"a:1", None, self.network
         )
         self.network.peers[-1].send(
             b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nfirst"

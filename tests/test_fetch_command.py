@@ -11,6 +11,7 @@ from typing import Any
 
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, inlineCallbacks
+from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.utils import getProcessOutputAndValue
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 from twisted.web.client import ResponseFailed
@@ -129,6 +130,29 @@ class FetchTests(TestCase):
         error = yield self.assertFailure(deferred, kind)
         self.assertEqual(code, exit_code(error), error)
         return error
+
+    @inlineCallbacks
+    def test_proxyFails(self) -> Any:
+        """
+        A proxy that breaks off, or is not there, has the codes of curl, and is named.
+        """
+
+        class Closing(Protocol):
+            def dataReceived(self, data: bytes) -> None:
+                assert self.transport is not None
+                self.transport.loseConnection()
+
+        factory = Factory.forProtocol(Closing)
+        port = net.listenTCP(0, factory, interface="127.0.0.1")
+        name = f"127.0.0.1:{port.getHost().port}"
+        for code in (56, 7):
+            options = parse(["-x", name, "https://a.example/"])
+            deferred = Deferred.fromCoroutine(
+                fetch(net, options, self.out, self.errors)
+            )
+            error = yield self.failing(deferred, code)
+            self.assertIn(f"The proxy {name}", str(error))
+            yield port.stopListening()
 
     @inlineCallbacks
     def test_body(self) -> Any:

@@ -146,7 +146,7 @@ PROXIES = [
     Proxy(True, "p", 1),
     Proxy(False, "q", 1),
 ]
-AUTHORIZATIONS: list[bytes | None] = [None]
+AUTHORIZATIONS = [None, b"Basic b", b"Basic c"]
 
 
 class Asking(NamedTuple):
@@ -223,15 +223,19 @@ class Asking(NamedTuple):
         place = (self.scheme, self.host)
         if self.kind == "factory":
             return "factory", self.other, place
+        credentials = AUTHORIZATIONS[self.authorization]
         if self.kind == "proxy":
-            return self.ours, "proxy", self.other % len(ENDPOINTS)
+            one: Any = (self.ours, "proxy", self.other % len(ENDPOINTS))
+            if not self.ours:
+                # Twisted's forwards everything, and does not look at the fields.
+                return one
+            return (*one, credentials, secure and place)
         whose = self.policy or ("default", self.ours)
         mine = (self.reactor, self.bind)
         proxy = PROXIES[self.proxy] if self.ours else None
         if proxy is None:
             return "direct", place, mine, secure and ("policy", whose)
-        credentials = AUTHORIZATIONS[self.authorization] or proxy.authorization
-        through = (proxy.secure, proxy.host, credentials)
+        through = (proxy.secure, proxy.host, credentials or proxy.authorization)
         if secure:
             return "tunnel", through, place, mine, whose
         return "forwarded", through, mine, proxy.secure and ("policy", whose)

@@ -7,8 +7,8 @@ L{Call<twisted_h11._call.Call>}, which sees it through.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 from twisted.internet.defer import Deferred, fail
@@ -28,31 +28,18 @@ from twisted_h11._client_request import (
     ClientRequest,
     check_method,
     check_uri,
-    pairs_of,
 )
 from twisted_h11._client_response import Response
 from twisted_h11._client_settings import ClientSettings
 from twisted_h11._client_tls import default_policy, tls_endpoint
+from twisted_h11._client_uri import DEFAULT_PORTS, host_value, parse_uri, split_uri
 from twisted_h11._party import SECURE, party, place, standard_party
 from twisted_h11._pool import HTTPConnectionPool
-from twisted_h11._proxy import (
-    Proxies,
-    Proxy,
-    TunnelEndpoint,
-    host_value,
-    parse_uri,
-    proxy_endpoint,
-)
+from twisted_h11._proxy import Proxies, Proxy, Route, Via, proxy_endpoint
 from twisted_h11._trace import TraceEvent, Tracer
+from twisted_h11._tunnel import ProxyEndpoint
 
 __all__ = ["Agent", "ProxyAgent", "UNIXEndpointFactory"]
-
-# URIs without anything unusual; all others go through twisted.web's parser.
-_match_uri = re.compile(
-    rb"(https?)://([A-Za-z0-9.-]+)(?::([0-9]{1,5}))?(/[^#]*)?(?:#.*)?\Z"
-).match
-
-DEFAULT_PORTS = {b"http": 80, b"https": 443, b"ws": 80, b"wss": 443}
 
 
 @implementer(IAgentEndpointFactory)
@@ -82,15 +69,33 @@ class StandardEndpointFactory:
         """
         See L{IAgentEndpointFactory}.
         """
-        endpoint = HostnameEndpoint(
-            self.reactor, uri.host.decode("ascii"), uri.port, **self.options
+        return self.endpointFor(uri.scheme, uri.host, uri.port)
+
+    def endpointFor(
+        self, scheme: bytes, host: bytes, port: int
+    ) -> IStreamClientEndpoint:
+        """
+        The endpoint for an origin.
+        """
+        endpoint: IStreamClientEndpoint = HostnameEndpoint(
+            self.reactor, host.decode("ascii"), port, **self.options
         )
-        if uri.scheme in (b"https", b"wss"):
-            wrapped: IStreamClientEndpoint = tls_endpoint(
-                self.policy, uri.host, uri.port, endpoint
-            )
-            return wrapped
+        if scheme in SECURE:
+            endpoint = tls_endpoint(self.policy, host, port, endpoint)
         return endpoint
+
+    def via(self, proxy: Proxy) -> Via:
+        """
+        How to use a proxy.
+        """
+        return Via(
+            (proxy.secure, proxy.host, proxy.port),
+            proxy.name,
+            lambda: proxy_endpoint(self.reactor, proxy, self.policy, self.options),
+            proxy.authorization,
+            self.parties[proxy.secure],
+            self.parties[True],
+        )
 
 
 @implementer(IAgentEndpointFactory)
@@ -159,13 +164,7 @@ class Agent:
         trace: Tracer | None = None,
         fastPath: bool = True,
     ) -> None:
-        if contextFactory is None:
-            contextFactory = default_policy()
-        elif not IPolicyForHTTPS.providedBy(contextFactory):
-            raise TypeError(
-                f"{contextFactory!r} was passed as the HTTPS policy for an Agent, "
-                "but it does not provide IPolicyForHTTPS"
-            )
+        contextFactory = check_policy(contextFactory)
         self._standard: StandardEndpointFactory | None
         self._standard = StandardEndpointFactory(
             reactor, contextFactory, connectTimeout, bindAddress
@@ -249,66 +248,77 @@ class Agent:
         @raise ValueError: if the method or the URI is not valid.
         """
         uri = check_uri(uri.strip())
-        match = _match_uri(uri)
-        parsed: URI | None = None
-        if match is not None:
-            scheme, host, number, target = match.groups()
-            port = int(number) if number else DEFAULT_PORTS[scheme]
-            if target is None:
-                target = b"/"
-        else:
-            parsed = parse_uri(uri)
-            scheme, host, port = parsed.scheme, parsed.host, parsed.port
-            target = parsed.originForm
-            if not target.startswith(b"/"):
-                target = b"/" + target
-            if scheme not in DEFAULT_PORTS:
-                return _notSupported(scheme)
-            if b"@" in host:
-                raise ValueError(
-                    "Invalid URI: credentials in it would not be sent; "
-                    "send an Authorization header"
-                )
-        if not host or port > 65535:
-            raise ValueError(f"Invalid URI {uri!r}")
-        check_method(method)
-        hostValue = host_value(host, None if port == DEFAULT_PORTS[scheme] else port)
-        key: Any
-        endpoint: Any
         standard = self._standard
-        given: Any = headers
+        try:
+            scheme, host, port, target = split_uri(
+                uri, None if standard is None else DEFAULT_PORTS
+            )
+        except SchemeNotSupported:
+            return fail(errors.adopt(Failure()))
+        check_method(method)
+        shown = host_value(host, None if port == DEFAULT_PORTS.get(scheme) else port)
+        endpoint: Any
         if standard is None:
-            if parsed is None:
-                parsed = parse_uri(uri)
             try:
-                endpoint = self._endpointFactory.endpointForURI(parsed)
+                endpoint = self._endpointFactory.endpointForURI(parse_uri(uri))
             except SchemeNotSupported:
                 return fail(errors.adopt(Failure()))
-            key = (scheme, host.lower(), port, *place(endpoint), self._party)
+            if scheme in DEFAULT_PORTS:
+                # What hosts are elsewhere may go by the case of letters.
+                host = host.lower()
+            key: Any = (scheme, host, port, *place(endpoint), self._party)
         else:
-            key = (scheme, host.lower(), port, standard.parties[scheme in SECURE])
-            proxy = None
             if self._proxies is not None:
                 proxy = self._proxies.find(scheme, host, port)
-            if proxy is not None:
-                key, target, given, endpoint = self._throughProxy(
-                    standard, proxy, key, hostValue, target, given
-                )
-            else:
-                endpoint = _Lazy(standard, uri, parsed)
+                if proxy is not None:
+                    route = self._route(
+                        standard.via(proxy),
+                        standard.policy,
+                        (scheme, host, port),
+                        target,
+                        b"http://" + shown + target,
+                        headers,
+                    )
+                    return self._start(method, shown, bodyProducer, uri, *route)
+            key = (scheme, host.lower(), port, standard.parties[scheme in SECURE])
+            endpoint = partial(standard.endpointFor, scheme, host, port)
         return self._start(
-            method, target, hostValue, given, bodyProducer, uri, key, endpoint
+            method, shown, bodyProducer, uri, key, target, headers, endpoint
+        )
+
+    def _route(
+        self,
+        via: Via,
+        policy: Any,
+        origin: tuple[bytes, bytes, int],
+        target: bytes,
+        absolute: bytes,
+        headers: Any,
+    ) -> Route:
+        """
+        How a request goes through a proxy.
+        """
+        if origin[0] == b"http":
+            return via.forward(absolute, headers)
+        return via.tunnel(
+            self._reactor,
+            policy,
+            self._settings,
+            self._fastPath,
+            origin,
+            target,
+            headers,
         )
 
     def _start(
         self,
         method: bytes,
-        target: bytes,
         host: bytes,
-        headers: Any,
         body: Any,
         uri: bytes,
         key: Any,
+        target: bytes,
+        headers: Any,
         endpoint: Any,
     ) -> Deferred[Response]:
         reactor = self._reactor
@@ -331,78 +341,6 @@ class Agent:
             request.report = _reporter(self._trace, reactor, request)
         return Call(reactor, self._pool, request, key, endpoint).begin()
 
-    def _throughProxy(
-        self,
-        standard: StandardEndpointFactory,
-        proxy: Proxy,
-        key: Any,
-        host: bytes,
-        target: bytes,
-        headers: Any,
-    ) -> tuple[Any, bytes, Any, Any]:
-        """
-        What changes for a request that goes through a proxy.
-        """
-        reactor, policy = standard.reactor, standard.policy
-        options = standard.options
-        settings = self._settings
-        scheme, name, port, _ = key
-
-        def toProxy() -> Any:
-            return proxy_endpoint(reactor, proxy, policy, options)
-
-        if scheme in (b"https", b"wss"):
-
-            def tunnel() -> Any:
-                return tls_endpoint(
-                    policy,
-                    name,
-                    port,
-                    TunnelEndpoint(
-                        reactor,
-                        toProxy(),
-                        name,
-                        port,
-                        proxy.authorization,
-                        settings,
-                        fastPath=self._fastPath,
-                    ),
-                )
-
-            key = ("tunnel", proxy, scheme, name, port, standard.parties[True])
-            return key, target, headers, tunnel
-        if proxy.authorization is not None:
-            pairs = pairs_of(headers) if headers is not None else []
-            if not any(pair[0].lower() == b"proxy-authorization" for pair in pairs):
-                pairs = [*pairs, (b"Proxy-Authorization", proxy.authorization)]
-            headers = pairs
-        key = ("proxy", proxy, standard.parties[proxy.secure])
-        return key, b"http://" + host + target, headers, toProxy
-
-
-def _notSupported(scheme: bytes) -> Deferred[Any]:
-    error = SchemeNotSupported(f"Unsupported scheme: {scheme!r}")
-    return fail(errors.adopt(Failure(error)))
-
-
-class _Lazy:
-    """
-    An endpoint that is made when it is needed.
-    """
-
-    __slots__ = ("_factory", "_parsed", "_uri")
-
-    def __init__(self, factory: Any, uri: bytes, parsed: URI | None) -> None:
-        self._factory = factory
-        self._uri = uri
-        self._parsed = parsed
-
-    def __call__(self) -> Any:
-        parsed = self._parsed
-        if parsed is None:
-            parsed = parse_uri(self._uri)
-        return self._factory.endpointForURI(parsed)
-
 
 def _reporter(trace: Tracer, clock: Any, request: ClientRequest) -> Callable[..., None]:
     def report(
@@ -415,11 +353,14 @@ def _reporter(trace: Tracer, clock: Any, request: ClientRequest) -> Callable[...
 
 class ProxyAgent(Agent):
     """
-    An agent that sends every request to one proxy, in absolute form, as
-    L{twisted.web.client.ProxyAgent<twisted.web.client.ProxyAgent>} does.  For
-    https, and for proxies by their URLs, use C{Agent(..., proxies=...)}.
+    An agent that sends every request through one proxy: those for C{http:} in
+    absolute form, as
+    L{twisted.web.client.ProxyAgent<twisted.web.client.ProxyAgent>} does, all others
+    through a tunnel.  For proxies by their URLs use C{Agent(..., proxies=...)}.
 
     @param endpoint: how to connect to the proxy.
+    @param contextFactory: how TLS with the servers is made and verified, see
+        L{Agent}.
 
     @since: 0.1
     """
@@ -430,16 +371,25 @@ class ProxyAgent(Agent):
         reactor: Any = None,
         pool: HTTPConnectionPool | None = None,
         *,
+        contextFactory: Any = None,
         settings: ClientSettings | None = None,
         trace: Tracer | None = None,
         fastPath: bool = True,
     ) -> None:
         if reactor is None:
             from twisted.internet import reactor
+        policy = self._policy = check_policy(contextFactory)
         self._standard = None
-        self._proxyEndpoint = endpoint
         # All connections lead to one place: to the proxy.
         self._init(reactor, endpoint, pool, settings, None, trace, fastPath)
+        self._via = Via(
+            "http-proxy",
+            "",
+            lambda: ProxyEndpoint(endpoint, ""),
+            None,
+            self._party,
+            party(endpoint, policy),
+        )
 
     def request(
         self,
@@ -452,16 +402,32 @@ class ProxyAgent(Agent):
         Send a request through the proxy; see L{Agent.request}.
         """
         uri = check_uri(uri.strip())
-        parsed = parse_uri(uri)
+        try:
+            scheme, host, port, target = split_uri(uri)
+        except SchemeNotSupported:
+            return fail(errors.adopt(Failure()))
         check_method(method)
-        port = None if parsed.port == DEFAULT_PORTS.get(parsed.scheme) else parsed.port
-        return self._start(
-            method,
+        shown = host_value(host, None if port == DEFAULT_PORTS[scheme] else port)
+        route = self._route(
+            self._via,
+            self._policy,
+            (scheme, host, port),
+            target,
             uri.partition(b"#")[0],
-            host_value(parsed.host, port),
             headers,
-            bodyProducer,
-            uri,
-            ("http-proxy", self._party),
-            self._proxyEndpoint,
         )
+        return self._start(method, shown, bodyProducer, uri, *route)
+
+
+def check_policy(policy: Any) -> Any:
+    """
+    How an agent makes and verifies TLS, if it was given C{policy}.
+    """
+    if policy is None:
+        return default_policy()
+    if not IPolicyForHTTPS.providedBy(policy):
+        raise TypeError(
+            f"{policy!r} was passed as the HTTPS policy for an Agent, "
+            "but it does not provide IPolicyForHTTPS"
+        )
+    return policy

@@ -23,6 +23,8 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
+from twisted.internet.defer import CancelledError
+from twisted.internet.error import ConnectError
 from twisted.internet.error import TimeoutError as TwistedTimeoutError
 from twisted.python.failure import Failure
 from twisted.web import client
@@ -33,6 +35,7 @@ __all__ = [
     "MalformedResponse",
     "Phased",
     "PoolTimedOut",
+    "ProxyError",
     "QueueFull",
     "RequestError",
     "RequestNotSent",
@@ -41,6 +44,7 @@ __all__ = [
     "TimedOut",
     "UnexpectedEnd",
     "adopt",
+    "blame",
 ]
 
 # The phases of a request, in the order in which they happen.
@@ -146,6 +150,28 @@ class UnexpectedEnd(RequestError):
     """
 
 
+class ProxyError(RequestError, ConnectError):
+    """
+    A proxy is not there, or has not opened a tunnel.  Nothing was sent to the
+    server.  The error is also an instance of the class of what happened.
+
+    @ivar proxy: host and port of the proxy; empty if they are not known.
+
+    @since: 0.1
+    """
+
+    proxy: str = ""
+    osError: object = None
+    # The class of what happened, whose text it is.
+    _kind: Any = None
+
+    def __str__(self) -> str:
+        who = f"The proxy {self.proxy}" if self.proxy else "The proxy"
+        if self._kind is None:
+            return f"{who}: {self.osError or ', '.join(map(str, self.args))}"
+        return f"{who}: {self._kind.__str__(self)}"
+
+
 class Generation(Phased, client.RequestGenerationFailed):
     pass
 
@@ -228,17 +254,21 @@ def phased(error: Any, phase: str, elapsed: float) -> Failure:
 
 
 @lru_cache(maxsize=256)
-def _adopted(kind: Any) -> Any:
+def _adopted(kind: Any, base: Any = RequestError) -> Any:
     """
-    A class that is both C{kind} and a L{RequestError}.
+    A class that is both C{kind} and C{base}.
     """
     namespace = {
         "__module__": kind.__module__,
         # Twisted's errors say what their docstrings say.
         "__doc__": kind.__doc__,
-        "__reduce__": lambda self: (_adopt, (kind, self.args, _state(self))),
+        "_kind": kind,
+        "__reduce__": lambda self: (
+            _adopt,
+            (kind, self.args, _state(self), base),
+        ),
     }
-    return type(kind.__name__, (RequestError, kind), namespace)
+    return type(kind.__name__, (base, kind), namespace)
 
 
 def _state(error: Exception) -> dict[str, Any]:
@@ -251,10 +281,13 @@ def _state(error: Exception) -> dict[str, Any]:
 
 
 def _adopt(
-    kind: type[Exception], args: tuple[Any, ...], state: dict[str, Any]
+    kind: type[Exception],
+    args: tuple[Any, ...],
+    state: dict[str, Any],
+    base: Any = RequestError,
 ) -> RequestError:
     made: Any = kind
-    adopted = _adopted(made)
+    adopted = _adopted(made, base)
     error: RequestError = adopted.__new__(adopted, *args)
     # What Python's own classes keep elsewhere than in attributes.
     builtin: Any = next(c for c in kind.__mro__ if c.__module__ == "builtins")
@@ -276,17 +309,44 @@ def adopt(reason: Failure, phase: str = "", elapsed: float = 0.0) -> Failure:
     """
     error = reason.value
     if isinstance(error, Exception) and not isinstance(error, RequestError):
-        try:
-            adopted = _adopt(type(error), error.args, _state(error))
-        except Exception:
-            # A class of which there can be no other; its error is the cause.
-            adopted = RequestError(f"{type(error).__name__}: {error}")
-        adopted.__context__ = error.__context__
-        if error.__cause__ is not None or error.__suppress_context__:
-            adopted.__cause__ = error.__cause__
-        reason = Failure(adopted, type(adopted), reason.getTracebackObject())
-        error = adopted
+        reason = _remade(reason, RequestError)
+        error = reason.value
     if phase and isinstance(error, RequestError) and not error.phase:
         error.phase = phase
         error.elapsed = elapsed
     return reason
+
+
+def _remade(reason: Failure, base: type[RequestError]) -> Failure:
+    """
+    The same failure, whose value is an instance of C{base}, too.
+    """
+    error: Any = reason.value
+    try:
+        # That of the class which it has by itself, if it was adopted already.
+        kind = getattr(error, "_kind", None) or type(error)
+        made = _adopt(kind, error.args, _state(error), base)
+    except Exception:
+        # A class of which there can be no other; its error is the cause.
+        made = base(f"{type(error).__name__}: {error}")
+    made.__context__ = error.__context__
+    if error.__cause__ is not None or error.__suppress_context__:
+        made.__cause__ = error.__cause__
+    return Failure(made, type(made), reason.getTracebackObject())
+
+
+def blame(reason: Failure, proxy: str) -> Failure:
+    """
+    Make a failure that of a proxy, unless it is one, or the application's wish.
+
+    @param proxy: host and port, or empty.
+    """
+    error = reason.value
+    if isinstance(error, ProxyError) or not isinstance(error, Exception):
+        return reason
+    if isinstance(error, CancelledError):
+        return reason
+    blamed = _remade(reason, ProxyError)
+    made: Any = blamed.value
+    made.proxy = proxy
+    return blamed

@@ -52,6 +52,7 @@ def request_fields(
     host: bytes,
     length: int | None,
     close: bool,
+    toProxy: bool = False,
 ) -> tuple[Fields, bool]:
     """
     The fields of a request, checked, framed, Host first; and whether the body
@@ -62,6 +63,8 @@ def request_fields(
     @param length: the length of the body, -1 if it is not known, C{None} if
         there is none and none is to be announced.
     @param close: whether to ask for the end of the connection.
+    @param toProxy: whether whoever receives the request is a proxy.  Nobody else
+        is told Proxy-Authorization.
     @raise BadRequest: for anything that can not be sent.
     """
     fields: Fields = [(b"Host", host)]
@@ -94,6 +97,8 @@ def request_fields(
             if value.lower() != b"chunked" or length is None:
                 raise BadRequest(f"Transfer-Encoding {value!r} can not be sent")
             chunked = True
+            continue
+        if size == 19 and not toProxy and name.lower() == b"proxy-authorization":
             continue
         if size == 10 and close and name.lower() == b"connection":
             if asks_to_close(value):

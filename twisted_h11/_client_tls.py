@@ -239,6 +239,8 @@ class _TLSEndpoint:
 
     def __init__(self, creator: Any, endpoint: Any) -> None:
         self.pins: Collection[bytes] = getattr(creator, "pins", ())
+        # Whose the failures are before TLS begins.
+        self.proxy = getattr(endpoint, "proxy", None)
         self._endpoint = wrapClientTLS(creator, endpoint)
 
     def connect(self, factory: Any) -> Any:

@@ -239,6 +239,10 @@ class Attempt:
         # The errors of twisted.internet are what callers look for; they are not
         # wrapped, but learn the phase and the time.
         reason = errors.adopt(reason, self._phase, self._elapsed())
+        whose = "proxy" if self._phase is errors.CONNECTING else "peer"
+        proxy = getattr(self._endpoint, whose, None)
+        if isinstance(proxy, str):
+            reason = errors.blame(reason, proxy)
         connection = self._connection
         if connection is None and self._connecting is not None:
             try:

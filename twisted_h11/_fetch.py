@@ -40,6 +40,7 @@ from twisted_h11.client import (
     MalformedResponse,
     Proxies,
     Proxy,
+    ProxyError,
     ProxyRefused,
     ResponseTooLarge,
     TLSFailed,
@@ -352,8 +353,12 @@ def exit_code(error: BaseException) -> int:
     if isinstance(error, TLSFailed):
         return 60 if error.reasons[0].check(CertificateError) else 35
     if isinstance(error, DNSLookupError):
-        return 6
+        return 5 if isinstance(error, ProxyError) else 6
     if isinstance(error, ProxyRefused):
+        return 56
+    if isinstance(error, ProxyError) and isinstance(
+        error, (ResponseFailed, ResponseNeverReceived, RequestTransmissionFailed)
+    ):
         return 56
     if isinstance(error, ConnectError):
         return 7

@@ -2,75 +2,45 @@
 Proxies: which one, and how to get through it.
 
 A request for C{http:} is sent to the proxy in absolute form, and the proxy
-forwards it.  One for C{https:} goes through a tunnel (CONNECT), in which TLS is
-spoken with the server itself.  The way to the proxy is plain, or TLS if its
-URL says C{https:}.  The credentials for the proxy are sent to the proxy only.
+forwards it.  All others, C{https:}, C{ws:} and C{wss:}, go through a tunnel
+(CONNECT), in which the server itself is spoken to, over TLS if the scheme says so.
+The way to the proxy is plain, or TLS if its URL says C{https:}.
+
+The credentials for the proxy are sent to the proxy only: those in its URL, and a
+Proxy-Authorization that the application has among the fields of a request, which
+counts more.  In a request that a server receives there is none.
 """
 
 from __future__ import annotations
 
 import base64
-import ipaddress
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import unquote_to_bytes
 
-from twisted.internet.defer import Deferred
+from twisted.internet.abstract import isIPv6Address
 from twisted.internet.endpoints import HostnameEndpoint
-from twisted.internet.error import ConnectError
-from twisted.internet.interfaces import IAddress, IStreamClientEndpoint
-from twisted.internet.protocol import Factory
-from twisted.python.failure import Failure
-from twisted.web.client import URI
-from zope.interface import implementer
+from twisted.web.http_headers import Headers as TwistedHeaders
 
-from twisted_h11._client_errors import RequestError
-from twisted_h11._client_request import DEFAULT_SETTINGS, ClientRequest
-from twisted_h11._client_response import Response
+from twisted_h11._client_request import pairs_of
 from twisted_h11._client_settings import ClientSettings
 from twisted_h11._client_tls import tls_endpoint
-from twisted_h11._exchange import ClientConnection
+from twisted_h11._client_uri import host_value
+from twisted_h11._no_proxy import NoProxy, ascii_name
+from twisted_h11._party import SECURE, Party
+from twisted_h11._tunnel import ProxyEndpoint, TunnelEndpoint
 
-__all__ = ["Proxies", "Proxy", "ProxyRefused", "TunnelEndpoint", "host_value"]
+__all__ = ["Proxies", "Proxy", "Route", "Via", "proxy_endpoint"]
 
 _PROXY = re.compile(
     r"(?:(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://)?"
     r"(?:(?P<user>[^/?#@]*)@)?"
-    r"(?P<host>\[[0-9A-Fa-f:.%]+\]|[^/?#@:\[\]]+)"
+    r"(?P<host>\[[0-9A-Fa-f:.]+(?:%[A-Za-z0-9._~%-]+)?\]|[^/?#@:\[\]\s]+)"
     r"(?::(?P<port>[0-9]{1,5}))?/?"
 )
-
-
-class ProxyRefused(RequestError, ConnectError):
-    """
-    A proxy did not open a tunnel.  Nothing was sent to the server.
-
-    @ivar code: the status of the proxy's answer.
-
-    @since: 0.1
-    """
-
-    def __init__(self, code: int, phrase: bytes, authority: bytes) -> None:
-        self.code = code
-        text = phrase.decode("latin-1")
-        super().__init__(
-            string=f"The proxy answered {code} {text} to CONNECT {authority.decode()}"
-        )
-
-    def __str__(self) -> str:
-        return str(self.args[0] if self.args else self.osError or "")
-
-
-def host_value(host: bytes, port: int | None) -> bytes:
-    """
-    Host and port as they stand in a URI; without the port if it is C{None}.
-    """
-    if b":" in host:
-        host = b"[%b]" % (host,)
-    return host if port is None else b"%b:%d" % (host, port)
 
 
 @dataclass(frozen=True)
@@ -101,7 +71,10 @@ class Proxy:
         match = _PROXY.fullmatch(url)
         if match is None:
             # Without the text: there may be a password in it.
-            raise ValueError("This is not the URL of a proxy")
+            raise ValueError(
+                "This is not the URL of a proxy: http://user:password@host:port, in "
+                "which an @ or / of the password is written as %40 or %2F"
+            )
         scheme = (match["scheme"] or "http").lower()
         if scheme not in ("http", "https"):
             raise ValueError(f"Proxies of the kind {scheme}: are not supported")
@@ -110,10 +83,35 @@ class Proxy:
             raise ValueError(f"A proxy can not have the port {port}")
         authorization = None
         if match["user"] is not None:
-            user, _, password = match["user"].partition(":")
-            credentials = unquote_to_bytes(user) + b":" + unquote_to_bytes(password)
+            name, _, password = match["user"].partition(":")
+            user = unquote_to_bytes(name)
+            if b":" in user:
+                raise ValueError("The user of a proxy can not have a colon in the name")
+            credentials = user + b":" + unquote_to_bytes(password)
             authorization = b"Basic " + base64.b64encode(credentials)
-        return cls(scheme == "https", match["host"].strip("[]"), port, authorization)
+        return cls(scheme == "https", _host(match["host"]), port, authorization)
+
+    @property
+    def name(self) -> str:
+        """
+        Host and port, for messages.
+        """
+        return host_value(self.host.encode("ascii", "replace"), self.port).decode()
+
+
+def _host(text: str) -> str:
+    """
+    The host of a proxy's URL.
+    """
+    try:
+        if not text.startswith("["):
+            return ascii_name(text)
+        address = text[1:-1].replace("%25", "%")
+        if isIPv6Address(address.partition("%")[0]):
+            return address
+    except ValueError:
+        pass
+    raise ValueError("The URL of a proxy has no host in it")
 
 
 @dataclass(frozen=True)
@@ -121,11 +119,13 @@ class Proxies:
     """
     Which requests go through which proxy.
 
-    @ivar http: the L{Proxy} for C{http:} URIs, or C{None}.
-    @ivar https: the L{Proxy} for C{https:} URIs, or C{None}.
+    @ivar http: the L{Proxy} for C{http:} and C{ws:} URIs, or C{None}.
+    @ivar https: the L{Proxy} for C{https:} and C{wss:} URIs, or C{None}.
     @ivar exceptions: hosts that are reached directly, as in C{NO_PROXY}: names
         with all that is below them, addresses, networks (C{10.0.0.0/8}), each
         with or without a port, or C{*}.
+
+    @raise ValueError: for an exception that has no meaning.
 
     @since: 0.1
     """
@@ -133,6 +133,9 @@ class Proxies:
     http: Proxy | None = None
     https: Proxy | None = None
     exceptions: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_noProxy", NoProxy(self.exceptions))
 
     @classmethod
     def fromEnvironment(cls, environment: Mapping[str, str] | None = None) -> Proxies:
@@ -147,17 +150,18 @@ class Proxies:
         if environment is None:
             environment = os.environ
 
-        def value(name: str) -> str:
+        def value(name: str) -> tuple[str, str]:
             found = environment.get(name)
             if found is None and not (
                 name == "http_proxy" and "REQUEST_METHOD" in environment
             ):
-                found = environment.get(name.upper())
-            return (found or "").strip()
+                name = name.upper()
+                found = environment.get(name)
+            return name, (found or "").strip()
 
         def proxy(name: str) -> Proxy | None:
-            for variable in (name, "all_proxy"):
-                url = value(variable)
+            for each in (name, "all_proxy"):
+                variable, url = value(each)
                 if url:
                     try:
                         return Proxy.fromURL(url)
@@ -165,230 +169,134 @@ class Proxies:
                         raise ValueError(f"{variable}: {error}") from None
             return None
 
-        return cls(
-            proxy("http_proxy"),
-            proxy("https_proxy"),
-            tuple(
-                item.strip() for item in value("no_proxy").split(",") if item.strip()
-            ),
-        )
+        http, https = proxy("http_proxy"), proxy("https_proxy")
+        variable, text = value("no_proxy")
+        try:
+            return cls(http, https, tuple(text.replace(",", " ").split()))
+        except ValueError as error:
+            raise ValueError(f"{variable}: {error}") from None
 
     def find(self, scheme: bytes, host: bytes, port: int) -> Proxy | None:
         """
         The proxy for a request, or C{None}.
         """
-        proxy = self.https if scheme == b"https" else self.http
-        if proxy is None or self._isException(host.decode("ascii").lower(), port):
+        proxy = self.https if scheme in SECURE else self.http
+        rules: NoProxy = vars(self)["_noProxy"]
+        if proxy is None or rules.matches(host.decode("ascii"), port):
             return None
         return proxy
-
-    def _isException(self, host: str, port: int) -> bool:
-        host = host.rstrip(".")
-        try:
-            address = ipaddress.ip_address(host.partition("%")[0])
-        except ValueError:
-            address = None
-        for item in self.exceptions:
-            item = item.lower()
-            if item == "*":
-                return True
-            if address is not None and "/" in item:
-                try:
-                    if address in ipaddress.ip_network(item, strict=False):
-                        return True
-                except ValueError:
-                    pass
-                continue
-            name, colon, number = item.rpartition(":")
-            if colon and number.isdigit() and (":" not in name or name[-1:] == "]"):
-                if int(number) != port:
-                    continue
-                item = name
-            item = item.strip("[]").lstrip("*").lstrip(".").rstrip(".")
-            if item and (
-                host == item or (address is None and host.endswith("." + item))
-            ):
-                return True
-        return False
 
 
 def proxy_endpoint(reactor: Any, proxy: Proxy, policy: Any, options: Any) -> Any:
     """
     How to connect to a proxy.
     """
-    endpoint = HostnameEndpoint(reactor, proxy.host, proxy.port, **options)
+    endpoint: Any = HostnameEndpoint(reactor, proxy.host, proxy.port, **options)
     if proxy.secure:
-        return tls_endpoint(policy, proxy.host.encode("ascii"), proxy.port, endpoint)
-    return endpoint
+        endpoint = tls_endpoint(
+            policy, proxy.host.encode("ascii"), proxy.port, endpoint
+        )
+    return ProxyEndpoint(endpoint, proxy.name)
 
 
-class _TunnelFactory(Factory):
-    noisy = False
-
-    def __init__(self, make: Callable[[], ClientConnection]) -> None:
-        self._make = make
-
-    def buildProtocol(self, addr: IAddress | None) -> ClientConnection:
-        """
-        Make the connection to the proxy.
-        """
-        return self._make()
-
-
-@implementer(IStreamClientEndpoint)
-class TunnelEndpoint:
+class Route(NamedTuple):
     """
-    A connection through a proxy's tunnel, as an endpoint.
+    How a request goes through a proxy.
 
-    @param reactor: for its time.
-    @param proxyEndpoint: how to connect to the proxy.
-    @param host: the server behind it.
-    @param port: its port.
-    @param authorization: the value of Proxy-Authorization, or C{None}.
-    @param settings: the time-outs.
-    @param fastPath: whether the request for the tunnel may pass without the
-        state machine of h11.
-
-    @since: 0.1
+    @ivar key: for the pool.
+    @ivar target: what is asked of whoever is at the end of the connection.
+    @ivar headers: the fields for it.
+    @ivar endpoint: how to connect, or a function that returns it.
     """
 
-    def __init__(
+    key: Hashable
+    target: bytes
+    headers: Any
+    endpoint: Any
+
+
+class Via(NamedTuple):
+    """
+    One proxy, as one agent uses it.
+
+    @ivar which: the proxy, for the pool.
+    @ivar name: the proxy, for messages; may be empty.
+    @ivar endpoint: makes an endpoint to it.
+    @ivar authorization: the credentials that it has by itself, or C{None}.
+    @ivar forwarding: who is known to the proxy by a connection to it.
+    @ivar tunnelling: who is known to a server by a tunnel.
+    """
+
+    which: Hashable
+    name: str
+    endpoint: Callable[[], Any]
+    authorization: bytes | None
+    forwarding: Party
+    tunnelling: Party
+
+    def forward(self, target: bytes, headers: Any) -> Route:
+        """
+        Have the proxy forward a request.
+
+        @param target: the URI.
+        """
+        headers, given = _credentials(headers)
+        if not given and self.authorization is not None:
+            given = (self.authorization,)
+            pairs = pairs_of(headers) if headers is not None else ()
+            headers = [*pairs, (b"Proxy-Authorization", self.authorization)]
+        key = ("proxy", self.which, given, self.forwarding)
+        return Route(key, target, headers, self.endpoint)
+
+    def tunnel(
         self,
         reactor: Any,
-        proxyEndpoint: Any,
-        host: bytes,
-        port: int,
-        authorization: bytes | None = None,
-        settings: ClientSettings = DEFAULT_SETTINGS,
-        *,
-        fastPath: bool = True,
-    ) -> None:
-        self._reactor = reactor
-        self._endpoint = proxyEndpoint
-        self._authority = host_value(host, port)
-        self._authorization = authorization
-        self._settings = settings
-        self._fastPath = fastPath
-
-    def connect(self, factory: Any) -> Deferred[Any]:
+        policy: Any,
+        settings: ClientSettings,
+        fastPath: bool,
+        origin: tuple[bytes, bytes, int],
+        target: bytes,
+        headers: Any,
+    ) -> Route:
         """
-        See L{IStreamClientEndpoint}.
+        Go through the proxy to the server itself.
+
+        @param origin: scheme, host and port.
         """
-        from twisted_h11._connecting import Attempt
+        headers, given = _credentials(headers)
+        if not given and self.authorization is not None:
+            given = (self.authorization,)
+        scheme, host, port = origin
 
-        headers = []
-        if self._authorization is not None:
-            headers.append((b"Proxy-Authorization", self._authorization))
-        request = ClientRequest(
-            b"CONNECT",
-            self._authority,
-            self._authority,
-            headers,
-            None,
-            True,
-            self._settings,
-            self._reactor.seconds(),
-            fast=self._fastPath,
-        )
-        tunnel = _Tunnel(factory, request)
-        tunnel.attempt = attempt = Attempt(
-            self._reactor,
-            None,
-            self._endpoint,
-            None,
-            self._settings.tlsTimeout,
-            request.started,
-            tunnel.connected,
-            tunnel.failed,
-            lambda: None,
-        )
-        attempt.begin()
-        return tunnel.deferred
-
-
-class _Tunnel:
-    """
-    One attempt to open a tunnel.
-    """
-
-    attempt: Any = None
-    _connection: ClientConnection | None = None
-
-    def __init__(self, factory: Any, request: ClientRequest) -> None:
-        self._factory = factory
-        self._request = request
-        self.deferred: Deferred[Any] = Deferred(self._cancel)
-
-    def _cancel(self, _: object) -> None:
-        if self._connection is not None:
-            self._connection.cancelRequest()
-        else:
-            self.attempt.cancel()
-
-    def connected(self, attempt: object, connection: ClientConnection) -> None:
-        """
-        The proxy is there: ask for the tunnel.
-        """
-        self._connection = connection
-        connection.adopt(self)
-        connection.start(self._request, self)
-
-    def failed(self, attempt: object, reason: Failure) -> None:
-        """
-        The proxy is not there.
-        """
-        self.deferred.errback(reason)
-
-    def responseReceived(self, response: Response) -> None:
-        """
-        The proxy has answered.
-        """
-        if not 200 <= response.code < 300:
-            response.abort()
-            self.deferred.errback(
-                Failure(
-                    ProxyRefused(response.code, response.phrase, self._request.target)
-                )
+        def connect() -> Any:
+            endpoint: Any = TunnelEndpoint(
+                reactor,
+                self.endpoint(),
+                host,
+                port,
+                given[0] if given else None,
+                settings,
+                fastPath=fastPath,
+                proxy=self.name,
             )
-            return
-        assert self._connection is not None
-        protocol = self._factory.buildProtocol(self._connection.peer)
-        if protocol is None:
-            response.abort()
-            self.deferred.errback(Failure(ConnectError(string="nobody to connect")))
-            return
-        response.switchProtocol(protocol)
-        self.deferred.callback(protocol)
+            if scheme in SECURE:
+                endpoint = tls_endpoint(policy, host, port, endpoint)
+            return endpoint
 
-    def requestFailed(self, failure: Failure, nothingSent: bool) -> None:
-        """
-        The proxy has not answered.
-        """
-        self.deferred.errback(failure)
-
-    def connectionOpened(self, connection: ClientConnection) -> None:
-        """
-        Known already.
-        """
-
-    connectionReady = connectionOpened
-    connectionClosing = connectionOpened
-
-    def connectionIdle(self, connection: ClientConnection) -> None:
-        """
-        What is not a tunnel is of no use.
-        """
-        connection.loseConnection()
-
-    def connectionGone(self, connection: ClientConnection, reason: Failure) -> None:
-        """
-        The response has told already.
-        """
+        key = ("tunnel", self.which, given, scheme, host.lower(), port, self.tunnelling)
+        # The request for the server leaves the credentials out by itself.
+        return Route(key, target, headers, connect)
 
 
-def parse_uri(uri: bytes) -> URI:
+def _credentials(headers: Any) -> tuple[Any, tuple[bytes, ...]]:
     """
-    Parse a URI; twisted.web's parser.
+    The fields of a request, and the Proxy-Authorization among them.
     """
-    parsed: URI = URI.fromBytes(uri)
-    return parsed
+    if headers is None:
+        return None, ()
+    pairs = pairs_of(headers)
+    given = tuple(
+        value for name, value in pairs if name.lower() == b"proxy-authorization"
+    )
+    # Headers stay what they are: the application may ask the request for them.
+    return (headers if isinstance(headers, TwistedHeaders) else pairs), given

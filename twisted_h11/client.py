@@ -35,6 +35,7 @@ from twisted_h11._client_errors import (
     MalformedResponse,
     Phased,
     PoolTimedOut,
+    ProxyError,
     QueueFull,
     RequestError,
     RequestNotSent,
@@ -60,8 +61,9 @@ from twisted_h11._client_wrappers import (
 )
 from twisted_h11._decoding import GzipDecoder
 from twisted_h11._pool import HTTPConnectionPool, PoolCounts
-from twisted_h11._proxy import Proxies, Proxy, ProxyRefused, TunnelEndpoint
+from twisted_h11._proxy import Proxies, Proxy
 from twisted_h11._trace import TraceEvent
+from twisted_h11._tunnel import ProxyRefused, TunnelEndpoint
 
 __all__ = [
     "URI",
@@ -90,6 +92,7 @@ __all__ = [
     "Proxies",
     "Proxy",
     "ProxyAgent",
+    "ProxyError",
     "ProxyRefused",
     "QueueFull",
     "RedirectAgent",
