@@ -177,3 +177,14 @@ class ChunkTests(ClientTestCase):
                 for start in range(0, len(data), size):
                     reader.feed(data[start : start + size])
                 self.assertIn(f"the {what} is longer than 100", str(reader.error))
+
+    def test_framingInTrailers(self) -> None:
+        """
+        A malformed field in the trailer section that could be about framing fails
+        the body.
+        """
+        for line in (b"Content-Length : 5", b"Transfer-Encoding: chunked\0"):
+            reader = ChunkReader(LONGEST)
+            reader.feed(b"0\r\n" + line + b"\r\n\r\n")
+            self.assertIn("where the response ends", str(reader.error))
+            self.assertFalse(reader.ended)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from enum import Enum
 
+from twisted_h11._client_errors import MalformedResponse
 from twisted_h11._fastpath import Fields
 from twisted_h11._tolerance import read_fields
 
@@ -44,21 +45,23 @@ class ChunkReader:
     @ivar ended: whether the trailer section was read.
     @ivar trailers: its fields.
     @ivar rest: what was received behind it.
-    @ivar odd: whether something was accepted that h11 would have refused.
+    @ivar bareLF: whether a bare LF was taken for the end of a chunk's line.
+    @ivar section: the lines of the trailer section so far.
     @ivar error: what was wrong, if the body is malformed.
     """
 
     def __init__(self, limit: int) -> None:
         self.trailers: Fields = []
         self.rest = b""
-        self.odd = False
+        self.bareLF = False
+        self.section: list[bytes] = []
         self.error: str | None = None
         self._limit = limit
         self._state = _State.SIZE
         self._left = 0
         # The beginning of a line whose end is still to come.
         self._line = bytearray()
-        self._section: list[bytes] = []
+        self._oddTrailers = False
         self._sectionLength = 0
 
     @property
@@ -67,6 +70,13 @@ class ChunkReader:
         Whether the body is complete.
         """
         return self._state is _State.ENDED
+
+    @property
+    def odd(self) -> bool:
+        """
+        Whether something was accepted that h11 would have refused.
+        """
+        return self.bareLF or self._oddTrailers
 
     def feed(self, data: bytes) -> bytes:
         """
@@ -130,23 +140,33 @@ class ChunkReader:
         return end or len(data)
 
     def _lineRead(self, line: bytes) -> None:
-        if not line.endswith(b"\r\n"):
-            self.odd = True
+        bare = not line.endswith(b"\r\n")
         if self._state is _State.SIZE:
+            self.bareLF = self.bareLF or bare
             match = _match_line(line)
             if match is None:
                 self.error = f"illegal chunk header: {line[:100]!r}"
             else:
                 self._sizeRead(int(match[1], 16))
         elif self._state is _State.ENDING:
+            self.bareLF = self.bareLF or bare
             self._state = _State.SIZE
-        elif line in (b"\r\n", b"\n"):
-            self.trailers, odd = read_fields(self._section)
-            self.odd = self.odd or odd
-            self._state = _State.ENDED
         else:
-            self._section.append(line)
-            self._sectionLength += len(line)
+            self._oddTrailers = self._oddTrailers or bare
+            if line in (b"\r\n", b"\n"):
+                self._sectionRead()
+            else:
+                self.section.append(line)
+                self._sectionLength += len(line)
+
+    def _sectionRead(self) -> None:
+        try:
+            self.trailers, odd = read_fields(self.section)
+        except MalformedResponse as error:
+            self.error = str(error)
+            return
+        self._oddTrailers = self._oddTrailers or odd
+        self._state = _State.ENDED
 
     def _sizeRead(self, size: int) -> None:
         self._left = size

@@ -75,6 +75,7 @@ class HandingOver(H11Protocol):
     """
 
     _buffer = b""
+    _looksFirst = False
     _start = 0
     _advancing = False
     _missed: bytes | None = None

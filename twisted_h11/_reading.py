@@ -63,6 +63,7 @@ class ResponseReader(H11Protocol):
     """
 
     role = h11.CLIENT
+    _looksFirst = False
 
     served = 0
 

@@ -76,6 +76,7 @@ from twisted_h11._flow import (
 from twisted_h11._guarded import guarded
 from twisted_h11._limits import Limits
 from twisted_h11._octets import as_bytes
+from twisted_h11._raw_guard import RawGuard
 from twisted_h11._regions import FileRegion
 
 __all__ = ["FileRegion", "H11Factory", "H11Protocol"]
@@ -112,6 +113,9 @@ class H11Protocol(FlowControl):
     _h11: h11.Connection | None = None
     _delivering = False
     _refused = False
+    # Those of us who look at all bytes in a way of their own need no guard.
+    _looksFirst = True
+    _guard: RawGuard | None = None
     _headOnly = False
     _halfClosing = False
     _heir: IProtocol | None = None
@@ -141,6 +145,8 @@ class H11Protocol(FlowControl):
             if longest is None:
                 longest = self.limits.maxHeadLength
             self._h11 = h11.Connection(self.role, max_incomplete_event_size=longest)
+            if self._looksFirst:
+                self._guard = RawGuard(longest)
         return self._h11
 
     # -- for subclasses -----------------------------------------------------
@@ -218,7 +224,10 @@ class H11Protocol(FlowControl):
         if self._refused or not data:
             # To h11 no bytes would be the end of them.
             return
-        self.h11Connection.receive_data(data)
+        conn = self.h11Connection
+        if self._guard is not None:
+            self._guard.received(data)
+        conn.receive_data(data)
         self._deliver()
 
     def readConnectionLost(self) -> None:
@@ -307,6 +316,8 @@ class H11Protocol(FlowControl):
             conn.send_failed()
             _end_region(event, ConnectionAborted("The connection is closed."))
             return
+        if self._guard is not None and isinstance(event, h11.Request):
+            self._guard.method = event.method
         parts: list[Any] | None = conn.send_with_data_passthrough(event)
         if parts is None:
             self._sendingEnded(conn)
@@ -475,7 +486,11 @@ class H11Protocol(FlowControl):
             # the answer to it is not to be spoilt by what is there.
             self._pauseBehind(conn)
             return False
+        guard = self._guard
         try:
+            problem = guard.problem(conn) if guard is not None else None
+            if problem is not None:
+                raise problem
             event = conn.next_event()
         except h11.RemoteProtocolError as error:
             self._refused = True
@@ -492,6 +507,8 @@ class H11Protocol(FlowControl):
             self._pauseBehind(conn)
             return False
         assert isinstance(event, h11.Event)
+        if guard is not None:
+            guard.delivered(event, conn)
         kind = type(event)
         if isinstance(event, h11.Request):
             self._headOnly = event.method == b"HEAD"
