@@ -8,13 +8,15 @@ from __future__ import annotations
 import ast
 import inspect
 import pathlib
+import signal
 import socket
 import textwrap
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
-from twisted.internet import _sslverify, abstract, ssl, tcp
+from twisted.application import app
+from twisted.internet import _sslverify, abstract, base, ssl, tcp
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import UNIXClientEndpoint
@@ -33,6 +35,7 @@ from twisted.web import (
     resource,
     server,
     static,
+    wsgi,
 )
 from twisted.web.http_headers import Headers
 from zope.interface import implementer
@@ -660,3 +663,55 @@ class RequestTests(ServerTestCase):
         self.assertIs(site.requestFactory, Request)
         for cls in (http.Request, server.Request):
             self.assertIn("self", inspect.signature(cls.__init__).parameters)
+
+
+class ExitTests(SynchronousTestCase):
+    """
+    C{_exitSignal} of a reactor.
+    """
+
+    def test_theirs(self) -> None:
+        """
+        A reactor has it, and twistd looks at it.
+        """
+        self.assertIn("_exitSignal", vars(base.ReactorBase))
+        self.assertIn("reactor._exitSignal", inspect.getsource(app))
+
+    def test_changed(self) -> None:
+        """
+        SIGTERM is forgotten, another signal is not; without it nothing happens.
+        """
+
+        class Reactor:
+            _exitSignal: int | None = signal.SIGTERM
+
+        reactor = Reactor()
+        _private.end_well(reactor)
+        self.assertIsNone(reactor._exitSignal)
+        reactor._exitSignal = signal.SIGINT
+        _private.end_well(reactor)
+        self.assertEqual(signal.SIGINT, reactor._exitSignal)
+        _private.end_well(object())
+
+
+class ReactorTests(SynchronousTestCase):
+    """
+    C{_reactor} of C{WSGIResource}.
+    """
+
+    def test_theirs(self) -> None:
+        """
+        It is where the reactor is; a copy has another.
+        """
+        reactor, other = object(), object()
+        theirs: Any = wsgi.WSGIResource(reactor, None, None)
+        copied = _private.with_reactor(theirs, lambda found: (found, other))
+        self.assertEqual((reactor, other), copied._reactor)
+        self.assertIs(reactor, theirs._reactor)
+
+    def test_without(self) -> None:
+        """
+        Without it the resource stays as it is.
+        """
+        thing = object()
+        self.assertIs(thing, _private.with_reactor(thing, lambda found: found))

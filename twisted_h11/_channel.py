@@ -197,6 +197,8 @@ class Channel(Receiving):
         self._head = self._lastHead = None
         if request is not None:
             guarded("A request's connectionLost", request.connectionLost, reason)
+        # A coroutine that was cancelled waits no more.
+        self._failDrained()
 
     def _droppedBelow(self) -> None:
         """
@@ -224,6 +226,7 @@ class Channel(Receiving):
         # and we do not keep each other.
         self._request = self._head = self._lastHead = None
         self._forget()
+        self._failDrained()
 
     # -- the loop ---------------------------------------------------------------
 

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IAddress, IDelayedCall
 from twisted.python.failure import Failure
 
 from twisted_h11._backlog import Backlog
+from twisted_h11._drained import Waiting, client_gone
 from twisted_h11._guarded import guarded
 from twisted_h11._handover import HandingOver
 from twisted_h11._outgoing import ResponseHead, error_response
@@ -58,6 +60,7 @@ class Failing(HandingOver):
     _stallCall: IDelayedCall | None = None
     _resumes = 0
     _backlog: Backlog | None = None
+    _drainWaiting: Waiting | None = None
     _lastTaken: tuple[int, int, int | None] = (0, 0, None)
 
     def failResponse(self) -> None:
@@ -255,6 +258,32 @@ class Failing(HandingOver):
         self._resumes += 1
         self._forgetBacklog()
         super().resumeProducing()
+        if self._drainWaiting is not None:
+            while self._hasRoom() and self._drainWaiting.next():
+                pass
+
+    def drained(self) -> Deferred[None]:
+        """
+        Wait until the client has taken what was written, but for a little.
+
+        @return: fires with C{None}, at once if there is room; fails with
+            L{ConnectionLost} if the connection ends before.  It may be cancelled.
+        """
+        if self._wire is None or self._closing is not None:
+            return client_gone()
+        if self._hasRoom():
+            return succeed(None)
+        if self._drainWaiting is None:
+            self._drainWaiting = Waiting()
+        return self._drainWaiting.add()
+
+    def _hasRoom(self) -> bool:
+        return not self._writeFull and self._sending is None and self._closing is None
+
+    def _failDrained(self) -> None:
+        waiting, self._drainWaiting = self._drainWaiting, None
+        if waiting is not None:
+            waiting.fail()
 
     def _countUnsent(self, length: int) -> None:
         """

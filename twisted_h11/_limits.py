@@ -193,6 +193,20 @@ class Limits:
         positive=True,
     )
 
+    maxThreads: int = _bound(
+        20,
+        "threads",
+        "Twisted ThreadPool; waitress 4, Gunicorn 1",
+        "most threads in which a WSGI application runs",
+    )
+    maxThreadQueue: int = _bound(
+        512,
+        "requests",
+        "Apache ListenBacklog 511",
+        "requests that wait for a thread",
+        status=503,
+    )
+
     # -- time-outs --------------------------------------------------------
 
     firstByteTimeout: float | None = _bound(

@@ -101,6 +101,10 @@ _HTTP2 = (
     "Offer HTTP/2 on TLS endpoints. Needs twisted-h11[http2]; its streams are "
     "Twisted's, and not all limits apply to them."
 )
+_UNDERSCORES = (
+    "Pass fields with an underscore in their names to WSGI and CGI programs, too. "
+    "WARNING: they can pass for fields that only a proxy may set."
+)
 
 
 def _limit_parameters() -> list[list[Any]]:
@@ -146,6 +150,7 @@ class Options(RootOptions):
         ["personal", "", _PERSONAL],
         ["no-access-log", "", "Write no access log lines."],
         ["http2", "", _HTTP2],
+        ["environ-underscores", "", _UNDERSCORES],
     ]
 
     compData = usage.Completions(optActions={"logfile": usage.CompleteFiles("*.log")})

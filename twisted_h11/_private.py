@@ -6,7 +6,10 @@ A test fails when one of them changes.
 
 from __future__ import annotations
 
+import signal
 import sys
+from collections.abc import Callable
+from copy import copy
 from inspect import getclosurevars, isfunction
 from typing import Any
 
@@ -17,12 +20,14 @@ __all__ = [
     "asking_agent",
     "creator_of_layer",
     "encoder_for",
+    "end_well",
     "parses_forms",
     "raw_fields",
     "response_headers",
     "set_known",
     "verified_name",
     "ways_of",
+    "with_reactor",
 ]
 
 _IEncodingResource: Any = getattr(resource, "_IEncodingResource", None)
@@ -51,6 +56,33 @@ def parses_forms(site: Any) -> bool:
     Without the private attribute: forms are parsed, as before that release.
     """
     return bool(getattr(site, "_parsePOSTFormSubmission", True))
+
+
+def end_well(reactor: Any) -> None:
+    """
+    Have twistd end with status 0 when SIGTERM has stopped it: that is what it was
+    asked to do.  By itself it ends by the same signal once more.
+
+    Without the private attribute: it ends by the signal.
+    """
+    if getattr(reactor, "_exitSignal", None) == signal.SIGTERM:
+        reactor._exitSignal = None
+
+
+def with_reactor(resource: Any, make: Callable[[Any], Any]) -> Any:
+    """
+    A copy of a L{twisted.web.wsgi.WSGIResource} with another reactor.
+
+    Without the private attribute: the resource itself.
+
+    @param make: makes the reactor, given that of the resource.
+    """
+    reactor = getattr(resource, "_reactor", None)
+    if reactor is None:
+        return resource
+    resource = copy(resource)
+    resource._reactor = make(reactor)
+    return resource
 
 
 # Where Headers keeps its fields, by canonical name.  Setting a field that we

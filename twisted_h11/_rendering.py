@@ -27,6 +27,7 @@ from twisted.web.http import (
 from twisted.web.resource import getChildForRequest
 from twisted.web.server import NOT_DONE_YET
 
+from twisted_h11._adapted import ADAPTERS
 from twisted_h11._body import RequestBodyCut
 from twisted_h11._guarded import guarded, log_failure
 from twisted_h11._methods import (
@@ -149,8 +150,9 @@ class Rendering(server.Request):
         of either or of C{None}; with C{None} the response is finished, if it is
         not yet.
         """
+        adapted = ADAPTERS[type(resrc)]
         try:
-            body = resrc.render(self)
+            body = resrc.render(self) if adapted is None else adapted(resrc, self)
         except (UnsupportedMethod, AttributeError, TypeError) as error:
             names = self._methodsTold(error, resrc)
             if names is None:

@@ -170,6 +170,7 @@ class Request(Streaming):
             "routed",
             "_running",
             "_ownHalfClose",
+            "_gate",
         ):
             copied.pop(name, None)
         copied["received_cookies"] = self.received_cookies
@@ -434,6 +435,7 @@ class Request(Streaming):
                 "use Request.notifyFinish to keep track of this."
             )
         if not self._direct:
+            self._dropGate()
             super().finish()
             return
         channel: Any = getattr(self, "channel", None)

@@ -11,18 +11,16 @@ from types import ModuleType
 from typing import Any, ClassVar
 
 from twisted.python import usage
-from twisted.python.threadpool import ThreadPool
 from twisted.web import static
-from twisted.web import tap as web_tap
 from twisted.web.resource import IResource
 from twisted.web.script import ResourceScriptWrapper
-from twisted.web.wsgi import WSGIResource
 
 from twisted_h11._distrib import UserDirectory
 from twisted_h11._endpoints import explain
 from twisted_h11._named import find_object
 from twisted_h11._public_files import SCRIPTS, FilePolicy, PublicFile
 from twisted_h11._strict import TOKEN
+from twisted_h11.wsgi import WSGIResource
 
 __all__ = ["RootOptions"]
 
@@ -257,7 +255,7 @@ class RootOptions(usage.Options):
 
 def _wsgi_root(application: Any) -> WSGIResource:
     """
-    The resource of a WSGI application, whose threads run as long as the reactor.
+    The resource of a WSGI application, with threads of its own.
     """
     if isinstance(application, ModuleType):
         raise ValueError(
@@ -266,12 +264,9 @@ def _wsgi_root(application: Any) -> WSGIResource:
         )
     if not callable(application):
         raise ValueError(f"a WSGI application is callable, {application!r} is not")
-    tap: Any = web_tap
-    reactor = tap.reactor
-    pool = ThreadPool()
-    reactor.callWhenRunning(pool.start)
-    reactor.addSystemEventTrigger("after", "shutdown", pool.stop)
-    return WSGIResource(reactor, pool, application)
+    from twisted.internet import reactor
+
+    return WSGIResource(reactor, None, application)
 
 
 def _switch(option: str, text: str) -> bool:

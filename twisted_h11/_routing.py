@@ -91,6 +91,8 @@ def route_early(
         if not asked:
             request.prepareEarly()
         request.prepath, request.postpath = prepath, postpath
+        if limit is None and getattr(resource, "keepsBodyLimit", False):
+            limit = most
         return resource, limit
     if asked:
         # Some getChild was called: go on from here when the body is complete.

@@ -77,6 +77,8 @@ class ListeningService(Service):
 
     Stopping it closes the ports first and drains the connections then.
 
+    @ivar failed: whether a port did not open after the start.
+
     @since: 0.1
     """
 
@@ -106,6 +108,7 @@ class ListeningService(Service):
         self._reactor = reactor
         self._waiting: list[Deferred[Any]] = []
         self._opened = False
+        self.failed = False
         self._failAtExit = _fail_at_exit
 
     def privilegedStartService(self) -> None:
@@ -204,6 +207,7 @@ class ListeningService(Service):
         A port failed to open after the start: end the process.
         """
         self._report(description, failure)
+        self.failed = True
         self._failAtExit()
         try:
             self._reactor.stop()

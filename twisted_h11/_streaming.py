@@ -13,7 +13,7 @@ from functools import cached_property
 from io import BytesIO
 from typing import Any, BinaryIO
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.error import ConnectionLost
 from twisted.internet.interfaces import IProtocol
 from twisted.python.failure import Failure
@@ -21,6 +21,7 @@ from twisted.web.http import OK
 from twisted.web.http_headers import Headers
 
 from twisted_h11._body import BodyIterator, RequestBody, SpooledBody
+from twisted_h11._drained import Gate, client_gone
 from twisted_h11._private import set_known
 from twisted_h11._regions import FileRegion
 from twisted_h11._rendering import Rendering
@@ -47,6 +48,7 @@ class Streaming(Rendering):
     _source: RequestBody | None = None
     _responseTrailers: Headers | None = None
     _hasContent = True
+    _gate: Gate | None = None
 
     def bodySource(self) -> RequestBody:
         """
@@ -168,6 +170,41 @@ class Streaming(Rendering):
         self.finished = 1
         self._logAccess(channel.factory)
         self._finished(channel)
+
+    # -- the response -------------------------------------------------
+
+    def drained(self) -> Deferred[None]:
+        """
+        Wait until the client has taken what was written, but for a little.  That
+        is how a coroutine keeps to the pace of its client::
+
+            async for piece in source:
+                request.write(piece)
+                await request.drained()
+
+        @return: fires with C{None}, at once if there is room; fails with
+            L{ConnectionLost} if the client goes before.  It may be cancelled.
+        """
+        if self._disconnected:
+            return client_gone()
+        channel: Any = getattr(self, "channel", None)
+        if self.finished or channel is None:
+            return succeed(None)
+        if self._direct:
+            waiting: Deferred[None] = channel.drained()
+            return waiting
+        if self._gate is None:
+            if self.producer is not None:
+                # Whoever registered it is paused himself.
+                return succeed(None)
+            self._gate = Gate()
+            self.registerProducer(self._gate, True)
+        return self._gate.drained()
+
+    def _dropGate(self) -> None:
+        gate, self._gate = self._gate, None
+        if gate is not None and self.producer is gate:
+            self.unregisterProducer()
 
     def abort(self) -> None:
         """

@@ -29,6 +29,7 @@ from twisted.web.resource import getChildForRequest
 
 from twisted_h11 import __version__
 from twisted_h11._accesslog import BatchedFile, combined_line, open_log
+from twisted_h11._adapted import ADAPTERS, Adapted
 from twisted_h11._admission import Admission, Verdict
 from twisted_h11._body import RequestBody, RequestBodyCut
 from twisted_h11._channel import Channel
@@ -72,6 +73,9 @@ class Site(server.Site):
     @ivar limits: the L{Limits} of its connections.
     @ivar serverHeader: the value of the C{Server} field, or C{None}.
     @ivar extraHeaders: pairs of bytes that every response gets.
+    @ivar environUnderscores: whether fields with an underscore in their names are
+        in the variables that WSGI and CGI programs get.  They can pass for fields
+        that only a proxy may set.
 
     @since: 0.1
     """
@@ -91,6 +95,7 @@ class Site(server.Site):
         serverHeader: bytes | None = SERVER_HEADER,
         accessLog: bool = True,
         extraHeaders: Iterable[tuple[bytes, bytes]] = (),
+        environUnderscores: bool = False,
         **kwargs: Any,
     ) -> None:
         """
@@ -110,6 +115,8 @@ class Site(server.Site):
             field.
         @param accessLog: whether there is one.
         @param extraHeaders: pairs of name and value for every response.
+        @param environUnderscores: whether WSGI and CGI programs get fields with an
+            underscore in their names.
         @raise ValueError: if HTTP/2 is asked for and can not be had, or a
             header can not be sent.
         """
@@ -124,6 +131,7 @@ class Site(server.Site):
         self.accessLog = accessLog
         self.serverHeader = serverHeader
         self.extraHeaders = list(extraHeaders)
+        self.environUnderscores = environUnderscores
         for name, value in [(b"Server", serverHeader or b""), *self.extraHeaders]:
             if not _token.fullmatch(name) or not _value.fullmatch(value):
                 raise ValueError(f"this is not a header field: {name!r}: {value!r}")
@@ -150,7 +158,11 @@ class Site(server.Site):
         """
         request.site = self
         request.sitepath = list(request.prepath)
-        return getChildForRequest(self.resource, request)
+        found = getChildForRequest(self.resource, request)
+        if isinstance(request, Request):
+            return found
+        adapter = ADAPTERS[type(found)]
+        return found if adapter is None else Adapted(found, adapter)
 
     # -- connections ----------------------------------------------------------
 

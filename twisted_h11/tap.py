@@ -19,6 +19,7 @@ from twisted.web.tap import makePersonalServerFactory
 from twisted_h11._endpoints import is_plain
 from twisted_h11._options import Options
 from twisted_h11._service import ListeningService, StartError
+from twisted_h11._stopping import Stopping, leave
 from twisted_h11._welcome import Welcome
 from twisted_h11.server import Site
 
@@ -57,6 +58,7 @@ def makeService(config: Options) -> IService:
             http2=bool(config["http2"]),
             accessLog=not config["no-access-log"],
             extraHeaders=tuple(config["extraHeaders"]),
+            environUnderscores=bool(config["environ-underscores"]),
             **settings,
         )
         if config["http2"] and all(is_plain(name) for name, _ in config["listen"]):
@@ -69,10 +71,17 @@ def makeService(config: Options) -> IService:
         raise StartError(str(error)) from None
     site.displayTracebacks = bool(config["display-tracebacks"])
 
-    if config["personal"]:
-        listening = ListeningService(config["listen"], makePersonalServerFactory(site))
-    else:
-        drain = partial(site.drain, config["grace"])
-        listening = ListeningService(config["listen"], site, drain)
+    # Embedded in something else the process is not ours to end.
+    command = config.parent
+    pidfile = command.get("pidfile") if command is not None else None
+    stopping = Stopping(
+        site,
+        root,
+        config["grace"],
+        None if command is None else partial(leave, pidfile),
+    )
+    factory = makePersonalServerFactory(site) if config["personal"] else site
+    listening = ListeningService(config["listen"], factory, stopping.drain)
+    stopping.status = lambda: int(listening.failed)
     listening.setServiceParent(service)
     return service

@@ -1,0 +1,31 @@
+"""
+SIGTERM with threads that nobody can stop, in all the ways there are.
+"""
+
+from __future__ import annotations
+
+from tests import test_stopping as stopping
+from tests.long.support import LongTestCase
+
+
+class AllCasesTests(stopping.ProcessTests):
+    """
+    Every application there is, and the one that sleeps ten times.
+    """
+
+    cases = tuple(stopping.CASES)
+
+    def setUp(self) -> None:
+        """
+        Skip unless it was asked for.
+        """
+        LongTestCase.setUp(self)  # type: ignore[arg-type]
+        super().setUp()
+
+    def test_tenTimes(self) -> None:
+        """
+        Ten of ten.
+        """
+        self.cases = ("sleeping",)
+        for _ in range(10):
+            self.test_inTime()

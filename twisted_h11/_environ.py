@@ -1,0 +1,124 @@
+"""
+A request as CGI and WSGI want it: as variables.
+
+The names of fields become names of variables by folding: C{X-Forwarded-For} is
+C{HTTP_X_FORWARDED_FOR}, and so is C{X_Forwarded_For}.  A proxy in front of us
+removes or replaces the first as it must; the second passes it, and overrides what
+the proxy has said.  So fields with an underscore in their names are left out, as
+nginx and waitress do, unless somebody asks for them.  C{Proxy} is left out always:
+C{HTTP_PROXY} is the proxy of many a client library (CVE-2016-5385).
+"""
+
+from __future__ import annotations
+
+import sys
+from functools import lru_cache
+from typing import Any
+
+from twisted.web.http_headers import Headers
+
+__all__ = ["foldable_headers", "make_environ"]
+
+# Variables of their own, without HTTP_ (RFC 3875 section 4.1).
+_OWN = (b"content-length", b"content-type")
+
+_PORTS = {"http": "80", "https": "443"}
+
+
+def _passes(name: bytes, underscores: bool) -> bool:
+    """
+    Whether a field may become a variable.
+    """
+    return (underscores or b"_" not in name) and name.lower() != b"proxy"
+
+
+def foldable_headers(headers: Headers, underscores: bool) -> Headers:
+    """
+    The fields that may become variables.
+
+    @param underscores: whether names with an underscore may.
+    @return: C{headers} itself, if all may.
+    """
+    pairs = list(headers.getAllRawHeaders())
+    if all(_passes(name, underscores) for name, _ in pairs):
+        return headers
+    kept = Headers()
+    for name, values in pairs:
+        if _passes(name, underscores):
+            kept.setRawHeaders(name, list(values))
+    return kept
+
+
+@lru_cache(maxsize=512)
+def _variable(name: bytes, underscores: bool) -> str | None:
+    """
+    The name of the variable for a field, or C{None} for a field without one.
+    """
+    if name.lower() in _OWN or not _passes(name, underscores):
+        return None
+    return "HTTP_" + name.decode("latin-1").upper().replace("-", "_")
+
+
+def make_environ(request: Any, underscores: bool) -> dict[str, Any]:
+    """
+    The variables of PEP 3333 that tell about a request; those that tell about the
+    server, C{wsgi.input} for one, are for the caller to add.
+
+    Where there is no address, as on a UNIX socket, C{REMOTE_ADDR} and
+    C{REMOTE_PORT} are empty; where there is no name and port either,
+    C{SERVER_NAME} is C{localhost} and C{SERVER_PORT} that of the scheme.
+
+    @param request: any request of twisted.web's.
+    @param underscores: whether fields with an underscore in their names get
+        variables.
+    """
+    scheme = "https" if request.isSecure() else "http"
+    uri = request.uri.decode("latin-1")
+    script = b"/".join([b"", *request.prepath]).decode("latin-1")
+    path = b"/".join([b"", *request.postpath]).decode("latin-1")
+    if script.endswith("/") and not path:
+        # The resource stands at an empty segment, which is a part of the path.
+        script, path = script[:-1], "/"
+    name, port = _server(request, scheme)
+    peer = request.getClientAddress()
+    environ: dict[str, Any] = {
+        "REQUEST_METHOD": request.method.decode("latin-1"),
+        "REQUEST_URI": uri,
+        "SCRIPT_NAME": script,
+        "PATH_INFO": path,
+        "QUERY_STRING": uri.partition("?")[2],
+        "CONTENT_TYPE": _first(request, b"content-type"),
+        "CONTENT_LENGTH": _first(request, b"content-length"),
+        "REMOTE_ADDR": str(getattr(peer, "host", None) or ""),
+        "REMOTE_PORT": str(getattr(peer, "port", None) or ""),
+        "SERVER_NAME": name,
+        "SERVER_PORT": port,
+        "SERVER_PROTOCOL": request.clientproto.decode("latin-1"),
+        "wsgi.url_scheme": scheme,
+    }
+    for field, values in request.requestHeaders.getAllRawHeaders():
+        variable = _variable(field, underscores)
+        if variable is not None:
+            # RFC 6265 section 5.4: the one field whose list has semicolons.
+            comma = b"; " if variable == "HTTP_COOKIE" else b","
+            value = values[0] if len(values) == 1 else comma.join(values)
+            if variable in environ:
+                value = environ[variable].encode("latin-1") + comma + value
+            environ[sys.intern(variable)] = value.decode("latin-1")
+    return environ
+
+
+def _first(request: Any, name: bytes) -> str:
+    value: bytes = request.getHeader(name) or b""
+    return value.decode("latin-1")
+
+
+def _server(request: Any, scheme: str) -> tuple[str, str]:
+    """
+    What C{SERVER_NAME} and C{SERVER_PORT} say.
+    """
+    host = request.getHost()
+    port = str(getattr(host, "port", None) or _PORTS[scheme])
+    if request.getHeader(b"host"):
+        return request.getRequestHostname().decode("latin-1"), port
+    return str(getattr(host, "host", None) or "localhost"), port
