@@ -30,7 +30,7 @@ from twisted.python.failure import Failure
 from twisted_h11._descriptors import descriptor_limit, spare_descriptors
 from twisted_h11._limits import Limits
 
-__all__ = ["Admission", "Verdict", "close_now", "tells_late"]
+__all__ = ["Admission", "Verdict", "close_now", "report_dropped", "tells_late"]
 
 
 class Verdict(enum.Enum):
@@ -85,6 +85,20 @@ def close_now(transport: Any) -> None:
     socket = _below(transport)
     if isinstance(socket, tcp.Connection):
         socket.connectionLost(Failure(ConnectionAborted()))
+
+
+def report_dropped(log: Logger, transport: Any) -> None:
+    """
+    A connection has ended before anything came: say so, if that is because the
+    wrapper that waited for a line of the PROXY protocol got something else.
+    """
+    late = tells_late(transport)
+    if late is not None and late.disconnecting:
+        log.info(
+            "Dropped a connection from {peer}: it did not begin with a line of the "
+            "PROXY protocol",
+            peer=transport.getPeer(),
+        )
 
 
 def _below(transport: Any) -> Any:

@@ -43,7 +43,7 @@ from twisted.web.iweb import INonQueuedRequestFactory
 from zope.interface import implementer
 
 from twisted_h11 import _fastpath
-from twisted_h11._admission import Verdict, close_now, tells_late
+from twisted_h11._admission import Verdict, close_now, report_dropped
 from twisted_h11._body import RequestBody
 from twisted_h11._flow import APPLICATION, CONSUMER, READ_AHEAD
 from twisted_h11._guarded import guarded, log_failure
@@ -189,7 +189,7 @@ class Channel(Receiving):
         request, self._request = self._request, None
         self._source = None
         if self._read == "_readFirst" and self._closing is None:
-            self._droppedBelow()
+            report_dropped(self._log, self._wire)
         super().connectionLost(reason)
         self._forget()
         self._buffer = b""
@@ -199,19 +199,6 @@ class Channel(Receiving):
             guarded("A request's connectionLost", request.connectionLost, reason)
         # A coroutine that was cancelled waits no more.
         self._failDrained()
-
-    def _droppedBelow(self) -> None:
-        """
-        Nothing has reached us: say so, if that is because the wrapper below, which
-        waited for a line of the PROXY protocol, got something else.
-        """
-        late = tells_late(self._wire)
-        if late is not None and late.disconnecting:
-            self._log.info(
-                "Dropped a connection from {peer}: it did not begin with a line of "
-                "the PROXY protocol",
-                peer=self.getPeer(),
-            )
 
     def _forget(self) -> None:
         """

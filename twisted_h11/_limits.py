@@ -184,6 +184,14 @@ class Limits:
         "refused connections at a time that get an answer and a lingering close; "
         "any further one is closed at once",
     )
+    maxStreamResets: int | None = _bound(
+        100,
+        "streams",
+        "nginx 2 * http2_max_concurrent_streams; Twisted 1000, and 33 a second",
+        "streams of an HTTP/2 connection that the client may reset, beyond as many "
+        "as were answered; then it is dropped",
+        optional=True,
+    )
     maxRequestsPerConnection: int | None = _bound(
         None,
         "requests",

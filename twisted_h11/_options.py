@@ -98,8 +98,9 @@ _PERSONAL = (
     f"given, or on ~/{distrib.UserDirectory.userSocketName} if none is."
 )
 _HTTP2 = (
-    "Offer HTTP/2 on TLS endpoints. Needs twisted-h11[http2]; its streams are "
-    "Twisted's, and not all limits apply to them."
+    "Offer HTTP/2 on TLS endpoints. Experimental: its streams are Twisted's, and kept "
+    "within the limits from outside; better behind a proxy that you trust. Needs "
+    "twisted-h11[http2]."
 )
 _UNDERSCORES = (
     "Pass fields with an underscore in their names to WSGI and CGI programs, too. "

@@ -108,7 +108,8 @@ class Site(server.Site):
             any subclass of L{twisted.web.http.Request}.
         @param limits: every bound; the defaults if it is not given.
         @param http2: whether HTTP/2 is offered on TLS connections.  It is
-            Twisted's: not all of C{limits} apply to it.
+            experimental: its streams are Twisted's, and C{limits} are kept from
+            outside, where they can be.
         @param fastPath: whether common messages may pass without the state
             machine of h11.  The answers are the same.
         @param serverHeader: what the C{Server} field says; C{None} for no such
@@ -287,6 +288,11 @@ class Site(server.Site):
         self._stopsLater = False
         super().startFactory()
         self._admission.start(self.limits)
+        if self._http2:
+            self._log.info(
+                "HTTP/2 is offered, which is experimental: its streams are Twisted's, "
+                "and kept within the limits from outside"
+            )
         if self.logPath is not None:
             self.logFile: Any = BatchedFile(self.logFile, self.reactor)
 
