@@ -98,6 +98,9 @@ _chunk_line = re.compile(
     rb"(?:; *" + TOKEN + rb"(?: *= *(?:" + TOKEN + rb"|" + _quoted + rb"))?)*"
 )
 
+# A CR that is the last byte is judged with what follows it.
+_not_in_line = re.compile(rb"[\n\x00]|\r(?!\Z)")
+
 _hexadecimal = re.compile(rb"[0-9A-Fa-f]{1,16}")
 
 
@@ -168,16 +171,22 @@ def check_partial_head(data: bytes, start: int, scanned: int, limits: Limits) ->
     bad = _bad_in_head.search(data, max(start, scanned - 1))
     if bad is not None:
         raise Refused(400, _describe_bad_byte(bad.group()))
-    lineEnd = data.find(b"\r\n", start)
-    line = data[start:] if lineEnd < 0 else data[start:lineEnd]
-    if lineEnd < 0:
-        method, _, rest = line.partition(b" ")
-        if method and not _token.fullmatch(method):
+    # Bytes come one by one, too: what was looked at is only searched for one byte,
+    # which costs next to nothing.
+    lineEnd = data.find(b"\r", start)
+    if not 0 <= lineEnd < len(data) - 1:
+        space = data.find(b" ", start)
+        methodEnd = len(data) if space < 0 else space
+        fresh = max(start, scanned)
+        if fresh < methodEnd and not _token.fullmatch(data, fresh, methodEnd):
             raise Refused(400, "The request line is malformed.")
-        if len(rest.partition(b" ")[0]) > limits.maxTargetLength:
-            raise Refused(414, "The request target is too long.")
-    else:
-        _check_request_line(line, limits)
+        if space >= 0:
+            targetEnd = data.find(b" ", space + 1)
+            length = (len(data) if targetEnd < 0 else targetEnd) - space - 1
+            if length > limits.maxTargetLength:
+                raise Refused(414, "The request target is too long.")
+    elif scanned < lineEnd + 2:
+        _check_request_line(data[start:lineEnd], limits)
     if len(data) - start > limits.maxHeadLength:
         raise Refused(431, "The request head is too long.")
 
@@ -447,21 +456,26 @@ class ChunkScanner:
             if self.ended:
                 self.end = b"0\r\n" + data[start:after]
             return after
-        lineEnd = data.find(b"\r\n", start)
-        line = data[start:] if lineEnd < 0 else data[start:lineEnd]
-        size = _hexadecimal.match(line)
+        # What an earlier call has looked at is not looked at again, but for a CR
+        # at its end.
+        fresh = max(start, start + self._seen - 1)
+        lineEnd = data.find(b"\r\n", fresh)
+        size = _hexadecimal.match(data, start)
         if size is None:
             raise Refused(400, "A chunk line is malformed.")
-        extensions = self._extensions + len(line.rstrip(b"\r")) - size.end()
+        end = len(data) - data.endswith(b"\r") if lineEnd < 0 else lineEnd
+        extensions = self._extensions + end - size.end()
         if extensions > self._limits.maxChunkExtensionLength:
             raise Refused(400, "The chunk extensions are too long.")
         if lineEnd < 0:
-            if b"\n" in line or b"\r" in line[:-1] or b"\x00" in line:
+            if _not_in_line.search(data, fresh) is not None:
                 raise Refused(400, "A chunk line is malformed.")
+            self._seen = len(data) - start
             return start
-        match = _chunk_line.fullmatch(line)
+        match = _chunk_line.fullmatch(data, start, lineEnd)
         if match is None:
             raise Refused(400, "A chunk line is malformed.")
+        self._seen = 0
         self._extensions = extensions
         self._left = int(match.group(1), 16)
         self.received += self._left
