@@ -6,6 +6,7 @@ C{WSGIResource} with a Flask application.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -19,6 +20,7 @@ from tests.support.cases import get, post
 from tests.support.compare import AppTestCase
 from tests.support.optional import need
 from twisted_h11.server import Site
+from twisted_h11.wsgi import WSGIResource as OurWSGIResource
 
 net: Any = reactor
 
@@ -154,3 +156,47 @@ class FlaskTests(AppTestCase):
         await self.turns(20)
         # What the application wrote afterwards is nobody's error.
         self.flushLoggedErrors()
+
+
+class OurResourceTests(FlaskTests):
+    """
+    The same application by our own resource, under both sites.
+    """
+
+    def root(self) -> Any:
+        """
+        The application.
+        """
+        resource = OurWSGIResource(net, None, application())
+        self.addCleanup(resource.abandon)
+        return resource
+
+    async def test_sendFile(self) -> None:
+        """
+        C{send_file} arrives whole, a part of it too.
+        """
+        flask = need("flask")
+        app = flask.Flask("tests")
+        path = os.path.abspath(__file__)
+
+        @app.route("/")
+        def root() -> Any:
+            return flask.send_file(path)
+
+        def make() -> Any:
+            resource = OurWSGIResource(net, None, app)
+            self.addCleanup(resource.abandon)
+            return resource
+
+        whole, part, head, _ = await self.compare(
+            make,
+            get(),
+            get(b"/", b"Range: bytes=10-19"),
+            get(method=b"HEAD"),
+            get(b"/", b"Range: bytes=999999999-"),
+        )
+        with open(path, "rb") as file:
+            content = file.read()
+        self.assertEqual(content, whole.body)
+        self.assertEqual(content[10:20], part.body)
+        self.assertEqual(b"", head.body)

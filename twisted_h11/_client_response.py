@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.error import ConnectionAborted
-from twisted.internet.interfaces import IProtocol, IPushProducer
+from twisted.internet.interfaces import IConsumer, IProtocol, IPushProducer
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from twisted.web.client import ResponseDone
@@ -28,6 +28,7 @@ from zope.interface import implementer
 from twisted_h11 import _client_errors as errors
 from twisted_h11._fastpath import Fields, ResponseHead
 from twisted_h11._guarded import guarded, log_failure
+from twisted_h11.forwarding import deliver_to
 
 if TYPE_CHECKING:
     from twisted_h11._client_request import ClientRequest
@@ -252,6 +253,18 @@ class Response:
         if connection is not None:
             connection.claimBody(self)
         self._deliver()
+
+    def deliverTo(self, consumer: IConsumer) -> Deferred[None]:
+        """
+        Write the body to a consumer, a request of a server for instance, at the
+        consumer's pace; see L{twisted_h11.forwarding.deliver_to}.
+
+        @param consumer: is not finished.
+        @return: fires with C{None} when all of the body was written, and fails when
+            it is cut, or the consumer takes nothing more.
+        @raise RuntimeError: if the body was asked for already.
+        """
+        return deliver_to(self, consumer)
 
     def abort(self) -> None:
         """

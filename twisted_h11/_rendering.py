@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from twisted.internet.defer import CancelledError, Deferred, ensureDeferred
+from twisted.internet.error import ConnectionClosed
 from twisted.python import reflect
 from twisted.python.failure import Failure
 from twisted.web import server, util
@@ -40,6 +41,9 @@ from twisted_h11._outgoing import http_date
 from twisted_h11._private import encoder_for, response_headers, set_known
 
 __all__ = ["Rendering", "error_page"]
+
+# What a render that waits for its client is told when the client goes.
+_GONE = (CancelledError, RequestBodyCut, ConnectionClosed)
 
 # Asked for as a number: bytes look for bytes four times as long.
 _PERCENT = ord("%")
@@ -223,9 +227,18 @@ class Rendering(server.Request):
         else:
             self._rendered(body, resrc)
 
+    def _clientGone(self) -> bool:
+        """
+        Whether the client has gone; we need not have been told yet.
+        """
+        channel: Any = getattr(self, "channel", None)
+        return self._disconnected or (
+            self._direct and channel is not None and channel._wire is None
+        )
+
     def _renderFailed(self, reason: Failure, resrc: Any) -> None:
         self._running = None
-        if not (self._disconnected and reason.check(CancelledError, RequestBodyCut)):
+        if not (self._clientGone() and reason.check(*_GONE)):
             names = self._methodsTold(reason.value, resrc)
             if names is not None:
                 try:

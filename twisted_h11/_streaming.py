@@ -25,6 +25,7 @@ from twisted_h11._drained import Gate, client_gone
 from twisted_h11._private import set_known
 from twisted_h11._regions import FileRegion
 from twisted_h11._rendering import Rendering
+from twisted_h11.forwarding import BodyProducer
 
 __all__ = ["Streaming", "pairs_of"]
 
@@ -68,6 +69,17 @@ class Streaming(Rendering):
         Deliver the body to a protocol; see L{RequestBody.deliverBody}.
         """
         self.bodySource().deliverBody(protocol)
+
+    def bodyProducer(self) -> BodyProducer | None:
+        """
+        The body of this request as that of a request to another server, for
+        L{Agent.request<twisted_h11.client.Agent.request>}.  Each side waits for the
+        other.
+
+        @return: C{None} if this request has no body.
+        """
+        source = self.bodySource()
+        return BodyProducer(source) if source.length != 0 else None
 
     @property
     def body(self) -> BodyIterator:

@@ -1,6 +1,6 @@
 """
 The server of the long cases: C{python -m tests.long.server KIND [LIMIT=VALUE...]},
-where C{KIND} is C{ours} or C{theirs}.
+where C{KIND} is C{ours}, C{theirs} or C{proxy}: the example, for C{LONG_ORIGIN}.
 
 It prints its port, and serves until it is told to stop.
 """
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import runpy
 import sys
 import time
 from typing import Any
@@ -27,6 +28,7 @@ from zope.interface import implementer
 
 from twisted_h11.interfaces import IStreamingResource
 from twisted_h11.server import Limits, Site
+from twisted_h11.wsgi import WSGIResource
 
 net: Any = reactor
 
@@ -246,6 +248,22 @@ class State(Resource):
         return json.dumps(state).encode("ascii")
 
 
+def wsgi_application(environ: Any, start_response: Any) -> Any:
+    """
+    200 MiB, as fast as they are taken.
+    """
+    start_response("200 OK", [("Content-Length", str(3200 * len(PIECE)))])
+    return (PIECE for _ in range(3200))
+
+
+def proxy() -> Any:
+    """
+    The proxy of the examples.
+    """
+    example = runpy.run_path("docs/examples/server_proxy.py")
+    return example["makeSite"](net, os.environ["LONG_ORIGIN"].encode("ascii"))
+
+
 def main() -> None:
     """
     Serve.
@@ -261,6 +279,7 @@ def main() -> None:
     root.putChild(b"hello", Hello())
     root.putChild(b"wait", Wait())
     root.putChild(b"state", State(connections, held))
+    root.putChild(b"wsgi", WSGIResource(net, None, wsgi_application))
     root.putChild(b"file", File(os.environ.get("LONG_FILE", "/dev/null")))
     values: dict[str, Any] = {}
     for text in settings:
@@ -269,6 +288,8 @@ def main() -> None:
     site: Any
     if kind == "ours":
         site = Site(root, limits=Limits(**values), accessLog=False)
+    elif kind == "proxy":
+        site = proxy()
     else:
         site = server.Site(root)
         site.log = lambda request: None
@@ -295,7 +316,7 @@ def main() -> None:
 
     async def end() -> None:
         await port.stopListening()
-        if kind == "ours":
+        if kind != "theirs":
             await site.drain(20)
         print(Wait.begun, flush=True)
 

@@ -1,0 +1,253 @@
+"""
+What a proxy needs: bodies that go from one connection to another, and the fields
+that may.
+
+A request's body becomes the body of another request by C{request.bodyProducer()}, a
+response's body becomes that of another response by C{response.deliverTo(request)}.
+Whoever reads more slowly holds the other one back, so that nothing grows with the
+length of a body::
+
+    headers = end_to_end(request.requestHeaders)
+    response = await agent.request(
+        request.method, uri, headers, request.bodyProducer()
+    )
+    request.setResponseCode(response.code, response.phrase)
+    request.responseHeaders = end_to_end(response.rawFields)
+    await response.deliverTo(request)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionLost
+from twisted.internet.interfaces import IConsumer, IPushProducer
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.python.failure import Failure
+from twisted.web.client import ResponseDone
+from twisted.web.http import PotentialDataLoss
+from twisted.web.http_headers import Headers
+from twisted.web.iweb import IBodyProducer
+from zope.interface import implementer
+
+__all__ = ["BodyProducer", "deliver_to", "end_to_end"]
+
+# RFC 9110 section 7.6.1, and RFC 9112 section 6.1: these tell about one connection.
+_HOP_BY_HOP = frozenset(
+    (
+        b"connection",
+        b"keep-alive",
+        b"proxy-authenticate",
+        b"proxy-authorization",
+        b"proxy-connection",
+        b"te",
+        b"trailer",
+        b"transfer-encoding",
+        b"upgrade",
+    )
+)
+
+
+def end_to_end(headers: Headers | Iterable[tuple[bytes, bytes]]) -> Headers:
+    """
+    The fields of a message that may be sent on, as RFC 9110 section 7.6.1 says:
+    without those that tell about the connection, and those that C{Connection} names.
+
+    @param headers: headers, or pairs of name and value.
+
+    @since: 0.1
+    """
+    if isinstance(headers, Headers):
+        pairs = [(k, v) for k, vs in headers.getAllRawHeaders() for v in vs]
+    else:
+        pairs = list(headers)
+    dropped = set(_HOP_BY_HOP)
+    for name, value in pairs:
+        if name.lower() == b"connection":
+            dropped.update(option.strip(b" \t") for option in value.lower().split(b","))
+    kept = Headers()
+    for name, value in pairs:
+        if name.lower() not in dropped:
+            kept.addRawHeader(name, value)
+    return kept
+
+
+@implementer(IPushProducer)
+class _Pipe(Protocol):
+    """
+    Takes a body, and writes it to a consumer.
+
+    @param consumer: what takes it.
+    @param done: fired when the body has ended.
+    @param registers: whether the consumer is to know us as its producer.
+    """
+
+    transport: Any
+
+    def __init__(self, consumer: Any, done: Deferred[None], registers: bool) -> None:
+        self._consumer = consumer
+        self._done: Deferred[None] | None = done
+        self._registers = registers
+
+    def connectionMade(self) -> None:
+        """
+        Ask to be told when there is no room.
+        """
+        if not self._registers:
+            return
+        if getattr(self._consumer, "_disconnected", False):
+            # A request whose client has gone.
+            self.stopProducing()
+        else:
+            self._consumer.registerProducer(self, True)
+
+    def dataReceived(self, data: bytes) -> None:
+        """
+        Some of the body.
+        """
+        if self._done is not None:
+            self._consumer.write(data)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """
+        The body has ended.
+        """
+        if reason.check(ResponseDone, PotentialDataLoss):
+            self._end(None)
+        else:
+            self._end(reason)
+
+    def _end(self, reason: Failure | None) -> None:
+        done, self._done = self._done, None
+        if done is None:
+            return
+        if self._registers:
+            self._consumer.unregisterProducer()
+        if reason is None:
+            done.callback(None)
+        else:
+            done.errback(reason)
+
+    def pauseProducing(self) -> None:
+        """
+        The consumer has no room.
+        """
+        self.transport.pauseProducing()
+
+    def resumeProducing(self) -> None:
+        """
+        It has room again.
+        """
+        self.transport.resumeProducing()
+
+    def stopProducing(self) -> None:
+        """
+        It will take nothing more, and has forgotten us.
+        """
+        done, self._done = self._done, None
+        self.cut()
+        if done is None:
+            return
+        notifyFinish = getattr(self._consumer, "notifyFinish", None)
+        if notifyFinish is None or getattr(self._consumer, "_disconnected", False):
+            _gone(None, done)
+        else:
+            # A request; let it know first.
+            notifyFinish().addBoth(_gone, done)
+
+    def cut(self) -> None:
+        """
+        The rest of the body is not wanted.
+        """
+        self._done = None
+        if self.transport is not None:
+            self.transport.loseConnection()
+
+
+def _gone(_: object, done: Deferred[None]) -> None:
+    """
+    Whoever took a body has gone.
+    """
+    if not done.called:
+        done.errback(ConnectionLost("Whoever took the body has gone."))
+
+
+def deliver_to(body: Any, consumer: IConsumer) -> Deferred[None]:
+    """
+    Write a body to a consumer, at the consumer's pace.
+
+    @param body: a response of any C{IAgent}, or the body of a request of ours
+        (C{request.bodySource()}): what has C{deliverBody}.
+    @param consumer: a request, usually.  It is not finished.
+    @return: fires with C{None} when all of the body was written.  It fails, with the
+        reason, when the body is cut, and with L{ConnectionLost} when the consumer
+        takes nothing more; then the body is given up.  So it is when the Deferred is
+        cancelled.
+
+    @since: 0.1
+    """
+
+    def cancel(_: object) -> None:
+        if not getattr(consumer, "_disconnected", False):
+            consumer.unregisterProducer()
+        pipe.cut()
+
+    done: Deferred[None] = Deferred(cancel)
+    pipe = _Pipe(consumer, done, True)
+    body.deliverBody(pipe)
+    return done
+
+
+@implementer(IBodyProducer)
+class BodyProducer:
+    """
+    The body of a request that we have received, as the body of one that we send.
+
+    @ivar length: how many bytes it has, or L{twisted.web.iweb.UNKNOWN_LENGTH}.
+
+    @since: 0.1
+    """
+
+    def __init__(self, body: Any) -> None:
+        """
+        @param body: C{request.bodySource()}.
+        """
+        self.length = body.length
+        self._body = body
+        self._pipe: _Pipe | None = None
+
+    def startProducing(self, consumer: IConsumer) -> Deferred[None]:
+        """
+        Write the body to C{consumer}, whose owner pauses us.  A client that waits
+        for C{100 Continue} is sent it now.
+
+        @return: fires with C{None} at the end of the body, and fails if it is cut.
+        """
+        done: Deferred[None] = Deferred()
+        self._pipe = _Pipe(consumer, done, False)
+        self._body.deliverBody(self._pipe)
+        return done
+
+    def pauseProducing(self) -> None:
+        """
+        See L{IPushProducer.pauseProducing}.
+        """
+        if self._pipe is not None:
+            self._pipe.pauseProducing()
+
+    def resumeProducing(self) -> None:
+        """
+        See L{IPushProducer.resumeProducing}.
+        """
+        if self._pipe is not None:
+            self._pipe.resumeProducing()
+
+    def stopProducing(self) -> None:
+        """
+        The rest is not wanted; what the client still sends of it is dropped within
+        a bound.
+        """
+        if self._pipe is not None:
+            self._pipe.cut()
