@@ -33,6 +33,7 @@ from tests.support.transports import (
     certificate,
 )
 from twisted_h11.server import Limits, Site
+from twisted_h11.wsgi import WSGIResource
 
 net: Any = reactor
 
@@ -191,6 +192,22 @@ class StringTests(TCPBackend):
         self.assertEqual(['"198.51.100.22" - - '] * 2, [text[:20] for text in lines])
         self.assertEqual([], [text for text in messages if "127.0.0.1" in text])
         self.assertTrue([text for text in messages if "198.51.100.22" in text])
+
+    async def test_haproxyEnviron(self) -> None:
+        """
+        What a WSGI application is told of client and server is what the PROXY line
+        says.
+        """
+
+        def application(environ: dict[str, Any], start: Any) -> list[bytes]:
+            start("200 OK", [])
+            names = ("REMOTE_ADDR", "REMOTE_PORT", "SERVER_PORT", "wsgi.url_scheme")
+            return [" ".join(str(environ.get(name)) for name in names).encode()]
+
+        made = Site(WSGIResource(net, None, application), fastPath=FAST_PATH)
+        port = await self.serve("haproxy:tcp:0:interface=127.0.0.1", made)
+        line = b"PROXY TCP4 198.51.100.22 203.0.113.7 35646 81\r\n"
+        self.assertEqual(b"198.51.100.22 35646 81 http", await self.body(port, line))
 
     async def test_haproxyWithoutLine(self) -> None:
         """

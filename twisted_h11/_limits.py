@@ -206,6 +206,7 @@ class Limits:
         "threads",
         "Twisted ThreadPool; waitress 4, Gunicorn 1",
         "most threads in which a WSGI application runs",
+        positive=True,
     )
     maxThreadQueue: int = _bound(
         512,
