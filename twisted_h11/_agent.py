@@ -23,6 +23,20 @@ from zope.interface import implementer
 
 from twisted_h11 import _client_errors as errors
 from twisted_h11._call import Call
+from twisted_h11._checks import (
+    BOOL,
+    CALLABLE,
+    ENDPOINT,
+    NUMBER,
+    PAIRS,
+    PATH,
+    REACTOR,
+    Kind,
+    checked,
+    instance,
+    optional,
+    wrong,
+)
 from twisted_h11._client_heads import BadRequest
 from twisted_h11._client_request import (
     ClientRequest,
@@ -40,6 +54,17 @@ from twisted_h11._trace import TraceEvent, Tracer
 from twisted_h11._tunnel import ProxyEndpoint
 
 __all__ = ["Agent", "ProxyAgent", "UNIXEndpointFactory"]
+
+# The arguments that all agents have.
+_OPTIONS = {
+    "settings": optional(instance("ClientSettings", ClientSettings)),
+    "trace": optional(CALLABLE),
+    "fastPath": BOOL,
+}
+_PROXIES = optional(instance("Proxies", Proxies))
+_FACTORY = Kind(
+    "an IAgentEndpointFactory", lambda value: hasattr(value, "endpointForURI")
+)
 
 
 @implementer(IAgentEndpointFactory)
@@ -112,6 +137,7 @@ class UNIXEndpointFactory:
     @since: 0.1
     """
 
+    @checked(reactor=REACTOR, path=PATH, timeout=NUMBER)
     def __init__(self, reactor: Any, path: str, timeout: float = 30) -> None:
         self._endpoint = UNIXClientEndpoint(reactor, path, timeout=timeout)
 
@@ -151,6 +177,9 @@ class Agent:
     @since: 0.1
     """
 
+    @checked(
+        reactor=REACTOR, connectTimeout=optional(NUMBER), proxies=_PROXIES, **_OPTIONS
+    )
     def __init__(
         self,
         reactor: Any,
@@ -172,6 +201,7 @@ class Agent:
         self._init(reactor, self._standard, pool, settings, proxies, trace, fastPath)
 
     @classmethod
+    @checked(reactor=REACTOR, endpointFactory=_FACTORY, **_OPTIONS)
     def usingEndpointFactory(
         cls,
         reactor: Any,
@@ -247,7 +277,7 @@ class Agent:
         @raise TypeError: if the method is not bytes.
         @raise ValueError: if the method or the URI is not valid.
         """
-        uri = check_uri(uri.strip())
+        uri = check_uri(uri)
         standard = self._standard
         try:
             scheme, host, port, target = split_uri(
@@ -299,6 +329,7 @@ class Agent:
         How a request goes through a proxy.
         """
         if origin[0] == b"http":
+            _check_headers(headers)
             return via.forward(absolute, headers)
         return via.tunnel(
             self._reactor,
@@ -337,9 +368,18 @@ class Agent:
             )
         except BadRequest:
             return fail(errors.wrap(errors.Generation, errors.SENDING, 0.0, Failure()))
+        except (TypeError, ValueError, AttributeError):
+            _check_headers(headers)
+            raise
         if self._trace is not None:
             request.report = _reporter(self._trace, reactor, request)
         return Call(reactor, self._pool, request, key, endpoint).begin()
+
+
+def _check_headers(headers: Any) -> None:
+    if headers is not None and not isinstance(headers, TwistedHeaders):
+        if not PAIRS.test(headers):
+            raise wrong("headers", f"a Headers, or {PAIRS.name}", headers) from None
 
 
 def _reporter(trace: Tracer, clock: Any, request: ClientRequest) -> Callable[..., None]:
@@ -365,6 +405,7 @@ class ProxyAgent(Agent):
     @since: 0.1
     """
 
+    @checked(endpoint=ENDPOINT, reactor=optional(REACTOR), **_OPTIONS)
     def __init__(
         self,
         endpoint: IStreamClientEndpoint,
@@ -401,7 +442,7 @@ class ProxyAgent(Agent):
         """
         Send a request through the proxy; see L{Agent.request}.
         """
-        uri = check_uri(uri.strip())
+        uri = check_uri(uri)
         try:
             scheme, host, port, target = split_uri(uri)
         except SchemeNotSupported:

@@ -329,10 +329,9 @@ class Answering(Failing):
             response, and goes out as it is.
         """
         answer = self._answer
-        if answer is None:
-            self._sendRaw(data)
-            return
-        if not data or self._answerOver or not answer.hasContent:
+        if not data or answer is None or self._answerOver or not answer.hasContent:
+            if answer is None:
+                self._sendRaw(data)
             return
         left = self._answerLeft
         if left is not None:
@@ -435,7 +434,7 @@ class Answering(Failing):
             self._answerOver = True
             self._failState()
             self._closeInStages()
-        elif self._unchunked(request, answer):
+        elif not getattr(request, "chunked", True) and self._unchunked(request, answer):
             self.failResponse()
         else:
             self._endAnswer(answer)

@@ -34,6 +34,7 @@ from twisted.web.client import ResponseDone
 from twisted.web.iweb import UNKNOWN_LENGTH
 from zope.interface import implementer
 
+from twisted_h11._checks import check_protocol
 from twisted_h11._flow import CONSUMER
 from twisted_h11._guarded import log_failure
 
@@ -123,8 +124,10 @@ class RequestBody:
             pause, C{dataReceived}, and C{connectionLost}: with
             L{twisted.web.client.ResponseDone} if the body was complete, else
             with L{RequestBodyCut}.
+        @raise TypeError: if C{protocol} is none.
         @raise RuntimeError: if the body was taken already.
         """
+        check_protocol(protocol)
         if self._taken:
             raise RuntimeError("The body of this request was taken already.")
         self._taken = True

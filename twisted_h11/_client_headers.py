@@ -13,6 +13,8 @@ from typing import Any
 
 from twisted.web.http_headers import Headers as TwistedHeaders
 
+from twisted_h11._checks import TEXT, checked, instance, optional, wrong
+
 __all__ = ["Headers"]
 
 _is_value = re.compile(rb"[\t\x20-\x7e\x80-\xff]*").fullmatch
@@ -24,6 +26,7 @@ class Headers(TwistedHeaders):
     they were written, and a value with a line end or another control
     character is refused, not repaired.
 
+    @raise TypeError: for a name or value that is neither text nor bytes.
     @raise ValueError: for a value that must not be sent.
 
     @since: 0.1
@@ -31,6 +34,7 @@ class Headers(TwistedHeaders):
 
     __slots__ = ("_spelling",)
 
+    @checked(rawHeaders=optional(instance("a mapping", Mapping)))
     def __init__(self, rawHeaders: Mapping[Any, Sequence[Any]] | None = None) -> None:
         self._spelling: dict[bytes, bytes] = {}
         super().__init__(rawHeaders)
@@ -53,6 +57,8 @@ class Headers(TwistedHeaders):
         """
         See L{twisted.web.http_headers.Headers.setRawHeaders}.
         """
+        if not isinstance(values, (list, tuple)):
+            raise wrong("values", "a list", values)
         for value in values:
             _check(name, value)
         super().setRawHeaders(name, values)
@@ -97,6 +103,9 @@ def _lower(name: str | bytes) -> bytes:
 
 
 def _check(name: str | bytes, value: str | bytes) -> None:
+    for argument, given in (("name", name), ("value", value)):
+        if not isinstance(given, (bytes, str)):
+            raise wrong(argument, TEXT.name, given)
     raw = value.encode("utf-8") if isinstance(value, str) else value
     if not _is_value(raw):
         raise ValueError(f"Invalid value of header {name!r}: {value!r}")

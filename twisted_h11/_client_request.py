@@ -14,6 +14,7 @@ from twisted.web.http_headers import Headers as TwistedHeaders
 from twisted.web.iweb import IClientRequest
 from zope.interface import implementer
 
+from twisted_h11._checks import wrong
 from twisted_h11._client_body import body_length
 from twisted_h11._client_headers import Headers
 from twisted_h11._client_heads import (
@@ -39,7 +40,7 @@ def check_method(method: bytes) -> bytes:
     @raise ValueError: if it is not a method.
     """
     if not isinstance(method, bytes):
-        raise TypeError(f"method={method!r} is {type(method)}, but must be bytes")
+        raise wrong("method", "bytes", method)
     if not is_token(method):
         raise ValueError(f"Invalid method {method!r}")
     if method == b"CONNECT":
@@ -52,8 +53,13 @@ def check_uri(uri: bytes) -> bytes:
     """
     Refuse a URI with white space, control characters or non-ASCII bytes.
 
+    @return: the URI without white space around it.
+    @raise TypeError: if it is not bytes.
     @raise ValueError: if it is not a URI.
     """
+    if not isinstance(uri, bytes):
+        raise wrong("uri", "bytes", uri)
+    uri = uri.strip()
     if not is_target(uri):
         raise ValueError(f"Invalid URI {uri!r}")
     return uri

@@ -26,6 +26,7 @@ from twisted.web.iweb import UNKNOWN_LENGTH, IResponse
 from zope.interface import implementer
 
 from twisted_h11 import _client_errors as errors
+from twisted_h11._checks import check_protocol
 from twisted_h11._fastpath import Fields, ResponseHead
 from twisted_h11._guarded import guarded, log_failure
 from twisted_h11.forwarding import deliver_to
@@ -234,8 +235,10 @@ class Response:
         """
         See L{IResponse.deliverBody}.
 
+        @raise TypeError: if C{protocol} is none.
         @raise RuntimeError: if the body was asked for already.
         """
+        check_protocol(protocol)
         if self._told:
             raise RuntimeError("Response already finished, cannot deliverBody now.")
         if self._reader is not None:
@@ -290,8 +293,10 @@ class Response:
         response, or a 2xx response to CONNECT.  The bytes that were received
         after the response go to C{protocol}.
 
+        @raise TypeError: if C{protocol} is none.
         @raise RuntimeError: if the server has not switched.
         """
+        check_protocol(protocol)
         connection = self._connection
         if connection is None or self._reader is not None or self._told:
             raise RuntimeError("The server has not switched to another protocol")

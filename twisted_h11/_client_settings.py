@@ -14,12 +14,16 @@ from collections.abc import Collection
 from dataclasses import Field, dataclass, fields
 from typing import Any
 
+from twisted_h11._checks import BOOL, BYTES, listed, no_number, wrong
 from twisted_h11._limits import KIB, _bound
 
 __all__ = ["ClientSettings", "PoolSettings", "describe_settings"]
 
 # RFC 9110 section 9.2.2, but for PUT, which twisted.web does not repeat either.
 REPEATABLE = frozenset((b"GET", b"HEAD", b"OPTIONS", b"DELETE", b"TRACE"))
+
+# What is no number.
+_CHOICES = {"retryMethods": listed(BYTES), "retryNewConnections": BOOL}
 
 
 class _Checked:
@@ -30,16 +34,17 @@ class _Checked:
     def __post_init__(self) -> None:
         for bound in fields(self):  # type: ignore[arg-type]
             unit = bound.metadata["unit"]
-            if not unit:
-                continue
             value = getattr(self, bound.name)
+            if not unit:
+                kind = _CHOICES[bound.name]
+                if not kind.test(value):
+                    raise wrong(bound.name, kind.name, value)
+                continue
             if value is None:
                 if not bound.metadata["optional"]:
                     raise ValueError(f"{bound.name} can not be None: it always applies")
             elif isinstance(value, bool) or not isinstance(value, (int, float)):
-                raise ValueError(
-                    f"{bound.name} must be a number of {unit}, not {value!r}"
-                )
+                raise no_number(bound.name, unit, value)
             elif not value >= 0:
                 raise ValueError(f"{bound.name} can not be negative: {value!r}")
 
@@ -49,8 +54,9 @@ class PoolSettings(_Checked):
     """
     The bounds of an L{HTTPConnectionPool<twisted_h11.client.HTTPConnectionPool>}.
 
-    @raise ValueError: for a value that is not a number, is negative, or is
-        C{None} where the bound can not be switched off.
+    @raise TypeError: for a value that is not a number.
+    @raise ValueError: for one that is negative, or C{None} where the bound can
+        not be switched off.
 
     @since: 0.1
     """
@@ -120,8 +126,9 @@ class ClientSettings(_Checked):
 
         Agent(reactor, settings=ClientSettings(headTimeout=10))
 
-    @raise ValueError: for a value that is not a number, is negative, or is
-        C{None} where the bound can not be switched off.
+    @raise TypeError: for a value that is not a number.
+    @raise ValueError: for one that is negative, or C{None} where the bound can
+        not be switched off.
 
     @since: 0.1
     """

@@ -41,6 +41,8 @@ from twisted.python.failure import Failure
 from twisted.web.iweb import IPolicyForHTTPS
 from zope.interface import implementer
 
+from twisted_h11._checks import BYTES, instance, listed, optional
+from twisted_h11._checks import checked as checked_arguments
 from twisted_h11._identity import (
     CertificateError,
     check_transport,
@@ -67,6 +69,11 @@ __all__ = [
 ]
 
 
+_CERTIFICATE = instance("a Certificate", Certificate)
+_KEY = instance("a PrivateCertificate", PrivateCertificate)
+
+
+@checked_arguments(pem=BYTES)
 def certificates_from(pem: bytes) -> list[Certificate]:
     """
     The certificates in a PEM file.
@@ -84,6 +91,7 @@ def certificates_from(pem: bytes) -> list[Certificate]:
     return found
 
 
+@checked_arguments(certificate=_CERTIFICATE)
 def public_key_pin(certificate: Certificate) -> bytes:
     """
     The SHA-256 of a certificate's public key (RFC 7469's pin, not encoded).
@@ -145,6 +153,13 @@ class TLSPolicy:
     @since: 0.1
     """
 
+    @checked_arguments(
+        clientCertificate=optional(
+            instance("a PrivateCertificate", PrivateCertificate)
+        ),
+        pins=listed(BYTES),
+        extraRoots=listed(_CERTIFICATE),
+    )
     def __init__(
         self,
         trustRoot: Any = None,

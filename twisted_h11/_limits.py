@@ -24,6 +24,8 @@ from dataclasses import Field, dataclass, field, fields
 from math import isfinite
 from typing import Any
 
+from twisted_h11._checks import no_number
+
 __all__ = ["Limits", "describe_limits"]
 
 KIB = 1024
@@ -65,8 +67,9 @@ class Limits:
 
         Site(root, limits=Limits(maxBodyLength=10 * 1024 * 1024))
 
-    @raise ValueError: for a value that is not a number, is negative or without
-        end, or is C{None} where the bound can not be switched off.
+    @raise TypeError: for a value that is not a number.
+    @raise ValueError: for one that is negative or without end, or C{None} where
+        the bound can not be switched off.
 
     @since: 0.1
     """
@@ -301,10 +304,7 @@ class Limits:
                 if not bound.metadata["optional"]:
                     raise ValueError(f"{bound.name} can not be None: it always applies")
             elif isinstance(value, bool) or not isinstance(value, (int, float)):
-                raise ValueError(
-                    f"{bound.name} must be a number of {bound.metadata['unit']}, "
-                    f"not {value!r}"
-                )
+                raise no_number(bound.name, bound.metadata["unit"], value)
             elif not value >= 0:
                 raise ValueError(f"{bound.name} can not be negative: {value!r}")
             elif not isfinite(value):

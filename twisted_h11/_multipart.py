@@ -16,6 +16,7 @@ from twisted.web.client import ResponseDone
 from twisted.web.http_headers import Headers
 
 from twisted_h11._body import RequestBody, RequestBodyCut
+from twisted_h11._checks import INT, wrong
 
 __all__ = ["DEFAULT_LIMITS", "FormReader", "MultipartError", "MultipartLimits", "Part"]
 
@@ -54,6 +55,15 @@ class MultipartLimits:
     maxHeaderLength: int = 16 * 1024
     maxFieldLength: int | None = 1024 * 1024
     bufferLength: int = 64 * 1024
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if value is None and name == "maxFieldLength":
+                continue
+            if not INT.test(value):
+                raise wrong(name, INT.name, value)
+            if value < 0:
+                raise ValueError(f"{name} can not be negative: {value!r}")
 
     @property
     def bodyBufferLength(self) -> int:

@@ -34,6 +34,7 @@ from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.python.failure import Failure
 
 from twisted_h11 import _client_errors as errors
+from twisted_h11._checks import BOOL, REACTOR, checked, instance, optional
 from twisted_h11._client_errors import PoolTimedOut, QueueFull
 from twisted_h11._client_request import DEFAULT_SETTINGS
 from twisted_h11._client_settings import ClientSettings, PoolSettings
@@ -79,6 +80,11 @@ class HTTPConnectionPool:
 
     retryAutomatically = True
 
+    @checked(
+        reactor=REACTOR,
+        persistent=BOOL,
+        settings=optional(instance("PoolSettings", PoolSettings)),
+    )
     def __init__(
         self,
         reactor: Any,

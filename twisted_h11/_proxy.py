@@ -25,6 +25,17 @@ from twisted.internet.abstract import isIPv6Address
 from twisted.internet.endpoints import HostnameEndpoint
 from twisted.web.http_headers import Headers as TwistedHeaders
 
+from twisted_h11._checks import (
+    BOOL,
+    BYTES,
+    INT,
+    STR,
+    checked,
+    instance,
+    listed,
+    optional,
+    wrong,
+)
 from twisted_h11._client_request import pairs_of
 from twisted_h11._client_settings import ClientSettings
 from twisted_h11._client_tls import tls_endpoint
@@ -41,6 +52,14 @@ _PROXY = re.compile(
     r"(?P<host>\[[0-9A-Fa-f:.]+(?:%[A-Za-z0-9._~%-]+)?\]|[^/?#@:\[\]\s]+)"
     r"(?::(?P<port>[0-9]{1,5}))?/?"
 )
+
+
+_PROXY_FIELDS = {
+    "secure": BOOL,
+    "host": STR,
+    "port": INT,
+    "authorization": optional(BYTES),
+}
 
 
 @dataclass(frozen=True)
@@ -61,7 +80,16 @@ class Proxy:
     port: int
     authorization: bytes | None = field(default=None, repr=False)
 
+    def __post_init__(self) -> None:
+        for name, kind in _PROXY_FIELDS.items():
+            value = getattr(self, name)
+            if not kind.test(value):
+                # The credentials do not belong into a log.
+                shown = value if name != "authorization" else type(value)
+                raise wrong(name, kind.name, shown)
+
     @classmethod
+    @checked(url=STR)
     def fromURL(cls, url: str) -> Proxy:
         """
         Make a proxy of C{http://user:password@host:port}.
@@ -135,9 +163,15 @@ class Proxies:
     exceptions: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        one, many = optional(instance("a Proxy", Proxy)), listed(STR)
+        for name, kind in (("http", one), ("https", one), ("exceptions", many)):
+            value = getattr(self, name)
+            if not kind.test(value):
+                raise wrong(name, kind.name, value)
         object.__setattr__(self, "_noProxy", NoProxy(self.exceptions))
 
     @classmethod
+    @checked(environment=optional(instance("a mapping", Mapping)))
     def fromEnvironment(cls, environment: Mapping[str, str] | None = None) -> Proxies:
         """
         The usual variables: C{http_proxy}, C{https_proxy}, C{all_proxy},

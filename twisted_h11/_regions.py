@@ -24,6 +24,7 @@ from typing import Any, BinaryIO
 from twisted.internet.interfaces import IPullProducer
 from zope.interface import implementer
 
+from twisted_h11._checks import CALLABLE, INT, Kind, checked, optional
 from twisted_h11._guarded import guarded
 from twisted_h11._octets import as_bytes
 
@@ -59,6 +60,12 @@ class FileRegion:
     @since: 0.1
     """
 
+    @checked(
+        file=Kind("a file", lambda value: hasattr(value, "read")),
+        offset=INT,
+        count=INT,
+        ended=optional(CALLABLE),
+    )
     def __init__(
         self,
         file: BinaryIO,

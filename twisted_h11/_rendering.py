@@ -29,6 +29,7 @@ from twisted.web.resource import getChildForRequest
 from twisted.web.server import NOT_DONE_YET
 
 from twisted_h11._adapted import ADAPTERS
+from twisted_h11._arguments import Arguments
 from twisted_h11._body import RequestBodyCut
 from twisted_h11._guarded import guarded, log_failure
 from twisted_h11._methods import (
@@ -68,7 +69,7 @@ def error_page(code: int, brief: str, detail: str) -> bytes:
     return page.encode("utf-8")
 
 
-class Rendering(server.Request):
+class Rendering(Arguments):
     """
     A request that finds its resource and renders it.
 

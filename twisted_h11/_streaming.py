@@ -21,6 +21,7 @@ from twisted.web.http import OK
 from twisted.web.http_headers import Headers
 
 from twisted_h11._body import BodyIterator, RequestBody, SpooledBody
+from twisted_h11._checks import INT, PAIRS, PROTOCOL, Kind, checked, optional, wrong
 from twisted_h11._drained import Gate, client_gone
 from twisted_h11._private import set_known
 from twisted_h11._regions import FileRegion
@@ -88,6 +89,7 @@ class Streaming(Rendering):
         """
         return self.bodySource().__aiter__()
 
+    @checked(most=optional(INT))
     def setBodyLimit(self, most: int | None) -> None:
         """
         Change how long the body of this request may be.  A body that is longer
@@ -113,6 +115,7 @@ class Streaming(Rendering):
 
     # -- before the response ----------------------------------------
 
+    @checked(code=INT)
     def sendInterim(
         self, code: int, headers: Headers | Iterable[tuple[bytes, bytes]] = ()
     ) -> bool:
@@ -141,6 +144,7 @@ class Streaming(Rendering):
         if self._direct and channel is not None:
             channel.sendContinue()
 
+    @checked(protocol=PROTOCOL)
     def switchProtocol(self, protocol: IProtocol) -> None:
         """
         Accept an C{Upgrade} (set that field in C{responseHeaders} to the chosen
@@ -250,6 +254,11 @@ class Streaming(Rendering):
             self._responseTrailers = Headers()
         return self._responseTrailers
 
+    @checked(
+        file=Kind("a file with a descriptor", lambda file: hasattr(file, "fileno")),
+        offset=INT,
+        count=optional(INT),
+    )
     def sendFile(
         self, file: BinaryIO, offset: int = 0, count: int | None = None
     ) -> Deferred[None]:
@@ -333,4 +342,6 @@ def pairs_of(headers: Headers | Iterable[tuple[bytes, bytes]]) -> Any:
     """
     if isinstance(headers, Headers):
         return [(k, v) for k, vs in headers.getAllRawHeaders() for v in vs]
+    if not PAIRS.test(headers):
+        raise wrong("headers", f"a Headers, or {PAIRS.name}", headers)
     return list(headers)

@@ -15,6 +15,17 @@ from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from twisted_h11._checks import (
+    BOOL,
+    BYTES,
+    ENDPOINT,
+    INT,
+    REACTOR,
+    STR,
+    checked,
+    instance,
+    optional,
+)
 from twisted_h11._client_errors import ProxyError, blame
 from twisted_h11._client_request import DEFAULT_SETTINGS, ClientRequest
 from twisted_h11._client_response import Response
@@ -97,6 +108,16 @@ class TunnelEndpoint:
     @since: 0.1
     """
 
+    @checked(
+        reactor=REACTOR,
+        proxyEndpoint=ENDPOINT,
+        host=BYTES,
+        port=INT,
+        authorization=optional(BYTES),
+        settings=instance("ClientSettings", ClientSettings),
+        fastPath=BOOL,
+        proxy=STR,
+    )
     def __init__(
         self,
         reactor: Any,

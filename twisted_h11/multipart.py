@@ -36,6 +36,7 @@ from twisted.python.failure import Failure
 from twisted.web.client import ResponseDone
 from zope.interface import implementer
 
+from twisted_h11._checks import CALLABLE, Kind, checked, instance
 from twisted_h11._multipart import (
     DEFAULT_LIMITS,
     FormReader,
@@ -207,6 +208,11 @@ class _Pusher:
             self.done.errback(end)
 
 
+_request = Kind("a request of twisted_h11", lambda value: hasattr(value, "bodySource"))
+_limits = instance("MultipartLimits", MultipartLimits)
+
+
+@checked(request=_request, limits=_limits)
 def parts_of(request: Any, limits: MultipartLimits = DEFAULT_LIMITS) -> Parts:
     """
     The parts of a form, for C{async for}.
@@ -223,6 +229,7 @@ def parts_of(request: Any, limits: MultipartLimits = DEFAULT_LIMITS) -> Parts:
     return Parts(request, limits)
 
 
+@checked(request=_request, receive=CALLABLE, limits=_limits)
 def deliver_parts(
     request: Any,
     receive: Callable[[Part], object],

@@ -64,6 +64,14 @@ from twisted.internet.protocol import Factory, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from twisted_h11._checks import (
+    CALLABLE,
+    PROTOCOL,
+    REACTOR,
+    checked,
+    instance,
+    optional,
+)
 from twisted_h11._flow import (
     DEFAULT_LIMITS,
     EVENTS,
@@ -385,6 +393,7 @@ class H11Protocol(FlowControl):
             self._release(PEER)
             self._deliver()
 
+    @checked(protocol=PROTOCOL)
     def switchProtocol(self, protocol: IProtocol) -> None:
         """
         Give the transport to another protocol, for good.
@@ -599,6 +608,11 @@ class H11Factory(Factory):
 
     noisy = False
 
+    @checked(
+        protocol=CALLABLE,
+        limits=instance("Limits", Limits),
+        reactor=optional(REACTOR),
+    )
     def __init__(
         self,
         protocol: Callable[[], H11Protocol] = H11Protocol,

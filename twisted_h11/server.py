@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 from weakref import ref
 
@@ -25,7 +25,7 @@ from twisted.logger import Logger
 from twisted.python import log
 from twisted.web import server
 from twisted.web.http import combinedLogFormatter, datetimeToLogString
-from twisted.web.resource import getChildForRequest
+from twisted.web.resource import IResource, getChildForRequest
 
 from twisted_h11 import __version__
 from twisted_h11._accesslog import BatchedFile, combined_line, open_log
@@ -33,6 +33,19 @@ from twisted_h11._adapted import ADAPTERS, Adapted
 from twisted_h11._admission import Admission, Verdict
 from twisted_h11._body import RequestBody, RequestBodyCut
 from twisted_h11._channel import Channel
+from twisted_h11._checks import (
+    BOOL,
+    BYTES,
+    CALLABLE,
+    NUMBER,
+    PAIRS,
+    PATH,
+    REACTOR,
+    checked,
+    instance,
+    optional,
+    wrong,
+)
 from twisted_h11._guarded import guarded, log_failure
 from twisted_h11._http2 import Negotiator, check_http2
 from twisted_h11._limits import Limits, describe_limits
@@ -65,6 +78,22 @@ _MOST_WARM = 256
 _token = re.compile(TOKEN)
 _value = re.compile(rb"(?:[!-~\x80-\xff](?:[ \t]*[!-~\x80-\xff])*)?")
 
+# The time-out of a site that is given none.
+_NOT_GIVEN: Any = -1.0
+
+
+def _check_root(resource: Any) -> None:
+    """
+    Refuse what can not be the root of resources.
+    """
+    if isinstance(resource, type) or (
+        resource is not None
+        and not IResource.providedBy(resource)
+        and not hasattr(resource, "render")
+        and not hasattr(resource, "getChildWithDefault")
+    ):
+        raise wrong("resource", "a resource (an instance, not a class)", resource)
+
 
 class Site(server.Site):
     """
@@ -84,11 +113,30 @@ class Site(server.Site):
 
     _log = Logger()
 
+    @checked(
+        requestFactory=optional(CALLABLE),
+        logPath=optional(PATH),
+        timeout=optional(NUMBER),
+        logFormatter=optional(CALLABLE),
+        reactor=optional(REACTOR),
+        parsePOSTFormSubmission=BOOL,
+        limits=optional(instance("Limits", Limits)),
+        http2=BOOL,
+        fastPath=BOOL,
+        serverHeader=optional(BYTES),
+        accessLog=BOOL,
+        environUnderscores=BOOL,
+    )
     def __init__(
         self,
         resource: Any,
         requestFactory: Any = None,
-        *args: Any,
+        logPath: Any = None,
+        timeout: float | None = _NOT_GIVEN,
+        logFormatter: Any = None,
+        reactor: Any = None,
+        *,
+        parsePOSTFormSubmission: bool = True,
         limits: Limits | None = None,
         http2: bool = False,
         fastPath: bool = True,
@@ -96,7 +144,6 @@ class Site(server.Site):
         accessLog: bool = True,
         extraHeaders: Iterable[tuple[bytes, bytes]] = (),
         environUnderscores: bool = False,
-        **kwargs: Any,
     ) -> None:
         """
         All other arguments are those of L{twisted.web.server.Site}.  A
@@ -118,28 +165,38 @@ class Site(server.Site):
         @param extraHeaders: pairs of name and value for every response.
         @param environUnderscores: whether WSGI and CGI programs get fields with an
             underscore in their names.
+        @raise TypeError: for an argument that is something else.
         @raise ValueError: if HTTP/2 is asked for and can not be had, or a
             header can not be sent.
         """
-        super().__init__(resource, requestFactory, *args, **kwargs)
+        if type(self).getResourceFor is Site.getResourceFor:
+            _check_root(resource)
         self.limits = limits if limits is not None else Limits()
-        if "timeout" not in kwargs and len(args) < 2:
-            self.timeOut = self.limits.idleTimeout
+        if timeout is _NOT_GIVEN:
+            timeout = self.limits.idleTimeout
+        # Twisted knows this one since 25.5.
+        more = {} if parsePOSTFormSubmission else {"parsePOSTFormSubmission": False}
+        super().__init__(
+            resource, requestFactory, logPath, timeout, logFormatter, reactor, **more
+        )
         if http2:
             check_http2()
         self._http2 = http2
         self.fastPath = fastPath
         self.accessLog = accessLog
         self.serverHeader = serverHeader
+        if isinstance(extraHeaders, Iterator):
+            extraHeaders = list(extraHeaders)
+        if not PAIRS.test(extraHeaders):
+            raise wrong("extraHeaders", PAIRS.name, extraHeaders)
         self.extraHeaders = list(extraHeaders)
         self.environUnderscores = environUnderscores
         for name, value in [(b"Server", serverHeader or b""), *self.extraHeaders]:
             if not _token.fullmatch(name) or not _value.fullmatch(value):
                 raise ValueError(f"this is not a header field: {name!r}: {value!r}")
-        formatter = kwargs.get("logFormatter", args[2] if len(args) > 2 else None)
-        if formatter is None or formatter is combinedLogFormatter:
-            formatter = combined_line
-        self._formatLine = formatter
+        if logFormatter is None or logFormatter is combinedLogFormatter:
+            logFormatter = combined_line
+        self._formatLine = logFormatter
         self._logSecond = -1
         self._logText = ""
         self._outbox = Outbox()
@@ -244,6 +301,7 @@ class Site(server.Site):
 
     # -- the end ----------------------------------------------------------------
 
+    @checked(timeout=optional(NUMBER))
     def drain(self, timeout: float | None = None) -> Deferred[None]:
         """
         Let all connections end: idle ones at once, busy ones after their

@@ -41,6 +41,7 @@ from twisted.web.iweb import IAgent, IAgentEndpointFactory
 from twisted.web.resource import IResource
 from zope.interface import implementer
 
+from twisted_h11._checks import BOOL, REACTOR, checked, instance, optional, wrong
 from twisted_h11.client import Agent, ClientSettings, HTTPConnectionPool
 from twisted_h11.server import Site
 
@@ -250,6 +251,7 @@ class MemorySite:
     @since: 0.1
     """
 
+    @checked(clock=optional(REACTOR))
     def __init__(
         self, resource: Any, clock: Clock | None = None, **options: Any
     ) -> None:
@@ -257,6 +259,11 @@ class MemorySite:
         if IResource.providedBy(resource):
             options.setdefault("reactor", self.clock)
             self.site: Any = Site(resource, **options)
+        elif not hasattr(resource, "buildProtocol"):
+            raise wrong("resource", "a resource or a factory", resource)
+        elif options.keys() - {"fastPath"}:
+            names = ", ".join(sorted(options))
+            raise TypeError(f"{names}: a site that is made already takes no options")
         else:
             self.site = resource
         self._links: list[_Link] = []
@@ -397,6 +404,11 @@ class MemoryAgent:
     @since: 0.1
     """
 
+    @checked(
+        clock=optional(REACTOR),
+        settings=optional(instance("ClientSettings", ClientSettings)),
+        fastPath=BOOL,
+    )
     def __init__(
         self,
         resource: Any,
