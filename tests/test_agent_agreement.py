@@ -11,7 +11,6 @@ from __future__ import annotations
 import io
 import json
 import os
-import shutil
 import socket
 import sys
 from typing import Any
@@ -30,6 +29,7 @@ from twisted.web.http_headers import Headers
 from twisted.web.wsgi import WSGIResource
 
 from tests.support.cases import FAST_PATH
+from tests.support.optional import find_program
 from twisted_h11 import client as ours
 from twisted_h11.server import Site
 
@@ -231,7 +231,7 @@ class AgreementTests(TestCase):
             ],
         )
 
-    @skipIf(shutil.which("nginx") is None, "nginx is not installed")
+    @skipIf(find_program("nginx") is None, "nginx is not installed")
     @inlineCallbacks
     def test_nginx(self) -> Any:
         """
@@ -255,7 +255,7 @@ class AgreementTests(TestCase):
                 "location /go { return 302 /a.txt; }\n"
                 "location /teapot { return 418 short; } } }\n"
             )
-        nginx = shutil.which("nginx")
+        nginx = find_program("nginx")
         assert nginx is not None
         yield self.run_server([nginx, "-p", folder, "-c", name])
         for _ in range(250):

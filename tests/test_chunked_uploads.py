@@ -98,4 +98,5 @@ class ChunkedUploadTests(ServerTestCase):
         upload = HEAD + b"\r\n" + BODY
         data = get(b"/whole") + upload + upload + get(b"/")
         for cut in range(0, len(data), 3):
-            check_stream([data[:cut], data[cut : cut + 9], data[cut + 9 :]])
+            found = check_stream([data[:cut], data[cut : cut + 9], data[cut + 9 :]])
+            self.assertEqual(4, found.output.count(b"HTTP/1.1 200 OK"))

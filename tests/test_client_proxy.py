@@ -5,7 +5,6 @@ Proxies: which one is chosen, and what goes through it.
 from __future__ import annotations
 
 import os
-import shutil
 import socket
 from typing import Any
 from unittest import skipIf
@@ -23,6 +22,7 @@ from twisted.web.client import PartialDownloadError, readBody
 
 from tests.client_support.tls import listen_tls, make_factory, private_of, stop
 from tests.support.cases import FAST_PATH
+from tests.support.optional import find_program
 from twisted_h11.client import (
     Agent,
     ClientSettings,
@@ -210,7 +210,7 @@ class NetworkTestCase(TestCase):
         return body
 
 
-@skipIf(shutil.which("tinyproxy") is None, "tinyproxy is not installed")
+@skipIf(find_program("tinyproxy") is None, "tinyproxy is not installed")
 class TinyproxyTests(NetworkTestCase):
     """
     Through tinyproxy.
@@ -228,7 +228,7 @@ class TinyproxyTests(NetworkTestCase):
                 "\n".join([f"Port {port}", "Listen 127.0.0.1", "MaxClients 20", *lines])
             )
         process = ProxyProcess()
-        path = shutil.which("tinyproxy")
+        path = find_program("tinyproxy")
         transport = net.spawnProcess(
             process, path, [path, "-d", "-c", name], env=None, childFDs={0: "w", 1: "r"}
         )

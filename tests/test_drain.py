@@ -198,5 +198,6 @@ class DrainTests(ServerTestCase):
         channel = wire.channel
         self.drain(site)
         before = wire.output
+        self.assertEqual([200], wire.statuses)
         channel.dataReceived(GET)
         self.assertEqual(before, wire.output)

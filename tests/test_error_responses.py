@@ -65,6 +65,7 @@ class RefusalFieldTests(ServerTestCase):
         """
         extra = [(b"X-Frame-Options", b"DENY"), (b"Strict-Transport-Security", b"a")]
         wire = self.talk(None, GET + BAD, extraHeaders=extra)
+        self.assertEqual([200, 400], wire.statuses)
         for response in wire.responses:
             self.assertEqual(b"DENY", response.get(b"x-frame-options"))
             self.assertEqual(b"a", response.get(b"strict-transport-security"))
@@ -74,6 +75,7 @@ class RefusalFieldTests(ServerTestCase):
         Every response has one Date, of the form that RFC 9110 5.6.7 prefers.
         """
         wire = self.talk(None, GET + BAD)
+        self.assertEqual([200, 400], wire.statuses)
         for response in wire.responses:
             date = response.get(b"date")
             assert date is not None
@@ -325,5 +327,6 @@ class FailingApplicationTests(ServerTestCase):
         request = holding.requests[0]
         holding.answer()
         before = wire.output
+        self.assertTrue(before.endswith(b"done"))
         self.raised(RuntimeError, request.write, b"more")
         self.assertEqual(before, wire.output)

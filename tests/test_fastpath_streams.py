@@ -31,11 +31,22 @@ class StreamTests(SynchronousTestCase):
     A site with the fast path against one without it.
     """
 
+    # How many of the connections of a test brought something back.
+    answered = 0
+    silent = False
+
+    def tearDown(self) -> None:
+        """
+        Two sides that say nothing are the same, too.
+        """
+        self.assertEqual(self.silent, not self.answered)
+
     def check(self, pieces: Sequence[bytes], **options: Any) -> Outcome:
         """
         Both sides are the same; what the resources raised is expected.
         """
         outcome = check_stream(pieces, **options)
+        self.answered += b"HTTP/1.1 " in outcome.output
         self.flushLoggedErrors(ValueError)
         return outcome
 
@@ -142,4 +153,7 @@ class StreamTests(SynchronousTestCase):
         """
         A connection that the application gives up before it answers.
         """
-        self.check([head(b"GET /losing HTTP/1.1", b"Host: a")])
+        self.silent = True
+        outcome = self.check([head(b"GET /losing HTTP/1.1", b"Host: a")])
+        self.assertTrue(outcome.seen)
+        self.assertTrue(outcome.closed)

@@ -51,6 +51,8 @@ class MemoryTests(ServerTestCase):
             self.wires.clear()
 
         most = self.peak(run)
+        # At least a status line for each.
+        self.assertGreater(sent, 3_000 * len(b"HTTP/1.1 200 OK\r\n\r\n"))
         self.assertLess(most, 3 * (len(data) + sent) + 2_000_000)
 
     def test_behindARunningRequest(self) -> None:

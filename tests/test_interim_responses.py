@@ -12,6 +12,7 @@ from twisted.web.server import NOT_DONE_YET
 from twisted.web.server import Request as TwistedRequest
 
 from tests.support.cases import GET, ServerTestCase, get
+from twisted_h11.server import Request
 
 HINT = (b"Link", b"</style.css>; rel=preload; as=style")
 
@@ -190,11 +191,24 @@ class InterimTests(ServerTestCase):
             )
             self.assertEqual([[], [103], []], [r.interim for r in wire.responses])
 
-    def test_notOfTwistedsRequest(self) -> None:
+    def test_besideTwistedsRequest(self) -> None:
         """
-        A request of twisted.web simply has no such method.
+        A site whose requests are twisted.web's answers without them, on the
+        same connection as a client that could have had one.
         """
-        self.assertFalse(hasattr(TwistedRequest, "sendInterim"))
+        sent: list[object] = []
+
+        def render(request: Any) -> bytes:
+            hint = getattr(request, "sendInterim", None)
+            sent.append(hint(103, [HINT]) if hint is not None else None)
+            return b"page"
+
+        for factory, expected in ((TwistedRequest, [None]), (Request, [True])):
+            wire = self.talk(render, GET, requestFactory=factory)
+            self.assertEqual(expected, sent)
+            self.assertEqual([103] if expected[0] else [], wire.only().interim)
+            self.assertEqual(b"page", wire.only().body)
+            sent.clear()
 
 
 class ResponseTrailerTests(ServerTestCase):
@@ -216,6 +230,7 @@ class ResponseTrailerTests(ServerTestCase):
 
         for fast in (True, False):
             wire = self.talk(render, GET + GET, fastPath=fast)
+            self.assertEqual([200, 200], wire.statuses)
             for response in wire.responses:
                 self.assertEqual("chunked", response.framing)
                 self.assertEqual([(b"x-sum", b"5")], response.trailers)

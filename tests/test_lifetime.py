@@ -30,12 +30,15 @@ class LifetimeTests(ServerTestCase):
     Weak references, with the collector off.
     """
 
+    rendered = 0
+
     def watching(self, function: Any, streams: bool = False) -> Any:
         """
         A resource that renders by a function, and whose requests are watched.
         """
 
         def render(request: Any) -> Any:
+            self.rendered += 1
             self.watch("request", request)
             if streams:
                 self.watch("body", request.bodySource())
@@ -48,13 +51,19 @@ class LifetimeTests(ServerTestCase):
         resource.render = render
         return resource
 
-    def endings(self, function: Any, *data: bytes, streams: bool = False) -> None:
+    def endings(
+        self,
+        function: Any,
+        *data: bytes,
+        streams: bool = False,
+        **options: Any,
+    ) -> None:
         """
         Send C{data}, and let the connection end in every way; what is watched
         must be gone while the connection's transport is still there.
         """
         for end in ("vanish", "halfClose", "drain", "idle", "abort"):
-            site = self.site(self.watching(function, streams))
+            site = self.site(self.watching(function, streams), **options)
             wire = self.connect(site).send(*data)
             if end == "vanish":
                 wire.vanish()
@@ -72,6 +81,7 @@ class LifetimeTests(ServerTestCase):
             if not wire.closed:
                 self.assertEqual("idle", end)
                 wire.vanish()
+        self.assertTrue(self.rendered, "nothing was watched")
         self.flushLoggedErrors()
 
     def test_simple(self) -> None:
@@ -128,8 +138,17 @@ class LifetimeTests(ServerTestCase):
         """
         Requests that were refused after they had begun.
         """
-        self.endings(lambda request: b"", CHUNKED, b"zz\r\n")
-        self.endings(lambda request: b"", get(b"/", b"Content-Length: x"))
+
+        def factory(channel: Any) -> Request:
+            request = Request(channel)
+            self.rendered += 1
+            self.watch("request", request)
+            return request
+
+        factory.leavesFraming = True  # type: ignore[attr-defined]
+        for data in (CHUNKED, post(b"hello")[:-1], get(b"/")):
+            self.rendered = 0
+            self.endings(lambda request: b"", data, b"zz\r\n", requestFactory=factory)
 
     def test_bodies(self) -> None:
         """

@@ -116,6 +116,8 @@ class InputLimitTests(ServerTestCase):
         wire = self.talk(None, head, limits={"maxBodyLength": None})
         self.assertEqual([], wire.statuses)
         self.assertFalse(wire.transport.disconnecting)
+        # It is more than the default bound.
+        self.assertEqual([413], self.talk(None, head).statuses)
 
     def test_hugeAnnouncementReservesNothing(self) -> None:
         """

@@ -130,7 +130,10 @@ class MessageTests(ServerTestCase):
         wire = self.connect(self.site())
         before = len(self.events)
         wire.send(b"GET /\x1b[2J HTTP/1.1\r\nHost: a\r\nX\n\x1b: forged\r\n\r\n")
-        for text in self.messages()[before:]:
+        texts = self.messages()[before:]
+        self.assertEqual(1, len(texts), texts)
+        self.assertEqual([400], wire.statuses)
+        for text in texts:
             self.assertNotIn("\x1b", text)
             self.assertNotIn("\n", text.strip())
 
@@ -141,7 +144,11 @@ class MessageTests(ServerTestCase):
         wire = self.connect(self.site())
         before = len(self.events)
         wire.send(GET, post(b"x")).halfClose()
+        self.assertEqual([200, 200], wire.statuses)
         self.assertEqual([], self.messages()[before:])
+        # What is news is seen here.
+        self.connect(self.site()).send(b"nonsense\r\n\r\n")
+        self.assertEqual(1, len(self.messages()[before:]))
 
     def test_clientGone(self) -> None:
         """
@@ -152,6 +159,7 @@ class MessageTests(ServerTestCase):
         before = len(self.events)
         for data in ((), (b"GET /",), (post(b"hello")[:-1],), (GET,)):
             self.connect(site).send(*data).vanish()
+        self.assertEqual(1, len(holding.lost))
         self.assertEqual([], self.messages()[before:])
         holding.requests.clear()
         holding.lost.clear()

@@ -16,10 +16,13 @@ import threading
 from typing import Any
 from unittest.mock import patch
 
+from twisted.internet import reactor
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
 from tests.benchmarks import memory
 from tests.support.cases import FAST_PATH
+
+net: Any = reactor
 
 # Case of the level "memory", and the greatest ratio that passes.  The promises,
 # which C{python -m tests.benchmarks} measures with more care, are 0.45, 0.50
@@ -149,9 +152,19 @@ class SkippingTests(SynchronousTestCase):
 
     def test_nothingLeft(self) -> None:
         """
-        The collector is as it was before.
+        The collector is as it was before, whatever it was; no thread, no delayed
+        call and no file is left.
         """
-        before = gc.isenabled()
-        memory.ratio("minimal", rounds=1, requests=4)
-        self.assertEqual(gc.isenabled(), before)
-        self.assertTrue(os.path.isdir(os.getcwd()))
+        threads = threading.enumerate()
+        calls = net.getDelayedCalls()
+        files = os.listdir(".")
+        enabled = gc.isenabled()
+        self.addCleanup(gc.enable if enabled else gc.disable)
+        for switch in (gc.disable, gc.enable):
+            switch()
+            before = gc.isenabled()
+            memory.ratio("minimal", rounds=1, requests=4)
+            self.assertEqual(gc.isenabled(), before)
+        self.assertEqual(threading.enumerate(), threads)
+        self.assertEqual(net.getDelayedCalls(), calls)
+        self.assertEqual(os.listdir("."), files)

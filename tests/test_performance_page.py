@@ -112,9 +112,11 @@ class PageTests(SynchronousTestCase):
         """
         What was not measured is on the page, each with its reason.
         """
-        lines = "\n".join(module()["left_out"](self.document))
-        for one in self.document["left_out"]:
-            self.assertIn(one["reason"], lines)
+        reasons = [{"peer": "x", "case": "y", "reason": "for a reason of the test"}]
+        for left in (self.document["left_out"], reasons):
+            lines = "\n".join(module()["left_out"]({**self.document, "left_out": left}))
+            for one in left:
+                self.assertIn(one["reason"], lines)
 
     def test_chart(self) -> None:
         """

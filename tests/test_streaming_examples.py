@@ -19,7 +19,7 @@ from twisted.internet.utils import getProcessOutputAndValue
 from twisted.trial.unittest import SkipTest
 
 from tests.support.cases import GET, get
-from tests.support.optional import need
+from tests.support.optional import find_program, need
 from tests.support.transports import Peer, TCPBackend, TLSBackend, UNIXBackend
 from tests.test_streaming_bodies import Doing
 from tests.test_streaming_limits import StreamingEcho
@@ -91,7 +91,7 @@ class ExampleTestCase(TCPBackend):
 
         @return: its output, its errors, its status.
         """
-        path = shutil.which(program)
+        path = find_program(program)
         if path is None:
             raise SkipTest(f"{program} is not installed")
         result: Any = await getProcessOutputAndValue(path, arguments, os.environ)
@@ -110,7 +110,9 @@ class ExampleTestCase(TCPBackend):
         """
         Every example has a C{main}.
         """
-        for path in EXAMPLES.glob("server_*.py"):
+        paths = list(EXAMPLES.glob("server_*.py"))
+        self.assertGreater(len(paths), 4)
+        for path in paths:
             self.assertIn("async def main(", path.read_text("utf-8"))
 
 
@@ -478,7 +480,7 @@ class TLSHeadTests(TLSBackend):
         root: Any = StreamingEcho()
         root.maxBodyLength = 1000
         port = await self.listen(Site(root))
-        curl = shutil.which("curl")
+        curl = find_program("curl")
         if curl is None:
             raise SkipTest("curl is not installed")
         with tempfile.NamedTemporaryFile() as file:

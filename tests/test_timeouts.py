@@ -52,6 +52,7 @@ class TimeoutTests(ServerTestCase):
         """
         wire = self.talk(None, GET)
         before = wire.output
+        self.assertEqual([200], wire.statuses)
         self.closesAfter(wire, IDLE)
         self.assertEqual(before, wire.output)
 

@@ -5,7 +5,6 @@ The welcome in a real browser.
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Generator
 from typing import Any
 
@@ -15,10 +14,11 @@ from twisted.internet.endpoints import serverFromString
 from twisted.internet.utils import getProcessOutputAndValue
 from twisted.trial.unittest import TestCase
 
+from tests.support.optional import find_program
 from twisted_h11._welcome import Welcome
 from twisted_h11.server import Site
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+CHROMIUM = find_program("chromium") or find_program("chromium-browser")
 
 
 class BrowserTests(TestCase):

@@ -4,13 +4,13 @@ Slow clients by the thousand, with slowhttptest.
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import time
 
 from twisted.trial.unittest import SkipTest
 
 from tests.long.support import LongTestCase
+from tests.support.optional import find_program
 
 # Shorter than the defaults, so that each case ends within a minute.
 LIMITS = (
@@ -34,7 +34,7 @@ class AttackTests(LongTestCase):
         @param longest: seconds that a connection of the attacker may live.
         @param path: what it asks for.
         """
-        program = shutil.which("slowhttptest")
+        program = find_program("slowhttptest")
         if program is None:
             raise SkipTest("slowhttptest is not installed")
         server = self.server(

@@ -1,15 +1,20 @@
 """
-Packages that may be missing.
+Packages and programs that may be missing.
 """
 
 from __future__ import annotations
 
+import os
+import shutil
 from importlib import import_module
 from typing import Any
 
 from twisted.trial.unittest import SkipTest
 
-__all__ = ["need"]
+__all__ = ["find_program", "need"]
+
+# Where servers are, and where a plain user's PATH does not lead.
+_SERVERS = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 
 
 def need(name: str) -> Any:
@@ -22,3 +27,13 @@ def need(name: str) -> Any:
         return import_module(name)
     except ImportError as error:
         raise SkipTest(f"{name} is not installed: {error}") from None
+
+
+def find_program(name: str) -> str | None:
+    """
+    The path of a program, of a server too.
+
+    @return: C{None} if it is not there.
+    """
+    folders = [os.environ.get("PATH", os.defpath), *_SERVERS]
+    return shutil.which(name, path=os.pathsep.join(folders))

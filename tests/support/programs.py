@@ -5,7 +5,6 @@ Real programs as peers: curl, nginx, HAProxy, and a site for them to talk to.
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import socket
 import tempfile
@@ -17,6 +16,7 @@ from twisted.internet.protocol import ProcessProtocol
 from twisted.internet.task import deferLater
 from twisted.trial.unittest import SkipTest
 
+from tests.support.optional import find_program
 from tests.support.transports import SocketTestCase, TCPBackend
 
 __all__ = ["ProgramTestCase", "Programs", "free_port"]
@@ -88,7 +88,7 @@ class Programs(SocketTestCase):
 
         @raise SkipTest: if it is not installed.
         """
-        path = shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin")
+        path = find_program(name)
         if path is None:
             raise SkipTest(f"{name} is not installed")
         return path
