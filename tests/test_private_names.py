@@ -12,6 +12,7 @@ import signal
 import socket
 import textwrap
 from collections.abc import Iterator
+from io import BytesIO
 from types import SimpleNamespace
 from typing import Any
 
@@ -21,7 +22,7 @@ from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import UNIXClientEndpoint
 from twisted.internet.protocol import Factory, Protocol
-from twisted.internet.task import Clock
+from twisted.internet.task import Clock, Cooperator
 from twisted.internet.testing import StringTransport
 from twisted.protocols import tls
 from twisted.python.components import Componentized
@@ -56,6 +57,7 @@ KNOWN = {
     "_StandardEndpointFactory": "AgentTests",
     "_bindAddress": "AgentTests",
     "_getEndpoint": "AgentTests",
+    "_cooperate": "BodyProducerTests",
     "_newclient": "ClientErrorTests",
     "_policyForHTTPS": "AgentTests",
     "_requestWithEndpoint": "AgentTests",
@@ -326,6 +328,34 @@ class EncodingTests(ServerTestCase):
                 raise AssertionError("it was asked")
 
         self.assertIsNone(_private.encoder_for(Chance(), None))
+
+
+class BodyProducerTests(SynchronousTestCase):
+    """
+    C{FileBodyProducer._cooperate}.
+    """
+
+    def test_read(self) -> None:
+        """
+        It is what starts the task of a file's producer.
+        """
+        started: list[Any] = []
+        producer = client.FileBodyProducer(BytesIO(b"abc"))
+        _private.produce_on(producer, started.append)
+        with self.assertRaises(AttributeError):
+            producer.startProducing(None)
+        self.assertEqual(1, len(started))
+
+    def test_given(self) -> None:
+        """
+        One that has its own way keeps it; so does anything else.
+        """
+        own = Cooperator(started=False)
+        producer = client.FileBodyProducer(BytesIO(b"abc"), cooperator=own)
+        _private.produce_on(producer, None)
+        self.assertEqual(own.cooperate, producer._cooperate)
+        for other in (None, b"abc", object()):
+            _private.produce_on(other, None)
 
 
 class FormTests(ServerTestCase):

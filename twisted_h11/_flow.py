@@ -81,6 +81,8 @@ class FlowControl(Writing):
 
     limits: Limits = DEFAULT_LIMITS
 
+    # What starts the tasks of pull producers, where that is not the reactor's.
+    _cooperate: Any = None
     _taken: Any = None
     _holds = 0
     _pausable = False
@@ -203,7 +205,7 @@ class FlowControl(Writing):
             self._producer = producer
         else:
             pull: Any = producer
-            self._producer = PullAdapter(pull, self._callProducer)
+            self._producer = PullAdapter(pull, self._callProducer, self._cooperate)
         if self._writeFull or self._sending is not None:
             self._pauseProducer()
 

@@ -13,6 +13,7 @@ from copy import copy
 from inspect import getclosurevars, isfunction
 from typing import Any
 
+from twisted.internet import task
 from twisted.web import client, resource
 from twisted.web.http_headers import Headers
 
@@ -22,6 +23,7 @@ __all__ = [
     "encoder_for",
     "end_well",
     "parses_forms",
+    "produce_on",
     "raw_fields",
     "response_headers",
     "set_known",
@@ -204,3 +206,16 @@ def ways_of(agent: Any) -> tuple[Any, ...] | None:
         return factory._reactor, factory._policyForHTTPS, factory._bindAddress
     except AttributeError:
         return (agent,)
+
+
+def produce_on(producer: Any, cooperate: Any) -> None:
+    """
+    Have a L{FileBodyProducer} take its turns with C{cooperate}, unless it was
+    given something to take them with.
+
+    Without the private attribute: it takes those of the reactor, and waits for
+    ever where there is none.
+    """
+    if isinstance(producer, client.FileBodyProducer):
+        if getattr(producer, "_cooperate", None) is task.cooperate:
+            producer._cooperate = cooperate

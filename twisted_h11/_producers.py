@@ -24,17 +24,21 @@ class PullAdapter:
     @param producer: the pull producer.
     @param call: what each of its steps is called by.  If the step raises, it has to
         call L{end}.
+    @param start: what starts a task; the one of all the program if it is not given.
     """
 
     def __init__(
         self,
         producer: IPullProducer,
         call: Callable[[Callable[[], object]], object],
+        start: Callable[[Iterator[None]], CooperativeTask[Any]] | None = None,
     ) -> None:
         self._producer = producer
         self._call = call
         self._paused = False
-        self._task: CooperativeTask[Any] | None = cooperate(self._pull())
+        if start is None:
+            start = cooperate
+        self._task: CooperativeTask[Any] | None = start(self._pull())
 
     def _pull(self) -> Iterator[None]:
         while True:

@@ -70,7 +70,7 @@ What the C{Server} field says unless it is told otherwise.
 """
 
 # Not to be bound to a channel when they are found on its class.
-_CALLABLES = ("callLater", "requestFactory")
+_CALLABLES = ("_cooperate", "callLater", "requestFactory")
 
 # How many connections remember the head of their last request.
 _MOST_WARM = 256
@@ -110,6 +110,9 @@ class Site(server.Site):
     """
 
     requestFactory: Any = Request
+
+    # Set where there is no reactor, see twisted_h11.testing.
+    _cooperate: Any = None
 
     _log = Logger()
 
@@ -251,6 +254,7 @@ class Site(server.Site):
             "callLater": self.reactor.callLater,
             "_fast": self.fastPath,
             "_outbox": self._outbox,
+            "_cooperate": self._cooperate,
         }
         if common != self._common:
             self._common = common
