@@ -6,6 +6,7 @@ argument, what it must be, and what it is.
 from __future__ import annotations
 
 import inspect
+from array import array
 from collections.abc import Callable
 from dataclasses import fields
 from io import BytesIO
@@ -25,6 +26,7 @@ from tests.support.cases import GET, ServerTestCase, post
 from twisted_h11 import client, multipart, protocol, server, testing
 from twisted_h11._checks import Kind, checked
 from twisted_h11._client_settings import describe_settings
+from twisted_h11._octets import as_bytes
 
 Case = tuple[Callable[..., Any], dict[str, Any], dict[str, list[Any]]]
 
@@ -412,6 +414,10 @@ class MethodTests(ServerTestCase):
         ("setResponseCode", (None,), "code"),
         ("setResponseCode", (404.0,), "code"),
         ("setResponseCode", (404, "text"), "message"),
+        ("write", ("abc",), "data"),
+        ("write", (5,), "data"),
+        ("write", (None,), "data"),
+        ("write", ([b"abc"],), "data"),
         ("setHeader", (5, b"x"), "name"),
         ("setHeader", (None, b"x"), "name"),
         ("setHeader", (b"x", 5), "value"),
@@ -470,6 +476,95 @@ class MethodTests(ServerTestCase):
                 self.assertTrue(texts[0].startswith(f"{argument} must be"), texts[0])
                 self.assertEqual([200 if caught else 500], wire.statuses, case)
                 self.assertEqual(0 if caught else 1, len(self.flushLoggedErrors()))
+
+    def test_taken(self) -> None:
+        """
+        What twisted.web takes is taken: text for fields, an empty text, and
+        whatever has bytes, counted in bytes.
+        """
+        pieces: list[Any] = [
+            b"a",
+            "",
+            b"",
+            bytearray(b"b"),
+            memoryview(b"c"),
+            array("B", [1]),
+            memoryview(b"0d0e0f")[1::2],
+        ]
+
+        def render(request: Any) -> bytes:
+            request.setHeader("X-A", "b")
+            request.setHeader(b"X-B", "b")
+            request.addCookie("k", b"v", path="/")
+            for piece in pieces:
+                request.write(piece)
+            request.finish()
+            return twisted_server.NOT_DONE_YET  # type: ignore[return-value]
+
+        length = b"%d" % sum(len(as_bytes(piece or b"")) for piece in pieces)
+        for declared in (False, True):
+
+            def both(request: Any, declared: bool = declared) -> bytes:
+                if declared:
+                    request.setHeader(b"Content-Length", length)
+                return render(request)
+
+            response = self.talk(both, GET).only()
+            self.assertEqual(
+                b"".join(as_bytes(p or b"") for p in pieces), response.body
+            )
+            self.assertTrue(response.complete)
+            self.assertEqual([b"b"], response.all(b"x-a"))
+
+    def test_mutatedLater(self) -> None:
+        """
+        What was written is what it was then.
+        """
+
+        def render(request: Any) -> None:
+            data = bytearray(b"before")
+            request.write(data)
+            data[:] = b"behind"
+            request.finish()
+
+        self.assertEqual(b"before", self.talk(render, GET).only().body)
+
+    def test_fallback(self) -> None:
+        """
+        A program may catch the error of a write and write bytes.
+        """
+
+        def render(request: Any) -> None:
+            try:
+                request.write("text")
+            except TypeError:
+                request.write(b"bytes")
+            request.finish()
+
+        self.assertEqual(b"bytes", self.talk(render, GET).only().body)
+
+    def test_uncaught(self) -> None:
+        """
+        A write in a later turn that is not bytes does not leave the client
+        without an answer: 500 before the head, an end that shows after it.
+        """
+        for first in (b"", b"some"):
+
+            def render(request: Any, first: bytes = first) -> None:
+                if first:
+                    request.write(first)
+                self.clock.callLater(0, request.write, "text")
+
+            with self.assertRaises(TypeError):
+                wire = self.talk(render, GET)
+            wire = self.wires[-1]
+            wire.settle(10)
+            if first:
+                self.assertFalse(wire.only().complete)
+            else:
+                self.assertEqual([500], wire.statuses)
+            self.assertTrue(wire.closed or not first)
+            self.flushLoggedErrors()
 
     def test_drain(self) -> None:
         """

@@ -288,7 +288,7 @@ class RequestTests(ServerTestCase):
                 return b"abcd"
 
             wire = self.talk(interim, GET)
-            self.assertIn("must be bytes", texts[0])
+            self.assertIn("bytes, not ", texts[0])
             self.assertEqual([200], wire.statuses)
 
             def trailers(request: Any, pair: Any = pair) -> Any:

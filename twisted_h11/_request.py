@@ -309,10 +309,12 @@ class Request(Streaming):
 
         @param data: content: bytes, or a buffer whose items are bytes.
         @raise RuntimeError: after C{finish}.
-        @raise TypeError: for anything else.
+        @raise TypeError: for anything else.  Unless something is written, or the
+            response finished, in the same turn of the reactor, it fails then:
+            perhaps nobody is there who could answer.
         """
         if type(data) is not bytes:
-            data = as_bytes(data)
+            data = self._asBytes(data)
         if not self._direct:
             super().write(data)
             return
@@ -330,6 +332,23 @@ class Request(Streaming):
         if encoder:
             data = as_bytes(encoder.encode(data), "what an encoder gives")
         self._writeContent(data)
+
+    def _asBytes(self, data: Any) -> bytes:
+        if isinstance(data, str) and not data:
+            # Nothing; twisted.web's distrib and test servers write it.
+            return b""
+        try:
+            return as_bytes(data)
+        except TypeError:
+            channel: Any = getattr(self, "channel", None)
+            if self._direct and channel is not None and not self.finished:
+                written = self.startedWriting, self.sentLength
+                channel.callLater(0, self._failUnlessWritten, written)
+            raise
+
+    def _failUnlessWritten(self, written: tuple[int, int]) -> None:
+        if (self.startedWriting, self.sentLength) == written:
+            self._fail500("The resource wrote something that is not bytes.")
 
     def _writeContent(self, data: bytes) -> None:
         channel: Any = self.channel

@@ -128,6 +128,8 @@ class Streaming(Rendering):
             final response has begun.
         @raise ValueError: for another status, or fields that can not be sent.
         """
+        if not isinstance(headers, Headers) and not PAIRS.test(headers):
+            raise wrong("headers", f"a Headers, or {PAIRS.name}", headers)
         if not 100 <= code <= 199 or code == 101:
             raise ValueError(f"{code} is not the status of an interim response")
         channel: Any = getattr(self, "channel", None)
@@ -342,6 +344,4 @@ def pairs_of(headers: Headers | Iterable[tuple[bytes, bytes]]) -> Any:
     """
     if isinstance(headers, Headers):
         return [(k, v) for k, vs in headers.getAllRawHeaders() for v in vs]
-    if not PAIRS.test(headers):
-        raise wrong("headers", f"a Headers, or {PAIRS.name}", headers)
     return list(headers)
