@@ -124,17 +124,6 @@ def tunnel(request: Any) -> bytes:
     return b""
 
 
-def body_is(expected: bytes) -> Any:
-    """
-    The only response has this body.
-    """
-
-    def check(run: Run) -> None:
-        run.test.assertEqual(expected, run.wire.only().body)
-
-    return check
-
-
 ROWS = [
     Row("2.5", "the response has our own version, whatever minor the client has",
         get(version=b"1.0"), [200], "close",
