@@ -11,12 +11,15 @@ from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IHalfCloseableProtocol
 from twisted.web import server
+from twisted.web.resource import Resource
+from twisted.web.server import NOT_DONE_YET
 from zope.interface import implementer
 
-from tests.support.cases import GET, Echo, Holding, ServerTestCase, get
+from tests.support.cases import FAST_PATH, GET, Echo, Holding, ServerTestCase, get
+from tests.support.transports import TCPBackend
 from tests.support.wire import Wire
 from twisted_h11.interfaces import IStreamingResource
-from twisted_h11.server import Limits, Request
+from twisted_h11.server import Limits, Request, Site
 
 
 class HalfCloseTests(ServerTestCase):
@@ -333,3 +336,33 @@ class DepartedTests(ServerTestCase):
             resource.requests.clear()
             wire.vanish()
             resource.lost.clear()
+
+
+class DepartedSocketTests(TCPBackend):
+    """
+    On a real socket.
+    """
+
+    async def test_atOnce(self) -> None:
+        """
+        A client that closes is noticed with nothing written, long before
+        C{Limits.halfCloseTimeout}.
+        """
+        told: Deferred[None] = Deferred()
+        begun: Deferred[None] = Deferred()
+
+        class Poll(Resource):
+            isLeaf = True
+            halfCloseTimeout = 0
+
+            def render(self, request: Any) -> Any:
+                request.notifyFinish().addErrback(lambda _: told.callback(None))
+                begun.callback(None)
+                return NOT_DONE_YET
+
+        site = Site(Poll(), fastPath=FAST_PATH, limits=Limits(halfCloseTimeout=3600))
+        peer = await self.open(site)
+        peer.send(GET)
+        await begun
+        peer.close()
+        await told

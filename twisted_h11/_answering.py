@@ -451,7 +451,6 @@ class Answering(Failing):
             and answer.length is None
             and self._head is not None
             and self._head.chunkedAllowed
-            and not getattr(request, "chunked", True)
             # Asked for last: it costs more than all the rest.
             and not getattr(request, "__dict__", {}).get("chunked", True)
         )

@@ -422,7 +422,7 @@ class Request(Streaming):
             if channel.answerWhole(self.code, self.code_message, headers, body):
                 self.startedWriting = self.finished = 1
                 self.sentLength = len(body)
-                # As _logAccess does it, for the most common response.
+                # As guarded() does it, for the most common response.
                 try:
                     channel.factory.log(self)
                 except KeyboardInterrupt:
@@ -471,18 +471,9 @@ class Request(Streaming):
             self.write(b"")
         if self._responseTrailers is not None:
             channel.answerTrailers = pairs_of(self._responseTrailers)
-        self._logAccess(channel.factory)
+        guarded("The access log", channel.factory.log, self)
         self.finished = 1
         self._finished(channel)
-
-    def _logAccess(self, factory: Any) -> None:
-        # A site may have a log of its own.
-        try:
-            factory.log(self)
-        except KeyboardInterrupt:
-            raise
-        except BaseException:
-            log_failure("The access log")
 
     def _finished(self, channel: Any, whole: bool = False) -> None:
         if self.producer is not None:
