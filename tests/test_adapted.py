@@ -9,11 +9,11 @@ from typing import Any
 from twisted.internet.threads import deferToThread
 from twisted.python.threadpool import ThreadPool
 from twisted.web import server, twcgi, wsgi
-from twisted.web.proxy import ReverseProxyResource
+from twisted.web.proxy import ProxyRequest, ReverseProxyResource
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 
-from tests.support.cases import FAST_PATH, ServerTestCase, get
+from tests.support.cases import FAST_PATH, GET, ServerTestCase, get
 from tests.support.transports import TCPBackend, net
 from tests.support.wsgi import Inline, NoThreads
 from tests.test_wsgi_threads import PIECE, ThreadsTestCase
@@ -194,7 +194,7 @@ class SlowClientTests(TCPBackend, ThreadsTestCase):
             self.given += 1
             yield PIECE
 
-    async def look(self, root: Any, **options: Any) -> None:
+    async def look(self, root: Any, request: bytes = GET, **options: Any) -> None:
         """
         A client that pauses holds the writer back, and gets everything.
         """
@@ -212,7 +212,7 @@ class SlowClientTests(TCPBackend, ThreadsTestCase):
         )
         peer = await self.open(site)
         peer.dataReceived = count  # type: ignore[method-assign]
-        peer.send(get())
+        peer.send(request)
         await self.wait(lambda: self.given)
         peer.transport.pauseProducing()
         some = await self.settled(lambda: self.given)
@@ -260,6 +260,21 @@ class SlowClientTests(TCPBackend, ThreadsTestCase):
         root: Any = ReverseProxyResource("127.0.0.1", number, b"", net)
         await self.look(root)
         await self.look(root, requestFactory=Foreign)
+
+    async def test_proxyRequests(self) -> None:
+        """
+        C{ProxyRequest}, and a subclass of it.
+        """
+
+        class Own(ProxyRequest):
+            pass
+
+        behind = WSGIResource(net, None, self.application)
+        self.addCleanup(behind.abandon)
+        port: Any = await self.listen(Site(behind))
+        uri = b"http://127.0.0.1:%d/" % port.getHost().port
+        for kind in (ProxyRequest, Own):
+            await self.look(Resource(), get(uri), requestFactory=kind)
 
     async def test_proxyClientGone(self) -> None:
         """

@@ -90,6 +90,15 @@ class Asking(Deferring):
         blockingCallFromThread(reactor, lambda: None)
 
 
+class Blocked(Resource):
+    # The reactor never hears of the signal.
+    isLeaf = True
+
+    def render(self, request):
+        said()
+        time.sleep(1000)
+
+
 class Left(Deferring):
     # A thread for a response that is over.
     def render(self, request):
@@ -105,6 +114,7 @@ CASES = {
     "theirs endless": ("--class", "applications.TheirsEndless"),
     "deferring": ("--class", "applications.Deferring"),
     "asking": ("--class", "applications.Asking"),
+    "blocked": ("--class", "applications.Blocked"),
     "left": ("--class", "applications.Left"),
 }
 
@@ -124,7 +134,7 @@ class ProcessTests(command.CommandTestCase):
     @cvar cases: those that are tried; L{tests.long.test_stopping} tries all.
     """
 
-    cases: tuple[str, ...] = ("sleeping", "theirs", "asking")
+    cases: tuple[str, ...] = ("sleeping", "asking", "blocked")
 
     def test_inTime(self) -> None:
         """
@@ -293,6 +303,35 @@ class StoppingTests(SynchronousTestCase):
             stopping._watch()
         self.assertEqual([5, 5], left)
         self.assertEqual(1, len(self.lines()))
+
+    def test_signals(self) -> None:
+        """
+        The watch begins with the first signal, and who handled it before handles
+        it still; what nobody handles is left alone.
+        """
+        begun: list[str] = []
+        handled: list[int] = []
+
+        def handle(number: int, frame: object) -> None:
+            handled.append(number)
+
+        stopping = Stopping(self.site, None, 0, begun.append, self.clock)  # type: ignore[arg-type]
+        self.patch(stopping, "_watch", lambda: begun.append("watch"))
+        for number, handler in (
+            (signal.SIGTERM, handle),
+            (signal.SIGINT, signal.SIG_IGN),
+        ):
+            before = signal.signal(number, handler)
+            self.addCleanup(signal.signal, number, before)
+        stopping.heedSignals()
+        self.assertEqual(signal.SIG_IGN, signal.getsignal(signal.SIGINT))
+        for _ in range(2):
+            os.kill(os.getpid(), signal.SIGTERM)
+        self.assertEqual([signal.SIGTERM] * 2, handled)
+        for thread in threading.enumerate():
+            if thread.name == "h11web":
+                thread.join()
+        self.assertEqual(["watch"], begun)
 
     def test_leave(self) -> None:
         """

@@ -27,7 +27,7 @@ from twisted.web import twcgi, wsgi
 from twisted_h11._environ import foldable_headers
 from twisted_h11._private import with_reactor
 
-__all__ = ["ADAPTERS", "Adapted"]
+__all__ = ["ADAPTERS", "Adapted", "adapt_request"]
 
 Render = Callable[[Any, Any], Any]
 
@@ -59,13 +59,20 @@ def _find(kind: type) -> Render | None:
         return _render_hidden
     if issubclass(kind, twcgi.CGIScript):
         return _render_hidden
+    base = _proxy_class(kind, "ReverseProxyResource")
+    if base is not None and render is base.__dict__.get("render"):
+        return _render_proxy
+    return None
+
+
+def _proxy_class(kind: type, *names: str) -> type | None:
+    """
+    The class of L{twisted.web.proxy} that C{kind} inherits from, found by its name:
+    importing the module installs a reactor.
+    """
     for base in kind.__mro__:
-        # By its name: importing the module installs a reactor.
-        if (base.__module__, base.__name__) == (
-            "twisted.web.proxy",
-            "ReverseProxyResource",
-        ):
-            return _render_proxy if render is base.__dict__.get("render") else None
+        if base.__module__ == "twisted.web.proxy" and base.__name__ in names:
+            return base
     return None
 
 
@@ -226,3 +233,23 @@ def _render_proxy(resource: Any, request: Any) -> Any:
         resource = copy(resource)
         resource.reactor = _PacedConnections(resource.reactor, drained)
     return resource.render(request)
+
+
+def adapt_request(request: Any) -> None:
+    """
+    Have a L{twisted.web.proxy.ProxyRequest}, or a C{ReverseProxyRequest}, wait for
+    its client, as L{ADAPTERS} do for resources.
+    """
+    kind = type(request)
+    if kind not in _proxyRequests:
+        if len(_proxyRequests) > 10_000:
+            _proxyRequests.clear()
+        names = ("ProxyRequest", "ReverseProxyRequest")
+        _proxyRequests[kind] = _proxy_class(kind, *names) is not None
+    if _proxyRequests[kind]:
+        drained = _drained(request)
+        if drained is not None:
+            request.reactor = _PacedConnections(request.reactor, drained)
+
+
+_proxyRequests: dict[type, bool] = {}

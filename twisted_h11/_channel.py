@@ -43,6 +43,7 @@ from twisted.web.iweb import INonQueuedRequestFactory
 from zope.interface import implementer
 
 from twisted_h11 import _fastpath
+from twisted_h11._adapted import adapt_request
 from twisted_h11._admission import Verdict, close_now, report_dropped
 from twisted_h11._body import RequestBody
 from twisted_h11._flow import APPLICATION, CONSUMER, READ_AHEAD
@@ -496,6 +497,7 @@ class Channel(Receiving):
             addRawHeader = request.requestHeaders.addRawHeader
             for name, value in head.fields:
                 addRawHeader(name, value)
+            adapt_request(request)
         request.parseCookies()
         return request
 

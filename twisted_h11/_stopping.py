@@ -4,18 +4,21 @@ How C{twistd h11web} ends: in time, whatever its threads do.
 Connections get their grace, and so do the threads of a WSGI application.  After
 that nobody waits any more.  But Twisted does: it joins the threads of the reactor,
 and of every pool that somebody made, and a thread that sleeps, or that waits for
-the reactor itself, is never joined.  Therefore a thread of ours watches: should the
-process still be there half a second after the grace is over, it is ended.
+the reactor itself, is never joined.  A resource that does not return keeps the reactor
+from hearing of the end at all.  Therefore a thread of ours watches from the signal on:
+should the process still be there when the grace has been over for a while, it is ended.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import sys
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -29,7 +32,7 @@ __all__ = ["Stopping", "leave"]
 
 # How long after the grace the process may still need, and how long one may need
 # to write that to the log.
-_LATE = 0.5
+_LATE = 0.3
 _LOG_TIME = 0.2
 
 
@@ -79,7 +82,32 @@ class Stopping:
         self._deadline = 0.0
         self._aborted = 0
         self._told = False
+        self._watched = False
         self.status: Callable[[], int] = lambda: 0
+
+    def heedSignals(self) -> None:
+        """
+        Watch from the signal on that is to end the process.  Called when the reactor
+        runs, and has its own handlers.
+        """
+        for number in (signal.SIGTERM, signal.SIGINT):
+            handler = signal.getsignal(number)
+            if callable(handler):
+                # Elsewhere than in the main thread nobody handles signals.
+                with contextlib.suppress(ValueError):
+                    signal.signal(number, partial(self._signalled, handler))
+
+    def _signalled(
+        self, handler: Callable[..., object], number: int, frame: object
+    ) -> None:
+        self._beginWatch()
+        handler(number, frame)
+
+    def _beginWatch(self) -> None:
+        if not self._watched:
+            self._watched = True
+            watch = threading.Thread(target=self._watch, name="h11web", daemon=True)
+            watch.start()
 
     def drain(self) -> Deferred[None]:
         """
@@ -88,8 +116,7 @@ class Stopping:
         @return: fires when all is over, or was cut.
         """
         if self._leave is not None:
-            watch = threading.Thread(target=self._watch, name="h11web", daemon=True)
-            watch.start()
+            self._beginWatch()
             end_well(self._reactor)
         self._deadline = self._reactor.seconds() + self._grace
         self._timer = self._reactor.callLater(self._grace, self._graceOver)

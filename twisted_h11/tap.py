@@ -83,5 +83,10 @@ def makeService(config: Options) -> IService:
     factory = makePersonalServerFactory(site) if config["personal"] else site
     listening = ListeningService(config["listen"], factory, stopping.drain)
     stopping.status = lambda: int(listening.failed)
+    if command is not None:
+        from twisted.internet import reactor
+
+        loop: Any = reactor
+        loop.callWhenRunning(stopping.heedSignals)
     listening.setServiceParent(service)
     return service
