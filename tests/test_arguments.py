@@ -23,7 +23,7 @@ from typing_extensions import assert_type
 
 from tests.client_support.memory import ClientTestCase
 from tests.support.cases import GET, ServerTestCase, post
-from twisted_h11 import client, multipart, protocol, server, testing
+from twisted_h11 import client, multipart, protocol, server, testing, wsgi
 from twisted_h11._checks import Kind, checked
 from twisted_h11._client_settings import describe_settings
 from twisted_h11._octets import as_bytes
@@ -222,6 +222,15 @@ CONSTRUCTORS: list[Case] = [
         },
     ),
     (
+        wsgi.WSGIResource,
+        {"reactor": reactor(), "threadpool": None, "application": print},
+        {
+            "reactor": [None, 5],
+            "threadpool": [5, "pool"],
+            "application": [None, *CALLS],
+        },
+    ),
+    (
         multipart.MultipartLimits,
         {},
         {f.name: NUMBERS for f in fields(multipart.MultipartLimits)},
@@ -351,13 +360,14 @@ class ConstructorTests(SynchronousTestCase):
             "RequestBody",
             "Response",
             "TraceEvent",
+            "FileWrapper",
             "GzipDecoder",
             "H11Protocol",
             "RedirectAgent",
             "BrowserLikeRedirectAgent",
         }
         seen = 0
-        for module in (server, client, protocol, testing, multipart):
+        for module in (server, client, protocol, testing, multipart, wsgi):
             for name in module.__all__:
                 value = getattr(module, name)
                 if not inspect.isclass(value) or issubclass(value, Exception):

@@ -35,6 +35,7 @@ from twisted.web import wsgi
 from twisted.web.server import NOT_DONE_YET
 from zope.interface import implementer
 
+from twisted_h11._checks import CALLABLE, REACTOR, Kind, checked, optional
 from twisted_h11._environ import make_environ
 from twisted_h11._limits import Limits
 from twisted_h11._threads import DaemonThreads
@@ -99,6 +100,13 @@ class WSGIResource(wsgi.WSGIResource):
 
     _log = Logger()
 
+    @checked(
+        reactor=REACTOR,
+        threadpool=optional(
+            Kind("a ThreadPool", lambda pool: hasattr(pool, "callInThread"))
+        ),
+        application=CALLABLE,
+    )
     def __init__(
         self, reactor: Any, threadpool: Any, application: Callable[..., Any]
     ) -> None:
@@ -109,10 +117,9 @@ class WSGIResource(wsgi.WSGIResource):
             L{twisted.python.threadpool.ThreadPool}, which the caller starts and
             stops.
         @param application: what PEP 3333 calls one.
-        @raise TypeError: if the application can not be called.
+        @raise TypeError: if the application can not be called, or another argument
+            is something else.
         """
-        if not callable(application):
-            raise TypeError(f"a WSGI application is callable, {application!r} is not")
         super().__init__(reactor, threadpool, application)
         self._reactor = reactor
         self._threads = threadpool
