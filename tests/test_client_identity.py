@@ -8,6 +8,7 @@ import datetime
 import ipaddress
 from collections.abc import Callable, Iterator
 from typing import Any
+from unittest.mock import Mock
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -28,13 +29,15 @@ from twisted.internet.ssl import (
     optionsForClientTLS,
     trustRootFromCertificates,
 )
-from twisted.trial.unittest import TestCase
+from twisted.internet.testing import StringTransport
+from twisted.trial.unittest import SynchronousTestCase, TestCase
 from twisted.web.client import URI, BrowserLikePolicyForHTTPS, readBody
 from twisted.web.client import Agent as TwistedAgent
 from twisted.web.iweb import IAgentEndpointFactory, IPolicyForHTTPS
 from zope.interface import implementer
 
 from tests.client_support.tls import make_factory, stop
+from twisted_h11._identity import check_transport
 from twisted_h11.client import (
     Agent,
     CertificateError,
@@ -426,3 +429,17 @@ class IdentityTests(TestCase):
             self.get(agent, server.port, "localhost"), TLSFailed
         )
         self.assertIn("does not say that it is for localhost", str(error))
+
+
+class TransportTests(SynchronousTestCase):
+    """
+    Transports of every kind are looked at.
+    """
+
+    def test_notWrapped(self) -> None:
+        """
+        Nothing is asked of what is no wrapper, not even of one that has whatever
+        it is asked for.
+        """
+        for transport in (None, object(), Mock(), StringTransport()):
+            self.assertIsNone(check_transport(transport))

@@ -32,6 +32,7 @@ from service_identity.cryptography import (
 from twisted.internet.abstract import isIPAddress, isIPv6Address
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
 from twisted.internet.ssl import optionsForClientTLS
+from twisted.protocols.policies import ProtocolWrapper
 from zope.interface import implementer
 
 from twisted_h11._client_errors import RequestError
@@ -171,7 +172,8 @@ def check_transport(transport: Any) -> CertificateError | None:
 
     @return: what is wrong with one of them.
     """
-    while transport is not None:
+    # TLS is a wrapper, and there may be others; what is below them is a socket.
+    while isinstance(transport, ProtocolWrapper):
         creator = creator_of_layer(transport)
         name = None
         if isinstance(creator, IdentityChecked):
@@ -186,5 +188,5 @@ def check_transport(transport: Any) -> CertificateError | None:
                 check_identity(certificate.to_cryptography(), name)
             except CertificateError as error:
                 return error.with_traceback(None)
-        transport = getattr(transport, "transport", None)
+        transport = transport.transport
     return None

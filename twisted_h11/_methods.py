@@ -106,7 +106,10 @@ def refusal_page(method: bytes, allowed: list[bytes]) -> tuple[int, str, str]:
     @return: the status, and what L{error_page<twisted_h11._rendering>} takes.
     """
     if method not in KNOWN_METHODS:
-        return 501, "Not Implemented", "<p>The method of this request is not known.</p>"
+        # The sentence of twisted.web, which clients and tests look for.
+        what = escape(method.decode("ascii", "replace"))
+        sentence = f"I don't know how to treat a {what} request."
+        return 501, "Not Implemented", f"<p>{sentence}</p>"
     names = ", ".join(name.decode("ascii", "replace") for name in allowed) or "none"
     sentence = f"This resource has {escape(names)}, and no {method.decode('ascii')}."
     return 405, "Method Not Allowed", f"<p>{sentence}</p>"
