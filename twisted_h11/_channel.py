@@ -187,6 +187,8 @@ class Channel(Receiving):
         """
         Tell the request, and drop everything.
         """
+        # Tests call it with None.
+        reason = reason or connectionDone
         request, self._request = self._request, None
         self._source = None
         if self._read == "_readFirst" and self._closing is None:

@@ -548,6 +548,8 @@ class ClientConnection(ResponseReader):
         """
         The connection is gone.
         """
+        # Tests call it with None.
+        reason = reason or connectionDone
         self._gone = True
         self._poll = None
         wire = self._wire

@@ -19,9 +19,11 @@ theirs to decide; nothing is added to them.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
 
+import service_identity
 from cryptography.x509 import Certificate, DNSName, IPAddress, SubjectAlternativeName
 from OpenSSL import SSL
 from service_identity import VerificationError
@@ -64,6 +66,26 @@ class CertificateError(RequestError):
     """
 
 
+class _Mismatch(CertificateError, VerificationError):
+    """
+    The certificate is for other names; code for Twisted's client looks for
+    service-identity's exception.
+    """
+
+    def __init__(self, text: str, errors: Sequence[Any]) -> None:
+        Exception.__init__(self, text)
+        self.errors = errors
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class _NoName(CertificateError, service_identity.CertificateError):
+    """
+    The certificate has no name that could be compared.
+    """
+
+
 def check_identity(certificate: Certificate, name: str) -> None:
     """
     Check that a certificate is for a name.
@@ -82,9 +104,9 @@ def check_identity(certificate: Certificate, name: str) -> None:
         text = f"The certificate is not for {name}" + (
             f"; it is for {', '.join(names)}" if names else ""
         )
-        raise CertificateError(text) from error
+        raise _Mismatch(text, error.errors) from error
     except Exception as error:
-        raise CertificateError(
+        raise _NoName(
             f"The certificate does not say that it is for {name}: {error}"
         ) from error
 

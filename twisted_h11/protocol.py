@@ -273,6 +273,8 @@ class H11Protocol(FlowControl):
         the connection was closed in order, that nothing more will come; the
         events of that are delivered before this returns.
         """
+        # Tests call it with None.
+        reason = reason or connectionDone
         super().connectionLost(reason)
         self._heir = None
         if self._h11 is None:
