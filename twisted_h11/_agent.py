@@ -47,6 +47,7 @@ from twisted_h11._client_response import Response
 from twisted_h11._client_settings import ClientSettings
 from twisted_h11._client_tls import default_policy, tls_endpoint
 from twisted_h11._client_uri import DEFAULT_PORTS, host_value, parse_uri, split_uri
+from twisted_h11._guarded import guarded
 from twisted_h11._party import SECURE, party, place, standard_party
 from twisted_h11._pool import HTTPConnectionPool
 from twisted_h11._proxy import Proxies, Proxy, Route, Via, proxy_endpoint
@@ -386,7 +387,8 @@ def _reporter(trace: Tracer, clock: Any, request: ClientRequest) -> Callable[...
     def report(
         name: str, connection: Any = None, failure: Failure | None = None
     ) -> None:
-        trace(TraceEvent(name, clock.seconds(), request, connection, failure))
+        event = TraceEvent(name, clock.seconds(), request, connection, failure)
+        guarded("A trace function", trace, event)
 
     return report
 

@@ -42,6 +42,7 @@ class Call:
         "_fresh",
         "_key",
         "_late",
+        "_over",
         "_pool",
         "_request",
         "_ticket",
@@ -66,6 +67,7 @@ class Call:
         self._cancelled = False
         self._fresh = False
         self._late: Failure | None = None
+        self._over = False
         self._connection: ClientConnection | None = None
         self._ticket: Ticket | None = None
         self._again: IDelayedCall | None = None
@@ -96,7 +98,10 @@ class Call:
         )
         if ticket.waiter is not None:
             self._ticket = ticket
-            if request.report is not None and ticket.attempt is None:
+            if self._over:
+                # What we called to get there has cancelled it.
+                ticket.cancel()
+            elif request.report is not None and ticket.attempt is None:
                 request.report("queued")
 
     # -- the pool's answers -------------------------------------------------
@@ -106,10 +111,20 @@ class Call:
         Here is a connection.
         """
         self._ticket = None
+        request = self._request
+        if request.report is not None:
+            request.report("connected", connection)
+        if self._over or connection.state != "idle":
+            connection.loseConnection()
+            if not self._over:
+                self._failWithout(Failure(errors.RequestNotSent()))
+            return
         self._connection = connection
-        if self._request.report is not None:
-            self._request.report("connected", connection)
-        connection.start(self._request, self)
+        try:
+            connection.start(request, self)
+        except BaseException:
+            # Whoever has made the transport has made it badly.
+            connection.breakOff(Failure(), request)
 
     def connectionBegun(self) -> None:
         """
@@ -141,6 +156,9 @@ class Call:
         """
         self._connection = None
         request = self._request
+        if self._over:
+            response.abort()
+            return
         if response.code == 417 and request.expect and not request.bodyStarted:
             # RFC 9110 section 10.1.1: once more, without the expectation.
             response.abort()
@@ -155,6 +173,7 @@ class Call:
             else:
                 self._connection = response._connection
                 response._whenEnded = self._stopTotal
+        self._over = True
         if not self.deferred.called:
             self.deferred.callback(response)
 
@@ -201,12 +220,16 @@ class Call:
         """
         Fail without a connection, which would have told the trace.
         """
+        if self._over:
+            return
+        self._over = True
         if self._request.report is not None:
             self._request.report("ended", None, failure)
         self._fail(failure)
 
     def _fail(self, failure: Failure) -> None:
         self._stopTotal()
+        self._over = True
         # It may have been cancelled from within what we called before.
         if not self.deferred.called:
             self.deferred.errback(failure)
@@ -235,9 +258,9 @@ class Call:
         elapsed = self._clock.seconds() - self._request.started
         if self._connection is not None:
             if self._late is None:
-                self._connection.cancelRequest()
+                self._connection.cancelRequest(self._request)
             else:
-                self._connection.breakOff(reason)
+                self._connection.breakOff(reason, self._request)
             return
         phase = errors.QUEUED
         if self._ticket is not None:

@@ -43,6 +43,7 @@ from zope.interface import implementer
 
 from twisted_h11._checks import BYTES, instance, listed, optional
 from twisted_h11._checks import checked as checked_arguments
+from twisted_h11._creating import CarefulCreator
 from twisted_h11._identity import (
     CertificateError,
     check_transport,
@@ -256,7 +257,17 @@ class _TLSEndpoint:
         self.pins: Collection[bytes] = getattr(creator, "pins", ())
         # Whose the failures are before TLS begins.
         self.proxy = getattr(endpoint, "proxy", None)
-        self._endpoint = wrapClientTLS(creator, endpoint)
+        self._creator = creator
+        if IOpenSSLClientConnectionCreator.providedBy(creator):
+            self._creator = CarefulCreator(creator)
+        self._endpoint = wrapClientTLS(self._creator, endpoint)
+
+    @property
+    def problem(self) -> Failure | None:
+        """
+        Why the TLS of the last connection could not be begun, or C{None}.
+        """
+        return getattr(self._creator, "problem", None)
 
     def connect(self, factory: Any) -> Any:
         """

@@ -12,20 +12,19 @@ from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.error import ConnectionLost
 from twisted.internet.error import TimeoutError as TwistedTimeoutError
 from twisted.internet.interfaces import IAddress, IDelayedCall
 from twisted.internet.protocol import Factory
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from twisted_h11 import _client_errors as errors
 from twisted_h11._client_errors import ConnectTimedOut, TimedOut
 from twisted_h11._client_tls import check_peer, explain_handshake
 from twisted_h11._exchange import ClientConnection
+from twisted_h11._guarded import guarded
 
 __all__ = ["Attempt"]
-
-_log = Logger()
 
 
 class _ConnectionFactory(Factory):
@@ -65,7 +64,7 @@ class Attempt:
         started: float,
         done: Callable[[Attempt, ClientConnection], None],
         failed: Callable[[Attempt, Failure], None],
-        freed: Callable[[], None],
+        freed: Callable[[Attempt], None],
     ) -> None:
         self.key = key
         self._clock = clock
@@ -82,22 +81,38 @@ class Attempt:
         self._connecting: Deferred[Any] | None = None
         self._connection: ClientConnection | None = None
 
+    def isOver(self) -> bool:
+        """
+        Whether it has ended, or was given up.
+        """
+        return self._over
+
     def begin(self) -> None:
         """
         Connect.
         """
+        if self.isOver():
+            return
         if self._connectTimeout is not None:
             self._timer = self._clock.callLater(self._connectTimeout, self._late)
         try:
             if callable(self._endpoint):
                 self._endpoint = self._endpoint()
-            self._connecting = self._endpoint.connect(
-                _ConnectionFactory(self, self._clock)
-            )
+            connecting = self._endpoint.connect(_ConnectionFactory(self, self._clock))
+            if not isinstance(connecting, Deferred):
+                raise TypeError(
+                    f"{self._endpoint!r} returned {connecting!r}, not a Deferred"
+                )
         except BaseException:
             self._fail(Failure())
             return
-        self._connecting.addCallbacks(self._connected, self._refused)
+        self._connecting = connecting
+        if self.isOver():
+            # It was given up while the endpoint began.
+            self._cancelEndpoint()
+        connecting.addCallbacks(self._connected, self._refused)
+        # What was called above is not ours alone.
+        connecting.addErrback(self._fail)
 
     def cancel(self) -> None:
         """
@@ -134,12 +149,20 @@ class Attempt:
             if connection is not None:
                 connection.abortConnection()
             return
+        problem = self._problem()
+        if connection is not None and connection.state in ("closed", "connecting"):
+            # It was connected too soon, or will be too late.
+            self._fail(problem or Failure(ConnectionLost()))
+            return
         if connection is None:
             self._fail(
                 Failure(TypeError(f"{self._endpoint!r} returned another's protocol"))
             )
             return
         self._connection = connection
+        if problem is not None:
+            self._fail(problem)
+            return
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -149,6 +172,12 @@ class Attempt:
         self._phase = errors.HANDSHAKE
         if self._tlsTimeout is not None:
             self._timer = self._clock.callLater(self._tlsTimeout, self._late)
+
+    def _problem(self) -> Failure | None:
+        """
+        Why TLS can not even begin, where an endpoint of ours has found that out.
+        """
+        return getattr(self._endpoint, "problem", None)
 
     def _refused(self, reason: Failure) -> None:
         if self._over:
@@ -179,9 +208,10 @@ class Attempt:
 
     def connectionOpened(self, connection: ClientConnection) -> None:
         """
-        There is a transport; perhaps too late.
+        There is a transport; perhaps too late, or perhaps TLS can not begin.
         """
-        if self._over:
+        # The endpoint must not be cancelled here: it tells us next.
+        if self._over or self._problem() is not None:
             connection.abortConnection()
 
     def connectionIdle(self, connection: ClientConnection) -> None:
@@ -203,7 +233,7 @@ class Attempt:
         self._connection = None
         if self._over:
             # We had given it up; only now its slot is free.
-            self._freed()
+            self._freed(self)
             return
         self._fail(
             errors.wrap(
@@ -245,16 +275,17 @@ class Attempt:
             reason = errors.blame(reason, proxy)
         connection = self._connection
         if connection is None and self._connecting is not None:
-            try:
-                self._connecting.cancel()
-            except Exception:
-                # Whatever an endpoint does, its slot must become free.
-                _log.failure("An endpoint could not be cancelled")
-        self._failed(self, reason)
+            self._cancelEndpoint()
         if connection is None:
-            self._freed()
+            self._freed(self)
         else:
             connection.abortConnection()
+        self._failed(self, reason)
+
+    def _cancelEndpoint(self) -> None:
+        # Whatever an endpoint does, its slot must become free.
+        assert self._connecting is not None
+        guarded("Cancelling an endpoint", self._connecting.cancel)
 
     def _finish(self) -> None:
         self._over = True

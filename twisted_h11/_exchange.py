@@ -234,6 +234,9 @@ class ClientConnection(ResponseReader):
             self._send(request.head)
             if request.report is not None:
                 request.report("head sent", self)
+            if self._sender is not sender:
+                # Whoever was told has cancelled it.
+                return
             if request.expect:
                 self._arm(request.settings.continueTimeout, "_startBody")
             else:
@@ -243,6 +246,8 @@ class ClientConnection(ResponseReader):
         if request.report is not None:
             request.report("head sent", self)
             request.report("body sent", self)
+            if self._request is not request:
+                return
         if self.secure:
             self._passage = None
             if self.served > 1 and request.method not in request.settings.retryMethods:
@@ -446,20 +451,26 @@ class ClientConnection(ResponseReader):
 
     # -- the end ------------------------------------------------------------
 
-    def cancelRequest(self) -> None:
+    def cancelRequest(self, request: ClientRequest) -> None:
         """
-        The answer to the request is not wanted any more.
+        The answer to the request is not wanted any more.  By now the connection may
+        have another one.
         """
+        if self._request is not request:
+            return
         if self._sender is not None:
             self._break(Failure(CancelledError()), errors.Generation)
         else:
             self._break(Failure(CancelledError()))
 
-    def breakOff(self, reason: Failure) -> None:
+    def breakOff(self, reason: Failure, request: ClientRequest | None = None) -> None:
         """
         Give the exchange up, and the connection.
+
+        @param request: only if it still has this request.
         """
-        self._break(reason)
+        if request is None or self._request is request:
+            self._break(reason)
 
     def _break(
         self, reason: Failure, kind: Any = None, nothingSent: bool = False

@@ -38,6 +38,7 @@ from twisted.protocols.policies import ProtocolWrapper
 from zope.interface import implementer
 
 from twisted_h11._client_errors import RequestError
+from twisted_h11._creating import CarefulCreator
 from twisted_h11._private import creator_of_layer, verified_name
 
 __all__ = [
@@ -197,6 +198,8 @@ def check_transport(transport: Any) -> CertificateError | None:
     # TLS is a wrapper, and there may be others; what is below them is a socket.
     while isinstance(transport, ProtocolWrapper):
         creator = creator_of_layer(transport)
+        if isinstance(creator, CarefulCreator):
+            creator = creator.original
         name = None
         if isinstance(creator, IdentityChecked):
             name = creator.name

@@ -39,6 +39,7 @@ class PlainWaiter:
 
     def __init__(self, pool: HTTPConnectionPool, clock: Any) -> None:
         self._clock = clock
+        self._expiry = pool.cachedConnectionTimeout
         self.deferred: Deferred[PlainConnection] = Deferred(self._cancel)
 
     def _cancel(self, _: object) -> None:
@@ -51,8 +52,12 @@ class PlainWaiter:
         """
         if not self.deferred.called:
             self.deferred.callback(PlainConnection(connection, self._clock))
-        if self.returned and connection.state == "idle":
-            connection.loseConnection()
+        if connection.state == "idle":
+            if self.returned:
+                connection.loseConnection()
+            else:
+                # Whoever asked has it in a moment; not for ever, if not used.
+                connection.expireIn(self._expiry)
 
     def connectionBegun(self) -> None:
         """
@@ -125,11 +130,15 @@ class PlainRequest:
         Send it.
         """
         deferred = self._deferred
-        self._connection.start(request, self)
+        self._request = request
+        try:
+            self._connection.start(request, self)
+        except BaseException:
+            self._connection.breakOff(Failure(), request)
         return deferred
 
     def _cancel(self, _: object) -> None:
-        self._connection.cancelRequest()
+        self._connection.cancelRequest(self._request)
 
     def responseReceived(self, response: Response) -> None:
         """

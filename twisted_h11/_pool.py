@@ -403,7 +403,7 @@ class HTTPConnectionPool:
             ticket.started,
             lambda attempt, connection: self._made(ticket, attempt, connection),
             lambda attempt, reason: self._notMade(ticket, attempt, reason),
-            lambda: self._freeAndServe(key),
+            lambda attempt: self._notNeeded(attempt, key),
         )
         self._attempts.add(attempt)
         if ticket.waiter is not None:
@@ -422,6 +422,10 @@ class HTTPConnectionPool:
             connection.abortConnection()
         else:
             waiter.connectionAvailable(connection)
+
+    def _notNeeded(self, attempt: Attempt, key: Hashable) -> None:
+        self._attempts.discard(attempt)
+        self._freeAndServe(key)
 
     def _notMade(self, ticket: Ticket, attempt: Attempt, reason: Failure) -> None:
         self._attempts.discard(attempt)
@@ -537,17 +541,21 @@ class HTTPConnectionPool:
 
         @return: a Deferred that fires when no connection is left.
         """
-        for queue in list(self._queues.values()):
-            for ticket in list(queue):
+        waiting: list[Waiter] = []
+        for queue in self._queues.values():
+            for ticket in queue:
                 waiter, ticket.waiter = ticket.waiter, None
                 if waiter is not None:
-                    self._queued -= 1
                     self._stopTimer(ticket)
-                    waiter.connectionFailed(
-                        errors.adopt(Failure(CancelledError()), errors.QUEUED)
-                    )
+                    waiting.append(waiter)
         self._queues.clear()
         self._heads.clear()
+        self._queued = 0
+        # Whoever is told may ask for another connection at once.
+        for waiter in waiting:
+            waiter.connectionFailed(
+                errors.adopt(Failure(CancelledError()), errors.QUEUED)
+            )
         for attempt in list(self._attempts):
             attempt.cancel()
         for connection in list(self._keys):

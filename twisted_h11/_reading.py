@@ -257,6 +257,9 @@ class ResponseReader(H11Protocol):
         handler = self._handler
         assert request is not None and handler is not None
         response = self._makeResponse(head)
+        if self._request is not request:
+            # Whoever was told has cancelled it.
+            return
         length = head.length
         if not head.persistent:
             self._persistent = False
@@ -337,6 +340,8 @@ class ResponseReader(H11Protocol):
         self._buffer += rest
         self._hold(READ_AHEAD)
         response = self._makeResponse(head)
+        if self._request is not request:
+            return
         self._handler = None
         self._unclaimed = weakref.ref(response, self._abandoned)
         self._arm(request.settings.claimTimeout, "_claimTimedOut")

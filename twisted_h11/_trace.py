@@ -12,7 +12,8 @@ these moments, in this order:
   - C{ended}: the response is complete, or has failed (C{failure}).
 
 A request that is sent again begins again.  Without C{trace} nothing is
-made and nothing is called.
+made and nothing is called.  What the function raises is logged, and changes
+nothing.
 """
 
 from __future__ import annotations

@@ -82,6 +82,13 @@ class ProxyEndpoint:
         self.proxy = self.peer = proxy
         self.pins = getattr(endpoint, "pins", ())
 
+    @property
+    def problem(self) -> Failure | None:
+        """
+        Why the TLS of the last connection could not be begun, or C{None}.
+        """
+        return getattr(self._endpoint, "problem", None)
+
     def connect(self, factory: Any) -> Deferred[Any]:
         """
         See L{IStreamClientEndpoint}.
@@ -169,7 +176,7 @@ class TunnelEndpoint:
             request.started,
             tunnel.connected,
             tunnel.failed,
-            lambda: None,
+            lambda _: None,
         )
         attempt.begin()
         return tunnel.deferred
@@ -191,7 +198,7 @@ class _Tunnel:
 
     def _cancel(self, _: object) -> None:
         if self._connection is not None:
-            self._connection.cancelRequest()
+            self._connection.cancelRequest(self._request)
         else:
             self.attempt.cancel()
 
@@ -225,9 +232,10 @@ class _Tunnel:
             protocol = self._factory.buildProtocol(self._connection.peer)
             if protocol is None:
                 raise ConnectError(string="nobody to connect")
-        except Exception:
+        except BaseException:
+            failure = Failure()
             response.abort()
-            self.deferred.errback(Failure())
+            self.deferred.errback(failure)
             return
         response.switchProtocol(protocol)
         self.deferred.callback(protocol)
