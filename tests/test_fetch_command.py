@@ -23,7 +23,7 @@ from tests.client_support.tls import make_factory, stop
 from tests.support.cases import FAST_PATH
 from twisted_h11 import _fetch
 from twisted_h11._fetch import BadUsage, exit_code, fetch, make_uri, parse
-from twisted_h11._fetch_output import Progress, sizes
+from twisted_h11._fetch_output import Messages, Output, Progress, sizes
 from twisted_h11.client import Agent
 
 net: Any = reactor
@@ -118,7 +118,9 @@ class FetchTests(TestCase):
         Fetch from the server.
         """
         arguments = parse([*options, self.base + path])
-        return Deferred.fromCoroutine(fetch(net, arguments, self.out, self.errors))
+        return Deferred.fromCoroutine(
+            fetch(net, arguments, Output(self.out), Messages(self.errors))
+        )
 
     @inlineCallbacks
     def failing(
@@ -148,7 +150,7 @@ class FetchTests(TestCase):
         for code in (56, 7):
             options = parse(["-x", name, "https://a.example/"])
             deferred = Deferred.fromCoroutine(
-                fetch(net, options, self.out, self.errors)
+                fetch(net, options, Output(self.out), Messages(self.errors))
             )
             error = yield self.failing(deferred, code)
             self.assertIn(f"The proxy {name}", str(error))
@@ -351,7 +353,7 @@ class PartsTests(SynchronousTestCase):
         """
         now = [0.0]
         stream = io.StringIO()
-        progress = Progress(stream, lambda: now[0], 0, None)
+        progress = Progress(Messages(stream), lambda: now[0], 0, None)
         for number in range(10):
             now[0] += 0.125
             progress.show(number * 1024)

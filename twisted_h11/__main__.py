@@ -4,7 +4,11 @@ C{python -m twisted_h11 URL}: see L{twisted_h11._fetch}.
 
 import sys
 
-from twisted_h11._fetch import main
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    try:
+        from twisted_h11._fetch_run import main
+
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:
+        # Before the reactor runs, or after it.
+        sys.exit(130)

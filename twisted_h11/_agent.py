@@ -7,6 +7,8 @@ L{Call<twisted_h11._call.Call>}, which sees it through.
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
@@ -124,6 +126,24 @@ class StandardEndpointFactory:
         )
 
 
+def check_path(path: str | bytes) -> None:
+    """
+    Refuse the path of a UNIX socket that no socket can have.  Twisted finds that out
+    where nobody is told.
+
+    @raise ValueError: if it is too long, or has a NUL.
+    """
+    name = os.fsencode(path)
+    # sockaddr_un.sun_path: 108 bytes on Linux, 104 on BSD and macOS, NUL included.
+    longest = 107 if sys.platform == "linux" else 103
+    if len(name) > longest:
+        raise ValueError(
+            f"The path of a UNIX socket has at most {longest} bytes, not {len(name)}"
+        )
+    if b"\0" in name[1:]:
+        raise ValueError("The path of a UNIX socket has no NUL in it")
+
+
 @implementer(IAgentEndpointFactory)
 class UNIXEndpointFactory:
     """
@@ -135,11 +155,14 @@ class UNIXEndpointFactory:
 
     The host in the URI is what the server sees as Host.
 
+    @raise ValueError: if no socket can have that path.
+
     @since: 0.1
     """
 
     @checked(reactor=REACTOR, path=PATH, timeout=NUMBER)
     def __init__(self, reactor: Any, path: str, timeout: float = 30) -> None:
+        check_path(path)
         self._endpoint = UNIXClientEndpoint(reactor, path, timeout=timeout)
 
     def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:

@@ -10,11 +10,9 @@ from __future__ import annotations
 import argparse
 import os
 import re
-import sys
-from typing import Any, TextIO
+from typing import Any
 from urllib.parse import quote
 
-from twisted.internet.defer import Deferred
 from twisted.internet.error import (
     ConnectError,
     ConnectionDone,
@@ -22,7 +20,6 @@ from twisted.internet.error import (
     DNSLookupError,
 )
 from twisted.internet.error import TimeoutError as TwistedTimeoutError
-from twisted.python.failure import Failure
 from twisted.web.client import (
     RequestGenerationFailed,
     RequestTransmissionFailed,
@@ -32,7 +29,16 @@ from twisted.web.client import (
 from twisted.web.error import SchemeNotSupported
 
 from twisted_h11 import __version__
-from twisted_h11._fetch_output import OutputFailed, Progress, Sink, open_output
+from twisted_h11._fetch_output import (
+    Appended,
+    Messages,
+    NewFile,
+    Output,
+    OutputFailed,
+    Progress,
+    Replacement,
+    Sink,
+)
 from twisted_h11.client import (
     Agent,
     CertificateError,
@@ -50,8 +56,9 @@ from twisted_h11.client import (
     UNIXEndpointFactory,
 )
 
-__all__ = ["exit_code", "fetch", "main", "parse"]
+__all__ = ["BadUsage", "exit_code", "fetch", "parse"]
 
+_RANGE = re.compile(r"bytes[ =]([0-9]{1,18})-([0-9]{1,18})/(?:([0-9]{1,18})|\*)")
 _ESCAPED = re.compile(rb"[^\x21-\x7e]")
 
 
@@ -100,9 +107,11 @@ def make_parser() -> argparse.ArgumentParser:
     add(
         "-C",
         "--continue",
+        "--continue-at",
         dest="resume",
         action="store_true",
-        help="go on where an earlier download to FILE ended",
+        help="go on where an earlier download to FILE ended; a - behind it, as curl "
+        "has it, is skipped",
     )
     add("-i", "--include", action="store_true", help="write the response head as well")
     add("-f", "--fail", action="store_true", help="fail on status 400 and above")
@@ -122,30 +131,46 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 
     @raise BadUsage: for what argparse does not refuse itself.
     """
-    options = make_parser().parse_args(arguments)
-    if options.resume and options.output in (None, "-"):
-        raise BadUsage("--continue needs --output FILE")
+    options = make_parser().parse_args(_without_dash(arguments))
     fields = []
     for text in options.header:
         name, colon, value = text.partition(":")
         if not colon:
             raise BadUsage(f"A header is written as NAME:VALUE, not {text!r}")
-        fields.append((name.encode("latin-1"), value.strip().encode("utf-8")))
+        fields.append((os.fsencode(name), os.fsencode(value.strip())))
     options.fields = fields
     options.body = None
     if options.data is not None:
-        options.body = options.data.encode("utf-8")
+        options.body = os.fsencode(options.data)
         if options.data.startswith("@"):
             try:
                 with open(options.data[1:], "rb") as file:
                     options.body = file.read()
-            except OSError as error:
-                raise BadUsage(
-                    f"Can not read {options.data[1:]}: {error.strerror}", 26
-                ) from None
+            except (OSError, ValueError) as error:
+                text = getattr(error, "strerror", None) or str(error)
+                raise BadUsage(f"Can not read {options.data[1:]}: {text}", 26) from None
     options.method = options.request or ("GET" if options.body is None else "POST")
+    if options.resume:
+        if options.output in (None, "-"):
+            raise BadUsage("--continue needs --output FILE")
+        if options.include:
+            raise BadUsage("--continue and --include can not be used together")
+        if options.method != "GET":
+            raise BadUsage("--continue can only be used with GET")
     options.uri = make_uri(options.url)
     return options
+
+
+def _without_dash(arguments: list[str]) -> list[str]:
+    """
+    The arguments, without the C{-} that curl wants behind C{-C}.
+    """
+    flags = ("-C", "--continue", "--continue-at")
+    return [
+        text
+        for before, text in zip(["", *arguments], arguments, strict=False)
+        if not (text == "-" and before in flags)
+    ]
 
 
 def make_uri(url: str) -> bytes:
@@ -171,9 +196,9 @@ def make_uri(url: str) -> bytes:
         except (idna.IDNAError, UnicodeError):
             raise BadUsage(f"Not a host name: {authority}", 3) from None
     return b"%b://%b%b" % (
-        quote(scheme).encode("ascii"),
+        quote(os.fsencode(scheme)).encode("ascii"),
         host,
-        _ESCAPED.sub(lambda m: b"%%%02X" % m[0][0], rest.encode("utf-8")),
+        _ESCAPED.sub(lambda m: b"%%%02X" % m[0][0], os.fsencode(rest)),
     )
 
 
@@ -183,9 +208,13 @@ def make_agent(reactor: Any, options: argparse.Namespace, trace: Any) -> Agent:
     """
     settings = ClientSettings(totalTimeout=options.max_time)
     if options.unix_socket is not None:
+        try:
+            factory = UNIXEndpointFactory(reactor, options.unix_socket)
+        except ValueError as error:
+            raise BadUsage(str(error), 7) from None
         return Agent.usingEndpointFactory(
             reactor,
-            UNIXEndpointFactory(reactor, options.unix_socket),
+            factory,
             settings=settings,
             trace=trace,
         )
@@ -216,7 +245,7 @@ class Talk:
     What C{-v} says.
     """
 
-    def __init__(self, stream: TextIO, started: float) -> None:
+    def __init__(self, stream: Messages, started: float) -> None:
         self._stream = stream
         self._started = started
 
@@ -248,10 +277,12 @@ def head_of(response: Any) -> bytes:
 
 
 async def fetch(
-    reactor: Any, options: argparse.Namespace, stdout: Any, stderr: TextIO
+    reactor: Any, options: argparse.Namespace, stdout: Output, stderr: Messages
 ) -> None:
     """
     Fetch, and write.
+
+    @param stdout: where the body goes, if not to a file.
     """
     talk = Talk(stderr, reactor.seconds()) if options.verbose else None
     agent = make_agent(reactor, options, talk)
@@ -261,27 +292,28 @@ async def fetch(
         fields.append((b"User-Agent", f"twisted-h11/{__version__}".encode()))
     if b"accept" not in names:
         fields.append((b"Accept", b"*/*"))
-    begin = 0
-    if options.resume and os.path.exists(options.output):
-        begin = os.path.getsize(options.output)
-        if begin:
-            fields.append((b"Range", b"bytes=%d-" % (begin,)))
+    begin = here(options)
+    if begin:
+        fields.append((b"Range", b"bytes=%d-" % (begin,)))
     response = await agent.request(
-        options.method.encode("utf-8"), options.uri, fields, options.body
+        os.fsencode(options.method), options.uri, fields, options.body
     )
     if talk is not None:
         for interim in response.interimResponses:
             stderr.write(f"< {interim.code} {interim.phrase.decode('latin-1')}\n")
         talk.head("<", head_of(response))
-    if begin:
-        begin = resumed(response, begin)
-        if begin < 0:
-            response.abort()
+    try:
+        if (
+            options.fail
+            and response.code >= 400
+            and (not begin or response.code != 416)
+        ):
+            raise Failed(f"The server answered {response.code}", 22)
+        if begin and is_complete(response, begin):
             return
-    if options.fail and response.code >= 400:
+        await save(reactor, options, response, begin, stdout, stderr)
+    finally:
         response.abort()
-        raise Failed(f"The server answered {response.code}", 22)
-    await save(reactor, options, response, begin, stdout, stderr)
     if talk is not None:
         for name, values in response.trailers.getAllRawHeaders():
             for value in values:
@@ -289,23 +321,59 @@ async def fetch(
                 stderr.write(text.decode("latin-1"))
 
 
-def resumed(response: Any, begin: int) -> int:
+def here(options: argparse.Namespace) -> int:
     """
-    From where the body is, after a request for all from C{begin} on; -1 if
-    there is nothing more.
+    How much of the body is here already.
     """
-    ranges = response.headers.getRawHeaders(b"content-range", [b""])[0]
-    if response.code == 206:
-        if not ranges.startswith(b"bytes %d-" % (begin,)):
-            response.abort()
-            raise Failed(f"The server sent another range: {ranges.decode()}", 33)
-        return begin
-    if response.code == 416:
-        if ranges.replace(b" ", b"") == b"bytes*/%d" % (begin,):
-            return -1
-        response.abort()
-        raise Failed("The server has less than what is here already", 33)
+    if options.resume and os.path.isfile(options.output):
+        return os.path.getsize(options.output)
     return 0
+
+
+def is_complete(response: Any, begin: int) -> bool:
+    """
+    Whether there is nothing more, after a request for all from C{begin} on.
+    """
+    if response.code != 416:
+        return False
+    ranges: str = response.headers.getRawHeaders("content-range", [""])[0]
+    if ranges.replace(" ", "") == f"bytes*/{begin}":
+        return True
+    raise Failed("The server has less than what is here already", 33)
+
+
+def open_output(
+    options: argparse.Namespace, response: Any, begin: int, stdout: Output
+) -> tuple[Output, int | None]:
+    """
+    Find out where the body goes.
+
+    @return: that, and how long it will be with what is there.
+    """
+    total = response.length if isinstance(response.length, int) else None
+    if options.output in (None, "-"):
+        return stdout, total
+    if not begin:
+        return NewFile(options.output), total
+    if response.code == 200:
+        # The server has no ranges.
+        return Replacement(options.output), total
+    if response.code != 206:
+        raise Failed(
+            f"The server answered {response.code}, not with the rest; "
+            "what is here was kept",
+            33,
+        )
+    ranges: str = response.headers.getRawHeaders("content-range", [""])[0]
+    match = _RANGE.fullmatch(ranges.strip().lower())
+    if match is None or int(match[1]) != begin:
+        raise Failed(
+            f"The server sent another range: {ranges!r}; what is here was kept", 33
+        )
+    end = int(match[2]) + 1
+    if total is not None and begin + total != end:
+        raise Failed(f"The range {ranges!r} is not as long as its body", 33)
+    return Appended(options.output, begin), int(match[3]) if match[3] else end
 
 
 async def save(
@@ -313,29 +381,34 @@ async def save(
     options: argparse.Namespace,
     response: Any,
     begin: int,
-    stdout: Any,
-    stderr: TextIO,
+    stdout: Output,
+    stderr: Messages,
 ) -> None:
     """
     Write the body.
     """
-    file = open_output(options.output, begin > 0, stdout)
+    output, total = open_output(options, response, begin, stdout)
     progress = None
-    toFile = options.output not in (None, "-")
+    toFile = output is not stdout
     if toFile and not (options.silent or options.verbose) and stderr.isatty():
-        total = None
-        if isinstance(response.length, int):
-            total = begin + response.length
-        progress = Progress(stderr, reactor.seconds, begin, total)
+        progress = Progress(stderr, reactor.seconds, output.length, total)
     try:
-        sink = Sink(file, begin, progress)
         if options.include:
-            file.write(head_of(response))
+            output.write(head_of(response))
+        sink = Sink(output, progress)
         response.deliverBody(sink)
-        await sink.done
+        certain = await sink.done
+        if isinstance(output, Appended) and total not in (None, output.length):
+            raise Failed(
+                f"The server sent less than the rest: {output.length} of {total} "
+                "bytes are here",
+                18,
+            )
+        if isinstance(output, Replacement) and not certain and output.length < begin:
+            raise Failed("The body may have been cut; what is here was kept", 18)
+        output.complete()
     finally:
-        if toFile:
-            file.close()
+        output.end()
 
 
 def exit_code(error: BaseException) -> int:
@@ -382,48 +455,3 @@ def exit_code(error: BaseException) -> int:
     if isinstance(error, ValueError):
         return 3
     return 56
-
-
-def main(
-    arguments: list[str],
-    reactor: Any = None,
-    stdout: Any = None,
-    stderr: TextIO | None = None,
-) -> int:
-    """
-    Run the command.
-
-    @return: the exit code.
-    """
-    stdout = stdout or sys.stdout
-    errors: TextIO = stderr or sys.stderr
-    silent = False
-    try:
-        options = parse(arguments)
-        silent = options.silent
-    except BadUsage as error:
-        errors.write(f"twisted_h11: {error}\n")
-        return error.code
-    if reactor is None:
-        from twisted.internet import reactor
-    result: list[int] = []
-
-    def done(code: int) -> None:
-        result.append(code)
-        if reactor.running:
-            reactor.stop()
-
-    def failed(failure: Failure) -> None:
-        error: Any = failure.value
-        text = " ".join(str(error).split()) or type(error).__name__
-        if not silent:
-            errors.write(f"twisted_h11: {text}\n")
-        done(exit_code(error))
-
-    def begin() -> None:
-        fetching = Deferred.fromCoroutine(fetch(reactor, options, stdout, errors))
-        fetching.addCallbacks(lambda _: done(0), failed)
-
-    reactor.callWhenRunning(begin)
-    reactor.run()
-    return result[0] if result else 130

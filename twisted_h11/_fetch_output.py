@@ -1,13 +1,21 @@
 """
 Where a fetched body goes, and how far it is.
+
+What is on the disk is never made worse than it was: the rest of a file is appended
+to it, and a whole new file takes its place when it is complete, not before.  And
+nothing here waits for a terminal, a pipe or a disk that does not take what is
+written: that ends the command, with curl's code.
 """
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
-import sys
+import shutil
+import tempfile
 from collections.abc import Callable
-from typing import Any, BinaryIO, TextIO
+from typing import IO, TextIO
 
 from twisted.internet.defer import Deferred
 from twisted.internet.protocol import Protocol, connectionDone
@@ -15,7 +23,17 @@ from twisted.python.failure import Failure
 from twisted.web.client import ResponseDone
 from twisted.web.http import PotentialDataLoss
 
-__all__ = ["OutputFailed", "Progress", "Sink", "sizes"]
+__all__ = [
+    "Appended",
+    "Messages",
+    "NewFile",
+    "Output",
+    "OutputFailed",
+    "Progress",
+    "Replacement",
+    "Sink",
+    "sizes",
+]
 
 # How often the progress is shown, in seconds, and how wide the bar is.
 INTERVAL = 0.2
@@ -26,6 +44,44 @@ class OutputFailed(Exception):
     """
     The body could not be written.
     """
+
+
+class Messages:
+    """
+    Standard error: what can not be written there is not missed.
+
+    @param stream: C{None} if it was closed.
+    @ivar writing: whether we are in the middle of a write, which may take long.
+    """
+
+    writing = False
+
+    def __init__(self, stream: TextIO | None) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> None:
+        """
+        Write, if that can be done.
+        """
+        self.writing = True
+        try:
+            if self._stream is not None:
+                self._stream.write(text)
+                self._stream.flush()
+        except (OSError, ValueError):
+            # It is full, or was closed, and will be.
+            self._stream = None
+        finally:
+            self.writing = False
+
+    def isatty(self) -> bool:
+        """
+        Whether somebody looks.
+        """
+        try:
+            return self._stream is not None and self._stream.isatty()
+        except ValueError:
+            return False
 
 
 def sizes(count: float) -> str:
@@ -46,7 +102,7 @@ class Progress:
 
     def __init__(
         self,
-        stream: TextIO,
+        stream: Messages,
         seconds: Callable[[], float],
         begin: int,
         total: int | None,
@@ -75,22 +131,157 @@ class Progress:
         else:
             text = sizes(done)
         self._stream.write(f"\r{text}, {sizes(rate)}/s\x1b[K" + ("\n" if last else ""))
-        self._stream.flush()
+
+
+class Output:
+    """
+    A file that was opened by others.
+
+    @param file: C{None} if it was closed.
+    @ivar length: how many bytes are there, with those from earlier.
+    @ivar writing: whether we are in the middle of a write, which may take long.
+    """
+
+    length = 0
+    writing = False
+
+    def __init__(self, file: IO[bytes] | None) -> None:
+        self._file = file
+
+    def write(self, data: bytes) -> None:
+        """
+        Write.
+
+        @raise OutputFailed: if it can not be written.
+        """
+        self.writing = True
+        try:
+            if self._file is None:
+                raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+            self._file.write(data)
+            # Whoever reads from a pipe sees what has come, and what has come is
+            # there after a kill.
+            self._file.flush()
+        except (OSError, ValueError) as error:
+            raise _failed(error) from None
+        finally:
+            self.writing = False
+        self.length += len(data)
+
+    def complete(self) -> None:
+        """
+        All was written, and is what it should be.
+
+        @raise OutputFailed: if it can not be what it should.
+        """
+
+    def end(self) -> None:
+        """
+        Nothing more will be written, be it complete or not.
+        """
+
+
+class NewFile(Output):
+    """
+    A file that is made, or overwritten.
+
+    @raise OutputFailed: if that can not be done.
+    """
+
+    mode = "wb"
+
+    def __init__(self, path: str) -> None:
+        try:
+            super().__init__(open(path, self.mode))  # noqa: SIM115
+        except (OSError, ValueError) as error:
+            raise OutputFailed(f"Can not write {path}: {_text(error)}") from None
+
+    def end(self) -> None:
+        """
+        Close it.
+        """
+        if self._file is not None:
+            with contextlib.suppress(OSError):
+                self._file.close()
+
+
+class Appended(NewFile):
+    """
+    A file of which the beginning is here.
+
+    @param length: how much of it.
+    """
+
+    mode = "ab"
+
+    def __init__(self, path: str, length: int) -> None:
+        super().__init__(path)
+        assert self._file is not None
+        self.length = length
+        if os.fstat(self._file.fileno()).st_size != length:
+            self.end()
+            raise OutputFailed(f"{path} has changed in the meantime")
+
+
+class Replacement(NewFile):
+    """
+    A new file that takes the place of another when it is complete.
+    """
+
+    def __init__(self, path: str) -> None:
+        # What a link leads to is replaced, not the link.
+        self._path = os.path.realpath(path)
+        folder, name = os.path.split(self._path)
+        try:
+            descriptor, self._new = tempfile.mkstemp(
+                prefix=f".{name[:99]}.", dir=folder
+            )
+            os.close(descriptor)
+        except OSError as error:
+            raise OutputFailed(f"Can not write in {folder}: {_text(error)}") from None
+        self._done = False
+        super().__init__(self._new)
+
+    def complete(self) -> None:
+        """
+        Take the place.
+        """
+        try:
+            shutil.copymode(self._path, self._new)
+            os.replace(self._new, self._path)
+        except OSError as error:
+            raise _failed(error) from None
+        self._done = True
+
+    def end(self) -> None:
+        """
+        If it is not complete, there is no use for it.
+        """
+        super().end()
+        if not self._done:
+            with contextlib.suppress(OSError):
+                os.unlink(self._new)
+
+
+def _text(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)
+
+
+def _failed(error: Exception) -> OutputFailed:
+    return OutputFailed(f"Can not write the body: {_text(error)}")
 
 
 class Sink(Protocol):
     """
-    Writes a body to a file or to standard output.
+    Writes a body.
 
-    @ivar done: fires with C{None} when it is all written.
+    @ivar done: fires when it is all written, with whether it is certain that it
+        was all.
     """
 
-    def __init__(
-        self, file: BinaryIO, begin: int = 0, progress: Progress | None = None
-    ) -> None:
-        self.done: Deferred[None] = Deferred()
-        self._file = file
-        self._length = begin
+    def __init__(self, output: Output, progress: Progress | None = None) -> None:
+        self.done: Deferred[bool] = Deferred()
+        self._output = output
         self._progress = progress
         self._error: OutputFailed | None = None
 
@@ -101,50 +292,25 @@ class Sink(Protocol):
         if self._error is not None:
             return
         try:
-            self._file.write(data)
-        except OSError as error:
-            self._fail(error)
+            self._output.write(data)
+        except OutputFailed as error:
+            self._error = error
+            self.transport.abortConnection()  # type: ignore[union-attr]
             return
-        self._length += len(data)
         if self._progress is not None:
-            self._progress.show(self._length)
-
-    def _fail(self, error: OSError) -> None:
-        self._error = OutputFailed(f"Can not write the body: {error.strerror}")
-        if isinstance(error, BrokenPipeError):
-            # So that Python does not complain once more at its exit.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        self.transport.abortConnection()  # type: ignore[union-attr]
+            self._progress.show(self._output.length)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
         The body has ended.
         """
-        if self._error is None:
-            try:
-                self._file.flush()
-            except OSError as error:
-                self._error = OutputFailed(f"Can not write the body: {error.strerror}")
         if self._progress is not None:
-            self._progress.show(self._length, last=True)
+            self._progress.show(self._output.length, last=True)
+        if self.done.called:
+            return
         if self._error is not None:
             self.done.errback(self._error)
         elif reason.check(ResponseDone, PotentialDataLoss):
-            self.done.callback(None)
+            self.done.callback(reason.check(ResponseDone) is not None)
         else:
             self.done.errback(reason)
-
-
-def open_output(path: str | None, append: bool, stdout: Any) -> BinaryIO:
-    """
-    The file that a body is written to.
-
-    @raise OutputFailed: if it can not be opened.
-    """
-    if path is None or path == "-":
-        out: BinaryIO = getattr(stdout, "buffer", stdout)
-        return out
-    try:
-        return open(path, "ab" if append else "wb")
-    except OSError as error:
-        raise OutputFailed(f"Can not write {path}: {error.strerror}") from None
