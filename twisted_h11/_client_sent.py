@@ -36,7 +36,8 @@ def none_left(wire: Any, request: ClientRequest, sender: BodySender | None) -> b
     @param wire: the transport; it may have been closed.
     @param sender: what still sends the body.
     """
-    if request.bodyStarted:
+    unsent = bytes_unsent(wire)
+    if not unsent or request.bodyStarted:
         return False
     if sender is not None:
         length = len(request.head) + sender.written
@@ -54,8 +55,7 @@ def none_left(wire: Any, request: ClientRequest, sender: BodySender | None) -> b
         or not is_bare_socket(wire.transport)
     ):
         return False
-    unsent = bytes_unsent(wire)
-    return unsent is not None and unsent >= length
+    return unsent >= length
 
 
 class TLSPassage:

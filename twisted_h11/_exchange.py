@@ -55,6 +55,7 @@ from twisted_h11._client_response import Response
 from twisted_h11._client_sent import TLSPassage, none_left
 from twisted_h11._fastpath import CHUNKED, UNTIL_CLOSE
 from twisted_h11._flow import APPLICATION, CONSUMER
+from twisted_h11._progress import bytes_unsent
 from twisted_h11._reading import (
     IN_HEAD,
     NOTHING,
@@ -140,6 +141,7 @@ class ClientConnection(ResponseReader):
         self.wantsHandshake = isinstance(wire, TLSMemoryBIOProtocol)
         self.peer = wire.getPeer() if hasattr(wire, "getPeer") else None
         self.host = wire.getHost() if hasattr(wire, "getHost") else None
+        self._tells = bytes_unsent(wire) is not None
         if poll is not None:
             raw = wire.transport if self.wantsHandshake else wire
             getHandle = getattr(raw, "getHandle", None)

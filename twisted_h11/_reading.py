@@ -67,6 +67,8 @@ class ResponseReader(H11Protocol):
 
     served = 0
 
+    # Whether the transport tells what it has not sent.
+    _tells = False
     _clock: Any
     _handler: ExchangeHandler | None = None
     _owner: Owner | None = None
@@ -110,7 +112,7 @@ class ResponseReader(H11Protocol):
                 self._readBody(data)
         elif mode == IN_HEAD:
             if not self._bytesSeen:
-                if self.served > 1 and self._noneLeft(self._wire):
+                if self.served > 1 and self._tells and self._noneLeft(self._wire):
                     # It can not be the answer: the server sent it to nobody.
                     self._break(Failure(UnexpectedEnd(_UNASKED)), None, True)
                     return
