@@ -105,7 +105,7 @@ class FileTests(AppTestCase):
                     b"bytes=0-0",
                     b"bytes=0-1000",
                     b"bytes=0-4,10-14",
-                    b"bytes=0-4, -4, 100-",
+                    b"bytes=0-4, -4, 100-200",
                     b"bytes=256-",
                     b"bytes=300-400",
                     b"bytes=4-2",

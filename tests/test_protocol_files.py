@@ -17,7 +17,7 @@ from tests.support.cases import GET, get
 from tests.support.protocol import ProtocolTestCase, Recording
 from tests.support.wire import MemoryTransport
 from tests.test_protocol_flow import Producer
-from twisted_h11._regions import _has_descriptor
+from twisted_h11._regions import is_stored
 from twisted_h11.protocol import FileRegion
 
 CONTENT = bytes(range(256)) * 1024  # 256 KiB
@@ -339,8 +339,9 @@ class DescriptorTests(ProtocolTestCase):
             tempfile.TemporaryFile() as temporary,
             tempfile.NamedTemporaryFile() as named,
         ):
-            files: list[Any] = [plain, raw, temporary, named]
-            self.assertEqual([True] * 4, [_has_descriptor(file) for file in files])
-            others: list[Any] = [zipped, io.BytesIO()]
-            self.assertEqual([False] * 2, [_has_descriptor(file) for file in others])
-        self.assertFalse(_has_descriptor(plain))
+            files: list[Any] = [plain, raw, temporary]
+            self.assertEqual([True] * 3, [is_stored(file) for file in files])
+            # The last but one is a wrapper, and nobody knows what those do.
+            others: list[Any] = [zipped, named, io.BytesIO()]
+            self.assertEqual([False] * 3, [is_stored(file) for file in others])
+        self.assertFalse(is_stored(plain))

@@ -10,6 +10,9 @@ something, and know nothing of a client that is slower.  Both do all that throug
 their reactor; so they are rendered with one that waits for the client.  The resource
 itself is not changed, a copy of it is rendered.
 
+C{static.File} trusts a C{Range} field, which is settled before
+(L{twisted_h11._ranges}).
+
 All of it holds where Twisted's own C{render} is called by us.  A resource that
 overrides C{render}, or calls that of another by itself, is left alone.
 """
@@ -26,6 +29,7 @@ from twisted.web import twcgi, wsgi
 
 from twisted_h11._environ import foldable_headers
 from twisted_h11._private import with_reactor
+from twisted_h11._ranges import MAY_HAVE_RANGES, render_ranged
 
 __all__ = ["ADAPTERS", "Adapted", "adapt_request"]
 
@@ -59,6 +63,8 @@ def _find(kind: type) -> Render | None:
         return _render_hidden
     if issubclass(kind, twcgi.CGIScript):
         return _render_hidden
+    if issubclass(kind, MAY_HAVE_RANGES):
+        return render_ranged
     base = _proxy_class(kind, "ReverseProxyResource")
     if base is not None and render is base.__dict__.get("render"):
         return _render_proxy

@@ -36,7 +36,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import h11
-from twisted.internet.interfaces import IAddress, IHandshakeListener, ISSLTransport
+from twisted.internet.interfaces import (
+    IAddress,
+    IHandshakeListener,
+    IProducer,
+    ISSLTransport,
+)
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 from twisted.web.iweb import INonQueuedRequestFactory
@@ -48,6 +53,7 @@ from twisted_h11._admission import Verdict, close_now, report_dropped
 from twisted_h11._body import RequestBody
 from twisted_h11._flow import APPLICATION, CONSUMER, READ_AHEAD
 from twisted_h11._guarded import guarded, log_failure
+from twisted_h11._ranges import bounded
 from twisted_h11._receiving import Receiving
 from twisted_h11._routing import route_early
 from twisted_h11._strict import (
@@ -502,6 +508,14 @@ class Channel(Receiving):
             adapt_request(request)
         request.parseCookies()
         return request
+
+    def registerProducer(self, producer: IProducer, streaming: bool) -> None:
+        """
+        Register a producer of content; see L{FlowControl}.
+        """
+        super().registerProducer(
+            producer if streaming else bounded(producer), streaming
+        )
 
     # -- the end of a cycle -----------------------------------------------------
 

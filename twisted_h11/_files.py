@@ -2,27 +2,42 @@
 Files of L{twisted.web.static.File}, sent without passing through this process.
 
 C{static.File} answers with a pull producer that reads a piece and writes it.
-Where the connection is a plain socket, the region that the producer stands for
-is sent instead; the producer itself is told to stop when that is done, which is
+Where the connection is a plain socket, the regions that the producer stands for
+are sent instead; the producer itself is told to stop when that is done, which is
 how it closes its file.
+
+That is for files as C{open} returns them, and for producers and requests that
+override nothing of what is passed by (L{twisted_h11._overrides}).  For whatever
+else, the producer does what it does.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from twisted.web.static import NoRangeStaticProducer, SingleRangeStaticProducer
+from twisted.web.static import (
+    MultipleRangeStaticProducer,
+    NoRangeStaticProducer,
+    SingleRangeStaticProducer,
+)
 
 from twisted_h11._flow import is_bare_socket
-from twisted_h11._regions import FileRegion
+from twisted_h11._overrides import overrides
+from twisted_h11._ranges import Parts
+from twisted_h11._regions import FileRegion, is_stored
 
 if TYPE_CHECKING:
     from twisted_h11._request import Request
 
 __all__ = ["send_static"]
 
-# A file that is no longer is read, and goes out with the head in one write.
+# What is no longer is read, and goes out with the head in one write.
 _SMALL = 64 * 1024
+
+_KINDS = (NoRangeStaticProducer, SingleRangeStaticProducer, MultipleRangeStaticProducer)
+
+_PRODUCING = ("resumeProducing", "start", "stopProducing")
 
 
 def send_static(request: Request, producer: Any) -> bool:
@@ -33,47 +48,87 @@ def send_static(request: Request, producer: Any) -> bool:
     @param producer: any producer.
     @return: whether it was one that could be sent.
     """
-    region = _region_of(request, producer)
-    channel: Any = request.channel
-    if region is None or request._encoder or request.startedWriting:
+    if type(producer) is Parts:
+        producer = producer.producer
+    if (
+        type(producer) not in _KINDS
+        or request._encoder
+        or request.startedWriting
+        or overrides(producer, type(producer), _PRODUCING)
+        or request.overridesWriting()
+        or not is_stored(producer.fileObject)
+    ):
         return False
-    if len(region) <= _SMALL:
-        region.file.seek(region.offset)
-        data = region.file.read(len(region))
-        if len(data) != len(region):
-            region.file.seek(region.offset)
-            return False
-        request.write(data)
-        producer.stopProducing()
-        request.finish()
-        return True
+    parts = list(_parts_of(request, producer))
+    if not parts:
+        return False
+    if sum(map(len, parts)) <= _SMALL:
+        return _sendSmall(request, producer, parts)
+    channel: Any = request.channel
     if not is_bare_socket(channel._wire):
         return False
 
     def ended(error: BaseException | None) -> None:
         producer.stopProducing()
 
-    region.ended = ended
-    request.write(b"")
-    request.sentLength += len(region)
-    channel.sendRegion(region)
+    # All are told that they have ended when one can not be sent.
+    [part for part in parts if isinstance(part, FileRegion)][-1].ended = ended
+    for part in parts:
+        if isinstance(part, bytes):
+            request.write(part)
+        elif not request._disconnected:
+            request.write(b"")
+            request.sentLength += len(part)
+            channel.sendRegion(part)
+        else:
+            part.end(None)
+    if not request._disconnected:
+        request.finish()
+    return True
+
+
+def _sendSmall(
+    request: Request, producer: Any, parts: list[bytes | FileRegion]
+) -> bool:
+    pieces = []
+    for part in parts:
+        piece = part if isinstance(part, bytes) else _read(part)
+        if len(piece) != len(part):
+            return False
+        pieces.append(piece)
+    request.write(b"".join(pieces))
+    producer.stopProducing()
     request.finish()
     return True
 
 
-def _region_of(request: Request, producer: Any) -> FileRegion | None:
+def _read(region: FileRegion) -> bytes:
+    """
+    A short region, in one piece; the file stays where it is.
+    """
+    file = region.file
+    place = file.tell()
+    file.seek(region.offset)
+    try:
+        return file.read(len(region))
+    finally:
+        file.seek(place)
+
+
+def _parts_of(request: Request, producer: Any) -> Iterator[bytes | FileRegion]:
+    """
+    What a producer of L{_KINDS} will write; nothing, if that is not known.
+    """
+    file = producer.fileObject
     kind = type(producer)
     if kind is NoRangeStaticProducer:
         length = request.responseHeaders.getRawHeaders(b"Content-Length")
-        if not length or not length[0].isdigit():
-            return None
-        offset, count = producer.fileObject.tell(), int(length[0])
+        if length and length[0].isdigit():
+            yield FileRegion(file, file.tell(), int(length[0]))
     elif kind is SingleRangeStaticProducer:
-        offset, count = producer.offset, producer.size
+        yield FileRegion(file, producer.offset, producer.size)
     else:
-        return None
-    try:
-        producer.fileObject.fileno()
-    except (AttributeError, OSError, ValueError):
-        return None
-    return FileRegion(producer.fileObject, offset, count)
+        for separator, offset, size in producer.rangeInfo:
+            yield separator
+            if size:
+                yield FileRegion(file, offset, size)

@@ -27,8 +27,9 @@ from zope.interface import implementer
 from twisted_h11._checks import CALLABLE, INT, Kind, checked, optional
 from twisted_h11._guarded import guarded
 from twisted_h11._octets import as_bytes
+from twisted_h11._overrides import overrides
 
-__all__ = ["FileRegion", "RegionSender"]
+__all__ = ["FileRegion", "RegionSender", "is_stored"]
 
 # The pieces in which a file is read where sendfile can not be used.
 PIECE_LENGTH = 64 * 1024
@@ -127,7 +128,7 @@ class RegionSender:
         self._begun = False
         # Whether we are the transport's producer while the region is sent.
         self.standsIn = bare
-        self._direct = bare and hasattr(os, "sendfile") and _has_descriptor(self._file)
+        self._direct = bare and hasattr(os, "sendfile") and is_stored(self._file)
 
     def start(self, full: bool) -> None:
         """
@@ -251,10 +252,38 @@ class RegionSender:
         done(error)
 
 
-def _has_descriptor(file: BinaryIO) -> bool:
+# What reads a file, or says where; overridden in an instance, it counts there.
+_READING = (
+    "fileno",
+    "peek",
+    "read",
+    "read1",
+    "readall",
+    "readinto",
+    "readinto1",
+    "seek",
+    "seekable",
+    "tell",
+)
+
+
+def is_stored(file: Any) -> bool:
     """
-    Whether what is read from C{file} is what its descriptor gives.  A
-    C{GzipFile} has a descriptor too: that of the compressed bytes.
+    Whether what is read from a file is what its descriptor gives: what is stored.
+
+    A C{GzipFile} has a descriptor too, that of the compressed bytes; so have
+    wrappers that decrypt or redact, and subclasses that override C{read}.  Nobody
+    can tell what they do, so it is files as C{open} returns them, or nothing.
     """
-    raw = getattr(file, "raw", file)
-    return isinstance(raw, io.FileIO) and not raw.closed
+    kind = type(file)
+    if kind is io.BufferedReader or kind is io.BufferedRandom:
+        raw: Any = file.raw
+        if overrides(file, kind, _READING):
+            return False
+    else:
+        raw = file
+    return (
+        type(raw) is io.FileIO
+        and not overrides(raw, io.FileIO, _READING)
+        and not raw.closed
+    )

@@ -10,6 +10,8 @@ ends so that the client can tell.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from functools import partial
 from html import escape
 from inspect import iscoroutine
 from typing import Any
@@ -24,8 +26,8 @@ from twisted.web.error import UnsupportedMethod
 from twisted.web.http import (
     INTERNAL_SERVER_ERROR,
     NOT_MODIFIED,
+    OK,
 )
-from twisted.web.resource import getChildForRequest
 from twisted.web.server import NOT_DONE_YET
 
 from twisted_h11._adapted import ADAPTERS
@@ -40,6 +42,8 @@ from twisted_h11._methods import (
 )
 from twisted_h11._outgoing import http_date
 from twisted_h11._private import encoder_for, response_headers, set_known
+from twisted_h11._ranges import is_range_failure
+from twisted_h11._routing import find_resource
 
 __all__ = ["Rendering", "error_page"]
 
@@ -89,7 +93,7 @@ class Rendering(Arguments):
         try:
             if self.routed is not None:
                 routed, self.routed = self.routed, None
-                resrc = getChildForRequest(routed, self)
+                resrc = find_resource(routed, self)
             else:
                 self._prepare()
                 if self.path == b"*":
@@ -158,11 +162,11 @@ class Rendering(Arguments):
         adapted = ADAPTERS[type(resrc)]
         try:
             body = resrc.render(self) if adapted is None else adapted(resrc, self)
-        except (UnsupportedMethod, AttributeError, TypeError) as error:
-            names = self._methodsTold(error, resrc)
-            if names is None:
+        except Exception as error:
+            otherwise = self._otherwise(error, resrc)
+            if otherwise is None:
                 raise
-            body = self._renderOtherwise(resrc, names)
+            body = otherwise()
         if type(body) is bytes:
             self._sendWhole(body)
             return
@@ -240,10 +244,10 @@ class Rendering(Arguments):
     def _renderFailed(self, reason: Failure, resrc: Any) -> None:
         self._running = None
         if not (self._clientGone() and reason.check(*_GONE)):
-            names = self._methodsTold(reason.value, resrc)
-            if names is not None:
+            otherwise = self._otherwise(reason.value, resrc)
+            if otherwise is not None:
                 try:
-                    self._renderedLater(self._renderOtherwise(resrc, names), resrc)
+                    self._renderedLater(otherwise(), resrc)
                 except Exception:
                     reason = Failure()
                 else:
@@ -254,14 +258,30 @@ class Rendering(Arguments):
         # The traceback of a coroutine keeps frames, and those keep us.
         reason.cleanFailure()
 
-    def _methodsTold(self, error: BaseException | None, resrc: Any) -> Any:
+    def _otherwise(
+        self, error: BaseException | None, resrc: Any
+    ) -> Callable[[], Any] | None:
         """
-        The methods that a resource has, if that is what it has raised, and if
-        it can still be told; else C{None}.
+        What to do instead, if the request is to blame for what was raised.
+
+        @param error: what a C{render} has raised.
+        @return: something that returns what C{render} might; C{None} if the
+            application has failed, or if it is too late.
         """
         if error is None or self._disconnected or self.finished or self.startedWriting:
             return None
-        return methods_told(error, self.method, resrc)
+        names = methods_told(error, self.method, resrc)
+        if names is not None:
+            return partial(self._renderOtherwise, resrc, names)
+        if is_range_failure(self, error):
+            return partial(self._renderWithoutRange, resrc)
+        return None
+
+    def _renderWithoutRange(self, resrc: Any) -> Any:
+        self.requestHeaders.removeHeader(b"Range")
+        self.responseHeaders.removeHeader(b"Content-Range")
+        self.setResponseCode(OK)
+        return resrc.render(self)
 
     def _renderOtherwise(self, resrc: Any, names: list[bytes]) -> Any:
         """

@@ -33,7 +33,9 @@ from twisted_h11._files import send_static
 from twisted_h11._guarded import guarded, log_failure
 from twisted_h11._headers import RequestHeaders
 from twisted_h11._octets import as_bytes
+from twisted_h11._overrides import overrides
 from twisted_h11._private import encoder_for, parses_forms, raw_fields, set_known
+from twisted_h11._ranges import bounded
 from twisted_h11._streaming import Streaming, pairs_of
 from twisted_h11._strict import RequestHead
 
@@ -41,6 +43,9 @@ __all__ = ["Request", "RequestDisconnected"]
 
 # Asked for as a number: bytes look for bytes four times as long.
 _QUESTION_MARK = ord("?")
+
+# What content passes on its way out.
+_WRITING = ("finish", "unregisterProducer", "write")
 
 # What is not called for a request that is rendered before its body.
 _PASSED_BY = ("process", "requestReceived", "gotLength", "handleContentChunk")
@@ -303,6 +308,17 @@ class Request(Streaming):
 
     # -- the response -----------------------------------------------
 
+    def setLastModified(self, when: float) -> Any:
+        """
+        See L{twisted.web.http.Request.setLastModified}; a condition that is no
+        date is none.
+        """
+        try:
+            return super().setLastModified(when)
+        except IndexError:
+            # Of Twisted's parser, for a date of no words.
+            return None
+
     def write(self, data: bytes) -> None:
         """
         Send some of the response; before the first of it goes the head.
@@ -408,8 +424,8 @@ class Request(Streaming):
             and self.etag is None
             and self.lastModified is None
             and self._responseTrailers is None
-            and getattr(self.write, "__func__", None) is Request.write
-            and getattr(self.finish, "__func__", None) is Request.finish
+            and getattr(self.write, "__func__", None) is _write
+            and getattr(self.finish, "__func__", None) is _finish
         ):
             headers = self.responseHeaders
             fields = raw_fields(headers)
@@ -438,9 +454,19 @@ class Request(Streaming):
         Register a producer of content.  The producers of
         L{twisted.web.static.File} are served by L{sendFile} where they can be.
         """
-        if self._direct and not streaming and send_static(self, producer):
-            return
+        if not streaming:
+            producer = bounded(producer)
+            if self._direct and send_static(self, producer):
+                return
         super().registerProducer(producer, streaming)
+
+    def overridesWriting(self) -> bool:
+        """
+        Whether content has to go through the methods of this request, one by one.
+        """
+        return overrides(self, Request, _WRITING) or (
+            Request.write is not _write or Request.finish is not _finish
+        )
 
     def finish(self) -> None:
         """
@@ -524,3 +550,8 @@ class Request(Streaming):
             source.failed(reason)
         if running is not None:
             guarded("Cancelling a request", running.cancel)
+
+
+# Ours, whatever a class may be given in their place.
+_write = Request.write
+_finish = Request.finish

@@ -21,16 +21,33 @@ import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
 
-from twisted.web.resource import Resource
+from twisted.web.pages import notFound
+from twisted.web.resource import Resource, getChildForRequest
 
 from twisted_h11.interfaces import IStreamingResource
 
 if TYPE_CHECKING:
     from twisted_h11.server import Site
 
-__all__ = ["route_early"]
+__all__ = ["find_resource", "route_early"]
 
 _path_of_absolute_form = re.compile(rb"[A-Za-z][A-Za-z0-9+.\-]*://[^/]*")
+
+
+def find_resource(resource: Any, request: Any) -> Any:
+    """
+    Go the rest of the way to the resource of a request.
+
+    @param resource: where to begin.
+    @param request: the request; its C{postpath} says where to go.
+    """
+    try:
+        return getChildForRequest(resource, request)
+    except ValueError:
+        # No file has such a name, and the system says so in its own way.
+        if any(b"\0" in s for s in (*request.prepath, *request.postpath)):
+            return notFound()
+        raise
 
 
 def route_early(

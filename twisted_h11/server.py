@@ -25,7 +25,7 @@ from twisted.logger import Logger
 from twisted.python import log
 from twisted.web import server
 from twisted.web.http import combinedLogFormatter, datetimeToLogString
-from twisted.web.resource import IResource, getChildForRequest
+from twisted.web.resource import IResource
 
 from twisted_h11 import __version__
 from twisted_h11._accesslog import BatchedFile, combined_line, open_log
@@ -50,7 +50,9 @@ from twisted_h11._guarded import guarded, log_failure
 from twisted_h11._http2 import Negotiator, check_http2
 from twisted_h11._limits import Limits, describe_limits
 from twisted_h11._outbox import Outbox
+from twisted_h11._ranges import render_ranged, settle_range
 from twisted_h11._request import Request, RequestDisconnected
+from twisted_h11._routing import find_resource
 from twisted_h11._strict import TOKEN
 
 __all__ = [
@@ -219,10 +221,14 @@ class Site(server.Site):
         """
         request.site = self
         request.sitepath = list(request.prepath)
-        found = getChildForRequest(self.resource, request)
+        found = find_resource(self.resource, request)
         if isinstance(request, Request):
+            # Ours look there when they render.
             return found
         adapter = ADAPTERS[type(found)]
+        if adapter is render_ranged:
+            settle_range(request, found)
+            return found
         return found if adapter is None else Adapted(found, adapter)
 
     # -- connections ----------------------------------------------------------
