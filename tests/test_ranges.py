@@ -203,7 +203,9 @@ class RangeTests(ServerTestCase):
                     self.assertEqual(b"bytes */10", response.get(b"content-range"))
             for value in loose:
                 response = self.ask(resource, b"Range: " + value)
-                self.assertIn(response.status, (200, 416), (resource, value))
+                # Twisted's own parser takes some of them.
+                allowed = (200, 416) if known < 4 else (200, 206, 416)
+                self.assertIn(response.status, allowed, (resource, value))
             response = self.ask(resource, b"Range: bytes=-11")
             self.assertEqual(TEN, response.body)
             if known < 4:

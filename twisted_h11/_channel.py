@@ -199,11 +199,16 @@ class Channel(Receiving):
         self._source = None
         if self._read == "_readFirst" and self._closing is None:
             report_dropped(self._log, self._wire)
+        unsent = 0
+        if request is not None or self._whenSent is not None:
+            unsent = self._unsentLength()
         super().connectionLost(reason)
+        self._droppedLength = unsent
         self._forget()
         self._buffer = b""
         self._start = 0
         self._head = self._lastHead = None
+        self._tellSent(reason, unsent)
         if request is not None:
             guarded("A request's connectionLost", request.connectionLost, reason)
         # A coroutine that was cancelled waits no more.
@@ -223,6 +228,7 @@ class Channel(Receiving):
         self._request = self._head = self._lastHead = None
         self._forget()
         self._failDrained()
+        self._tellSent()
 
     # -- the loop ---------------------------------------------------------------
 

@@ -18,12 +18,12 @@ from twisted.python.failure import Failure
 from twisted_h11._backlog import Backlog
 from twisted_h11._drained import Waiting, client_gone
 from twisted_h11._guarded import guarded
-from twisted_h11._handover import HandingOver
 from twisted_h11._outgoing import ResponseHead, error_response
 from twisted_h11._progress import bytes_taken
 from twisted_h11._refused import RefusedRequest
 from twisted_h11._regions import FileRegion
 from twisted_h11._strict import RequestHead
+from twisted_h11._telling import Telling
 
 if TYPE_CHECKING:
     from twisted_h11.server import Site
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["Failing"]
 
 
-class Failing(HandingOver):
+class Failing(Telling):
     """
     One connection, seen from its ends.
 

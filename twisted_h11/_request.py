@@ -12,7 +12,7 @@ what it inherits.
 from __future__ import annotations
 
 import warnings
-from functools import cached_property
+from functools import cached_property, partial
 from io import BytesIO
 from typing import Any
 
@@ -438,13 +438,6 @@ class Request(Streaming):
             if channel.answerWhole(self.code, self.code_message, headers, body):
                 self.startedWriting = self.finished = 1
                 self.sentLength = len(body)
-                # As guarded() does it, for the most common response.
-                try:
-                    channel.factory.log(self)
-                except KeyboardInterrupt:
-                    raise
-                except BaseException:
-                    log_failure("The access log")
                 self._finished(channel, whole=True)
                 return
         super()._sendWhole(body)
@@ -497,7 +490,6 @@ class Request(Streaming):
             self.write(b"")
         if self._responseTrailers is not None:
             channel.answerTrailers = pairs_of(self._responseTrailers)
-        guarded("The access log", channel.factory.log, self)
         self.finished = 1
         self._finished(channel)
 
@@ -510,6 +502,17 @@ class Request(Streaming):
                 ),
             )
             self.unregisterProducer()
+        behind = channel._writeFull or channel._sending is not None
+        if behind:
+            channel.whenSent(partial(self._sent, channel.factory))
+        else:
+            # As guarded() does it, for every request.
+            try:
+                channel.factory.log(self)
+            except KeyboardInterrupt:
+                raise
+            except BaseException:
+                log_failure("The access log")
         if whole:
             channel.wholeAnswered()
         else:
@@ -524,10 +527,24 @@ class Request(Streaming):
                 raise
             except BaseException:
                 log_failure("Closing the content of a request")
-        if self.notifications:
-            notifications, self.notifications = self.notifications, []
-            for notification in notifications:
+        if self.notifications and not behind:
+            self._notify(None)
+
+    def _sent(self, factory: Any, reason: Failure | None, unsent: int) -> None:
+        """
+        The response has left, some time after it was finished, or will not.
+        """
+        self.sentLength = max(self.sentLength - unsent, 0)
+        guarded("The access log", factory.log, self)
+        self._notify(reason)
+
+    def _notify(self, reason: Failure | None) -> None:
+        notifications, self.notifications = self.notifications, []
+        for notification in notifications:
+            if reason is None:
                 guarded("notifyFinish", notification.callback, None)
+            else:
+                guarded("notifyFinish", notification.errback, reason)
 
     def connectionLost(self, reason: Failure) -> None:
         """
@@ -541,11 +558,15 @@ class Request(Streaming):
         self.channel = None  # type: ignore[assignment]
         source, self._source = self._source, None
         running, self._running = self._running, None
-        notifications, self.notifications = self.notifications, []
         if self.content is not None:
             guarded("Closing the content of a request", self.content.close)
-        for notification in notifications:
-            guarded("notifyFinish", notification.errback, reason)
+        if self._direct and channel is not None and channel._answer is not None:
+            # What was cut has its line, too.
+            unsent = channel._droppedLength
+            self.sentLength = max(self.sentLength - unsent, 0)
+            if self.startedWriting and not self.finished:
+                guarded("The access log", channel.factory.log, self)
+        self._notify(reason)
         if source is not None:
             source.failed(reason)
         if running is not None:

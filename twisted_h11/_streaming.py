@@ -23,7 +23,6 @@ from twisted.web.http_headers import Headers
 from twisted_h11._body import BodyIterator, RequestBody, SpooledBody
 from twisted_h11._checks import INT, PAIRS, PROTOCOL, Kind, checked, optional, wrong
 from twisted_h11._drained import Gate, client_gone
-from twisted_h11._guarded import guarded
 from twisted_h11._private import set_known
 from twisted_h11._regions import FileRegion
 from twisted_h11._rendering import Rendering
@@ -187,7 +186,6 @@ class Streaming(Rendering):
         channel.switchCycle(self.code, pairs_of(headers), protocol)
         self.startedWriting = 1
         self.finished = 1
-        guarded("The access log", channel.factory.log, self)
         self._finished(channel)
 
     # -- the response -------------------------------------------------

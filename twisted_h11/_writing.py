@@ -19,12 +19,25 @@ from typing import Any
 
 from twisted.internet import tcp
 from twisted.logger import Logger
+from twisted.python.runtime import platform
 
 from twisted_h11._outbox import Outbox
+from twisted_h11._overrides import overrides
+from twisted_h11._progress import bytes_unsent
 from twisted_h11._regions import FileRegion, RegionSender
 from twisted_h11._timer import Timed
 
 __all__ = ["Writing", "is_bare_socket"]
+
+# Transports that are a socket; a subclass may do anything.
+_BARE: set[type] = {tcp.Server, tcp.Client}
+if not platform.isWindows():
+    from twisted.internet import unix
+
+    _BARE |= {unix.Server, unix.Client}
+
+# What a subclass or an instance of them may have overridden, to see what is sent.
+_SENDING = ("doWrite", "write", "writeSequence", "writeSomeData")
 
 # How much is joined before it is given to the transport all the same.
 BATCH_LENGTH = 64 * 1024
@@ -124,10 +137,10 @@ def is_bare_socket(transport: object) -> bool:
     """
     Whether a transport is a TCP or UNIX socket and nothing else.
 
-    Judged by its class and by its C{TLS} flag (set by C{startTLS}), never by
+    Judged by its very class and by its C{TLS} flag (set by C{startTLS}), never by
     the presence of C{fileno} or C{loseWriteConnection}: wrappers forward those.
     """
-    return isinstance(transport, tcp.Connection) and not transport.TLS
+    return type(transport) in _BARE and not transport.TLS  # type: ignore[attr-defined]
 
 
 class Writing(Timed):
@@ -148,6 +161,7 @@ class Writing(Timed):
     _region: RegionSender | None = None
     _closing: str | None = None
     _closesLater = False
+    _droppedLength = 0
 
     # Servers do; a client had better read an early answer before it writes on.
     _writesNow = False
@@ -229,6 +243,16 @@ class Writing(Timed):
         queued = sum(len(item) for item in queue if not isinstance(item, FileRegion))
         return self._pendingLength + queued
 
+    def _unsentLength(self) -> int:
+        """
+        How many bytes of what was written the kernel has not been given, the
+        regions of files and what was dropped of them counted too.
+        """
+        region = self._region.left if self._region is not None else 0
+        queued = sum(map(len, self._sending or ()))
+        kept = bytes_unsent(self._wire) or 0
+        return self._droppedLength + self._pendingLength + region + queued + kept
+
     # -- regions of files ---------------------------------------------------
 
     def _sendRegion(self, region: FileRegion) -> None:
@@ -280,7 +304,7 @@ class Writing(Timed):
         wire = self._wire
         if wire is None:
             return
-        bare = is_bare_socket(wire)
+        bare = is_bare_socket(wire) and not overrides(wire, type(wire), _SENDING)
         if bare:
             # Only a pull producer is told when the transport's own buffer is
             # empty, so for the time of the region the sender stands in for us.
@@ -333,9 +357,11 @@ class Writing(Timed):
         queue, self._sending = self._sending, None
         region, self._region = self._region, None
         dropped: list[FileRegion] = []
+        self._droppedLength += sum(map(len, queue or ()))
         if region is not None:
             region.stop()
             dropped.append(region.region)
+            self._droppedLength += region.left
         dropped += [item for item in queue or () if isinstance(item, FileRegion)]
         for item in dropped:
             item.end(error)
