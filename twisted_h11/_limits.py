@@ -108,6 +108,22 @@ class Limits:
         status=413,
         optional=True,
     )
+    maxFormLength: int | None = _bound(
+        2 * MIB,
+        "bytes",
+        "Django DATA_UPLOAD_MAX_MEMORY_SIZE 2.5 MB, Go net/http 10 MB",
+        "longest request body that is parsed as a form, for C{request.args}; "
+        "a longer one is still there as C{request.content}",
+        status=413,
+        optional=True,
+    )
+    maxFormFields: int = _bound(
+        1000,
+        "fields",
+        "Django DATA_UPLOAD_MAX_NUMBER_FIELDS",
+        "most arguments in a query, and fields in a form, that are parsed",
+        status=413,
+    )
     maxChunkExtensionLength: int = _bound(
         16 * KIB,
         "bytes",

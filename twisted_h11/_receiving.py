@@ -20,6 +20,7 @@ import h11
 
 from twisted_h11._answering import Answering
 from twisted_h11._body import RequestBody
+from twisted_h11._forms import FormError, receive_with_form
 from twisted_h11._guarded import log_failure
 from twisted_h11._strict import ChunkScanner, Refused
 
@@ -167,10 +168,14 @@ class Receiving(Answering):
                 request.trailerFields = self._chunks.trailers
             if source is not None:
                 source.ended()
-            else:
+            elif getattr(request, "leavesFraming", False):
                 request.requestReceived(head.method, head.target, head.version)
+            else:
+                receive_with_form(request, head, self.site, self.limits)
         except KeyboardInterrupt:
             raise
+        except FormError as error:
+            self._refuse(error.status, str(error))
         except BaseException:
             log_failure("A request")
             if self._request is request:

@@ -27,12 +27,14 @@ from twisted.web.http import (
     INTERNAL_SERVER_ERROR,
     NOT_MODIFIED,
     OK,
+    RESPONSES,
 )
 from twisted.web.server import NOT_DONE_YET
 
 from twisted_h11._adapted import ADAPTERS
 from twisted_h11._arguments import Arguments
 from twisted_h11._body import RequestBodyCut
+from twisted_h11._forms import FormError, WithForms
 from twisted_h11._guarded import guarded, log_failure
 from twisted_h11._methods import (
     KNOWN_METHODS,
@@ -73,7 +75,7 @@ def error_page(code: int, brief: str, detail: str) -> bytes:
     return page.encode("utf-8")
 
 
-class Rendering(Arguments):
+class Rendering(WithForms, Arguments):
     """
     A request that finds its resource and renders it.
 
@@ -326,6 +328,19 @@ class Rendering(Arguments):
 
         @return: C{reason}.
         """
+        error = reason.value
+        if isinstance(error, FormError) and not self.startedWriting:
+            self._log.info(
+                "A form of {peer} was refused with {status}: {error}",
+                peer=self.client,
+                status=error.status,
+                error=str(error),
+            )
+            brief = RESPONSES[error.status].decode("ascii")
+            self._fail(brief, f"<p>{escape(str(error))}</p>", error.status)
+            # Its traceback keeps frames, and those keep us.
+            reason.cleanFailure()
+            return reason
         self._log.failure("", failure=reason)
         if self.site is not None and self.site.displayTracebacks:
             detail = util.formatFailure(reason).decode("utf-8", "replace")
@@ -362,7 +377,7 @@ class Rendering(Arguments):
     def _fail500(self, sentence: str) -> None:
         self._fail("Internal Server Error", f"<p>{escape(sentence)}</p>")
 
-    def _fail(self, brief: str, detail: str) -> None:
+    def _fail(self, brief: str, detail: str, code: int = INTERNAL_SERVER_ERROR) -> None:
         if self._disconnected or self.finished:
             return
         if self.startedWriting:
@@ -377,7 +392,7 @@ class Rendering(Arguments):
         self._inFakeHead = False
         self.etag = None
         self.lastModified = None
-        body = error_page(500, brief, detail)
-        self.setResponseCode(INTERNAL_SERVER_ERROR)
+        body = error_page(code, brief, detail)
+        self.setResponseCode(code)
         self.setHeader(b"Content-Type", b"text/html; charset=utf-8")
         self._sendWhole(body)

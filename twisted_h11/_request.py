@@ -22,7 +22,7 @@ from twisted.python import reflect
 from twisted.python.components import Componentized
 from twisted.python.failure import Failure
 from twisted.web import server
-from twisted.web.http import NO_CONTENT, NOT_MODIFIED, datetimeToString, parse_qs
+from twisted.web.http import NO_CONTENT, NOT_MODIFIED, datetimeToString
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import INonQueuedRequestFactory
 from zope.interface import provider
@@ -34,7 +34,7 @@ from twisted_h11._guarded import guarded, log_failure
 from twisted_h11._headers import RequestHeaders
 from twisted_h11._octets import as_bytes
 from twisted_h11._overrides import overrides
-from twisted_h11._private import encoder_for, parses_forms, raw_fields, set_known
+from twisted_h11._private import encoder_for, raw_fields, set_known
 from twisted_h11._ranges import bounded
 from twisted_h11._streaming import Streaming, pairs_of
 from twisted_h11._strict import RequestHead
@@ -205,9 +205,13 @@ class Request(Streaming):
         """
         The cookies that the client sent.
         """
-        self.__dict__["received_cookies"] = {}
-        super().parseCookies()
-        return self.__dict__["received_cookies"]  # type: ignore[no-any-return]
+        found = {}
+        for line in self.requestHeaders.getRawHeaders(b"Cookie", ()):
+            for cookie in line.split(b";"):
+                name, equals, value = cookie.lstrip().partition(b"=")
+                if equals:
+                    found[name] = value
+        return found
 
     def parseCookies(self) -> None:
         """
@@ -230,23 +234,11 @@ class Request(Streaming):
         """
         See L{twisted.web.http.Request.requestReceived}.
         """
-        if not self._direct or (command == b"POST" and self._maybeForm()):
-            super().requestReceived(command, path, version)
-            return
+        # It may have been asked for before the body was here.
+        self.__dict__.pop("args", None)
         self.content.seek(0)  # type: ignore[union-attr]
         self._takeLine(command, path, version)
         self.process()
-
-    def _maybeForm(self) -> bool:
-        """
-        Whether the inherited C{requestReceived} might parse a form.  It looks
-        closely, with the parser of the email package, which costs as much as
-        all the rest.
-        """
-        channel: Any = self.channel
-        self._parsePOSTFormSubmission = parses = parses_forms(channel.site)
-        kind = self.requestHeaders.getRawHeaders(b"Content-Type", [b""])[0]
-        return parses and b"form" in kind.lower()
 
     def serve(self, head: RequestHead) -> None:
         """
@@ -263,12 +255,7 @@ class Request(Streaming):
         self.method = command
         self.uri = path
         self.clientproto = version
-        if _QUESTION_MARK in path:
-            self.path, _, arguments = path.partition(b"?")
-            self.args = parse_qs(arguments, 1)
-        else:
-            self.path = path
-            self.args = {}
+        self.path = path.partition(b"?")[0] if _QUESTION_MARK in path else path
 
     # -- the body as a stream ---------------------------------------
 

@@ -46,6 +46,7 @@ from twisted_h11._checks import (
     optional,
     wrong,
 )
+from twisted_h11._forms import FormError
 from twisted_h11._guarded import guarded, log_failure
 from twisted_h11._http2 import Negotiator, check_http2
 from twisted_h11._limits import Limits, describe_limits
@@ -57,6 +58,7 @@ from twisted_h11._strict import TOKEN
 
 __all__ = [
     "SERVER_HEADER",
+    "FormError",
     "Limits",
     "Request",
     "RequestBody",
