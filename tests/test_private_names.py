@@ -16,18 +16,20 @@ from io import BytesIO
 from types import SimpleNamespace
 from typing import Any
 
+from OpenSSL import SSL
 from twisted.application import app
 from twisted.internet import _sslverify, abstract, base, ssl, tcp
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import UNIXClientEndpoint
+from twisted.internet.error import ConnectionDone
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import Clock, Cooperator
 from twisted.internet.testing import StringTransport
 from twisted.protocols import tls
 from twisted.python.components import Componentized
 from twisted.python.failure import Failure
-from twisted.trial.unittest import SynchronousTestCase
+from twisted.trial.unittest import SkipTest, SynchronousTestCase
 from twisted.web import (
     _newclient,
     client,
@@ -41,10 +43,11 @@ from twisted.web import (
 from twisted.web.http_headers import Headers
 from zope.interface import implementer
 
+import twisted
 import twisted_h11
 from tests.support.cases import Calls, ServerTestCase, get, post
-from twisted_h11 import _private, _progress
-from twisted_h11._private import creator_of_layer, verified_name
+from twisted_h11 import _private, _private_client, _progress
+from twisted_h11._private_client import creator_of_layer, verified_name
 from twisted_h11._request import Request
 from twisted_h11.client import UNIXEndpointFactory
 from twisted_h11.server import Site
@@ -66,6 +69,8 @@ KNOWN = {
     "_tempDataLen": "TransportTests",
     "_connectionCreator": "TLSTests",
     "_creatorCallable": "TLSTests",
+    "_verifyCB": "CallbackTests",
+    "_verify_helper": "CallbackTests",
     "_hostnameASCII": "TLSTests",
     # State of twisted.web's Request that our methods share with it.
     "_disconnected": "RequestTests",
@@ -228,6 +233,49 @@ class TLSTests(SynchronousTestCase):
         self.assertIsNone(creator_of_layer(SimpleNamespace(factory=factory)))
 
 
+class CallbackTests(SynchronousTestCase):
+    """
+    C{_verifyCB} of Twisted 26.4 and later, and C{Connection._verify_helper} of
+    pyOpenSSL.
+    """
+
+    def connection(self, name: str) -> Any:
+        """
+        A connection as Twisted makes it.
+        """
+        creator = ssl.optionsForClientTLS(name)
+        factory = tls.TLSMemoryBIOFactory(creator, True, Factory.forProtocol(Protocol))
+        protocol = factory.buildProtocol(None)
+        protocol.makeConnection(StringTransport())
+        self.addCleanup(protocol.connectionLost, Failure(ConnectionDone()))
+        return protocol.getHandle()
+
+    def test_theirs(self) -> None:
+        """
+        The callback is found, and the name in it.
+        """
+        if not hasattr(_sslverify, "_verifyCB"):
+            # Twisted's verification fails closed, in these releases.
+            year, month = twisted.__version__.split(".")[:2]
+            self.assertLess((int(year), int(month)), (26, 4))
+            raise SkipTest("this Twisted verifies in another way")
+        for name in ("a.example", "127.0.0.1", "::1"):
+            connection = self.connection(name)
+            self.assertEqual(name, _private_client.name_in_callback(connection))
+        connection.set_verify(SSL.VERIFY_PEER, lambda *arguments: True)
+        self.assertIsNone(_private_client.name_in_callback(connection))
+
+    def test_without(self) -> None:
+        """
+        Without them nothing is known.
+        """
+        connection = self.connection("a.example")
+        for thing in (None, object(), SSL.Connection(connection.get_context(), None)):
+            self.assertIsNone(_private_client.name_in_callback(thing))
+        self.patch(_private_client, "_sslverify", object())
+        self.assertIsNone(_private_client.name_in_callback(connection))
+
+
 class HeadersTests(SynchronousTestCase):
     """
     C{Headers._rawHeaders}.
@@ -341,7 +389,7 @@ class BodyProducerTests(SynchronousTestCase):
         """
         started: list[Any] = []
         producer = client.FileBodyProducer(BytesIO(b"abc"))
-        _private.produce_on(producer, started.append)
+        _private_client.produce_on(producer, started.append)
         with self.assertRaises(AttributeError):
             producer.startProducing(None)
         self.assertEqual(1, len(started))
@@ -352,10 +400,10 @@ class BodyProducerTests(SynchronousTestCase):
         """
         own = Cooperator(started=False)
         producer = client.FileBodyProducer(BytesIO(b"abc"), cooperator=own)
-        _private.produce_on(producer, None)
+        _private_client.produce_on(producer, None)
         self.assertEqual(own.cooperate, producer._cooperate)
         for other in (None, b"abc", object()):
-            _private.produce_on(other, None)
+            _private_client.produce_on(other, None)
 
 
 class FormTests(ServerTestCase):
@@ -496,9 +544,9 @@ class AgentTests(SynchronousTestCase):
             persistent = True
 
             def getConnection(self, key: Any, endpoint: Any) -> Any:
-                asking = _private.asking_agent(endpoint)
-                found.append((asking, asking and _private.ways_of(asking)))
-                self.other = _private.asking_agent(object())
+                asking = _private_client.asking_agent(endpoint)
+                found.append((asking, asking and _private_client.ways_of(asking)))
+                self.other = _private_client.asking_agent(object())
                 return Deferred()
 
         agent._pool = pool = Pool()
@@ -530,11 +578,11 @@ class AgentTests(SynchronousTestCase):
         agent = client.Agent(Clock())
         self.patch(client, "_StandardEndpointFactory", None)
         self.assertEqual((agent._endpointFactory,), self.ways(agent))
-        self.patch(_private, "_asking_code", None)
-        self.assertIsNone(_private.asking_agent(None))
+        self.patch(_private_client, "_asking_code", None)
+        self.assertIsNone(_private_client.asking_agent(None))
         del agent._endpointFactory
-        self.assertEqual((agent,), _private.ways_of(agent))
-        self.assertIsNone(_private.ways_of(object()))
+        self.assertEqual((agent,), _private_client.ways_of(agent))
+        self.assertIsNone(_private_client.ways_of(object()))
 
 
 class RequestTests(ServerTestCase):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any
 
@@ -352,8 +352,11 @@ class Agent:
         """
         How a request goes through a proxy.
         """
+        if isinstance(headers, Iterator):
+            # It is looked at more than once.
+            headers = list(headers)
+        _check_headers(headers)
         if origin[0] == b"http":
-            _check_headers(headers)
             return via.forward(absolute, headers)
         return via.tunnel(
             self._reactor,

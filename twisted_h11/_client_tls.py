@@ -13,14 +13,12 @@ roots, only to learn what was wrong with them.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Collection, Iterable, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import service_identity
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from OpenSSL import SSL, crypto
 from service_identity import VerificationError
@@ -46,14 +44,16 @@ from twisted_h11._checks import checked as checked_arguments
 from twisted_h11._creating import CarefulCreator
 from twisted_h11._identity import (
     CertificateError,
-    check_transport,
+    IdentityChecked,
     checked,
+    key_pin,
     names_of,
     problem_of,
 )
+from twisted_h11._private_client import verified_name
 
 if TYPE_CHECKING:
-    from twisted_h11._exchange import ClientConnection
+    pass
 
 # How many contexts are kept, one for each name.
 MAX_CREATORS = 100
@@ -62,7 +62,6 @@ __all__ = [
     "CertificateError",
     "TLSPolicy",
     "certificates_from",
-    "check_peer",
     "default_policy",
     "explain_handshake",
     "public_key_pin",
@@ -97,41 +96,7 @@ def public_key_pin(certificate: Certificate) -> bytes:
     """
     The SHA-256 of a certificate's public key (RFC 7469's pin, not encoded).
     """
-    key = certificate.original.to_cryptography().public_key()
-    encoded = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    return hashlib.sha256(encoded).digest()
-
-
-@implementer(IOpenSSLClientConnectionCreator)
-class _Pinned:
-    """
-    A connection creator for connections of which the pins will be checked.
-
-    Whoever does not know the pins (Twisted's own Agent) must not use it as if
-    there were none.
-    """
-
-    def __init__(self, creator: Any, pins: Collection[bytes]) -> None:
-        self._creator = creator
-        self.pins = pins
-
-    def clientConnectionForTLS(self, tlsProtocol: Any) -> SSL.Connection:
-        """
-        See L{IOpenSSLClientConnectionCreator}.
-        """
-        from twisted_h11._connecting import _find_connection
-
-        connection: SSL.Connection = self._creator.clientConnectionForTLS(tlsProtocol)
-        if _find_connection(tlsProtocol.wrappedProtocol) is None:
-            connection.set_verify(SSL.VERIFY_PEER, _refuse)
-        return connection
-
-
-def _refuse(*_: object) -> bool:
-    """
-    No certificate is good enough.
-    """
-    return False
+    return key_pin(certificate.original.to_cryptography())
 
 
 @implementer(IPolicyForHTTPS)
@@ -210,10 +175,10 @@ class TLSPolicy:
             clientCertificate=self._clientCertificate,
             extraCertificateOptions=options,
         )
-        creator = checked(creator, hostname.decode("ascii"))
+        name = verified_name(creator) or hostname.decode("ascii")
         if self._extraRoots:
             creator = _WithRoots(creator, self._extraRoots)
-        return _Pinned(creator, self._pins) if self._pins else creator
+        return IdentityChecked(creator, name, self._pins)
 
 
 @lru_cache(maxsize=1)
@@ -250,12 +215,12 @@ class _WithRoots:
 @implementer(IStreamClientEndpoint)
 class _TLSEndpoint:
     """
-    An endpoint with TLS, and what must be true of its peer.
+    An endpoint with TLS.
+
+    @ivar proxy: the proxy whose the failures are before TLS begins, or C{None}.
     """
 
     def __init__(self, creator: Any, endpoint: Any) -> None:
-        self.pins: Collection[bytes] = getattr(creator, "pins", ())
-        # Whose the failures are before TLS begins.
         self.proxy = getattr(endpoint, "proxy", None)
         self._creator = creator
         if IOpenSSLClientConnectionCreator.providedBy(creator):
@@ -280,24 +245,12 @@ def tls_endpoint(policy: Any, host: bytes, port: int, endpoint: Any) -> Any:
     """
     Wrap an endpoint in TLS to C{host}.
     """
+    if host.endswith(b"."):
+        # RFC 6066 section 3: no server is asked for it with the final dot, and no
+        # certificate has it.
+        host = host[:-1]
     creator = checked(policy.creatorForNetloc(host, port), host.decode("ascii"))
     return _TLSEndpoint(creator, endpoint)
-
-
-def check_peer(endpoint: Any, connection: ClientConnection) -> Exception | None:
-    """
-    What is wrong with the peer of a connection whose handshake is complete.
-    """
-    problem = check_transport(connection.layers)
-    pins = getattr(endpoint, "pins", ())
-    if problem is not None or not pins:
-        return problem
-    pin = public_key_pin(Certificate.peerFromTransport(connection.layers))
-    if pin in pins:
-        return None
-    return CertificateError(
-        f"The server's public key is not pinned: its SHA-256 is {pin.hex()}"
-    )
 
 
 def explain_handshake(reason: Failure, connection: Any) -> Failure:

@@ -100,7 +100,8 @@ def parse_uri(uri: bytes) -> URI:
     if authority.endswith(b":"):
         # twisted.web would take the colon for a part of the name.
         uri = before + slashes + authority[:-1] + rest[len(authority) :]
-    parsed: URI = URI.fromBytes(uri)
+    # Twisted 24.7 does not know the ports of WebSockets.
+    parsed: URI = URI.fromBytes(uri, DEFAULT_PORTS.get(before.lower(), 80))
     return parsed
 
 

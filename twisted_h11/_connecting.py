@@ -20,9 +20,10 @@ from twisted.python.failure import Failure
 
 from twisted_h11 import _client_errors as errors
 from twisted_h11._client_errors import ConnectTimedOut, TimedOut
-from twisted_h11._client_tls import check_peer, explain_handshake
+from twisted_h11._client_tls import explain_handshake
 from twisted_h11._exchange import ClientConnection
 from twisted_h11._guarded import guarded
+from twisted_h11._identity import check_transport
 
 __all__ = ["Attempt"]
 
@@ -247,7 +248,7 @@ class Attempt:
     # -- the end ------------------------------------------------------------
 
     def _ready(self, connection: ClientConnection) -> None:
-        problem = check_peer(self._endpoint, connection)
+        problem = check_transport(connection.layers)
         if problem is not None:
             self._fail(
                 errors.wrap(

@@ -9,9 +9,10 @@ would verify we set a callback of our own, L{IdentityChecked}, which accepts a
 certificate only when service-identity has said that it matches.  No byte of the
 application leaves before, because the handshake does not end.
 
-An endpoint that an application has made may have Twisted's callback in it
-without our knowing.  L{check_transport} looks again when the handshake is over,
-before the first request.
+An endpoint, or a connection creator, that an application has made may have Twisted's
+callback in it without our knowing.  L{check_transport} looks again when the
+handshake is over, before the first request: where that callback is in force, the
+name that it was to verify is verified.
 
 Policies that verify in a way of their own (a pinned key, no name at all) are
 theirs to decide; nothing is added to them.
@@ -19,12 +20,21 @@ theirs to decide; nothing is added to them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+import re
+from collections.abc import Collection, Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import service_identity
-from cryptography.x509 import Certificate, DNSName, IPAddress, SubjectAlternativeName
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.x509 import (
+    Certificate,
+    DNSName,
+    ExtensionNotFound,
+    IPAddress,
+    SubjectAlternativeName,
+)
 from OpenSSL import SSL
 from service_identity import VerificationError
 from service_identity.cryptography import (
@@ -39,7 +49,11 @@ from zope.interface import implementer
 
 from twisted_h11._client_errors import RequestError
 from twisted_h11._creating import CarefulCreator
-from twisted_h11._private import creator_of_layer, verified_name
+from twisted_h11._private_client import (
+    creator_of_layer,
+    name_in_callback,
+    verified_name,
+)
 
 __all__ = [
     "CertificateError",
@@ -54,6 +68,8 @@ __all__ = [
 # The class of what twisted.internet.ssl makes for a client.  A subclass may have
 # replaced the verification, and is not meant.
 _TwistedsCreator: type = type(optionsForClientTLS("localhost"))
+
+_is_visible = re.compile(r"[!-~]+").fullmatch
 
 # Why our callback refused a certificate, while the connection is there to ask.
 _problems: WeakKeyDictionary[SSL.Connection, CertificateError] = WeakKeyDictionary()
@@ -96,6 +112,10 @@ def check_identity(certificate: Certificate, name: str) -> None:
     @raise CertificateError: if it is not, or if that can not be found out.
     """
     try:
+        for pattern in _dns_names(certificate):
+            # service-identity takes white space off.
+            if not _is_visible(pattern):
+                raise ValueError(f"a malformed name is in it, {pattern!r}")
         if isIPAddress(name) or isIPv6Address(name):
             verify_certificate_ip_address(certificate, name)
         else:
@@ -110,6 +130,24 @@ def check_identity(certificate: Certificate, name: str) -> None:
         raise _NoName(
             f"The certificate does not say that it is for {name}: {error}"
         ) from error
+
+
+def _dns_names(certificate: Certificate) -> list[str]:
+    try:
+        names = certificate.extensions.get_extension_for_class(SubjectAlternativeName)
+    except ExtensionNotFound:
+        return []
+    return names.value.get_values_for_type(DNSName)
+
+
+def key_pin(certificate: Certificate) -> bytes:
+    """
+    The SHA-256 of a certificate's public key.
+    """
+    encoded = certificate.public_key().public_bytes(
+        Encoding.DER, PublicFormat.SubjectPublicKeyInfo
+    )
+    return hashlib.sha256(encoded).digest()
 
 
 def names_of(certificate: Certificate) -> list[str]:
@@ -130,22 +168,39 @@ def names_of(certificate: Certificate) -> list[str]:
 @implementer(IOpenSSLClientConnectionCreator)
 class IdentityChecked:
     """
-    A connection creator whose connections verify the chain and the name.
+    A connection creator whose connections verify the chain, the name and the pins.
 
     @param creator: what makes the connections; its verify callback is replaced.
     @param name: the name that the certificate must be for.
+    @param pins: hashes of the keys (L{key_pin}) of which the certificate must have
+        one; none for any key.
     """
 
-    def __init__(self, creator: Any, name: str) -> None:
+    def __init__(self, creator: Any, name: str, pins: Collection[bytes] = ()) -> None:
         self._creator = creator
         self.name = name
+        self._pins = pins
+
+    def check(self, certificate: Certificate) -> None:
+        """
+        Check the server's own certificate.
+
+        @raise CertificateError: if it is not the right one.
+        """
+        check_identity(certificate, self.name)
+        if self._pins:
+            pin = key_pin(certificate)
+            if pin not in self._pins:
+                raise CertificateError(
+                    f"The server's public key is not pinned: its SHA-256 is {pin.hex()}"
+                )
 
     def clientConnectionForTLS(self, tlsProtocol: Any) -> SSL.Connection:
         """
         See L{IOpenSSLClientConnectionCreator}.
         """
         connection: SSL.Connection = self._creator.clientConnectionForTLS(tlsProtocol)
-        name = self.name
+        check = self.check
 
         def verify(
             connection: SSL.Connection, certificate: Any, _: int, depth: int, good: int
@@ -153,7 +208,7 @@ class IdentityChecked:
             if not good or depth != 0:
                 return bool(good)
             try:
-                check_identity(certificate.to_cryptography(), name)
+                check(certificate.to_cryptography())
             except CertificateError as error:
                 # Without the frames, which refer to the connection.
                 _problems[connection] = error.with_traceback(None)
@@ -191,27 +246,42 @@ def problem_of(connection: Any) -> CertificateError | None:
 
 def check_transport(transport: Any) -> CertificateError | None:
     """
-    Look at the names of all TLS layers of a transport whose handshake is over.
+    Look at the certificates of all TLS layers of a transport whose handshake is over.
 
     @return: what is wrong with one of them.
     """
     # TLS is a wrapper, and there may be others; what is below them is a socket.
     while isinstance(transport, ProtocolWrapper):
-        creator = creator_of_layer(transport)
-        if isinstance(creator, CarefulCreator):
-            creator = creator.original
-        name = None
-        if isinstance(creator, IdentityChecked):
-            name = creator.name
-        elif type(creator) is _TwistedsCreator:
-            name = verified_name(creator)
-        if name is not None:
-            try:
-                certificate = transport.getPeerCertificate()
-                if certificate is None:
-                    return CertificateError("The server has shown no certificate")
-                check_identity(certificate.to_cryptography(), name)
-            except CertificateError as error:
-                return error.with_traceback(None)
+        try:
+            _check_layer(transport)
+        except CertificateError as error:
+            return error.with_traceback(None)
+        except Exception as error:
+            return CertificateError(f"The certificate can not be looked at: {error}")
         transport = transport.transport
     return None
+
+
+def _check_layer(transport: Any) -> None:
+    creator = creator_of_layer(transport)
+    if isinstance(creator, CarefulCreator):
+        creator = creator.original
+    name = None
+    if isinstance(creator, IdentityChecked):
+        check = creator.check
+    else:
+        if type(creator) is _TwistedsCreator:
+            name = verified_name(creator)
+        getHandle = getattr(transport, "getHandle", None)
+        if name is None and getHandle is not None:
+            name = name_in_callback(getHandle())
+        if name is None:
+            return
+
+        def check(certificate: Certificate) -> None:
+            check_identity(certificate, name)
+
+    certificate = transport.getPeerCertificate()
+    if certificate is None:
+        raise CertificateError("The server has shown no certificate")
+    check(certificate.to_cryptography())

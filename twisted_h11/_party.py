@@ -26,7 +26,7 @@ from weakref import WeakValueDictionary
 
 from twisted.internet import endpoints
 
-from twisted_h11._private import asking_agent, ways_of
+from twisted_h11._private_client import asking_agent, ways_of
 
 __all__ = ["SECURE", "Party", "is_for", "party", "place", "plain_key", "standard_party"]
 

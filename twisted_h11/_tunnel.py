@@ -80,7 +80,6 @@ class ProxyEndpoint:
     def __init__(self, endpoint: Any, proxy: str) -> None:
         self._endpoint = endpoint
         self.proxy = self.peer = proxy
-        self.pins = getattr(endpoint, "pins", ())
 
     @property
     def problem(self) -> Failure | None:
