@@ -182,16 +182,20 @@ class IdentityTests(IdentityTestCase):
     @inlineCallbacks
     def test_usage(self) -> Any:
         """
-        A certificate that is for clients only is refused for just that reason.
+        A certificate that is for clients, or for certificates, only is refused for
+        just that reason.
         """
-        certificate = dict(BAD)["for clients only"]
-        server = self.listen(certificate)
-        agent = dict(self.ways())["TLSPolicy"](0)
-        error = yield self.assertFailure(
-            self.get(agent, server.port, "localhost"), TLSFailed
-        )
-        self.assertIn("is not meant for servers", str(error))
-        self.assertIn("extended key usage", str(error))
+        for what, text in [
+            ("for clients only", "extended key usage"),
+            ("for certificates only", "its key usage"),
+        ]:
+            server = self.listen(dict(BAD)[what])
+            agent = dict(self.ways())["TLSPolicy"](0)
+            error = yield self.assertFailure(
+                self.get(agent, server.port, "localhost"), TLSFailed
+            )
+            self.assertIn("is not meant for servers", str(error))
+            self.assertIn(text, str(error))
 
     @inlineCallbacks
     def test_message(self) -> Any:

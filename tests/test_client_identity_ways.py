@@ -21,7 +21,7 @@ from twisted.internet import _sslverify, reactor
 from twisted.internet.defer import Deferred, inlineCallbacks
 from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
-from twisted.internet.protocol import Factory
+from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.ssl import (
     CertificateOptions,
     PrivateCertificate,
@@ -138,10 +138,10 @@ class WaysTests(IdentityTestCase):
         factory.deaf = False
         factory.lost = 0
         if certificate is None:
-            port = net.listenTCP(0, factory, interface="127.0.0.1")
-        else:
-            options = private(certificate).options()
-            port = net.listenSSL(0, factory, options, interface="127.0.0.1")
+            factory.port = self.proxyPort(factory)
+            return factory
+        options = private(certificate).options()
+        port = net.listenSSL(0, factory, options, interface="127.0.0.1")
         self.addCleanup(port.stopListening)
         factory.port = port.getHost().port
         return factory
@@ -260,6 +260,41 @@ class WaysTests(IdentityTestCase):
                 self.assertIn(f"localhost:{proxy.port}", str(error))
             self.assertEqual([], proxy.seen)
         self.flushLoggedErrors()
+
+    @inlineCallbacks
+    def test_lostBehindProxy(self) -> Any:
+        """
+        A connection that is lost behind a tunnel, which may be the doing of either,
+        is told as one through the proxy.
+        """
+
+        class Opening(Protocol):
+            def dataReceived(self, data: bytes) -> None:
+                assert self.transport is not None
+                if data.startswith(b"CONNECT"):
+                    self.transport.write(b"HTTP/1.1 200 OK\r\n\r\n")
+                else:
+                    self.transport.loseConnection()
+
+        factory: Any = Factory.forProtocol(Opening)
+        factory.port = self.proxyPort(factory)
+        agent = self.proxied(TLSPolicy.trusting(PEM), factory, False)
+        error = yield self.assertFailure(
+            agent.request(b"GET", b"https://localhost/"), TLSFailed
+        )
+        self.assertNotIsInstance(error, ProxyError)
+        self.assertIn(
+            f"through the proxy localhost:{factory.port} was lost", str(error)
+        )
+
+    def proxyPort(self, factory: Any) -> int:
+        """
+        Listen; the port.
+        """
+        port = net.listenTCP(0, factory, interface="127.0.0.1")
+        self.addCleanup(port.stopListening)
+        number: int = port.getHost().port
+        return number
 
     @inlineCallbacks
     def test_pins(self) -> Any:

@@ -43,6 +43,7 @@ from twisted_h11.client import (
     Proxy,
     ProxyAgent,
     TLSPolicy,
+    TunnelEndpoint,
     UNIXEndpointFactory,
     certificates_from,
 )
@@ -313,6 +314,16 @@ class KeyTests(SynchronousTestCase):
             HostnameEndpoint(ONE, "a", 2),
             wrapClientTLS(optionsForClientTLS("a"), HostnameEndpoint(ONE, "a", 2)),
             wrapClientTLS(optionsForClientTLS("a"), HostnameEndpoint(ONE, "b", 2)),
+            *(
+                wrapClientTLS(
+                    optionsForClientTLS("a"),
+                    TunnelEndpoint(
+                        ONE, HostnameEndpoint(ONE, proxy, 1), b"a", 2, credentials
+                    ),
+                )
+                for proxy in ("p", "q")
+                for credentials in (None, b"Basic a", b"Basic b")
+            ),
         ]
         keys = set()
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from functools import partial
 from typing import Any
 
 from twisted.internet.defer import Deferred, fail
@@ -48,9 +47,15 @@ from twisted_h11._client_request import (
 from twisted_h11._client_response import Response
 from twisted_h11._client_settings import ClientSettings
 from twisted_h11._client_tls import default_policy, tls_endpoint
-from twisted_h11._client_uri import DEFAULT_PORTS, host_value, parse_uri, split_uri
+from twisted_h11._client_uri import (
+    DEFAULT_PORTS,
+    host_value,
+    match_common,
+    parse_uri,
+    split_uri,
+)
 from twisted_h11._guarded import guarded
-from twisted_h11._party import SECURE, party, place, standard_party
+from twisted_h11._party import SECURE, Party, party, place, standard_party
 from twisted_h11._pool import HTTPConnectionPool
 from twisted_h11._proxy import Proxies, Proxy, Route, Via, proxy_endpoint
 from twisted_h11._trace import TraceEvent, Tracer
@@ -88,10 +93,8 @@ class StandardEndpointFactory:
         self.options: dict[str, Any] = {"bindAddress": bindAddress}
         if connectTimeout is not None:
             self.options["timeout"] = connectTimeout
-        self.parties = (
-            standard_party(False, reactor, policy, bindAddress),
-            standard_party(True, reactor, policy, bindAddress),
-        )
+        self.plain = standard_party(False, reactor, policy, bindAddress)
+        self.secure = standard_party(True, reactor, policy, bindAddress)
 
     def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:
         """
@@ -112,6 +115,12 @@ class StandardEndpointFactory:
             endpoint = tls_endpoint(self.policy, host, port, endpoint)
         return endpoint
 
+    def partyFor(self, scheme: bytes) -> Party:
+        """
+        Who is known to a server by a connection to it.
+        """
+        return self.secure if scheme in SECURE else self.plain
+
     def via(self, proxy: Proxy) -> Via:
         """
         How to use a proxy.
@@ -121,8 +130,8 @@ class StandardEndpointFactory:
             proxy.name,
             lambda: proxy_endpoint(self.reactor, proxy, self.policy, self.options),
             proxy.authorization,
-            self.parties[proxy.secure],
-            self.parties[True],
+            self.secure if proxy.secure else self.plain,
+            self.secure,
         )
 
 
@@ -303,12 +312,17 @@ class Agent:
         """
         uri = check_uri(uri)
         standard = self._standard
-        try:
-            scheme, host, port, target = split_uri(
-                uri, None if standard is None else DEFAULT_PORTS
-            )
-        except SchemeNotSupported:
-            return fail(errors.adopt(Failure()))
+        match = match_common(uri)
+        if match is not None:
+            scheme, host, number, target = match.groups()
+            port = int(number) if number else DEFAULT_PORTS[scheme]
+        if match is None or not 0 < port < 65536:
+            try:
+                scheme, host, port, target = split_uri(
+                    uri, None if standard is None else DEFAULT_PORTS
+                )
+            except SchemeNotSupported:
+                return fail(errors.adopt(Failure()))
         check_method(method)
         shown = host_value(host, None if port == DEFAULT_PORTS.get(scheme) else port)
         endpoint: Any
@@ -334,8 +348,13 @@ class Agent:
                         headers,
                     )
                     return self._start(method, shown, bodyProducer, uri, *route)
-            key = (scheme, host.lower(), port, standard.parties[scheme in SECURE])
-            endpoint = partial(standard.endpointFor, scheme, host, port)
+            key = (
+                scheme,
+                host.lower(),
+                port,
+                standard.plain if scheme == b"http" else standard.partyFor(scheme),
+            )
+            endpoint = _Lazy(standard, scheme, host, port)
         return self._start(
             method, shown, bodyProducer, uri, key, target, headers, endpoint
         )
@@ -401,6 +420,25 @@ class Agent:
         if self._trace is not None:
             request.report = _reporter(self._trace, reactor, request)
         return Call(reactor, self._pool, request, key, endpoint).begin()
+
+
+class _Lazy:
+    """
+    The endpoint for an origin, made when it is needed.
+    """
+
+    __slots__ = ("_factory", "_host", "_port", "_scheme")
+
+    def __init__(
+        self, factory: StandardEndpointFactory, scheme: bytes, host: bytes, port: int
+    ) -> None:
+        self._factory = factory
+        self._scheme = scheme
+        self._host = host
+        self._port = port
+
+    def __call__(self) -> Any:
+        return self._factory.endpointFor(self._scheme, self._host, self._port)
 
 
 def _check_headers(headers: Any) -> None:

@@ -52,7 +52,7 @@ def request_fields(
     host: bytes,
     length: int | None,
     close: bool,
-    toProxy: bool = False,
+    target: bytes = b"/",
 ) -> tuple[Fields, bool]:
     """
     The fields of a request, checked, framed, Host first; and whether the body
@@ -63,8 +63,8 @@ def request_fields(
     @param length: the length of the body, -1 if it is not known, C{None} if
         there is none and none is to be announced.
     @param close: whether to ask for the end of the connection.
-    @param toProxy: whether whoever receives the request is a proxy.  Nobody else
-        is told Proxy-Authorization.
+    @param target: the target of the request, whose form tells whether a proxy
+        receives it.  Nobody else is told Proxy-Authorization.
     @raise BadRequest: for anything that can not be sent.
     """
     fields: Fields = [(b"Host", host)]
@@ -98,8 +98,10 @@ def request_fields(
                 raise BadRequest(f"Transfer-Encoding {value!r} can not be sent")
             chunked = True
             continue
-        if size == 19 and not toProxy and name.lower() == b"proxy-authorization":
-            continue
+        if size == 19 and name.lower() == b"proxy-authorization":
+            # RFC 9112 section 3.2: in these forms a server is asked.
+            if target[:1] in (b"/", b"*", b"?", b""):
+                continue
         if size == 10 and close and name.lower() == b"connection":
             if asks_to_close(value):
                 close = False

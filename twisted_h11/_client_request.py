@@ -146,12 +146,7 @@ class ClientRequest:
             self.length = body_length(body)
         self.fields: Fields
         self.fields, self.chunked = request_fields(
-            given,
-            host,
-            self.length,
-            not persistent,
-            # RFC 9112 section 3.2: in these forms a server is asked, not a proxy.
-            target[:1] not in (b"/", b"*", b"?", b""),
+            given, host, self.length, not persistent, target
         )
         if self.chunked and body is None:
             # The application says Transfer-Encoding: there is a body, without

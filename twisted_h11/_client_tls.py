@@ -253,12 +253,15 @@ def tls_endpoint(policy: Any, host: bytes, port: int, endpoint: Any) -> Any:
     return _TLSEndpoint(creator, endpoint)
 
 
-def explain_handshake(reason: Failure, connection: Any) -> Failure:
+def explain_handshake(
+    reason: Failure, connection: Any, proxy: str | None = None
+) -> Failure:
     """
     Say why a handshake failed.
 
     @param reason: why the connection was lost.
     @param connection: the OpenSSL connection.
+    @param proxy: host and port of the proxy in between, empty if they are not known.
     @return: a failure with a message for people; C{reason} is its cause.
     """
     error = reason.value
@@ -278,9 +281,12 @@ def explain_handshake(reason: Failure, connection: Any) -> Failure:
             text = ", ".join(reasons) or "unknown error"
             return _because(SSL.Error, f"The TLS handshake failed: {text}", error)
     else:
+        through = (
+            "" if proxy is None else f"through the proxy {proxy} ".replace("  ", " ")
+        )
         return _because(
             SSL.Error,
-            f"The connection was lost during the TLS handshake: {error}",
+            f"The connection {through}was lost during the TLS handshake: {error}",
             error,
         )
     return _because(CertificateError, text, error)
@@ -348,27 +354,41 @@ def _bad_chain(connection: Any) -> str:
         )
     elif "local issuer" in lower:
         summary = "is signed by an authority that is not trusted"
-    elif not _is_for_servers(_leaf(connection)):
+    elif (usage := _not_for_servers(_leaf(connection))) is not None:
         summary = "is not meant for servers"
-        what = "its extended key usage does not allow server authentication"
+        what = usage
     else:
         summary = "is not acceptable"
     return f"The server's certificate {summary}: {what}"
 
 
-def _is_for_servers(certificate: x509.Certificate | None) -> bool:
+def _not_for_servers(certificate: x509.Certificate | None) -> str | None:
     """
-    Whether nothing in a certificate forbids a server to show it (RFC 5280
-    section 4.2.1.12).
+    What in a certificate forbids a server to show it (RFC 5280 sections 4.2.1.3 and
+    4.2.1.12).
     """
     if certificate is None:
-        return True
-    try:
-        usage = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage)
-    except Exception:
-        return True
+        return None
+    extended = _extension(certificate, x509.ExtendedKeyUsage)
     allowed = {
         ExtendedKeyUsageOID.SERVER_AUTH,
         ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE,
     }
-    return not allowed.isdisjoint(usage.value)
+    if extended is not None and allowed.isdisjoint(extended):
+        return "its extended key usage does not allow server authentication"
+    usage = _extension(certificate, x509.KeyUsage)
+    if usage is not None and not (
+        usage.digital_signature or usage.key_encipherment or usage.key_agreement
+    ):
+        return "its key usage does not allow to sign or encrypt a handshake"
+    return None
+
+
+def _extension(certificate: x509.Certificate, kind: Any) -> Any:
+    """
+    An extension of a certificate; C{None} if it has none, or a broken one.
+    """
+    try:
+        return certificate.extensions.get_extension_for_class(kind).value
+    except Exception:
+        return None

@@ -15,13 +15,14 @@ from twisted.internet.abstract import isIPv6Address
 from twisted.web.client import URI
 from twisted.web.error import SchemeNotSupported
 
-__all__ = ["DEFAULT_PORTS", "host_value", "parse_uri", "split_uri"]
+__all__ = ["DEFAULT_PORTS", "host_value", "match_common", "parse_uri", "split_uri"]
 
 DEFAULT_PORTS = {b"http": 80, b"https": 443, b"ws": 80, b"wss": 443}
 
-# Common URIs; all others are looked at more closely.
-_match_common = re.compile(
-    rb"(https?)://([A-Za-z0-9.-]+)(?::([0-9]{1,5}))?(/[^#]*)?(?:#.*)?\Z"
+# Common URIs: scheme, host, port and target.  All others, and those whose port is
+# out of range, are for L{split_uri}.
+match_common = re.compile(
+    rb"(https?)://([A-Za-z0-9.-]+)(?::([0-9]{1,5}))?(/[^#]*)\Z"
 ).match
 _match_scheme = re.compile(rb"([A-Za-z][A-Za-z0-9+.-]*):").match
 _match_rest = re.compile(rb"//([^/?#]*)([^#]*)(?:#.*)?\Z").match
@@ -48,12 +49,6 @@ def split_uri(
     @raise ValueError: if there is no host in it, or credentials, or a port that
         nobody can listen at.
     """
-    match = _match_common(uri)
-    if match is not None:
-        scheme, host, number, target = match.groups()
-        port = int(number) if number else DEFAULT_PORTS[scheme]
-        if 0 < port < 65536:
-            return scheme, host, port, target or b"/"
     match = _match_scheme(uri)
     if match is None:
         raise ValueError(f"Invalid URI {_shown(uri)}: it is not absolute")

@@ -241,7 +241,11 @@ class Attempt:
                 errors.TLSFailed,
                 errors.HANDSHAKE,
                 self._elapsed(),
-                explain_handshake(reason, connection.handshakeDetails),
+                explain_handshake(
+                    reason,
+                    connection.handshakeDetails,
+                    getattr(self._endpoint, "proxy", None),
+                ),
             )
         )
 

@@ -36,6 +36,9 @@ _VALUES = frozenset((str, bytes, int, float, bool, type(None)))
 # The schemes that mean TLS.
 SECURE = frozenset((b"https", b"wss"))
 
+# The modules with endpoints of which the attributes say where they lead.
+_KNOWN = frozenset((endpoints.__name__, "twisted_h11._tunnel"))
+
 # How deeply endpoints may be wrapped in each other.
 _DEPTH = 5
 
@@ -81,8 +84,9 @@ def _name(thing: object) -> Hashable:
 
 def place(endpoint: Any) -> tuple[Hashable, ...]:
     """
-    Where an endpoint connects to, as far as one of Twisted's own classes tells:
-    what text and numbers it and the endpoints in it consist of, times excepted.
+    Where an endpoint connects to, as far as one of Twisted's own classes, or a
+    tunnel, tells: what text and numbers it and the endpoints in it consist of, times
+    excepted.
 
     @return: empty for endpoints of other classes, which may count or remember
         what they like.
@@ -92,7 +96,7 @@ def place(endpoint: Any) -> tuple[Hashable, ...]:
 
 def _place(endpoint: Any, depth: int) -> tuple[Hashable, ...]:
     kind: Any = type(endpoint)
-    if kind.__module__ != endpoints.__name__ or depth == 0:
+    if kind.__module__ not in _KNOWN or depth == 0:
         return ()
     parts: list[Hashable] = [kind]
     for name, value in vars(endpoint).items():
@@ -100,7 +104,7 @@ def _place(endpoint: Any, depth: int) -> tuple[Hashable, ...]:
             continue
         if type(value) in _VALUES or type(value) is tuple:
             parts.append(_name(value))
-        elif type(value).__module__ == endpoints.__name__:
+        elif type(value).__module__ in _KNOWN:
             parts.append(_place(value, depth - 1))
     return tuple(parts)
 

@@ -66,6 +66,7 @@ def issue(
     common: str = "alice",
     san: bool | bytes = True,
     usage: Any = None,
+    plain_usage: Any = None,
     begin: Any = NOW - DAY,
     end: Any = NOW + DAY,
     signer: Any = CA_KEY,
@@ -84,7 +85,27 @@ def issue(
         made = made.add_extension(x509.SubjectAlternativeName(names), critical=False)
     if usage is not None:
         made = made.add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
+    if plain_usage is not None:
+        made = made.add_extension(plain_usage, critical=True)
     return made.sign(signer, hashes.SHA256())
+
+
+def key_usage(*names: str) -> x509.KeyUsage:
+    """
+    The extension with these uses.
+    """
+    every = (
+        "digital_signature",
+        "content_commitment",
+        "key_encipherment",
+        "data_encipherment",
+        "key_agreement",
+        "key_cert_sign",
+        "crl_sign",
+        "encipher_only",
+        "decipher_only",
+    )
+    return x509.KeyUsage(**{name: name in names for name in every})
 
 
 def dns_san(*names: bytes) -> bytes:
@@ -107,6 +128,11 @@ GOOD: list[tuple[str, x509.Certificate, set[str]]] = [
     (
         "for servers",
         issue(DNS("localhost"), usage=ExtendedKeyUsageOID.SERVER_AUTH),
+        {"localhost"},
+    ),
+    (
+        "for signing",
+        issue(DNS("localhost"), plain_usage=key_usage("digital_signature")),
         {"localhost"},
     ),
     ("wildcard", issue(DNS("*.local.test")), {"www.local.test"}),
@@ -147,6 +173,14 @@ BAD: list[tuple[str, x509.Certificate]] = [
         "for clients only",
         issue(DNS("localhost"), IP(LOOPBACK), usage=ExtendedKeyUsageOID.CLIENT_AUTH),
     ),
+    (
+        "for certificates only",
+        issue(DNS("localhost"), IP(LOOPBACK), plain_usage=key_usage("key_cert_sign")),
+    ),
+    ("a name with a blank", issue(san=dns_san(b" localhost"))),
+    ("a name with a tab", issue(san=dns_san(b"localhost\t"))),
+    ("our name and a malformed one", issue(san=dns_san(b"localhost", b"a\0b"))),
+    ("our name and everything", issue(san=dns_san(b"localhost", b"*"))),
 ]
 NAMES = ("localhost", "127.0.0.1", "www.local.test")
 
