@@ -24,7 +24,7 @@ RESPONSE = b"HTTP/1.1 200 OK\r\n"
 # The beginning, what is repeated, the end.
 HOSTILE = [
     (HEAD + b"a:", b" ", b"\0\r\n\r\n"),
-    (HEAD + b"a:b", b"\t", b"\x7f\r\n\r\n"),
+    (HEAD + b"a:b", b"\t", b"\0\r\n\r\n"),
     (HEAD + b"a:", b" ", b"\x0b\r\n\r\n"),
     (HEAD + b"a:", b" ", b"\rb\r\n\r\n"),
     (HEAD + CHUNKED + b"5;", b" ", b"\n\r\nhello\r\n"),

@@ -8,10 +8,12 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import h11
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.client_support.memory import ClientTestCase
 from tests.support.cases import ServerTestCase
+from tests.support.protocol import ProtocolTestCase, Recording, client_request
 
 HEAD = b"GET / HTTP/1.1\r\nHost: h\r\n"
 POST = b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -63,6 +65,30 @@ def growth(receive: Callable[[], Callable[[bytes], Any]], pump: bytes) -> float:
             taken.append(time.process_time() - begun)
         best.append(min(taken))
     return best[1] / best[0]
+
+
+class Unbounded(Recording):
+    """
+    A server whose heads may be long.
+    """
+
+    maxIncompleteEventSize = LONG
+
+
+class UnboundedAsking(Unbounded):
+    """
+    A client that has sent a request.
+    """
+
+    role = h11.CLIENT
+
+    def connectionMade(self) -> None:
+        """
+        Send it.
+        """
+        super().connectionMade()
+        self.sendEvent(client_request())
+        self.sendEvent(h11.EndOfMessage())
 
 
 class RequestTests(ServerTestCase):
@@ -120,6 +146,29 @@ class ResponseTests(ClientTestCase):
             self.assertLess(growth(receive, pump), 20, name)
             for peer in peers:
                 self.assertFalse(peer.closed, name)
+
+
+class EventTests(ProtocolTestCase):
+    """
+    H11Protocol, in both roles.
+    """
+
+    def test_linear(self) -> None:
+        """
+        Eight times as many bytes take about eight times as long.
+        """
+        for kind, streams in ((Unbounded, REQUESTS), (UnboundedAsking, RESPONSES)):
+            for name, (first, pump) in streams.items():
+
+                def receive(kind: Any = kind, first: bytes = first) -> Any:
+                    wire = self.connect(kind)
+                    if first:
+                        wire.channel.dataReceived(first)
+                    return wire.channel.dataReceived
+
+                self.assertLess(growth(receive, pump), 20, (kind.__name__, name))
+        for wire in self.wires:
+            self.assertEqual([], wire.channel.errors)
 
 
 class GrowthTests(SynchronousTestCase):

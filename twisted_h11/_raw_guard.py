@@ -22,7 +22,7 @@ from twisted_h11._client_heads import find_end
 __all__ = ["RawGuard"]
 
 # What h11's pattern of a value does not match; its \s is not what RFC 9110 means.
-_never_valid = re.compile(rb"[\x00\x0b\x0c\x7f]|\r[^\n]").search
+_never_valid = re.compile(rb"[\x00\x0b\x0c]|\r[^\n]").search
 
 
 class RawGuard:
@@ -37,6 +37,8 @@ class RawGuard:
         self.method = b""
         self._limit = limit
         self._checked = 0
+        # Lines of the trailer section that were looked at.
+        self._trailers = 0
         self._chunks: ChunkReader | None = None
 
     def received(self, data: bytes) -> None:
@@ -56,7 +58,9 @@ class RawGuard:
                 return h11.RemoteProtocolError(chunks.error)
             if chunks.bareLF:
                 return h11.RemoteProtocolError("a chunk line ends with a bare LF")
-            if any(map(_never_valid, chunks.section)):
+            fresh = chunks.section[self._trailers :]
+            self._trailers += len(fresh)
+            if any(map(_never_valid, fresh)):
                 return h11.RemoteProtocolError("illegal trailer line")
         elif conn.their_state in (h11.IDLE, h11.SEND_RESPONSE):
             waiting = conn.trailing_data[0]
@@ -87,5 +91,6 @@ class RawGuard:
     ) -> None:
         for name, value in headers:
             if name == b"transfer-encoding" and value == b"chunked":
+                self._trailers = 0
                 self._chunks = ChunkReader(self._limit)
                 self._chunks.feed(conn.trailing_data[0])
