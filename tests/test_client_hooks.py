@@ -732,7 +732,8 @@ class PolicyTests(TestCase):
         for policy, kind in (
             (OddPolicy(raising(Broken())), Broken),
             (OddPolicy(raising(Abrupt())), Abrupt),
-            (OddPolicy(object), TypeError),
+            # Twisted before 26.4 has another exception for it.
+            (OddPolicy(object), (TypeError, AttributeError)),
             (OddPolicy(None, raising(Broken())), Broken),
             (OddPolicy(None, raising(Abrupt())), Abrupt),
             (OddPolicy(None, lambda: None), TypeError),
@@ -752,7 +753,8 @@ class PolicyTests(TestCase):
                 )
                 results: list[Any] = []
                 yield deferred.addBoth(results.append)
-                self.assertIsNotNone(results[0].check(kind), results)
+                kinds = kind if isinstance(kind, tuple) else (kind,)
+                self.assertIsNotNone(results[0].check(*kinds), results)
                 yield pool.close()
                 # Its endpoint may be told of the end after the pool.
                 yield deferLater(net, 0)
