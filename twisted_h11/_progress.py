@@ -27,6 +27,10 @@ _ACKED_OFFSET = 120
 _ACKED = struct.Struct("=Q")
 
 
+# More than anybody puts around a connection.
+MOST_WRAPPERS = 20
+
+
 def bytes_taken(transport: Any) -> int | None:
     """
     How many bytes a peer has taken so far, counted from anywhere.
@@ -56,11 +60,14 @@ def bytes_unsent(transport: Any) -> int | None:
 
 def _lowest(transport: Any) -> Any:
     """
-    The transport below all wrappers.
+    The transport below all wrappers; C{None} if there is no end of them, as with a
+    mock, which has whatever it is asked for.
     """
-    while hasattr(transport, "wrappedProtocol"):
+    for _ in range(MOST_WRAPPERS):
+        if not hasattr(transport, "wrappedProtocol"):
+            return transport
         transport = transport.transport
-    return transport
+    return None
 
 
 def _waiting(transport: Any) -> int:
