@@ -68,6 +68,7 @@ from twisted_h11.server import Site
 net: Any = reactor
 PEM = CA.public_bytes(Encoding.PEM)
 GOOD = issue(DNS("localhost"))
+OTHER = issue(DNS("other.example"))
 
 
 @implementer(IOpenSSLClientConnectionCreator)
@@ -210,6 +211,8 @@ class WaysTests(IdentityTestCase):
         """
         for how, make in self.ways():
             yield self.check(how, make, GOOD, "localhost", True)
+            # Which is service-identity's exception by every way, as of Twisted's agent.
+            yield self.check("another name", make, OTHER, "localhost", False)
             for what, certificate in SLIPPERY:
                 yield self.check((how, what), make, certificate, "localhost", False)
 

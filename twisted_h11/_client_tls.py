@@ -45,6 +45,8 @@ from twisted_h11._creating import CarefulCreator
 from twisted_h11._identity import (
     CertificateError,
     IdentityChecked,
+    NameMismatch,
+    NoName,
     checked,
     key_pin,
     names_of,
@@ -270,10 +272,12 @@ def explain_handshake(
     if problem is not None:
         return Failure(problem)
     if isinstance(error, VerificationError):
-        text = _mismatch(error, connection)
-    elif isinstance(error, service_identity.CertificateError):
+        # Of Twisted's callback, in a connection that an application has made.
+        return _caused(NameMismatch(_mismatch(error, connection), error.errors), error)
+    if isinstance(error, service_identity.CertificateError):
         text = f"The certificate does not say whom it is for: {error}"
-    elif isinstance(error, SSL.Error):
+        return _caused(NoName(text), error)
+    if isinstance(error, SSL.Error):
         reasons = [str(entry[-1]) for entry in (error.args[0] if error.args else ())]
         if any("verify failed" in each for each in reasons):
             text = _bad_chain(connection)
@@ -293,7 +297,10 @@ def explain_handshake(
 
 
 def _because(kind: Any, text: str, cause: BaseException | None) -> Failure:
-    error = kind(text)
+    return _caused(kind(text), cause)
+
+
+def _caused(error: Exception, cause: BaseException | None) -> Failure:
     error.__cause__ = cause
     return Failure(error)
 

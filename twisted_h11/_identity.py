@@ -58,6 +58,8 @@ from twisted_h11._private_client import (
 __all__ = [
     "CertificateError",
     "IdentityChecked",
+    "NameMismatch",
+    "NoName",
     "check_identity",
     "check_transport",
     "checked",
@@ -83,7 +85,7 @@ class CertificateError(RequestError):
     """
 
 
-class _Mismatch(CertificateError, VerificationError):
+class NameMismatch(CertificateError, VerificationError):
     """
     The certificate is for other names; code for Twisted's client looks for
     service-identity's exception.
@@ -97,7 +99,7 @@ class _Mismatch(CertificateError, VerificationError):
         return str(self.args[0])
 
 
-class _NoName(CertificateError, service_identity.CertificateError):
+class NoName(CertificateError, service_identity.CertificateError):
     """
     The certificate has no name that could be compared.
     """
@@ -125,9 +127,9 @@ def check_identity(certificate: Certificate, name: str) -> None:
         text = f"The certificate is not for {name}" + (
             f"; it is for {', '.join(names)}" if names else ""
         )
-        raise _Mismatch(text, error.errors) from error
+        raise NameMismatch(text, error.errors) from error
     except Exception as error:
-        raise _NoName(
+        raise NoName(
             f"The certificate does not say that it is for {name}: {error}"
         ) from error
 
