@@ -72,7 +72,9 @@ def combined_line(timestamp: Any, request: Any) -> Any:
 
 class LogFileError(OSError):
     """
-    A log file can not be written.
+    A log file can not be written: the site's C{logPath}.
+
+    @since: 0.1
     """
 
 

@@ -65,7 +65,7 @@ from twisted_h11._strict import (
 )
 
 if TYPE_CHECKING:
-    from twisted_h11.server import Site
+    from twisted_h11._site import Site
 
 __all__ = ["Channel"]
 

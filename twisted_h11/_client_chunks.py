@@ -13,7 +13,8 @@ from __future__ import annotations
 import re
 from enum import Enum
 
-from twisted_h11._client_errors import MalformedResponse
+import h11
+
 from twisted_h11._fastpath import Fields
 from twisted_h11._tolerance import read_fields
 
@@ -162,7 +163,7 @@ class ChunkReader:
     def _sectionRead(self) -> None:
         try:
             self.trailers, odd = read_fields(self.section)
-        except MalformedResponse as error:
+        except h11.RemoteProtocolError as error:
             self.error = str(error)
             return
         self._oddTrailers = self._oddTrailers or odd

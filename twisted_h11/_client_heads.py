@@ -1,29 +1,21 @@
 """
-Heads on the client's side: pure functions between bytes and fields.
+Heads of requests that go out: their parts are checked, and joined.
 
-B{Requests.}  L{request_head} checks each part of a request and joins them.  It
-writes exactly what h11 would write (a test holds it to that), so that h11 can
-be shown the same request later, when a response needs it.
-
-B{Responses.}  The usual head is read by L{twisted_h11._fastpath}.  What is here
-makes the same of the event that h11 has for any other, and says what is wrong with
-one that h11 refuses.
+L{request_head} writes exactly what h11 would write (a test holds it to that), so
+that h11 can be shown the same request later, when a response needs it.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
-import h11
-
-from twisted_h11._client_errors import MalformedResponse, RequestError
-from twisted_h11._fastpath import CHUNKED, UNTIL_CLOSE, Fields, ResponseHead
+from twisted_h11._client_errors import RequestError
+from twisted_h11._fastpath import Fields
 from twisted_h11._strict import TOKEN
 
 __all__ = [
     "BadRequest",
-    "check_event",
     "request_fields",
     "request_head",
 ]
@@ -32,9 +24,6 @@ is_token = re.compile(TOKEN).fullmatch
 is_target = re.compile(rb"[\x21-\x7e]+").fullmatch
 _is_value = re.compile(rb"[\t\x20-\x7e\x80-\xff]*").fullmatch
 
-# The end of a head, as h11 sees it: a bare LF ends a line (RFC 9112 2.2).
-find_end = re.compile(rb"\n\r?\n").search
-
 
 class BadRequest(RequestError, ValueError):
     """
@@ -42,9 +31,6 @@ class BadRequest(RequestError, ValueError):
 
     @since: 0.1
     """
-
-
-# -- requests ---------------------------------------------------------------
 
 
 def request_fields(
@@ -133,77 +119,3 @@ def request_head(method: bytes, target: bytes, fields: Fields) -> bytes:
         target,
         b"".join([b"%b: %b\r\n" % field for field in fields]),
     )
-
-
-# -- responses --------------------------------------------------------------
-
-
-def values_of(fields: Sequence[tuple[bytes, bytes]], name: bytes) -> list[bytes]:
-    """
-    The values of the fields called C{name}, which is in lower case.
-    """
-    return [value for key, value in fields if key.lower() == name]
-
-
-def check_event(event: h11.Response, raw: bytes, method: bytes) -> ResponseHead:
-    """
-    Turn h11's event into a head.
-
-    @param raw: the bytes that were received for it.
-    """
-    fields: Fields = [
-        (bytes(name), bytes(value)) for name, value in event.headers.raw_items()
-    ]
-    minor = int(event.http_version[-1:])
-    tokens = [
-        item.strip()
-        for value in values_of(fields, b"connection")
-        for item in value.lower().split(b",")
-    ]
-    persistent = minor >= 1 and b"close" not in tokens
-    lengths = values_of(fields, b"content-length")
-    codings = values_of(fields, b"transfer-encoding")
-    if method == b"HEAD" or event.status_code in (204, 304):
-        length = 0
-    elif method == b"CONNECT" and 200 <= event.status_code < 300:
-        length = 0
-        persistent = False
-    elif codings:
-        # Transfer-Encoding wins (RFC 9112 sections 6.1 and 6.3), but who sends
-        # both, or says so in HTTP/1.0, is not to be trusted with another request.
-        length = CHUNKED
-        persistent = persistent and not lengths
-    elif lengths:
-        length = int(lengths[0])
-    else:
-        length = UNTIL_CLOSE
-        persistent = False
-    return ResponseHead(
-        minor,
-        event.status_code,
-        bytes(event.reason),
-        fields,
-        length,
-        persistent,
-        len(raw),
-    )
-
-
-_FRAMING = frozenset((b"content-length", b"transfer-encoding"))
-
-
-def explain(error: h11.RemoteProtocolError, raw: bytes) -> MalformedResponse:
-    """
-    Say what was wrong with a head, and name the fields that are to blame.
-    """
-    text = str(error)
-    if "Content-Length" in text or "Transfer-Encoding" in text:
-        parts = [line.partition(b":") for line in raw.splitlines()]
-        found = [
-            f"{name.decode('latin-1').strip()}: {value.decode('latin-1').strip()}"
-            for name, _, value in parts
-            if name.strip().lower() in _FRAMING
-        ]
-        if found:
-            return MalformedResponse(f"{text}: {', '.join(found)!s}"[:500])
-    return MalformedResponse(text[:500])

@@ -26,7 +26,7 @@ from twisted_h11._strict import RequestHead
 from twisted_h11._telling import Telling
 
 if TYPE_CHECKING:
-    from twisted_h11.server import Site
+    from twisted_h11._site import Site
 
 __all__ = ["Failing"]
 

@@ -29,7 +29,7 @@ from twisted_h11._http2_guard import Guard
 
 if TYPE_CHECKING:
     from twisted_h11._channel import Channel
-    from twisted_h11.server import Site
+    from twisted_h11._site import Site
 
 __all__ = ["Negotiator", "check_http2"]
 

@@ -36,7 +36,7 @@ from zope.interface import directlyProvides, providedBy
 from twisted_h11._http2_stream import Stream
 
 if TYPE_CHECKING:
-    from twisted_h11.server import Site
+    from twisted_h11._site import Site
 
 __all__ = ["Guard"]
 

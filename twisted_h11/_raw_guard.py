@@ -17,7 +17,7 @@ from collections.abc import Iterable
 import h11
 
 from twisted_h11._client_chunks import ChunkReader
-from twisted_h11._client_heads import find_end
+from twisted_h11._response_event import find_end
 
 __all__ = ["RawGuard"]
 

@@ -24,12 +24,12 @@ from twisted_h11._client_h11 import (
     begin_exchange,
     read_whole_body,
 )
-from twisted_h11._client_heads import check_event, explain, find_end
 from twisted_h11._client_parties import ExchangeHandler, Owner
 from twisted_h11._client_request import ClientRequest
 from twisted_h11._client_response import InterimResponse, Response
 from twisted_h11._fastpath import CHUNKED, Fields, ResponseHead, read_response
 from twisted_h11._flow import APPLICATION, CONSUMER, READ_AHEAD
+from twisted_h11._response_event import check_event, find_end
 from twisted_h11._sending import BodySender
 from twisted_h11._tolerance import EMPTY_LINES, forgive
 from twisted_h11.protocol import H11Protocol
@@ -52,6 +52,25 @@ _UNASKED = "The server sent something before the request had left"
 
 # What is read next; in IN_EVENTS it is a body of any kind, and h11 reads it.
 NOTHING, IN_HEAD, IN_BODY, IN_CHUNKS, UNTIL_END, IN_EVENTS, SWITCHING = range(7)
+
+_FRAMING = frozenset((b"content-length", b"transfer-encoding"))
+
+
+def explain(error: h11.RemoteProtocolError, raw: bytes) -> MalformedResponse:
+    """
+    Say what was wrong with a head, and name the fields that are to blame.
+    """
+    text = str(error)
+    if "Content-Length" in text or "Transfer-Encoding" in text:
+        parts = [line.partition(b":") for line in raw.splitlines()]
+        found = [
+            f"{name.decode('latin-1').strip()}: {value.decode('latin-1').strip()}"
+            for name, _, value in parts
+            if name.strip().lower() in _FRAMING
+        ]
+        if found:
+            return MalformedResponse(f"{text}: {', '.join(found)!s}"[:500])
+    return MalformedResponse(text[:500])
 
 
 class ResponseReader(H11Protocol):
@@ -208,8 +227,6 @@ class ResponseReader(H11Protocol):
             answer = check_event(event, raw, request.method)
         except h11.RemoteProtocolError as error:
             self._break(Failure(explain(error, raw)))
-        except MalformedResponse:
-            self._break(Failure())
         else:
             if request.method == b"CONNECT" and 200 <= answer.code < 300:
                 self._switching(answer, rest)

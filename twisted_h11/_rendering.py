@@ -34,6 +34,7 @@ from twisted.web.server import NOT_DONE_YET
 from twisted_h11._adapted import ADAPTERS
 from twisted_h11._arguments import Arguments
 from twisted_h11._body import RequestBodyCut
+from twisted_h11._error_page import error_page
 from twisted_h11._forms import FormError, WithForms
 from twisted_h11._guarded import guarded, log_failure
 from twisted_h11._methods import (
@@ -47,7 +48,7 @@ from twisted_h11._private import encoder_for, response_headers, set_known
 from twisted_h11._ranges import is_range_failure
 from twisted_h11._routing import find_resource
 
-__all__ = ["Rendering", "error_page"]
+__all__ = ["Rendering"]
 
 # What a render that waits for its client is told when the client goes.
 _GONE = (CancelledError, RequestBodyCut, ConnectionClosed)
@@ -56,23 +57,6 @@ _GONE = (CancelledError, RequestBodyCut, ConnectionClosed)
 _PERCENT = ord("%")
 
 _absolute_form = re.compile(rb"[A-Za-z][A-Za-z0-9+.\-]*://([^/?]*)([^?]*)(\??)")
-
-_PAGE = """<!DOCTYPE html>
-<html lang="en">
-<head><meta charset="utf-8"><title>{code} {brief}</title></head>
-<body><h1>{brief}</h1>{detail}</body>
-</html>
-"""
-
-
-def error_page(code: int, brief: str, detail: str) -> bytes:
-    """
-    A page of our own for a request that can not be served.
-
-    @param detail: HTML; whoever calls has escaped what must be.
-    """
-    page = _PAGE.format(code=code, brief=escape(brief), detail=detail)
-    return page.encode("utf-8")
 
 
 class Rendering(WithForms, Arguments):

@@ -27,7 +27,7 @@ from twisted.web.resource import Resource, getChildForRequest
 from twisted_h11.interfaces import IStreamingResource
 
 if TYPE_CHECKING:
-    from twisted_h11.server import Site
+    from twisted_h11._site import Site
 
 __all__ = ["find_resource", "route_early"]
 
@@ -120,7 +120,7 @@ def route_early(
 
 def _site_class() -> type:
     # The site is above us; this is only asked for when it is there already.
-    from twisted_h11.server import Site
+    from twisted_h11._site import Site
 
     return Site
 

@@ -35,9 +35,9 @@ from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from twisted_h11._accesslog import LogFileError
 from twisted_h11._descriptors import raise_descriptor_limit
 from twisted_h11._endpoints import describe_port, explain
+from twisted_h11.server import LogFileError
 
 __all__ = ["ListeningService", "StartError"]
 

@@ -31,7 +31,8 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from twisted_h11._client_errors import MalformedResponse
+import h11
+
 from twisted_h11._fastpath import Fields
 from twisted_h11._strict import TOKEN
 
@@ -69,19 +70,19 @@ def forgive(raw: bytes, method: bytes) -> Tolerated:
 
     @param raw: the head, with the empty line behind it.
     @param method: that of the request.
-    @raise MalformedResponse: if what is wrong does matter.
+    @raise h11.RemoteProtocolError: if what is wrong does matter.
     """
     first, *lines = raw.split(b"\n")
     match = _match_status_line(first.removesuffix(b"\r"))
     if match is None:
-        raise MalformedResponse(
+        raise h11.RemoteProtocolError(
             f"illegal status line: {first[:100]!r}; HTTP, a version and a number of "
             "three digits are expected"
         )
     name, version, status, reason = match.groups()
     code = int(status)
     if code < 100:
-        raise MalformedResponse(
+        raise h11.RemoteProtocolError(
             f"The status {status.decode()} is none: it is below 100"
         )
     fields, odd = read_fields(lines)
@@ -102,7 +103,7 @@ def read_fields(lines: list[bytes]) -> tuple[Fields, bool]:
     Read field lines.
 
     @return: the fields that are in order, and whether others were left out.
-    @raise MalformedResponse: if one that was left out could be about framing.
+    @raise h11.RemoteProtocolError: if one that was left out could be about framing.
     """
     joined: list[tuple[bytes, list[bytes]]] = []
     odd = False
@@ -113,7 +114,7 @@ def read_fields(lines: list[bytes]) -> tuple[Fields, bool]:
         if line[:1] in b" \t":
             # RFC 9112 section 5.2: an obsolete fold is a space.
             if not joined:
-                raise MalformedResponse("continuation line at start of headers")
+                raise h11.RemoteProtocolError("continuation line at start of headers")
             joined[-1][1].append(line.strip(b" \t"))
             continue
         name, colon, value = line.partition(b":")
@@ -125,7 +126,7 @@ def read_fields(lines: list[bytes]) -> tuple[Fields, bool]:
             fields.append((name, value))
             continue
         if _not_of_names.sub(b"", name).lower() in _FRAMING:
-            raise MalformedResponse(
+            raise h11.RemoteProtocolError(
                 f"illegal header line: {name[:40]!r}: {value[:40]!r} could be about "
                 "where the response ends"
             )

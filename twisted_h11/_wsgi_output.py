@@ -24,7 +24,7 @@ from twisted.python.failure import Failure
 from twisted.web import util
 from zope.interface import implementer
 
-from twisted_h11._rendering import error_page
+from twisted_h11._error_page import error_page
 from twisted_h11._wsgi_head import Head
 from twisted_h11._wsgi_input import ClientDisconnected
 

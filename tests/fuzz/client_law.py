@@ -16,13 +16,13 @@ import h11
 from tests.fuzz.law import BrokenLaw, same
 from twisted_h11._client_chunks import ChunkReader
 from twisted_h11._client_errors import MalformedResponse
-from twisted_h11._client_heads import check_event, find_end
 from twisted_h11._fastpath import (
     CHUNKED,
     UNTIL_CLOSE,
     ResponseHead,
     read_response,
 )
+from twisted_h11._response_event import check_event, find_end
 
 __all__ = ["Body", "body_by_h11", "check_chunks", "check_head"]
 
