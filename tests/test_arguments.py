@@ -24,9 +24,9 @@ from typing_extensions import assert_type
 from tests.client_support.memory import ClientTestCase
 from tests.support.cases import GET, ServerTestCase, post
 from twisted_h11 import client, multipart, protocol, server, testing, wsgi
-from twisted_h11._checks import Kind, checked
-from twisted_h11._client_settings import describe_settings
-from twisted_h11._octets import as_bytes
+from twisted_h11._boundary.checks import Kind, checked
+from twisted_h11._boundary.octets import as_bytes
+from twisted_h11._client.settings import describe_settings
 
 Case = tuple[Callable[..., Any], dict[str, Any], dict[str, list[Any]]]
 

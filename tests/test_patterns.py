@@ -61,7 +61,10 @@ class PatternTests(SynchronousTestCase):
         """
         names = {name for one in patterns_of(twisted_h11) for name in one.where}
         self.assertEqual([], compiled_late(twisted_h11))
-        for name in ("twisted_h11._fastpath._match_head", "twisted_h11._strict._host"):
+        for name in (
+            "twisted_h11._http.fastpath._match_head",
+            "twisted_h11._http.strict._host",
+        ):
             self.assertIn(name, names)
 
     def test_hidden(self) -> None:

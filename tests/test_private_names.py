@@ -46,9 +46,10 @@ from zope.interface import implementer
 import twisted
 import twisted_h11
 from tests.support.cases import Calls, ServerTestCase, get, post
-from twisted_h11 import _private, _private_client, _progress
-from twisted_h11._private_client import creator_of_layer, verified_name
-from twisted_h11._request import Request
+from twisted_h11._boundary import twisted_private, twisted_private_client
+from twisted_h11._boundary.twisted_private_client import creator_of_layer, verified_name
+from twisted_h11._server.request import Request
+from twisted_h11._wire import progress
 from twisted_h11.client import UNIXEndpointFactory
 from twisted_h11.server import Site
 
@@ -261,9 +262,9 @@ class CallbackTests(SynchronousTestCase):
             raise SkipTest("this Twisted verifies in another way")
         for name in ("a.example", "127.0.0.1", "::1"):
             connection = self.connection(name)
-            self.assertEqual(name, _private_client.name_in_callback(connection))
+            self.assertEqual(name, twisted_private_client.name_in_callback(connection))
         connection.set_verify(SSL.VERIFY_PEER, lambda *arguments: True)
-        self.assertIsNone(_private_client.name_in_callback(connection))
+        self.assertIsNone(twisted_private_client.name_in_callback(connection))
 
     def test_without(self) -> None:
         """
@@ -271,9 +272,9 @@ class CallbackTests(SynchronousTestCase):
         """
         connection = self.connection("a.example")
         for thing in (None, object(), SSL.Connection(connection.get_context(), None)):
-            self.assertIsNone(_private_client.name_in_callback(thing))
-        self.patch(_private_client, "_sslverify", object())
-        self.assertIsNone(_private_client.name_in_callback(connection))
+            self.assertIsNone(twisted_private_client.name_in_callback(thing))
+        self.patch(twisted_private_client, "_sslverify", object())
+        self.assertIsNone(twisted_private_client.name_in_callback(connection))
 
 
 class HeadersTests(SynchronousTestCase):
@@ -312,19 +313,19 @@ class HeadersTests(SynchronousTestCase):
         """
         We have found it.
         """
-        self.assertTrue(_private._transparent)
+        self.assertTrue(twisted_private._transparent)
 
     def test_without(self) -> None:
         """
         Without it the same fields are set and read.
         """
-        direct = _private.response_headers(b"s", b"d")
-        before = dict(_private.raw_fields(direct))
-        self.patch(_private, "_transparent", False)
-        made = _private.response_headers(b"s", b"d")
+        direct = twisted_private.response_headers(b"s", b"d")
+        before = dict(twisted_private.raw_fields(direct))
+        self.patch(twisted_private, "_transparent", False)
+        made = twisted_private.response_headers(b"s", b"d")
         self.assertEqual(made, direct)
-        self.assertEqual(_private.raw_fields(made), before)
-        _private.set_known(made, b"Date", b"e")
+        self.assertEqual(twisted_private.raw_fields(made), before)
+        twisted_private.set_known(made, b"Date", b"e")
         self.assertEqual(made.getRawHeaders(b"date"), [b"e"])
 
 
@@ -361,9 +362,9 @@ class EncodingTests(ServerTestCase):
         """
         Without it, what has a C{getEncoder} is asked.
         """
-        self.patch(_private, "_IEncodingResource", None)
+        self.patch(twisted_private, "_IEncodingResource", None)
         self.assertEqual(self.coding(), b"gzip")
-        self.assertIsNone(_private.encoder_for(resource.Resource(), None))
+        self.assertIsNone(twisted_private.encoder_for(resource.Resource(), None))
 
     def test_byChance(self) -> None:
         """
@@ -375,7 +376,7 @@ class EncodingTests(ServerTestCase):
             def getEncoder(self, request: object) -> object:
                 raise AssertionError("it was asked")
 
-        self.assertIsNone(_private.encoder_for(Chance(), None))
+        self.assertIsNone(twisted_private.encoder_for(Chance(), None))
 
 
 class BodyProducerTests(SynchronousTestCase):
@@ -389,7 +390,7 @@ class BodyProducerTests(SynchronousTestCase):
         """
         started: list[Any] = []
         producer = client.FileBodyProducer(BytesIO(b"abc"))
-        _private_client.produce_on(producer, started.append)
+        twisted_private_client.produce_on(producer, started.append)
         with self.assertRaises(AttributeError):
             producer.startProducing(None)
         self.assertEqual(1, len(started))
@@ -400,10 +401,10 @@ class BodyProducerTests(SynchronousTestCase):
         """
         own = Cooperator(started=False)
         producer = client.FileBodyProducer(BytesIO(b"abc"), cooperator=own)
-        _private_client.produce_on(producer, None)
+        twisted_private_client.produce_on(producer, None)
         self.assertEqual(own.cooperate, producer._cooperate)
         for other in (None, b"abc", object()):
-            _private_client.produce_on(other, None)
+            twisted_private_client.produce_on(other, None)
 
 
 class FormTests(ServerTestCase):
@@ -439,14 +440,14 @@ class FormTests(ServerTestCase):
         for value, expected in ((True, {b"a": [b"1"]}), (False, {})):
             site = self.site(parsePOSTFormSubmission=value)
             self.assertEqual(site._parsePOSTFormSubmission, value)
-            self.assertEqual(_private.parses_forms(site), value)
+            self.assertEqual(twisted_private.parses_forms(site), value)
             self.assertEqual(self.arguments(parsePOSTFormSubmission=value), expected)
 
     def test_without(self) -> None:
         """
         Without it, forms are parsed.
         """
-        self.assertTrue(_private.parses_forms(object()))
+        self.assertTrue(twisted_private.parses_forms(object()))
         self.assertEqual(self.arguments(), {b"a": [b"1"]})
 
 
@@ -472,9 +473,9 @@ class TransportTests(SynchronousTestCase):
         transport.write(b"abc")
         transport.writeSequence([b"de", b"f"])
         self.assertEqual(transport._tempDataLen, 6)
-        self.assertEqual(_progress._waiting(transport), 6)
+        self.assertEqual(progress._waiting(transport), 6)
         transport.dataBuffer, transport.offset = b"0123456789", 4
-        self.assertEqual(_progress._waiting(transport), 12)
+        self.assertEqual(progress._waiting(transport), 12)
 
 
 class ClientErrorTests(SynchronousTestCase):
@@ -544,9 +545,11 @@ class AgentTests(SynchronousTestCase):
             persistent = True
 
             def getConnection(self, key: Any, endpoint: Any) -> Any:
-                asking = _private_client.asking_agent(endpoint)
-                found.append((asking, asking and _private_client.ways_of(asking)))
-                self.other = _private_client.asking_agent(object())
+                asking = twisted_private_client.asking_agent(endpoint)
+                found.append(
+                    (asking, asking and twisted_private_client.ways_of(asking))
+                )
+                self.other = twisted_private_client.asking_agent(object())
                 return Deferred()
 
         agent._pool = pool = Pool()
@@ -578,11 +581,11 @@ class AgentTests(SynchronousTestCase):
         agent = client.Agent(Clock())
         self.patch(client, "_StandardEndpointFactory", None)
         self.assertEqual((agent._endpointFactory,), self.ways(agent))
-        self.patch(_private_client, "_asking_code", None)
-        self.assertIsNone(_private_client.asking_agent(None))
+        self.patch(twisted_private_client, "_asking_code", None)
+        self.assertIsNone(twisted_private_client.asking_agent(None))
         del agent._endpointFactory
-        self.assertEqual((agent,), _private_client.ways_of(agent))
-        self.assertIsNone(_private_client.ways_of(object()))
+        self.assertEqual((agent,), twisted_private_client.ways_of(agent))
+        self.assertIsNone(twisted_private_client.ways_of(object()))
 
 
 class RequestTests(ServerTestCase):
@@ -767,12 +770,12 @@ class ExitTests(SynchronousTestCase):
             _exitSignal: int | None = signal.SIGTERM
 
         reactor = Reactor()
-        _private.end_well(reactor)
+        twisted_private.end_well(reactor)
         self.assertIsNone(reactor._exitSignal)
         reactor._exitSignal = signal.SIGINT
-        _private.end_well(reactor)
+        twisted_private.end_well(reactor)
         self.assertEqual(signal.SIGINT, reactor._exitSignal)
-        _private.end_well(object())
+        twisted_private.end_well(object())
 
 
 class ReactorTests(SynchronousTestCase):
@@ -786,7 +789,7 @@ class ReactorTests(SynchronousTestCase):
         """
         reactor, other = object(), object()
         theirs: Any = wsgi.WSGIResource(reactor, None, None)
-        copied = _private.with_reactor(theirs, lambda found: (found, other))
+        copied = twisted_private.with_reactor(theirs, lambda found: (found, other))
         self.assertEqual((reactor, other), copied._reactor)
         self.assertIs(reactor, theirs._reactor)
 
@@ -795,4 +798,4 @@ class ReactorTests(SynchronousTestCase):
         Without it the resource stays as it is.
         """
         thing = object()
-        self.assertIs(thing, _private.with_reactor(thing, lambda found: found))
+        self.assertIs(thing, twisted_private.with_reactor(thing, lambda found: found))

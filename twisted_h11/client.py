@@ -29,8 +29,10 @@ from twisted.web.client import (
 )
 from twisted.web.http import PotentialDataLoss
 
-from twisted_h11._agent import Agent, ProxyAgent, UNIXEndpointFactory
-from twisted_h11._client_errors import (
+from twisted_h11._client.agent import Agent, ProxyAgent, UNIXEndpointFactory
+from twisted_h11._client.agent_headers import Headers
+from twisted_h11._client.decoding import GzipDecoder
+from twisted_h11._client.errors import (
     ConnectTimedOut,
     MalformedResponse,
     Phased,
@@ -44,26 +46,24 @@ from twisted_h11._client_errors import (
     TLSFailed,
     UnexpectedEnd,
 )
-from twisted_h11._client_headers import Headers
-from twisted_h11._client_heads import BadRequest
-from twisted_h11._client_response import InterimResponse, Response
-from twisted_h11._client_settings import ClientSettings, PoolSettings
-from twisted_h11._client_tls import (
+from twisted_h11._client.pool import HTTPConnectionPool, PoolCounts
+from twisted_h11._client.proxy import Proxies, Proxy
+from twisted_h11._client.request_head import BadRequest
+from twisted_h11._client.response import InterimResponse, Response
+from twisted_h11._client.settings import ClientSettings, PoolSettings
+from twisted_h11._client.tls import (
     CertificateError,
     TLSPolicy,
     certificates_from,
     public_key_pin,
 )
-from twisted_h11._client_wrappers import (
+from twisted_h11._client.trace import TraceEvent
+from twisted_h11._client.tunnel import ProxyRefused, TunnelEndpoint
+from twisted_h11._client.wrappers import (
     BrowserLikeRedirectAgent,
     RedirectAgent,
     readBody,
 )
-from twisted_h11._decoding import GzipDecoder
-from twisted_h11._pool import HTTPConnectionPool, PoolCounts
-from twisted_h11._proxy import Proxies, Proxy
-from twisted_h11._trace import TraceEvent
-from twisted_h11._tunnel import ProxyRefused, TunnelEndpoint
 
 __all__ = [
     "URI",

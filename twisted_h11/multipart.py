@@ -36,8 +36,8 @@ from twisted.python.failure import Failure
 from twisted.web.client import ResponseDone
 from zope.interface import implementer
 
-from twisted_h11._checks import CALLABLE, Kind, checked, instance
-from twisted_h11._multipart import (
+from twisted_h11._boundary.checks import CALLABLE, Kind, checked, instance
+from twisted_h11._server.form_reader import (
     DEFAULT_LIMITS,
     FormReader,
     MultipartError,

@@ -64,7 +64,7 @@ from twisted.internet.protocol import Factory, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from twisted_h11._checks import (
+from twisted_h11._boundary.checks import (
     CALLABLE,
     PROTOCOL,
     REACTOR,
@@ -72,7 +72,11 @@ from twisted_h11._checks import (
     instance,
     optional,
 )
-from twisted_h11._flow import (
+from twisted_h11._boundary.guarded import guarded
+from twisted_h11._boundary.octets import as_bytes
+from twisted_h11._http.raw_guard import RawGuard
+from twisted_h11._wire.files import FileRegion
+from twisted_h11._wire.flow import (
     DEFAULT_LIMITS,
     EVENTS,
     PEER,
@@ -81,11 +85,7 @@ from twisted_h11._flow import (
     drop,
     is_bare_socket,
 )
-from twisted_h11._guarded import guarded
-from twisted_h11._limits import Limits
-from twisted_h11._octets import as_bytes
-from twisted_h11._raw_guard import RawGuard
-from twisted_h11._regions import FileRegion
+from twisted_h11.limits import Limits
 
 __all__ = ["FileRegion", "H11Factory", "H11Protocol"]
 

@@ -11,12 +11,12 @@ Everything that a resource, a request or a site does in twisted.web it does
 here; C{docs/migrating.rst} lists what differs, and why.
 """
 
-from twisted_h11._accesslog import LogFileError
-from twisted_h11._body import RequestBody, RequestBodyCut
-from twisted_h11._forms import FormError
-from twisted_h11._limits import Limits, describe_limits
-from twisted_h11._request import Request, RequestDisconnected
-from twisted_h11._site import SERVER_HEADER, Site
+from twisted_h11._server.access_log import LogFileError
+from twisted_h11._server.body import RequestBody, RequestBodyCut
+from twisted_h11._server.forms import FormError
+from twisted_h11._server.request import Request, RequestDisconnected
+from twisted_h11._server.site import SERVER_HEADER, Site
+from twisted_h11.limits import Limits, describe_limits
 
 __all__ = [
     "SERVER_HEADER",

@@ -2,8 +2,8 @@
 C{twistd h11web}: the command that serves files, WSGI applications and
 resources with L{twisted_h11.server.Site}.
 
-The options are in L{twisted_h11._options}; what listens, and stops gracefully,
-is in L{twisted_h11._service}.
+The options are in L{twisted_h11._command.options}; what listens, and stops gracefully,
+is in L{twisted_h11._command.service}.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from twisted.application.service import IService, IServiceCollection, MultiServi
 from twisted.web import static
 from twisted.web.tap import makePersonalServerFactory
 
-from twisted_h11._endpoints import is_plain
-from twisted_h11._options import Options
-from twisted_h11._service import ListeningService, StartError
-from twisted_h11._stopping import Stopping, leave
-from twisted_h11._welcome import Welcome
+from twisted_h11._command.endpoints import is_plain
+from twisted_h11._command.options import Options
+from twisted_h11._command.service import ListeningService, StartError
+from twisted_h11._command.stopping import Stopping, leave
+from twisted_h11._command.welcome import Welcome
 from twisted_h11.server import Site
 
 __all__ = ["Options", "makeService"]

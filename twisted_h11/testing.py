@@ -42,10 +42,17 @@ from twisted.web.iweb import IAgent, IAgentEndpointFactory
 from twisted.web.resource import IResource
 from zope.interface import implementer
 
-from twisted_h11._checks import BOOL, REACTOR, checked, instance, optional, wrong
-from twisted_h11._guarded import guarded
-from twisted_h11._octets import as_bytes
-from twisted_h11._private_client import produce_on
+from twisted_h11._boundary.checks import (
+    BOOL,
+    REACTOR,
+    checked,
+    instance,
+    optional,
+    wrong,
+)
+from twisted_h11._boundary.guarded import guarded
+from twisted_h11._boundary.octets import as_bytes
+from twisted_h11._boundary.twisted_private_client import produce_on
 from twisted_h11.client import Agent, ClientSettings, HTTPConnectionPool
 from twisted_h11.server import Site
 

@@ -35,15 +35,15 @@ from twisted.web import wsgi
 from twisted.web.server import NOT_DONE_YET
 from zope.interface import implementer
 
-from twisted_h11._checks import CALLABLE, REACTOR, Kind, checked, optional
-from twisted_h11._environ import make_environ
-from twisted_h11._limits import Limits
-from twisted_h11._threads import DaemonThreads
-from twisted_h11._wsgi_call import Call, FileWrapper
-from twisted_h11._wsgi_head import WSGIError
-from twisted_h11._wsgi_input import ClientDisconnected, open_input
-from twisted_h11._wsgi_output import Output, send_page
+from twisted_h11._boundary.checks import CALLABLE, REACTOR, Kind, checked, optional
+from twisted_h11._server.environ import make_environ
+from twisted_h11._wsgi.call import Call, FileWrapper
+from twisted_h11._wsgi.head import WSGIError
+from twisted_h11._wsgi.input import ClientDisconnected, open_input
+from twisted_h11._wsgi.output import Output, send_page
+from twisted_h11._wsgi.threads import DaemonThreads
 from twisted_h11.interfaces import IStreamingResource
+from twisted_h11.limits import Limits
 
 __all__ = ["ClientDisconnected", "FileWrapper", "WSGIError", "WSGIResource"]
 

@@ -14,7 +14,7 @@ from docutils import nodes
 from docutils.parsers.rst import Directive
 from docutils.statemachine import StringList
 
-from twisted_h11._limits import Limits, describe_limits
+from twisted_h11.limits import Limits, describe_limits
 from twisted_h11.tap import Options
 
 

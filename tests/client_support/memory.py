@@ -30,9 +30,9 @@ from twisted.web.iweb import IAgentEndpointFactory
 from zope.interface import implementer
 
 from tests.support.cases import FAST_PATH
-from twisted_h11._agent import Agent
-from twisted_h11._client_settings import ClientSettings, PoolSettings
-from twisted_h11._pool import HTTPConnectionPool
+from twisted_h11._client.agent import Agent
+from twisted_h11._client.pool import HTTPConnectionPool
+from twisted_h11._client.settings import ClientSettings, PoolSettings
 
 __all__ = ["ClientTestCase", "MemoryEndpoint", "Peer", "Reader"]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from twisted_h11._client_settings import (
+from twisted_h11._client.settings import (
     ClientSettings,
     PoolSettings,
     describe_settings,

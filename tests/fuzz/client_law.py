@@ -2,8 +2,9 @@
 The Law of the client's fast path, as functions that raise L{BrokenLaw}.
 
 Wherever the client reads without h11, h11 in the client's role reads the same.
-Property tests (C{tests/test_client_heads.py}, C{tests/test_client_chunks.py})
-and the fuzz targets beside this module call these functions.
+Property tests (C{tests/client/test_client_heads.py},
+C{tests/http/test_client_chunks.py}) and the fuzz targets beside this module call
+these functions.
 """
 
 from __future__ import annotations
@@ -14,15 +15,15 @@ from typing import NamedTuple
 import h11
 
 from tests.fuzz.law import BrokenLaw, same
-from twisted_h11._client_chunks import ChunkReader
-from twisted_h11._client_errors import MalformedResponse
-from twisted_h11._fastpath import (
+from twisted_h11._client.errors import MalformedResponse
+from twisted_h11._http.chunks import ChunkReader
+from twisted_h11._http.fastpath import (
     CHUNKED,
     UNTIL_CLOSE,
     ResponseHead,
     read_response,
 )
-from twisted_h11._response_event import check_event, find_end
+from twisted_h11._http.response_event import check_event, find_end
 
 __all__ = ["Body", "body_by_h11", "check_chunks", "check_head"]
 

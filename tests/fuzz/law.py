@@ -1,8 +1,8 @@
 """
 The Law of the fast path, as functions that raise L{AssertionError}.
 
-For every input on which L{twisted_h11._fastpath} answers, the strict layer and
-h11 answer the same.  A property test (C{tests/test_fastpath_law.py}) and the
+For every input on which L{twisted_h11._http.fastpath} answers, the strict layer and
+h11 answer the same.  A property test (C{tests/http/test_fastpath_law.py}) and the
 fuzz targets beside this module call these functions.
 """
 
@@ -14,11 +14,11 @@ from typing import Any
 import h11
 from twisted.web.http_headers import Headers
 
-from twisted_h11 import _fastpath
-from twisted_h11._fastpath import FastHead, whole_head
-from twisted_h11._limits import Limits
-from twisted_h11._outgoing import BadResponse, ResponseHead
-from twisted_h11._strict import Refused, RequestHead, check_request_head
+from twisted_h11._http import fastpath
+from twisted_h11._http.fastpath import FastHead, whole_head
+from twisted_h11._http.response_head import BadResponse, ResponseHead
+from twisted_h11._http.strict import Refused, RequestHead, check_request_head
+from twisted_h11.limits import Limits
 
 __all__ = [
     "BrokenLaw",
@@ -112,7 +112,7 @@ def check_request(
     """
     if limits is None:
         limits = Limits()
-    head = _fastpath.read_request(data, start, limits, last)
+    head = fastpath.read_request(data, start, limits, last)
     if head is None:
         return None
     strict = _strictly(head, data, start, limits)
@@ -129,7 +129,7 @@ def check_request(
         same(f"values of {name!r}", head.find(name.title()), wanted)
     if last is not None:
         # What was remembered is a short cut, not another opinion.
-        alone = _fastpath.read_request(data, start, limits, None)
+        alone = fastpath.read_request(data, start, limits, None)
         if alone is None:
             raise BrokenLaw("it is answered only because of the head before")
         same("fields after another head", head.fields, alone.fields)
@@ -199,12 +199,12 @@ def check_response(status: int, reason: bytes, headers: Headers) -> bool:
     @return: whether it has answered.
     @raise BrokenLaw: naming the difference.
     """
-    made = _fastpath.response_head(status, reason, headers.getAllRawHeaders())
+    made = fastpath.response_head(status, reason, headers.getAllRawHeaders())
     if made is None:
         return False
     data, length = made
     if length is None:
-        # As L{twisted_h11._answering} ends it.
+        # As L{twisted_h11._server.answering} ends it.
         data += b"Transfer-Encoding: chunked\r\n"
     slow = _slow_response(status, reason, _pairs(headers), b"-")
     same("response head", data + b"\r\n", slow)

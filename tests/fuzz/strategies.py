@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from twisted.web.http_headers import Headers
 
 from tests.fuzz.streams import KINDS, STREAMING
-from twisted_h11._limits import Limits
+from twisted_h11.limits import Limits
 
 __all__ = [
     "CURL",

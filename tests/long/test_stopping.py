@@ -4,7 +4,7 @@ SIGTERM with threads that nobody can stop, in all the ways there are.
 
 from __future__ import annotations
 
-from tests import test_stopping as stopping
+from tests.command import test_stopping as stopping
 from tests.long.support import LongTestCase
 
 

@@ -1,0 +1,105 @@
+"""
+What a request has used is free when it is over, without the collector.
+"""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.web.client import readBody
+
+from tests.client_support.bodies import OK
+from tests.client_support.memory import ClientTestCase
+from twisted_h11._client import agent as agent_module
+from twisted_h11._client.pending import Call
+
+
+class LeakTests(ClientTestCase):
+    """
+    With the collector off.
+    """
+
+    def setUp(self) -> None:
+        """
+        Switch it off, and note each call and connection.
+        """
+        super().setUp()
+        gc.collect()
+        gc.disable()
+        self.addCleanup(gc.enable)
+        self.seen: list[weakref.ref[Any]] = []
+
+        class Noted(Call):
+            __slots__ = ("__weakref__",)
+
+            def begin(this) -> Deferred[Any]:
+                self.seen.append(weakref.ref(this))
+                return super().begin()
+
+        self.patch(agent_module, "Call", Noted)
+
+    def note(self, *things: Any) -> None:
+        """
+        These must go.
+        """
+        self.seen.extend(weakref.ref(thing) for thing in things)
+
+    def assertGone(self) -> None:
+        """
+        Nothing is left of what was noted.
+        """
+        for deferred in self.deferreds:
+            deferred.addErrback(lambda _: None)
+        self.deferreds.clear()
+        alive = [ref() for ref in self.seen]
+        left = [
+            f"{type(thing).__name__} held by "
+            + ", ".join(type(each).__name__ for each in gc.get_referrers(thing))
+            for thing in alive
+            if thing is not None
+        ]
+        self.assertEqual([], left)
+
+    def test_request(self) -> None:
+        """
+        A request on a connection that lives on.
+        """
+        agent = self.makeAgent(totalTimeout=50)
+        chunked = (
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+            b"5\r\nhello\r\n0\r\nA: b\r\n\r\n"
+        )
+        for answer in (OK, chunked):
+            deferred, peer = self.ask(agent)
+            peer.send(answer[:-7], answer[-7:])
+            response = self.successResultOf(deferred)
+            self.note(response)
+            self.assertEqual(b"hello", self.successResultOf(readBody(response)))
+            del response, deferred
+        self.assertEqual("idle", peer.protocol.state)
+        self.assertGone()
+
+    def test_connection(self) -> None:
+        """
+        A connection that was closed, by us or by the server, in use or idle.
+        """
+        agent = self.makeAgent()
+        for how in ("idle", "sent", "body", "aborted"):
+            deferred, peer = self.ask(agent)
+            self.note(peer.protocol)
+            if how == "idle":
+                peer.send(OK)
+            elif how == "body":
+                peer.send(OK[:-1])
+                self.read(self.successResultOf(deferred))
+            elif how == "aborted":
+                deferred.cancel()
+            peer.lose()
+            self.clock.advance(0)
+            deferred.addErrback(lambda _: None)
+            del deferred, peer
+        self.network.peers.clear()
+        self.assertGone()

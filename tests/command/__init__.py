@@ -1,0 +1,3 @@
+"""
+The programs, and what they are told.
+"""

@@ -1,0 +1,348 @@
+"""
+C{twistd h11web} ends in time, whatever its threads do.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import tempfile
+import threading
+import time
+from http.client import HTTPException
+from typing import Any
+from urllib.request import urlopen
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+from twisted.logger import formatEvent, globalLogPublisher
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.command import test_h11web_command as command
+from tests.support.wsgi import inline
+from twisted_h11._command import stopping as stopping_module
+from twisted_h11._command.stopping import Stopping
+
+APPLICATIONS = """
+import time
+from twisted.internet import reactor
+from twisted.internet.threads import blockingCallFromThread, deferToThread
+from twisted.python.threadpool import ThreadPool
+from twisted.web.resource import Resource
+from twisted.web.server import NOT_DONE_YET
+from twisted.web.wsgi import WSGIResource
+
+
+def said():
+    open("begun", "w").close()
+
+
+def sleeping(environ, start):
+    said()
+    time.sleep(1000)
+
+
+def endless(environ, start):
+    start("200 OK", [])
+    said()
+    while True:
+        yield b"x" * 100_000
+        time.sleep(0.01)
+
+
+def reading(environ, start):
+    said()
+    environ["wsgi.input"].read()
+
+
+class Theirs(WSGIResource):
+    # Twisted's own, its threads joined when the reactor stops.
+    def __init__(self, application=sleeping):
+        pool = ThreadPool()
+        pool.start()
+        reactor.addSystemEventTrigger("after", "shutdown", pool.stop)
+        WSGIResource.__init__(self, reactor, pool, application)
+
+
+class TheirsEndless(Theirs):
+    def __init__(self):
+        Theirs.__init__(self, endless)
+
+
+class Deferring(Resource):
+    isLeaf = True
+
+    def work(self):
+        time.sleep(1000)
+
+    def render(self, request):
+        deferToThread(self.work)
+        said()
+        return NOT_DONE_YET
+
+
+class Asking(Deferring):
+    # A thread that wants something of the reactor when that has stopped.
+    def work(self):
+        time.sleep(0.6)
+        blockingCallFromThread(reactor, lambda: None)
+
+
+class Blocked(Resource):
+    # The reactor never hears of the signal.
+    isLeaf = True
+
+    def render(self, request):
+        said()
+        time.sleep(1000)
+
+
+class Left(Deferring):
+    # A thread for a response that is over.
+    def render(self, request):
+        Deferring.render(self, request)
+        return b"done"
+"""
+
+CASES = {
+    "sleeping": ("--wsgi", "applications.sleeping"),
+    "endless": ("--wsgi", "applications.endless"),
+    "reading": ("--wsgi", "applications.reading"),
+    "theirs": ("--class", "applications.Theirs"),
+    "theirs endless": ("--class", "applications.TheirsEndless"),
+    "deferring": ("--class", "applications.Deferring"),
+    "asking": ("--class", "applications.Asking"),
+    "blocked": ("--class", "applications.Blocked"),
+    "left": ("--class", "applications.Left"),
+}
+
+
+def listening(line: str) -> str | None:
+    """
+    The URL in the line that says where a process listens.
+    """
+    found = re.search(r"Listening on (http://127\.0\.0\.1:[1-9]\d*/)", line)
+    return None if found is None else found[1]
+
+
+class ProcessTests(command.CommandTestCase):
+    """
+    SIGTERM, and threads that would keep a process for ever.
+
+    @cvar cases: those that are tried; L{tests.long.test_stopping} tries all.
+    """
+
+    cases: tuple[str, ...] = ("sleeping", "asking", "blocked")
+
+    def test_inTime(self) -> None:
+        """
+        The process is gone within its grace and a second, with a status of 0, no
+        pid file, and one line that says what was cut.
+        """
+        with open(os.path.join(self.directory, "applications.py"), "w") as file:
+            file.write(APPLICATIONS)
+        running: list[tuple[str, Any, str]] = []
+        root = self.directory
+        for name in self.cases:
+            self.directory = tempfile.mkdtemp(dir=root)
+            process = self.popen(
+                *("-n", "h11web", "--grace", "0.3", "-p", "0"),
+                *("--interface", "127.0.0.1", *CASES[name]),
+            )
+            running.append((name, process, self.directory))
+        self.directory = root
+        for name, process, directory in running:
+            url = next(filter(None, map(listening, process.stdout)))
+            data = b"x" if name == "reading" else None
+
+            def ask(url: str = url, data: bytes | None = data) -> None:
+                with contextlib.suppress(OSError, HTTPException):
+                    urlopen(url, data=data, timeout=20).read()
+
+            thread = threading.Thread(target=ask, daemon=True)
+            thread.start()
+            self.addCleanup(thread.join)
+            begun = os.path.join(directory, "begun")
+            deadline = time.monotonic() + 15
+            while not os.path.exists(begun) and time.monotonic() < deadline:
+                time.sleep(0.01)
+        for name, process, directory in running:
+            told = time.monotonic()
+            process.send_signal(signal.SIGTERM)
+            out, err = process.communicate(timeout=20)
+            took = time.monotonic() - told
+            self.assertEqual(0, process.returncode, (name, out, err))
+            self.assertLess(took, 1.3, name)
+            lines = [line for line in out.splitlines() if "cut off" in line]
+            # What was read was all there: nothing was left.
+            self.assertEqual(name != "reading", len(lines) == 1, (name, out))
+            self.assertEqual("", err)
+            self.assertNotIn("twistd.pid", os.listdir(directory))
+
+
+class Site:
+    """
+    As much of a site as its end needs.
+    """
+
+    def __init__(self) -> None:
+        self.drained: Deferred[None] = Deferred()
+        self._channels: set[object] = set()
+        self.graces: list[float] = []
+
+    def drain(self, grace: float) -> Deferred[None]:
+        """
+        When the test says so.
+        """
+        self.graces.append(grace)
+        return self.drained
+
+
+class StoppingTests(SynchronousTestCase):
+    """
+    The end, on a clock.
+    """
+
+    def setUp(self) -> None:
+        """
+        Catch the log.
+        """
+        self.clock = Clock()
+        self.site = Site()
+        self.events: list[Any] = []
+        observer: Any = self.events.append
+        globalLogPublisher.addObserver(observer)
+        self.addCleanup(globalLogPublisher.removeObserver, observer)
+
+    def lines(self) -> list[str]:
+        """
+        What was said of what was cut.
+        """
+        texts = [formatEvent(event) for event in self.events]
+        return [text for text in texts if "cut off" in text]
+
+    def begin(self, root: object = None) -> Deferred[None]:
+        """
+        Stop, with seven seconds of grace.
+        """
+        return Stopping(self.site, root, 7, None, self.clock).drain()
+
+    def test_nothing(self) -> None:
+        """
+        Where nothing runs nothing is said, and no timer is left.
+        """
+        stopping = self.begin()
+        self.assertEqual([7], self.site.graces)
+        self.site.drained.callback(None)
+        self.successResultOf(stopping)
+        self.assertEqual([], self.clock.getDelayedCalls())
+        self.assertEqual([], self.lines())
+
+    def test_connections(self) -> None:
+        """
+        Connections that are still there when the grace is over are counted.
+        """
+        stopping = self.begin()
+        self.site._channels = {1, 2}
+        self.clock.advance(7)
+        self.assertNoResult(stopping)
+        self.site.drained.callback(None)
+        self.successResultOf(stopping)
+        (line,) = self.lines()
+        self.assertIn("7 seconds", line)
+        self.assertIn("2 connections", line)
+
+    def test_threads(self) -> None:
+        """
+        Where no connection is left the threads of a WSGI application still have
+        the rest of the grace.
+        """
+        resource = inline(self.clock, lambda environ, start: None, later=True)
+        for late in (False, True):
+            self.site = Site()
+            call: Any = f"<GET /{late}>"
+
+            class Running(str):
+                def abandon(self) -> None:
+                    pass
+
+                def __repr__(self) -> str:
+                    return str(self)
+
+            running: Any = Running(call)
+            resource._calls.add(running)
+            stopping = self.begin(resource)
+            self.clock.advance(3)
+            self.site.drained.callback(None)
+            self.clock.advance(3)
+            self.assertNoResult(stopping)
+            if late:
+                self.clock.advance(1)
+            else:
+                resource._over(running)
+                self.clock.advance(0)
+            self.successResultOf(stopping)
+        (line,) = self.lines()
+        self.assertIn("<GET /True>", line)
+
+    def test_watch(self) -> None:
+        """
+        The process is ended with the status that is asked for, also when the log
+        can not be written.
+        """
+        self.patch(stopping_module, "_LATE", 0)
+        self.patch(stopping_module, "_LOG_TIME", 0.01)
+        left: list[int] = []
+        for blocks in (False, True):
+            stopping = Stopping(self.site, None, 0, left.append, self.clock)
+            stopping.status = lambda: 5
+            if blocks:
+                self.patch(stopping, "_lastWords", lambda: time.sleep(0.5))
+            stopping._watch()
+        self.assertEqual([5, 5], left)
+        self.assertEqual(1, len(self.lines()))
+
+    def test_signals(self) -> None:
+        """
+        The watch begins with the first signal, and who handled it before handles
+        it still; what nobody handles is left alone.
+        """
+        begun: list[str] = []
+        handled: list[int] = []
+
+        def handle(number: int, frame: object) -> None:
+            handled.append(number)
+
+        stopping = Stopping(self.site, None, 0, begun.append, self.clock)  # type: ignore[arg-type]
+        self.patch(stopping, "_watch", lambda: begun.append("watch"))
+        for number, handler in (
+            (signal.SIGTERM, handle),
+            (signal.SIGINT, signal.SIG_IGN),
+        ):
+            before = signal.signal(number, handler)
+            self.addCleanup(signal.signal, number, before)
+        stopping.heedSignals()
+        self.assertEqual(signal.SIG_IGN, signal.getsignal(signal.SIGINT))
+        for _ in range(2):
+            os.kill(os.getpid(), signal.SIGTERM)
+        self.assertEqual([signal.SIGTERM] * 2, handled)
+        for thread in threading.enumerate():
+            if thread.name == "h11web":
+                thread.join()
+        self.assertEqual(["watch"], begun)
+
+    def test_leave(self) -> None:
+        """
+        The pid file goes, if there is one.
+        """
+        statuses: list[int] = []
+        self.patch(os, "_exit", statuses.append)
+        path = self.mktemp()
+        with open(path, "w"):
+            pass
+        for pidfile in (path, path, None, ""):
+            stopping_module.leave(pidfile, 3)
+        self.assertEqual([3] * 4, statuses)
+        self.assertRaises(FileNotFoundError, open, path)

@@ -1,0 +1,3 @@
+"""
+The grammar, the fast path and the decoders.
+"""

@@ -1,0 +1,190 @@
+"""
+Chunked bodies are read as h11 reads them, with and without it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.web.client import ResponseDone
+
+from tests.client_support.memory import ClientTestCase
+from tests.fuzz import client_law
+from tests.fuzz.client_law import CHUNKED_HEAD, LONGEST, check_chunks
+from tests.fuzz.client_streams import cut
+from tests.fuzz.law import BrokenLaw
+from twisted_h11._http.chunks import ChunkReader
+
+CHUNK = st.one_of(
+    st.binary(min_size=1, max_size=40).map(lambda d: b"%x\r\n%b\r\n" % (len(d), d)),
+    st.binary(min_size=1, max_size=9).map(lambda d: b"0%X\r\n%b\r\n" % (len(d), d)),
+    st.sampled_from(
+        [
+            b"3;x=y\r\nabc\r\n",
+            b"3 \r\nabc\r\n",
+            b"3\r\nabcX\r\n",
+            b"3\r\nabc\n",
+            b"3\nabc\r\n",
+            b"+3\r\nabc\r\n",
+            b"0x3\r\nabc\r\n",
+            b"\r\n",
+            b"g\r\n",
+            b"00000000000000003\r\nabc\r\n",
+            b"3\r\nab",
+            b"fffffffffffffffff\r\n",
+        ]
+    ),
+)
+END = st.sampled_from(
+    [
+        b"0\r\n\r\n",
+        b"00\r\n\r\n",
+        b"0\r\nA: b\r\n\r\n",
+        b"0;x\r\n\r\n",
+        b"0\r\n\r\nmore",
+        b"0\r\n",
+        b"0\r\nA\r\n\r\n",
+        b"0\n\n",
+        b"0\r\n\n",
+        b"",
+        b"0",
+    ]
+)
+
+
+class ChunkTests(ClientTestCase):
+    """
+    L{ChunkReader}, and the connection that it reads for.
+    """
+
+    def ours(self, pieces: list[bytes]) -> tuple[bytes, str, Any]:
+        """
+        The same, as our client sees it.
+        """
+        deferred, peer = self.ask()
+        peer.send(CHUNKED_HEAD)
+        response = self.successResultOf(deferred)
+        reader = self.read(response)
+        peer.send(*pieces)
+        if reader.reason is None:
+            result: Any = "open", None
+        elif reader.reason.check(ResponseDone):
+            result = "ended", response._trailerFields
+        else:
+            result = "refused", None
+        peer.lose()
+        self.clock.advance(0)
+        return (reader.data, *result)
+
+    @settings(max_examples=300, deadline=None)
+    @given(st.lists(CHUNK, max_size=5), END, st.lists(st.integers(1, 200), max_size=8))
+    def test_agreesWithH11(
+        self, chunks: list[bytes], end: bytes, cuts: list[int]
+    ) -> None:
+        """
+        However a body is chunked and cut, h11 and the client see the same, and the
+        response is what the reader says.
+        """
+        data = b"".join(chunks) + end
+        pieces = cut(data, cuts)
+        check_chunks(pieces)
+        reader = ChunkReader(LONGEST)
+        body = reader.feed(data)
+        result: Any = ("open", None)
+        if reader.ended:
+            result = ("ended", reader.trailers)
+        elif reader.error is not None:
+            result = ("refused", None)
+        ours = self.ours(pieces)
+        self.assertEqual(result, ours[1:])
+        self.assertTrue(body.startswith(ours[0]))
+        if result[0] != "refused":
+            self.assertEqual(body, ours[0])
+
+    def test_brokenLawIsSeen(self) -> None:
+        """
+        The check fails for a reader that loses a byte, or ends too late.
+        """
+        pieces = [b"5\r\nhello\r\n0\r\n\r\n", b"rest"]
+        self.assertTrue(check_chunks(pieces))
+
+        class Losing(ChunkReader):
+            def feed(self, data: bytes) -> bytes:
+                return super().feed(data)[1:]
+
+        class Late(ChunkReader):
+            def feed(self, data: bytes) -> bytes:
+                body = super().feed(data)
+                if self.ended:
+                    self.rest += b"\n"
+                return body
+
+        for kind in (Losing, Late):
+            self.patch(client_law, "ChunkReader", kind)
+            self.assertRaises(BrokenLaw, check_chunks, pieces)
+
+    def test_usual(self) -> None:
+        """
+        A usual body is read in any cut.
+        """
+        data = b"5\r\nhello\r\nA\r\n0123456789\r\n0\r\n\r\n"
+        for size in range(1, len(data) + 1):
+            reader = ChunkReader(LONGEST)
+            body = b""
+            for start in range(0, len(data), size):
+                body += reader.feed(data[start : start + size])
+            self.assertEqual(b"hello0123456789", body)
+            self.assertEqual(
+                (True, b"", False), (reader.ended, reader.rest, reader.odd)
+            )
+
+    def test_bareLF(self) -> None:
+        """
+        A bare LF ends a line of the framing, in any cut, and is said to be odd.
+        """
+        usual = b"5;x\r\nhel\nl\r\n2\r\n\r\n\r\n0\r\nA: b\r\n\r\n"
+        lines = [b"5;x", b"hel\nl", b"2", b"\r\n", b"0", b"A: b", b""]
+        for odd in range(len(lines)):
+            data = b"".join(
+                line + (b"\n" if place == odd else b"\r\n")
+                for place, line in enumerate(lines)
+            )
+            self.assertNotEqual(usual, data)
+            for size in range(1, len(data) + 1):
+                reader = ChunkReader(LONGEST)
+                body = b""
+                for start in range(0, len(data), size):
+                    body += reader.feed(data[start : start + size])
+                self.assertEqual(b"hel\nl\r\n", body)
+                self.assertEqual(
+                    (True, True, [(b"A", b"b")]),
+                    (reader.ended, reader.odd, reader.trailers),
+                )
+
+    def test_long(self) -> None:
+        """
+        A chunk line, and a trailer section, are bounded, in any cut.
+        """
+        for data, what in (
+            (b"5;" + b"x" * 200 + b"\r\n", "chunk line"),
+            (b"0\r\n" + b"A: b\r\n" * 50 + b"\r\n", "trailer section"),
+            (b"0\r\nA: " + b"b" * 200 + b"\r\n\r\n", "trailer section"),
+        ):
+            for size in (1, 7, len(data)):
+                reader = ChunkReader(100)
+                for start in range(0, len(data), size):
+                    reader.feed(data[start : start + size])
+                self.assertIn(f"the {what} is longer than 100", str(reader.error))
+
+    def test_framingInTrailers(self) -> None:
+        """
+        A malformed field in the trailer section that could be about framing fails
+        the body.
+        """
+        for line in (b"Content-Length : 5", b"Transfer-Encoding: chunked\0"):
+            reader = ChunkReader(LONGEST)
+            reader.feed(b"0\r\n" + line + b"\r\n\r\n")
+            self.assertIn("where the response ends", str(reader.error))
+            self.assertFalse(reader.ended)

@@ -1,0 +1,337 @@
+"""
+What is relied on of a channel, a request and a site, beyond what the tests of
+each kind of use show.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.protocol import Protocol
+from twisted.web import server
+
+from tests.server.test_producers import Pull
+from tests.support.cases import GET, Echo, Holding, ServerTestCase, get
+from twisted_h11.server import Request, Site
+
+BOTH = (Request, server.Request)
+
+# What is used of a channel.
+NAMES = (
+    "_networkProducer",
+    "_protocolUpgradeForWebsockets",
+    "_respondToBadRequestAndDisconnect",
+    "abortConnection",
+    "callLater",
+    "connectionLost",
+    "dataReceived",
+    "factory",
+    "forceAbortClient",
+    "getHost",
+    "getPeer",
+    "isSecure",
+    "loseConnection",
+    "makeConnection",
+    "pauseProducing",
+    "registerProducer",
+    "requestDone",
+    "requestFactory",
+    "resetTimeout",
+    "resumeProducing",
+    "setTimeout",
+    "site",
+    "stopProducing",
+    "timeOut",
+    "transport",
+    "unregisterProducer",
+    "write",
+    "writeHeaders",
+    "writeSequence",
+)
+
+
+class Push:
+    """
+    A push producer that notes what it is told.
+    """
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def pauseProducing(self) -> None:
+        """
+        Wait.
+        """
+        self.told.append("pause")
+
+    def resumeProducing(self) -> None:
+        """
+        Go on.
+        """
+        self.told.append("resume")
+
+    def stopProducing(self) -> None:
+        """
+        No more.
+        """
+        self.told.append("stop")
+
+
+class ProducerTests(ServerTestCase):
+    """
+    Producers of a request, and the transport's.
+    """
+
+    def held(self, factory: Any) -> tuple[Any, Any]:
+        """
+        A wire, and the request that is open on it.
+        """
+        holding = Holding()
+        wire = self.connect(self.site(holding, requestFactory=factory)).send(GET)
+        self.addCleanup(holding.lost.clear)
+        return wire, holding.requests.pop()
+
+    def test_second(self) -> None:
+        """
+        A second producer is a RuntimeError, and changes nothing for the first.
+        """
+        for factory in BOTH:
+            wire, request = self.held(factory)
+            first, second = Push(), Push()
+            request.registerProducer(first, True)
+            # The request has a ValueError of twisted.web's for it.
+            for owner, kind in ((request, ValueError), (request.channel, RuntimeError)):
+                text = self.raised(kind, owner.registerProducer, second, True)
+                self.assertIn("unregistered", text)
+            wire.transport.producer.pauseProducing()
+            self.assertEqual((["pause"], []), (first.told, second.told))
+            request.unregisterProducer()
+            request.finish()
+
+    def test_transportsProducer(self) -> None:
+        """
+        Whoever asks the transport's producer to pause, to resume and to stop
+        reaches the producer of the request.
+        """
+        for factory in BOTH:
+            wire, request = self.held(factory)
+            push = Push()
+            request.registerProducer(push, True)
+            producer = wire.transport.producer
+            for name in ("pauseProducing", "resumeProducing", "stopProducing"):
+                getattr(producer, name)()
+            self.assertEqual(["pause", "resume", "stop"], push.told)
+            request.unregisterProducer()
+            request.finish()
+
+    def test_lost(self) -> None:
+        """
+        A producer of each kind is stopped when the client goes.
+        """
+        for factory in BOTH:
+            wire, request = self.held(factory)
+            push = Push()
+            request.registerProducer(push, True)
+            wire.vanish()
+            self.assertEqual(["stop"], push.told)
+            wire, request = self.held(factory)
+            pull = Pull(request, 5)
+            request.registerProducer(pull, False)
+            wire.vanish()
+            self.assertTrue(pull.stopped)
+            del pull.request
+
+
+class ProtocolTests(ServerTestCase):
+    """
+    What C{Site.buildProtocol} returns.
+    """
+
+    def test_callLater(self) -> None:
+        """
+        C{callLater}, set as C{HTTPFactory.buildProtocol} sets it, is what the
+        connection's time-outs are made with.
+        """
+        asked: list[float] = []
+
+        def callLater(seconds: float, *args: Any) -> Any:
+            asked.append(seconds)
+            return self.clock.callLater(seconds, *args)
+
+        site = self.site()
+        build = site.buildProtocol
+
+        def buildProtocol(addr: Any) -> Any:
+            protocol = build(addr)
+            protocol.callLater = callLater
+            protocol.timeOut = 7
+            return protocol
+
+        site.buildProtocol = buildProtocol
+        wire = self.connect(site).send(GET)
+        self.assertEqual([200], wire.statuses)
+        self.assertTrue(asked)
+        wire.advance(8)
+        self.assertTrue(wire.closed)
+        site.buildProtocol = None
+
+    def test_afterAnUpgrade(self) -> None:
+        """
+        C{transport} of the channel is C{None} once somebody took it; reading,
+        pausing and closing the channel harm nobody then.
+        """
+
+        class Taker(Protocol):
+            pass
+
+        channels: list[Any] = []
+
+        def render(request: Any) -> None:
+            channel = request.channel
+            channels.append(channel)
+            transport, channel.transport = channel.transport, None
+            transport.protocol = taker
+            taker.makeConnection(transport)
+            transport.write(b"HTTP/1.1 101 x\r\n\r\n")
+
+        for factory in BOTH:
+            taker = Taker()
+            wire = self.connect(self.site(render, requestFactory=factory)).send(GET)
+            channel = channels.pop()
+            self.assertIsNone(channel.transport)
+            channel._networkProducer.pauseProducing()
+            channel._networkProducer.resumeProducing()
+            for name in ("loseConnection", "abortConnection", "forceAbortClient"):
+                getattr(channel, name)()
+            channel.setTimeout(1)
+            wire.advance(100, step=10)
+            self.assertFalse(wire.transport.disconnecting)
+            self.assertFalse(wire.transport.paused)
+            wire.vanish()
+
+    def test_everyName(self) -> None:
+        """
+        Every name that is relied on is there, on ours as on twisted.web's.
+        """
+        wire = self.connect(self.site())
+        for name in NAMES:
+            self.assertTrue(hasattr(wire.channel, name), name)
+        for name in ("factory", "site", "requestFactory", "timeOut", "callLater"):
+            setattr(wire.channel, name, getattr(wire.channel, name))
+
+
+class RequestTests(ServerTestCase):
+    """
+    What resources and frameworks set on a request.
+    """
+
+    def test_noContentType(self) -> None:
+        """
+        C{defaultContentType = None}, which WSGIResource sets: no field.
+        """
+        for factory in BOTH:
+            for ways in (self.whole, self.pieces):
+
+                def render(request: Any, ways: Callable[[Any], Any] = ways) -> Any:
+                    request.defaultContentType = None
+                    return ways(request)
+
+                response = self.talk(render, GET, requestFactory=factory).only()
+                self.assertEqual([], response.all(b"content-type"))
+                self.assertEqual(b"body", response.body)
+
+    def test_ownContentType(self) -> None:
+        """
+        A class may have another one.
+        """
+
+        class Mine(Request):
+            defaultContentType = b"text/plain"
+
+        response = self.talk(self.whole, GET, requestFactory=Mine).only()
+        self.assertEqual([b"text/plain"], response.all(b"content-type"))
+
+    def whole(self, request: Any) -> bytes:
+        """
+        At once.
+        """
+        return b"body"
+
+    def pieces(self, request: Any) -> None:
+        """
+        Written.
+        """
+        request.write(b"bo")
+        request.write(b"dy")
+        request.finish()
+
+    def test_channelIsGone(self) -> None:
+        """
+        After a disconnect C{channel} is C{None}, and what is written is dropped.
+        """
+        for factory in BOTH:
+            holding = Holding()
+            site = self.site(holding, requestFactory=factory)
+            wire = self.connect(site).send(GET)
+            request = holding.requests.pop()
+            request.write(b"some")
+            wire.vanish()
+            self.assertIsNone(request.channel)
+            request.write(b"more")
+            request.loseConnection()
+            self.assertNotIn(b"more", wire.output)
+            holding.lost.clear()
+
+
+class SiteTests(ServerTestCase):
+    """
+    What is set on a site.
+    """
+
+    def test_sessions(self) -> None:
+        """
+        C{sessionFactory} makes sessions; C{counter} counts them; C{makeSession}
+        and C{getSession} are what requests use.
+        """
+
+        class Session(server.Session):
+            sessionTimeout = 5
+
+        class Mine(Site):
+            sessionFactory = Session
+
+        for factory in BOTH:
+            site: Any = Mine(Echo(), factory, reactor=self.clock)
+            self.assertEqual(0, site.counter)
+            session = site.makeSession()
+            self.assertIsInstance(session, Session)
+            self.assertIs(session, site.getSession(session.uid))
+            self.assertEqual(1, site.counter)
+            self.raised(KeyError, site.getSession, b"nobody's")
+            self.clock.advance(6)
+            self.assertEqual({}, site.sessions)
+
+    def test_order(self) -> None:
+        """
+        The requests of a request factory that a site got later, and of a
+        C{timeOut} that it got later, are those of its next connections.
+        """
+
+        class Mine(Request):
+            pass
+
+        kinds: list[type] = []
+
+        def render(request: Any) -> bytes:
+            kinds.append(type(request))
+            return b""
+
+        site = self.site(render)
+        self.connect(site).send(get())
+        site.requestFactory = Mine
+        site.timeOut = 3
+        wire = self.connect(site).send(get())
+        self.assertEqual([Request, Mine], kinds)
+        wire.advance(4)
+        self.assertTrue(wire.closed)

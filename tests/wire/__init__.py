@@ -1,0 +1,3 @@
+"""
+Bytes on a transport, and back-pressure.
+"""

@@ -1,0 +1,121 @@
+"""
+Every private name of Twisted that this package uses, and what is done without; those
+of the client are in L{twisted_h11._boundary.twisted_private_client}.
+
+A test fails when one of them changes.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from copy import copy
+from typing import Any
+
+from twisted.web import resource
+from twisted.web.http_headers import Headers
+
+__all__ = [
+    "encoder_for",
+    "end_well",
+    "parses_forms",
+    "raw_fields",
+    "response_headers",
+    "set_known",
+    "with_reactor",
+]
+
+_IEncodingResource: Any = getattr(resource, "_IEncodingResource", None)
+
+
+def encoder_for(resrc: Any, request: Any) -> Any:
+    """
+    The encoder that a L{resource.EncodingResourceWrapper} chooses.
+
+    Without the private interface: whatever has a C{getEncoder} is asked.
+
+    @return: an encoder, or C{None} for content as it is.
+    """
+    getEncoder = getattr(resrc, "getEncoder", None)
+    if getEncoder is None:
+        return None
+    if _IEncodingResource is not None and not _IEncodingResource.providedBy(resrc):
+        return None
+    return getEncoder(request)
+
+
+def parses_forms(site: Any) -> bool:
+    """
+    The site's C{parsePOSTFormSubmission} (Twisted 25.5 and later).
+
+    Without the private attribute: forms are parsed, as before that release.
+    """
+    return bool(getattr(site, "_parsePOSTFormSubmission", True))
+
+
+def end_well(reactor: Any) -> None:
+    """
+    Have twistd end with status 0 when SIGTERM has stopped it: that is what it was
+    asked to do.  By itself it ends by the same signal once more.
+
+    Without the private attribute: it ends by the signal.
+    """
+    if getattr(reactor, "_exitSignal", None) == signal.SIGTERM:
+        reactor._exitSignal = None
+
+
+def with_reactor(resource: Any, make: Callable[[Any], Any]) -> Any:
+    """
+    A copy of a L{twisted.web.wsgi.WSGIResource} with another reactor.
+
+    Without the private attribute: the resource itself.
+
+    @param make: makes the reactor, given that of the resource.
+    """
+    reactor = getattr(resource, "_reactor", None)
+    if reactor is None:
+        return resource
+    resource = copy(resource)
+    resource._reactor = make(reactor)
+    return resource
+
+
+# Where Headers keeps its fields, by canonical name.  Setting a field that we
+# made ourselves needs none of the checks that setRawHeaders makes, and those
+# are a tenth of what a small response costs.
+_RAW = "_rawHeaders"
+_transparent = isinstance(getattr(Headers(), _RAW, None), dict)
+
+
+def response_headers(server: bytes | None, date: bytes) -> Headers:
+    """
+    The fields that every response begins with.
+    """
+    headers = Headers()
+    if server is not None:
+        set_known(headers, b"Server", server)
+    set_known(headers, b"Date", date)
+    return headers
+
+
+def set_known(headers: Headers, name: bytes, value: bytes) -> None:
+    """
+    Set a field whose name is canonical, and whose value has no line end.
+
+    Without the private attribute: C{setRawHeaders}.
+    """
+    if _transparent:
+        headers._rawHeaders[name] = [value]
+    else:
+        headers.setRawHeaders(name, [value])
+
+
+def raw_fields(headers: Headers) -> dict[bytes, list[bytes]]:
+    """
+    The fields by canonical name; not to be changed.
+
+    Without the private attribute: a copy.
+    """
+    if _transparent:
+        return headers._rawHeaders
+    return {name: list(values) for name, values in headers.getAllRawHeaders()}

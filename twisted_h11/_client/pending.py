@@ -1,0 +1,274 @@
+"""
+One request of an application, from the pool to the response.
+
+A L{Call} goes with the request through all its phases, so that cancelling and
+the time-out for everything work in each of them, and it decides whether a
+request that failed is sent again.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IDelayedCall
+from twisted.python.failure import Failure
+
+from twisted_h11._client import errors
+from twisted_h11._client.connection import ClientConnection
+from twisted_h11._client.errors import TimedOut
+from twisted_h11._client.pool import HTTPConnectionPool
+from twisted_h11._client.queue import Ticket
+from twisted_h11._client.request import ClientRequest
+from twisted_h11._client.response import Response
+
+__all__ = ["Call"]
+
+_TRIED_AGAIN = (errors.NeverReceived, errors.Transmission)
+
+
+class Call:
+    """
+    One request of an application, until it has its response.
+    """
+
+    __slots__ = (
+        "_again",
+        "_attempts",
+        "_cancelled",
+        "_clock",
+        "_connection",
+        "_endpoint",
+        "_fresh",
+        "_key",
+        "_late",
+        "_over",
+        "_pool",
+        "_request",
+        "_ticket",
+        "_total",
+        "deferred",
+    )
+
+    def __init__(
+        self,
+        clock: Any,
+        pool: HTTPConnectionPool,
+        request: ClientRequest,
+        key: Any,
+        endpoint: Any,
+    ) -> None:
+        self._clock = clock
+        self._pool = pool
+        self._request = request
+        self._key = key
+        self._endpoint = endpoint
+        self._attempts = 0
+        self._cancelled = False
+        self._fresh = False
+        self._late: Failure | None = None
+        self._over = False
+        self._connection: ClientConnection | None = None
+        self._ticket: Ticket | None = None
+        self._again: IDelayedCall | None = None
+        self._total: IDelayedCall | None = None
+        self.deferred: Deferred[Response] = Deferred(self._cancel)
+
+    def begin(self) -> Deferred[Response]:
+        """
+        Start.
+        """
+        deferred = self.deferred
+        seconds = self._request.settings.totalTimeout
+        if seconds is not None:
+            self._total = self._clock.callLater(seconds, self._tookTooLong, seconds)
+        self._try()
+        return deferred
+
+    def _try(self) -> None:
+        self._again = None
+        if not self._fresh:
+            connection = self._pool.idleConnection(self._key)
+            if connection is not None:
+                self.connectionAvailable(connection)
+                return
+        request = self._request
+        ticket = self._pool.wait(
+            self._key, self._endpoint, request.settings, self, self._fresh
+        )
+        if ticket.waiter is not None:
+            self._ticket = ticket
+            if self._over:
+                # What we called to get there has cancelled it.
+                ticket.cancel()
+            elif request.report is not None and ticket.attempt is None:
+                request.report("queued")
+
+    # -- the pool's answers -------------------------------------------------
+
+    def connectionAvailable(self, connection: ClientConnection) -> None:
+        """
+        Here is a connection.
+        """
+        self._ticket = None
+        request = self._request
+        if request.report is not None:
+            request.report("connected", connection)
+        if self._over or connection.state != "idle":
+            connection.loseConnection()
+            if not self._over:
+                self._failWithout(Failure(errors.RequestNotSent()))
+            return
+        self._connection = connection
+        try:
+            connection.start(request, self)
+        except BaseException:
+            # Whoever has made the transport has made it badly.
+            connection.breakOff(Failure(), request)
+
+    def connectionBegun(self) -> None:
+        """
+        One is being made.
+        """
+        if self._request.report is not None:
+            self._request.report("connecting")
+
+    def connectionFailed(self, reason: Failure) -> None:
+        """
+        There is none.  Nothing was sent.
+        """
+        self._ticket = None
+        settings = self._request.settings
+        if (
+            settings.retryNewConnections
+            and self._mayTry()
+            and not reason.check(errors.PoolTimedOut, errors.QueueFull, CancelledError)
+        ):
+            self._tryLater()
+            return
+        self._failWithout(reason)
+
+    # -- the connection's answers -------------------------------------------
+
+    def responseReceived(self, response: Response) -> None:
+        """
+        The head of the response is here.
+        """
+        self._connection = None
+        request = self._request
+        if self._over:
+            response.abort()
+            return
+        if response.code == 417 and request.expect and not request.bodyStarted:
+            # RFC 9110 section 10.1.1: once more, without the expectation.
+            response.abort()
+            self._request = request.withoutExpect()
+            self._try()
+            return
+        total = self._total
+        if total is not None:
+            if response._finished:
+                total.cancel()
+                self._total = None
+            else:
+                self._connection = response._connection
+                response._whenEnded = self._stopTotal
+        self._over = True
+        if not self.deferred.called:
+            self.deferred.callback(response)
+
+    def requestFailed(self, failure: Failure, nothingSent: bool) -> None:
+        """
+        There will be no response on this connection.
+        """
+        connection, self._connection = self._connection, None
+        request = self._request
+        settings = request.settings
+        if (
+            connection is not None
+            and (connection.served > 1 or settings.retryNewConnections)
+            and isinstance(failure.value, _TRIED_AGAIN)
+            and (nothingSent or request.method in settings.retryMethods)
+            and (not request.bodyStarted)
+            and self._mayTry()
+        ):
+            # Where one connection was dead, others may be; not a new one.
+            self._fresh = True
+            self._tryLater()
+            return
+        self._fail(failure)
+
+    def _mayTry(self) -> bool:
+        return (
+            not self._cancelled
+            and self._late is None
+            and self._pool.retryAutomatically
+            and self._attempts < self._request.settings.retries
+        )
+
+    def _tryLater(self) -> None:
+        delay = self._request.settings.retryDelay * 2**self._attempts
+        self._attempts += 1
+        if delay:
+            self._again = self._clock.callLater(delay, self._try)
+        else:
+            self._try()
+
+    # -- the end ------------------------------------------------------------
+
+    def _failWithout(self, failure: Failure) -> None:
+        """
+        Fail without a connection, which would have told the trace.
+        """
+        if self._over:
+            return
+        self._over = True
+        if self._request.report is not None:
+            self._request.report("ended", None, failure)
+        self._fail(failure)
+
+    def _fail(self, failure: Failure) -> None:
+        self._stopTotal()
+        self._over = True
+        # It may have been cancelled from within what we called before.
+        if not self.deferred.called:
+            self.deferred.errback(failure)
+
+    def _stopTotal(self) -> None:
+        self._connection = None
+        total, self._total = self._total, None
+        if total is not None:
+            total.cancel()
+
+    def _cancel(self, _: object) -> None:
+        """
+        The application has cancelled the Deferred.
+        """
+        self._cancelled = True
+        self._stop(Failure(CancelledError()))
+
+    def _tookTooLong(self, seconds: float) -> None:
+        self._total = None
+        self._late = reason = Failure(
+            TimedOut(f"The request took longer than {seconds:g} s (totalTimeout)")
+        )
+        self._stop(reason)
+
+    def _stop(self, reason: Failure) -> None:
+        elapsed = self._clock.seconds() - self._request.started
+        if self._connection is not None:
+            if self._late is None:
+                self._connection.cancelRequest(self._request)
+            else:
+                self._connection.breakOff(reason, self._request)
+            return
+        phase = errors.QUEUED
+        if self._ticket is not None:
+            ticket, self._ticket = self._ticket, None
+            if ticket.attempt is not None:
+                phase = errors.CONNECTING
+            ticket.cancel()
+        elif self._again is not None:
+            self._again.cancel()
+            self._again = None
+        self._failWithout(errors.adopt(reason, phase, elapsed))

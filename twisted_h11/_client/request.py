@@ -1,0 +1,234 @@
+"""
+A request as it goes to a connection: checked, framed and ready to be written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from copy import copy
+from typing import Any
+
+import h11
+from twisted.web.client import URI
+from twisted.web.http_headers import Headers as TwistedHeaders
+from twisted.web.iweb import IClientRequest
+from zope.interface import implementer
+
+from twisted_h11._boundary.checks import wrong
+from twisted_h11._client.agent_headers import Headers
+from twisted_h11._client.request_body import body_length
+from twisted_h11._client.request_head import (
+    asks_to_close,
+    is_target,
+    is_token,
+    request_fields,
+    request_head,
+)
+from twisted_h11._client.settings import ClientSettings
+from twisted_h11._http.fastpath import Fields
+
+__all__ = ["ClientRequest", "check_method", "check_uri"]
+
+DEFAULT_SETTINGS = ClientSettings()
+
+
+def check_method(method: bytes) -> bytes:
+    """
+    Refuse a method that is not a token.
+
+    @raise TypeError: if it is not bytes.
+    @raise ValueError: if it is not a method.
+    """
+    if not isinstance(method, bytes):
+        raise wrong("method", "bytes", method)
+    if not is_token(method):
+        raise ValueError(f"Invalid method {method!r}")
+    if method == b"CONNECT":
+        # Its target is no URI; who sends one means something else.
+        raise ValueError("Invalid method b'CONNECT': a tunnel is an endpoint")
+    return method
+
+
+def check_uri(uri: bytes) -> bytes:
+    """
+    Refuse a URI with white space, control characters or non-ASCII bytes.
+
+    @return: the URI without white space around it.
+    @raise TypeError: if it is not bytes.
+    @raise ValueError: if it is not a URI.
+    """
+    if not isinstance(uri, bytes):
+        raise wrong("uri", "bytes", uri)
+    uri = uri.strip()
+    if not is_target(uri):
+        raise ValueError(f"Invalid URI {uri!r}")
+    return uri
+
+
+@implementer(IClientRequest)
+class ClientRequest:
+    """
+    One request, ready to be written; it may be written more than once.
+
+    @ivar method: the method.
+    @ivar target: the request target, as it is on the wire.
+    @ivar fields: all fields as they are on the wire.
+    @ivar head: the bytes of the head.
+    @ivar body: C{None}, C{bytes} or an C{IBodyProducer}.
+    @ivar length: the length of the body, -1 if it is not known.
+    @ivar chunked: whether the body is chunked.
+    @ivar bodyStarted: whether the producer of the body was started.
+    @ivar expect: whether the body waits for a 100 response.
+    @ivar persistent: whether the connection may be used again.
+    @ivar started: when the request was started.
+    @ivar fast: whether it and its response may pass without the state machine
+        of h11.
+    @ivar report: called with the name of each trace event, or C{None}.
+    """
+
+    __slots__ = (
+        "_given",
+        "_headers",
+        "_uri",
+        "body",
+        "bodyStarted",
+        "chunked",
+        "expect",
+        "fast",
+        "fields",
+        "head",
+        "length",
+        "method",
+        "persistent",
+        "report",
+        "settings",
+        "started",
+        "target",
+    )
+
+    def __init__(
+        self,
+        method: bytes,
+        target: bytes,
+        host: bytes,
+        headers: TwistedHeaders | Iterable[tuple[bytes, bytes]] | None,
+        body: Any,
+        persistent: bool,
+        settings: ClientSettings = DEFAULT_SETTINGS,
+        started: float = 0.0,
+        uri: bytes | Callable[[], bytes | None] | None = None,
+        fast: bool = True,
+    ) -> None:
+        self.method = method
+        self.target = target
+        self.body = body
+        self.persistent = persistent
+        self.settings = settings
+        self.started = started
+        self.fast = fast
+        self.report: Callable[..., None] | None = None
+        self.expect = False
+        self.bodyStarted = False
+        self._given = headers
+        self._headers: TwistedHeaders | None = None
+        self._uri = uri
+        given: Iterable[tuple[bytes, bytes]] = ()
+        if headers is not None:
+            given = pairs_of(headers)
+        self.length: int | None = None
+        if body is None:
+            # RFC 9110 section 8.6: where the method expects a body.
+            if method in (b"POST", b"PUT", b"PATCH"):
+                self.length = 0
+        elif isinstance(body, bytes):
+            self.length = len(body)
+        else:
+            self.length = body_length(body)
+        self.fields: Fields
+        self.fields, self.chunked = request_fields(
+            given, host, self.length, not persistent, target
+        )
+        if self.chunked and body is None:
+            # The application says Transfer-Encoding: there is a body, without
+            # anything in it, and it has an end.
+            self.body = b""
+        if given:
+            for name, value in self.fields:
+                size = len(name)
+                if size == 6 and name.lower() == b"expect":
+                    self.expect = body is not None and value.lower() == b"100-continue"
+                elif size == 10 and name.lower() == b"connection":
+                    if asks_to_close(value):
+                        # RFC 9112 section 9.6: who has sent this sends no other
+                        # request on the connection, whatever the server says.
+                        self.persistent = False
+        self.head = self._makeHead()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.method.decode()} {self.target.decode()}>"
+
+    def _makeHead(self) -> bytes:
+        if self.fast:
+            return request_head(self.method, self.target, self.fields)
+        return h11.Connection(h11.CLIENT).send(self.event()) or b""
+
+    def withoutExpect(self) -> ClientRequest:
+        """
+        The same request, without its expectation.
+        """
+        again = copy(self)
+        again.fields = [field for field in self.fields if field[0].lower() != b"expect"]
+        again.expect = False
+        again.head = again._makeHead()
+        return again
+
+    @property
+    def headers(self) -> TwistedHeaders:
+        """
+        The fields that were asked for, and Host.
+        """
+        if self._headers is None:
+            given = self._given
+            if isinstance(given, TwistedHeaders) and given.hasHeader(b"Host"):
+                self._headers = given
+            else:
+                self._headers = Headers.fromPairs(
+                    [self.fields[0], *(pairs_of(given) if given is not None else ())]
+                )
+        return self._headers
+
+    @property
+    def absoluteURI(self) -> bytes | None:
+        """
+        The absolute URI, or C{None} if it is not known.
+        """
+        if callable(self._uri):
+            return self._uri()
+        if self._uri is None:
+            return None
+        whole: bytes = URI.fromBytes(self._uri).toBytes()
+        return whole
+
+    def event(self) -> h11.Request:
+        """
+        This request, for h11.
+        """
+        return h11.Request(method=self.method, target=self.target, headers=self.fields)
+
+
+def pairs_of(
+    headers: TwistedHeaders | Iterable[tuple[bytes, bytes]],
+) -> list[tuple[bytes, bytes]]:
+    """
+    The fields of C{headers} in order; the names as they were given, where that
+    is known.
+    """
+    if isinstance(headers, Headers):
+        return headers.pairs()
+    if isinstance(headers, TwistedHeaders):
+        return [
+            (name, value)
+            for name, values in headers.getAllRawHeaders()
+            for value in values
+        ]
+    return list(headers)

@@ -1,0 +1,121 @@
+"""
+Heads of requests that go out: their parts are checked, and joined.
+
+L{request_head} writes exactly what h11 would write (a test holds it to that), so
+that h11 can be shown the same request later, when a response needs it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from twisted_h11._client.errors import RequestError
+from twisted_h11._http.fastpath import Fields
+from twisted_h11._http.strict import TOKEN
+
+__all__ = [
+    "BadRequest",
+    "request_fields",
+    "request_head",
+]
+
+is_token = re.compile(TOKEN).fullmatch
+is_target = re.compile(rb"[\x21-\x7e]+").fullmatch
+_is_value = re.compile(rb"[\t\x20-\x7e\x80-\xff]*").fullmatch
+
+
+class BadRequest(RequestError, ValueError):
+    """
+    A part of a request that can not be sent.
+
+    @since: 0.1
+    """
+
+
+def request_fields(
+    given: Iterable[tuple[bytes, bytes]],
+    host: bytes,
+    length: int | None,
+    close: bool,
+    target: bytes = b"/",
+) -> tuple[Fields, bool]:
+    """
+    The fields of a request, checked, framed, Host first; and whether the body
+    is chunked.
+
+    @param given: what the application wants to send.
+    @param host: the value of Host, unless the application has one.
+    @param length: the length of the body, -1 if it is not known, C{None} if
+        there is none and none is to be announced.
+    @param close: whether to ask for the end of the connection.
+    @param target: the target of the request, whose form tells whether a proxy
+        receives it.  Nobody else is told Proxy-Authorization.
+    @raise BadRequest: for anything that can not be sent.
+    """
+    fields: Fields = [(b"Host", host)]
+    hosts = 0
+    chunked = length == -1
+    for name, value in given:
+        value = value.strip(b" \t")
+        if not is_token(name):
+            raise BadRequest(f"Invalid header name {name!r}")
+        if not _is_value(value):
+            raise BadRequest(f"Invalid value of header {name!r}: {value!r}")
+        size = len(name)
+        if size == 4 and name.lower() == b"host":
+            hosts += 1
+            if hosts > 1:
+                raise BadRequest("Exactly one Host header required")
+            fields[0] = (name, value)
+            continue
+        if size == 14 and name.lower() == b"content-length":
+            # Two lengths are how a request is smuggled: ours alone is sent.
+            if value != b"%d" % (length or 0,):
+                raise BadRequest(
+                    f"Content-Length is {value!r}, but the body "
+                    + ("has no known length" if chunked else f"has {length or 0} bytes")
+                )
+            if length is None:
+                length = 0
+            continue
+        if size == 17 and name.lower() == b"transfer-encoding":
+            if value.lower() != b"chunked" or length is None:
+                raise BadRequest(f"Transfer-Encoding {value!r} can not be sent")
+            chunked = True
+            continue
+        if size == 19 and name.lower() == b"proxy-authorization":
+            # RFC 9112 section 3.2: in these forms a server is asked.
+            if target[:1] in (b"/", b"*", b"?", b""):
+                continue
+        if size == 10 and close and name.lower() == b"connection":
+            if asks_to_close(value):
+                close = False
+        fields.append((name, value))
+    if not is_target(fields[0][1]) and fields[0][1]:
+        raise BadRequest(f"Invalid Host {fields[0][1]!r}")
+    if chunked:
+        fields.append((b"Transfer-Encoding", b"chunked"))
+    elif length is not None:
+        fields.append((b"Content-Length", b"%d" % (length,)))
+    if close:
+        fields.append((b"Connection", b"close"))
+    return fields, chunked
+
+
+def asks_to_close(connection: bytes) -> bool:
+    """
+    Whether a value of Connection has the option C{close}.
+    """
+    return b"close" in [item.strip() for item in connection.lower().split(b",")]
+
+
+def request_head(method: bytes, target: bytes, fields: Fields) -> bytes:
+    """
+    The bytes of a request head.  The parts were checked already.
+    """
+    return b"%b %b HTTP/1.1\r\n%b\r\n" % (
+        method,
+        target,
+        b"".join([b"%b: %b\r\n" % field for field in fields]),
+    )

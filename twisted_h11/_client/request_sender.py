@@ -1,0 +1,224 @@
+"""
+The body of a request on its way out.
+
+A body is C{bytes} or an L{IBodyProducer}.  L{BodySender} frames it, by its
+length, or chunked where the length is not known (or h11 does, to the same
+bytes), holds the producer to the length it promised, and passes the transport's
+back-pressure on to it.  The producer's C{stopProducing} is called at most once.
+
+A producer is code of the application.  Whatever it raises, returns or writes, the
+request fails for it; the connection is given up first, and nothing of what was
+written is sent where it could be taken for something else.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import h11
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IConsumer, IPushProducer
+from twisted.python.failure import Failure
+from twisted.web._newclient import ExcessWrite, WrongBodyLength
+from zope.interface import implementer
+
+from twisted_h11._boundary.guarded import guarded, log_failure
+from twisted_h11._client.request_body import piece_of
+
+if TYPE_CHECKING:
+    from twisted_h11._client.connection import ClientConnection
+    from twisted_h11._client.request import ClientRequest
+
+__all__ = ["PIECE_LENGTH", "BodySender"]
+
+# In which pieces a body that is given as bytes goes out, if it is long.
+PIECE_LENGTH = 64 * 1024
+
+
+def _nothing() -> None:
+    """
+    For a producer that can not be paused: Twisted's own example of one has no
+    C{resumeProducing}.
+    """
+
+
+@implementer(IConsumer, IPushProducer)
+class BodySender:
+    """
+    Sends the body of one request over one connection.
+
+    @ivar started: whether any of it has been asked for.
+    @ivar written: how many bytes were written, if the body was given as bytes.
+    """
+
+    def __init__(self, connection: ClientConnection, request: ClientRequest) -> None:
+        self._connection: ClientConnection | None = connection
+        self._request = request
+        self._body: Any = request.body
+        self._chunked = request.chunked
+        self._fast = request.fast
+        self._left = request.length if request.length is not None else -1
+        self._offset = 0
+        self._paused = False
+        self.started = False
+        self.written = 0
+        self._refused = False
+        body = self._body
+        if not isinstance(body, bytes):
+            # It is called for each write of a fast upload: without a detour.
+            self.pauseProducing = getattr(body, "pauseProducing", _nothing)  # type: ignore[method-assign]
+            self.resumeProducing = getattr(body, "resumeProducing", _nothing)  # type: ignore[method-assign]
+
+    def start(self) -> None:
+        """
+        Begin to send.
+        """
+        connection = self._connection
+        if self.started or connection is None:
+            return
+        self.started = True
+        # From here on the body goes to the transport as it is.
+        connection._flush()
+        if isinstance(self._body, bytes):
+            connection.registerProducer(self, True)
+            self._writePieces()
+            return
+        self._request.bodyStarted = True
+        try:
+            producing: object = self._body.startProducing(self)
+        except BaseException:
+            self._failed(Failure())
+            return
+        if not isinstance(producing, Deferred):
+            error = TypeError(
+                f"startProducing must return a Deferred, not {type(producing).__name__}"
+            )
+            if self._connection is not None:
+                connection.generationFailed(Failure(error))
+            return
+        producing.addCallbacks(self._finished, self._failed)
+        if self._connection is not None:
+            # Only now: a producer may not be paused before it was started.
+            connection.registerProducer(self, True)
+
+    def stop(self) -> None:
+        """
+        No more of the body is wanted.
+        """
+        connection, self._connection = self._connection, None
+        if connection is None:
+            return
+        connection.unregisterProducer()
+        if self.started and not isinstance(self._body, bytes):
+            guarded(
+                "Stopping a body producer",
+                getattr(self._body, "stopProducing", _nothing),
+            )
+
+    # -- the consumer that the producer sees --------------------------------
+
+    def write(self, data: bytes) -> None:
+        """
+        Send a piece of the body.
+
+        @raise ExcessWrite: after the body has ended.
+        @raise TypeError: if it is not bytes; then the request fails, too.
+        """
+        connection = self._connection
+        if connection is None:
+            raise ExcessWrite()
+        if type(data) is not bytes:
+            try:
+                data = piece_of(data)
+            except TypeError as error:
+                self._refused = True
+                connection.generationFailed(Failure(error))
+                raise
+        size = len(data)
+        if not size:
+            # An empty chunk would end the body.
+            return
+        if self._left >= 0:
+            self._left -= size
+            if self._left < 0:
+                connection.generationFailed(
+                    Failure(WrongBodyLength("too many bytes written"))
+                )
+                return
+        wire = connection._wire
+        if wire is not None and connection._closing is None:
+            if not self._fast:
+                connection.sendEvent(h11.Data(data=data))
+            elif self._chunked:
+                wire.writeSequence((b"%x\r\n" % (size,), data, b"\r\n"))
+            else:
+                wire.write(data)
+
+    def registerProducer(self, producer: Any, streaming: bool) -> None:
+        """
+        The producer is known already.
+        """
+
+    def unregisterProducer(self) -> None:
+        """
+        The producer's Deferred tells the end.
+        """
+
+    def _finished(self, _: object) -> None:
+        connection, self._connection = self._connection, None
+        if connection is None:
+            return
+        connection.unregisterProducer()
+        if self._left > 0:
+            connection.generationFailed(
+                Failure(WrongBodyLength("too few bytes written"))
+            )
+            return
+        if not self._fast:
+            connection.sendEvent(h11.EndOfMessage())
+        elif self._chunked:
+            connection._send(b"0\r\n\r\n")
+        connection.bodySent()
+
+    def _failed(self, reason: Failure) -> None:
+        connection, self._connection = self._connection, None
+        if connection is None:
+            # What its write raised was told then.
+            if not self._refused:
+                log_failure("A body producer, after its request,", reason)
+            return
+        connection.unregisterProducer()
+        connection.generationFailed(reason)
+
+    # -- the producer that the connection sees ------------------------------
+
+    def pauseProducing(self) -> None:
+        """
+        The server does not read.
+        """
+        self._paused = True
+
+    def resumeProducing(self) -> None:
+        """
+        The server reads again.
+        """
+        self._paused = False
+        self._writePieces()
+
+    def stopProducing(self) -> None:
+        """
+        The connection is gone.
+        """
+        self.stop()
+
+    def _writePieces(self) -> None:
+        while not self._paused and self._connection is not None:
+            piece = self._body[self._offset : self._offset + PIECE_LENGTH]
+            if not piece:
+                self._finished(None)
+                return
+            self._offset += len(piece)
+            self.written += len(piece)
+            if self._chunked:
+                self.written += len(b"%x\r\n\r\n" % (len(piece),))
+            self.write(piece)

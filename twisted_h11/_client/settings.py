@@ -1,0 +1,270 @@
+"""
+Every bound and choice of the client, in two frozen settings objects.
+
+L{PoolSettings} belongs to a pool of connections, which several agents may
+share; L{ClientSettings} to an agent.  They follow the rules of
+L{twisted_h11.limits}: each bound has a unit and a precedent, C{None} switches
+off only what says so, and the tables of the documentation are made from the
+metadata of the fields.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import Field, dataclass, fields
+from typing import Any
+
+from twisted_h11._boundary.checks import BOOL, BYTES, listed, no_number, wrong
+from twisted_h11.limits import KIB, _bound
+
+__all__ = ["ClientSettings", "PoolSettings", "describe_settings"]
+
+# RFC 9110 section 9.2.2, but for PUT, which twisted.web does not repeat either.
+REPEATABLE = frozenset((b"GET", b"HEAD", b"OPTIONS", b"DELETE", b"TRACE"))
+
+# What is no number.
+_CHOICES = {"retryMethods": listed(BYTES), "retryNewConnections": BOOL}
+
+
+class _Checked:
+    """
+    Checks the numbers of a settings object.
+    """
+
+    def __post_init__(self) -> None:
+        for bound in fields(self):  # type: ignore[arg-type]
+            unit = bound.metadata["unit"]
+            value = getattr(self, bound.name)
+            if not unit:
+                kind = _CHOICES[bound.name]
+                if not kind.test(value):
+                    raise wrong(bound.name, kind.name, value)
+                continue
+            if value is None:
+                if not bound.metadata["optional"]:
+                    raise ValueError(f"{bound.name} can not be None: it always applies")
+            elif isinstance(value, bool) or not isinstance(value, (int, float)):
+                raise no_number(bound.name, unit, value)
+            elif not value >= 0:
+                raise ValueError(f"{bound.name} can not be negative: {value!r}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PoolSettings(_Checked):
+    """
+    The bounds of an L{HTTPConnectionPool<twisted_h11.client.HTTPConnectionPool>}.
+
+    @raise TypeError: for a value that is not a number.
+    @raise ValueError: for one that is negative, or C{None} where the bound can
+        not be switched off.
+
+    @since: 0.1
+    """
+
+    maxConnections: int = _bound(
+        100,
+        "connections",
+        "aiohttp limit, httpx max_connections, Go MaxIdleConns",
+        "most connections at a time, to all origins together: those that are "
+        "being made, are in use, idle or not yet quite closed",
+    )
+    maxConnectionsPerOrigin: int = _bound(
+        20,
+        "connections",
+        "none; browsers 6, aiohttp and Go unbounded",
+        "most connections at a time to one origin",
+    )
+    maxQueued: int | None = _bound(
+        10_000,
+        "requests",
+        "none",
+        "most requests that wait for a connection; one more fails at once",
+        optional=True,
+    )
+    queueTimeout: float | None = _bound(
+        60,
+        "seconds",
+        "none; httpx pool timeout 5",
+        "longest wait for a connection while the pool is full",
+        optional=True,
+    )
+    idleTimeout: float | None = _bound(
+        60,
+        "seconds",
+        "below the 75 s of nginx, so that we close first; twisted.web 240",
+        "time after which an idle connection is closed",
+        optional=True,
+    )
+    maxAge: float | None = _bound(
+        None,
+        "seconds",
+        "Go and aiohttp: none",
+        "age at which a connection is used no more, so that changes of DNS are seen",
+        optional=True,
+    )
+    maxRequests: int | None = _bound(
+        None,
+        "requests",
+        "nginx keepalive_requests 1000, for the server's side",
+        "most requests on one connection",
+        optional=True,
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("maxConnections", "maxConnectionsPerOrigin"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClientSettings(_Checked):
+    """
+    The bounds and choices of an L{Agent<twisted_h11.client.Agent>}.
+
+    Instances are immutable; use L{dataclasses.replace} for a variation::
+
+        Agent(reactor, settings=ClientSettings(headTimeout=10))
+
+    @raise TypeError: for a value that is not a number.
+    @raise ValueError: for one that is negative, or C{None} where the bound can
+        not be switched off.
+
+    @since: 0.1
+    """
+
+    # -- time-outs --------------------------------------------------------
+
+    poolTimeout: float | None = _bound(
+        None,
+        "seconds",
+        "httpx pool timeout",
+        "longest wait for a connection while the pool is full; None: the "
+        "pool's own queueTimeout",
+        optional=True,
+    )
+    connectTimeout: float | None = _bound(
+        30,
+        "seconds",
+        "twisted.internet endpoints",
+        "time to look the name up and to connect, all addresses together, "
+        "a tunnel through a proxy included",
+        optional=True,
+    )
+    tlsTimeout: float | None = _bound(
+        30,
+        "seconds",
+        "Go TLSHandshakeTimeout 10",
+        "time for the TLS handshake",
+        optional=True,
+    )
+    writeTimeout: float | None = _bound(
+        300,
+        "seconds",
+        "aiohttp total 300",
+        "longest time in which the server takes nothing of what is sent",
+        optional=True,
+    )
+    headTimeout: float | None = _bound(
+        300,
+        "seconds",
+        "aiohttp total 300",
+        "time from the end of the request to the end of the response head",
+        optional=True,
+    )
+    readTimeout: float | None = _bound(
+        300,
+        "seconds",
+        "aiohttp total 300",
+        "longest pause between two pieces of the body, while it is wanted",
+        optional=True,
+    )
+    claimTimeout: float | None = _bound(
+        300,
+        "seconds",
+        "none",
+        "time after which a response that was not all received, and whose body "
+        "nobody asked for, is dropped, because it keeps its connection from others",
+        optional=True,
+    )
+    totalTimeout: float | None = _bound(
+        None,
+        "seconds",
+        "aiohttp total 300, curl --max-time",
+        "time for everything, from the call to the end of the body, retries included",
+        optional=True,
+    )
+    continueTimeout: float = _bound(
+        1,
+        "seconds",
+        "curl, Go ExpectContinueTimeout",
+        "after Expect: 100-continue, how long the body waits for an answer",
+    )
+
+    # -- retries ----------------------------------------------------------
+
+    retries: int = _bound(
+        1,
+        "retries",
+        "twisted.web retryAutomatically",
+        "how often a request is sent again after a connection that had been "
+        "used before died without an answer",
+    )
+    retryDelay: float = _bound(
+        0,
+        "seconds",
+        "twisted.web",
+        "wait before the first retry; doubled before each further one",
+    )
+    retryMethods: Collection[bytes] = _bound(
+        REPEATABLE,  # type: ignore[arg-type]
+        "",
+        "twisted.web; RFC 9110 section 9.2.2",
+        "methods that may be sent again although the server may have acted on "
+        "them.  What never left is sent again with any method",
+    )
+    retryNewConnections: bool = _bound(
+        False,
+        "",
+        "twisted.web",
+        "whether a connection that could not be made, or died on its first "
+        "request, is a reason to try again too",
+    )
+
+    # -- sizes ------------------------------------------------------------
+
+    maxHeadLength: int = _bound(
+        64 * KIB,
+        "bytes",
+        "none; twisted.web 16 KiB a line, curl 300 KiB, Go 10 MiB",
+        "longest response head, and longest trailer section",
+    )
+    maxInterimResponses: int = _bound(
+        20,
+        "responses",
+        "none; Go 5 until 1.22",
+        "most interim (1xx) responses to one request",
+    )
+    maxBodyLength: int | None = _bound(
+        None,
+        "bytes",
+        "aiohttp, httpx, Go: none",
+        "longest response body",
+        optional=True,
+    )
+    readAhead: int = _bound(
+        64 * KIB,
+        "bytes",
+        "aiohttp read_bufsize",
+        "bytes of a body that are kept before anybody has asked for it",
+    )
+
+
+def describe_settings(settings: type[_Checked]) -> list[Field[Any]]:
+    """
+    The fields of a settings class in the order of the documentation.
+
+    @return: dataclass fields whose C{metadata} has C{unit}, C{precedent},
+        C{doc} and C{optional}.
+    """
+    return list(fields(settings))  # type: ignore[arg-type]

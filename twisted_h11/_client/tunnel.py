@@ -1,0 +1,265 @@
+"""
+Tunnels: a connection through a proxy, opened by CONNECT (RFC 9110 section 9.3.6).
+
+Whatever goes wrong before the tunnel is there is the proxy's, and its error says
+so.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectError
+from twisted.internet.interfaces import IStreamClientEndpoint
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from twisted_h11._boundary.checks import (
+    BOOL,
+    BYTES,
+    ENDPOINT,
+    INT,
+    REACTOR,
+    STR,
+    checked,
+    instance,
+    optional,
+)
+from twisted_h11._client.connection import ClientConnection
+from twisted_h11._client.errors import ProxyError, blame
+from twisted_h11._client.request import DEFAULT_SETTINGS, ClientRequest
+from twisted_h11._client.response import Response
+from twisted_h11._client.settings import ClientSettings
+from twisted_h11._client.uri import host_value
+
+__all__ = ["ProxyEndpoint", "ProxyRefused", "TunnelEndpoint"]
+
+
+class ProxyRefused(ProxyError):
+    """
+    A proxy did not open a tunnel.  Nothing was sent to the server.
+
+    @ivar code: the status of the proxy's answer.
+    @ivar phrase: its reason phrase.
+    @ivar authority: host and port of the server.
+
+    @since: 0.1
+    """
+
+    def __init__(
+        self, code: int, phrase: bytes, authority: bytes, proxy: str = ""
+    ) -> None:
+        self.code = code
+        self.phrase = phrase
+        self.authority = authority
+        self.proxy = proxy
+        who = f"The proxy {proxy}" if proxy else "The proxy"
+        text = phrase.decode("latin-1")
+        super().__init__(
+            string=f"{who} answered {code} {text} to CONNECT {authority.decode()}"
+        )
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+    def __reduce__(self) -> Any:
+        arguments = (self.code, self.phrase, self.authority, self.proxy)
+        return type(self), arguments, vars(self)
+
+
+@implementer(IStreamClientEndpoint)
+class ProxyEndpoint:
+    """
+    The way to a proxy, so that the errors on it say which proxy it was.
+
+    @ivar proxy: host and port of the proxy, whose failures those of connecting are.
+    @ivar peer: the same for the TLS handshake.
+    """
+
+    def __init__(self, endpoint: Any, proxy: str) -> None:
+        self._endpoint = endpoint
+        self.proxy = self.peer = proxy
+
+    @property
+    def problem(self) -> Failure | None:
+        """
+        Why the TLS of the last connection could not be begun, or C{None}.
+        """
+        return getattr(self._endpoint, "problem", None)
+
+    def connect(self, factory: Any) -> Deferred[Any]:
+        """
+        See L{IStreamClientEndpoint}.
+        """
+        connecting: Deferred[Any] = self._endpoint.connect(factory)
+        return connecting
+
+
+@implementer(IStreamClientEndpoint)
+class TunnelEndpoint:
+    """
+    A connection through a proxy's tunnel, as an endpoint.
+
+    @param reactor: for its time.
+    @param proxyEndpoint: how to connect to the proxy.
+    @param host: the server behind it.
+    @param port: its port.
+    @param authorization: the value of Proxy-Authorization, or C{None}.
+    @param settings: the time-outs.
+    @param fastPath: whether the request for the tunnel may pass without the
+        state machine of h11.
+    @param proxy: host and port of the proxy, for messages.
+
+    @since: 0.1
+    """
+
+    @checked(
+        reactor=REACTOR,
+        proxyEndpoint=ENDPOINT,
+        host=BYTES,
+        port=INT,
+        authorization=optional(BYTES),
+        settings=instance("ClientSettings", ClientSettings),
+        fastPath=BOOL,
+        proxy=STR,
+    )
+    def __init__(
+        self,
+        reactor: Any,
+        proxyEndpoint: Any,
+        host: bytes,
+        port: int,
+        authorization: bytes | None = None,
+        settings: ClientSettings = DEFAULT_SETTINGS,
+        *,
+        fastPath: bool = True,
+        proxy: str = "",
+    ) -> None:
+        self.proxy = proxy
+        self._reactor = reactor
+        self._endpoint = proxyEndpoint
+        self._authority = host_value(host, port)
+        self._authorization = authorization
+        self._settings = settings
+        self._fastPath = fastPath
+
+    def connect(self, factory: Any) -> Deferred[Any]:
+        """
+        See L{IStreamClientEndpoint}.
+        """
+        # It needs ours for its TLS, and we need it.
+        from twisted_h11._client.attempt import Attempt
+
+        headers = []
+        if self._authorization is not None:
+            headers.append((b"Proxy-Authorization", self._authorization))
+        request = ClientRequest(
+            b"CONNECT",
+            self._authority,
+            self._authority,
+            headers,
+            None,
+            True,
+            self._settings,
+            self._reactor.seconds(),
+            fast=self._fastPath,
+        )
+        tunnel = _Tunnel(factory, request, self.proxy)
+        tunnel.attempt = attempt = Attempt(
+            self._reactor,
+            None,
+            self._endpoint,
+            None,
+            self._settings.tlsTimeout,
+            request.started,
+            tunnel.connected,
+            tunnel.failed,
+            lambda _: None,
+        )
+        attempt.begin()
+        return tunnel.deferred
+
+
+class _Tunnel:
+    """
+    One attempt to open a tunnel.
+    """
+
+    attempt: Any = None
+    _connection: ClientConnection | None = None
+
+    def __init__(self, factory: Any, request: ClientRequest, proxy: str) -> None:
+        self._factory = factory
+        self._proxy = proxy
+        self._request = request
+        self.deferred: Deferred[Any] = Deferred(self._cancel)
+
+    def _cancel(self, _: object) -> None:
+        if self._connection is not None:
+            self._connection.cancelRequest(self._request)
+        else:
+            self.attempt.cancel()
+
+    def connected(self, attempt: object, connection: ClientConnection) -> None:
+        """
+        The proxy is there: ask for the tunnel.
+        """
+        self._connection = connection
+        connection.adopt(self)
+        connection.start(self._request, self)
+
+    def failed(self, attempt: object, reason: Failure) -> None:
+        """
+        The proxy is not there.
+        """
+        self.deferred.errback(blame(reason, self._proxy))
+
+    def responseReceived(self, response: Response) -> None:
+        """
+        The proxy has answered.
+        """
+        if not 200 <= response.code < 300:
+            response.abort()
+            refused = ProxyRefused(
+                response.code, response.phrase, self._request.target, self._proxy
+            )
+            self.deferred.errback(Failure(refused))
+            return
+        assert self._connection is not None
+        try:
+            protocol = self._factory.buildProtocol(self._connection.peer)
+            if protocol is None:
+                raise ConnectError(string="nobody to connect")
+        except BaseException:
+            failure = Failure()
+            response.abort()
+            self.deferred.errback(failure)
+            return
+        response.switchProtocol(protocol)
+        self.deferred.callback(protocol)
+
+    def requestFailed(self, failure: Failure, nothingSent: bool) -> None:
+        """
+        The proxy has not answered.
+        """
+        self.deferred.errback(blame(failure, self._proxy))
+
+    def connectionOpened(self, connection: ClientConnection) -> None:
+        """
+        Known already.
+        """
+
+    connectionReady = connectionOpened
+    connectionClosing = connectionOpened
+
+    def connectionIdle(self, connection: ClientConnection) -> None:
+        """
+        What is not a tunnel is of no use.
+        """
+        connection.loseConnection()
+
+    def connectionGone(self, connection: ClientConnection, reason: Failure) -> None:
+        """
+        The response has told already.
+        """

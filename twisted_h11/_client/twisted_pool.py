@@ -1,0 +1,155 @@
+"""
+Our connections for Twisted's own agents.
+
+C{twisted.web.client.Agent(reactor, pool=pool)} asks its pool for a connection
+by C{getConnection}, and calls C{request} on what it gets, with a request that
+has C{method}, C{uri}, C{headers}, C{bodyProducer}, C{persistent} and
+C{absoluteURI}.  All of these are public names; the pool serves them here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.defer import Deferred, fail
+from twisted.python.failure import Failure
+
+from twisted_h11._client import errors
+from twisted_h11._client.connection import ClientConnection
+from twisted_h11._client.errors import RequestNotSent
+from twisted_h11._client.request import ClientRequest, check_uri
+from twisted_h11._client.request_head import BadRequest, is_token
+
+if TYPE_CHECKING:
+    from twisted_h11._client.pool import HTTPConnectionPool
+    from twisted_h11._client.queue import Ticket
+    from twisted_h11._client.response import Response
+
+__all__ = ["PlainConnection", "PlainRequest", "PlainWaiter"]
+
+
+class PlainWaiter:
+    """
+    Waits for a connection with a Deferred.
+    """
+
+    ticket: Ticket | None = None
+    # Whether whoever asks has the Deferred already, and can act on it.
+    returned = False
+
+    def __init__(self, pool: HTTPConnectionPool, clock: Any) -> None:
+        self._clock = clock
+        self._expiry = pool.cachedConnectionTimeout
+        self.deferred: Deferred[PlainConnection] = Deferred(self._cancel)
+
+    def _cancel(self, _: object) -> None:
+        if self.ticket is not None:
+            self.ticket.cancel()
+
+    def connectionAvailable(self, connection: ClientConnection) -> None:
+        """
+        Give it to whoever asked, who must use it at once.
+        """
+        if not self.deferred.called:
+            self.deferred.callback(PlainConnection(connection, self._clock))
+        if connection.state == "idle":
+            if self.returned:
+                connection.loseConnection()
+            else:
+                # Whoever asked has it in a moment; not for ever, if not used.
+                connection.expireIn(self._expiry)
+
+    def connectionBegun(self) -> None:
+        """
+        One is being made.
+        """
+
+    def connectionFailed(self, reason: Failure) -> None:
+        """
+        There is none.
+        """
+        if not self.deferred.called:
+            self.deferred.errback(reason)
+
+
+class PlainConnection:
+    """
+    A connection for one request of twisted.web's.
+    """
+
+    def __init__(self, connection: ClientConnection, clock: Any) -> None:
+        self._connection = connection
+        self._clock = clock
+
+    def request(self, request: Any) -> Deferred[Response]:
+        """
+        Send C{request}; it fails with C{RequestNotSent} if the connection has
+        gone, or is in use.
+        """
+        if self._connection.state != "idle":
+            return fail(errors.adopt(Failure(RequestNotSent())))
+        try:
+            # As twisted.web does when it writes them.
+            if not is_token(request.method):
+                raise ValueError(f"Invalid method {request.method!r}")
+            check_uri(request.uri)
+            hosts = request.headers.getRawHeaders(b"Host", ())
+            own = ClientRequest(
+                request.method,
+                request.uri,
+                hosts[0] if hosts else b"",
+                request.headers,
+                request.bodyProducer,
+                request.persistent,
+                started=self._clock.seconds(),
+                uri=lambda: request.absoluteURI,
+            )
+        except BaseException as error:
+            # Nobody else will give the connection back.
+            failure = Failure()
+            self._connection.loseConnection()
+            if isinstance(error, BadRequest):
+                return fail(
+                    errors.wrap(errors.Generation, errors.SENDING, 0.0, failure)
+                )
+            return fail(failure)
+        return PlainRequest(self._connection).start(own)
+
+
+class PlainRequest:
+    """
+    One request on one connection, with a Deferred and no retries.
+    """
+
+    def __init__(self, connection: ClientConnection) -> None:
+        self._connection = connection
+        self._deferred: Deferred[Response] = Deferred(self._cancel)
+
+    def start(self, request: ClientRequest) -> Deferred[Response]:
+        """
+        Send it.
+        """
+        deferred = self._deferred
+        self._request = request
+        try:
+            self._connection.start(request, self)
+        except BaseException:
+            self._connection.breakOff(Failure(), request)
+        return deferred
+
+    def _cancel(self, _: object) -> None:
+        self._connection.cancelRequest(self._request)
+
+    def responseReceived(self, response: Response) -> None:
+        """
+        The head of the response is here.
+        """
+        if not self._deferred.called:
+            self._deferred.callback(response)
+
+    def requestFailed(self, failure: Failure, nothingSent: bool) -> None:
+        """
+        There is none.
+        """
+        if not self._deferred.called:
+            self._deferred.errback(failure)

@@ -1,0 +1,186 @@
+"""
+Endpoint descriptions: how those of the command line are made and read, and how
+to say in one line what is wrong with one.
+
+L{twisted.internet.endpoints.serverFromString} leaves it to each kind of
+endpoint what it raises, and most raise what their first failing line happens to
+raise.  Here it is always a L{ValueError} with a message for the person who typed
+the description.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import Any
+
+from twisted.internet import endpoints
+from twisted.internet.abstract import isIPAddress, isIPv6Address
+from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IStreamServerEndpoint
+
+from twisted_h11._command.pem import check_directory, check_files
+
+__all__ = [
+    "describe_port",
+    "explain",
+    "is_plain",
+    "parse_endpoint",
+    "tcp_description",
+]
+
+_PLAIN = (ImportError, OSError, OverflowError, ValueError)
+"""
+Exceptions whose message says enough without their name.
+"""
+
+
+def explain(error: BaseException) -> str:
+    """
+    What went wrong, for the user, in one line.
+    """
+    if isinstance(error, CannotListenError):
+        error = error.socketError
+    if isinstance(error, OSError) and error.strerror:
+        text = error.strerror
+        # Of a link, the second name is the new one.
+        name = error.filename2 or error.filename
+        if name is not None:
+            text = f"{os.fsdecode(name)}: {text}"
+    elif type(error).__module__.startswith("OpenSSL") and error.args:
+        # [("PEM routines", "", "no start line"), ...]
+        reasons = [part[-1] for part in error.args[0] if isinstance(part, tuple)]
+        text = f"can not load the certificate or key: {', '.join(reasons) or error}"
+    elif isinstance(error, _PLAIN) and str(error):
+        text = str(error)
+    else:
+        text = f"{type(error).__name__}: {error}" if str(error) else repr(error)
+    return " ".join(text.split())
+
+
+def parse_endpoint(reactor: Any, description: str) -> IStreamServerEndpoint:
+    """
+    Make an endpoint, with its certificates loaded.
+
+    @raise ValueError: for whatever is wrong with the description.
+    """
+    try:
+        _check_certificates(description)
+        endpoint: IStreamServerEndpoint = endpoints.serverFromString(
+            reactor, description
+        )
+    except Exception as error:
+        if ":" not in description:
+            problem = "not an endpoint description such as tcp:8080"
+        else:
+            problem = _explain_parser(error, description)
+        raise ValueError(problem) from None
+    return endpoint
+
+
+def tcp_description(port: str, interface: str | None) -> tuple[str, str]:
+    """
+    Where to listen for a port number, on one interface or on all.
+
+    @return: a name for messages, and the endpoint description.
+
+    @raise ValueError: for a number that is too large, or an interface that is
+        no IP address.
+    """
+    if int(port) > 65535:
+        raise ValueError(f"--port {port}: a port number is at most 65535")
+    number = int(port)
+    if interface is None:
+        return f"port {number}", f"tcp:{number}"
+    address = interface
+    if address.startswith("[") and address.endswith("]"):
+        address = address[1:-1]
+    if isIPv6Address(address):
+        kind = "tcp6"
+    elif isIPAddress(address):
+        kind = "tcp"
+    else:
+        raise ValueError(f"--interface {interface}: not an IP address")
+    quoted = endpoints.quoteStringArgument(address)
+    return f"port {number} of {address}", f"{kind}:{number}:interface={quoted}"
+
+
+def describe_port(description: str, host: object) -> str:
+    """
+    Where a port listens, as a URL where it has one.
+
+    @param description: the endpoint description or name that it came from.
+    @param host: the address that it is bound to.
+    """
+    if isinstance(host, UNIXAddress):
+        return f"unix:{os.fsdecode(host.name)}" if host.name else "unix:"
+    if not isinstance(host, (IPv4Address, IPv6Address)):
+        return description
+    scheme = "https" if _arguments(description)[0] in ("ssl", "tls") else "http"
+    name = f"[{host.host}]" if isinstance(host, IPv6Address) else host.host
+    return f"{scheme}://{name}:{host.port}/"
+
+
+def _arguments(description: str) -> list[str]:
+    """
+    The kind of an endpoint and its arguments; a PROXY wrapper is taken off.
+    """
+    parts = re.split(r"(?<!\\):", description)
+    if parts[0] == "haproxy" and len(parts) > 1:
+        del parts[0]
+    return [re.sub(r"\\(.)", r"\1", part) for part in parts]
+
+
+def _check_certificates(description: str) -> None:
+    """
+    See that the certificates and keys that an endpoint names are there.
+
+    @raise ValueError: if they are not.
+    """
+    kind, *arguments = _arguments(description)
+    if kind == "tls" and arguments:
+        check_directory(arguments[0].removeprefix("path="))
+    elif kind == "ssl":
+        try:
+            check_files(arguments)
+        except (ValueError, OSError) as error:
+            raise ValueError(
+                f"can not load the certificate or key: {explain(error)}"
+            ) from None
+
+
+def is_plain(description: str) -> bool:
+    """
+    Whether an endpoint is one of Twisted's without TLS.
+
+    @param description: its description, or the name of L{tcp_description}.
+    """
+    kind = _arguments(description)[0]
+    # What tcp_description makes of a number is called "port ...".
+    return kind.startswith("port ") or kind in (
+        "tcp",
+        "tcp4",
+        "tcp6",
+        "unix",
+        "systemd",
+        "stdio",
+        "fd",
+    )
+
+
+def _explain_parser(error: Exception, description: str) -> str:
+    """
+    Why a description was refused, in the words of its user rather than of the
+    parser's functions.
+    """
+    if isinstance(error, TypeError):
+        # "_parseTCP() got an unexpected keyword argument 'x'"
+        return re.sub(r"^\S+\(\) ", "", str(error))
+    if isinstance(error, RuntimeError) and description.endswith("\\"):
+        return "nothing follows the last backslash"
+    if isinstance(error, (IndexError, KeyError)):
+        # Only systemd: looks something up: the sockets it was handed.
+        return "no such socket was handed over to this process"
+    # "invalid literal for int() with base 10: 'x'"
+    return re.sub(r"^invalid literal for int.*: ", "not a number: ", explain(error))

@@ -1,0 +1,146 @@
+"""
+C{python -m twisted_h11} as a process: its streams, its signals, its exit code.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from typing import Any, TextIO
+
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+from twisted_h11._command.fetch import BadUsage, exit_code, fetch, parse
+from twisted_h11._command.fetch_output import Messages, Output
+
+__all__ = ["main"]
+
+
+class Run:
+    """
+    One run of the command.
+
+    @ivar code: the exit code; C{None} while there is none.
+    """
+
+    code: int | None = None
+
+    def __init__(self, reactor: Any, stdout: Output, stderr: Messages) -> None:
+        self._reactor = reactor
+        self._stdout = stdout
+        self._stderr = stderr
+        self._silent = False
+
+    def run(self, options: Any) -> int:
+        """
+        Fetch.
+
+        @return: the exit code.
+        """
+        reactor = self._reactor
+        self._silent = options.silent
+        reactor.callWhenRunning(self._begin, options)
+        reactor.run()
+        fetching = self._fetching
+        # What was interrupted is left as it is on the disk, in order.
+        fetching.addErrback(lambda _: None)
+        fetching.cancel()
+        return 130 if self.code is None else self.code
+
+    _fetching: Deferred[None]
+
+    def _begin(self, options: Any) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._interrupted)
+        self._fetching = Deferred.fromCoroutine(
+            fetch(self._reactor, options, self._stdout, self._stderr)
+        )
+        self._fetching.addCallbacks(lambda _: self._done(0), self._failed)
+
+    def _interrupted(self, number: int, frame: object) -> None:
+        if self.code is None:
+            # As a shell says it; whatever ends because of it does not count.
+            self.code = 128 + number
+        if self._stdout.writing or self._stderr.writing:
+            # A write that waits for a pipe would go on waiting.
+            os._exit(self.code)
+        self._reactor.callFromThread(self._stop)
+
+    def _failed(self, failure: Failure) -> None:
+        error: Any = failure.value
+        if self.code is None:
+            if not self._silent:
+                tell(self._stderr, error)
+            self._done(exit_code(error))
+
+    def _done(self, code: int) -> None:
+        if self.code is None:
+            self.code = code
+        self._stop()
+
+    def _stop(self) -> None:
+        if self._reactor.running:
+            self._reactor.stop()
+
+
+def tell(stderr: Messages, error: BaseException) -> None:
+    """
+    Say in one line what was wrong.
+    """
+    text = " ".join(str(error).split()) or type(error).__name__
+    stderr.write(f"twisted_h11: {text}\n")
+
+
+def open_standard() -> None:
+    """
+    Take the places of standard streams that are closed, so that no socket does.
+    """
+    place = os.open(os.devnull, os.O_RDWR)
+    while place < 3:
+        place = os.open(os.devnull, os.O_RDWR)
+    os.close(place)
+
+
+def flush(stream: TextIO | None) -> bool:
+    """
+    Write what a standard stream still has.
+
+    @return: whether that was possible.  If not, then what is left goes nowhere, so
+        that Python does not try again at its exit, and exit with a code of its own.
+    """
+    if stream is None:
+        return True
+    try:
+        stream.flush()
+    except (OSError, ValueError):
+        try:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        except (OSError, ValueError):
+            pass
+        return False
+    return True
+
+
+def main(arguments: list[str]) -> int:
+    """
+    Run the command.
+
+    @return: the exit code.
+    """
+    open_standard()
+    stderr = Messages(sys.stderr)
+    stdout = Output(None if sys.stdout is None else sys.stdout.buffer)
+    try:
+        options = parse(arguments)
+    except BadUsage as error:
+        tell(stderr, error)
+        return error.code
+    from twisted.internet import reactor
+
+    code = Run(reactor, stdout, stderr).run(options)
+    if not flush(sys.stdout) and not code:
+        code = 23
+    flush(sys.stderr)
+    return code

@@ -1,0 +1,388 @@
+"""
+The options of C{twistd h11web}.
+
+They are those of C{twistd web} that are not deprecated, with the same names
+and meaning, and a few of our own.  L{twisted.web.tap.Options} can not be
+subclassed for that, because an option that is inherited can not be taken away
+again; so its handlers are borrowed one by one.
+
+Four rules:
+
+- Whatever can be found wrong before the server runs is found here, and is a
+  L{usage.UsageError} of one line that names the option.  What users' modules
+  raise while they are imported is caught too.
+- As a command of twistd that one line goes to stderr and the process ends with
+  a status other than zero.  (twistd itself would print all of its help to
+  stdout, and the message below it.)
+- Nothing that was typed is passed over: an option that has no effect without
+  another one, or besides another one, is refused.
+- There is one option per field of L{Limits}, made from the field's metadata.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from importlib.metadata import version
+from typing import Any, ClassVar, NoReturn
+
+from twisted.internet import endpoints
+from twisted.internet.interfaces import IStreamServerEndpoint
+from twisted.python import usage
+from twisted.web import distrib
+
+from twisted_h11 import __version__
+from twisted_h11._command.bounds import (
+    bound_name,
+    describe_bound,
+    format_bound,
+    parse_bound,
+    parse_seconds,
+)
+from twisted_h11._command.endpoints import parse_endpoint, tcp_description
+from twisted_h11._command.root_options import RootOptions
+from twisted_h11._command.suggest import with_suggestion
+from twisted_h11._http.strict import TOKEN
+from twisted_h11.limits import Limits, describe_limits
+
+__all__ = ["DEFAULT_GRACE", "Options"]
+
+DEFAULT_GRACE = 30.0
+"""
+Seconds that busy connections get at shutdown: Gunicorn's C{graceful_timeout},
+and what Kubernetes waits before it kills.
+"""
+
+_TOKEN = re.compile(TOKEN)
+"""
+RFC 9110 section 5.6.2.
+"""
+
+_CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+"""
+What a field value must not hold (RFC 9110 section 5.5): a tab is allowed.
+"""
+
+_OURS_TO_SEND = frozenset(
+    (
+        b"connection",
+        b"content-length",
+        b"date",
+        b"keep-alive",
+        b"trailer",
+        b"transfer-encoding",
+        b"upgrade",
+    )
+)
+"""
+Fields that depend on the message; one fixed value for all would break framing
+or the connection.
+"""
+
+
+_LOGFILE = "Path to the access log, in combined log format; -: standard output."
+_INTERFACE = (
+    "IP address to listen on when --port is a number or is left out. By default a "
+    "number listens on all IPv4 interfaces."
+)
+_GRACE = (
+    "Seconds that busy connections get to finish when the server stops, before they "
+    "are aborted; as much as Gunicorn and Kubernetes give."
+)
+_TRACEBACKS = (
+    "Show uncaught exceptions to the client. WARNING: this may be a security risk "
+    "and expose private data!"
+)
+_PERSONAL = (
+    "Instead of a web server, start a ResourcePublisher, which listens on the ports "
+    f"given, or on ~/{distrib.UserDirectory.userSocketName} if none is."
+)
+_HTTP2 = (
+    "Offer HTTP/2 on TLS endpoints. Experimental: its streams are Twisted's, and kept "
+    "within the limits from outside; better behind a proxy that you trust. Needs "
+    "twisted-h11[http2]."
+)
+_UNDERSCORES = (
+    "Pass fields with an underscore in their names to WSGI and CGI programs, too. "
+    "WARNING: they can pass for fields that only a proxy may set."
+)
+
+
+def _limit_parameters() -> list[list[Any]]:
+    """
+    One parameter per field of L{Limits}, as L{usage.Options} takes them.
+    """
+    parameters: list[list[Any]] = []
+    for bound in describe_limits():
+        parameters.append(
+            [bound_name(bound), None, format_bound(bound), describe_bound(bound)]
+        )
+    return parameters
+
+
+class Options(RootOptions):
+    """
+    What C{twistd h11web} takes.
+
+    After L{parseOptions}, C{self["listen"]} is the list of endpoints to listen
+    on, each with its name for messages, and C{self["limits"]} the L{Limits}.
+
+    @since: 0.1
+    """
+
+    synopsis = "[h11web options]"
+
+    longdesc = (
+        "This starts a strict, bounded HTTP/1.1 server.  Without --path, --class, "
+        "--wsgi, --resource-script or --user it answers every request with a "
+        "description of that request: a page for browsers, JSON for others.  "
+        "Sizes take the suffixes k, M and G, which are powers of 1024."
+    )
+
+    optParameters: ClassVar[list[list[Any]]] = [
+        ["logfile", "l", None, _LOGFILE],
+        ["interface", None, None, _INTERFACE],
+        ["grace", None, f"{DEFAULT_GRACE:g}", _GRACE],
+        *_limit_parameters(),
+    ]
+
+    optFlags: ClassVar[list[list[str]]] = [
+        ["display-tracebacks", "", _TRACEBACKS],
+        ["personal", "", _PERSONAL],
+        ["no-access-log", "", "Write no access log lines."],
+        ["http2", "", _HTTP2],
+        ["environ-underscores", "", _UNDERSCORES],
+    ]
+
+    compData = usage.Completions(optActions={"logfile": usage.CompleteFiles("*.log")})
+
+    def __init__(self) -> None:
+        super().__init__()
+        for name, text in self.docs.items():
+            # Handlers' docstrings come with their indentation.
+            self.docs[name] = " ".join(text.split())
+        self["extraHeaders"] = []
+        self["ports"] = []
+        self["port"] = None
+
+    def parseOptions(self, options: list[str] | None = None) -> None:
+        """
+        Parse the command line.
+
+        @raise usage.UsageError: for whatever is wrong with it.
+        @raise SystemExit: instead, as a command of twistd, with the same line
+            as its message.
+        """
+        try:
+            super().parseOptions(options)
+        except usage.UsageError as error:
+            line = with_suggestion(" ".join(str(error).split()), self)
+            if self.parent is None:
+                raise usage.UsageError(line) from None
+            raise SystemExit(f"twistd h11web: {line}") from None
+
+    def opt_version(self) -> NoReturn:
+        """
+        Display the versions of twisted-h11, h11 and Twisted, and exit.
+        """
+        versions = [f"{name} {version(name)}" for name in ("h11", "Twisted")]
+        print(", ".join([f"twisted-h11 {__version__}", *versions]))
+        raise SystemExit(0)
+
+    # -- where to listen --------------------------------------------------
+
+    def opt_port(self, port: str) -> None:
+        """
+        Port number, or endpoint description, to listen on. Port 0 takes a free
+        one; the log says which. [default: 8080]
+        """
+        if self["port"] is not None:
+            raise usage.UsageError(
+                "--port is given more than once; --listen may be repeated"
+            )
+        self["port"] = port
+
+    opt_p = opt_port
+
+    def opt_listen(self, description: str) -> None:
+        """
+        Endpoint description to listen on, such as tcp:8080, unix:/run/web.sock
+        (which everybody may connect to, unless it ends in :mode=660 or another
+        mode) or ssl:8443:privateKey=key.pem:certKey=cert.pem. May be repeated.
+        """
+        self["ports"].append(description)
+
+    # -- what to send -----------------------------------------------------
+
+    def opt_add_header(self, header: str) -> None:
+        """
+        Field to add to all responses, as "Name: value". May be repeated.
+        """
+        name, colon, value = (part.strip(b" \t") for part in _partition(header))
+        problem = None
+        if not colon:
+            problem = 'not of the form "Name: value"'
+        elif not _TOKEN.fullmatch(name):
+            problem = "the name is not a token of RFC 9110"
+        elif _CONTROL.search(value):
+            problem = "control character in the value"
+        elif name.lower() in _OURS_TO_SEND:
+            problem = "the server itself sends that field where it is needed"
+        elif name.lower() == b"server":
+            problem = "use --server-header"
+        if problem is not None:
+            raise usage.UsageError(f"--add-header {header!r}: {problem}")
+        self["extraHeaders"].append((name, value))
+
+    def opt_server_header(self, text: str) -> None:
+        """
+        Value of the Server field of all responses; off: send none.
+        [default: twisted-h11/VERSION]
+        """
+        value = os.fsencode(text).strip(b" \t")
+        if not value or _CONTROL.search(value):
+            raise usage.UsageError(
+                f"--server-header {text!r}: must be printable text, or off"
+            )
+        self["serverHeader"] = None if value == b"off" else value
+
+    # -- the whole --------------------------------------------------------
+
+    def postOptions(self) -> None:
+        """
+        Check what the options say together, and parse the endpoints.
+        """
+        self["limits"] = self._limits()
+        try:
+            self["grace"] = parse_seconds(self["grace"])
+        except ValueError as error:
+            raise usage.UsageError(f"--grace {self['grace']}: {error}") from None
+        self.checkRoot()
+        self._checkPersonal()
+        if self["logfile"] is not None:
+            if self["no-access-log"]:
+                raise usage.UsageError(
+                    "--logfile and --no-access-log exclude each other"
+                )
+            if self["logfile"] != "-":
+                _check_logfile("--logfile", self["logfile"])
+            elif self.parent is not None and not self.parent.get("nodaemon"):
+                raise usage.UsageError(
+                    "--logfile -: a daemon has no standard output; use twistd -n"
+                )
+        if self.parent is not None and self.parent.get("logfile") not in (None, "-"):
+            # twistd itself would end in a traceback.
+            _check_logfile("twistd --logfile", self.parent["logfile"])
+        self["listen"] = self._endpoints()
+
+    def _checkPersonal(self) -> None:
+        """
+        Refuse what has no effect besides C{--personal}: a publisher speaks no HTTP,
+        and L{twisted.web.distrib} gives no way to the fields of a response.
+        """
+        if not self["personal"]:
+            return
+        given = {
+            "add-header": bool(self["extraHeaders"]),
+            "server-header": "serverHeader" in self,
+            "logfile": self["logfile"] is not None,
+            "no-access-log": bool(self["no-access-log"]),
+            "http2": bool(self["http2"]),
+        }
+        for bound in describe_limits():
+            given[bound_name(bound)] = (
+                getattr(self["limits"], bound.name) != bound.default
+            )
+        for name, isGiven in given.items():
+            if isGiven:
+                raise usage.UsageError(f"--{name} and --personal exclude each other")
+
+    def _limits(self) -> Limits:
+        """
+        The L{Limits} that the options ask for.
+        """
+        values: dict[str, Any] = {}
+        for bound in describe_limits():
+            option = bound_name(bound)
+            try:
+                values[bound.name] = parse_bound(bound, self[option])
+            except ValueError as error:
+                raise usage.UsageError(f"--{option} {self[option]}: {error}") from None
+        all_, each = values["maxConnections"], values["maxConnectionsPerPeer"]
+        if all_ is not None and each is not None and each > all_:
+            raise usage.UsageError(
+                f"--max-connections-per-peer {each}: can not be reached with "
+                f"--max-connections {all_}"
+            )
+        try:
+            return Limits(**values)
+        except ValueError as error:
+            raise usage.UsageError(f"limits: {error}") from None
+
+    def _endpoints(self) -> list[tuple[str, IStreamServerEndpoint]]:
+        """
+        What to listen on, each with its name for messages.
+        """
+        listen = [
+            (description, self._endpoint("listen", description, description))
+            for description in self["ports"]
+        ]
+        port, interface = self["port"], self["interface"]
+        if port is None and not listen:
+            if self["personal"]:
+                path = os.path.expanduser(f"~/{distrib.UserDirectory.userSocketName}")
+                port = "unix:" + endpoints.quoteStringArgument(path)
+            else:
+                port = "8080"
+        if port is not None and port.isascii() and port.isdecimal():
+            try:
+                name, description = tcp_description(port, interface)
+            except ValueError as error:
+                raise usage.UsageError(str(error)) from None
+            listen.append((name, self._endpoint("port", port, description)))
+        elif interface is not None:
+            raise usage.UsageError("--interface goes with a --port that is a number")
+        elif port is not None and ":" not in port:
+            raise usage.UsageError(
+                f"--port {port}: neither a number nor an endpoint description"
+            )
+        elif port is not None:
+            listen.append((port, self._endpoint("port", port, port)))
+        return listen
+
+    def _endpoint(
+        self, option: str, value: str, description: str
+    ) -> IStreamServerEndpoint:
+        """
+        Parse one endpoint description: certificates are loaded here.
+        """
+        from twisted.internet import reactor
+
+        try:
+            return parse_endpoint(reactor, description)
+        except ValueError as error:
+            raise usage.UsageError(f"--{option} {value}: {error}") from None
+
+
+def _partition(header: str) -> tuple[bytes, bytes, bytes]:
+    """
+    The bytes that were typed on the command line, cut at the first colon.
+    """
+    return os.fsencode(header).partition(b":")
+
+
+def _check_logfile(option: str, path: str) -> None:
+    """
+    See that a log file can be written, without creating it yet.
+    """
+    path = os.path.abspath(path)
+    directory = os.path.dirname(path)
+    problem = None
+    if not os.path.isdir(directory):
+        problem = f"no such directory: {directory}"
+    elif os.path.isdir(path):
+        problem = "is a directory"
+    elif not os.access(path if os.path.exists(path) else directory, os.W_OK):
+        problem = "Permission denied"
+    if problem is not None:
+        raise usage.UsageError(f"{option} {path}: {problem}")

@@ -1,0 +1,186 @@
+"""
+How C{twistd h11web} ends: in time, whatever its threads do.
+
+Connections get their grace, and so do the threads of a WSGI application.  After
+that nobody waits any more.  But Twisted does: it joins the threads of the reactor,
+and of every pool that somebody made, and a thread that sleeps, or that waits for
+the reactor itself, is never joined.  A resource that does not return keeps the reactor
+from hearing of the end at all.  Therefore a thread of ours watches from the signal on:
+should the process still be there when the grace has been over for a while, it is ended.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall
+from twisted.logger import Logger
+
+from twisted_h11._boundary.twisted_private import end_well
+from twisted_h11.wsgi import WSGIResource
+
+__all__ = ["Stopping", "leave"]
+
+# How long after the grace the process may still need, and how long one may need
+# to write that to the log.
+_LATE = 0.3
+_LOG_TIME = 0.2
+
+
+def leave(pidfile: str | None, status: int) -> None:
+    """
+    End the process as it is.
+
+    @param pidfile: removed before, as twistd would have done.
+    """
+    if pidfile:
+        with contextlib.suppress(OSError):
+            os.unlink(pidfile)
+    os._exit(status)
+
+
+class Stopping:
+    """
+    The end of a site and its application.
+
+    @ivar status: asked for the process' exit status.
+
+    @param site: a L{Site<twisted_h11.server.Site>}.
+    @param root: its root; L{WSGIResource} has threads.
+    @param grace: how long what runs may go on, in seconds.
+    @param leave: ends the process, given its exit status, when nothing else does;
+        C{None} if it is not ours to end.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        site: Any,
+        root: Any,
+        grace: float,
+        leave: Callable[[int], object] | None = None,
+        reactor: Any = None,
+    ) -> None:
+        if reactor is None:
+            from twisted.internet import reactor
+        self._site = site
+        self._wsgi = root if isinstance(root, WSGIResource) else None
+        self._grace = grace
+        self._leave = leave
+        self._reactor = reactor
+        self._timer: IDelayedCall | None = None
+        self._deadline = 0.0
+        self._aborted = 0
+        self._told = False
+        self._watched = False
+        self.status: Callable[[], int] = lambda: 0
+
+    def heedSignals(self) -> None:
+        """
+        Watch from the signal on that is to end the process.  Called when the reactor
+        runs, and has its own handlers.
+        """
+        for number in (signal.SIGTERM, signal.SIGINT):
+            handler = signal.getsignal(number)
+            if callable(handler):
+                # Elsewhere than in the main thread nobody handles signals.
+                with contextlib.suppress(ValueError):
+                    signal.signal(number, partial(self._signalled, handler))
+
+    def _signalled(
+        self, handler: Callable[..., object], number: int, frame: object
+    ) -> None:
+        self._beginWatch()
+        handler(number, frame)
+
+    def _beginWatch(self) -> None:
+        if not self._watched:
+            self._watched = True
+            watch = threading.Thread(target=self._watch, name="h11web", daemon=True)
+            watch.start()
+
+    def drain(self) -> Deferred[None]:
+        """
+        Let everything end that runs.  No port may be open any more.
+
+        @return: fires when all is over, or was cut.
+        """
+        if self._leave is not None:
+            self._beginWatch()
+            end_well(self._reactor)
+        self._deadline = self._reactor.seconds() + self._grace
+        self._timer = self._reactor.callLater(self._grace, self._graceOver)
+        drained: Deferred[None] = self._site.drain(self._grace)
+        return drained.addCallback(self._connectionsGone)
+
+    def _graceOver(self) -> None:
+        # The site's own timer is the next to run, and aborts them.
+        self._timer = None
+        self._aborted = len(self._site._channels)
+
+    def _connectionsGone(self, _: object) -> Deferred[None] | None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._wsgi is None:
+            self._over([])
+            return None
+        left = max(self._deadline - self._reactor.seconds(), 0)
+        return self._wsgi.drain(left).addCallback(self._over)
+
+    def _over(self, requests: list[str]) -> None:
+        """
+        Say what was cut, if anything was.
+        """
+        cut = []
+        if self._aborted:
+            cut.append(f"{self._aborted} connections")
+        if requests:
+            cut.append(f"{len(requests)} WSGI requests: {', '.join(requests)}")
+        if cut:
+            self._told = True
+            self._log.warn(
+                "The grace of {grace:g} seconds is over; cut off: {cut}",
+                grace=self._grace,
+                cut="; ".join(cut),
+            )
+
+    # -- in a thread of its own ---------------------------------------------------
+
+    def _watch(self) -> None:
+        """
+        End the process, if nothing else does.
+        """
+        time.sleep(self._grace + _LATE)
+        # Whoever writes to the log may be what hangs.
+        last = threading.Thread(target=self._lastWords, daemon=True)
+        last.start()
+        last.join(_LOG_TIME)
+        if self._leave is not None:
+            self._leave(self.status())
+
+    def _lastWords(self) -> None:
+        if not self._told:
+            names = [
+                thread.name
+                for thread in threading.enumerate()
+                if not thread.daemon and thread is not threading.main_thread()
+            ]
+            self._log.warn(
+                "The grace of {grace:g} seconds is over; cut off: {cut}",
+                grace=self._grace,
+                cut=f"threads: {', '.join(names)}" if names else "what runs",
+            )
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None:
+                stream.flush()

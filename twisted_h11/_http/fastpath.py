@@ -1,0 +1,436 @@
+"""
+The same answers as h11 for the common messages, without the state machine.
+
+Most requests are a request line and a handful of plain fields, and have no
+body, or one with a C{Content-Length}.  For their heads three regular
+expressions over the bytes give the head that h11 gives.  Most responses have
+fields that need no mending, and a length or chunks.  That is so for both roles:
+a server reads such requests and writes such responses, a client reads the
+responses (what it writes it has checked already, see
+L{twisted_h11._client.request_head}).
+
+Everything here is a pure function of bytes that answers, or returns C{None} for
+"ask the strict layer and h11".  They never guess: whatever is unusual
+(C{Transfer-Encoding}, C{Upgrade}, C{Expect}, a C{Connection} other than
+C{keep-alive}, a second C{Host}, a head that is not complete, ...) is C{None}.
+
+B{The Law.}  For every input on which a function here answers, the strict layer
+and h11 answer the same: the same method, target, version, fields, body and
+keep-alive decision, and for responses the same bytes.  A property test and a
+fuzz target hold it, and the whole test suite runs with and without this module.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from twisted_h11._http.strict import TOKEN, RequestHead, _host
+from twisted_h11.limits import Limits
+
+__all__ = [
+    "CHUNKED",
+    "UNTIL_CLOSE",
+    "FastHead",
+    "Fields",
+    "ResponseHead",
+    "read_request",
+    "read_response",
+    "response_head",
+    "whole_head",
+]
+
+Fields = list[tuple[bytes, bytes]]
+
+# -- the server: requests in --------------------------------------------------
+
+# What is refused in a target (see twisted_h11._http.strict) is not in these classes.
+_line = re.compile(
+    rb"(?!CONNECT )([A-Z]+) (/[!\"$->@-\[\]-~]*(?:\?[!\"$-~]*)?) HTTP/1\.1\r\n"
+)
+
+# Field lines, and the empty line.  The classes of name, colon and value do not
+# overlap where one ends and the next begins, so this is linear.
+_fields = re.compile(
+    rb"(?:" + TOKEN + rb":[\t -~\x80-\xff]*\r\n)+\r\n",
+)
+
+# Fields that decide about more than themselves, in field lines in lower case.
+_special = re.compile(
+    rb"\n(host|content-length|connection|transfer-encoding|upgrade|expect):[ \t]*"
+    rb"([^\r]*)"
+)
+
+_length = re.compile(rb"[0-9]{1,18}")
+
+# The values that the last few requests had in Host, found to be in order.
+_known_hosts: set[bytes] = set()
+_MOST_KNOWN_HOSTS = 256
+
+
+class FastHead(RequestHead):
+    """
+    A request head whose fields are taken apart when somebody asks.
+
+    @ivar block: the field lines, each with its line end, and the LF that ends
+        the request line before them; so each begins after a LF.
+    @ivar lowered: the same in lower case, to find a name in.
+    @ivar end: where the head ends in the bytes that it was read from.
+    """
+
+    __slots__ = ("_pairs", "block", "end", "logged", "lowered")
+
+    def __init__(
+        self,
+        method: bytes,
+        target: bytes,
+        block: bytes,
+        lowered: bytes,
+        length: int,
+        end: int,
+    ) -> None:
+        self.method = method
+        self.target = target
+        self.version = b"HTTP/1.1"
+        self.block = block
+        self.lowered = lowered
+        self.length = length
+        self.end = end
+        self.keepAlive = True
+        self.expectsContinue = False
+        self._pairs: list[tuple[bytes, bytes]] | None = None
+        # What the access log says of the fields, once it was asked.
+        self.logged: str | None = None
+
+    @property
+    def fields(self) -> list[tuple[bytes, bytes]]:  # type: ignore[override]
+        """
+        Pairs of name and value, as received.
+        """
+        if self._pairs is None:
+            pairs = []
+            for line in self.block[1:-2].split(b"\r\n"):
+                name, _, value = line.partition(b":")
+                pairs.append((name, value.strip(b" \t")))
+            self._pairs = pairs
+        return self._pairs
+
+    def find(self, name: bytes) -> list[bytes]:
+        """
+        The values of one field.
+
+        @param name: its name, in any case.
+        """
+        key = b"\n" + name.lower() + b":"
+        values = []
+        at = self.lowered.find(key)
+        while at >= 0:
+            at += len(key)
+            end = self.block.find(b"\r", at)
+            values.append(self.block[at:end].strip(b" \t"))
+            at = self.lowered.find(key, end)
+        return values
+
+
+def read_request(
+    data: bytes, start: int, limits: Limits, last: FastHead | None
+) -> FastHead | None:
+    """
+    Read the head of a common request.
+
+    @param data: what has been received.
+    @param start: where the request begins.
+    @param limits: bounds; whatever passes one is C{None}.
+    @param last: the head before on the same connection.  Clients repeat their
+        fields to the byte; what was found in order is in order.
+    @return: the head, if the whole of it is in C{data}; its body need not be:
+        C{Content-Length} says where that ends, and there is nothing to parse.
+    """
+    match = _line.match(data, start)
+    if match is None:
+        return None
+    method, target = match.groups()
+    if len(target) > limits.maxTargetLength:
+        return None
+    fields = match.end() - 1
+    if last is not None and last.length == 0 and data.startswith(last.block, fields):
+        end = fields + len(last.block) + 2
+        if data.startswith(b"\r\n", end - 2):
+            if end - start > limits.maxHeadLength:
+                return None
+            head = FastHead(method, target, last.block, last.lowered, 0, end)
+            head.keepAlive = last.keepAlive
+            head._pairs = last._pairs
+            head.logged = last.logged
+            return head
+    match = _fields.match(data, fields + 1)
+    if match is None:
+        return None
+    end = match.end()
+    if end - start > limits.maxHeadLength:
+        return None
+    block = data[fields : end - 2]
+    if block.count(b"\n") - 1 > limits.maxFieldCount:
+        return None
+    lowered = block.lower()
+    framing = _framing(lowered)
+    if framing is None:
+        return None
+    length, keepAlive = framing
+    most = limits.maxBodyLength
+    if most is not None and length > most:
+        return None
+    head = FastHead(method, target, block, lowered, length, end)
+    head.keepAlive = keepAlive
+    return head
+
+
+def _framing(lowered: bytes) -> tuple[int, bool] | None:
+    """
+    Look at the fields that matter for framing and routing.
+
+    @param lowered: the field lines in lower case.
+    @return: the length of the body, and whether the client lets the connection
+        be used again; C{None} for anything unusual.
+    """
+    host = None
+    size = None
+    connection = None
+    for name, value in _special.findall(lowered):
+        value = value.rstrip(b" \t")
+        if name == b"host":
+            if host is not None or (value not in _known_hosts and not _know(value)):
+                return None
+            host = value
+        elif name == b"connection":
+            if connection is not None or value not in (b"keep-alive", b"close"):
+                return None
+            connection = value
+        elif name == b"content-length":
+            if size is not None or _length.fullmatch(value) is None:
+                return None
+            size = int(value)
+        else:
+            return None
+    if host is None:
+        return None
+    return size or 0, connection != b"close"
+
+
+def _know(host: bytes) -> bool:
+    """
+    Whether a value of Host is in order; if so it is remembered.
+    """
+    if _host.fullmatch(host) is None:
+        return False
+    if len(_known_hosts) >= _MOST_KNOWN_HOSTS:
+        _known_hosts.clear()
+    _known_hosts.add(host)
+    return True
+
+
+# -- the server: responses out ------------------------------------------------
+
+# A field line that h11 would send as it is: a token, and a value without white
+# space around it and without a line end in it.
+_field_line = re.compile(
+    TOKEN + rb": "
+    rb"(?:[!-~\x80-\xff]+(?:[ \t]+[!-~\x80-\xff]+)*)?\r\n"
+)
+_reason = re.compile(rb"[\t -~\x80-\xff]*")
+
+# Lines that were found in order.  Most responses of a site repeat most of them.
+_lines: dict[tuple[bytes, bytes], bytes] = {}
+_status_lines: dict[tuple[int, bytes], bytes] = {}
+_MOST_LINES = 512
+
+
+def _line_of(name: bytes, value: bytes) -> bytes | None:
+    line = b"%b: %b\r\n" % (name, value)
+    if _field_line.fullmatch(line) is None:
+        return None
+    if len(line) < 128:
+        if len(_lines) >= _MOST_LINES:
+            _lines.clear()
+        _lines[name, value] = line
+    return line
+
+
+def _status_line_of(status: int, reason: bytes) -> bytes | None:
+    if status < 200 or status > 599 or status in (204, 205, 304):
+        return None
+    if _reason.fullmatch(reason) is None:
+        return None
+    line = b"HTTP/1.1 %d %b\r\n" % (status, reason)
+    if len(_status_lines) >= _MOST_LINES:
+        _status_lines.clear()
+    _status_lines[status, reason] = line
+    return line
+
+
+def response_head(
+    status: int, reason: bytes, fields: Iterable[tuple[bytes, Sequence[bytes]]]
+) -> tuple[bytes, int | None] | None:
+    """
+    The head of a common response to an HTTP/1.1 request that keeps alive,
+    without the empty line that ends it.
+
+    @param status: not 1xx, 204, 205 or 304.
+    @param reason: the reason phrase.
+    @param fields: names, as L{twisted.web.http_headers.Headers} spells them,
+        and their values.
+    @return: the bytes, and the length of the content (C{None} if it was not
+        said).  C{None} instead for anything unusual.
+    """
+    line = _status_lines.get((status, reason)) or _status_line_of(status, reason)
+    if line is None:
+        return None
+    lines = [line]
+    length = None
+    dated = False
+    for name, values in fields:
+        if name == b"Content-Length":
+            if length is not None or len(values) != 1:
+                return None
+            value = values[0]
+            if _length.fullmatch(value) is None:
+                return None
+            length = int(value)
+            lines.append(b"Content-Length: %b\r\n" % value)
+            continue
+        if name == b"Date":
+            dated = bool(values)
+        elif name in _UNUSUAL:
+            return None
+        for value in values:
+            line = _lines.get((name, value)) or _line_of(name, value)
+            if line is None:
+                return None
+            lines.append(line)
+    if not dated:
+        return None
+    return b"".join(lines), length
+
+
+# Heads without their Content-Length.  Most responses of a site have the same
+# fields, and differ in the length of their content only.
+_prefixes: dict[tuple[object, ...], bytes] = {}
+
+
+def whole_head(
+    status: int,
+    reason: bytes,
+    fields: dict[bytes, list[bytes]],
+    length: int,
+    close: bool = False,
+) -> bytes | None:
+    """
+    A whole head, with C{Content-Length} at its end.
+
+    @param fields: as for L{response_head}; without C{Content-Length}.
+    @param length: of the content.
+    @param close: whether this is the last response.
+    @return: its bytes, or C{None} for anything unusual.
+    """
+    prefix = key = None
+    try:
+        # One value to a name, so that no two sets of fields have the same key.
+        key = (status, reason, *fields, *[value for (value,) in fields.values()])
+        prefix = _prefixes.get(key)
+    except ValueError:
+        pass
+    if prefix is None:
+        made = response_head(status, reason, fields.items())
+        if made is None or made[1] is not None:
+            return None
+        prefix = made[0]
+        if key is not None and len(prefix) < 1024:
+            if len(_prefixes) >= _MOST_LINES:
+                _prefixes.clear()
+            _prefixes[key] = prefix
+    if close:
+        return b"%bContent-Length: %d\r\nConnection: close\r\n\r\n" % (prefix, length)
+    return b"%bContent-Length: %d\r\n\r\n" % (prefix, length)
+
+
+# h11 puts Host first, even in a response.
+_UNUSUAL = frozenset((b"Connection", b"Host", b"Transfer-Encoding"))
+
+
+# -- the client: responses in --------------------------------------------------
+
+# As above: where one part of a line ends and the next begins, no byte fits both.
+# White space around a value is taken off afterwards.
+_HEAD = re.compile(
+    rb"HTTP/1\.1 ([2-5][0-9]{2})(?: ([\t -~\x80-\xff]*))?\r\n"
+    rb"((?:" + TOKEN + rb":[\t -~\x80-\xff]*\r\n)*)\r\n"
+)
+_match_head = _HEAD.match
+
+# Length of a body that ends with the connection, and of one that is chunked.
+UNTIL_CLOSE = -1
+CHUNKED = -2
+
+
+class ResponseHead(NamedTuple):
+    """
+    What the head of a response says.
+
+    @ivar length: the bytes of the body, C{UNTIL_CLOSE} or C{CHUNKED}.
+    @ivar persistent: whether the connection may be used again.
+    @ivar size: how many bytes the head has.
+    """
+
+    minor: int
+    code: int
+    reason: bytes
+    fields: Fields
+    length: int
+    persistent: bool
+    size: int
+
+
+def read_response(data: bytes, bodiless: bool) -> ResponseHead | None:
+    """
+    Read the head of a response at the beginning of C{data}.
+
+    @param bodiless: whether the method was HEAD.
+    @return: what it says; C{None} if h11 must be asked: the head is not yet
+        complete, not valid, or not usual.
+    """
+    match = _match_head(data)
+    if match is None:
+        return None
+    status, reason, block = match.groups()
+    code = int(status)
+    length = UNTIL_CLOSE
+    persistent = True
+    fields: Fields = []
+    for line in block.splitlines():
+        name, _, value = line.partition(b":")
+        value = value.strip(b" \t")
+        fields.append((name, value))
+        size = len(name)
+        if size == 14:
+            if name.lower() == b"content-length":
+                if length != UNTIL_CLOSE or _length.fullmatch(value) is None:
+                    return None
+                length = int(value)
+        elif size == 10:
+            if name.lower() == b"connection":
+                value = value.lower()
+                if value == b"close":
+                    persistent = False
+                elif value != b"keep-alive":
+                    return None
+        elif size == 17:
+            if name.lower() == b"transfer-encoding":
+                if length != UNTIL_CLOSE or value != b"chunked":
+                    return None
+                length = CHUNKED
+    if bodiless or code == 204 or code == 304:
+        length = 0
+    elif length == UNTIL_CLOSE:
+        persistent = False
+    return ResponseHead(1, code, reason or b"", fields, length, persistent, match.end())

@@ -1,0 +1,96 @@
+"""
+Bytes that would keep h11 busy for minutes, found before h11 sees them.
+
+h11 matches a field line with a pattern that takes a time that grows with the square
+of the line's length, if the line holds white space and then a byte that no value
+may have; so does its pattern of a chunk line with a bare LF in it.  h11 refuses
+these lines in the end.  L{RawGuard} says so at once, for those who give h11 bytes
+as they come (L{H11Protocol<twisted_h11.protocol.H11Protocol>}).  It refuses nothing
+that h11 accepts.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+import h11
+
+from twisted_h11._http.chunks import ChunkReader
+from twisted_h11._http.response_event import find_end
+
+__all__ = ["RawGuard"]
+
+# What h11's pattern of a value does not match; its \s is not what RFC 9110 means.
+_never_valid = re.compile(rb"[\x00\x0b\x0c]|\r[^\n]").search
+
+
+class RawGuard:
+    """
+    Looks at what an h11 connection is going to read next.
+
+    @param limit: bytes of the longest chunk line or trailer section.
+    @ivar method: of the request that a client has sent last.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.method = b""
+        self._limit = limit
+        self._checked = 0
+        # Lines of the trailer section that were looked at.
+        self._trailers = 0
+        self._chunks: ChunkReader | None = None
+
+    def received(self, data: bytes) -> None:
+        """
+        h11 was given these bytes.
+        """
+        if self._chunks is not None:
+            self._chunks.feed(data)
+
+    def problem(self, conn: h11.Connection) -> h11.RemoteProtocolError | None:
+        """
+        Why h11 must not be asked for the next event.
+        """
+        chunks = self._chunks
+        if chunks is not None:
+            if chunks.error is not None:
+                return h11.RemoteProtocolError(chunks.error)
+            if chunks.bareLF:
+                return h11.RemoteProtocolError("a chunk line ends with a bare LF")
+            fresh = chunks.section[self._trailers :]
+            self._trailers += len(fresh)
+            if any(map(_never_valid, fresh)):
+                return h11.RemoteProtocolError("illegal trailer line")
+        elif conn.their_state in (h11.IDLE, h11.SEND_RESPONSE):
+            waiting = conn.trailing_data[0]
+            end = find_end(waiting, max(self._checked - 2, 0))
+            length = len(waiting) if end is None else end.end()
+            if _never_valid(waiting, max(self._checked - 1, 0), length) is not None:
+                return h11.RemoteProtocolError("illegal header line")
+            self._checked = length
+        return None
+
+    def delivered(self, event: h11.Event, conn: h11.Connection) -> None:
+        """
+        h11 has given an event.
+        """
+        self._checked = 0
+        if isinstance(event, h11.EndOfMessage):
+            self._chunks = None
+        elif isinstance(event, h11.Request):
+            self._begin(event.headers, conn)
+        elif isinstance(event, h11.Response):
+            connects = self.method == b"CONNECT" and event.status_code < 300
+            bodiless = self.method == b"HEAD" or event.status_code in (204, 304)
+            if not (connects or bodiless):
+                self._begin(event.headers, conn)
+
+    def _begin(
+        self, headers: Iterable[tuple[bytes, bytes]], conn: h11.Connection
+    ) -> None:
+        for name, value in headers:
+            if name == b"transfer-encoding" and value == b"chunked":
+                self._trailers = 0
+                self._chunks = ChunkReader(self._limit)
+                self._chunks.feed(conn.trailing_data[0])

@@ -1,0 +1,336 @@
+"""
+What we send: response heads as applications give them, made fit for the wire.
+
+An application is trusted less than one would like: its reason phrases and field
+values may hold what a user typed.  h11 0.16 checks neither the reason phrase
+nor control characters in values, so both are checked here; RFC 9110 section
+5.5 and RFC 9112 section 4 give the alphabet.
+
+Of framing an application may only say C{Content-Length}.  Which responses have
+a body, and whether it goes out in chunks, follows from the request and the
+status (RFC 9112 section 6.3), and h11 writes it.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterable
+from email.utils import formatdate
+from http import HTTPStatus
+
+from twisted.web.http import RESPONSES
+
+from twisted_h11._http.strict import TOKEN
+
+__all__ = [
+    "BadResponse",
+    "ResponseHead",
+    "Unchunker",
+    "check_fields",
+    "error_response",
+    "http_date",
+    "reason_of",
+]
+
+_token = re.compile(TOKEN)
+_bad_in_value = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+# RFC 9110 section 6.5.1, and section 15.2: neither an interim response nor a
+# trailer section has a say in framing.
+_FRAMING = frozenset((b"content-length", b"transfer-encoding", b"trailer"))
+_digits = re.compile(rb"[0-9]{1,19}")
+
+
+class BadResponse(ValueError):
+    """
+    An application gave a response that can not be sent.
+    """
+
+
+def reason_of(status: int) -> bytes:
+    """
+    The usual reason phrase of a status.
+    """
+    known: bytes | None = RESPONSES.get(status)
+    if known is not None:
+        return known
+    try:
+        return HTTPStatus(status).phrase.encode("ascii")
+    except ValueError:
+        return b""
+
+
+def check_fields(pairs: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """
+    Check fields for an interim response or a trailer section.
+
+    @return: the pairs, white space around the values removed.
+    @raise BadResponse: for a field that can not be sent there.
+    @raise TypeError: for one that is not of bytes.
+    """
+    checked = []
+    for name, value in pairs:
+        if not isinstance(name, bytes) or not isinstance(value, bytes):
+            raise TypeError(
+                "the name and the value of a field must be bytes, not "
+                f"{name!r} and {value!r}"
+            )
+        if _token.fullmatch(name) is None:
+            raise BadResponse(f"this is not a field name: {name!r}")
+        value = value.strip(b" \t")
+        if _bad_in_value.search(value) is not None:
+            raise BadResponse(f"the field {name!r} has a control character: {value!r}")
+        if name.lower() in _FRAMING:
+            raise BadResponse(f"the field {name!r} can not be sent here")
+        checked.append((name, value))
+    return checked
+
+
+class ResponseHead:
+    """
+    A response head that can be sent.
+
+    @ivar status: 200 to 599 (RFC 9110 section 15).
+    @ivar reason: the reason phrase.
+    @ivar length: of the content, if the application has said it.
+    @ivar hasContent: whether a body follows on the wire.
+    @ivar close: whether the application asked for C{Connection: close}.
+    """
+
+    __slots__ = (
+        "_fields",
+        "_raw",
+        "close",
+        "hasContent",
+        "length",
+        "reason",
+        "status",
+    )
+
+    _raw: bytes
+
+    @classmethod
+    def sent(
+        cls, status: int, reason: bytes, raw: bytes, length: int | None
+    ) -> ResponseHead:
+        """
+        A head that was found in order and sent by other means.
+
+        @param raw: its bytes.
+        """
+        head = cls.__new__(cls)
+        head.status = status
+        head.reason = reason
+        head._raw = raw
+        head.length = length
+        head.hasContent = True
+        head.close = False
+        return head
+
+    def __init__(
+        self,
+        status: int,
+        reason: bytes,
+        fields: Iterable[tuple[bytes, bytes]],
+        method: bytes,
+    ) -> None:
+        """
+        @param method: the request's method; a response to HEAD has no content.
+        @raise BadResponse: naming what can not be sent.
+        """
+        if not 200 <= status <= 599:
+            raise BadResponse(f"{status} is not the status of a final response")
+        if _bad_in_value.search(reason) is not None:
+            raise BadResponse(f"the reason phrase has a control character: {reason!r}")
+        self.status = status
+        self.reason = reason
+        self.close = False
+        self.length: int | None = None
+        self._fields: list[tuple[bytes, bytes]] = []
+        dated = False
+        for name, value in fields:
+            if _token.fullmatch(name) is None:
+                raise BadResponse(f"this is not a field name: {name!r}")
+            value = value.strip(b" \t")
+            if _bad_in_value.search(value) is not None:
+                raise BadResponse(
+                    f"the field {name!r} has a control character: {value!r}"
+                )
+            lower = name.lower()
+            if lower == b"content-length":
+                if not self._takeLength(value):
+                    continue
+            elif lower == b"transfer-encoding":
+                self._checkCoding(value)
+                continue
+            elif lower == b"connection":
+                self._checkConnection(value)
+            elif lower == b"date":
+                dated = True
+            self._fields.append((name, value))
+        if not dated:
+            # RFC 9110 section 6.6.1: an origin server with a clock sends Date.
+            self._fields.append((b"Date", http_date()))
+        # RFC 9112 section 6.3: these end with their head.  RFC 9110 section
+        # 15.3.6: 205 has no content either, but a framing, so that it ends.
+        self.hasContent = method != b"HEAD" and status not in (204, 205, 304)
+        if status == 205 and method != b"HEAD":
+            self.removeLength()
+            self._fields.append((b"Content-Length", b"0"))
+        elif status == 204:
+            # RFC 9110 section 8.6: no Content-Length in 204.
+            self.removeLength()
+
+    @property
+    def fields(self) -> list[tuple[bytes, bytes]]:
+        """
+        Pairs of name and value, without C{Transfer-Encoding}.
+        """
+        try:
+            return self._fields
+        except AttributeError:
+            lines = self._raw[:-4].split(b"\r\n")[1:]
+            pairs = [tuple(line.split(b": ", 1)) for line in lines]
+            self._fields = [
+                (pair[0], pair[1]) for pair in pairs if pair[0] != b"Transfer-Encoding"
+            ]
+            return self._fields
+
+    def removeLength(self) -> None:
+        """
+        Take C{Content-Length} away.
+        """
+        self.length = None
+        self._fields = [
+            pair for pair in self._fields if pair[0].lower() != b"content-length"
+        ]
+
+    def _takeLength(self, value: bytes) -> bool:
+        """
+        @return: whether this is the first Content-Length.
+        """
+        if _digits.fullmatch(value) is None:
+            raise BadResponse(f"this is not a Content-Length: {value!r}")
+        length = int(value)
+        if self.length is None:
+            self.length = length
+            return True
+        if self.length != length:
+            raise BadResponse(
+                f"there are two Content-Length fields: {self.length} and {length}"
+            )
+        return False
+
+    def _checkCoding(self, value: bytes) -> None:
+        # twisted.web's own Request sets "chunked"; h11 decides about that.
+        if value.lower() not in (b"chunked", b"identity"):
+            raise BadResponse(f"this transfer coding is not known here: {value!r}")
+
+    def _checkConnection(self, value: bytes) -> None:
+        if b"close" in [item.strip() for item in value.lower().split(b",")]:
+            self.close = True
+
+
+_date = b""
+_dateSecond = -1
+
+
+def http_date() -> bytes:
+    """
+    The time now, as a C{Date} field has it; made once a second.
+
+    @return: an IMF-fixdate, RFC 9110 section 5.6.7.
+    """
+    global _date, _dateSecond
+    second = int(time.time())
+    if second != _dateSecond:
+        _date = formatdate(second, usegmt=True).encode("ascii")
+        _dateSecond = second
+    return _date
+
+
+def error_response(
+    status: int,
+    reason: str,
+    server: bytes | None,
+    extra: Iterable[tuple[bytes, bytes]] = (),
+    method: bytes | None = None,
+) -> tuple[bytes, int]:
+    """
+    A whole response that refuses a request and ends the connection.
+
+    @param status: the status.
+    @param reason: one line for the body.
+    @param server: the value of the C{Server} field, or C{None} for none.
+    @param extra: further fields.
+    @param method: the request's method, where it is known; HEAD gets no body.
+    @return: the bytes of the response, and the length of its content.
+    """
+    body = reason.encode("utf-8") + b"\n"
+    lines = [
+        b"HTTP/1.1 %d %s" % (status, RESPONSES.get(status, b"Error")),
+        b"Date: " + http_date(),
+    ]
+    if server is not None:
+        lines.append(b"Server: " + server)
+    lines += [
+        b"Content-Type: text/plain; charset=utf-8",
+        b"Content-Length: %d" % len(body),
+        b"Connection: close",
+    ]
+    lines += [name + b": " + value for name, value in extra]
+    content = b"" if method == b"HEAD" else body
+    return b"\r\n".join(lines) + b"\r\n\r\n" + content, len(content)
+
+
+class Unchunker:
+    """
+    Takes the data out of the chunks that twisted.web's C{Request} writes.
+
+    C{twisted.web.http.Request} frames its chunked bodies by itself, with
+    C{toChunk}, and writes the last chunk when it finishes.  h11 frames too, so
+    the first framing is taken off.
+
+    @ivar ended: whether the last chunk was seen.
+    """
+
+    def __init__(self) -> None:
+        self._buffer = b""
+        self._left = 0
+        self.ended = False
+
+    def unframe(self, data: bytes) -> bytes:
+        """
+        @param data: some bytes of a chunked body.
+        @return: the content in them.
+        @raise BadResponse: if that is not how a chunked body looks.
+        """
+        content = []
+        data = self._buffer + data
+        at = 0
+        while at < len(data) and not self.ended:
+            if self._left > 2:
+                piece = data[at : at + self._left - 2]
+                content.append(piece)
+                at += len(piece)
+                self._left -= len(piece)
+            elif self._left:
+                if not b"\r\n".startswith(data[at : at + 2]):
+                    raise BadResponse("a chunk of the body is malformed")
+                if len(data) - at < 2:
+                    break
+                at += 2
+                self._left = 0
+            else:
+                end = data.find(b"\r\n", at)
+                if end < 0 and len(data) - at < 20:
+                    break
+                try:
+                    size = int(data[at : max(end, at)], 16)
+                except ValueError:
+                    raise BadResponse("a chunk of the body is malformed") from None
+                at = end + 2
+                self.ended = not size
+                self._left = size + 2
+        self._buffer = b"" if self.ended else data[at:]
+        return b"".join(content)

@@ -1,0 +1,509 @@
+"""
+What we refuse although h11 accepts it, each rule with its RFC section.
+
+h11 repairs before it reports: it folds equal C{Content-Length} fields into one,
+joins C{obs-fold} lines, takes a bare LF for a line end, drops chunk extensions
+and lowers the case of C{Transfer-Encoding}.  Each of these repairs is allowed
+by RFC 9112, and each has been used to make two implementations disagree about
+where one request ends and the next begins.  A server behind (or in front of)
+another must not take part in that, so here the B{raw bytes} are watched before
+h11 gets them:
+
+  - L{check_partial_head}: bytes of a head that has not ended yet.  Whatever can
+    never become a request is refused at once, not when a time-out runs out.
+  - L{check_request_head}: a whole request head.
+  - L{ChunkScanner}: chunk lines and the trailer section.
+
+Everything raises L{Refused}, which carries the status and a reason for the
+response and the log.  A reason never repeats bytes of the peer's.
+
+What is accepted here is a subset of what h11 accepts, and both agree on where
+the message ends; a property test holds that.
+"""
+
+from __future__ import annotations
+
+import re
+
+from twisted_h11.limits import Limits
+
+__all__ = [
+    "ChunkScanner",
+    "Refused",
+    "RequestHead",
+    "check_partial_head",
+    "check_request_head",
+]
+
+
+class Refused(Exception):
+    """
+    A message that is not accepted.
+
+    @ivar status: the response status that says so.
+    @ivar reason: one line in English, without any byte of the message.
+    """
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(status, reason)
+        self.status = status
+        self.reason = reason
+
+
+# RFC 9110 section 5.6.2
+TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+_token = re.compile(TOKEN)
+
+# RFC 9112 section 3; the version is judged separately.
+_request_line = re.compile(
+    rb"(" + TOKEN + rb") ([\x21-\x7e]+) HTTP/([0-9])\.([0-9])", re.DOTALL
+)
+
+# RFC 9110 section 5.5: a value is visible characters, SP, HTAB and obs-text.
+_bad_in_value = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+
+# RFC 9112 section 2.2: no bare CR, no bare LF, and no other control character
+# in a head at all.
+_bad_in_head = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\r[^\n]|(?<!\r)\n")
+
+# RFC 9110 section 7.2 and RFC 3986 section 3.2: uri-host [ ":" port ], without
+# the comma of sub-delims, because a list of hosts is a request for two sites.
+_host = re.compile(
+    rb"(?:\[[0-9A-Fa-f:.]+\]|(?:[0-9A-Za-z\-._~!$&'()*+;=]|%[0-9A-Fa-f]{2})+)"
+    rb"(?::[0-9]{0,5})?"
+)
+
+# RFC 9112 section 3.2.3: for CONNECT the port is not optional.
+_authority_form = re.compile(
+    rb"(?:\[[0-9A-Fa-f:.]+\]|(?:[0-9A-Za-z\-._~!$&'()*+;=]|%[0-9A-Fa-f]{2})+)"
+    rb":[0-9]{1,5}"
+)
+
+# RFC 9112 section 3.2.2
+_absolute_form = re.compile(rb"[A-Za-z][A-Za-z0-9+.\-]*://([^/?]*)(.*)")
+
+# RFC 9112 section 3.2.1.  Characters that RFC 3986 does not allow are let through,
+# as everybody does (quotes, angle brackets, ^ ` { | }, a backslash in the query):
+# they are in nobody's framing.  A fragment is not, and neither is a backslash in
+# the path, which is a slash to some.
+_path_and_query = re.compile(rb"[^#?\\]*(?:\?[^#]*)?")
+
+_digits = re.compile(rb"[0-9]{1,19}")
+
+# RFC 9112 section 7.1.  Nothing but an extension may follow the size, and an
+# extension has no control characters, so no tab either.
+_quoted = rb'"(?:[ \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[ -\x7e\x80-\xff])*"'
+_chunk_line = re.compile(
+    rb"([0-9A-Fa-f]{1,16})"
+    rb"(?:; *" + TOKEN + rb"(?: *= *(?:" + TOKEN + rb"|" + _quoted + rb"))?)*"
+)
+
+# A CR that is the last byte is judged with what follows it.
+_not_in_line = re.compile(rb"[\n\x00]|\r(?!\Z)")
+
+_hexadecimal = re.compile(rb"[0-9A-Fa-f]{1,16}")
+
+
+class RequestHead:
+    """
+    A request head that was found to be in order.
+
+    @ivar method: for example C{b"GET"}.
+    @ivar target: the request target as received.
+    @ivar version: C{b"HTTP/1.1"} or C{b"HTTP/1.0"}.
+    @ivar fields: pairs of name and value as received, order and case kept.
+    @ivar length: of the body, in bytes; C{None} for chunked.
+    @ivar keepAlive: whether the client lets the connection be used again.
+    @ivar expectsContinue: whether the client waits for a 100 response.
+    """
+
+    __slots__ = (
+        "expectsContinue",
+        "fields",
+        "keepAlive",
+        "length",
+        "method",
+        "target",
+        "version",
+    )
+
+    def __init__(
+        self,
+        method: bytes,
+        target: bytes,
+        version: bytes,
+        fields: list[tuple[bytes, bytes]],
+        length: int | None = 0,
+        keepAlive: bool = True,
+        expectsContinue: bool = False,
+    ) -> None:
+        self.method = method
+        self.target = target
+        self.version = version
+        self.fields = fields
+        self.length = length
+        self.keepAlive = keepAlive
+        self.expectsContinue = expectsContinue
+
+    @property
+    def chunkedAllowed(self) -> bool:
+        """
+        Whether the client understands a chunked response.
+        """
+        return self.version == b"HTTP/1.1"
+
+    def __repr__(self) -> str:
+        return f"<RequestHead {self.method!r} {self.target!r} {self.version!r}>"
+
+
+def check_partial_head(data: bytes, start: int, scanned: int, limits: Limits) -> None:
+    """
+    Look at the beginning of a head whose end has not arrived.
+
+    @param data: what has been received.
+    @param start: where the head begins in C{data}.
+    @param scanned: up to where an earlier call has looked.
+    @param limits: C{maxTargetLength} and C{maxHeadLength} are counted here.
+    @raise Refused: if no bytes that could follow make it acceptable.
+    """
+    # One byte back, for a CR that was the last byte then.  A CR that is the
+    # last byte now is judged with what follows it.
+    bad = _bad_in_head.search(data, max(start, scanned - 1))
+    if bad is not None:
+        raise Refused(400, _describe_bad_byte(bad.group()))
+    # Bytes come one by one, too: what was looked at is only searched for one byte,
+    # which costs next to nothing.
+    lineEnd = data.find(b"\r", start)
+    if not 0 <= lineEnd < len(data) - 1:
+        space = data.find(b" ", start)
+        methodEnd = len(data) if space < 0 else space
+        fresh = max(start, scanned)
+        if fresh < methodEnd and not _token.fullmatch(data, fresh, methodEnd):
+            raise Refused(400, "The request line is malformed.")
+        if space >= 0:
+            targetEnd = data.find(b" ", space + 1)
+            length = (len(data) if targetEnd < 0 else targetEnd) - space - 1
+            if length > limits.maxTargetLength:
+                raise Refused(414, "The request target is too long.")
+    elif scanned < lineEnd + 2:
+        _check_request_line(data[start:lineEnd], limits)
+    if len(data) - start > limits.maxHeadLength:
+        raise Refused(431, "The request head is too long.")
+
+
+def check_request_head(raw: bytes, limits: Limits) -> RequestHead:
+    """
+    Check a whole request head.
+
+    @param raw: the head with the empty line that ends it.
+    @param limits: the bounds of a head.
+    @return: the head, taken apart.
+    @raise Refused: with the status for the first rule that it breaks.
+    """
+    lines = raw[:-4].split(b"\r\n")
+    method, target, version = _check_request_line(lines[0], limits)
+    if len(raw) > limits.maxHeadLength:
+        raise Refused(431, "The request head is too long.")
+    bad = _bad_in_head.search(raw)
+    if bad is not None:
+        raise Refused(400, _describe_bad_byte(bad.group()))
+    fields = _check_field_lines(lines, 1, limits.maxFieldCount, "header")
+    head = RequestHead(method, target, version, fields)
+    _check_target(head)
+    _check_fields(head)
+    return head
+
+
+def _describe_bad_byte(found: bytes) -> str:
+    # RFC 9112 section 2.2: a recipient MAY take a bare LF for a line end, and
+    # must not take a bare CR for one.  We take neither.
+    if found == b"\n":
+        return "A line ends with a bare LF."
+    if found[:1] == b"\r":
+        return "There is a bare CR."
+    return "There is a control character."
+
+
+def _check_request_line(line: bytes, limits: Limits) -> tuple[bytes, bytes, bytes]:
+    match = _request_line.fullmatch(line)
+    if match is None:
+        # RFC 9112 section 3: an invalid request line gets a 400; it is not
+        # mended, and white space is not guessed at.
+        target = line.partition(b" ")[2].partition(b" ")[0]
+        if len(target) > limits.maxTargetLength:
+            raise Refused(414, "The request target is too long.")
+        raise Refused(400, "The request line is malformed.")
+    method, target, major, minor = match.groups()
+    if len(target) > limits.maxTargetLength:
+        raise Refused(414, "The request target is too long.")
+    # RFC 9110 section 2.5 lets 1.2 to 1.9 be read as 1.1.  Nobody sends them,
+    # and a peer that guesses is no peer for us, so: 505 (a deviation).
+    if major != b"1" or minor not in b"01":
+        raise Refused(505, "Only HTTP/1.0 and HTTP/1.1 are spoken here.")
+    return method, target, b"HTTP/1.1" if minor == b"1" else b"HTTP/1.0"
+
+
+def _check_field_lines(
+    lines: list[bytes], first: int, most: int, section: str
+) -> list[tuple[bytes, bytes]]:
+    if len(lines) - first > most:
+        raise Refused(431, f"There are too many {section} fields.")
+    fields = []
+    for line in lines[first:]:
+        # RFC 9112 section 5.2: obs-fold is refused, not joined.
+        if line[:1] in (b" ", b"\t"):
+            raise Refused(400, f"A {section} field is folded over lines.")
+        name, colon, value = line.partition(b":")
+        # RFC 9112 section 5.1: no white space between name and colon.
+        if not colon or _token.fullmatch(name) is None:
+            raise Refused(400, f"A {section} field line is malformed.")
+        value = value.strip(b" \t")
+        # RFC 9110 section 5.5
+        if _bad_in_value.search(value) is not None:
+            raise Refused(400, f"A {section} field has a control character.")
+        fields.append((name, value))
+    return fields
+
+
+def _check_target(head: RequestHead) -> None:
+    target = head.target
+    if head.method == b"CONNECT":
+        # RFC 9112 section 3.2.3
+        if _authority_form.fullmatch(target) is None:
+            raise Refused(400, "The target of CONNECT is not host and port.")
+    elif target[:1] == b"/":
+        if _path_and_query.fullmatch(target) is None:
+            raise Refused(400, "The request target is malformed.")
+    elif target == b"*":
+        # RFC 9112 section 3.2.4
+        if head.method != b"OPTIONS":
+            raise Refused(400, "The target * is for OPTIONS only.")
+    else:
+        match = _absolute_form.fullmatch(target)
+        # RFC 9110 sections 4.2.1 and 4.2.4: no empty host, no userinfo.
+        if (
+            match is None
+            or _host.fullmatch(match.group(1)) is None
+            or _path_and_query.fullmatch(match.group(2)) is None
+        ):
+            raise Refused(400, "The request target is malformed.")
+
+
+def _check_fields(head: RequestHead) -> None:
+    hosts = []
+    lengths = []
+    codings = []
+    expectations = []
+    for name, value in head.fields:
+        name = name.lower()
+        if name == b"host":
+            hosts.append(value)
+        elif name == b"content-length":
+            lengths.append(value)
+        elif name == b"transfer-encoding":
+            codings.append(value)
+        elif name == b"connection":
+            # RFC 9112 section 9.6: in any spelling, in any place of the list.
+            if b"close" in [item.strip(b" \t") for item in value.lower().split(b",")]:
+                head.keepAlive = False
+        elif name == b"expect":
+            expectations.append(value)
+    if head.version == b"HTTP/1.0":
+        # RFC 9112 section 9.3; h11 has no keep-alive for 1.0 either.
+        head.keepAlive = False
+    _check_host(head, hosts)
+    _check_framing(head, lengths, codings)
+    # RFC 9110 section 10.1.1: a list, ignored in HTTP/1.0; 417 for anything unknown.
+    if expectations and head.version == b"HTTP/1.1":
+        for member in b",".join(expectations).lower().split(b","):
+            member = member.strip(b" \t")
+            if member == b"100-continue":
+                head.expectsContinue = True
+            elif member:
+                raise Refused(417, "The expectation is not known.")
+
+
+def _check_host(head: RequestHead, hosts: list[bytes]) -> None:
+    # RFC 9112 section 3.2: exactly one in HTTP/1.1, and a valid one.
+    if len(hosts) > 1:
+        raise Refused(400, "There is more than one Host field.")
+    if hosts:
+        if _host.fullmatch(hosts[0]) is None:
+            raise Refused(400, "The Host field is malformed.")
+    elif head.version == b"HTTP/1.1":
+        raise Refused(400, "The Host field is missing.")
+
+
+def _check_framing(
+    head: RequestHead, lengths: list[bytes], codings: list[bytes]
+) -> None:
+    if codings:
+        # RFC 9112 section 6.1: a server MAY refuse these two; RFC 9112
+        # section 11.2 says what happens to those who do not.
+        if lengths:
+            raise Refused(400, "Content-Length excludes Transfer-Encoding.")
+        if head.version == b"HTTP/1.0":
+            raise Refused(400, "HTTP/1.0 has no Transfer-Encoding.")
+        names = [item.strip(b" \t").lower() for item in b",".join(codings).split(b",")]
+        # RFC 9112 section 6.3: chunked is the last coding, and RFC 9112
+        # section 7: it is applied once.  RFC 9112 section 6.1: 501 for a
+        # coding that is not understood.
+        if names[-1] != b"chunked" or names.count(b"chunked") > 1 or b"" in names:
+            known = b"" not in names and b"chunked" not in names
+            if known and all(_token.match(name) for name in names):
+                raise Refused(501, "The transfer coding is not known.")
+            raise Refused(400, "The Transfer-Encoding is malformed.")
+        if len(names) > 1:
+            raise Refused(501, "The transfer coding is not known.")
+        head.length = None
+    elif lengths:
+        # RFC 9110 section 8.6 allows equal values to be folded into one; two
+        # values are two answers to the question where the message ends.
+        if len(lengths) > 1 or b"," in lengths[0]:
+            raise Refused(400, "There is more than one Content-Length.")
+        if _digits.fullmatch(lengths[0]) is None:
+            raise Refused(400, "The Content-Length is malformed.")
+        head.length = int(lengths[0])
+    # RFC 9110 section 9.3.6: content of CONNECT has no meaning, and whoever
+    # tunnels would take it for the first bytes of the tunnel.
+    if head.method == b"CONNECT" and head.length != 0:
+        raise Refused(400, "CONNECT has no content.")
+
+
+class ChunkScanner:
+    """
+    Walks over a chunked body and tells which bytes h11 may have.
+
+    It looks at every byte of the framing.  So h11 need not look at what lies in
+    between: with C{keeps} the scanner keeps that, for L{take}, and C{end} is what
+    h11 must see to know that the body has ended.
+
+    @ivar keeps: whether data is kept.
+    @ivar end: the last chunk, and the trailer section as it was received; once
+        it has ended.
+    @ivar ended: whether the trailer section has ended.
+    @ivar received: bytes of data announced so far.
+    @ivar trailers: pairs of name and value of the trailer section.
+    """
+
+    def __init__(
+        self, limits: Limits, most: int | None = None, keeps: bool = False
+    ) -> None:
+        """
+        @param limits: bounds for extensions and trailers.
+        @param most: bytes of data that are accepted; C{None} for any number.
+        @param keeps: whether data is kept.
+        """
+        self.keeps = keeps
+        self._kept: list[bytes] = []
+        self.end = b""
+        self._limits = limits
+        self.most = most
+        self._left = 0
+        self._footer = False
+        self._trailer = False
+        self._extensions = 0
+        self._seen = 0
+        self.ended = False
+        self.received = 0
+        self.trailers: list[tuple[bytes, bytes]] = []
+
+    def scan(self, data: bytes, start: int) -> int:
+        """
+        Look at what has been received.
+
+        @param data: the bytes.
+        @param start: where to begin; what lies before was passed earlier.
+        @return: up to where the bytes are in order and complete enough for
+            h11; the next call begins there.
+        @raise Refused: for anything else.
+        """
+        end = len(data)
+        while start < end and not self.ended:
+            if self._left:
+                step = min(self._left, end - start)
+                if self.keeps:
+                    self._kept.append(data[start : start + step])
+                self._left -= step
+                start += step
+                self._footer = not self._left
+            elif self._footer:
+                # RFC 9112 section 7.1: CRLF follows the data of a chunk.
+                if not b"\r\n".startswith(data[start : start + 2]):
+                    raise Refused(400, "A chunk is longer than its size.")
+                if end - start < 2:
+                    break
+                start += 2
+                self._footer = False
+            else:
+                after = self._scanLine(data, start)
+                if after == start:
+                    break
+                start = after
+        return start
+
+    def take(self) -> bytes:
+        """
+        The data that L{scan} has kept since this was called the last time.
+        """
+        data = b"".join(self._kept)
+        self._kept.clear()
+        return data
+
+    def _scanLine(self, data: bytes, start: int) -> int:
+        if self._trailer:
+            after = self._scanTrailer(data, start)
+            if self.ended:
+                self.end = b"0\r\n" + data[start:after]
+            return after
+        # What an earlier call has looked at is not looked at again, but for a CR
+        # at its end.
+        fresh = max(start, start + self._seen - 1)
+        lineEnd = data.find(b"\r\n", fresh)
+        size = _hexadecimal.match(data, start)
+        if size is None:
+            raise Refused(400, "A chunk line is malformed.")
+        end = len(data) - data.endswith(b"\r") if lineEnd < 0 else lineEnd
+        extensions = self._extensions + end - size.end()
+        if extensions > self._limits.maxChunkExtensionLength:
+            raise Refused(400, "The chunk extensions are too long.")
+        if lineEnd < 0:
+            if _not_in_line.search(data, fresh) is not None:
+                raise Refused(400, "A chunk line is malformed.")
+            self._seen = len(data) - start
+            return start
+        match = _chunk_line.fullmatch(data, start, lineEnd)
+        if match is None:
+            raise Refused(400, "A chunk line is malformed.")
+        self._seen = 0
+        self._extensions = extensions
+        self._left = int(match.group(1), 16)
+        self.received += self._left
+        if self.most is not None and self.received > self.most:
+            raise Refused(413, "The request body is too long.")
+        self._trailer = not self._left
+        return lineEnd + 2
+
+    def _scanTrailer(self, data: bytes, start: int) -> int:
+        # RFC 9112 section 7.1.2: field lines under the rules of a head, and an
+        # empty line.  Nothing is fed before the whole section is here.
+        if data.startswith(b"\r\n", start):
+            self.ended = True
+            return start + 2
+        # What an earlier call has looked at is not looked at again.
+        found = data.find(b"\r\n\r\n", max(start, start + self._seen - 3))
+        end = len(data) if found < 0 else found + 4
+        bad = _bad_in_head.search(data, max(start, start + self._seen - 1), end)
+        if bad is not None:
+            raise Refused(400, _describe_bad_byte(bad.group()))
+        if end - start > self._limits.maxTrailerLength:
+            raise Refused(431, "The trailer section is too long.")
+        if found < 0:
+            self._seen = end - start
+            return start
+        lines = data[start:found].split(b"\r\n")
+        self.trailers = _check_field_lines(
+            lines, 0, self._limits.maxFieldCount, "trailer"
+        )
+        self.ended = True
+        return found + 4

@@ -1,0 +1,159 @@
+"""
+What the client forgives in a response, and what it does not.
+
+Servers on the internet send heads that are not quite HTTP, and browsers, curl and
+twisted.web go on.  So does the client, where it is in no doubt where the response
+ends.  This is all that it forgives:
+
+ - one or two empty lines before the status line;
+ - C{HTTP} in lower case;
+ - control characters in the reason phrase, which is then empty;
+ - a line without a colon, a name that is not a token, white space before the
+   colon, and control characters in a value: that field is left out;
+ - C{Transfer-Encoding: identity}: it is left out;
+ - a Content-Length or Transfer-Encoding that makes no sense where there is no body
+   (RFC 9112 section 6.3: HEAD, 204, 304): it is left out;
+ - C{chunked} in an HTTP/1.0 response, which is obeyed (RFC 9112 section 6.1);
+ - a bare LF as the end of a line.
+
+After any of these but the last in a head, the connection is not used again.  A
+Content-Length or Transfer-Encoding is never among what is forgiven where there is a
+body: if one of them is malformed, or its name has white space in it, the response
+is refused, because the next server might read it as it was meant.
+
+h11 sees the head only after that, line by line in the one usual form: its own
+pattern of a field takes a time that grows with the square of a line's length if the
+line is not valid.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+import h11
+
+from twisted_h11._http.fastpath import Fields
+from twisted_h11._http.strict import TOKEN
+
+__all__ = ["EMPTY_LINES", "Tolerated", "forgive", "read_fields"]
+
+# How many bytes of empty lines may stand before a status line.
+EMPTY_LINES = 4
+
+_FRAMING = frozenset((b"content-length", b"transfer-encoding"))
+
+_is_token = re.compile(TOKEN).fullmatch
+_is_length = re.compile(rb"[0-9]{1,20}").fullmatch
+_match_status_line = re.compile(
+    rb"([Hh][Tt][Tt][Pp])/([0-9]\.[0-9]) ([0-9]{3})(?: (.*))?", re.DOTALL
+).fullmatch
+_has_control = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]").search
+_not_of_names = re.compile(rb"[^A-Za-z-]+")
+
+
+class Tolerated(NamedTuple):
+    """
+    A head as h11 may see it.
+
+    @ivar head: the status line and the fields that are left.
+    @ivar odd: whether something was forgiven.
+    """
+
+    head: bytes
+    odd: bool
+
+
+def forgive(raw: bytes, method: bytes) -> Tolerated:
+    """
+    Take out of a head what is wrong with it and does not matter.
+
+    @param raw: the head, with the empty line behind it.
+    @param method: that of the request.
+    @raise h11.RemoteProtocolError: if what is wrong does matter.
+    """
+    first, *lines = raw.split(b"\n")
+    match = _match_status_line(first.removesuffix(b"\r"))
+    if match is None:
+        raise h11.RemoteProtocolError(
+            f"illegal status line: {first[:100]!r}; HTTP, a version and a number of "
+            "three digits are expected"
+        )
+    name, version, status, reason = match.groups()
+    code = int(status)
+    if code < 100:
+        raise h11.RemoteProtocolError(
+            f"The status {status.decode()} is none: it is below 100"
+        )
+    fields, odd = read_fields(lines)
+    if name != b"HTTP":
+        odd = True
+    if reason and _has_control(reason):
+        odd = True
+        reason = b""
+    kept = _forgive_framing(fields, method == b"HEAD" or code in (204, 304))
+    odd = odd or kept != fields
+    parts = [b"HTTP/%b %b %b\r\n" % (version, status, reason or b"")]
+    parts += [b"%b: %b\r\n" % field for field in kept]
+    return Tolerated(b"".join(parts) + b"\r\n", odd)
+
+
+def read_fields(lines: list[bytes]) -> tuple[Fields, bool]:
+    """
+    Read field lines.
+
+    @return: the fields that are in order, and whether others were left out.
+    @raise h11.RemoteProtocolError: if one that was left out could be about framing.
+    """
+    joined: list[tuple[bytes, list[bytes]]] = []
+    odd = False
+    for line in lines:
+        line = line.removesuffix(b"\n").removesuffix(b"\r")
+        if not line:
+            continue
+        if line[:1] in b" \t":
+            # RFC 9112 section 5.2: an obsolete fold is a space.
+            if not joined:
+                raise h11.RemoteProtocolError("continuation line at start of headers")
+            joined[-1][1].append(line.strip(b" \t"))
+            continue
+        name, colon, value = line.partition(b":")
+        joined.append((name if colon else b"", [value.strip(b" \t")]))
+    fields: Fields = []
+    for name, values in joined:
+        value = values[0] if len(values) == 1 else b" ".join(values).strip(b" \t")
+        if _is_token(name) and not _has_control(value):
+            fields.append((name, value))
+            continue
+        if _not_of_names.sub(b"", name).lower() in _FRAMING:
+            raise h11.RemoteProtocolError(
+                f"illegal header line: {name[:40]!r}: {value[:40]!r} could be about "
+                "where the response ends"
+            )
+        odd = True
+    return fields, odd
+
+
+def _forgive_framing(fields: Fields, bodiless: bool) -> Fields:
+    """
+    The fields without those about framing that say nothing.
+
+    @param bodiless: whether the response has no body, whatever they say.
+    """
+    lengths = [v for n, v in fields if len(n) == 14 and n.lower() == b"content-length"]
+    codings = [
+        v.lower()
+        for n, v in fields
+        if len(n) == 17 and n.lower() == b"transfer-encoding"
+    ]
+    dropped = set()
+    if codings == [b"identity"]:
+        dropped.add(b"transfer-encoding")
+    if bodiless:
+        if codings and codings != [b"chunked"]:
+            dropped.add(b"transfer-encoding")
+        if len(set(lengths)) > 1 or not all(map(_is_length, lengths)):
+            dropped.add(b"content-length")
+    if not dropped:
+        return fields
+    return [field for field in fields if field[0].lower() not in dropped]

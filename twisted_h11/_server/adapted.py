@@ -1,0 +1,261 @@
+"""
+Resources of Twisted's that need a little of ours around them.
+
+C{twisted.web.wsgi.WSGIResource} and C{twcgi.CGIScript} make variables of a request's
+fields; those that must not become variables are hidden from them (see
+L{twisted_h11._server.environ}).
+
+C{WSGIResource} and C{proxy.ReverseProxyResource} write as fast as they get
+something, and know nothing of a client that is slower.  Both do all that through
+their reactor; so they are rendered with one that waits for the client.  The resource
+itself is not changed, a copy of it is rendered.
+
+C{static.File} trusts a C{Range} field, which is settled before
+(L{twisted_h11._server.ranges}).
+
+All of it holds where Twisted's own C{render} is called by us.  A resource that
+overrides C{render}, or calls that of another by itself, is left alone.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from copy import copy
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.web import twcgi, wsgi
+
+from twisted_h11._boundary.twisted_private import with_reactor
+from twisted_h11._server.environ import foldable_headers
+from twisted_h11._server.ranges import MAY_HAVE_RANGES, render_ranged
+
+__all__ = ["ADAPTERS", "Adapted", "adapt_request"]
+
+Render = Callable[[Any, Any], Any]
+
+
+class _Adapters(dict[type, "Render | None"]):
+    """
+    For each class of resources what renders it; C{None} if it can do so by itself.
+    """
+
+    def __missing__(self, kind: type) -> Render | None:
+        if len(self) > 10_000:
+            # Somebody makes classes, and does not keep them.
+            self.clear()
+        self[kind] = found = _find(kind)
+        return found
+
+
+ADAPTERS = _Adapters()
+
+
+def _find(kind: type) -> Render | None:
+    render = getattr(kind, "render", None)
+    if getattr(kind, "needsNoAdapter", False):
+        # Ours.
+        return None
+    if issubclass(kind, wsgi.WSGIResource):
+        if render is wsgi.WSGIResource.render:
+            return _render_wsgi
+        return _render_hidden
+    if issubclass(kind, twcgi.CGIScript):
+        return _render_hidden
+    if issubclass(kind, MAY_HAVE_RANGES):
+        return render_ranged
+    base = _proxy_class(kind, "ReverseProxyResource")
+    if base is not None and render is base.__dict__.get("render"):
+        return _render_proxy
+    return None
+
+
+def _proxy_class(kind: type, *names: str) -> type | None:
+    """
+    The class of L{twisted.web.proxy} that C{kind} inherits from, found by its name:
+    importing the module installs a reactor.
+    """
+    for base in kind.__mro__:
+        if base.__module__ == "twisted.web.proxy" and base.__name__ in names:
+            return base
+    return None
+
+
+class Adapted:
+    """
+    A resource that is rendered by one of L{ADAPTERS}, for requests that do not
+    look there by themselves.
+    """
+
+    isLeaf = True
+
+    def __init__(self, resource: Any, render: Render) -> None:
+        self._resource = resource
+        self._render = render
+
+    def render(self, request: Any) -> Any:
+        """
+        Render the resource.
+        """
+        return self._render(self._resource, request)
+
+
+# -- fields that are hidden -------------------------------------------------------
+
+
+def _render_hidden(resource: Any, request: Any) -> Any:
+    """
+    Render while the request has only the fields that may become variables.
+    """
+    site = getattr(request, "site", None)
+    headers = request.requestHeaders
+    request.requestHeaders = foldable_headers(
+        headers, getattr(site, "environUnderscores", False)
+    )
+    try:
+        return resource.render(request)
+    finally:
+        request.requestHeaders = headers
+
+
+# -- writers that wait ------------------------------------------------------------
+
+
+def _drained(request: Any) -> Callable[[], Deferred[None]] | None:
+    """
+    How to wait for the client of a request, if there is a way.
+    """
+    for thing in (request, getattr(request, "channel", None)):
+        drained: Callable[[], Deferred[None]] | None = getattr(thing, "drained", None)
+        if drained is not None:
+            return drained
+    return None
+
+
+class _Reactor:
+    """
+    A reactor, with something of ours in the place of one method.
+    """
+
+    def __init__(self, reactor: Any) -> None:
+        self._reactor = reactor
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._reactor, name)
+
+
+class _PacedCalls(_Reactor):
+    """
+    A reactor that makes the calls of one thread when the client takes more.  The
+    thread waits until its call was made.
+    """
+
+    def __init__(self, reactor: Any, drained: Callable[[], Deferred[None]]) -> None:
+        super().__init__(reactor)
+        self._drained = drained
+        self._calls: deque[Callable[[], object]] = deque()
+
+    def callFromThread(self, call: Any, *args: Any, **kwargs: Any) -> None:
+        """
+        See L{IReactorFromThreads.callFromThread}.
+        """
+        self._reactor.callFromThread(self._add, lambda: call(*args, **kwargs))
+
+    def _add(self, call: Callable[[], object]) -> None:
+        self._calls.append(call)
+        if len(self._calls) == 1:
+            self._drained().addBoth(self._next)
+
+    def _next(self, _: object) -> None:
+        # Also when the client has gone: the call finds out by itself.
+        call = self._calls.popleft()
+        try:
+            call()
+        finally:
+            if self._calls:
+                self._drained().addBoth(self._next)
+
+
+def _render_wsgi(resource: Any, request: Any) -> Any:
+    """
+    Render a WSGIResource with threads that wait for the client.
+    """
+    drained = _drained(request)
+    if drained is not None:
+        resource = with_reactor(resource, lambda found: _PacedCalls(found, drained))
+    return _render_hidden(resource, request)
+
+
+class _PacedConnections(_Reactor):
+    """
+    A reactor whose connections are not read while the client takes nothing.
+    """
+
+    def __init__(self, reactor: Any, drained: Callable[[], Deferred[None]]) -> None:
+        super().__init__(reactor)
+        self._drained = drained
+
+    def connectTCP(self, host: str, port: int, factory: Any, *args: Any) -> Any:
+        """
+        See L{IReactorTCP.connectTCP}.
+        """
+        build = factory.buildProtocol
+
+        def buildProtocol(address: Any) -> Any:
+            protocol = build(address)
+            if protocol is not None:
+                self._pace(protocol)
+            return protocol
+
+        factory.buildProtocol = buildProtocol
+        return self._reactor.connectTCP(host, port, factory, *args)
+
+    def _pace(self, protocol: Any) -> None:
+        receive = protocol.dataReceived
+
+        def dataReceived(data: bytes) -> None:
+            receive(data)
+            transport: Any = protocol.transport
+            if transport is None or getattr(transport, "disconnecting", True):
+                return
+            waiting = self._drained()
+            if waiting.called:
+                waiting.addErrback(lambda _: None)
+            else:
+                transport.pauseProducing()
+                # Also when the client has gone: the end is to be noticed.
+                waiting.addBoth(lambda _: transport.resumeProducing())
+
+        protocol.dataReceived = dataReceived
+
+
+def _render_proxy(resource: Any, request: Any) -> Any:
+    """
+    Render a ReverseProxyResource whose server waits for the client.
+    """
+    drained = _drained(request)
+    if drained is not None:
+        resource = copy(resource)
+        resource.reactor = _PacedConnections(resource.reactor, drained)
+    return resource.render(request)
+
+
+def adapt_request(request: Any) -> None:
+    """
+    Have a L{twisted.web.proxy.ProxyRequest}, or a C{ReverseProxyRequest}, wait for
+    its client, as L{ADAPTERS} do for resources.
+    """
+    kind = type(request)
+    if kind not in _proxyRequests:
+        if len(_proxyRequests) > 10_000:
+            _proxyRequests.clear()
+        names = ("ProxyRequest", "ReverseProxyRequest")
+        _proxyRequests[kind] = _proxy_class(kind, *names) is not None
+    if _proxyRequests[kind]:
+        drained = _drained(request)
+        if drained is not None:
+            request.reactor = _PacedConnections(request.reactor, drained)
+
+
+_proxyRequests: dict[type, bool] = {}

@@ -1,0 +1,127 @@
+"""
+twisted.web's request, with arguments that are looked at when they are given.
+
+There a status that is text, or a field that is a number, fails when the response
+is written, in a place that says nothing about where it came from.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.web import server
+
+from twisted_h11._boundary.checks import (
+    BYTES,
+    INT,
+    NUMBER,
+    TEXT,
+    checked,
+    optional,
+    wrong,
+)
+
+__all__ = ["Arguments"]
+
+_OPTIONAL = optional(TEXT)
+
+
+class Arguments(server.Request):
+    """
+    What a resource says about its response.
+    """
+
+    def setResponseCode(self, code: int, message: bytes | None = None) -> None:
+        """
+        See L{twisted.web.http.Request.setResponseCode}.
+
+        @raise TypeError: if C{code} is not a number, or C{message} not bytes.
+        """
+        if not isinstance(code, int):
+            raise wrong("code", INT.name, code)
+        if message is not None and not isinstance(message, bytes):
+            raise wrong("message", BYTES.name, message)
+        super().setResponseCode(code, message)
+
+    def setHeader(self, name: str | bytes, value: str | bytes) -> None:
+        """
+        See L{twisted.web.http.Request.setHeader}.
+
+        @raise TypeError: for anything but text or bytes.
+        """
+        # Called for nearly every request: looked at when it has failed.
+        try:
+            self.responseHeaders.setRawHeaders(name, [value])
+        except (TypeError, AttributeError):
+            for argument, given in (("name", name), ("value", value)):
+                if not TEXT.test(given):
+                    raise wrong(argument, TEXT.name, given) from None
+            raise
+
+    @checked(
+        k=TEXT,
+        v=TEXT,
+        expires=_OPTIONAL,
+        domain=_OPTIONAL,
+        path=_OPTIONAL,
+        max_age=_OPTIONAL,
+        comment=_OPTIONAL,
+        sameSite=_OPTIONAL,
+    )
+    def addCookie(
+        self,
+        k: Any,
+        v: Any,
+        expires: Any = None,
+        domain: Any = None,
+        path: Any = None,
+        max_age: Any = None,
+        comment: Any = None,
+        secure: Any = None,
+        httpOnly: Any = False,
+        sameSite: Any = None,
+    ) -> None:
+        """
+        See L{twisted.web.http.Request.addCookie}.
+
+        @raise TypeError: for anything but text or bytes.
+        """
+        super().addCookie(
+            k, v, expires, domain, path, max_age, comment, secure, httpOnly, sameSite
+        )
+
+    @checked(url=TEXT)
+    def redirect(self, url: str | bytes) -> None:
+        """
+        See L{twisted.web.http.Request.redirect}.
+
+        @raise TypeError: for anything but text or bytes.
+        """
+        super().redirect(url)
+
+    @checked(etag=_OPTIONAL)
+    def setETag(self, etag: Any) -> Any:
+        """
+        See L{twisted.web.http.Request.setETag}.
+
+        @raise TypeError: for anything but text or bytes.
+        """
+        return super().setETag(etag)
+
+    @checked(when=NUMBER)
+    def setLastModified(self, when: float) -> Any:
+        """
+        See L{twisted.web.http.Request.setLastModified}.
+
+        @raise TypeError: for anything but a number.
+        """
+        return super().setLastModified(when)
+
+    @checked(host=BYTES, port=INT)
+    def setHost(self, host: bytes, port: int, ssl: Any = 0) -> None:
+        """
+        See L{twisted.web.http.Request.setHost}.
+
+        @raise TypeError: if C{host} is not bytes, or C{port} not a number.
+        """
+        super().setHost(host, port, ssl)

@@ -1,0 +1,706 @@
+"""
+One server connection: requests in, strictly in order.
+
+A L{Channel} is what C{request.channel} is to the requests of twisted.web, and
+keeps all that they, and the frameworks on top of them, use of it.  It is built
+in layers, each a class that knows nothing of the next: bytes (C{_flow}), events
+(C{protocol}), giving the connection away (C{_handover}), failing (C{_failing}),
+sending responses (C{_answering}), receiving bodies (C{_receiving}), and here:
+heads, the loop, and the life of the connection.
+
+h11 never gives bytes back, so it is never fed beyond the current message.  What
+arrives waits in C{_buffer}; C{_read} names the method that may look at it now:
+
+  - C{_readFirst}: nothing has come yet, and the transport learns who its peer is
+    from the first bytes (the PROXY protocol).
+  - C{_readHead}: between messages.  A common head is taken by
+    L{twisted_h11._http.fastpath}.  Any other is found by its empty line, judged by
+    L{twisted_h11._http.strict}, then given to h11, and both must agree.
+  - C{_readBody}: as many bytes as belong to the message go to h11.
+  - C{_readNothing}: the request is complete; what follows waits for the
+    response.  Reading goes on for a few bytes more (C{Limits.readAhead}), since
+    a transport that is paused does not notice that its peer has gone.
+
+Each returns whether there is something for the next one to do, and a loop calls
+them; so a thousand pipelined requests that are answered at once need a loop,
+not a stack.  No request is begun while the peer does not take our bytes: that
+is what bounds the memory of a peer that sends requests and reads no responses.
+
+A request whose resource streams (L{twisted_h11._server.routing}) is rendered when its
+head is here, and its body goes to a L{RequestBody<twisted_h11._server.body>}.  Any
+other request collects its body first, as in twisted.web.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import h11
+from twisted.internet.interfaces import (
+    IAddress,
+    IHandshakeListener,
+    IProducer,
+    ISSLTransport,
+)
+from twisted.internet.protocol import connectionDone
+from twisted.python.failure import Failure
+from twisted.web.iweb import INonQueuedRequestFactory
+from zope.interface import implementer
+
+from twisted_h11._boundary.guarded import guarded, log_failure
+from twisted_h11._http import fastpath
+from twisted_h11._http.strict import (
+    ChunkScanner,
+    Refused,
+    RequestHead,
+    check_partial_head,
+    check_request_head,
+)
+from twisted_h11._server.adapted import adapt_request
+from twisted_h11._server.admission import Verdict, close_now, report_dropped
+from twisted_h11._server.body import RequestBody
+from twisted_h11._server.ranges import bounded
+from twisted_h11._server.receiving import Receiving
+from twisted_h11._server.routing import route_early
+from twisted_h11._wire.flow import APPLICATION, CONSUMER, READ_AHEAD
+
+if TYPE_CHECKING:
+    from twisted_h11._server.site import Site
+
+__all__ = ["Channel"]
+
+
+class NetworkProducer:
+    """
+    What daphne and autobahn expect as C{channel._networkProducer}.
+    """
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+
+    def pauseProducing(self) -> None:
+        """
+        Read nothing from the network until C{resumeProducing}.
+        """
+        self._channel._hold(APPLICATION)
+
+    def resumeProducing(self) -> None:
+        """
+        Read from the network again, as far as we are concerned.
+        """
+        self._channel._release(APPLICATION)
+
+
+@implementer(IHandshakeListener)
+class Channel(Receiving):
+    """
+    One connection of a L{Site<twisted_h11.server.Site>}.
+
+    @ivar requestFactory: what makes a request, called with the channel.
+    @ivar timeOut: seconds that the connection may be idle; C{None} for ever.
+    """
+
+    requestFactory: Any = None
+    timeOut: float | None = 75
+
+    _fast = False
+    _writesNow = True
+    # The site that made this channel; C{site} may be set to another one.
+    _home: Site | None = None
+    _lastHead: fastpath.FastHead | None = None
+    _scanned = 0
+    _read = "_readHead"
+    _skippedLine = False
+    _draining = False
+    _served = 0
+    # Which request has a halfCloseTimeout of its own, and which.
+    _turnTimeout: tuple[int, float] = (0, 0)
+    _host: Any = None
+
+    def __repr__(self) -> str:
+        if self._request is not None and self._closing is None:
+            return f"<Channel {self._read[1:]} for {self._request!r}>"
+        return super().__repr__()
+
+    # -- from the transport ---------------------------------------------------
+
+    def connectionMade(self) -> None:
+        """
+        Wait for the handshake, if there is one, and for the first byte.
+        """
+        super().connectionMade()
+        if self._home is not None:
+            verdict = self._home._channelMade(self, self._wire)
+            if verdict is Verdict.LATE:
+                self._read = "_readFirst"
+            elif verdict is not Verdict.TAKEN:
+                self._turnAway(verdict)
+                return
+        if ISSLTransport.providedBy(self._wire):
+            self._arm(self.limits.handshakeTimeout, "_abort")
+        else:
+            self._waitForFirstByte()
+
+    def _turnAway(self, verdict: Verdict) -> None:
+        """
+        There are too many connections: say so, or end this one at once.
+        """
+        if verdict is Verdict.REFUSED:
+            self._refuse(503, "There are too many connections.")
+            return
+        wire = self._wire
+        self._abort()
+        close_now(wire)
+
+    def handshakeCompleted(self) -> None:
+        """
+        See L{IHandshakeListener}.
+        """
+        if self._wait in (None, "_abort") and self._closing is None:
+            self._waitForFirstByte()
+
+    def _waitForFirstByte(self) -> None:
+        timeout = self.limits.firstByteTimeout
+        if timeout is not None and self.timeOut is not None:
+            timeout = min(timeout, self.timeOut)
+        self._arm(None if self.timeOut is None else timeout, "_idleTimedOut")
+
+    def dataReceived(self, data: bytes) -> None:
+        """
+        Take bytes, and do everything that can be done with them.
+        """
+        if self._dropping is not None:
+            self._drop(len(data))
+            return
+        if self._start < len(self._buffer):
+            self._buffer = self._buffer[self._start :] + data
+            self._scanned -= self._start
+        else:
+            self._buffer = data
+            self._scanned = 0
+        self._start = 0
+        self._advance()
+
+    def _inputEnded(self) -> None:
+        """
+        The client will send nothing more, but may still read.
+        """
+        if self._request is not None:
+            self._awaitResponse()
+        self._advance()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """
+        Tell the request, and drop everything.
+        """
+        # Tests call it with None.
+        reason = reason or connectionDone
+        request, self._request = self._request, None
+        self._source = None
+        if self._read == "_readFirst" and self._closing is None:
+            report_dropped(self._log, self._wire)
+        unsent = 0
+        if request is not None or self._whenSent is not None:
+            unsent = self._unsentLength()
+        super().connectionLost(reason)
+        self._droppedLength = unsent
+        self._forget()
+        self._buffer = b""
+        self._start = 0
+        self._head = self._lastHead = None
+        self._tellSent(reason, unsent)
+        if request is not None:
+            guarded("A request's connectionLost", request.connectionLost, reason)
+        # A coroutine that was cancelled waits no more.
+        self._failDrained()
+
+    def _forget(self) -> None:
+        """
+        The site has nothing to do with this connection any more.
+        """
+        if self._home is not None:
+            self._home._channelGone(self)
+
+    def _letGo(self) -> None:
+        super()._letGo()
+        # Whoever has the connection now may keep the request, but the request
+        # and we do not keep each other.
+        self._request = self._head = self._lastHead = None
+        self._forget()
+        self._failDrained()
+        self._tellSent()
+
+    # -- the loop ---------------------------------------------------------------
+
+    def _advance(self) -> None:
+        """
+        Do all that can be done with the bytes that are here.
+        """
+        if self._advancing:
+            return
+        self._advancing = True
+        begun = self._batch()
+        try:
+            while self._closing is None and self._wire is not None:
+                if not getattr(self, self._read)():
+                    break
+        except Refused as refused:
+            self._refuse(refused.status, refused.reason)
+        except h11.RemoteProtocolError as error:
+            self._refuse(error.error_status_hint, "The request is malformed.")
+        finally:
+            self._advancing = False
+            self._endBatch(begun)
+        if self._shown is not None:
+            self._lookForSuccessor()
+        if self._wire is None:
+            self._deliverHandOver()
+            self._deliverToSuccessor()
+            return
+        if self._start and self._start >= len(self._buffer):
+            # An idle connection keeps nothing of what it has read.
+            self._buffer = b""
+            self._start = 0
+        if self._closing is None:
+            self._balance()
+
+    def _balance(self) -> None:
+        """
+        Pause the network when enough waits that we can not look at now.
+        """
+        if self._read == "_readNothing" or (
+            self._read == "_readHead" and (self._writeFull or self._sending is not None)
+        ):
+            if len(self._buffer) - self._start > self.limits.readAhead:
+                self._hold(READ_AHEAD)
+        elif self._holds:
+            self._release(READ_AHEAD)
+
+    def _writable(self) -> None:
+        if self._closing is None and self._read == "_readHead":
+            if self._wait is None and not self._eof:
+                self._arm(self.timeOut, "_idleTimedOut")
+            self._advance()
+
+    # -- the head ---------------------------------------------------------------
+
+    def _readFirst(self) -> bool:
+        """
+        The first bytes are here, and with them, however it was learnt, the address
+        of the peer.
+        """
+        assert self._home is not None
+        self._read = "_readHead"
+        verdict = self._home._peerKnown(self)
+        if verdict is Verdict.TAKEN:
+            return True
+        self._turnAway(verdict)
+        return False
+
+    def _readHead(self) -> bool:
+        buffer = self._buffer
+        start = self._start
+        if start >= len(buffer):
+            if self._eof:
+                self.loseConnection()
+            return False
+        if self._writeFull or self._sending is not None:
+            return False
+        if not self._scanned and self._readFast(buffer, start):
+            return True
+        if not self._skippedLine and b"\r\n".startswith(buffer[start : start + 2]):
+            # RFC 9112 section 2.2: one empty line before a request is ignored.
+            if len(buffer) - start < 2:
+                return self._waitForHead()
+            self._skippedLine = True
+            self._start = start = start + 2
+            if start == len(buffer):
+                return self._waitForHead()
+        end = buffer.find(b"\r\n\r\n", max(start, self._scanned - 3))
+        if end < 0:
+            check_partial_head(buffer, start, self._scanned, self.limits)
+            self._scanned = len(buffer)
+            return self._waitForHead()
+        if self._scanned and self._readFast(buffer, start):
+            # It came in pieces; now it is whole.
+            self._scanned = 0
+            return True
+        end += 4
+        raw = buffer[start:end]
+        slow = check_request_head(raw, self.limits)
+        self._start = end
+        self._scanned = 0
+        self._skippedLine = False
+        self._beginSlow(slow, raw)
+        return True
+
+    def _readFast(self, buffer: bytes, start: int) -> bool:
+        """
+        Begin a request whose head is common.
+
+        @return: whether it is.
+        """
+        if not self._fast:
+            return False
+        head = fastpath.read_request(buffer, start, self.limits, self._lastHead)
+        if head is None:
+            return False
+        self._beginFast(head, buffer, start)
+        return True
+
+    def _waitForHead(self) -> bool:
+        if self._eof:
+            raise Refused(400, "The request is incomplete.")
+        if self._wait != "_headTimedOut":
+            self._arm(self.limits.headTimeout, "_headTimedOut")
+        return False
+
+    def _beginFast(self, head: fastpath.FastHead, buffer: bytes, start: int) -> None:
+        """
+        A common request: no state machine, neither for its head nor for a body
+        whose length is known.
+        """
+        if self._lastHead is None and self._home is not None:
+            self._home._channelWarm(self)
+        self._lastHead = head
+        if self._skippedLine:
+            self._skippedLine = False
+        self._start = end = head.end
+        self._missed = buffer[start:end]
+        length = head.length
+        if not length:
+            factory = self.requestFactory
+            if getattr(factory, "servesWhole", False):
+                self._serveWhole(head, factory)
+                return
+        assert length is not None
+        self._start = end = end + min(length, len(buffer) - end)
+        self._bodyLeft = left = length - (end - head.end)
+        self._chunks = None
+        self._beginCycle(head)
+        if end > head.end and self._closing is None:
+            self._bodyReceived(buffer[head.end : end])
+        if not left and self._closing is None:
+            self._bodyEnded()
+
+    def _serveWhole(self, head: RequestHead, factory: Any) -> None:
+        """
+        The same as L{_beginCycle} and L{_bodyEnded}, for a request without a
+        body whose class overrides nothing that these two would call.
+        """
+        self._resetCycle(head)
+        self._read = "_readNothing"
+        try:
+            self._request = request = factory(self)
+            request.serve(head)
+        except KeyboardInterrupt:
+            raise
+        except BaseException:
+            log_failure("A request")
+            # Not if it was answered before it failed.
+            if self._request is not None or self._read == "_readNothing":
+                self._applicationFailed()
+
+    def _beginSlow(self, head: RequestHead, raw: bytes) -> None:
+        """
+        Any other request: its head goes through h11.
+        """
+        conn = self.h11Connection
+        conn.receive_data(raw)
+        event = conn.next_event()
+        if (
+            type(event) is not h11.Request
+            or event.method != head.method
+            or event.target != head.target
+        ):
+            raise Refused(400, "The request is malformed.")
+        self._bodyLeft = head.length
+        self._chunks = None
+        if head.length is None:
+            self._chunks = ChunkScanner(self.limits, keeps=self._fast)
+        self._clientWaits = (
+            head.expectsContinue
+            and head.length != 0
+            and self._start >= len(self._buffer)
+        )
+        self._beginCycle(head)
+        if self._closing is None and self._source is None:
+            self.sendContinue()
+
+    def _beginCycle(self, head: RequestHead) -> None:
+        """
+        A request head is here: make a request of it.
+
+        @raise Refused: if its body is too long.
+        """
+        self._resetCycle(head)
+        self._read = "_readBody"
+        try:
+            self._request = request = self._makeRequest(head)
+            if head.length == 0:
+                request.gotLength(0)
+                return
+            resource, most = route_early(self.site, request, head.target)
+            # Here, since a resource may say anything.
+            tooLong = most is not None and most < (head.length or 0)
+        except KeyboardInterrupt:
+            raise
+        except BaseException:
+            log_failure("Making a request")
+            self._applicationFailed()
+            return
+        self._most = most
+        if self._chunks is not None:
+            self._chunks.most = most
+        if tooLong:
+            raise Refused(413, "The request body is too long.")
+        try:
+            if resource is not None:
+                self._source = source = RequestBody(self, request, head.length)
+                request.renderEarly(resource, source)
+            else:
+                request.gotLength(head.length)
+        except KeyboardInterrupt:
+            raise
+        except BaseException:
+            log_failure("A request")
+            self._applicationFailed()
+
+    def _resetCycle(self, head: RequestHead) -> None:
+        """
+        Everything about the cycle before is forgotten.
+        """
+        if not self._eof:
+            self._wait = None
+        elif self._wait is None:
+            self._awaitResponse()
+        self._head = head
+        self._served = served = self._served + 1
+        most = self.limits.maxRequestsPerConnection
+        self.persistent = (
+            head.keepAlive and not self._draining and (most is None or served < most)
+        )
+        if self._clean:
+            # The last cycle was over in one go and has left nothing behind.
+            self._clean = False
+            return
+        self._answer = None
+        self._answerLeft = None
+        self._answerOver = False
+        self._fastAnswer = False
+        self._unchunker = None
+        self._complained = False
+        self._source = None
+        self._received = self._rateSeen = 0
+
+    def _makeRequest(self, head: RequestHead) -> Any:
+        """
+        Make the request object, as L{twisted.web.http.HTTPChannel} would.
+        """
+        factory = self.requestFactory
+        if getattr(factory, "leavesFraming", False) or (
+            INonQueuedRequestFactory.providedBy(factory)
+        ):
+            request = factory(self)
+        else:
+            request = factory(self, 0)
+        takeHead = getattr(request, "headReceived", None)
+        if takeHead is not None:
+            takeHead(head)
+        else:
+            addRawHeader = request.requestHeaders.addRawHeader
+            for name, value in head.fields:
+                addRawHeader(name, value)
+            adapt_request(request)
+        request.parseCookies()
+        return request
+
+    def registerProducer(self, producer: IProducer, streaming: bool) -> None:
+        """
+        Register a producer of content; see L{FlowControl}.
+        """
+        super().registerProducer(
+            producer if streaming else bounded(producer), streaming
+        )
+
+    # -- the end of a cycle -----------------------------------------------------
+
+    def drain(self) -> None:
+        """
+        Close as soon as nothing is under way: at once if idle, else after the
+        current response, which says C{Connection: close} if it still can.
+        """
+        self._draining = True
+        self.persistent = False
+        if self._start >= len(self._buffer) and (
+            self._read == "_readHead" or self._read == "_readFirst"
+        ):
+            self.loseConnection()
+
+    def _endCycle(self) -> None:
+        """
+        The response has ended; has the request?  Then begin the next cycle.
+        """
+        source, self._source = self._source, None
+        if source is not None:
+            source.dropped()
+        self._release(CONSUMER)
+        if not self._reusable():
+            self._closeInStages()
+            return
+        if self._read == "_readBody":
+            left = self._bodyLeft
+            if left is not None and left > self.limits.drainLength:
+                self._closeInStages()
+                return
+            self._received = self._rateSeen = 0
+            if not self._eof:
+                self._arm(self.limits.rateWindow, "_checkBodyRate")
+            self._advance()
+            return
+        if self._missed is None:
+            self.h11Connection.start_next_cycle()
+        else:
+            self._missed = None
+        self._answer = None
+        self._answerOver = False
+        self._awaitNext()
+
+    def wholeAnswered(self) -> None:
+        """
+        The response that L{answerWhole} has sent is over: the next request.
+        """
+        self._request = None
+        if not self.persistent:
+            self._answerOver = True
+            self._closeInStages()
+            return
+        self._missed = None
+        self._clean = True
+        self._awaitNext()
+
+    def _awaitNext(self) -> None:
+        self._head = None
+        self._read = "_readHead"
+        if self._eof:
+            pass
+        elif self._writeFull or self._sending is not None:
+            # The peer has yet to take what we wrote: it is not idle.
+            self._disarm()
+        else:
+            self._arm(self.timeOut, "_idleTimedOut")
+        self._advance()
+
+    # -- time-outs --------------------------------------------------------------
+
+    def _idleTimedOut(self) -> None:
+        self._log.debug("Timing out idle client {peer}", peer=self.getPeer())
+        self.loseConnection()
+
+    def _headTimedOut(self) -> None:
+        self._refuse(408, "The request head did not arrive in time.")
+
+    def _requestTimedOut(self) -> None:
+        self._log.info("Timing out client: {peer}", peer=self.getPeer())
+        self.loseConnection()
+
+    def setTimeout(self, period: float | None) -> float | None:
+        """
+        While a request runs: the time that it has from now on.  Else: the idle
+        time-out of this connection.
+
+        @param period: seconds, or C{None} for no time-out.
+        @return: the idle time-out that holds until now.
+        """
+        before = self.timeOut
+        if self._request is not None:
+            if self._eof:
+                # The client waits for halfCloseTimeout seconds, not longer.
+                return before
+            self._arm(period, "_requestTimedOut")
+            if period is None and self._read == "_readBody":
+                # That is the client's time, not the application's.
+                self._waitForBody()
+        else:
+            self.timeOut = period
+            if self._wait == "_idleTimedOut":
+                self._arm(period, "_idleTimedOut")
+        return before
+
+    def setHalfCloseTimeout(self, seconds: float) -> None:
+        """
+        Change how long the current request may run on when the client has closed
+        its sending side, in the place of C{Limits.halfCloseTimeout}.
+
+        @param seconds: 0 for a client that is to be given up as soon as it may have
+            gone.
+        @raise ValueError: if it is not a number of seconds.
+        """
+        if (
+            isinstance(seconds, bool)
+            or not isinstance(seconds, (int, float))
+            or not 0 <= seconds < float("inf")
+        ):
+            raise ValueError(
+                f"halfCloseTimeout must be a number of seconds, not {seconds!r}"
+            )
+        self._turnTimeout = self._served, seconds
+        if self._eof and self._request is not None and self._closing is None:
+            self._awaitResponse()
+
+    def _awaitResponse(self) -> None:
+        """
+        The client has closed its sending side: it may be gone.
+        """
+        request, seconds = self._turnTimeout
+        if request != self._served:
+            seconds = self.limits.halfCloseTimeout
+        self._arm(seconds, "_clientLeft")
+
+    def _clientLeft(self) -> None:
+        request, self._request = self._request, None
+        self._abort()
+        self._tellLost(request, "The client has closed the connection.")
+
+    def resetTimeout(self) -> None:
+        """
+        Begin the wait of an idle connection anew.
+        """
+        if self._wait == "_idleTimedOut":
+            self._arm(self.timeOut, "_idleTimedOut")
+
+    # -- more of what HTTPChannel has ------------------------------------------
+
+    def getHost(self) -> IAddress:
+        """
+        Our own address.
+        """
+        host: IAddress | None = self._host
+        if host is None:
+            host = self._wire.getHost()
+            if self._served:
+                # Sooner it may not be known: see _readFirst.
+                self._host = host
+        return host
+
+    def isSecure(self) -> bool:
+        """
+        Whether the transport is TLS.
+        """
+        return ISSLTransport.providedBy(self._wire)
+
+    def forceAbortClient(self) -> None:
+        """
+        Drop the connection at once.
+        """
+        self._abort()
+
+    def _respondToBadRequestAndDisconnect(self) -> None:
+        """
+        Called by twisted.web's C{Request.requestReceived} for bad multipart.
+        """
+        self._refuse(400, "The request body is malformed.")
+
+    @property
+    def _networkProducer(self) -> NetworkProducer:
+        return NetworkProducer(self)

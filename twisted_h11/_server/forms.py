@@ -1,0 +1,339 @@
+"""
+Arguments of a request: of its query, and of a form in its body.
+
+They are those of twisted.web, to the byte where a form is well-formed.  But a form
+comes from a stranger: twisted.web parses whatever says that it is one, of any
+length, for every resource, with the parser of the email package, which takes
+seconds for what is nested or has many lines.  Here
+
+  - a form is parsed when somebody asks for C{args} (L{WithForms});
+  - before anything is parsed, its length and the number of its fields are looked at
+    (C{Limits.maxFormLength}, C{Limits.maxFormFields});
+  - the work for each of at most so many fields is a few searches, of which each
+    looks at a byte once.
+
+A form by a parameter of its C{Content-Type} is I{application/x-www-form-urlencoded}
+or I{multipart/form-data} (RFC 7578).  A part of the latter that is itself multipart,
+which RFC 7578 section 4.3 abandons, is given as it came.
+"""
+
+from __future__ import annotations
+
+import binascii
+import re
+from functools import cached_property
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+from twisted.web import server
+
+from twisted_h11._boundary.twisted_private import parses_forms
+from twisted_h11.limits import Limits
+
+__all__ = ["FormError", "WithForms", "form_of", "parse_multipart", "parse_query"]
+
+DEFAULT_LIMITS = Limits()
+
+# The fields of one part, as in L{twisted_h11.multipart}.
+_MOST_HEAD = 16 * 1024
+
+# A Content-Disposition has two or three.
+_MOST_PARAMETERS = 50
+
+# How many signs of a long value may not be the escapes that they look like.
+_MOST_BAD = 10_000
+
+# What is no longer is decoded by the standard library.
+_SHORT = 1024
+
+Args = dict[bytes, list[bytes]]
+
+_parameter = re.compile(rb';([^;="]*)=[ \t]*("(?:[^"\\]|\\.)*"|[^;]*)', re.DOTALL)
+_blank = re.compile(rb"\r?\n\r?\n")
+_disposition = re.compile(
+    rb"(?:\A|\n)content-disposition:((?:[^\r\n]|\r?\n[ \t])*)", re.IGNORECASE
+)
+_coding = re.compile(
+    rb"(?:\A|\n)content-transfer-encoding:[ \t]*([A-Za-z0-9-]*)", re.IGNORECASE
+)
+_not_escaped = re.compile(rb"%(?![0-9A-Fa-f]{2})")
+
+
+class FormError(ValueError):
+    """
+    The form in a request can not be read, or passes a limit.
+
+    It is raised by C{request.args}; a resource that lets it pass answers with
+    C{status}.
+
+    @ivar status: 413 for what is too long or has too many fields, else 400.
+
+    @since: 0.1
+    """
+
+    def __init__(self, reason: str, status: int) -> None:
+        super().__init__(reason)
+        self.status = status
+
+
+# -- queries ----------------------------------------------------------------------
+
+
+def parse_query(query: bytes, most: int) -> Args:
+    """
+    Parse C{name=value&name=value}, as L{twisted.web.http.parse_qs} does.
+
+    @param most: how many fields there may be.
+    @raise FormError: if there are more.
+    """
+    if query.count(b"&") + query.count(b";") >= most:
+        raise FormError(f"There are more than {most} arguments.", 413)
+    args: Args = {}
+    for item in query.replace(b";", b"&").split(b"&"):
+        name, equals, value = item.partition(b"=")
+        if equals:
+            args.setdefault(_unquote(name), []).append(_unquote(value))
+    return args
+
+
+def _unquote(text: bytes) -> bytes:
+    text = text.replace(b"+", b" ")
+    if len(text) <= _SHORT or b"%" not in text:
+        return unquote_to_bytes(text)
+    # The decoder of quoted-printable is the same but for another sign, and written
+    # in C.  It must see no escape but ours, or it would do more.
+    text, bad = _not_escaped.subn(b"%25", text, _MOST_BAD)
+    if bad >= _MOST_BAD:
+        raise FormError("The form is not encoded.", 400)
+    text = text.replace(b"=", b"%3D")
+    return binascii.a2b_qp(text.replace(b"%", b"="))
+
+
+# -- multipart --------------------------------------------------------------------
+
+
+def _parameters(value: bytes) -> dict[bytes, bytes]:
+    """
+    The parameters of a field value, by name.
+
+    @raise FormError: if there are more than anybody needs.
+    """
+    found: dict[bytes, bytes] = {}
+    for count, match in enumerate(_parameter.finditer(value)):
+        if count == _MOST_PARAMETERS:
+            raise FormError("A field has too many parameters.", 400)
+        name, text = match[1], match[2].strip()
+        if len(text) > 1 and text[:1] == text[-1:] == b'"':
+            text = text[1:-1].replace(b"\\\\", b"\\").replace(b'\\"', b'"')
+        found.setdefault(name.strip().lower(), text)
+    return found
+
+
+def parse_multipart(content: bytes, kind: bytes, most: int) -> Args:
+    """
+    Parse I{multipart/form-data}.
+
+    @param content: the body.
+    @param kind: its C{Content-Type}.
+    @param most: how many parts there may be.
+    @return: for each name the contents of its parts; a part without a name is left
+        out.
+    @raise FormError: if the body is not of that kind, or has too many parts.
+    """
+    delimiter = b"--" + _parameters(kind).get(b"boundary", b"").rstrip()
+    if delimiter == b"--":
+        raise FormError("The form has no boundary.", 400)
+    if content.count(delimiter) > most + 1:
+        raise FormError(f"The form has more than {most} parts.", 413)
+    args: Args = {}
+    for start, end in _places(content, delimiter):
+        named = _part(content, start, end)
+        if named is not None:
+            args.setdefault(named[0], []).append(named[1])
+    return args
+
+
+def _places(content: bytes, delimiter: bytes) -> list[tuple[int, int]]:
+    """
+    Where the parts begin and end.
+    """
+    places: list[tuple[int, int]] = []
+    start = -1
+    at = content.find(delimiter)
+    while at >= 0:
+        end = at + len(delimiter)
+        line = content.find(b"\n", end)
+        if line < 0:
+            line = len(content)
+        rest = content[end : min(line, end + _MOST_HEAD)]
+        closes = rest[:2] == b"--"
+        if (not at or content[at - 1] == 10) and not rest[2 * closes :].strip():
+            if start >= 0:
+                places.append((start, _before(content, start, at)))
+            start = line + 1
+            if closes:
+                return places
+        at = content.find(delimiter, end)
+    if start < 0:
+        raise FormError("The form does not begin with its boundary.", 400)
+    # It was not closed; what is there counts.
+    end = len(content)
+    if content.endswith(b"\n"):
+        end = _before(content, start, end)
+    places.append((min(start, end), end))
+    return places
+
+
+def _before(content: bytes, start: int, at: int) -> int:
+    """
+    Where the line before a delimiter ends.
+    """
+    if at - 1 >= start:
+        at -= 1
+        if at - 1 >= start and content[at - 1] == 13:
+            at -= 1
+    return at
+
+
+def _part(content: bytes, start: int, end: int) -> tuple[bytes, bytes] | None:
+    """
+    The name and the content of a part; C{None} if it has no name.
+    """
+    if start >= end or content[start] in b"\r\n":
+        return None
+    blank = _blank.search(content, start, min(end, start + _MOST_HEAD))
+    if blank is None:
+        if end - start < _MOST_HEAD:
+            # It ends with its fields.
+            head, data = content[start:end], b""
+        else:
+            raise FormError("The fields of a part are too long.", 413)
+    else:
+        head, data = content[start : blank.start()], content[blank.end() : end]
+    match = _disposition.search(head)
+    name = _parameters(b" ".join(match[1].splitlines())).get(b"name") if match else None
+    if not name:
+        return None
+    coding = _coding.search(head)
+    if coding is not None:
+        data = _decoded(data, coding[1].lower())
+    # As the email package sees what is not ASCII in a field.
+    return name.decode("ascii", "replace").encode("utf-8"), data
+
+
+def _decoded(data: bytes, coding: bytes) -> bytes:
+    if coding == b"quoted-printable":
+        return binascii.a2b_qp(data)
+    if coding == b"base64":
+        try:
+            return binascii.a2b_base64(data + b"==")
+        except binascii.Error:
+            return data
+    return data
+
+
+# -- requests ---------------------------------------------------------------------
+
+
+def _kind_of(request: Any) -> bytes | None:
+    """
+    The C{Content-Type} of a request, if it is that of a form.
+    """
+    kind: bytes = request.requestHeaders.getRawHeaders(b"Content-Type", [b""])[0]
+    name = kind.partition(b";")[0].strip().lower()
+    if name in (b"application/x-www-form-urlencoded", b"multipart/form-data"):
+        return kind.lstrip()
+    return None
+
+
+def form_of(request: Any, content: Any, limits: Limits) -> Args:
+    """
+    The form in a body; nothing, if it is none.
+
+    @param request: of twisted.web, or ours.
+    @param content: the body, a file, all of it; its position does not change.
+    @raise FormError: if it can not be read, or passes a limit.
+    """
+    kind = _kind_of(request)
+    if kind is None:
+        return {}
+    place = content.tell()
+    try:
+        length = content.seek(0, 2)
+        if length is None:
+            # Some files do not say.
+            length = content.tell()
+        if not length:
+            return {}
+        most = limits.maxFormLength
+        if most is not None and length > most:
+            raise FormError(f"The form has more than {most} bytes.", 413)
+        content.seek(0)
+        data = content.read()
+    finally:
+        content.seek(place)
+    if kind[:1] in b"mM":
+        return parse_multipart(data, kind, limits.maxFormFields)
+    return parse_query(data, limits.maxFormFields)
+
+
+class WithForms(server.Request):
+    """
+    A request that parses its arguments when somebody asks for them.
+    """
+
+    # The body as a stream, of whoever takes it.
+    _source: Any = None
+
+    @cached_property
+    def args(self) -> Args:  # type: ignore[override]
+        """
+        The arguments of the query, and of a form that was posted.
+
+        @raise FormError: if they are too many, or the form is too long or can not
+            be read.
+        """
+        site: Any = getattr(getattr(self, "channel", None), "site", self.site)
+        limits = getattr(site, "limits", DEFAULT_LIMITS)
+        query = self.uri.partition(b"?")[2]
+        args = parse_query(query, limits.maxFormFields) if query else {}
+        if self.method == b"POST" and parses_forms(site):
+            content: Any = self.content
+            if content is not None and not content.closed:
+                args.update(form_of(self, content, limits))
+            elif (self.finished or self._disconnected) and self._source is None:
+                if _kind_of(self) is not None:
+                    raise RuntimeError("The form is gone: ask for args before finish.")
+        return args
+
+
+def receive_with_form(request: Any, head: Any, site: Any, limits: Limits) -> None:
+    """
+    Call the C{requestReceived} of a request that is not ours, and that would parse a
+    form at once.
+
+    The form is parsed here, and the arguments are there when C{process} is called.
+    twisted.web parses a body only if its file is not at its beginning.
+
+    @raise FormError: as L{form_of}, before anything was called.
+    """
+    form: Args = {}
+    if b"?" in head.target:
+        parse_query(head.target.partition(b"?")[2], limits.maxFormFields)
+    content = getattr(request, "content", None)
+    if head.method == b"POST" and content is not None and content.tell():
+        if parses_forms(site):
+            form = form_of(request, content, limits)
+        content.seek(0)
+    if form:
+
+        def process() -> None:
+            del request.process
+            request.args.update(form)
+            request.process()
+
+        request.process = process
+    try:
+        request.requestReceived(head.method, head.target, head.version)
+    finally:
+        request.__dict__.pop("process", None)

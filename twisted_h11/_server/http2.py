@@ -1,0 +1,196 @@
+"""
+HTTP/2, by handing the connection to what Twisted builds for it.
+
+The protocol is chosen in the TLS handshake (ALPN), so nothing of ours, neither
+timer nor producer, is on the connection before the first byte after it.  A
+connection without TLS is HTTP/1.1.  One that speaks HTTP/2 is kept within its bounds
+by a L{Guard<twisted_h11._server.http2_guard.Guard>}.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.interfaces import (
+    IAddress,
+    IDelayedCall,
+    IHalfCloseableProtocol,
+    IHandshakeListener,
+    ISSLTransport,
+)
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.web import http
+from zope.interface import implementer
+
+from twisted_h11._server.admission import Verdict, close_now, report_dropped
+from twisted_h11._server.http2_guard import Guard
+
+if TYPE_CHECKING:
+    from twisted_h11._server.channel import Channel
+    from twisted_h11._server.site import Site
+
+__all__ = ["Negotiator", "check_http2"]
+
+
+def check_http2() -> None:
+    """
+    @raise ValueError: if Twisted's HTTP/2 can not be used here.
+    """
+    if not http.H2_ENABLED:
+        raise ValueError(
+            "HTTP/2 needs the packages h2 and priority: "
+            "install the http2 extra, twisted-h11[http2]"
+        )
+
+
+@implementer(IHandshakeListener, IHalfCloseableProtocol)
+class Negotiator(Protocol):
+    """
+    Waits for the first byte, and builds the protocol that was negotiated.
+
+    @ivar countedHost: the address under which the site counts this connection.
+    """
+
+    countedHost: str | None = None
+
+    _guard: Guard | None = None
+    _timer: IDelayedCall | None = None
+    _late = False
+
+    _log = Logger()
+
+    def __init__(self, site: Site, addr: IAddress | None) -> None:
+        self._site = site
+        self._addr = addr
+        # Whom the connection was given to, a channel or a guard.
+        self._successor: Any = None
+
+    def connectionMade(self) -> None:
+        """
+        Bound the handshake, if there is one.
+        """
+        if not ISSLTransport.providedBy(self.transport):
+            # The channel asks for a place itself.
+            self._become(self._site._buildChannel())
+            return
+        verdict = self._site._channelMade(self, self.transport)
+        if verdict is Verdict.LATE:
+            self._late = True
+        elif verdict is not Verdict.TAKEN:
+            # Before the handshake nobody knows in which words to refuse it.
+            self.abortConnection()
+            close_now(self.transport)
+            return
+        self._wait(self._site.limits.handshakeTimeout)
+
+    def handshakeCompleted(self) -> None:
+        """
+        Bound the wait for the first byte.
+        """
+        if self._successor is None and self.transport is not None:
+            self._wait(self._site.limits.firstByteTimeout)
+
+    def _wait(self, seconds: float | None) -> None:
+        self._cancelTimer()
+        if seconds is not None:
+            self._timer = self._site.reactor.callLater(seconds, self.abortConnection)
+
+    def dataReceived(self, data: bytes) -> None:
+        """
+        The handshake is over.
+        """
+        if self._guard is not None:
+            self._guard.dataReceived(data)
+        elif self._negotiated():
+            self._successor.dataReceived(data)
+
+    def _negotiated(self) -> bool:
+        """
+        The first bytes are here: give the connection to whom it concerns.
+
+        @return: whether it is served.
+        """
+        if self._late and self._site._peerKnown(self) is not Verdict.TAKEN:
+            self.abortConnection()
+            return False
+        self._late = False
+        if getattr(self.transport, "negotiatedProtocol", None) == b"h2":
+            self._cancelTimer()
+            self._guard = self._successor = Guard(self._site, self.transport)
+            self._guard.start(self._site._buildTwistedProtocol(self._addr))
+        else:
+            channel = self._site._buildChannel()
+            self._site._admission.moved(self, channel)
+            self._become(channel)
+        return True
+
+    def _become(self, channel: Channel) -> None:
+        """
+        It is HTTP/1.1: from now on there is nothing to be done here.
+        """
+        self._cancelTimer()
+        self._successor = channel
+        channel.makeConnection(self.transport)
+        self.dataReceived = channel.dataReceived  # type: ignore[method-assign]
+
+    def readConnectionLost(self) -> None:
+        """
+        The client will send nothing more.
+        """
+        half: Any = IHalfCloseableProtocol(self._successor, None)
+        if half is not None:
+            half.readConnectionLost()
+        elif self.transport is not None:
+            self.transport.loseConnection()
+
+    def writeConnectionLost(self) -> None:
+        """
+        We will send nothing more.
+        """
+        half: Any = IHalfCloseableProtocol(self._successor, None)
+        if half is not None:
+            half.writeConnectionLost()
+
+    def getPeer(self) -> IAddress:
+        """
+        The address of the client.
+        """
+        assert self.transport is not None
+        return self.transport.getPeer()
+
+    def drain(self) -> None:
+        """
+        End the connection, after the requests that are under way.
+        """
+        if self._guard is not None:
+            self._guard.leave()
+        elif self.transport is not None:
+            self.transport.loseConnection()
+
+    def abortConnection(self) -> None:
+        """
+        Drop the connection at once.
+        """
+        transport: Any = self.transport
+        if transport is not None:
+            transport.abortConnection()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """
+        The connection is gone.
+        """
+        self._cancelTimer()
+        if self._late:
+            report_dropped(self._log, self.transport)
+        successor, self._successor = self._successor, None
+        self._guard = None
+        if successor is not None:
+            successor.connectionLost(reason)
+        self._site._channelGone(self)
+
+    def _cancelTimer(self) -> None:
+        timer, self._timer = self._timer, None
+        if timer is not None and timer.active():
+            timer.cancel()

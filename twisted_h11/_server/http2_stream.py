@@ -1,0 +1,199 @@
+"""
+One request of HTTP/2, as its channel: Twisted's stream, and what is not given to it.
+
+What is given to one of Twisted's streams when the client does not let it be sent
+(RFC 9113 section 5.2) turns the reactor around for nothing until it does, and is kept
+without a bound.  So a L{Stream} keeps what is written to it, gives on only what can
+be sent now, and has whoever produces it wait.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol
+
+from twisted_h11._boundary.guarded import guarded, log_failure
+from twisted_h11._wire.pull import PullAdapter
+
+__all__ = ["Stream"]
+
+
+class _Owner(Protocol):
+    """
+    What a stream needs of its connection.
+    """
+
+    def wrote(self) -> None:
+        """
+        There is more to be sent.
+        """
+
+
+class Stream:
+    """
+    The channel of one request.
+
+    @ivar coming: whether the client is still sending the request.
+    @ivar received: bytes of its body.
+    @ivar window: how many bytes the client lets be sent.
+    @ivar given: bytes that Twisted has, and has not sent.
+    @ivar queued: bytes that are kept here.
+    @ivar finished: whether all of the response was written.
+    """
+
+    def __init__(self, owner: _Owner, window: int) -> None:
+        self._owner = owner
+        self._twisteds: Any = None
+        self._queue: deque[bytes] = deque()
+        self._end: Callable[[], object] | None = None
+        self._producer: Any = None
+        self._paused = self._over = False
+        self.window = window
+        self.coming = True
+        self.finished = False
+        self.received = self.given = self.queued = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._twisteds, name)
+
+    def attach(self, twisteds: Any) -> None:
+        """
+        This is the stream that Twisted has made.
+        """
+        self._twisteds = twisteds
+
+    @property
+    def unsent(self) -> int:
+        """
+        How many bytes wait for the client.
+        """
+        return self.queued + self.given
+
+    @property
+    def waits(self) -> bool:
+        """
+        Whether anything waits for the client.
+        """
+        return self._paused or self.unsent > 0
+
+    # -- for the request -----------------------------------------------------------
+
+    def write(self, data: bytes) -> None:
+        """
+        Write content.
+        """
+        if data and not self._over:
+            self._queue.append(data)
+            self.queued += len(data)
+            self._owner.wrote()
+            if self.queued and self._producer is not None and not self._paused:
+                self._paused = True
+                guarded("A producer", self._producer.pauseProducing)
+
+    def writeSequence(self, data: Iterable[bytes]) -> None:
+        """
+        Write content.
+        """
+        self.write(b"".join(data))
+
+    def requestDone(self, request: Any) -> None:
+        """
+        The response is over.
+        """
+        self._finish(lambda: self._twisteds.requestDone(request))
+
+    def loseConnection(self) -> None:
+        """
+        The same.
+        """
+        self._finish(self._twisteds.loseConnection)
+
+    def _finish(self, end: Callable[[], object]) -> None:
+        if not self.finished and not self._over:
+            self.finished = True
+            self._end = end
+            self._owner.wrote()
+
+    def registerProducer(self, producer: Any, streaming: bool) -> None:
+        """
+        See L{twisted.internet.interfaces.IConsumer}.
+        """
+        if self._producer is not None:
+            raise RuntimeError(
+                f"Cannot register producer {producer}, because producer "
+                f"{self._producer} was never unregistered."
+            )
+        if self._over:
+            guarded("A producer", producer.stopProducing)
+            return
+        self._paused = False
+        if not streaming:
+            producer = PullAdapter(producer, self._step)
+        self._producer = producer
+        if self.queued:
+            self._paused = True
+            guarded("A producer", producer.pauseProducing)
+
+    def unregisterProducer(self) -> None:
+        """
+        See L{twisted.internet.interfaces.IConsumer}.
+        """
+        producer, self._producer = self._producer, None
+        self._paused = False
+        if isinstance(producer, PullAdapter):
+            producer.end()
+
+    def _step(self, step: Callable[[], object]) -> None:
+        """
+        Have a pull producer write its next piece.
+        """
+        try:
+            step()
+        except Exception:
+            log_failure("A producer")
+            producer = self._producer
+            if producer is not None:
+                self.unregisterProducer()
+                self._twisteds.abortConnection()
+
+    # -- for the connection ----------------------------------------------------------
+
+    def give(self, most: int) -> int:
+        """
+        Give to Twisted what can be sent.
+
+        @param most: how many bytes, at most.
+        @return: how many.
+        """
+        total = 0
+        while self._queue and total < most and not self._over:
+            piece = self._queue.popleft()
+            left = most - total
+            if len(piece) > left:
+                self._queue.appendleft(piece[left:])
+                piece = piece[:left]
+            total += len(piece)
+            self.queued -= len(piece)
+            self.given += len(piece)
+            self._twisteds.write(piece)
+        if not self._queue and not self._over:
+            end, self._end = self._end, None
+            if end is not None:
+                end()
+            elif self._paused:
+                self._paused = False
+                guarded("A producer", self._producer.resumeProducing)
+        return total
+
+    def close(self) -> None:
+        """
+        The stream is over, however it has ended.
+        """
+        self._over = True
+        self._queue.clear()
+        self.queued = self.given = 0
+        self._end = None
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            guarded("A producer", producer.stopProducing)

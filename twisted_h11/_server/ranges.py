@@ -1,0 +1,297 @@
+"""
+Ranges of files (RFC 9110 section 14).
+
+L{twisted.web.static.File} reads a C{Range} field, answers with the parts that it
+asks for, and trusts it: what is malformed may raise, thousands of parts that
+overlap make a response of gigabytes, and two parts may read a whole file into
+memory.  So two things are done here.
+
+B{The field is settled before a file is asked} (L{settle_range}): it then has, in
+order and apart, a few ranges that are in the file; or one behind the end of it, for
+416; or it is not there, which RFC 9110 section 14.2 always allows, and the file is
+sent whole.
+
+B{What is sent in parts is sent in pieces} (L{bounded}).
+"""
+
+from __future__ import annotations
+
+import re
+from math import ceil
+from typing import Any
+
+from twisted.internet.interfaces import IPullProducer
+from twisted.web.http import REQUESTED_RANGE_NOT_SATISFIABLE, stringToDatetime
+from twisted.web.resource import EncodingResourceWrapper
+from twisted.web.static import File, MultipleRangeStaticProducer
+from zope.interface import implementer
+
+from twisted_h11._boundary.overrides import overrides
+
+__all__ = [
+    "MAY_HAVE_RANGES",
+    "MOST_RANGES",
+    "bounded",
+    "is_multiple",
+    "is_range_failure",
+    "render_ranged",
+    "settle_range",
+    "settled",
+]
+
+# How many ranges are answered with as many parts.  Go has no bound, Apache 200;
+# a viewer of documents asks for a handful.
+MOST_RANGES = 16
+
+# What is looked at before it is rendered.
+MAY_HAVE_RANGES = (File, EncodingResourceWrapper)
+
+# How many commas are looked behind; empty members of a list are ignored.
+_MOST_MEMBERS = 100
+
+_spec = re.compile(rb"([0-9]*)-([0-9]*)")
+_size_told = re.compile(rb"\r\nContent-range: bytes [0-9]+-[0-9]+/([0-9]+)\r\n")
+
+# More digits than the length of any file has.
+_MOST_DIGITS = 20
+
+
+def settled(value: bytes, size: int) -> bytes | None:
+    """
+    A C{Range} field for a file, so that nothing can go wrong with it.
+
+    @param value: the field, as it came.
+    @param size: the length of the file, in bytes.
+    @return: another value that asks for the same, or C{None} if the field is to be
+        ignored: it is malformed, or asks for too many ranges, or for ones that
+        overlap.
+    """
+    unit, _, members = value.partition(b"=")
+    if unit.strip(b" \t").lower() != b"bytes" or members.count(b",") > _MOST_MEMBERS:
+        return None
+    specs = [spec for m in members.split(b",") if (spec := m.strip(b" \t"))]
+    if not 0 < len(specs) <= MOST_RANGES:
+        return None
+    ranges: list[tuple[int, int]] = []
+    for spec in specs:
+        match = _spec.fullmatch(spec)
+        if match is None:
+            return None
+        first, last = (_number(digits) for digits in match.groups())
+        if first is None:
+            if last is None:
+                return None
+            # The last bytes; all, where there are not so many.
+            if last and not size:
+                return None
+            first, last = (max(size - last, 0), size - 1) if last else (size, size)
+        elif last is not None and last < first:
+            return None
+        if first < size:
+            ranges.append((first, size - 1 if last is None else min(last, size - 1)))
+    if not ranges:
+        return b"bytes=%d-" % size
+    end = -1
+    for first, last in sorted(ranges):
+        if first <= end:
+            return None
+        end = last
+    return b"bytes=" + b",".join(b"%d-%d" % pair for pair in ranges)
+
+
+def _number(digits: bytes) -> int | None:
+    """
+    A number as long as any file, for one that is longer.
+    """
+    if not digits:
+        return None
+    digits = digits.lstrip(b"0")
+    return int(
+        b"1" + b"0" * _MOST_DIGITS if len(digits) > _MOST_DIGITS else b"0" + digits
+    )
+
+
+def settle_range(request: Any, resrc: Any) -> None:
+    """
+    Settle the C{Range} field of a request, if it has one.
+
+    @param request: a request, about to be rendered.
+    @param resrc: the resource that renders it; nothing is done for what is no
+        L{File}, since only the resource knows what it makes of the field.
+    """
+    while isinstance(resrc, EncodingResourceWrapper):
+        resrc = resrc.original
+    headers = request.requestHeaders
+    if not isinstance(resrc, File) or request.method != b"GET":
+        return
+    values = headers.getRawHeaders(b"Range")
+    if values is None:
+        return
+    try:
+        resrc.restat(False)
+        if not resrc.isfile():
+            return
+        size = resrc.getFileSize()
+    except Exception:
+        # It says so when it is rendered.
+        return
+    value = None
+    # A range of what an encoder makes of the file is not one of the file.
+    if len(values) == 1 and not getattr(request, "_encoder", None):
+        if _is_same(request, resrc):
+            value = settled(values[0], size)
+    if value is None:
+        headers.removeHeader(b"Range")
+    elif value != values[0]:
+        headers.setRawHeaders(b"Range", [value])
+
+
+def render_ranged(resource: Any, request: Any) -> Any:
+    """
+    Render one of L{MAY_HAVE_RANGES}.
+    """
+    settle_range(request, resource)
+    return resource.render(request)
+
+
+def _is_same(request: Any, file: File) -> bool:
+    """
+    Whether C{If-Range} (RFC 9110 section 13.1.5) lets the range apply.
+    """
+    value = request.requestHeaders.getRawHeaders(b"If-Range")
+    if value is None:
+        return True
+    if value[0][:1] in (b'"', b"W"):
+        etag = getattr(request, "etag", None)
+        return etag is not None and etag == value[0] and etag[:1] == b'"'
+    try:
+        return bool(stringToDatetime(value[0]) == ceil(file.getModificationTime()))
+    except Exception:
+        # Twisted's does not say what it raises for what is no date.
+        return False
+
+
+def is_range_failure(request: Any, error: BaseException) -> bool:
+    """
+    Whether L{twisted.web.static} has failed on a C{Range} field that could not be
+    settled, because a resource has asked a file to render that nobody knew of.
+
+    @param request: a request of ours.
+    @param error: what was raised.
+    """
+    if request.method != b"GET" or not request.requestHeaders.hasHeader(b"Range"):
+        return False
+    traceback = error.__traceback__
+    while traceback is not None:
+        if traceback.tb_frame.f_globals.get("__name__") == File.__module__:
+            return True
+        traceback = traceback.tb_next
+    return False
+
+
+def bounded(producer: Any) -> Any:
+    """
+    A producer that keeps no more in memory than it should.
+
+    @param producer: any producer.
+    @return: the same, or another one in the place of L{File}'s producer for
+        several ranges.
+    """
+    if not is_multiple(producer):
+        return producer
+    end = -1
+    for offset, size in sorted((o, s) for _, o, s in producer.rangeInfo if s):
+        if offset < end or len(producer.rangeInfo) > MOST_RANGES + 1:
+            return _Refusing(producer)
+        end = offset + size
+    return Parts(producer)
+
+
+def is_multiple(producer: Any) -> bool:
+    """
+    Whether a producer is L{File}'s for several ranges.
+    """
+    return isinstance(producer, MultipleRangeStaticProducer) and not overrides(
+        producer, MultipleRangeStaticProducer, ("resumeProducing", "stopProducing")
+    )
+
+
+@implementer(IPullProducer)
+class Parts:
+    """
+    Produces several ranges of a file in pieces.
+
+    @ivar producer: what stands for them; it was started.
+    """
+
+    def __init__(self, producer: Any) -> None:
+        self.producer = producer
+        self._parts = iter(producer.rangeInfo)
+        self._left = 0
+
+    def stopProducing(self) -> None:
+        """
+        Close the file.
+        """
+        self.producer.stopProducing()
+
+    def resumeProducing(self) -> None:
+        """
+        Write another piece.
+        """
+        producer = self.producer
+        request = producer.request
+        if request is None:
+            return
+        if not self._left:
+            part = next(self._parts, None)
+            if part is None:
+                request.unregisterProducer()
+                request.finish()
+                producer.stopProducing()
+                return
+            separator, offset, self._left = part
+            producer.fileObject.seek(offset)
+            request.write(separator)
+            return
+        piece = producer.fileObject.read(min(self._left, producer.bufferSize))
+        if not piece:
+            raise EOFError(f"the file ends {self._left} bytes before its range")
+        self._left -= len(piece)
+        request.write(piece)
+
+
+@implementer(IPullProducer)
+class _Refusing:
+    """
+    Answers 416 in the place of ranges that are too many, or overlap.
+
+    @param producer: what stands for them.
+    """
+
+    def __init__(self, producer: Any) -> None:
+        self._producer = producer
+
+    def stopProducing(self) -> None:
+        """
+        Close the file.
+        """
+        self._producer.stopProducing()
+
+    def resumeProducing(self) -> None:
+        """
+        Answer.
+        """
+        producer = self._producer
+        request = producer.request
+        if request is None:
+            return
+        request.setResponseCode(REQUESTED_RANGE_NOT_SATISFIABLE)
+        request.responseHeaders.removeHeader(b"Content-Type")
+        request.setHeader(b"Content-Length", b"0")
+        told = _size_told.search(producer.rangeInfo[0][0])
+        if told is not None:
+            request.setHeader(b"Content-Range", b"bytes */" + told[1])
+        request.unregisterProducer()
+        request.finish()
+        producer.stopProducing()

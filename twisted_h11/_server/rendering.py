@@ -1,0 +1,386 @@
+"""
+From a request to a resource, and from what it returns to a response.
+
+L{Rendering} is the part of our request that finds a resource and renders it.
+It differs from twisted.web's in what RFC 9110 asks of methods, in that a
+C{render} may be asynchronous, and in that a response that failed in the middle
+ends so that the client can tell.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import partial
+from html import escape
+from inspect import iscoroutine
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+from twisted.internet.defer import CancelledError, Deferred, ensureDeferred
+from twisted.internet.error import ConnectionClosed
+from twisted.python import reflect
+from twisted.python.failure import Failure
+from twisted.web import server, util
+from twisted.web.error import UnsupportedMethod
+from twisted.web.http import (
+    INTERNAL_SERVER_ERROR,
+    NOT_MODIFIED,
+    OK,
+    RESPONSES,
+)
+from twisted.web.server import NOT_DONE_YET
+
+from twisted_h11._boundary.guarded import guarded, log_failure
+from twisted_h11._boundary.twisted_private import (
+    encoder_for,
+    response_headers,
+    set_known,
+)
+from twisted_h11._http.error_page import error_page
+from twisted_h11._http.response_head import http_date
+from twisted_h11._server.adapted import ADAPTERS
+from twisted_h11._server.arguments import Arguments
+from twisted_h11._server.body import RequestBodyCut
+from twisted_h11._server.forms import FormError, WithForms
+from twisted_h11._server.methods import (
+    KNOWN_METHODS,
+    allow_field,
+    methods_told,
+    refusal_page,
+)
+from twisted_h11._server.ranges import is_range_failure
+from twisted_h11._server.routing import find_resource
+
+__all__ = ["Rendering"]
+
+# What a render that waits for its client is told when the client goes.
+_GONE = (CancelledError, RequestBodyCut, ConnectionClosed)
+
+# Asked for as a number: bytes look for bytes four times as long.
+_PERCENT = ord("%")
+
+_absolute_form = re.compile(rb"[A-Za-z][A-Za-z0-9+.\-]*://([^/?]*)([^?]*)(\??)")
+
+
+class Rendering(WithForms, Arguments):
+    """
+    A request that finds its resource and renders it.
+
+    @ivar routed: the resource that early routing has reached, if it ran.
+    """
+
+    routed: Any = None
+
+    _direct = False
+    _running: Deferred[Any] | None = None
+    _ownHalfClose = False
+
+    def process(self) -> None:
+        """
+        Find the resource for this request, and render it.
+        """
+        try:
+            if self.routed is not None:
+                routed, self.routed = self.routed, None
+                resrc = find_resource(routed, self)
+            else:
+                self._prepare()
+                if self.path == b"*":
+                    self._answerStar()
+                    return
+                self.prepath = []
+                self.postpath = self._segments()
+                resrc = self.site.getResourceFor(self)  # type: ignore[union-attr]
+            self._encoder = encoder_for(resrc, self)
+            self.render(resrc)
+        except Exception:
+            self.processingFailed(Failure())
+
+    def _prepare(self) -> None:
+        channel: Any = self.channel
+        self.site = site = channel.site
+        name = getattr(site, "serverHeader", server.version)
+        headers = self.responseHeaders
+        if name is not None:
+            set_known(headers, b"Server", name)
+        set_known(headers, b"Date", http_date())
+        if self.path[:1] != b"/":
+            self._takeTarget()
+
+    def _segments(self) -> list[bytes]:
+        if self.method == b"CONNECT":
+            return []
+        path = self.path[1:]
+        if _PERCENT not in path:
+            return path.split(b"/")
+        return [unquote_to_bytes(segment) for segment in path.split(b"/")]
+
+    def _takeTarget(self) -> None:
+        """
+        RFC 9112 section 3.2.2: the authority of an absolute-form target
+        replaces the Host field, whatever that says.
+        """
+        match = _absolute_form.match(self.uri)
+        if match is None or self.method == b"CONNECT":
+            return
+        authority, path, query = match.groups()
+        if not path:
+            # RFC 9112 section 3.2.4
+            path = b"*" if self.method == b"OPTIONS" and not query else b"/"
+        self.path = path
+        self.requestHeaders.setRawHeaders(b"Host", [authority])
+
+    def _answerStar(self) -> None:
+        """
+        C{OPTIONS *} asks about the server as a whole.
+        """
+        self.setHeader(b"Allow", b", ".join(sorted(KNOWN_METHODS)))
+        self.setHeader(b"Content-Length", b"0")
+        self.finish()
+
+    # -- rendering ----------------------------------------------------------------
+
+    def render(self, resrc: Any) -> None:
+        """
+        Render a resource, and send what it gives.
+
+        C{render} may return bytes, L{NOT_DONE_YET}, or a Deferred or coroutine
+        of either or of C{None}; with C{None} the response is finished, if it is
+        not yet.
+        """
+        adapted = ADAPTERS[type(resrc)]
+        try:
+            body = resrc.render(self) if adapted is None else adapted(resrc, self)
+        except Exception as error:
+            otherwise = self._otherwise(error, resrc)
+            if otherwise is None:
+                raise
+            body = otherwise()
+        if type(body) is bytes:
+            self._sendWhole(body)
+            return
+        if not self._ownHalfClose:
+            seconds = getattr(resrc, "halfCloseTimeout", None)
+            if seconds is not None:
+                self.setHalfCloseTimeout(seconds)
+        if body is not NOT_DONE_YET:
+            self._rendered(body, resrc)
+
+    def setHalfCloseTimeout(self, seconds: float) -> None:
+        """
+        Change how long this request may run on when the client has closed its
+        sending side; see L{Streaming}.
+        """
+        raise NotImplementedError
+
+    def _sendWhole(self, body: bytes) -> None:
+        """
+        Send all of a response's content, and finish it; unless the client has
+        gone, or its body was refused, while it was made.
+        """
+        if self._disconnected:
+            return
+        headers = self.responseHeaders
+        if not self.startedWriting and (body or self.method != b"HEAD"):
+            # Last, where the fast path puts it too.
+            headers.removeHeader(b"Content-Length")
+            if body and self.defaultContentType is not None:
+                if not headers.hasHeader(b"Content-Type") and self.code != NOT_MODIFIED:
+                    set_known(headers, b"Content-Type", self.defaultContentType)
+            set_known(headers, b"Content-Length", b"%d" % len(body))
+        self.write(b"" if self.method == b"HEAD" else body)
+        self.finish()
+
+    def _rendered(self, body: Any, resrc: Any) -> None:
+        """
+        Take what a C{render} gave, now or later.
+        """
+        if iscoroutine(body):
+            body = ensureDeferred(body)
+        if isinstance(body, Deferred):
+            self._running = body
+            body.addCallback(self._renderedLater, resrc)
+            body.addErrback(self._renderFailed, resrc)
+        elif isinstance(body, bytes):
+            self._sendWhole(bytes(body))
+        else:
+            self._log.error(
+                "{resrc} did not return bytes for {request}, but {body}",
+                resrc=resrc,
+                request=self,
+                body=reflect.safe_repr(body),
+            )
+            self._fail500("The resource did not return bytes.")
+
+    def _renderedLater(self, body: Any, resrc: Any) -> None:
+        self._running = None
+        if self.finished or self._disconnected or body is NOT_DONE_YET:
+            return
+        if body is None:
+            self.finish()
+        else:
+            self._rendered(body, resrc)
+
+    def _clientGone(self) -> bool:
+        """
+        Whether the client has gone; we need not have been told yet.
+        """
+        channel: Any = getattr(self, "channel", None)
+        return self._disconnected or (
+            self._direct and channel is not None and channel._wire is None
+        )
+
+    def _renderFailed(self, reason: Failure, resrc: Any) -> None:
+        self._running = None
+        if not (self._clientGone() and reason.check(*_GONE)):
+            otherwise = self._otherwise(reason.value, resrc)
+            if otherwise is not None:
+                try:
+                    self._renderedLater(otherwise(), resrc)
+                except Exception:
+                    reason = Failure()
+                else:
+                    reason.cleanFailure()
+                    return
+            if not guarded("Failing a request", self.processingFailed, reason):
+                self._cutResponse()
+        # The traceback of a coroutine keeps frames, and those keep us.
+        reason.cleanFailure()
+
+    def _otherwise(
+        self, error: BaseException | None, resrc: Any
+    ) -> Callable[[], Any] | None:
+        """
+        What to do instead, if the request is to blame for what was raised.
+
+        @param error: what a C{render} has raised.
+        @return: something that returns what C{render} might; C{None} if the
+            application has failed, or if it is too late.
+        """
+        if error is None or self._disconnected or self.finished or self.startedWriting:
+            return None
+        names = methods_told(error, self.method, resrc)
+        if names is not None:
+            return partial(self._renderOtherwise, resrc, names)
+        if is_range_failure(self, error):
+            return partial(self._renderWithoutRange, resrc)
+        return None
+
+    def _renderWithoutRange(self, resrc: Any) -> Any:
+        self.requestHeaders.removeHeader(b"Range")
+        self.responseHeaders.removeHeader(b"Content-Range")
+        self.setResponseCode(OK)
+        return resrc.render(self)
+
+    def _renderOtherwise(self, resrc: Any, names: list[bytes]) -> Any:
+        """
+        Answer a request whose method the resource does not have, or does not
+        know of.
+
+        @param names: the methods that it has.
+        @return: what C{render} might return.
+        """
+        if self.method == b"HEAD" and b"GET" in names:
+            try:
+                return self._renderHeadByGet(resrc)
+            except UnsupportedMethod as unsupported:
+                names = list(unsupported.allowedMethods)
+        allowed = allow_field(resrc, names, self.method)
+        code, brief, sentence = refusal_page(self.method, allowed)
+        self.setResponseCode(code)
+        self.setHeader(b"Content-Type", b"text/html; charset=utf-8")
+        if self.method in KNOWN_METHODS:
+            self.setHeader(b"Allow", b", ".join(allowed))
+        return error_page(code, brief, sentence)
+
+    def _renderHeadByGet(self, resrc: Any) -> Any:
+        """
+        Have GET rendered for a HEAD; the connection leaves the content out.
+        """
+        self.method = b"GET"
+        # Streams of HTTP/2 look at the method only.
+        self._inFakeHead = not self._direct
+        try:
+            return resrc.render(self)
+        finally:
+            self._inFakeHead = False
+            self.method = b"HEAD"
+
+    # -- failing ---------------------------------------------------------------------
+
+    def processingFailed(self, reason: Failure) -> Failure:
+        """
+        Log a failure, and answer with 500; where the response has begun, end it
+        so that the client can tell.
+
+        @return: C{reason}.
+        """
+        error = reason.value
+        if isinstance(error, FormError) and not self.startedWriting:
+            self._log.info(
+                "A form of {peer} was refused with {status}: {error}",
+                peer=self.client,
+                status=error.status,
+                error=str(error),
+            )
+            brief = RESPONSES[error.status].decode("ascii")
+            self._fail(brief, f"<p>{escape(str(error))}</p>", error.status)
+            # Its traceback keeps frames, and those keep us.
+            reason.cleanFailure()
+            return reason
+        self._log.failure("", failure=reason)
+        if self.site is not None and self.site.displayTracebacks:
+            detail = util.formatFailure(reason).decode("utf-8", "replace")
+            brief = "web.Server Traceback (most recent call last)"
+        else:
+            brief, detail = "Processing Failed", "<p>The server failed.</p>"
+        self._fail(brief, detail)
+        return reason
+
+    def takerFailed(self, failure: Failure) -> None:
+        """
+        Whoever takes the body of this request has failed, and so has the request.
+        Called by the body.
+        """
+        if self._direct:
+            log_failure("Whoever took the body of a request", failure)
+            self._cutResponse()
+        else:
+            self.processingFailed(failure)
+
+    def _cutResponse(self) -> None:
+        """
+        Answer no further: with a plain 500 if nothing was sent, else so that the
+        client can tell.
+        """
+        channel: Any = getattr(self, "channel", None)
+        if channel is None or self.finished:
+            return
+        if self._direct:
+            channel.failRequest(self)
+        else:
+            channel.loseConnection()
+
+    def _fail500(self, sentence: str) -> None:
+        self._fail("Internal Server Error", f"<p>{escape(sentence)}</p>")
+
+    def _fail(self, brief: str, detail: str, code: int = INTERNAL_SERVER_ERROR) -> None:
+        if self._disconnected or self.finished:
+            return
+        if self.startedWriting:
+            self._cutResponse()
+            return
+        channel: Any = self.channel
+        # What the resource has said about its content is not true of this page.
+        self.responseHeaders = response_headers(
+            getattr(channel.site, "serverHeader", server.version), http_date()
+        )
+        self._encoder = None
+        self._inFakeHead = False
+        self.etag = None
+        self.lastModified = None
+        body = error_page(code, brief, detail)
+        self.setResponseCode(code)
+        self.setHeader(b"Content-Type", b"text/html; charset=utf-8")
+        self._sendWhole(body)

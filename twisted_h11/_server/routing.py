@@ -1,0 +1,133 @@
+"""
+Finding a resource before the body of the request is here.
+
+Code that was written for twisted.web may look at C{request.content} in its
+C{getChild}, and change things there.  So before the body has arrived, routing
+goes ahead only where nobody can notice:
+
+  - along static children (C{putChild}), while C{getChildWithDefault} is
+    twisted.web's own;
+  - through resources that declare L{IStreamingResource}: those have said that
+    they may be asked early.
+
+A site, a request or a resource that overrides a step of the way is never passed
+by: routing stops there and goes on when the body is complete, from where it
+stopped, so that no C{getChild} is called twice.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote_to_bytes
+
+from twisted.web.pages import notFound
+from twisted.web.resource import Resource, getChildForRequest
+
+from twisted_h11.interfaces import IStreamingResource
+
+if TYPE_CHECKING:
+    from twisted_h11._server.site import Site
+
+__all__ = ["find_resource", "route_early"]
+
+_path_of_absolute_form = re.compile(rb"[A-Za-z][A-Za-z0-9+.\-]*://[^/]*")
+
+
+def find_resource(resource: Any, request: Any) -> Any:
+    """
+    Go the rest of the way to the resource of a request.
+
+    @param resource: where to begin.
+    @param request: the request; its C{postpath} says where to go.
+    """
+    try:
+        return getChildForRequest(resource, request)
+    except ValueError:
+        # No file has such a name, and the system says so in its own way.
+        if any(b"\0" in s for s in (*request.prepath, *request.postpath)):
+            return notFound()
+        raise
+
+
+def route_early(
+    site: Site | None, request: Any, target: bytes
+) -> tuple[Any, int | None]:
+    """
+    Go as far as one may go without the body.
+
+    @param site: the site.
+    @param request: the request; if it is ours it remembers how far this went.
+    @param target: its target.
+    @return: the streaming resource that was reached, or C{None}; and how many
+        bytes the body may have, C{None} for any number.
+    """
+    if site is None:
+        return None, None
+    most: Any = site.limits.maxBodyLength
+    if not _is_twisteds(site, "getResourceFor", _site_class()):
+        return None, most
+    resource = site.resource
+    limit = getattr(resource, "maxBodyLength", None)
+    streaming = IStreamingResource.providedBy(resource)
+    if getattr(resource, "isLeaf", False) and not streaming:
+        return None, most if limit is None else limit
+    early = getattr(request, "mayRouteEarly", None)
+    streams = early is not None and early()
+    path = request.path if streams else target.partition(b"?")[0]
+    if early is not None and path[:1] != b"/":
+        # Our request finds its resource by the path in an absolute-form target.
+        prefix = _path_of_absolute_form.match(path)
+        path = path[prefix.end() :] if prefix is not None else path
+        path = path or b"/"
+    prepath: list[bytes] = []
+    postpath = [unquote_to_bytes(segment) for segment in path[1:].split(b"/")]
+    asked = False
+    while postpath and not getattr(resource, "isLeaf", False):
+        segment = postpath[0]
+        if streams and streaming:
+            if not asked:
+                asked = True
+                request.prepareEarly()
+            prepath.append(postpath.pop(0))
+            request.prepath, request.postpath = prepath, postpath
+            resource = resource.getChildWithDefault(segment, request)
+            # As in twisted.web, it may have taken more of the path.
+            prepath, postpath = request.prepath, request.postpath
+        elif (
+            _is_twisteds(resource, "getChildWithDefault", Resource)
+            and segment in resource.children
+        ):
+            prepath.append(postpath.pop(0))
+            resource = resource.children[segment]
+        else:
+            break
+        limit = getattr(resource, "maxBodyLength", limit)
+        streaming = IStreamingResource.providedBy(resource)
+    if streams and streaming and (not postpath or getattr(resource, "isLeaf", False)):
+        if not asked:
+            request.prepareEarly()
+        request.prepath, request.postpath = prepath, postpath
+        if limit is None and getattr(resource, "keepsBodyLimit", False):
+            limit = most
+        return resource, limit
+    if asked:
+        # Some getChild was called: go on from here when the body is complete.
+        request.prepath, request.postpath = prepath, postpath
+        request.routed = resource
+    return None, most if limit is None else limit
+
+
+def _site_class() -> type:
+    # The site is above us; this is only asked for when it is there already.
+    from twisted_h11._server.site import Site
+
+    return Site
+
+
+def _is_twisteds(thing: Any, name: str, cls: type) -> bool:
+    """
+    Whether a method is the one of C{cls}, overridden nowhere.
+    """
+    method = getattr(thing, name, None)
+    return getattr(method, "__func__", None) is getattr(cls, name)

@@ -1,0 +1,394 @@
+"""
+The site: resources, sessions, limits and a log, for all connections of a server.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Iterable, Iterator
+from typing import Any
+from weakref import ref
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IAddress, IDelayedCall
+from twisted.logger import Logger
+from twisted.python import log
+from twisted.web import server
+from twisted.web.http import combinedLogFormatter, datetimeToLogString
+from twisted.web.resource import IResource
+
+from twisted_h11 import __version__
+from twisted_h11._boundary.checks import (
+    BOOL,
+    BYTES,
+    CALLABLE,
+    NUMBER,
+    PAIRS,
+    PATH,
+    REACTOR,
+    checked,
+    instance,
+    optional,
+    wrong,
+)
+from twisted_h11._boundary.guarded import guarded, log_failure
+from twisted_h11._http.strict import TOKEN
+from twisted_h11._server.access_log import BatchedFile, combined_line, open_log
+from twisted_h11._server.adapted import ADAPTERS, Adapted
+from twisted_h11._server.admission import Admission, Verdict
+from twisted_h11._server.channel import Channel
+from twisted_h11._server.http2 import Negotiator, check_http2
+from twisted_h11._server.ranges import render_ranged, settle_range
+from twisted_h11._server.request import Request
+from twisted_h11._server.routing import find_resource
+from twisted_h11._wire.outbox import Outbox
+from twisted_h11.limits import Limits
+
+__all__ = ["SERVER_HEADER", "Site"]
+
+SERVER_HEADER = b"twisted-h11/" + __version__.encode("ascii")
+"""
+What the C{Server} field says unless it is told otherwise.
+"""
+
+# Not to be bound to a channel when they are found on its class.
+_CALLABLES = ("_cooperate", "callLater", "requestFactory")
+
+# How many connections remember the head of their last request.
+_MOST_WARM = 256
+
+_token = re.compile(TOKEN)
+_value = re.compile(rb"(?:[!-~\x80-\xff](?:[ \t]*[!-~\x80-\xff])*)?")
+
+# The time-out of a site that is given none.
+_NOT_GIVEN: Any = -1.0
+
+
+def _check_root(resource: Any) -> None:
+    """
+    Refuse what can not be the root of resources.
+    """
+    if isinstance(resource, type) or (
+        resource is not None
+        and not IResource.providedBy(resource)
+        and not hasattr(resource, "render")
+        and not hasattr(resource, "getChildWithDefault")
+    ):
+        raise wrong("resource", "a resource (an instance, not a class)", resource)
+
+
+class Site(server.Site):
+    """
+    A web site: resources, sessions and a log, over HTTP/1.1.
+
+    @ivar limits: the L{Limits} of its connections.
+    @ivar serverHeader: the value of the C{Server} field, or C{None}.
+    @ivar extraHeaders: pairs of bytes that every response gets.
+    @ivar environUnderscores: whether fields with an underscore in their names are
+        in the variables that WSGI and CGI programs get.  They can pass for fields
+        that only a proxy may set.
+
+    @since: 0.1
+    """
+
+    requestFactory: Any = Request
+
+    # Set where there is no reactor, see twisted_h11.testing.
+    _cooperate: Any = None
+
+    _log = Logger()
+
+    @checked(
+        requestFactory=optional(CALLABLE),
+        logPath=optional(PATH),
+        timeout=optional(NUMBER),
+        logFormatter=optional(CALLABLE),
+        reactor=optional(REACTOR),
+        parsePOSTFormSubmission=BOOL,
+        limits=optional(instance("Limits", Limits)),
+        http2=BOOL,
+        fastPath=BOOL,
+        serverHeader=optional(BYTES),
+        accessLog=BOOL,
+        environUnderscores=BOOL,
+    )
+    def __init__(
+        self,
+        resource: Any,
+        requestFactory: Any = None,
+        logPath: Any = None,
+        timeout: float | None = _NOT_GIVEN,
+        logFormatter: Any = None,
+        reactor: Any = None,
+        *,
+        parsePOSTFormSubmission: bool = True,
+        limits: Limits | None = None,
+        http2: bool = False,
+        fastPath: bool = True,
+        serverHeader: bytes | None = SERVER_HEADER,
+        accessLog: bool = True,
+        extraHeaders: Iterable[tuple[bytes, bytes]] = (),
+        environUnderscores: bool = False,
+    ) -> None:
+        """
+        All other arguments are those of L{twisted.web.server.Site}.  A
+        C{timeout} that is given replaces C{Limits.idleTimeout} and bounds the
+        wait for the first byte too; C{None} disables both.
+
+        @param resource: the root of the resources.
+        @param requestFactory: what makes a request of a channel; L{Request}, or
+            any subclass of L{twisted.web.http.Request}.
+        @param limits: every bound; the defaults if it is not given.
+        @param http2: whether HTTP/2 is offered on TLS connections.  It is
+            experimental: its streams are Twisted's, and C{limits} are kept from
+            outside, where they can be.
+        @param fastPath: whether common messages may pass without the state
+            machine of h11.  The answers are the same.
+        @param serverHeader: what the C{Server} field says; C{None} for no such
+            field.
+        @param accessLog: whether there is one.
+        @param extraHeaders: pairs of name and value for every response.
+        @param environUnderscores: whether WSGI and CGI programs get fields with an
+            underscore in their names.
+        @raise TypeError: for an argument that is something else.
+        @raise ValueError: if HTTP/2 is asked for and can not be had, or a
+            header can not be sent.
+        """
+        if type(self).getResourceFor is Site.getResourceFor:
+            _check_root(resource)
+        self.limits = limits if limits is not None else Limits()
+        if timeout is _NOT_GIVEN:
+            timeout = self.limits.idleTimeout
+        # Twisted knows this one since 25.5.
+        more = {} if parsePOSTFormSubmission else {"parsePOSTFormSubmission": False}
+        super().__init__(
+            resource, requestFactory, logPath, timeout, logFormatter, reactor, **more
+        )
+        if http2:
+            check_http2()
+        self._http2 = http2
+        self.fastPath = fastPath
+        self.accessLog = accessLog
+        self.serverHeader = serverHeader
+        if isinstance(extraHeaders, Iterator):
+            extraHeaders = list(extraHeaders)
+        if not PAIRS.test(extraHeaders):
+            raise wrong("extraHeaders", PAIRS.name, extraHeaders)
+        self.extraHeaders = list(extraHeaders)
+        self.environUnderscores = environUnderscores
+        for name, value in [(b"Server", serverHeader or b""), *self.extraHeaders]:
+            if not _token.fullmatch(name) or not _value.fullmatch(value):
+                raise ValueError(f"this is not a header field: {name!r}: {value!r}")
+        if logFormatter is None or logFormatter is combinedLogFormatter:
+            logFormatter = combined_line
+        self._formatLine = logFormatter
+        self._logSecond = -1
+        self._logText = ""
+        self._outbox = Outbox()
+        self._admission = Admission()
+        self._channels = self._admission.connections
+        self._hosts = self._admission.hosts
+        self._warm: deque[ref[Any]] = deque()
+        self._common: dict[str, Any] | None = None
+        self._madeClass: Any = None
+        self._drained: list[Deferred[None]] = []
+        self._drainTimer: IDelayedCall | None = None
+        self._stopsLater = False
+
+    def getResourceFor(self, request: Any) -> Any:
+        """
+        See L{twisted.web.server.Site.getResourceFor}.
+        """
+        request.site = self
+        request.sitepath = list(request.prepath)
+        found = find_resource(self.resource, request)
+        if isinstance(request, Request):
+            # Ours look there when they render.
+            return found
+        adapter = ADAPTERS[type(found)]
+        if adapter is render_ranged:
+            settle_range(request, found)
+            return found
+        return found if adapter is None else Adapted(found, adapter)
+
+    # -- connections ----------------------------------------------------------
+
+    def buildProtocol(self, addr: IAddress | None) -> Any:
+        """
+        Make the protocol of one connection.
+        """
+        if self._http2:
+            return Negotiator(self, addr)
+        return self._buildChannel()
+
+    def _buildChannel(self) -> Channel:
+        channel: Channel = self._channelClass()()
+        return channel
+
+    def _channelClass(self) -> Any:
+        """
+        A subclass of L{Channel} that has all that our connections have in
+        common, so that an idle connection need not keep it.
+        """
+        common = {
+            "_home": self,
+            "factory": self,
+            "site": self,
+            "requestFactory": self.requestFactory,
+            "limits": self.limits,
+            "timeOut": self.timeOut,
+            "callLater": self.reactor.callLater,
+            "_fast": self.fastPath,
+            "_outbox": self._outbox,
+            "_cooperate": self._cooperate,
+        }
+        if common != self._common:
+            self._common = common
+            made = {k: v for k, v in common.items() if k not in _CALLABLES}
+            made.update((k, staticmethod(common[k])) for k in _CALLABLES)
+            self._madeClass = type("Channel", (Channel,), made)
+        return self._madeClass
+
+    def _buildTwistedProtocol(self, addr: IAddress | None) -> Any:
+        return super().buildProtocol(addr)
+
+    def acceptableProtocols(self) -> list[bytes]:
+        """
+        See L{twisted.internet.interfaces.IProtocolNegotiationFactory}.
+        """
+        return [b"h2", b"http/1.1"] if self._http2 else [b"http/1.1"]
+
+    def _channelMade(self, channel: Any, transport: Any) -> Verdict:
+        """
+        A connection has begun: is there a place for it?
+        """
+        return self._admission.made(channel, transport, self.limits)
+
+    def _peerKnown(self, channel: Any) -> Verdict:
+        """
+        A connection has received its first bytes, and knows its peer by now.
+        """
+        return self._admission.known(channel, self.limits)
+
+    def _channelWarm(self, channel: Any) -> None:
+        """
+        A connection begins to remember its last head.  Only so many do: an idle
+        one need not keep a kilobyte that it may never use.
+        """
+        warm = self._warm
+        if len(warm) >= _MOST_WARM:
+            forgetful = warm.popleft()()
+            if forgetful is not None:
+                forgetful._lastHead = None
+        warm.append(ref(channel))
+
+    def _channelGone(self, channel: Any) -> None:
+        """
+        A connection has ended, or belongs to another protocol now.
+        """
+        if self._admission.gone(channel):
+            self._allGone()
+
+    # -- the end ----------------------------------------------------------------
+
+    @checked(timeout=optional(NUMBER))
+    def drain(self, timeout: float | None = None) -> Deferred[None]:
+        """
+        Let all connections end: idle ones at once, busy ones after their
+        current response.
+
+        New connections are not refused: stop listening first.
+
+        @param timeout: seconds after which the rest is aborted; C{None} to
+            wait for ever.
+        @return: fires with C{None} when no connection is left.
+        """
+        for channel in list(self._channels):
+            channel.drain()
+        if not self._channels:
+            return succeed(None)
+        done: Deferred[None] = Deferred()
+        self._drained.append(done)
+        if timeout is not None and self._drainTimer is None:
+            self._drainTimer = self.reactor.callLater(timeout, self._abortAll)
+        return done
+
+    def _abortAll(self) -> None:
+        self._drainTimer = None
+        for channel in list(self._channels):
+            channel.abortConnection()
+
+    def _allGone(self) -> None:
+        timer, self._drainTimer = self._drainTimer, None
+        if timer is not None:
+            timer.cancel()
+        if self._stopsLater:
+            self._stopsLater = False
+            self._stop()
+        drained, self._drained = self._drained, []
+        for done in drained:
+            done.callback(None)
+
+    def startFactory(self) -> None:
+        """
+        See L{twisted.web.http.HTTPFactory.startFactory}.
+        """
+        self._stopsLater = False
+        super().startFactory()
+        self._admission.start(self.limits)
+        if self._http2:
+            self._log.info(
+                "HTTP/2 is offered, which is experimental: its streams are Twisted's, "
+                "and kept within the limits from outside"
+            )
+        if self.logPath is not None:
+            self.logFile: Any = BatchedFile(self.logFile, self.reactor)
+
+    def _openLogFile(self, path: str | bytes) -> Any:
+        """
+        See L{twisted.web.http.HTTPFactory}.
+        """
+        return open_log(path)
+
+    def stopFactory(self) -> None:
+        """
+        Close the log; not before the last connection has written to it.
+        """
+        if self._channels:
+            self._stopsLater = True
+        else:
+            self._stop()
+
+    def _stop(self) -> None:
+        if not guarded("Closing the access log", super().stopFactory):
+            # The rest of it is still to be done.
+            self.logFile = log.logfile
+            super().stopFactory()
+
+    # -- the log ------------------------------------------------------------------
+
+    def log(self, request: Any) -> None:
+        """
+        Write a line to the access log, if there is one.
+        """
+        if not self.accessLog:
+            return
+        try:
+            logFile = getattr(self, "logFile", None)
+            if logFile is not None:
+                logFile.write(self._formatLine(self._logTime(), request) + "\n")
+        except KeyboardInterrupt:
+            raise
+        except BaseException:
+            log_failure("The access log")
+
+    def _logTime(self) -> str:
+        """
+        The time of an access log line; made once a second.
+        """
+        second = int(self.reactor.seconds())
+        if second != self._logSecond:
+            self._logSecond = second
+            self._logText = datetimeToLogString(second)
+        return self._logText

@@ -1,0 +1,134 @@
+"""
+Files of L{twisted.web.static.File}, sent without passing through this process.
+
+C{static.File} answers with a pull producer that reads a piece and writes it.
+Where the connection is a plain socket, the regions that the producer stands for
+are sent instead; the producer itself is told to stop when that is done, which is
+how it closes its file.
+
+That is for files as C{open} returns them, and for producers and requests that
+override nothing of what is passed by (L{twisted_h11._boundary.overrides}).  For
+whatever else, the producer does what it does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from twisted.web.static import (
+    MultipleRangeStaticProducer,
+    NoRangeStaticProducer,
+    SingleRangeStaticProducer,
+)
+
+from twisted_h11._boundary.overrides import overrides
+from twisted_h11._server.ranges import Parts
+from twisted_h11._wire.files import FileRegion, is_stored
+from twisted_h11._wire.flow import is_bare_socket
+
+if TYPE_CHECKING:
+    from twisted_h11._server.request import Request
+
+__all__ = ["send_static"]
+
+# What is no longer is read, and goes out with the head in one write.
+_SMALL = 64 * 1024
+
+_KINDS = (NoRangeStaticProducer, SingleRangeStaticProducer, MultipleRangeStaticProducer)
+
+_PRODUCING = ("resumeProducing", "start", "stopProducing")
+
+
+def send_static(request: Request, producer: Any) -> bool:
+    """
+    Send what a static file's producer stands for.
+
+    @param request: the request, its response head not sent yet.
+    @param producer: any producer.
+    @return: whether it was one that could be sent.
+    """
+    if type(producer) is Parts:
+        producer = producer.producer
+    if (
+        type(producer) not in _KINDS
+        or request._encoder
+        or request.startedWriting
+        or overrides(producer, type(producer), _PRODUCING)
+        or request.overridesWriting()
+        or not is_stored(producer.fileObject)
+    ):
+        return False
+    parts = list(_parts_of(request, producer))
+    if not parts:
+        return False
+    if sum(map(len, parts)) <= _SMALL:
+        return _sendSmall(request, producer, parts)
+    channel: Any = request.channel
+    if not is_bare_socket(channel._wire):
+        return False
+
+    def ended(error: BaseException | None) -> None:
+        producer.stopProducing()
+
+    # All are told that they have ended when one can not be sent.
+    [part for part in parts if isinstance(part, FileRegion)][-1].ended = ended
+    for part in parts:
+        if isinstance(part, bytes):
+            request.write(part)
+        elif not request._disconnected:
+            request.write(b"")
+            request.sentLength += len(part)
+            channel.sendRegion(part)
+        else:
+            part.end(None)
+    if not request._disconnected:
+        request.finish()
+    return True
+
+
+def _sendSmall(
+    request: Request, producer: Any, parts: list[bytes | FileRegion]
+) -> bool:
+    pieces = []
+    for part in parts:
+        piece = part if isinstance(part, bytes) else _read(part)
+        if len(piece) != len(part):
+            return False
+        pieces.append(piece)
+    request.write(b"".join(pieces))
+    producer.stopProducing()
+    request.finish()
+    return True
+
+
+def _read(region: FileRegion) -> bytes:
+    """
+    A short region, in one piece; the file stays where it is.
+    """
+    file = region.file
+    place = file.tell()
+    file.seek(region.offset)
+    try:
+        return file.read(len(region))
+    finally:
+        file.seek(place)
+
+
+def _parts_of(request: Request, producer: Any) -> Iterator[bytes | FileRegion]:
+    """
+    What a producer of L{_KINDS} will write; nothing, if that is not known.
+    """
+    file = producer.fileObject
+    kind = type(producer)
+    if kind is NoRangeStaticProducer:
+        length = request.responseHeaders.getRawHeaders(b"Content-Length")
+        if length and length[0].isdigit():
+            yield FileRegion(file, file.tell(), int(length[0]))
+    elif kind is SingleRangeStaticProducer:
+        yield FileRegion(file, producer.offset, producer.size)
+    else:
+        for separator, offset, size in producer.rangeInfo:
+            yield separator
+            if size:
+                yield FileRegion(file, offset, size)

@@ -1,0 +1,328 @@
+"""
+A response on its way from a thread to a client.
+
+The thread leaves here what it has, and asks the reactor to look, once for all that
+comes until then: the head, the first piece and the end of a short response cost one
+call into the reactor's thread together.  A thread that is faster than the client
+has to wait as soon as C{Limits.bodyBufferLength} waits here, so nothing grows with
+the length of a response.
+
+Towards the request an L{Output} is a push producer, which any request of
+twisted.web's takes.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from twisted.internet.interfaces import IPushProducer
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.web import util
+from zope.interface import implementer
+
+from twisted_h11._http.error_page import error_page
+from twisted_h11._wsgi.head import Head
+from twisted_h11._wsgi.input import ClientDisconnected
+
+__all__ = ["Output", "Region", "send_page"]
+
+_log = Logger()
+
+
+@dataclass(frozen=True)
+class Region:
+    """
+    The rest of a file, as the whole content of a response.
+    """
+
+    file: Any
+    offset: int
+    length: int
+
+
+@dataclass(frozen=True)
+class _End:
+    """
+    How a response ends: with a region of a file, as a failure, or simply.
+    """
+
+    region: Region | None = None
+    failure: Failure | None = None
+
+
+@implementer(IPushProducer)
+class Output:
+    """
+    One response.  What the thread calls stands first, what the reactor calls
+    behind it.
+
+    @ivar gone: whether nobody takes the response any more.
+
+    @param reactor: the reactor that the request belongs to.
+    @param request: any request of twisted.web's.
+    @param high: how many bytes may wait here.
+    """
+
+    def __init__(self, reactor: Any, request: Any, high: int) -> None:
+        self._reactor = reactor
+        self._request = request
+        self._high = high
+        self._ready = threading.Condition(threading.Lock())
+        self._head: Head | None = None
+        self._pieces: list[bytes] = []
+        self._size = 0
+        self._end: _End | None = None
+        self._asked = False
+        self._paused = False
+        self._begun = False
+        self._registered = False
+        self._done: Callable[[], object] | None = None
+        self.gone = False
+        encoded = getattr(request, "_encoder", None) is not None
+        self.sendsFiles = getattr(request, "_direct", False) and not encoded
+        request.notifyFinish().addErrback(self._lost)
+
+    # -- in the thread of the application ----------------------------------------
+
+    def send(self, head: Head, data: bytes, last: bool) -> None:
+        """
+        Send some content, and before the first of it the head.  Wait while
+        there is much that the client has not taken.
+
+        @param last: whether that is all.
+        @raise ClientDisconnected: if there is nobody to send it to.
+        """
+        with self._ready:
+            self._head = head
+            if data:
+                self._pieces.append(data)
+                self._size += len(data)
+            if last:
+                self._end = _End()
+            ask = self._ask()
+        if ask:
+            self._reactor.callFromThread(self._flush)
+        if self._size > self._high and not last:
+            with self._ready:
+                while self._size > self._high and not self.gone:
+                    self._ready.wait()
+        if self.gone and not last:
+            raise ClientDisconnected("The client has gone.")
+
+    def sendRegion(
+        self, head: Head, region: Region, done: Callable[[], object]
+    ) -> None:
+        """
+        Send a part of a file as all the content.
+
+        @param done: called once, usually in the reactor's thread, when the file is
+            not needed any more.
+        """
+        with self._ready:
+            gone = self.gone
+            self._head = head
+            self._end = _End(region=region)
+            if not gone:
+                self._done = done
+            ask = self._ask()
+        if gone:
+            done()
+        elif ask:
+            self._reactor.callFromThread(self._flush)
+
+    def fail(self, failure: Failure) -> None:
+        """
+        The application has failed: answer with 500, or cut the response.
+        """
+        with self._ready:
+            self._end = _End(failure=failure)
+            ask = self._ask()
+        if ask:
+            self._reactor.callFromThread(self._flush)
+
+    @property
+    def ended(self) -> bool:
+        """
+        Whether all was said.
+        """
+        return self._end is not None
+
+    def _ask(self) -> bool:
+        """
+        @return: whether the reactor must be asked to look.
+        """
+        ask = not (self._asked or self.gone)
+        self._asked = True
+        return ask
+
+    # -- in the reactor's thread ------------------------------------------------
+
+    def _lost(self, reason: Failure | None) -> None:
+        """
+        Nobody takes the response any more.
+        """
+        with self._ready:
+            self.gone = True
+            self._pieces.clear()
+            self._size = 0
+            self._forgetFailure()
+            self._ready.notify()
+        if self._request is not None:
+            self._request = None
+            self._regionSent()
+
+    def _forgetFailure(self) -> None:
+        """
+        A failure keeps frames, also those of what it follows from.
+        """
+        if self._end is not None:
+            self._end = _End()
+
+    def abandon(self) -> None:
+        """
+        The server stops.
+        """
+        self._lost(None)
+        self._regionSent()
+
+    def pauseProducing(self) -> None:
+        """
+        The client does not keep up.
+        """
+        self._paused = True
+
+    def resumeProducing(self) -> None:
+        """
+        The client takes more.
+        """
+        self._paused = False
+        self._flush()
+
+    def stopProducing(self) -> None:
+        """
+        The client has gone.
+        """
+        self._lost(None)
+
+    def _flush(self) -> None:
+        """
+        Give the request what is here.
+        """
+        request = self._request
+        with self._ready:
+            if request is None or self._paused:
+                # Whoever resumes us looks; it need not be asked before.
+                return
+            self._asked = False
+            pieces, self._pieces = self._pieces, []
+            self._size = 0
+            end, head = self._end, self._head
+            self._ready.notify()
+        data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        try:
+            self._give(request, head, data, end)
+        except Exception:
+            # A request class of somebody else's, or what it calls.
+            _log.failure("A response of a WSGI application could not be written")
+            self._cut(request)
+
+    def _give(
+        self, request: Any, head: Head | None, data: bytes, end: _End | None
+    ) -> None:
+        failure = None if end is None else end.failure
+        if not self._begun and (failure is None or data):
+            assert head is not None
+            self._begun = True
+            head.apply(request)
+            if end is not None and end.region is None and failure is None:
+                self._request = None
+                self._giveWhole(request, head, data)
+                return
+            if end is None:
+                # Before the write: the kernel then keeps less of what it can
+                # not send.
+                self._registered = True
+                request.registerProducer(self, True)
+            if end is not None or data:
+                request.write(data)
+        elif data:
+            request.write(data)
+        if end is None or self._request is None:
+            return
+        self._giveEnd(request, end)
+
+    def _giveWhole(self, request: Any, head: Head, data: bytes) -> None:
+        """
+        The whole response is here.
+        """
+        whole = getattr(request, "_sendWhole", None)
+        if whole is not None and head.length == len(data) and head.hasContent:
+            whole(data)
+            return
+        request.write(data)
+        request.finish()
+
+    def _giveEnd(self, request: Any, end: _End) -> None:
+        self._unregister(request)
+        self._request = None
+        self._forgetFailure()
+        if end.failure is not None:
+            if self._begun:
+                self._cut(request)
+            else:
+                send_page(request, 500, "Processing Failed", end.failure)
+        elif end.region is not None:
+            region = end.region
+            sending = request.sendFile(region.file, region.offset, region.length)
+            sending.addBoth(self._regionSent)
+            request.finish()
+        else:
+            request.finish()
+
+    def _regionSent(self, _: object = None) -> None:
+        done, self._done = self._done, None
+        if done is not None:
+            done()
+
+    def _unregister(self, request: Any) -> None:
+        if self._registered:
+            self._registered = False
+            request.unregisterProducer()
+
+    def _cut(self, request: Any) -> None:
+        """
+        End the response so that the client can tell that it is not whole.
+        """
+        self._unregister(request)
+        channel = getattr(request, "channel", None)
+        self._lost(None)
+        if channel is not None:
+            fail = getattr(channel, "failResponse", None)
+            if fail is None:
+                fail = channel.abortConnection
+            fail()
+
+
+def send_page(
+    request: Any, code: int, brief: str, failure: Failure | None = None
+) -> None:
+    """
+    Answer with a page of our own.
+
+    @param failure: shown, if the site shows tracebacks.
+    """
+    detail = "<p>The server failed.</p>" if code == 500 else f"<p>{brief}.</p>"
+    site = getattr(request, "site", None)
+    if failure is not None and getattr(site, "displayTracebacks", False):
+        brief = "web.Server Traceback (most recent call last)"
+        detail = util.formatFailure(failure).decode("utf-8", "replace")
+    page = error_page(code, brief, detail)
+    request.setResponseCode(code)
+    request.setHeader(b"Content-Type", b"text/html; charset=utf-8")
+    request.setHeader(b"Content-Length", b"%d" % len(page))
+    request.write(b"" if request.method == b"HEAD" else page)
+    request.finish()
