@@ -51,7 +51,6 @@ CIRCLES = [
         "_client.response_reader",
         "_client.sent",
     ],
-    ["_client.pool", "_client.queue", "_client.twisted_pool"],
     [
         "_server.answering",
         "_server.channel",

@@ -420,8 +420,10 @@ class BoundTests(ClientTestCase):
         gc.collect()
         self.assertEqual([None] * 10, [each() for each in gone])
         self.assertEqual(before, len(party._parties))
-        for held in (pool._taken, pool._idle, pool._queues, pool._heads, pool._keys):
+        for held in (list(pool._slots), pool._idle, pool._keys):
             self.assertFalse(held)
+        self.assertFalse(pool._line._queues or pool._line._heads)
+        self.assertFalse(pool._idle._byKey)
 
     def test_bounded(self) -> None:
         """

@@ -9,6 +9,7 @@ failed and after how long; the slot then belongs to the connection, or is free.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -48,39 +49,37 @@ class _ConnectionFactory(Factory):
         return connection
 
 
+@dataclass(slots=True, kw_only=True, eq=False, repr=False)
 class Attempt:
     """
     One attempt to connect.
 
+    @ivar clock: the time.
     @ivar key: where to, for the pool.
+    @ivar endpoint: how to connect, or a function that returns it.
+    @ivar connectTimeout: seconds until there must be a connection.
+    @ivar tlsTimeout: seconds for the TLS handshake after that.
+    @ivar started: when the connection was asked for.
+    @ivar done: called with the connection when it is ready for requests.
+    @ivar failed: called with the reason if it will not be.
+    @ivar freed: called, after C{failed} or before it, when the slot of an attempt
+        that has failed may be taken by another.
     """
 
-    def __init__(
-        self,
-        clock: Any,
-        key: Any,
-        endpoint: Any,
-        connectTimeout: float | None,
-        tlsTimeout: float | None,
-        started: float,
-        done: Callable[[Attempt, ClientConnection], None],
-        failed: Callable[[Attempt, Failure], None],
-        freed: Callable[[Attempt], None],
-    ) -> None:
-        self.key = key
-        self._clock = clock
-        self._endpoint = endpoint
-        self._tlsTimeout = tlsTimeout
-        self._connectTimeout = connectTimeout
-        self._started = started
-        self._done = done
-        self._failed = failed
-        self._freed = freed
-        self._phase = errors.CONNECTING
-        self._over = False
-        self._timer: IDelayedCall | None = None
-        self._connecting: Deferred[Any] | None = None
-        self._connection: ClientConnection | None = None
+    clock: Any
+    key: Any
+    endpoint: Any
+    connectTimeout: float | None
+    tlsTimeout: float | None
+    started: float
+    done: Callable[[Attempt, ClientConnection], None]
+    failed: Callable[[Attempt, Failure], None]
+    freed: Callable[[Attempt], None]
+    _phase: str = field(default=errors.CONNECTING, init=False)
+    _over: bool = field(default=False, init=False)
+    _timer: IDelayedCall | None = field(default=None, init=False)
+    _connecting: Deferred[Any] | None = field(default=None, init=False)
+    _connection: ClientConnection | None = field(default=None, init=False)
 
     def isOver(self) -> bool:
         """
@@ -94,15 +93,15 @@ class Attempt:
         """
         if self.isOver():
             return
-        if self._connectTimeout is not None:
-            self._timer = self._clock.callLater(self._connectTimeout, self._late)
+        if self.connectTimeout is not None:
+            self._timer = self.clock.callLater(self.connectTimeout, self._late)
         try:
-            if callable(self._endpoint):
-                self._endpoint = self._endpoint()
-            connecting = self._endpoint.connect(_ConnectionFactory(self, self._clock))
+            if callable(self.endpoint):
+                self.endpoint = self.endpoint()
+            connecting = self.endpoint.connect(_ConnectionFactory(self, self.clock))
             if not isinstance(connecting, Deferred):
                 raise TypeError(
-                    f"{self._endpoint!r} returned {connecting!r}, not a Deferred"
+                    f"{self.endpoint!r} returned {connecting!r}, not a Deferred"
                 )
         except BaseException:
             self._fail(Failure())
@@ -124,9 +123,9 @@ class Attempt:
     def _late(self) -> None:
         self._timer = None
         if self._phase is errors.HANDSHAKE:
-            assert self._tlsTimeout is not None
+            assert self.tlsTimeout is not None
             reason = Failure(
-                TimedOut(f"The TLS handshake took longer than {self._tlsTimeout:g} s")
+                TimedOut(f"The TLS handshake took longer than {self.tlsTimeout:g} s")
             )
             self._fail(
                 errors.wrap(errors.TLSTimedOut, self._phase, self._elapsed(), reason)
@@ -134,14 +133,14 @@ class Attempt:
         else:
             self._fail(
                 errors.phased(
-                    ConnectTimedOut(f"No connection within {self._connectTimeout:g} s"),
+                    ConnectTimedOut(f"No connection within {self.connectTimeout:g} s"),
                     self._phase,
                     self._elapsed(),
                 )
             )
 
     def _elapsed(self) -> float:
-        elapsed: float = self._clock.seconds() - self._started
+        elapsed: float = self.clock.seconds() - self.started
         return elapsed
 
     def _connected(self, connection: Any) -> None:
@@ -157,7 +156,7 @@ class Attempt:
             return
         if connection is None:
             self._fail(
-                Failure(TypeError(f"{self._endpoint!r} returned another's protocol"))
+                Failure(TypeError(f"{self.endpoint!r} returned another's protocol"))
             )
             return
         self._connection = connection
@@ -171,14 +170,14 @@ class Attempt:
             self._ready(connection)
             return
         self._phase = errors.HANDSHAKE
-        if self._tlsTimeout is not None:
-            self._timer = self._clock.callLater(self._tlsTimeout, self._late)
+        if self.tlsTimeout is not None:
+            self._timer = self.clock.callLater(self.tlsTimeout, self._late)
 
     def _problem(self) -> Failure | None:
         """
         Why TLS can not even begin, where an endpoint of ours has found that out.
         """
-        return getattr(self._endpoint, "problem", None)
+        return getattr(self.endpoint, "problem", None)
 
     def _refused(self, reason: Failure) -> None:
         if self._over:
@@ -234,7 +233,7 @@ class Attempt:
         self._connection = None
         if self._over:
             # We had given it up; only now its slot is free.
-            self._freed(self)
+            self.freed(self)
             return
         self._fail(
             errors.wrap(
@@ -244,7 +243,7 @@ class Attempt:
                 explain_handshake(
                     reason,
                     connection.handshakeDetails,
-                    getattr(self._endpoint, "proxy", None),
+                    getattr(self.endpoint, "proxy", None),
                 ),
             )
         )
@@ -265,7 +264,7 @@ class Attempt:
             return
         self._finish()
         self._connection = None
-        self._done(self, connection)
+        self.done(self, connection)
 
     def _fail(self, reason: Failure) -> None:
         if self._over:
@@ -275,17 +274,17 @@ class Attempt:
         # wrapped, but learn the phase and the time.
         reason = errors.adopt(reason, self._phase, self._elapsed())
         whose = "proxy" if self._phase is errors.CONNECTING else "peer"
-        proxy = getattr(self._endpoint, whose, None)
+        proxy = getattr(self.endpoint, whose, None)
         if isinstance(proxy, str):
             reason = errors.blame(reason, proxy)
         connection = self._connection
         if connection is None and self._connecting is not None:
             self._cancelEndpoint()
         if connection is None:
-            self._freed(self)
+            self.freed(self)
         else:
             connection.abortConnection()
-        self._failed(self, reason)
+        self.failed(self, reason)
 
     def _cancelEndpoint(self) -> None:
         # Whatever an endpoint does, its slot must become free.

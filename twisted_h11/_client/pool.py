@@ -23,8 +23,6 @@ that is given up frees its slot, once.
 
 from __future__ import annotations
 
-import heapq
-from collections import OrderedDict, deque
 from collections.abc import Hashable
 from typing import Any, NamedTuple
 
@@ -38,10 +36,13 @@ from twisted_h11._client import errors
 from twisted_h11._client.attempt import Attempt
 from twisted_h11._client.connection import ClientConnection
 from twisted_h11._client.errors import PoolTimedOut, QueueFull
+from twisted_h11._client.idle import IdleConnections
 from twisted_h11._client.party import is_for, plain_key
-from twisted_h11._client.queue import Ticket, Waiter, first_number
+from twisted_h11._client.queue import Line, Ticket, Waiter
 from twisted_h11._client.request import DEFAULT_SETTINGS
 from twisted_h11._client.settings import ClientSettings, PoolSettings
+from twisted_h11._client.slots import Slots
+from twisted_h11._client.twisted_pool import PlainWaiter
 
 __all__ = ["HTTPConnectionPool", "PoolCounts"]
 
@@ -95,25 +96,26 @@ class HTTPConnectionPool:
             settings = PoolSettings()
         self._reactor = reactor
         self.persistent = persistent
-        self.settings = settings
         self.maxPersistentPerHost = settings.maxConnectionsPerOrigin
         self.cachedConnectionTimeout = settings.idleTimeout
-        # How many slots each origin has taken; the sum of it.
-        self._taken: dict[Hashable, int] = {}
-        self._total = 0
+        self._slots = Slots(settings)
         self._attempts: set[Attempt] = set()
         self._keys: dict[ClientConnection, Hashable] = {}
-        # The most recently used is used first, so that the others can expire.
-        self._idle: dict[Hashable, list[ClientConnection]] = {}
-        self._idleOrder: OrderedDict[ClientConnection, Hashable] = OrderedDict()
-        self._queues: dict[Hashable, deque[Ticket]] = {}
-        self._queued = 0
-        # (number, key) of the first in line of each origin that is below its
-        # own bound; entries that are out of date are skipped.
-        self._heads: list[tuple[int, int, Hashable]] = []
-        self._number = 0
+        self._idle = IdleConnections()
+        self._line = Line(self._slots)
         self._serving = False
         self._whenGone: dict[ClientConnection, list[Deferred[None]]] = {}
+
+    @property
+    def settings(self) -> PoolSettings:
+        """
+        The bounds.
+        """
+        return self._slots.settings
+
+    @settings.setter
+    def settings(self, settings: PoolSettings) -> None:
+        self._slots.settings = settings
 
     def __repr__(self) -> str:
         counts = ", ".join(
@@ -129,21 +131,13 @@ class HTTPConnectionPool:
             agents together.
         """
         if key is None:
-            connecting = len(self._attempts)
-            idle = len(self._idleOrder)
-            return PoolCounts(
-                connecting, self._total - connecting - idle, idle, self._queued
-            )
-        connecting = sum(1 for each in self._attempts if is_for(each.key, key))
-        idle = sum(1 for each in self._idleOrder.values() if is_for(each, key))
-        taken = sum(n for each, n in self._taken.items() if is_for(each, key))
-        queued = sum(
-            1
-            for each, queue in self._queues.items()
-            if is_for(each, key)
-            for ticket in queue
-            if ticket.waiter is not None
-        )
+            connecting, idle = len(self._attempts), len(self._idle)
+            taken, queued = self._slots.total, self._line.length
+        else:
+            connecting = sum(1 for each in self._attempts if is_for(each.key, key))
+            idle = sum(1 for each in self._idle.keys if is_for(each, key))
+            taken = sum(n for each, n in self._slots if is_for(each, key))
+            queued = sum(1 for each in self._line if is_for(each.key, key))
         return PoolCounts(connecting, taken - connecting - idle, idle, queued)
 
     # -- for Twisted's agents -----------------------------------------------
@@ -161,10 +155,8 @@ class HTTPConnectionPool:
         @return: a Deferred with an object whose C{request(request)} sends a
             L{twisted.web.client.Request}; it must be used at once.
         """
-        from twisted_h11._client.twisted_pool import PlainWaiter
-
         key = plain_key(key, endpoint)
-        waiter = PlainWaiter(self, self._reactor)
+        waiter = PlainWaiter(self._reactor, self.cachedConnectionTimeout)
         connection = self.idleConnection(key)
         if connection is not None:
             waiter.connectionAvailable(connection)
@@ -179,18 +171,12 @@ class HTTPConnectionPool:
         """
         Take an idle connection, if there is one.
         """
-        idle = self._idle.get(key)
-        if not idle or key in self._queues:
+        if key in self._line:
             return None
-        while idle:
-            connection = idle.pop()
-            del self._idleOrder[connection]
+        while (connection := self._idle.take(key)) is not None:
             if self._isGood(connection):
-                if not idle:
-                    del self._idle[key]
                 return connection
             connection.loseConnection()
-        self._idle.pop(key, None)
         return None
 
     def _isGood(self, connection: ClientConnection) -> bool:
@@ -221,33 +207,26 @@ class HTTPConnectionPool:
         @param fresh: whether it must not have been used before.
         @return: what can be cancelled.
         """
-        self._number += 1
-        now = self._reactor.seconds()
-        ticket = Ticket(self, self._number, key, endpoint, settings, waiter, now, fresh)
+        line = self._line
+        ticket = Ticket(
+            line=line,
+            key=key,
+            endpoint=endpoint,
+            settings=settings,
+            waiter=waiter,
+            started=self._reactor.seconds(),
+            fresh=fresh,
+        )
         limit = self.settings.maxQueued
-        queue = self._queues.get(key)
-        if queue is None and self._hasRoom(key):
+        if key not in line and self._hasRoom(key):
             self._begin(ticket)
             return ticket
-        if limit is not None and self._queued >= limit:
+        if limit is not None and line.length >= limit:
             ticket.waiter = None
-            waiter.connectionFailed(
-                errors.phased(
-                    QueueFull(
-                        f"{self._queued} requests wait for a connection already "
-                        "(maxQueued)"
-                    ),
-                    errors.QUEUED,
-                    0.0,
-                )
-            )
+            text = f"{line.length} requests wait for a connection already (maxQueued)"
+            waiter.connectionFailed(errors.phased(QueueFull(text), errors.QUEUED, 0.0))
             return ticket
-        if queue is None:
-            queue = self._queues[key] = deque()
-        queue.append(ticket)
-        self._queued += 1
-        if len(queue) == 1:
-            self._announce(key)
+        line.join(ticket)
         seconds = settings.poolTimeout
         if seconds is None:
             seconds = self.settings.queueTimeout
@@ -257,95 +236,12 @@ class HTTPConnectionPool:
             )
         return ticket
 
-    def _hasRoom(self, key: Hashable) -> bool:
-        """
-        Whether a connection may be made now; an idle one of another origin is
-        closed if that would help, and its slot is free when it is gone.
-        """
-        settings = self.settings
-        if self._taken.get(key, 0) >= settings.maxConnectionsPerOrigin:
-            return False
-        if self._total < settings.maxConnections:
-            return True
-        self._closeOldestIdle()
-        return self._total < settings.maxConnections
-
-    def _closeOldestIdle(self) -> None:
-        if self._idleOrder:
-            next(iter(self._idleOrder)).loseConnection()
-
-    def _forgetIdle(self, connection: ClientConnection, key: Hashable) -> None:
-        idle = self._idle.get(key)
-        if idle is not None and connection in idle:
-            idle.remove(connection)
-            if not idle:
-                del self._idle[key]
-
-    # -- the line -----------------------------------------------------------
-
-    def _announce(self, key: Hashable) -> None:
-        """
-        Somebody waits for C{key}: note who is first, if its origin has room.
-        """
-        queue = self._queues.get(key)
-        if queue is None:
-            return
-        if not self._queued:
-            self._heads.clear()
-        while queue and queue[0].waiter is None:
-            queue.popleft()
-        if not queue:
-            del self._queues[key]
-        elif self._taken.get(key, 0) < self.settings.maxConnectionsPerOrigin:
-            first = queue[0].number
-            heapq.heappush(self._heads, (first, id(queue), key))
-
-    def _oldest(self) -> Ticket | None:
-        """
-        The first in line whose origin has room.
-        """
-        heads = self._heads
-        limit = self.settings.maxConnectionsPerOrigin
-        while heads:
-            number, _, key = heads[0]
-            queue = self._queues.get(key)
-            if (
-                queue is not None
-                and queue[0].waiter is not None
-                and queue[0].number == number
-                and self._taken.get(key, 0) < limit
-            ):
-                return queue[0]
-            heapq.heappop(heads)
-            if queue is not None and (
-                queue[0].waiter is None or queue[0].number > number
-            ):
-                self._announce(key)
-        return None
-
-    def _leave(self, ticket: Ticket) -> Waiter | None:
-        """
-        The first of its origin leaves the line.
-        """
-        queue = self._queues[ticket.key]
-        queue.popleft()
-        self._queued -= 1
-        self._stopTimer(ticket)
-        self._announce(ticket.key)
-        return ticket.waiter
-
-    def _stopTimer(self, ticket: Ticket) -> None:
-        timer, ticket.timer = ticket.timer, None
-        if timer is not None:
-            timer.cancel()
-
     def _waitedTooLong(self, ticket: Ticket, seconds: float) -> None:
         ticket.timer = None
-        waiter, ticket.waiter = ticket.waiter, None
+        waiter = ticket.take()
         if waiter is None:
             return
-        self._queued -= 1
-        self._announceIfFirst(ticket)
+        self._line.gaveUp(ticket)
         waiter.connectionFailed(
             errors.phased(
                 PoolTimedOut(
@@ -356,19 +252,19 @@ class HTTPConnectionPool:
             )
         )
 
-    def _announceIfFirst(self, ticket: Ticket) -> None:
-        queue = self._queues.get(ticket.key)
-        if queue and queue[0] is ticket:
-            self._announce(ticket.key)
-
-    def _cancelled(self, ticket: Ticket) -> None:
-        attempt, ticket.attempt = ticket.attempt, None
-        if attempt is not None:
-            attempt.cancel()
-            return
-        self._queued -= 1
-        self._stopTimer(ticket)
-        self._announceIfFirst(ticket)
+    def _hasRoom(self, key: Hashable) -> bool:
+        """
+        Whether a connection may be made now; an idle one of another origin is
+        closed if that would help, and its slot is free when it is gone.
+        """
+        slots = self._slots
+        if not slots.areLeftFor(key):
+            return False
+        if not slots.areLeft():
+            idle = self._idle.oldest()
+            if idle is not None:
+                idle.loseConnection()
+        return slots.areLeft()
 
     def _serve(self) -> None:
         """
@@ -378,11 +274,11 @@ class HTTPConnectionPool:
             return
         self._serving = True
         try:
-            while self._queued:
-                ticket = self._oldest()
+            while self._line.length:
+                ticket = self._line.oldest()
                 if ticket is None or not self._hasRoom(ticket.key):
                     return
-                self._leave(ticket)
+                self._line.leave(ticket)
                 self._begin(ticket)
         finally:
             self._serving = False
@@ -391,19 +287,17 @@ class HTTPConnectionPool:
 
     def _begin(self, ticket: Ticket) -> None:
         key = ticket.key
-        settings = ticket.settings
-        self._taken[key] = self._taken.get(key, 0) + 1
-        self._total += 1
+        self._slots.take(key)
         attempt = ticket.attempt = Attempt(
-            self._reactor,
-            key,
-            ticket.endpoint,
-            settings.connectTimeout,
-            settings.tlsTimeout,
-            ticket.started,
-            lambda attempt, connection: self._made(ticket, attempt, connection),
-            lambda attempt, reason: self._notMade(ticket, attempt, reason),
-            lambda attempt: self._notNeeded(attempt, key),
+            clock=self._reactor,
+            key=key,
+            endpoint=ticket.endpoint,
+            connectTimeout=ticket.settings.connectTimeout,
+            tlsTimeout=ticket.settings.tlsTimeout,
+            started=ticket.started,
+            done=lambda attempt, connection: self._made(ticket, attempt, connection),
+            failed=lambda attempt, reason: self._notMade(ticket, attempt, reason),
+            freed=lambda attempt: self._notNeeded(attempt, key),
         )
         self._attempts.add(attempt)
         if ticket.waiter is not None:
@@ -417,7 +311,7 @@ class HTTPConnectionPool:
         ticket.attempt = None
         self._keys[connection] = ticket.key
         connection.adopt(self)
-        waiter, ticket.waiter = ticket.waiter, None
+        waiter = ticket.take()
         if waiter is None:
             connection.abortConnection()
         else:
@@ -430,23 +324,14 @@ class HTTPConnectionPool:
     def _notMade(self, ticket: Ticket, attempt: Attempt, reason: Failure) -> None:
         self._attempts.discard(attempt)
         ticket.attempt = None
-        waiter, ticket.waiter = ticket.waiter, None
+        waiter = ticket.take()
         if waiter is not None:
             waiter.connectionFailed(reason)
 
     def _freeAndServe(self, key: Hashable) -> None:
-        self._free(key)
+        if self._slots.free(key):
+            self._line.announce(key)
         self._serve()
-
-    def _free(self, key: Hashable) -> None:
-        left = self._taken[key] - 1
-        self._total -= 1
-        if left:
-            self._taken[key] = left
-        else:
-            del self._taken[key]
-        if left == self.settings.maxConnectionsPerOrigin - 1:
-            self._announce(key)
 
     def connectionOpened(self, connection: ClientConnection) -> None:
         """
@@ -466,51 +351,43 @@ class HTTPConnectionPool:
         if not self.persistent or not self._isGood(connection):
             connection.loseConnection()
             return
-        queue = self._queues.get(key)
-        if self._queued:
-            if self._total >= self.settings.maxConnections:
-                oldest = self._oldest()
+        line = self._line
+        if line.length:
+            ticket = line.first(key)
+            if not self._slots.areLeft():
+                oldest = line.oldest()
                 if oldest is not None and oldest.key != key:
-                    if queue is None or oldest.number < first_number(queue):
+                    if ticket is None or oldest.number < ticket.number:
                         # It is another origin's turn.
                         connection.loseConnection()
                         return
-            while queue:
-                ticket = queue[0]
-                if ticket.waiter is None:
-                    queue.popleft()
-                    continue
+            if ticket is not None:
                 if ticket.fresh:
                     # It makes room for a new one.
                     connection.loseConnection()
                     return
-                waiter, ticket.waiter = self._leave(ticket), None
+                line.leave(ticket)
+                waiter = ticket.take()
                 assert waiter is not None
                 waiter.connectionAvailable(connection)
                 return
-            if queue is not None and key in self._queues:
-                del self._queues[key]
-        idle = self._idle.setdefault(key, [])
-        idle.append(connection)
-        self._idleOrder[connection] = key
+        kept = self._idle.put(key, connection)
         connection.expireIn(self.cachedConnectionTimeout)
-        if len(idle) > self.maxPersistentPerHost:
-            idle[0].loseConnection()
+        if kept > self.maxPersistentPerHost:
+            self._idle.oldestOf(key).loseConnection()
 
     def connectionClosing(self, connection: ClientConnection) -> None:
         """
         A connection will take no more requests; its slot is not free yet.
         """
-        if self._idleOrder.pop(connection, None) is not None:
-            self._forgetIdle(connection, self._keys[connection])
+        self._idle.discard(connection)
 
     def connectionGone(self, connection: ClientConnection, reason: Failure) -> None:
         """
         A connection is closed, or is not ours any more.
         """
         key = self._keys.pop(connection)
-        if self._idleOrder.pop(connection, None) is not None:
-            self._forgetIdle(connection, key)
+        self._idle.discard(connection)
         self._freeAndServe(key)
         for gone in self._whenGone.pop(connection, ()):
             gone.callback(None)
@@ -524,7 +401,7 @@ class HTTPConnectionPool:
         @return: a Deferred that fires when they are closed, and all those
             that were closing already.
         """
-        for connection in list(self._idleOrder):
+        for connection in list(self._idle):
             connection.loseConnection()
         waiting: list[Deferred[None]] = []
         for connection in self._keys:
@@ -541,16 +418,7 @@ class HTTPConnectionPool:
 
         @return: a Deferred that fires when no connection is left.
         """
-        waiting: list[Waiter] = []
-        for queue in self._queues.values():
-            for ticket in queue:
-                waiter, ticket.waiter = ticket.waiter, None
-                if waiter is not None:
-                    self._stopTimer(ticket)
-                    waiting.append(waiter)
-        self._queues.clear()
-        self._heads.clear()
-        self._queued = 0
+        waiting = self._line.clear()
         # Whoever is told may ask for another connection at once.
         for waiter in waiting:
             waiter.connectionFailed(

@@ -4,22 +4,22 @@ Who waits for a connection, and where in the line.
 
 from __future__ import annotations
 
+import heapq
 from collections import deque
-from collections.abc import Hashable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Hashable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
 from typing import Protocol as Interface
 
 from twisted.internet.interfaces import IDelayedCall
 from twisted.python.failure import Failure
 
+from twisted_h11._client.attempt import Attempt
 from twisted_h11._client.connection import ClientConnection
 from twisted_h11._client.settings import ClientSettings
+from twisted_h11._client.slots import Slots
 
-if TYPE_CHECKING:
-    from twisted_h11._client.attempt import Attempt
-    from twisted_h11._client.pool import HTTPConnectionPool
-
-__all__ = ["Ticket", "Waiter", "first_number"]
+__all__ = ["Line", "Ticket", "Waiter"]
 
 
 class Waiter(Interface):
@@ -43,60 +43,194 @@ class Waiter(Interface):
         """
 
 
+@dataclass(slots=True, kw_only=True, eq=False)
 class Ticket:
     """
     The place of a waiter: in the line, then with the attempt for it.
+
+    @ivar line: where the ticket waits, if there is no attempt yet.
+    @ivar key: for which connections.
+    @ivar endpoint: how to connect, or a function that returns it.
+    @ivar waiter: C{None} as soon as nobody waits any more.
+    @ivar started: when it was asked for.
+    @ivar fresh: whether the connection must not have been used before.
+    @ivar number: its place among all tickets.
     """
 
-    __slots__ = (
-        "attempt",
-        "endpoint",
-        "fresh",
-        "key",
-        "number",
-        "pool",
-        "settings",
-        "started",
-        "timer",
-        "waiter",
-    )
+    line: Line
+    key: Hashable
+    endpoint: Any
+    settings: ClientSettings
+    waiter: Waiter | None
+    started: float
+    fresh: bool
+    number: int = field(init=False)
+    attempt: Attempt | None = field(default=None, init=False)
+    timer: IDelayedCall | None = field(default=None, init=False)
 
-    def __init__(
-        self,
-        pool: HTTPConnectionPool,
-        number: int,
-        key: Hashable,
-        endpoint: Any,
-        settings: ClientSettings,
-        waiter: Waiter,
-        started: float,
-        fresh: bool,
-    ) -> None:
-        self.pool = pool
-        self.number = number
-        self.key = key
-        self.endpoint = endpoint
-        self.settings = settings
-        self.fresh = fresh
-        self.waiter: Waiter | None = waiter
-        self.started = started
-        self.attempt: Attempt | None = None
-        self.timer: IDelayedCall | None = None
+    def __post_init__(self) -> None:
+        self.number = self.line.nextNumber()
+
+    def take(self) -> Waiter | None:
+        """
+        The waiter, who is about to be told; nobody waits from now on.
+        """
+        waiter, self.waiter = self.waiter, None
+        return waiter
 
     def cancel(self) -> None:
         """
         The connection is not wanted any more; the waiter hears nothing.
         """
-        if self.waiter is not None:
-            self.waiter = None
-            self.pool._cancelled(self)
+        if self.take() is None:
+            return
+        attempt, self.attempt = self.attempt, None
+        if attempt is not None:
+            attempt.cancel()
+        else:
+            self.line.gaveUp(self)
+
+    def stopTimer(self) -> None:
+        """
+        The wait in the line is over.
+        """
+        timer, self.timer = self.timer, None
+        if timer is not None:
+            timer.cancel()
 
 
-def first_number(queue: deque[Ticket]) -> int:
+class Line:
     """
-    The number of the first in line who still waits.
+    The tickets that wait for a connection.  Those of one key stand in a queue; over
+    all keys the oldest is found without looking at each.
+
+    A ticket in the middle of a queue that nobody waits with any more stays there
+    until it is the first; the first one of each queue always has a waiter.
+
+    @param slots: tell whether a key is below its own bound.
+
+    @ivar length: how many wait.
     """
-    for ticket in queue:
-        if ticket.waiter is not None:
-            return ticket.number
-    return queue[-1].number + 1
+
+    def __init__(self, slots: Slots) -> None:
+        self._slots = slots
+        self._queues: dict[Hashable, deque[Ticket]] = {}
+        # (number, key) of the first in line of each origin that is below its
+        # own bound; entries that are out of date are skipped.
+        self._heads: list[tuple[int, int, Hashable]] = []
+        self._number = 0
+        self.length = 0
+
+    def __contains__(self, key: Hashable) -> bool:
+        """
+        Whether anybody waits for C{key}.
+        """
+        return key in self._queues
+
+    def __iter__(self) -> Iterator[Ticket]:
+        """
+        All that wait.
+        """
+        for queue in self._queues.values():
+            for ticket in queue:
+                if ticket.waiter is not None:
+                    yield ticket
+
+    def nextNumber(self) -> int:
+        """
+        The number for a new ticket.
+        """
+        self._number += 1
+        return self._number
+
+    def join(self, ticket: Ticket) -> None:
+        """
+        Wait behind all others.
+        """
+        queue = self._queues.get(ticket.key)
+        if queue is None:
+            queue = self._queues[ticket.key] = deque()
+        queue.append(ticket)
+        self.length += 1
+        if len(queue) == 1:
+            self.announce(ticket.key)
+
+    def announce(self, key: Hashable) -> None:
+        """
+        Note who is first for C{key}, if it is below its own bound.
+        """
+        queue = self._queues.get(key)
+        if queue is None:
+            return
+        if not self.length:
+            self._heads.clear()
+        while queue and queue[0].waiter is None:
+            queue.popleft()
+        if not queue:
+            del self._queues[key]
+        elif self._slots.areLeftFor(key):
+            first = queue[0].number
+            heapq.heappush(self._heads, (first, id(queue), key))
+
+    def oldest(self) -> Ticket | None:
+        """
+        The first in line whose key is below its own bound.
+        """
+        heads = self._heads
+        while heads:
+            number, _, key = heads[0]
+            queue = self._queues.get(key)
+            first = None if queue is None else queue[0]
+            if (
+                first is not None
+                and first.number == number
+                and self._slots.areLeftFor(key)
+            ):
+                return first
+            heapq.heappop(heads)
+            if first is not None and first.number > number:
+                self.announce(key)
+        return None
+
+    def first(self, key: Hashable) -> Ticket | None:
+        """
+        The first in line for C{key}, whether or not there is room.
+        """
+        queue = self._queues.get(key)
+        return None if queue is None else queue[0]
+
+    def leave(self, ticket: Ticket) -> None:
+        """
+        The first of its key leaves the line.
+        """
+        self._queues[ticket.key].popleft()
+        self.length -= 1
+        ticket.stopTimer()
+        self.announce(ticket.key)
+
+    def gaveUp(self, ticket: Ticket) -> None:
+        """
+        Nobody waits with C{ticket} any more, wherever in the line it stands.
+        """
+        self.length -= 1
+        ticket.stopTimer()
+        queue = self._queues.get(ticket.key)
+        if queue and queue[0] is ticket:
+            self.announce(ticket.key)
+
+    def clear(self) -> list[Waiter]:
+        """
+        Send everybody away.
+
+        @return: those who are to be told.
+        """
+        waiting = []
+        for ticket in self:
+            ticket.stopTimer()
+            waiter = ticket.take()
+            assert waiter is not None
+            waiting.append(waiter)
+        self._queues.clear()
+        self._heads.clear()
+        self.length = 0
+        return waiting

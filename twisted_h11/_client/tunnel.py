@@ -167,15 +167,15 @@ class TunnelEndpoint:
         )
         tunnel = _Tunnel(factory, request, self.proxy)
         tunnel.attempt = attempt = Attempt(
-            self._reactor,
-            None,
-            self._endpoint,
-            None,
-            self._settings.tlsTimeout,
-            request.started,
-            tunnel.connected,
-            tunnel.failed,
-            lambda _: None,
+            clock=self._reactor,
+            key=None,
+            endpoint=self._endpoint,
+            connectTimeout=None,
+            tlsTimeout=self._settings.tlsTimeout,
+            started=request.started,
+            done=tunnel.connected,
+            failed=tunnel.failed,
+            freed=lambda _: None,
         )
         attempt.begin()
         return tunnel.deferred

@@ -9,7 +9,7 @@ C{absoluteURI}.  All of these are public names; the pool serves them here.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from twisted.internet.defer import Deferred, fail
 from twisted.python.failure import Failure
@@ -17,13 +17,10 @@ from twisted.python.failure import Failure
 from twisted_h11._client import errors
 from twisted_h11._client.connection import ClientConnection
 from twisted_h11._client.errors import RequestNotSent
+from twisted_h11._client.queue import Ticket
 from twisted_h11._client.request import ClientRequest, check_uri
 from twisted_h11._client.request_head import BadRequest, is_token
-
-if TYPE_CHECKING:
-    from twisted_h11._client.pool import HTTPConnectionPool
-    from twisted_h11._client.queue import Ticket
-    from twisted_h11._client.response import Response
+from twisted_h11._client.response import Response
 
 __all__ = ["PlainConnection", "PlainRequest", "PlainWaiter"]
 
@@ -31,15 +28,18 @@ __all__ = ["PlainConnection", "PlainRequest", "PlainWaiter"]
 class PlainWaiter:
     """
     Waits for a connection with a Deferred.
+
+    @param expiry: seconds after which a connection that was given away at once, and
+        not used, is closed.
     """
 
     ticket: Ticket | None = None
     # Whether whoever asks has the Deferred already, and can act on it.
     returned = False
 
-    def __init__(self, pool: HTTPConnectionPool, clock: Any) -> None:
+    def __init__(self, clock: Any, expiry: float | None) -> None:
         self._clock = clock
-        self._expiry = pool.cachedConnectionTimeout
+        self._expiry = expiry
         self.deferred: Deferred[PlainConnection] = Deferred(self._cancel)
 
     def _cancel(self, _: object) -> None:

@@ -1,0 +1,84 @@
+"""
+The connections of a pool that wait for a request.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Hashable, Iterable, Iterator
+
+from twisted_h11._client.connection import ClientConnection
+
+__all__ = ["IdleConnections"]
+
+
+class IdleConnections:
+    """
+    Idle connections by their keys.  The most recently used is taken first, so that
+    the others can expire.
+    """
+
+    def __init__(self) -> None:
+        self._byKey: dict[Hashable, list[ClientConnection]] = {}
+        # The one that has been idle longest comes first.
+        self._order: OrderedDict[ClientConnection, Hashable] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._order)
+
+    def __iter__(self) -> Iterator[ClientConnection]:
+        return iter(self._order)
+
+    @property
+    def keys(self) -> Iterable[Hashable]:
+        """
+        The key of each.
+        """
+        return self._order.values()
+
+    def put(self, key: Hashable, connection: ClientConnection) -> int:
+        """
+        Keep a connection.
+
+        @return: how many there are of its key.
+        """
+        kept = self._byKey.setdefault(key, [])
+        kept.append(connection)
+        self._order[connection] = key
+        return len(kept)
+
+    def take(self, key: Hashable) -> ClientConnection | None:
+        """
+        The one of C{key} that was used last; it is not idle any more.
+        """
+        kept = self._byKey.get(key)
+        if kept is None:
+            return None
+        connection = kept.pop()
+        if not kept:
+            del self._byKey[key]
+        del self._order[connection]
+        return connection
+
+    def discard(self, connection: ClientConnection) -> None:
+        """
+        Forget a connection, if it is here.
+        """
+        key = self._order.pop(connection, None)
+        if key is not None:
+            kept = self._byKey[key]
+            kept.remove(connection)
+            if not kept:
+                del self._byKey[key]
+
+    def oldest(self) -> ClientConnection | None:
+        """
+        The one that has been idle longest.
+        """
+        return next(iter(self._order), None)
+
+    def oldestOf(self, key: Hashable) -> ClientConnection:
+        """
+        The one that has been idle longest among those of C{key}; there is one.
+        """
+        return self._byKey[key][0]
