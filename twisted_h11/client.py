@@ -29,9 +29,10 @@ from twisted.web.client import (
 )
 from twisted.web.http import PotentialDataLoss
 
-from twisted_h11._client.agent import Agent, ProxyAgent, UNIXEndpointFactory
+from twisted_h11._client.agent import Agent
 from twisted_h11._client.agent_headers import Headers
 from twisted_h11._client.decoding import GzipDecoder
+from twisted_h11._client.endpoints import UNIXEndpointFactory
 from twisted_h11._client.errors import (
     ConnectTimedOut,
     MalformedResponse,
@@ -48,6 +49,7 @@ from twisted_h11._client.errors import (
 )
 from twisted_h11._client.pool import HTTPConnectionPool, PoolCounts
 from twisted_h11._client.proxy import Proxies, Proxy
+from twisted_h11._client.proxy_agent import ProxyAgent
 from twisted_h11._client.request_head import BadRequest
 from twisted_h11._client.response import InterimResponse, Response
 from twisted_h11._client.settings import ClientSettings, PoolSettings

@@ -19,7 +19,7 @@ from zope.interface.verify import verifyObject
 from tests.client_support.bodies import OK
 from tests.client_support.memory import ClientTestCase
 from tests.support.cases import FAST_PATH
-from twisted_h11._client import agent as agent_module
+from twisted_h11._client import endpoints as endpoints_module
 from twisted_h11.client import (
     Agent,
     ContentDecoderAgent,
@@ -182,7 +182,7 @@ class InterfaceTests(ClientTestCase):
             asked.append((reactor, host, port, options))
             return self.network
 
-        self.patch(agent_module, "HostnameEndpoint", endpoint)
+        self.patch(endpoints_module, "HostnameEndpoint", endpoint)
         agent = Agent(self.clock, connectTimeout=7, bindAddress=("192.0.2.1", 0))
         self.ask(agent, uri=b"http://a:8080/")
         self.assertEqual(1, len(self.network.peers))

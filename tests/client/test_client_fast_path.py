@@ -26,7 +26,7 @@ from tests.fuzz.client_streams import (
     cut,
     rest_of,
 )
-from twisted_h11._client import agent as agent_module
+from twisted_h11._client import endpoints as endpoints_module
 from twisted_h11._client import proxy as proxy_module
 from twisted_h11._client import request as request_module
 from twisted_h11._client import response_reader
@@ -360,7 +360,7 @@ class CarriedTests(ClientTestCase):
             return TunnelEndpoint(*args, **options)
 
         self.patch(proxy_module, "TunnelEndpoint", tunnel)
-        self.patch(agent_module, "proxy_endpoint", lambda *_: self.network)
+        self.patch(endpoints_module, "proxy_endpoint", lambda *_: self.network)
         proxy = Proxy.fromURL("http://proxy:3128")
         for fast in (True, False):
             agent = Agent(

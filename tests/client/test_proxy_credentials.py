@@ -23,7 +23,7 @@ from twisted.web.http_headers import Headers
 from tests.client_support.bodies import OK
 from tests.client_support.memory import ClientTestCase, MemoryEndpoint, Peer
 from tests.support.cases import FAST_PATH
-from twisted_h11._client import agent as agent_module
+from twisted_h11._client import endpoints as endpoints_module
 from twisted_h11._client import proxy as proxy_module
 from twisted_h11.client import (
     Agent,
@@ -63,7 +63,7 @@ class ProxyTestCase(ClientTestCase):
         def endpoint(reactor: Any, host: str, port: int, **options: Any) -> Any:
             return self.proxy if host == "proxy.example" else self.network
 
-        for module in (agent_module, proxy_module):
+        for module in (endpoints_module, proxy_module):
             self.patch(module, "HostnameEndpoint", endpoint)
             self.patch(module, "tls_endpoint", lambda p, host, port, inner: inner)
         self.addCleanup(self.loseAll)

@@ -7,28 +7,21 @@ L{Call<twisted_h11._client.pending.Call>}, which sees it through.
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from twisted.internet.defer import Deferred, fail
-from twisted.internet.endpoints import HostnameEndpoint, UNIXClientEndpoint
-from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.python.failure import Failure
-from twisted.web.client import URI
 from twisted.web.error import SchemeNotSupported
 from twisted.web.http_headers import Headers as TwistedHeaders
-from twisted.web.iweb import IAgent, IAgentEndpointFactory, IPolicyForHTTPS
+from twisted.web.iweb import IAgent
 from zope.interface import implementer
 
 from twisted_h11._boundary.checks import (
     BOOL,
     CALLABLE,
-    ENDPOINT,
     NUMBER,
     PAIRS,
-    PATH,
     REACTOR,
     Kind,
     checked,
@@ -38,10 +31,11 @@ from twisted_h11._boundary.checks import (
 )
 from twisted_h11._boundary.guarded import guarded
 from twisted_h11._client import errors
-from twisted_h11._client.party import SECURE, Party, party, place, standard_party
+from twisted_h11._client.endpoints import LazyEndpoint, StandardEndpointFactory
+from twisted_h11._client.party import party, place
 from twisted_h11._client.pending import Call
 from twisted_h11._client.pool import HTTPConnectionPool
-from twisted_h11._client.proxy import Proxies, Proxy, Route, Via, proxy_endpoint
+from twisted_h11._client.proxy import Proxies, Route, Via
 from twisted_h11._client.request import (
     ClientRequest,
     check_method,
@@ -50,9 +44,8 @@ from twisted_h11._client.request import (
 from twisted_h11._client.request_head import BadRequest
 from twisted_h11._client.response import Response
 from twisted_h11._client.settings import ClientSettings
-from twisted_h11._client.tls import default_policy, tls_endpoint
+from twisted_h11._client.tls import check_policy
 from twisted_h11._client.trace import TraceEvent, Tracer
-from twisted_h11._client.tunnel import ProxyEndpoint
 from twisted_h11._client.uri import (
     DEFAULT_PORTS,
     host_value,
@@ -61,10 +54,10 @@ from twisted_h11._client.uri import (
     split_uri,
 )
 
-__all__ = ["Agent", "ProxyAgent", "UNIXEndpointFactory"]
+__all__ = ["AGENT_OPTIONS", "Agent"]
 
 # The arguments that all agents have.
-_OPTIONS = {
+AGENT_OPTIONS = {
     "settings": optional(instance("ClientSettings", ClientSettings)),
     "trace": optional(CALLABLE),
     "fastPath": BOOL,
@@ -73,117 +66,6 @@ _PROXIES = optional(instance("Proxies", Proxies))
 _FACTORY = Kind(
     "an IAgentEndpointFactory", lambda value: hasattr(value, "endpointForURI")
 )
-
-
-@implementer(IAgentEndpointFactory)
-class StandardEndpointFactory:
-    """
-    TCP for C{http:}, TLS on TCP for C{https:}, both with Happy Eyeballs.
-    """
-
-    def __init__(
-        self,
-        reactor: Any,
-        policy: Any,
-        connectTimeout: float | None,
-        bindAddress: Any,
-    ) -> None:
-        self.reactor = reactor
-        self.policy = policy
-        self.options: dict[str, Any] = {"bindAddress": bindAddress}
-        if connectTimeout is not None:
-            self.options["timeout"] = connectTimeout
-        self.plain = standard_party(False, reactor, policy, bindAddress)
-        self.secure = standard_party(True, reactor, policy, bindAddress)
-
-    def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:
-        """
-        See L{IAgentEndpointFactory}.
-        """
-        return self.endpointFor(uri.scheme, uri.host, uri.port)
-
-    def endpointFor(
-        self, scheme: bytes, host: bytes, port: int
-    ) -> IStreamClientEndpoint:
-        """
-        The endpoint for an origin.
-        """
-        endpoint: IStreamClientEndpoint = HostnameEndpoint(
-            self.reactor, host.decode("ascii"), port, **self.options
-        )
-        if scheme in SECURE:
-            endpoint = tls_endpoint(self.policy, host, port, endpoint)
-        return endpoint
-
-    def partyFor(self, scheme: bytes) -> Party:
-        """
-        Who is known to a server by a connection to it.
-        """
-        return self.secure if scheme in SECURE else self.plain
-
-    def via(self, proxy: Proxy) -> Via:
-        """
-        How to use a proxy.
-        """
-        return Via(
-            (proxy.secure, proxy.host, proxy.port),
-            proxy.name,
-            lambda: proxy_endpoint(self.reactor, proxy, self.policy, self.options),
-            proxy.authorization,
-            self.secure if proxy.secure else self.plain,
-            self.secure,
-        )
-
-
-def check_path(path: str | bytes) -> None:
-    """
-    Refuse the path of a UNIX socket that no socket can have.  Twisted finds that out
-    where nobody is told.
-
-    @raise ValueError: if it is too long, or has a NUL.
-    """
-    name = os.fsencode(path)
-    # sockaddr_un.sun_path: 108 bytes on Linux, 104 on BSD and macOS, NUL included.
-    longest = 107 if sys.platform == "linux" else 103
-    if len(name) > longest:
-        raise ValueError(
-            f"The path of a UNIX socket has at most {longest} bytes, not {len(name)}"
-        )
-    if b"\0" in name[1:]:
-        raise ValueError("The path of a UNIX socket has no NUL in it")
-
-
-@implementer(IAgentEndpointFactory)
-class UNIXEndpointFactory:
-    """
-    Sends every request to one UNIX socket, for
-    L{Agent.usingEndpointFactory}::
-
-        Agent.usingEndpointFactory(
-            reactor, UNIXEndpointFactory(reactor, "/run/docker.sock"))
-
-    The host in the URI is what the server sees as Host.
-
-    @raise ValueError: if no socket can have that path.
-
-    @since: 0.1
-    """
-
-    @checked(reactor=REACTOR, path=PATH, timeout=NUMBER)
-    def __init__(self, reactor: Any, path: str, timeout: float = 30) -> None:
-        check_path(path)
-        self._endpoint = UNIXClientEndpoint(reactor, path, timeout=timeout)
-
-    def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:
-        """
-        See L{IAgentEndpointFactory}.
-
-        @raise SchemeNotSupported: for anything but C{http:}.
-        """
-        if uri.scheme != b"http":
-            raise SchemeNotSupported(f"Unsupported scheme: {uri.scheme!r}")
-        endpoint: IStreamClientEndpoint = self._endpoint
-        return endpoint
 
 
 @implementer(IAgent)
@@ -211,7 +93,10 @@ class Agent:
     """
 
     @checked(
-        reactor=REACTOR, connectTimeout=optional(NUMBER), proxies=_PROXIES, **_OPTIONS
+        reactor=REACTOR,
+        connectTimeout=optional(NUMBER),
+        proxies=_PROXIES,
+        **AGENT_OPTIONS,
     )
     def __init__(
         self,
@@ -234,7 +119,7 @@ class Agent:
         self._init(reactor, self._standard, pool, settings, proxies, trace, fastPath)
 
     @classmethod
-    @checked(reactor=REACTOR, endpointFactory=_FACTORY, **_OPTIONS)
+    @checked(reactor=REACTOR, endpointFactory=_FACTORY, **AGENT_OPTIONS)
     def usingEndpointFactory(
         cls,
         reactor: Any,
@@ -354,7 +239,7 @@ class Agent:
                 port,
                 standard.plain if scheme == b"http" else standard.partyFor(scheme),
             )
-            endpoint = _Lazy(standard, scheme, host, port)
+            endpoint = LazyEndpoint(standard, scheme, host, port)
         return self._start(
             method, shown, bodyProducer, uri, key, target, headers, endpoint
         )
@@ -401,16 +286,16 @@ class Agent:
         reactor = self._reactor
         try:
             request = ClientRequest(
-                method,
-                target,
-                host,
-                headers,
-                body,
-                self._pool.persistent,
-                self._settings,
-                reactor.seconds(),
-                uri,
-                self._fastPath,
+                method=method,
+                target=target,
+                host=host,
+                given=headers,
+                body=body,
+                persistent=self._pool.persistent,
+                settings=self._settings,
+                started=reactor.seconds(),
+                uri=uri,
+                fast=self._fastPath,
             )
         except BadRequest:
             return fail(errors.wrap(errors.Generation, errors.SENDING, 0.0, Failure()))
@@ -420,25 +305,6 @@ class Agent:
         if self._trace is not None:
             request.report = _reporter(self._trace, reactor, request)
         return Call(reactor, self._pool, request, key, endpoint).begin()
-
-
-class _Lazy:
-    """
-    The endpoint for an origin, made when it is needed.
-    """
-
-    __slots__ = ("_factory", "_host", "_port", "_scheme")
-
-    def __init__(
-        self, factory: StandardEndpointFactory, scheme: bytes, host: bytes, port: int
-    ) -> None:
-        self._factory = factory
-        self._scheme = scheme
-        self._host = host
-        self._port = port
-
-    def __call__(self) -> Any:
-        return self._factory.endpointFor(self._scheme, self._host, self._port)
 
 
 def _check_headers(headers: Any) -> None:
@@ -455,86 +321,3 @@ def _reporter(trace: Tracer, clock: Any, request: ClientRequest) -> Callable[...
         guarded("A trace function", trace, event)
 
     return report
-
-
-class ProxyAgent(Agent):
-    """
-    An agent that sends every request through one proxy: those for C{http:} in
-    absolute form, as
-    L{twisted.web.client.ProxyAgent<twisted.web.client.ProxyAgent>} does, all others
-    through a tunnel.  For proxies by their URLs use C{Agent(..., proxies=...)}.
-
-    @param endpoint: how to connect to the proxy.
-    @param contextFactory: how TLS with the servers is made and verified, see
-        L{Agent}.
-
-    @since: 0.1
-    """
-
-    @checked(endpoint=ENDPOINT, reactor=optional(REACTOR), **_OPTIONS)
-    def __init__(
-        self,
-        endpoint: IStreamClientEndpoint,
-        reactor: Any = None,
-        pool: HTTPConnectionPool | None = None,
-        *,
-        contextFactory: Any = None,
-        settings: ClientSettings | None = None,
-        trace: Tracer | None = None,
-        fastPath: bool = True,
-    ) -> None:
-        if reactor is None:
-            from twisted.internet import reactor
-        policy = self._policy = check_policy(contextFactory)
-        self._standard = None
-        # All connections lead to one place: to the proxy.
-        self._init(reactor, endpoint, pool, settings, None, trace, fastPath)
-        self._via = Via(
-            "http-proxy",
-            "",
-            lambda: ProxyEndpoint(endpoint, ""),
-            None,
-            self._party,
-            party(endpoint, policy),
-        )
-
-    def request(
-        self,
-        method: bytes,
-        uri: bytes,
-        headers: TwistedHeaders | Iterable[tuple[bytes, bytes]] | None = None,
-        bodyProducer: Any = None,
-    ) -> Deferred[Response]:
-        """
-        Send a request through the proxy; see L{Agent.request}.
-        """
-        uri = check_uri(uri)
-        try:
-            scheme, host, port, target = split_uri(uri)
-        except SchemeNotSupported:
-            return fail(errors.adopt(Failure()))
-        check_method(method)
-        shown = host_value(host, None if port == DEFAULT_PORTS[scheme] else port)
-        route = self._route(
-            self._via,
-            self._policy,
-            (scheme, host, port),
-            target,
-            uri.partition(b"#")[0],
-            headers,
-        )
-        return self._start(method, shown, bodyProducer, uri, *route)
-
-
-def check_policy(policy: Any) -> Any:
-    """
-    How an agent makes and verifies TLS, if it was given C{policy}.
-    """
-    if policy is None:
-        return default_policy()
-    if not IPolicyForHTTPS.providedBy(policy):
-        raise TypeError(
-            f"{policy!r} was passed as the HTTPS policy for an Agent, "
-            "but it does not provide IPolicyForHTTPS"
-        )
-    return policy

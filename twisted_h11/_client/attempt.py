@@ -23,8 +23,8 @@ from twisted_h11._boundary.guarded import guarded
 from twisted_h11._client import errors
 from twisted_h11._client.connection import ClientConnection
 from twisted_h11._client.errors import ConnectTimedOut, TimedOut
+from twisted_h11._client.handshake import explain_handshake
 from twisted_h11._client.identity import check_transport
-from twisted_h11._client.tls import explain_handshake
 
 __all__ = ["Attempt"]
 

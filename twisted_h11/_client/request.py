@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from copy import copy
+from dataclasses import InitVar, dataclass, field
 from typing import Any
 
 import h11
@@ -66,12 +67,16 @@ def check_uri(uri: bytes) -> bytes:
 
 
 @implementer(IClientRequest)
+@dataclass(slots=True, kw_only=True, eq=False, repr=False)
 class ClientRequest:
     """
     One request, ready to be written; it may be written more than once.
 
+    @param host: the value of Host, unless the application gives one.
+
     @ivar method: the method.
     @ivar target: the request target, as it is on the wire.
+    @ivar given: the fields that the application wants to send.
     @ivar fields: all fields as they are on the wire.
     @ivar head: the bytes of the head.
     @ivar body: C{None}, C{bytes} or an C{IBodyProducer}.
@@ -79,6 +84,7 @@ class ClientRequest:
     @ivar chunked: whether the body is chunked.
     @ivar bodyStarted: whether the producer of the body was started.
     @ivar expect: whether the body waits for a 100 response.
+    @ivar uri: the absolute URI, or what returns it.
     @ivar persistent: whether the connection may be used again.
     @ivar started: when the request was started.
     @ivar fast: whether it and its response may pass without the state machine
@@ -86,56 +92,30 @@ class ClientRequest:
     @ivar report: called with the name of each trace event, or C{None}.
     """
 
-    __slots__ = (
-        "_given",
-        "_headers",
-        "_uri",
-        "body",
-        "bodyStarted",
-        "chunked",
-        "expect",
-        "fast",
-        "fields",
-        "head",
-        "length",
-        "method",
-        "persistent",
-        "report",
-        "settings",
-        "started",
-        "target",
-    )
+    method: bytes
+    target: bytes
+    host: InitVar[bytes]
+    given: TwistedHeaders | Iterable[tuple[bytes, bytes]] | None
+    body: Any
+    persistent: bool
+    settings: ClientSettings = DEFAULT_SETTINGS
+    started: float = 0.0
+    uri: bytes | Callable[[], bytes | None] | None = None
+    fast: bool = True
+    report: Callable[..., None] | None = field(default=None, init=False)
+    expect: bool = field(default=False, init=False)
+    bodyStarted: bool = field(default=False, init=False)
+    length: int | None = field(default=None, init=False)
+    chunked: bool = field(init=False)
+    fields: Fields = field(init=False)
+    head: bytes = field(init=False)
+    _headers: TwistedHeaders | None = field(default=None, init=False)
 
-    def __init__(
-        self,
-        method: bytes,
-        target: bytes,
-        host: bytes,
-        headers: TwistedHeaders | Iterable[tuple[bytes, bytes]] | None,
-        body: Any,
-        persistent: bool,
-        settings: ClientSettings = DEFAULT_SETTINGS,
-        started: float = 0.0,
-        uri: bytes | Callable[[], bytes | None] | None = None,
-        fast: bool = True,
-    ) -> None:
-        self.method = method
-        self.target = target
-        self.body = body
-        self.persistent = persistent
-        self.settings = settings
-        self.started = started
-        self.fast = fast
-        self.report: Callable[..., None] | None = None
-        self.expect = False
-        self.bodyStarted = False
-        self._given = headers
-        self._headers: TwistedHeaders | None = None
-        self._uri = uri
+    def __post_init__(self, host: bytes) -> None:
+        method, body = self.method, self.body
         given: Iterable[tuple[bytes, bytes]] = ()
-        if headers is not None:
-            given = pairs_of(headers)
-        self.length: int | None = None
+        if self.given is not None:
+            given = pairs_of(self.given)
         if body is None:
             # RFC 9110 section 8.6: where the method expects a body.
             if method in (b"POST", b"PUT", b"PATCH"):
@@ -144,9 +124,8 @@ class ClientRequest:
             self.length = len(body)
         else:
             self.length = body_length(body)
-        self.fields: Fields
         self.fields, self.chunked = request_fields(
-            given, host, self.length, not persistent, target
+            given, host, self.length, not self.persistent, self.target
         )
         if self.chunked and body is None:
             # The application says Transfer-Encoding: there is a body, without
@@ -188,7 +167,7 @@ class ClientRequest:
         The fields that were asked for, and Host.
         """
         if self._headers is None:
-            given = self._given
+            given = self.given
             if isinstance(given, TwistedHeaders) and given.hasHeader(b"Host"):
                 self._headers = given
             else:
@@ -202,11 +181,11 @@ class ClientRequest:
         """
         The absolute URI, or C{None} if it is not known.
         """
-        if callable(self._uri):
-            return self._uri()
-        if self._uri is None:
+        if callable(self.uri):
+            return self.uri()
+        if self.uri is None:
             return None
-        whole: bytes = URI.fromBytes(self._uri).toBytes()
+        whole: bytes = URI.fromBytes(self.uri).toBytes()
         return whole
 
     def event(self) -> h11.Request:

@@ -139,8 +139,8 @@ class ClientSettings(_Checked):
         None,
         "seconds",
         "httpx pool timeout",
-        "longest wait for a connection while the pool is full; None: the "
-        "pool's own queueTimeout",
+        "another name of queueTimeout, for the requests of this agent; None: what "
+        "the pool's settings say",
         optional=True,
     )
     connectTimeout: float | None = _bound(

@@ -155,14 +155,14 @@ class TunnelEndpoint:
         if self._authorization is not None:
             headers.append((b"Proxy-Authorization", self._authorization))
         request = ClientRequest(
-            b"CONNECT",
-            self._authority,
-            self._authority,
-            headers,
-            None,
-            True,
-            self._settings,
-            self._reactor.seconds(),
+            method=b"CONNECT",
+            target=self._authority,
+            host=self._authority,
+            given=headers,
+            body=None,
+            persistent=True,
+            settings=self._settings,
+            started=self._reactor.seconds(),
             fast=self._fastPath,
         )
         tunnel = _Tunnel(factory, request, self.proxy)

@@ -95,12 +95,12 @@ class PlainConnection:
             check_uri(request.uri)
             hosts = request.headers.getRawHeaders(b"Host", ())
             own = ClientRequest(
-                request.method,
-                request.uri,
-                hosts[0] if hosts else b"",
-                request.headers,
-                request.bodyProducer,
-                request.persistent,
+                method=request.method,
+                target=request.uri,
+                host=hosts[0] if hosts else b"",
+                given=request.headers,
+                body=request.bodyProducer,
+                persistent=request.persistent,
                 started=self._clock.seconds(),
                 uri=lambda: request.absoluteURI,
             )

@@ -45,19 +45,10 @@ class RedirectAgent(client.RedirectAgent):
         return response.addErrback(adopt)
 
 
-class BrowserLikeRedirectAgent(client.BrowserLikeRedirectAgent):
+class BrowserLikeRedirectAgent(RedirectAgent, client.BrowserLikeRedirectAgent):
     """
     Follows redirects as browsers do; see
     L{twisted.web.client.BrowserLikeRedirectAgent}.
 
     @since: 0.1
     """
-
-    def request(
-        self, method: bytes, uri: bytes, headers: Any = None, bodyProducer: Any = None
-    ) -> Deferred[Any]:
-        """
-        Send a request, and more where the answer is a redirect.
-        """
-        response: Deferred[Any] = super().request(method, uri, headers, bodyProducer)
-        return response.addErrback(adopt)
