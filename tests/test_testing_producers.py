@@ -24,6 +24,7 @@ from twisted.web.static import File
 from zope.interface import implementer
 
 from tests.support.cases import FAST_PATH, Calls, Holding, get
+from twisted_h11._testing import site as site_module
 from twisted_h11.interfaces import IStreamingResource
 from twisted_h11.server import Site
 from twisted_h11.testing import MemoryAgent, MemorySite
@@ -268,7 +269,7 @@ class DownloadTests(SynchronousTestCase):
         """
         A producer without an end is an error, not a test that hangs.
         """
-        self.patch(__import__("twisted_h11.testing").testing, "MOST_TURNS", 200)
+        self.patch(site_module, "MOST_TURNS", 200)
 
         def render(request: Any) -> None:
             request.registerProducer(Pull(request, -1), False)

@@ -20,7 +20,7 @@ from twisted.web.resource import Resource
 
 from tests.client_support.settings import settings_table
 from twisted_h11 import client
-from twisted_h11._command.fetch import make_parser
+from twisted_h11._command.fetch_options import make_parser
 from twisted_h11.client import ClientSettings, PoolSettings
 from twisted_h11.server import Site
 

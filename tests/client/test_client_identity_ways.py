@@ -50,7 +50,9 @@ from tests.client_support.certificates import (
 )
 from tests.client_support.tls import make_factory, stop
 from tests.support.cases import FAST_PATH
-from twisted_h11._command.fetch import exit_code, fetch, parse
+from twisted_h11._command.fetch import fetch
+from twisted_h11._command.fetch_codes import exit_code
+from twisted_h11._command.fetch_options import parse
 from twisted_h11._command.fetch_output import Messages, Output
 from twisted_h11.client import (
     Agent,

@@ -21,8 +21,10 @@ from twisted.web.static import Data
 
 from tests.client_support.tls import make_factory, stop
 from tests.support.cases import FAST_PATH
-from twisted_h11._command import fetch as fetch_module
-from twisted_h11._command.fetch import BadUsage, exit_code, fetch, make_uri, parse
+from twisted_h11._command import fetch_options as options_module
+from twisted_h11._command.fetch import fetch
+from twisted_h11._command.fetch_codes import exit_code
+from twisted_h11._command.fetch_options import BadUsage, make_uri, parse
 from twisted_h11._command.fetch_output import Messages, Output, Progress, sizes
 from twisted_h11.client import Agent
 
@@ -111,7 +113,7 @@ class FetchTests(TestCase):
         self.out = io.BytesIO()
         self.errors: io.StringIO = io.StringIO()
         self.patch(os, "environ", {})
-        self.patch(fetch_module, "Agent", Switched)
+        self.patch(options_module, "Agent", Switched)
 
     def run_fetch(self, path: str, *options: str) -> Deferred[None]:
         """

@@ -18,8 +18,10 @@ from twisted.trial.unittest import TestCase
 
 from tests.client_support.tls import make_factory, stop
 from tests.support.cases import FAST_PATH
-from twisted_h11._command import fetch as fetch_module
-from twisted_h11._command.fetch import BadUsage, exit_code, fetch, parse
+from twisted_h11._command import fetch_options as options_module
+from twisted_h11._command.fetch import fetch
+from twisted_h11._command.fetch_codes import exit_code
+from twisted_h11._command.fetch_options import BadUsage, parse
 from twisted_h11._command.fetch_output import Messages, Output
 from twisted_h11.client import Agent
 
@@ -222,7 +224,7 @@ class ResumeTests(FaultTestCase):
                 return super().request(*args, **options)
 
         self.patch(os, "environ", {"PATH": os.environ["PATH"]})
-        self.patch(fetch_module, "Agent", Switched)
+        self.patch(options_module, "Agent", Switched)
 
     def file(self, content: bytes | None = HERE) -> str:
         """

@@ -12,7 +12,9 @@ from typing import Any, TextIO
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from twisted_h11._command.fetch import BadUsage, exit_code, fetch, parse
+from twisted_h11._command.fetch import fetch
+from twisted_h11._command.fetch_codes import exit_code
+from twisted_h11._command.fetch_options import BadUsage, parse
 from twisted_h11._command.fetch_output import Messages, Output
 
 __all__ = ["main"]

@@ -1,0 +1,193 @@
+"""
+The command line of C{python -m twisted_h11 URL}: what it means.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+from typing import Any
+from urllib.parse import quote
+
+from twisted_h11 import __version__
+from twisted_h11.client import (
+    Agent,
+    ClientSettings,
+    Proxies,
+    Proxy,
+    TLSPolicy,
+    UNIXEndpointFactory,
+)
+
+__all__ = ["BadUsage", "make_agent", "make_parser", "make_uri", "parse"]
+
+_ESCAPED = re.compile(rb"[^\x21-\x7e]")
+
+
+class BadUsage(Exception):
+    """
+    The command line makes no sense.
+    """
+
+    def __init__(self, text: str, code: int = 2) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """
+    The options.
+    """
+    parser = argparse.ArgumentParser(
+        prog="python -m twisted_h11",
+        description="Fetch a URL.",
+        epilog="Exit codes are those of curl.",
+    )
+    add = parser.add_argument
+    add("url", metavar="URL")
+    add("-X", "--request", metavar="METHOD", help="the method")
+    add(
+        "-H",
+        "--header",
+        metavar="NAME:VALUE",
+        action="append",
+        default=[],
+        help="send this field; may be repeated",
+    )
+    add("-d", "--data", metavar="DATA", help="send a body; with @FILE a file's content")
+    add("-o", "--output", metavar="FILE", help="write the body to a file")
+    add(
+        "-C",
+        "--continue",
+        "--continue-at",
+        dest="resume",
+        action="store_true",
+        help="go on where an earlier download to FILE ended; a - behind it, as curl "
+        "has it, is skipped",
+    )
+    add("-i", "--include", action="store_true", help="write the response head as well")
+    add("-f", "--fail", action="store_true", help="fail on status 400 and above")
+    add("-m", "--max-time", metavar="SECONDS", type=float, help="time for everything")
+    add("-x", "--proxy", metavar="URL", help="the proxy; otherwise the environment's")
+    add("--cacert", metavar="FILE", help="trust these certificates only")
+    add("--unix-socket", metavar="PATH", help="connect to a UNIX socket")
+    add("-s", "--silent", action="store_true", help="no progress bar, no error message")
+    add("-v", "--verbose", action="store_true", help="tell all events and their times")
+    add("-V", "--version", action="version", version=f"twisted-h11 {__version__}")
+    return parser
+
+
+def parse(arguments: list[str]) -> argparse.Namespace:
+    """
+    Parse the command line.
+
+    @raise BadUsage: for what argparse does not refuse itself.
+    """
+    options = make_parser().parse_args(_without_dash(arguments))
+    fields = []
+    for text in options.header:
+        name, colon, value = text.partition(":")
+        if not colon:
+            raise BadUsage(f"A header is written as NAME:VALUE, not {text!r}")
+        fields.append((os.fsencode(name), os.fsencode(value.strip())))
+    options.fields = fields
+    options.body = None
+    if options.data is not None:
+        options.body = os.fsencode(options.data)
+        if options.data.startswith("@"):
+            try:
+                with open(options.data[1:], "rb") as file:
+                    options.body = file.read()
+            except (OSError, ValueError) as error:
+                text = getattr(error, "strerror", None) or str(error)
+                raise BadUsage(f"Can not read {options.data[1:]}: {text}", 26) from None
+    options.method = options.request or ("GET" if options.body is None else "POST")
+    if options.resume:
+        if options.output in (None, "-"):
+            raise BadUsage("--continue needs --output FILE")
+        if options.include:
+            raise BadUsage("--continue and --include can not be used together")
+        if options.method != "GET":
+            raise BadUsage("--continue can only be used with GET")
+    options.uri = make_uri(options.url)
+    return options
+
+
+def _without_dash(arguments: list[str]) -> list[str]:
+    """
+    The arguments, without the C{-} that curl wants behind C{-C}.
+    """
+    flags = ("-C", "--continue", "--continue-at")
+    return [
+        text
+        for before, text in zip(["", *arguments], arguments, strict=False)
+        if not (text == "-" and before in flags)
+    ]
+
+
+def make_uri(url: str) -> bytes:
+    """
+    A URL as a person writes it, as a URI: the scheme may be missing, the name
+    may be international, spaces and letters are escaped.
+
+    @raise BadUsage: if that can not be done.
+    """
+    if "://" not in url:
+        url = "http://" + url
+    scheme, _, rest = url.partition("://")
+    end = min((rest.find(c) for c in "/?#" if c in rest), default=len(rest))
+    authority, rest = rest[:end], rest[end:]
+    try:
+        host = authority.encode("ascii")
+    except UnicodeEncodeError:
+        import idna
+
+        name, colon, port = authority.partition(":")
+        try:
+            host = idna.encode(name, uts46=True) + (colon + port).encode("ascii")
+        except (idna.IDNAError, UnicodeError):
+            raise BadUsage(f"Not a host name: {authority}", 3) from None
+    return b"%b://%b%b" % (
+        quote(os.fsencode(scheme)).encode("ascii"),
+        host,
+        _ESCAPED.sub(lambda m: b"%%%02X" % m[0][0], os.fsencode(rest)),
+    )
+
+
+def make_agent(reactor: Any, options: argparse.Namespace, trace: Any) -> Agent:
+    """
+    The agent that the options describe.
+    """
+    settings = ClientSettings(totalTimeout=options.max_time)
+    if options.unix_socket is not None:
+        try:
+            factory = UNIXEndpointFactory(reactor, options.unix_socket)
+        except ValueError as error:
+            raise BadUsage(str(error), 7) from None
+        return Agent.usingEndpointFactory(
+            reactor,
+            factory,
+            settings=settings,
+            trace=trace,
+        )
+    try:
+        if options.proxy is not None:
+            proxy = Proxy.fromURL(options.proxy)
+            proxies = Proxies(proxy, proxy)
+        else:
+            proxies = Proxies.fromEnvironment()
+    except ValueError as error:
+        raise BadUsage(str(error), 5) from None
+    policy = None
+    if options.cacert is not None:
+        try:
+            with open(options.cacert, "rb") as file:
+                policy = TLSPolicy.trusting(file.read())
+        except OSError as error:
+            raise BadUsage(
+                f"Can not read {options.cacert}: {error.strerror}", 77
+            ) from None
+        except Exception:
+            raise BadUsage(f"No certificate in {options.cacert}", 77) from None
+    return Agent(reactor, policy, settings=settings, proxies=proxies, trace=trace)
