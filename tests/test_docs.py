@@ -235,7 +235,7 @@ class ExampleTests(SynchronousTestCase):
                 assert process.stdout is not None
                 self.assertTrue(process.stdout.readline().startswith("listening on"))
                 process.terminate()
-                process.communicate(timeout=20)
+                process.communicate(timeout=60)
             finally:
                 process.kill()
                 process.communicate()

@@ -12,6 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 import twisted_h11
 from tests.support import patterns
 from tests.support.patterns import Found, attacks, compiled_late, cost, patterns_of
+from tests.support.times import TRIES
 
 # Bytes of the longest text, and what it may cost: linear patterns take a tenth of
 # that, quadratic ones ten times as much.
@@ -21,7 +22,20 @@ SECONDS = 0.01
 
 def slowness(found: Found) -> str | None:
     """
-    What makes a pattern slower than in proportion, if anything was found.
+    What makes a pattern slower than in proportion, if anything was found.  A bad
+    figure has to be confirmed: there are thousands, and some are measured while the
+    machine does something else.
+    """
+    for _ in range(TRIES):
+        what = slowness_once(found)
+        if what is None:
+            break
+    return what
+
+
+def slowness_once(found: Found) -> str | None:
+    """
+    The same, as it was measured this time.
     """
     for before, pump, after in attacks(found.pattern):
         n = LENGTH // 4 // len(pump)

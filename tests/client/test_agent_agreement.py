@@ -258,7 +258,7 @@ class AgreementTests(TestCase):
         nginx = find_program("nginx")
         assert nginx is not None
         yield self.run_server([nginx, "-p", folder, "-c", name])
-        for _ in range(250):
+        for _ in range(1500):
             try:
                 socket.create_connection(("127.0.0.1", number), 1).close()
             except OSError:

@@ -149,7 +149,7 @@ class NetworkTestCase(TestCase):
     Real sockets, and nothing left of them.
     """
 
-    timeout = 20
+    timeout = 60
 
     def setUp(self) -> None:
         """
@@ -238,7 +238,7 @@ class TinyproxyTests(NetworkTestCase):
             return process.ended
 
         self.addCleanup(end)
-        for _ in range(100):
+        for _ in range(1500):
             with socket.socket() as sock:
                 if sock.connect_ex(("127.0.0.1", port)) == 0:
                     return port

@@ -97,7 +97,7 @@ class FetchTests(TestCase):
     Against a server on loopback.
     """
 
-    timeout = 20
+    timeout = 60
 
     def setUp(self) -> None:
         """

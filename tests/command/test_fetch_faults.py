@@ -165,7 +165,7 @@ class FaultTestCase(TestCase):
     With servers on loopback, and processes.
     """
 
-    timeout = 30
+    timeout = 60
 
     def serve(self, answers: bytes) -> str:
         """

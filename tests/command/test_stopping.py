@@ -21,6 +21,7 @@ from twisted.logger import formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.command import test_h11web_command as command
+from tests.support.times import TRIES
 from tests.support.wsgi import inline
 from twisted_h11._command import stopping as stopping_module
 from twisted_h11._command.stopping import Stopping
@@ -86,7 +87,8 @@ class Deferring(Resource):
 class Asking(Deferring):
     # A thread that wants something of the reactor when that has stopped.
     def work(self):
-        time.sleep(0.6)
+        while reactor.running:
+            time.sleep(0.01)
         blockingCallFromThread(reactor, lambda: None)
 
 
@@ -143,9 +145,25 @@ class ProcessTests(command.CommandTestCase):
         """
         with open(os.path.join(self.directory, "applications.py"), "w") as file:
             file.write(APPLICATIONS)
+        late: dict[str, float] = dict.fromkeys(self.cases, 0)
+        # The machine may do something else: what was late has to be so each time.
+        for _ in range(TRIES):
+            late = self.end(tuple(late))
+            if not late:
+                break
+        self.assertEqual({}, late)
+
+    def end(self, cases: tuple[str, ...]) -> dict[str, float]:
+        """
+        Run some cases, and end them.
+
+        @return: the names of those that took longer than they may, and how long
+            they took.
+        """
+        late: dict[str, float] = {}
         running: list[tuple[str, Any, str]] = []
         root = self.directory
-        for name in self.cases:
+        for name in cases:
             self.directory = tempfile.mkdtemp(dir=root)
             process = self.popen(
                 *("-n", "h11web", "--grace", "0.3", "-p", "0"),
@@ -159,27 +177,30 @@ class ProcessTests(command.CommandTestCase):
 
             def ask(url: str = url, data: bytes | None = data) -> None:
                 with contextlib.suppress(OSError, HTTPException):
-                    urlopen(url, data=data, timeout=20).read()
+                    urlopen(url, data=data, timeout=command.SOON).read()
 
             thread = threading.Thread(target=ask, daemon=True)
             thread.start()
             self.addCleanup(thread.join)
             begun = os.path.join(directory, "begun")
-            deadline = time.monotonic() + 15
+            deadline = time.monotonic() + command.SOON
             while not os.path.exists(begun) and time.monotonic() < deadline:
                 time.sleep(0.01)
+            self.assertTrue(os.path.exists(begun), name)
         for name, process, directory in running:
             told = time.monotonic()
             process.send_signal(signal.SIGTERM)
-            out, err = process.communicate(timeout=20)
+            out, err = process.communicate(timeout=command.SOON)
             took = time.monotonic() - told
             self.assertEqual(0, process.returncode, (name, out, err))
-            self.assertLess(took, 1.3, name)
+            if took >= 1.3:
+                late[name] = took
             lines = [line for line in out.splitlines() if "cut off" in line]
             # What was read was all there: nothing was left.
             self.assertEqual(name != "reading", len(lines) == 1, (name, out))
             self.assertEqual("", err)
             self.assertNotIn("twistd.pid", os.listdir(directory))
+        return late
 
 
 class Site:

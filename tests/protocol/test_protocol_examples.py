@@ -229,7 +229,7 @@ class ExampleTests(TCPBackend):
                 env={"PYTHONPATH": str(TOP), "PATH": "/usr/bin:/bin"},
                 stdout=subprocess.PIPE,
                 text=True,
-                timeout=20,
+                timeout=60,
                 check=True,
             )
             self.assertTrue(done.stdout.startswith("200\n{"), done.stdout)

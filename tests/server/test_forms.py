@@ -17,6 +17,7 @@ from urllib.parse import quote_from_bytes, unquote_to_bytes
 from twisted.web import http, server
 
 from tests.support.cases import Calls, Echo, ServerTestCase, get, post
+from tests.support.times import TRIES, confirmed
 from twisted_h11._server import forms as forms_module
 from twisted_h11._server.forms import FormError, parse_multipart, parse_query
 from twisted_h11.server import Request
@@ -468,14 +469,18 @@ class CostTests(ServerTestCase):
         }  # fmt: skip
         n = 512 * 1024
         for name, make in units.items():
-            times = []
-            for size in (n, 2 * n, 4 * n):
-                content, kind = make(size)
-                if kind is None:
-                    call: Any = lambda c=content: parse_query(c, 1000)  # noqa: E731
-                else:
-                    call = lambda c=content, k=kind: parse_multipart(c, k, 1000)  # noqa: E731
-                times.append(self.seconds(call))
+            # A bad figure has to be confirmed.
+            for _ in range(TRIES):
+                times = []
+                for size in (n, 2 * n, 4 * n):
+                    content, kind = make(size)
+                    if kind is None:
+                        call: Any = lambda c=content: parse_query(c, 1000)  # noqa: E731
+                    else:
+                        call = lambda c=content, k=kind: parse_multipart(c, k, 1000)  # noqa: E731
+                    times.append(self.seconds(call))
+                if times[2] < min(0.1, 8 * times[0] + 0.02):
+                    break
             self.assertTrue(times[2] < 0.1, (name, times))
             self.assertTrue(times[2] < 8 * times[0] + 0.02, (name, times))
 
@@ -494,7 +499,8 @@ class CostTests(ServerTestCase):
             lambda: parse_query(b"=&" * 32_000, MANY),
             lambda: parse_query(b"%" * 64_000, MANY),
         ):
-            self.assertTrue(self.seconds(function) < 0.05)
+            taken = confirmed(partial(self.seconds, function), 0.05)
+            self.assertTrue(taken < 0.05, taken)
 
     def test_wholeRequests(self) -> None:
         """
@@ -518,8 +524,12 @@ class CostTests(ServerTestCase):
                     plain, hostile = self.connect(site), self.connect(site)
                     whole = body[:length]
                     text = post(whole, b"Content-Type: text/plain")
-                    cost = self.seconds(partial(plain.send, text))
-                    more = self.seconds(partial(hostile.send, post(whole, kind)))
+                    # A bad figure has to be confirmed.
+                    for _ in range(TRIES):
+                        cost = self.seconds(partial(plain.send, text))
+                        more = self.seconds(partial(hostile.send, post(whole, kind)))
+                        if more - cost < 0.1:
+                            break
                     self.assertTrue(more - cost < 0.1, (factory, body[:9], cost, more))
 
 

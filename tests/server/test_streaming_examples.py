@@ -485,7 +485,7 @@ class TLSHeadTests(TLSBackend):
             raise SkipTest("curl is not installed")
         with tempfile.NamedTemporaryFile() as file:
             file.truncate(8_000_000)
-            arguments = ["-sSk", "-m", "15", "-H", "Expect:", "-w", "%{http_code}"]
+            arguments = ["-sSk", "-m", "45", "-H", "Expect:", "-w", "%{http_code}"]
             arguments += ["-T", file.name, f"https://127.0.0.1:{port.getHost().port}/"]
             for _ in range(3):
                 result: Any = await getProcessOutputAndValue(

@@ -70,7 +70,7 @@ class Programs(SocketTestCase):
     Runs programs, and ends those that it started.
     """
 
-    timeout = 30
+    timeout = 60
 
     def setUp(self) -> None:
         """
@@ -119,7 +119,7 @@ class Programs(SocketTestCase):
         What curl prints; it must succeed.
         """
         run = await self.run_(
-            self.program("curl"), "-sS", "--max-time", "15", *arguments, stdin=stdin
+            self.program("curl"), "-sS", "--max-time", "45", *arguments, stdin=stdin
         )
         self.assertEqual(0, self.status, run.errors)
         return run.output

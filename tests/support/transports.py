@@ -205,7 +205,7 @@ class SocketTestCase(TestCase):
     A test case with a real reactor; what it opened is closed afterwards.
     """
 
-    timeout = 20
+    timeout = 60
     clock: Any = net
 
     def setUp(self) -> None:
