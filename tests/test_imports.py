@@ -52,20 +52,6 @@ CIRCLES = [
         "_client.response_reader",
         "_client.sent",
     ],
-    [
-        "_server.answering",
-        "_server.channel",
-        "_server.failures",
-        "_server.http2",
-        "_server.http2_guard",
-        "_server.receiving",
-        "_server.rendering",
-        "_server.request",
-        "_server.routing",
-        "_server.site",
-        "_server.static_files",
-        "_server.streaming",
-    ],
     ["_wire.outbox", "_wire.output"],
 ]
 

@@ -145,7 +145,7 @@ class StringTests(TCPBackend):
         (response,) = await peers[4].responses(1)
         self.assertEqual(503, response.status)
         hosts = {f"198.51.100.{number}": 1 for number in range(4)}
-        self.assertEqual(hosts, dict(made._hosts))
+        self.assertEqual(hosts, dict(made._connections.hosts))
         peers[2].close()
         await peers[2].gone()
         await self.turns(3)

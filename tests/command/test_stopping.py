@@ -210,7 +210,7 @@ class Site:
 
     def __init__(self) -> None:
         self.drained: Deferred[None] = Deferred()
-        self._channels: set[object] = set()
+        self._connections: set[object] = set()
         self.graces: list[float] = []
 
     def drain(self, grace: float) -> Deferred[None]:
@@ -266,7 +266,7 @@ class StoppingTests(SynchronousTestCase):
         Connections that are still there when the grace is over are counted.
         """
         stopping = self.begin()
-        self.site._channels = {1, 2}
+        self.site._connections = {1, 2}
         self.clock.advance(7)
         self.assertNoResult(stopping)
         self.site.drained.callback(None)

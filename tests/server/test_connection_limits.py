@@ -147,7 +147,7 @@ class RefusedTests(ServerTestCase):
             self.assertEqual([[503]] * 3, [wire.statuses for wire in told])
             self.assertEqual([b""] * 50, [wire.output for wire in others])
             self.assertTrue(all(wire.closed and wire.aborted for wire in others))
-            self.assertEqual(4, len(site._channels))
+            self.assertEqual(4, len(site._connections))
             told[0].vanish()
             self.assertEqual([503], self.crowd(site, 1)[0].statuses)
             self.assertEqual([200], first.send(GET).statuses)
@@ -203,7 +203,7 @@ class RefusedTests(ServerTestCase):
         for wire in self.wires:
             wire.settle(6)
         self.assertEqual([None], done)
-        self.assertEqual(set(), site._channels)
+        self.assertEqual(set(), site._connections.open)
 
     def test_counts(self) -> None:
         """
@@ -241,7 +241,9 @@ class RefusedTests(ServerTestCase):
                     taken.append((host, wire))
             for wire in self.wires:
                 wire.vanish()
-            self.assertEqual((set(), {}), (site._channels, dict(site._hosts)))
+            self.assertEqual(
+                (set(), {}), (site._connections.open, dict(site._connections.hosts))
+            )
 
     def wait(self, taken: list[tuple[str, Wire]]) -> list[tuple[str, Wire]]:
         """
@@ -280,7 +282,7 @@ class FromOneAddressTests(ServerTestCase):
             self.assertEqual([200], wire.send(GET).statuses)
             self.assertRefused(self.connect(site, at("192.0.2.1")), 503)
             wire.vanish()
-        self.assertEqual({}, dict(site._hosts))
+        self.assertEqual({}, dict(site._connections.hosts))
 
     def test_otherAddresses(self) -> None:
         """

@@ -17,7 +17,7 @@ from tests.support.cases import Calls, Echo, Holding, ServerTestCase
 from tests.support.optional import need
 from tests.support.wire import SERVER, SecureMemoryTransport, Wire
 from twisted import internet
-from twisted_h11._server.http2_guard import PREFACE
+from twisted_h11._server.http2_frames import PREFACE
 from twisted_h11.server import Limits
 
 LIMITS = Limits()
@@ -178,7 +178,7 @@ class CountTests(BoundsTestCase):
         self.assertEqual(1, len(again.named("StreamEnded")))
         for client in (other, again):
             client.wire.vanish()
-        self.assertEqual({}, dict(site._hosts))
+        self.assertEqual({}, dict(site._connections.hosts))
 
     def test_streams(self) -> None:
         """
@@ -559,7 +559,7 @@ class OddTests(BoundsTestCase):
             wire.advance(200, 5)
             self.assertTrue(wire.closed, f"seed {seed}")
             self.assertEqual([], self.flushLoggedErrors(), f"seed {seed}")
-            self.assertEqual(set(), site._channels)
+            self.assertEqual(set(), site._connections.open)
 
     def give(self, size: int, request: Any) -> bytes:
         """

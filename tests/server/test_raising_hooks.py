@@ -151,7 +151,9 @@ class HooksTestCase(ServerTestCase):
         wire.advance(40, 5)
         self.assertTrue(wire.closed, "still open")
         self.assertEqual([None], drained)
-        self.assertEqual((set(), {}), (site._channels, dict(site._hosts)))
+        self.assertEqual(
+            (set(), {}), (site._connections.open, dict(site._connections.hosts))
+        )
         if logged:
             self.assertLogged()
 

@@ -447,7 +447,7 @@ class TakenTransportTests(ServerTestCase):
             wire = self.connect(site).send(GET + b"early", b" late")
             (taker,) = takers
             self.assertEqual(b"early late", taker.received)
-            self.assertEqual(set(), site._channels)
+            self.assertEqual(set(), site._connections.open)
             taker.transport.write(b"more")
             taker.transport.loseConnection()
             wire.pump()

@@ -141,7 +141,7 @@ class Turns:
         Eight clients, whose requests are all here when the reactor looks.
         """
         peers = [await self.open(site) for _ in range(8)]
-        while len(site._channels) < 8:
+        while len(site._connections) < 8:
             await self.turns(1)
         for peer, data in zip(peers, datas, strict=True):
             peer.transport.getHandle().sendall(data)
@@ -158,7 +158,7 @@ class Turns:
 
         def render(request: Any) -> bytes:
             if request.uri == b"/last":
-                for channel in list(site._channels):
+                for channel in list(site._connections.open):
                     act(channel, request.channel)
             return b"answer"
 

@@ -33,7 +33,7 @@ other request collects its body first, as in twisted.web.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import h11
 from twisted.internet.interfaces import (
@@ -59,13 +59,11 @@ from twisted_h11._http.strict import (
 from twisted_h11._server.adapted import adapt_request
 from twisted_h11._server.admission import Verdict, close_now, report_dropped
 from twisted_h11._server.body import RequestBody
+from twisted_h11._server.connections import Connections
 from twisted_h11._server.ranges import bounded
 from twisted_h11._server.receiving import Receiving
 from twisted_h11._server.routing import route_early
 from twisted_h11._wire.flow import APPLICATION, CONSUMER, READ_AHEAD
-
-if TYPE_CHECKING:
-    from twisted_h11._server.site import Site
 
 __all__ = ["Channel"]
 
@@ -105,8 +103,8 @@ class Channel(Receiving):
 
     _fast = False
     _writesNow = True
-    # The site that made this channel; C{site} may be set to another one.
-    _home: Site | None = None
+    # The register of the site that made this channel; C{site} may be set to another.
+    _home: Connections | None = None
     _lastHead: fastpath.FastHead | None = None
     _scanned = 0
     _read = "_readHead"
@@ -130,7 +128,7 @@ class Channel(Receiving):
         """
         super().connectionMade()
         if self._home is not None:
-            verdict = self._home._channelMade(self, self._wire)
+            verdict = self._home.made(self, self._wire, self.limits)
             if verdict is Verdict.LATE:
                 self._read = "_readFirst"
             elif verdict is not Verdict.TAKEN:
@@ -219,7 +217,7 @@ class Channel(Receiving):
         The site has nothing to do with this connection any more.
         """
         if self._home is not None:
-            self._home._channelGone(self)
+            self._home.gone(self)
 
     def _letGo(self) -> None:
         super()._letGo()
@@ -291,7 +289,7 @@ class Channel(Receiving):
         """
         assert self._home is not None
         self._read = "_readHead"
-        verdict = self._home._peerKnown(self)
+        verdict = self._home.known(self, self.limits)
         if verdict is Verdict.TAKEN:
             return True
         self._turnAway(verdict)
@@ -361,7 +359,7 @@ class Channel(Receiving):
         whose length is known.
         """
         if self._lastHead is None and self._home is not None:
-            self._home._channelWarm(self)
+            self._home.warm(self)
         self._lastHead = head
         if self._skippedLine:
             self._skippedLine = False
@@ -524,6 +522,13 @@ class Channel(Receiving):
         )
 
     # -- the end of a cycle -----------------------------------------------------
+
+    def forgetLastHead(self) -> None:
+        """
+        Free the head of the last request, which only serves to read the next one
+        faster.
+        """
+        self._lastHead = None
 
     def drain(self) -> None:
         """

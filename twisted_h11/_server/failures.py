@@ -8,7 +8,7 @@ line in the log that says why.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.error import ConnectionDone
@@ -18,15 +18,13 @@ from twisted.python.failure import Failure
 from twisted_h11._boundary.guarded import guarded
 from twisted_h11._http.response_head import ResponseHead, error_response
 from twisted_h11._http.strict import RequestHead
+from twisted_h11._server.interfaces import Served
 from twisted_h11._server.refused import RefusedRequest
 from twisted_h11._server.telling import Telling
 from twisted_h11._wire.backlog import Backlog
 from twisted_h11._wire.drained import Waiting, client_gone
 from twisted_h11._wire.files import FileRegion
 from twisted_h11._wire.progress import bytes_taken
-
-if TYPE_CHECKING:
-    from twisted_h11._server.site import Site
 
 __all__ = ["Failing"]
 
@@ -41,7 +39,7 @@ class Failing(Telling):
     @ivar countedHost: the address under which the site counts this connection.
     """
 
-    site: Site | None = None
+    site: Served | None = None
     factory: Any = None
     persistent: Any = True
     countedHost: str | None = None

@@ -9,7 +9,9 @@ by a L{Guard<twisted_h11._server.http2_guard.Guard>}.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
+from typing import Protocol as Interface
 
 from twisted.internet.interfaces import (
     IAddress,
@@ -25,11 +27,8 @@ from twisted.web import http
 from zope.interface import implementer
 
 from twisted_h11._server.admission import Verdict, close_now, report_dropped
-from twisted_h11._server.http2_guard import Guard
-
-if TYPE_CHECKING:
-    from twisted_h11._server.channel import Channel
-    from twisted_h11._server.site import Site
+from twisted_h11._server.connections import Connection, Connections
+from twisted_h11._server.http2_guard import Guard, Guarded
 
 __all__ = ["Negotiator", "check_http2"]
 
@@ -45,11 +44,30 @@ def check_http2() -> None:
         )
 
 
+class Served(Connection, Interface):
+    """
+    The protocol of a connection that speaks HTTP/1.1.
+    """
+
+    def makeConnection(self, transport: Any) -> None:
+        """
+        See L{IProtocol<twisted.internet.interfaces.IProtocol>}.
+        """
+
+    def dataReceived(self, data: bytes) -> None:
+        """
+        See L{IProtocol<twisted.internet.interfaces.IProtocol>}.
+        """
+
+
 @implementer(IHandshakeListener, IHalfCloseableProtocol)
 class Negotiator(Protocol):
     """
     Waits for the first byte, and builds the protocol that was negotiated.
 
+    @param connections: the site's register.
+    @param build11: what makes the protocol of an HTTP/1.1 connection.
+    @param build2: what makes the protocol that Twisted has for HTTP/2.
     @ivar countedHost: the address under which the site counts this connection.
     """
 
@@ -61,9 +79,17 @@ class Negotiator(Protocol):
 
     _log = Logger()
 
-    def __init__(self, site: Site, addr: IAddress | None) -> None:
+    def __init__(
+        self,
+        site: Guarded,
+        connections: Connections,
+        build11: Callable[[], Served],
+        build2: Callable[[], Any],
+    ) -> None:
         self._site = site
-        self._addr = addr
+        self._connections = connections
+        self._build11 = build11
+        self._build2 = build2
         # Whom the connection was given to, a channel or a guard.
         self._successor: Any = None
 
@@ -73,9 +99,9 @@ class Negotiator(Protocol):
         """
         if not ISSLTransport.providedBy(self.transport):
             # The channel asks for a place itself.
-            self._become(self._site._buildChannel())
+            self._become(self._build11())
             return
-        verdict = self._site._channelMade(self, self.transport)
+        verdict = self._connections.made(self, self.transport, self._site.limits)
         if verdict is Verdict.LATE:
             self._late = True
         elif verdict is not Verdict.TAKEN:
@@ -112,21 +138,23 @@ class Negotiator(Protocol):
 
         @return: whether it is served.
         """
-        if self._late and self._site._peerKnown(self) is not Verdict.TAKEN:
-            self.abortConnection()
-            return False
+        if self._late:
+            verdict = self._connections.known(self, self._site.limits)
+            if verdict is not Verdict.TAKEN:
+                self.abortConnection()
+                return False
         self._late = False
         if getattr(self.transport, "negotiatedProtocol", None) == b"h2":
             self._cancelTimer()
             self._guard = self._successor = Guard(self._site, self.transport)
-            self._guard.start(self._site._buildTwistedProtocol(self._addr))
+            self._guard.start(self._build2())
         else:
-            channel = self._site._buildChannel()
-            self._site._admission.moved(self, channel)
+            channel = self._build11()
+            self._connections.moved(self, channel)
             self._become(channel)
         return True
 
-    def _become(self, channel: Channel) -> None:
+    def _become(self, channel: Served) -> None:
         """
         It is HTTP/1.1: from now on there is nothing to be done here.
         """
@@ -188,7 +216,7 @@ class Negotiator(Protocol):
         self._guard = None
         if successor is not None:
             successor.connectionLost(reason)
-        self._site._channelGone(self)
+        self._connections.gone(self)
 
     def _cancelTimer(self) -> None:
         timer, self._timer = self._timer, None

@@ -18,16 +18,14 @@ stopped, so that no C{getChild} is called twice.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from twisted.web.pages import notFound
 from twisted.web.resource import Resource, getChildForRequest
 
+from twisted_h11._server.interfaces import Routed
 from twisted_h11.interfaces import IStreamingResource
-
-if TYPE_CHECKING:
-    from twisted_h11._server.site import Site
 
 __all__ = ["find_resource", "route_early"]
 
@@ -51,7 +49,7 @@ def find_resource(resource: Any, request: Any) -> Any:
 
 
 def route_early(
-    site: Site | None, request: Any, target: bytes
+    site: Routed | None, request: Any, target: bytes
 ) -> tuple[Any, int | None]:
     """
     Go as far as one may go without the body.
@@ -65,7 +63,7 @@ def route_early(
     if site is None:
         return None, None
     most: Any = site.limits.maxBodyLength
-    if not _is_twisteds(site, "getResourceFor", _site_class()):
+    if not site.findsByPath():
         return None, most
     resource = site.resource
     limit = getattr(resource, "maxBodyLength", None)
@@ -116,13 +114,6 @@ def route_early(
         request.prepath, request.postpath = prepath, postpath
         request.routed = resource
     return None, most if limit is None else limit
-
-
-def _site_class() -> type:
-    # The site is above us; this is only asked for when it is there already.
-    from twisted_h11._server.site import Site
-
-    return Site
 
 
 def _is_twisteds(thing: Any, name: str, cls: type) -> bool:

@@ -5,13 +5,12 @@ The site: resources, sessions, limits and a log, for all connections of a server
 from __future__ import annotations
 
 import re
-from collections import deque
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import Any
-from weakref import ref
 
-from twisted.internet.defer import Deferred, succeed
-from twisted.internet.interfaces import IAddress, IDelayedCall
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IAddress
 from twisted.logger import Logger
 from twisted.python import log
 from twisted.web import server
@@ -36,8 +35,8 @@ from twisted_h11._boundary.guarded import guarded, log_failure
 from twisted_h11._http.strict import TOKEN
 from twisted_h11._server.access_log import BatchedFile, combined_line, open_log
 from twisted_h11._server.adapted import ADAPTERS, Adapted
-from twisted_h11._server.admission import Admission, Verdict
 from twisted_h11._server.channel import Channel
+from twisted_h11._server.connections import Connections
 from twisted_h11._server.http2 import Negotiator, check_http2
 from twisted_h11._server.ranges import render_ranged, settle_range
 from twisted_h11._server.request import Request
@@ -54,9 +53,6 @@ What the C{Server} field says unless it is told otherwise.
 
 # Not to be bound to a channel when they are found on its class.
 _CALLABLES = ("_cooperate", "callLater", "requestFactory")
-
-# How many connections remember the head of their last request.
-_MOST_WARM = 256
 
 _token = re.compile(TOKEN)
 _value = re.compile(rb"(?:[!-~\x80-\xff](?:[ \t]*[!-~\x80-\xff])*)?")
@@ -186,15 +182,9 @@ class Site(server.Site):
         self._logSecond = -1
         self._logText = ""
         self._outbox = Outbox()
-        self._admission = Admission()
-        self._channels = self._admission.connections
-        self._hosts = self._admission.hosts
-        self._warm: deque[ref[Any]] = deque()
+        self._connections = Connections()
         self._common: dict[str, Any] | None = None
         self._madeClass: Any = None
-        self._drained: list[Deferred[None]] = []
-        self._drainTimer: IDelayedCall | None = None
-        self._stopsLater = False
 
     def getResourceFor(self, request: Any) -> Any:
         """
@@ -212,6 +202,13 @@ class Site(server.Site):
             return found
         return found if adapter is None else Adapted(found, adapter)
 
+    def findsByPath(self) -> bool:
+        """
+        Whether nobody has overridden L{getResourceFor}: then a resource may be
+        looked for before the body of its request is here.
+        """
+        return getattr(self.getResourceFor, "__func__", None) is Site.getResourceFor
+
     # -- connections ----------------------------------------------------------
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
@@ -219,7 +216,12 @@ class Site(server.Site):
         Make the protocol of one connection.
         """
         if self._http2:
-            return Negotiator(self, addr)
+            return Negotiator(
+                self,
+                self._connections,
+                self._buildChannel,
+                partial(super().buildProtocol, addr),
+            )
         return self._buildChannel()
 
     def _buildChannel(self) -> Channel:
@@ -232,7 +234,7 @@ class Site(server.Site):
         common, so that an idle connection need not keep it.
         """
         common = {
-            "_home": self,
+            "_home": self._connections,
             "factory": self,
             "site": self,
             "requestFactory": self.requestFactory,
@@ -250,45 +252,11 @@ class Site(server.Site):
             self._madeClass = type("Channel", (Channel,), made)
         return self._madeClass
 
-    def _buildTwistedProtocol(self, addr: IAddress | None) -> Any:
-        return super().buildProtocol(addr)
-
     def acceptableProtocols(self) -> list[bytes]:
         """
         See L{twisted.internet.interfaces.IProtocolNegotiationFactory}.
         """
         return [b"h2", b"http/1.1"] if self._http2 else [b"http/1.1"]
-
-    def _channelMade(self, channel: Any, transport: Any) -> Verdict:
-        """
-        A connection has begun: is there a place for it?
-        """
-        return self._admission.made(channel, transport, self.limits)
-
-    def _peerKnown(self, channel: Any) -> Verdict:
-        """
-        A connection has received its first bytes, and knows its peer by now.
-        """
-        return self._admission.known(channel, self.limits)
-
-    def _channelWarm(self, channel: Any) -> None:
-        """
-        A connection begins to remember its last head.  Only so many do: an idle
-        one need not keep a kilobyte that it may never use.
-        """
-        warm = self._warm
-        if len(warm) >= _MOST_WARM:
-            forgetful = warm.popleft()()
-            if forgetful is not None:
-                forgetful._lastHead = None
-        warm.append(ref(channel))
-
-    def _channelGone(self, channel: Any) -> None:
-        """
-        A connection has ended, or belongs to another protocol now.
-        """
-        if self._admission.gone(channel):
-            self._allGone()
 
     # -- the end ----------------------------------------------------------------
 
@@ -304,39 +272,14 @@ class Site(server.Site):
             wait for ever.
         @return: fires with C{None} when no connection is left.
         """
-        for channel in list(self._channels):
-            channel.drain()
-        if not self._channels:
-            return succeed(None)
-        done: Deferred[None] = Deferred()
-        self._drained.append(done)
-        if timeout is not None and self._drainTimer is None:
-            self._drainTimer = self.reactor.callLater(timeout, self._abortAll)
-        return done
-
-    def _abortAll(self) -> None:
-        self._drainTimer = None
-        for channel in list(self._channels):
-            channel.abortConnection()
-
-    def _allGone(self) -> None:
-        timer, self._drainTimer = self._drainTimer, None
-        if timer is not None:
-            timer.cancel()
-        if self._stopsLater:
-            self._stopsLater = False
-            self._stop()
-        drained, self._drained = self._drained, []
-        for done in drained:
-            done.callback(None)
+        return self._connections.drain(timeout, self.reactor)
 
     def startFactory(self) -> None:
         """
         See L{twisted.web.http.HTTPFactory.startFactory}.
         """
-        self._stopsLater = False
         super().startFactory()
-        self._admission.start(self.limits)
+        self._connections.start(self.limits)
         if self._http2:
             self._log.info(
                 "HTTP/2 is offered, which is experimental: its streams are Twisted's, "
@@ -355,10 +298,7 @@ class Site(server.Site):
         """
         Close the log; not before the last connection has written to it.
         """
-        if self._channels:
-            self._stopsLater = True
-        else:
-            self._stop()
+        self._connections.whenEmpty(self._stop)
 
     def _stop(self) -> None:
         if not guarded("Closing the access log", super().stopFactory):

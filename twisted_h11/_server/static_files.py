@@ -14,8 +14,9 @@ whatever else, the producer does what it does.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
+from twisted.web.http_headers import Headers
 from twisted.web.static import (
     MultipleRangeStaticProducer,
     NoRangeStaticProducer,
@@ -27,9 +28,6 @@ from twisted_h11._server.ranges import Parts
 from twisted_h11._wire.files import FileRegion, is_stored
 from twisted_h11._wire.flow import is_bare_socket
 
-if TYPE_CHECKING:
-    from twisted_h11._server.request import Request
-
 __all__ = ["send_static"]
 
 # What is no longer is read, and goes out with the head in one write.
@@ -40,7 +38,38 @@ _KINDS = (NoRangeStaticProducer, SingleRangeStaticProducer, MultipleRangeStaticP
 _PRODUCING = ("resumeProducing", "start", "stopProducing")
 
 
-def send_static(request: Request, producer: Any) -> bool:
+class Sending(Protocol):
+    """
+    What is needed of a request that sends files.
+
+    @ivar startedWriting: whether the response head was sent.
+    @ivar sentLength: how many bytes of content were sent.
+    """
+
+    channel: Any
+    responseHeaders: Headers
+    startedWriting: int
+    sentLength: int
+    _encoder: Any
+    _disconnected: bool
+
+    def write(self, data: bytes) -> None:
+        """
+        Send content.
+        """
+
+    def finish(self) -> None:
+        """
+        The response is complete.
+        """
+
+    def overridesWriting(self) -> bool:
+        """
+        Whether content has to go through L{write}, piece by piece.
+        """
+
+
+def send_static(request: Sending, producer: Any) -> bool:
     """
     Send what a static file's producer stands for.
 
@@ -88,7 +117,7 @@ def send_static(request: Request, producer: Any) -> bool:
 
 
 def _sendSmall(
-    request: Request, producer: Any, parts: list[bytes | FileRegion]
+    request: Sending, producer: Any, parts: list[bytes | FileRegion]
 ) -> bool:
     pieces = []
     for part in parts:
@@ -115,7 +144,7 @@ def _read(region: FileRegion) -> bytes:
         file.seek(place)
 
 
-def _parts_of(request: Request, producer: Any) -> Iterator[bytes | FileRegion]:
+def _parts_of(request: Sending, producer: Any) -> Iterator[bytes | FileRegion]:
     """
     What a producer of L{_KINDS} will write; nothing, if that is not known.
     """

@@ -1,0 +1,181 @@
+"""
+The connections of one site: which there are, and how they all end.
+
+A connection of any kind registers here (L{Connections.made}) before it is served,
+and is taken off when it has ended or belongs to another protocol
+(L{Connections.gone}).  Draining ends those that are idle at once, and the others
+after their current response.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable
+from typing import Any, Protocol
+from weakref import ref
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IAddress, IDelayedCall, IReactorTime
+
+from twisted_h11._server.admission import Admission, Verdict
+from twisted_h11.limits import Limits
+
+__all__ = ["Connection", "Connections", "Remembering"]
+
+# How many connections remember the head of their last request.
+_MOST_WARM = 256
+
+
+class Connection(Protocol):
+    """
+    What a site needs of one of its connections.
+
+    @ivar countedHost: the address under which it is counted; set by the site.
+    """
+
+    countedHost: str | None
+
+    def getPeer(self) -> IAddress:
+        """
+        The address of the client.
+        """
+
+    def drain(self) -> None:
+        """
+        End, after the response that is under way.
+        """
+
+    def abortConnection(self) -> None:
+        """
+        End at once.
+        """
+
+
+class Remembering(Protocol):
+    """
+    A connection that remembers the head of its last request.
+    """
+
+    def forgetLastHead(self) -> None:
+        """
+        Remember it no longer.
+        """
+
+
+class Connections:
+    """
+    The register of one site's connections.
+    """
+
+    def __init__(self) -> None:
+        self._admission = Admission()
+        self._open: set[Connection] = self._admission.connections
+        self._warm: deque[ref[Remembering]] = deque()
+        self._drained: list[Deferred[None]] = []
+        self._drainTimer: IDelayedCall | None = None
+        self._whenEmpty: Callable[[], object] | None = None
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    @property
+    def open(self) -> set[Connection]:
+        """
+        The connections that are registered.
+        """
+        return set(self._open)
+
+    @property
+    def hosts(self) -> Counter[str]:
+        """
+        How many connections each client address has, where that is bounded.
+        """
+        return self._admission.hosts
+
+    def start(self, limits: Limits) -> None:
+        """
+        The site begins to be served: forget what was to be done when the last
+        connection has ended.
+        """
+        self._whenEmpty = None
+        self._admission.start(limits)
+
+    # -- one connection ---------------------------------------------------------
+
+    def made(self, connection: Connection, transport: Any, limits: Limits) -> Verdict:
+        """
+        A connection has begun: is there a place for it?
+        """
+        return self._admission.made(connection, transport, limits)
+
+    def known(self, connection: Connection, limits: Limits) -> Verdict:
+        """
+        A connection has received its first bytes, and knows its peer by now.
+        """
+        return self._admission.known(connection, limits)
+
+    def moved(self, old: Connection, new: Connection) -> None:
+        """
+        C{new} takes the place of C{old}.
+        """
+        self._admission.moved(old, new)
+
+    def warm(self, connection: Remembering) -> None:
+        """
+        A connection begins to remember its last head.  Only so many do: an idle
+        connection need not keep a kilobyte that it may never use.
+        """
+        warm = self._warm
+        if len(warm) >= _MOST_WARM:
+            forgetful = warm.popleft()()
+            if forgetful is not None:
+                forgetful.forgetLastHead()
+        warm.append(ref(connection))
+
+    def gone(self, connection: Connection) -> None:
+        """
+        A connection has ended, or belongs to another protocol now.
+        """
+        if self._admission.gone(connection):
+            self._allGone()
+
+    # -- all of them ------------------------------------------------------------
+
+    def drain(self, timeout: float | None, reactor: IReactorTime) -> Deferred[None]:
+        """
+        End all connections; see L{Site.drain<twisted_h11.server.Site.drain>}.
+        """
+        for connection in list(self._open):
+            connection.drain()
+        if not self._open:
+            return succeed(None)
+        done: Deferred[None] = Deferred()
+        self._drained.append(done)
+        if timeout is not None and self._drainTimer is None:
+            self._drainTimer = reactor.callLater(timeout, self._abortAll)
+        return done
+
+    def whenEmpty(self, call: Callable[[], object]) -> None:
+        """
+        Call C{call} when no connection is left: at once, if there is none.
+        """
+        if self._open:
+            self._whenEmpty = call
+        else:
+            call()
+
+    def _abortAll(self) -> None:
+        self._drainTimer = None
+        for connection in list(self._open):
+            connection.abortConnection()
+
+    def _allGone(self) -> None:
+        timer, self._drainTimer = self._drainTimer, None
+        if timer is not None:
+            timer.cancel()
+        call, self._whenEmpty = self._whenEmpty, None
+        if call is not None:
+            call()
+        drained, self._drained = self._drained, []
+        for done in drained:
+            done.callback(None)

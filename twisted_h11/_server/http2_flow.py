@@ -1,0 +1,110 @@
+"""
+What an HTTP/2 connection may send (RFC 9113 section 5.2), and what Twisted is given
+of that: a little of each stream in turn.
+"""
+
+from __future__ import annotations
+
+from twisted_h11._server.http2_frames import WINDOW_UPDATE, Frame, window_settings
+from twisted_h11._server.http2_stream import Stream
+
+__all__ = ["Flow", "TakenBack"]
+
+FIRST_WINDOW = 65535
+"""
+RFC 9113 section 6.9.2.
+"""
+
+MOST_GIVEN = 65536
+"""
+How many bytes Twisted has at a time, to put them into frames.
+"""
+
+
+class TakenBack(Exception):
+    """
+    The client no longer lets be sent what it has let be sent before.
+    """
+
+
+class Flow:
+    """
+    The windows of a connection.
+
+    @param streams: its streams by their numbers; their order is changed.
+    @ivar firstWindow: how many bytes the client lets be sent on a new stream.
+    """
+
+    def __init__(self, streams: dict[int, Stream]) -> None:
+        self._streams = streams
+        self._window = self.firstWindow = FIRST_WINDOW
+        # What Twisted has, and has not sent.
+        self._given = 0
+        self._giving = self._again = False
+        self._stopped = False
+
+    def stop(self) -> None:
+        """
+        Give nothing more.
+        """
+        self._stopped = True
+
+    def windowCame(self, frame: Frame, payload: bytes) -> None:
+        """
+        The client says how much may be sent.
+
+        @raise TakenBack: if some of that is given already.
+        """
+        if frame.kind == WINDOW_UPDATE:
+            more = int.from_bytes(payload[:4], "big") & 0x7FFFFFFF
+            if frame.number == 0:
+                self._window += more
+            elif frame.number in self._streams:
+                self._streams[frame.number].window += more
+            return
+        takenBack = False
+        for value in window_settings(payload):
+            change, self.firstWindow = value - self.firstWindow, value
+            for stream in self._streams.values():
+                stream.window += change
+                takenBack = takenBack or stream.window < stream.given
+        if takenBack:
+            raise TakenBack
+
+    def sent(self, stream: Stream, length: int) -> None:
+        """
+        Some of a stream has left.
+        """
+        self._window -= length
+        stream.window -= length
+        self._given -= length
+        stream.given -= length
+
+    def ended(self, stream: Stream) -> None:
+        """
+        A stream is over, and sends nothing more.
+        """
+        self._given -= stream.given
+
+    def give(self) -> None:
+        """
+        Give to Twisted what can be sent.
+        """
+        self._again = True
+        if self._giving:
+            return
+        self._giving = True
+        try:
+            while self._again and not self._stopped:
+                self._again = False
+                for number, stream in list(self._streams.items()):
+                    room = min(self._window, MOST_GIVEN) - self._given
+                    room = min(room, stream.window - stream.given)
+                    given = stream.give(max(room, 0))
+                    # Some of it may have been sent by now.
+                    self._given += given
+                    if room > 0 and number in self._streams:
+                        # The next time it is another one's turn.
+                        self._streams[number] = self._streams.pop(number)
+        finally:
+            self._giving = False

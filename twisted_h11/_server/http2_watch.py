@@ -1,0 +1,181 @@
+"""
+The time that an HTTP/2 connection may take: one timer for all that is waited for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from twisted.internet.interfaces import IDelayedCall
+
+from twisted_h11._server.http2_stream import Stream
+from twisted_h11.limits import Limits
+
+__all__ = ["Guarded", "Watch"]
+
+
+class Guarded(Protocol):
+    """
+    What is needed of a site whose HTTP/2 connections are kept within bounds.
+
+    @ivar limits: the bounds.
+    @ivar timeOut: seconds that a connection may be idle; C{None} for ever.
+    """
+
+    limits: Limits
+    reactor: Any
+    timeOut: float | None
+
+
+class Watched(Protocol):
+    """
+    The connection that is watched.
+    """
+
+    def drop(self, reason: str, code: int | None = None) -> None:
+        """
+        End at once.
+        """
+
+    def leave(self) -> None:
+        """
+        Take no more requests, and close when those that are here are answered.
+        """
+
+
+class Watch:
+    """
+    What has to happen in time.
+
+    @param owner: the connection.
+    @param streams: its streams by their numbers.
+    @ivar came: how many bytes of bodies have arrived in this window.
+    @ivar went: how many bytes of content have left in this window.
+    """
+
+    def __init__(
+        self, owner: Watched, site: Guarded, streams: dict[int, Stream]
+    ) -> None:
+        self._owner: Watched | None = owner
+        self._site = site
+        self._reactor = site.reactor
+        self._limits = site.limits
+        self._streams = streams
+        self._timer: IDelayedCall | None = None
+        now = self._reactor.seconds()
+        self._headSince: float | None = now
+        self._idleSince: float | None = now
+        self._windowSince: float | None = None
+        self.came = self.went = 0
+        self._sends = self._takes = False
+        self._stopped = False
+
+    def stop(self) -> None:
+        """
+        Nothing is waited for any more.
+        """
+        self._stopped = True
+        # The two hold each other until then.
+        self._owner = None
+        timer, self._timer = self._timer, None
+        if timer is not None and timer.active():
+            timer.cancel()
+
+    def stopBut(self, seconds: float, call: Callable[[], object]) -> None:
+        """
+        Nothing is waited for any more, but for the end: after so many seconds
+        C{call} is called.
+        """
+        self.stop()
+        self._timer = self._reactor.callLater(seconds, call)
+
+    def frameDue(self, isDue: bool) -> None:
+        """
+        Whether the client has begun a frame that is not complete.
+        """
+        if not isDue:
+            self._headSince = None
+        elif self._headSince is None:
+            self._headSince = self._reactor.seconds()
+
+    def idle(self, isIdle: bool) -> None:
+        """
+        Whether there is no request.
+        """
+        self._idleSince = self._reactor.seconds() if isIdle else None
+
+    def rates(self) -> None:
+        """
+        Begin to look at rates, unless that is done already.
+        """
+        if self._windowSince is None:
+            sends = any(stream.coming for stream in self._streams.values())
+            takes = any(stream.waits for stream in self._streams.values())
+            self._sends = sends and self._limits.minBodyRate is not None
+            self._takes = takes and self._limits.minResponseRate is not None
+            if self._sends or self._takes:
+                self._windowSince = self._reactor.seconds()
+                self.came = self.went = 0
+                self.plan()
+
+    def plan(self) -> None:
+        """
+        See that the timer runs out when there is something to look at.
+        """
+        if self._stopped:
+            return
+        times = []
+        limits = self._limits
+        if self._headSince is not None and limits.headTimeout is not None:
+            times.append(self._headSince + limits.headTimeout)
+        if self._idleSince is not None and self._site.timeOut is not None:
+            times.append(self._idleSince + self._site.timeOut)
+        if self._windowSince is not None:
+            times.append(self._windowSince + limits.rateWindow)
+        if not times:
+            return
+        seconds = max(min(times) - self._reactor.seconds(), 0)
+        timer = self._timer
+        if timer is None or not timer.active():
+            self._timer = self._reactor.callLater(seconds, self._look)
+        elif timer.getTime() > min(times):
+            timer.reset(seconds)
+
+    def _look(self) -> None:
+        """
+        The timer has run out: what for?
+        """
+        self._timer = None
+        owner = self._owner
+        if owner is None:
+            return
+        limits, now = self._limits, self._reactor.seconds()
+        since = self._headSince
+        if since is not None and limits.headTimeout is not None:
+            if now >= since + limits.headTimeout:
+                owner.drop("a frame did not arrive in time")
+        since = self._idleSince
+        if since is not None and self._site.timeOut is not None:
+            if now >= since + self._site.timeOut and not self._stopped:
+                owner.leave()
+        since = self._windowSince
+        if since is not None and now >= since + limits.rateWindow:
+            self._windowSince = None
+            self._checkRates(owner)
+        self.plan()
+
+    def _checkRates(self, owner: Watched) -> None:
+        """
+        A window is over: has the client sent and taken enough in it?
+        """
+        limits = self._limits
+        streams = self._streams.values()
+        if self._sends and any(stream.coming for stream in streams):
+            if self.came < (limits.minBodyRate or 0) * limits.rateWindow:
+                owner.drop("it does not send its requests")
+        if self._takes and any(stream.waits for stream in streams):
+            if self.went < (limits.minResponseRate or 0) * limits.rateWindow:
+                owner.drop("it does not take its responses")
+        if not self._stopped:
+            self.rates()
