@@ -18,7 +18,7 @@ from twisted.web.static import File, NoRangeStaticProducer
 from tests.support.cases import FAST_PATH, GET, get
 from tests.support.transports import TCPBackend, TLSBackend
 from twisted_h11._boundary.overrides import overrides
-from twisted_h11._server import request as request_module
+from twisted_h11._server import responding
 from twisted_h11._wire.output import is_bare_socket
 from twisted_h11.server import Request, Site
 
@@ -399,7 +399,7 @@ class OverrideTests(Bodies, TCPBackend):
         """
         The methods that are looked for are there.
         """
-        for name in request_module._WRITING:
+        for name in responding._WRITING:
             self.assertTrue(callable(getattr(Request, name)))
 
 

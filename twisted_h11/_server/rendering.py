@@ -9,13 +9,11 @@ ends so that the client can tell.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from functools import partial
 from html import escape
 from inspect import iscoroutine
 from typing import Any
-from urllib.parse import unquote_to_bytes
 
 from twisted.internet.defer import CancelledError, Deferred, ensureDeferred
 from twisted.internet.error import ConnectionClosed
@@ -50,17 +48,12 @@ from twisted_h11._server.methods import (
     refusal_page,
 )
 from twisted_h11._server.ranges import is_range_failure
-from twisted_h11._server.routing import find_resource
+from twisted_h11._server.routing import absolute_target, find_resource, path_segments
 
 __all__ = ["Rendering"]
 
 # What a render that waits for its client is told when the client goes.
 _GONE = (CancelledError, RequestBodyCut, ConnectionClosed)
-
-# Asked for as a number: bytes look for bytes four times as long.
-_PERCENT = ord("%")
-
-_absolute_form = re.compile(rb"[A-Za-z][A-Za-z0-9+.\-]*://([^/?]*)([^?]*)(\??)")
 
 
 class Rendering(WithForms, Arguments):
@@ -90,7 +83,7 @@ class Rendering(WithForms, Arguments):
                     self._answerStar()
                     return
                 self.prepath = []
-                self.postpath = self._segments()
+                self.postpath = path_segments(self.method, self.path)
                 resrc = self.site.getResourceFor(self)  # type: ignore[union-attr]
             self._encoder = encoder_for(resrc, self)
             self.render(resrc)
@@ -106,30 +99,10 @@ class Rendering(WithForms, Arguments):
             set_known(headers, b"Server", name)
         set_known(headers, b"Date", http_date())
         if self.path[:1] != b"/":
-            self._takeTarget()
-
-    def _segments(self) -> list[bytes]:
-        if self.method == b"CONNECT":
-            return []
-        path = self.path[1:]
-        if _PERCENT not in path:
-            return path.split(b"/")
-        return [unquote_to_bytes(segment) for segment in path.split(b"/")]
-
-    def _takeTarget(self) -> None:
-        """
-        RFC 9112 section 3.2.2: the authority of an absolute-form target
-        replaces the Host field, whatever that says.
-        """
-        match = _absolute_form.match(self.uri)
-        if match is None or self.method == b"CONNECT":
-            return
-        authority, path, query = match.groups()
-        if not path:
-            # RFC 9112 section 3.2.4
-            path = b"*" if self.method == b"OPTIONS" and not query else b"/"
-        self.path = path
-        self.requestHeaders.setRawHeaders(b"Host", [authority])
+            named = absolute_target(self.method, self.uri)
+            if named is not None:
+                authority, self.path = named
+                self.requestHeaders.setRawHeaders(b"Host", [authority])
 
     def _answerStar(self) -> None:
         """

@@ -1,0 +1,325 @@
+"""
+The response of a request, on its way to the channel.
+
+L{Responding} has what twisted.web's request has for that: C{write}, C{finish},
+C{registerProducer}, and the end of a response: its line in the access log, and
+C{notifyFinish}.  It hands over data and does not frame it.  A response that is
+there in one piece leaves in one call, as long as nobody has overridden what that
+passes by.
+"""
+
+from __future__ import annotations
+
+import warnings
+from functools import partial
+from typing import Any
+
+from twisted.internet.interfaces import IProducer
+from twisted.python.failure import Failure
+from twisted.web.http import NO_CONTENT, NOT_MODIFIED, datetimeToString
+
+from twisted_h11._boundary.guarded import guarded, log_failure
+from twisted_h11._boundary.octets import as_bytes
+from twisted_h11._boundary.overrides import overrides
+from twisted_h11._boundary.twisted_private import raw_fields, set_known
+from twisted_h11._server.ranges import bounded
+from twisted_h11._server.static_files import send_static
+from twisted_h11._server.streaming import Streaming, pairs_of
+
+__all__ = ["RequestDisconnected", "Responding"]
+
+# What content passes on its way out.
+_WRITING = ("finish", "unregisterProducer", "write")
+
+
+class RequestDisconnected(RuntimeError):
+    """
+    C{finish} was called after the client had gone.
+
+    @since: 0.1
+    """
+
+
+class Responding(Streaming):
+    """
+    A request that is answered.
+    """
+
+    # Whether the attributes of an object are found where they are looked for.
+    _isPlain = True
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls._isPlain = cls.__getattribute__ is object.__getattribute__
+
+    def setLastModified(self, when: float) -> Any:
+        """
+        See L{twisted.web.http.Request.setLastModified}; a condition that is no
+        date is none.
+        """
+        try:
+            return super().setLastModified(when)
+        except IndexError:
+            # Of Twisted's parser, for a date of no words.
+            return None
+
+    def write(self, data: bytes) -> None:
+        """
+        Send some of the response; before the first of it goes the head.
+
+        @param data: content: bytes, or a buffer whose items are bytes.
+        @raise RuntimeError: after C{finish}.
+        @raise TypeError: for anything else.  Unless something is written, or the
+            response finished, in the same turn of the reactor, it fails then:
+            perhaps nobody is there who could answer.
+        """
+        if type(data) is not bytes:
+            data = self._asBytes(data)
+        if not self._direct:
+            super().write(data)
+            return
+        if self.finished:
+            raise RuntimeError(
+                "Request.write called on a request after Request.finish was called."
+            )
+        if self._disconnected:
+            return
+        if not self.startedWriting:
+            self._prepareContentType()
+        if self._inFakeHead:
+            return
+        encoder: Any = self._encoder
+        if encoder:
+            data = as_bytes(encoder.encode(data), "what an encoder gives")
+        self._writeContent(data)
+
+    def _asBytes(self, data: Any) -> bytes:
+        if isinstance(data, str) and not data:
+            # Nothing; twisted.web's distrib and test servers write it.
+            return b""
+        try:
+            return as_bytes(data)
+        except TypeError:
+            channel: Any = getattr(self, "channel", None)
+            if self._direct and channel is not None and not self.finished:
+                written = self.startedWriting, self.sentLength
+                channel.callLater(0, self._failUnlessWritten, written)
+            raise
+
+    def _failUnlessWritten(self, written: tuple[int, int]) -> None:
+        if (self.startedWriting, self.sentLength) == written:
+            self._fail500("The resource wrote something that is not bytes.")
+
+    def _writeContent(self, data: bytes) -> None:
+        channel: Any = self.channel
+        if self.startedWriting:
+            if data and self._hasContent:
+                self.sentLength += len(data)
+                channel.sendContent(data)
+            return
+        self.startedWriting = 1
+        try:
+            headers = self.responseHeaders
+            if self.lastModified is not None:
+                if not headers.hasHeader(b"Last-Modified"):
+                    changed = datetimeToString(self.lastModified)
+                    headers.setRawHeaders(b"Last-Modified", [changed])
+            if self.etag is not None:
+                headers.setRawHeaders(b"ETag", [self.etag])
+            if self.cookies:
+                headers.setRawHeaders(b"Set-Cookie", self.cookies)
+            self._hasContent = channel.startResponse(
+                b"%d" % self.code, self.code_message, headers, data
+            )
+        except Exception:
+            if channel._answer is None:
+                # Nothing is out: there may still be an answer that says so.
+                self.startedWriting = 0
+            raise
+        if self._hasContent:
+            self.sentLength += len(data)
+            if channel._answerLeft is None and self.clientproto != b"HTTP/1.0":
+                self.chunked = 1
+
+    def _prepareContentType(self) -> None:
+        headers = self.responseHeaders
+        if (
+            self.defaultContentType is not None
+            and self.code not in (NOT_MODIFIED, NO_CONTENT)
+            and not headers.hasHeader(b"Content-Type")
+            and headers.getRawHeaders(b"Content-Length", [b""])[0] != b"0"
+        ):
+            set_known(headers, b"Content-Type", self.defaultContentType)
+
+    def _sendWhole(self, body: bytes) -> None:
+        """
+        Send all of a response's content, and finish it: in one go, if there is
+        nothing about the response that write and finish would have to do.
+        """
+        cls = type(self)
+        own = self.__dict__
+        if (
+            self._direct
+            and self._isPlain
+            and not self.startedWriting
+            and not self._disconnected
+            and self.method != b"HEAD"
+            and self._encoder is None
+            and not self._inFakeHead
+            and not self.cookies
+            and self.etag is None
+            and self.lastModified is None
+            and self._responseTrailers is None
+            and cls.write is _write
+            and cls.finish is _finish
+            and not ("write" in own or "finish" in own)
+        ):
+            headers = self.responseHeaders
+            fields = raw_fields(headers)
+            if b"Content-Length" in fields:
+                headers.removeHeader(b"Content-Length")
+            if body and b"Content-Type" not in fields and self.code != NOT_MODIFIED:
+                if self.defaultContentType is not None:
+                    set_known(headers, b"Content-Type", self.defaultContentType)
+            channel: Any = self.channel
+            if channel.answerWhole(self.code, self.code_message, headers, body):
+                self.startedWriting = self.finished = 1
+                self.sentLength = len(body)
+                self._finished(channel, whole=True)
+                return
+        super()._sendWhole(body)
+
+    def registerProducer(self, producer: IProducer, streaming: bool) -> None:
+        """
+        Register a producer of content.  The producers of
+        L{twisted.web.static.File} are served by L{sendFile} where they can be.
+        """
+        if not streaming:
+            producer = bounded(producer)
+            if self._direct and send_static(self, producer):
+                return
+        super().registerProducer(producer, streaming)
+
+    def overridesWriting(self) -> bool:
+        """
+        Whether content has to go through the methods of this request, one by one.
+        """
+        return overrides(self, Responding, _WRITING) or (
+            Responding.write is not _write or Responding.finish is not _finish
+        )
+
+    def finish(self) -> None:
+        """
+        The response is complete.
+
+        @raise RequestDisconnected: if the client has gone.
+        """
+        if self._disconnected:
+            raise RequestDisconnected(
+                "Request.finish called on a request after its connection was lost; "
+                "use Request.notifyFinish to keep track of this."
+            )
+        if not self._direct:
+            self._dropGate()
+            super().finish()
+            return
+        channel: Any = getattr(self, "channel", None)
+        encoder: Any = self._encoder
+        if encoder and not self.finished:
+            data = as_bytes(encoder.finish(), "what an encoder gives")
+            self._encoder = None
+            if data:
+                self._writeContent(data)
+        if self.finished:
+            warnings.warn("Warning! request.finish called twice.", stacklevel=2)
+            return
+        if not self.startedWriting:
+            self.write(b"")
+        if self._responseTrailers is not None:
+            channel.answerTrailers = pairs_of(self._responseTrailers)
+        self.finished = 1
+        self._finished(channel)
+
+    def _finished(self, channel: Any, whole: bool = False) -> None:
+        if self.producer is not None:
+            self._log.failure(
+                "",
+                Failure(
+                    RuntimeError(f"Producer was not unregistered for {self.uri!r}")
+                ),
+            )
+            self.unregisterProducer()
+        behind = channel._writeFull or channel._sending is not None
+        if behind:
+            channel.whenSent(partial(self._sent, channel.factory))
+        else:
+            # As guarded() does it, for every request.
+            try:
+                channel.factory.log(self)
+            except KeyboardInterrupt:
+                raise
+            except BaseException:
+                log_failure("The access log")
+        if whole:
+            channel.wholeAnswered()
+        else:
+            channel.requestDone(self)
+        del self.channel
+        content, self.content = self.content, None
+        if content is not None:
+            # As guarded() does it, for every request.
+            try:
+                content.close()
+            except KeyboardInterrupt:
+                raise
+            except BaseException:
+                log_failure("Closing the content of a request")
+        if self.notifications and not behind:
+            self._notify(None)
+
+    def _sent(self, factory: Any, reason: Failure | None, unsent: int) -> None:
+        """
+        The response has left, some time after it was finished, or will not.
+        """
+        self.sentLength = max(self.sentLength - unsent, 0)
+        guarded("The access log", factory.log, self)
+        self._notify(reason)
+
+    def _notify(self, reason: Failure | None) -> None:
+        notifications, self.notifications = self.notifications, []
+        for notification in notifications:
+            if reason is None:
+                guarded("notifyFinish", notification.callback, None)
+            else:
+                guarded("notifyFinish", notification.errback, reason)
+
+    def connectionLost(self, reason: Failure) -> None:
+        """
+        The client has gone, or the connection is about to be closed.
+        """
+        channel: Any = getattr(self, "channel", None)
+        if self._direct and channel is not None:
+            self._lastTransport = channel._wire
+        # As the inherited method, whose first failure would be its last.
+        self._disconnected = True
+        self.channel = None  # type: ignore[assignment]
+        source, self._source = self._source, None
+        running, self._running = self._running, None
+        if self.content is not None:
+            guarded("Closing the content of a request", self.content.close)
+        if self._direct and channel is not None and channel._answer is not None:
+            # What was cut has its line, too.
+            unsent = channel._droppedLength
+            self.sentLength = max(self.sentLength - unsent, 0)
+            if self.startedWriting and not self.finished:
+                guarded("The access log", channel.factory.log, self)
+        self._notify(reason)
+        if source is not None:
+            source.failed(reason)
+        if running is not None:
+            guarded("Cancelling a request", running.cancel)
+
+
+# Ours, whatever a class may be given in their place.
+_write = Responding.write
+_finish = Responding.finish
