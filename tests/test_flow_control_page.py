@@ -10,7 +10,7 @@ from pathlib import Path
 import h11
 from twisted.trial.unittest import SynchronousTestCase
 
-from twisted_h11._wire import flow
+from twisted_h11._wire import wire
 
 PAGE = Path(__file__).resolve().parent.parent / "docs/discussions/flow-control.rst"
 
@@ -132,4 +132,4 @@ class DrawingTests(SynchronousTestCase):
         )
         self.assertEqual(drawn, table)
         for name in table:
-            self.assertTrue(hasattr(flow, name), name)
+            self.assertTrue(hasattr(wire, name), name)

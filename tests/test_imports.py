@@ -52,7 +52,6 @@ CIRCLES = [
         "_client.response_reader",
         "_client.sent",
     ],
-    ["_wire.outbox", "_wire.output"],
 ]
 
 Imports = dict[str, set[str]]
@@ -198,13 +197,13 @@ class ReaderTests(SynchronousTestCase):
     What reads the imports sees them.
     """
 
-    KNOWN = frozenset({"", "limits", "_wire", "_wire.output", "_server.site"})
+    KNOWN = frozenset({"", "limits", "_wire", "_wire.wire", "_server.site"})
 
     def read(self, source: str) -> set[str]:
         """
         What a module with this source imports.
         """
-        return set(imported(source, set(self.KNOWN), "_wire.output"))
+        return set(imported(source, set(self.KNOWN), "_wire.wire"))
 
     def test_everyWay(self) -> None:
         """
@@ -231,8 +230,8 @@ class ReaderTests(SynchronousTestCase):
         """
         An import of a higher floor is told.
         """
-        found = upwards({"_wire.output": {"limits", "_server.site"}})
-        self.assertEqual(["_wire.output imports _server.site"], found)
+        found = upwards({"_wire.wire": {"limits", "_server.site"}})
+        self.assertEqual(["_wire.wire imports _server.site"], found)
 
     def test_circles(self) -> None:
         """

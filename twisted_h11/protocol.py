@@ -47,20 +47,23 @@ none.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from email.utils import formatdate
+from enum import Enum
 from typing import Any, ClassVar
 
 import h11
 from twisted.internet.error import ConnectionAborted, ConnectionDone
 from twisted.internet.interfaces import (
     IAddress,
+    IConsumer,
     IHalfCloseableProtocol,
+    IProducer,
     IProtocol,
     IPushProducer,
     IReactorTime,
 )
-from twisted.internet.protocol import Factory, connectionDone
+from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -75,32 +78,28 @@ from twisted_h11._boundary.checks import (
 from twisted_h11._boundary.guarded import guarded
 from twisted_h11._boundary.octets import as_bytes
 from twisted_h11._http.raw_guard import RawGuard
+from twisted_h11._wire.closing import End
 from twisted_h11._wire.files import FileRegion
-from twisted_h11._wire.flow import (
-    DEFAULT_LIMITS,
-    EVENTS,
-    PEER,
-    READ_AHEAD,
-    FlowControl,
-    drop,
-    is_bare_socket,
-)
+from twisted_h11._wire.outbox import Outbox
+from twisted_h11._wire.sockets import is_bare_socket
+from twisted_h11._wire.wire import EVENTS, PEER, READ_AHEAD, Wire, end_connection
 from twisted_h11.limits import Limits
 
 __all__ = ["FileRegion", "H11Factory", "H11Protocol"]
+
+DEFAULT_LIMITS = Limits()
 
 # The states in which a role has nothing more to send of its message.
 _SENT = (h11.DONE, h11.MUST_CLOSE, h11.CLOSED)
 
 
-@implementer(IHalfCloseableProtocol, IPushProducer)
-class H11Protocol(FlowControl):
+@implementer(IHalfCloseableProtocol, IPushProducer, IConsumer)
+class H11Protocol(Protocol):
     """
     One HTTP/1.1 connection, as h11 events, in either role.
 
-    It is the producer of its transport, so it learns when the peer does not
-    read, and the consumer of one producer of yours: C{registerProducer} it,
-    and send L{h11.Data} from its C{resumeProducing}.
+    It learns when the peer does not read, and is the consumer of one producer of
+    yours: C{registerProducer} it, and send L{h11.Data} from its C{resumeProducing}.
 
     @cvar role: L{h11.SERVER} or L{h11.CLIENT}: which side we are.
     @cvar readAhead: how many bytes may wait behind the current message before
@@ -118,6 +117,15 @@ class H11Protocol(FlowControl):
     readAhead: int = 0
     maxIncompleteEventSize: int | None = None
 
+    limits: Limits = DEFAULT_LIMITS
+    callLater: Any = None
+
+    # For the wire; see WireUser.
+    finalWaits: frozenset[Enum] = frozenset()
+    writesNow = False
+    outbox: Outbox | None = None
+    cooperate: Any = None
+
     _h11: h11.Connection | None = None
     _delivering = False
     _refused = False
@@ -128,13 +136,17 @@ class H11Protocol(FlowControl):
     _halfClosing = False
     _heir: IProtocol | None = None
     _switchedTo: IProtocol | None = None
+    _taken: Any = None
+
+    def __init__(self) -> None:
+        self._wire = Wire(self)
 
     def __repr__(self) -> str:
         if self._switchedTo is not None:
             state = f"switched to {self._switchedTo!r}"
-        elif self._wire is None:
+        elif self._wire.transport is None:
             state = "not connected"
-        elif self._closing is not None:
+        elif self._wire.closing is not None:
             state = "closing"
         elif self._h11 is None:
             state = "idle"
@@ -156,6 +168,179 @@ class H11Protocol(FlowControl):
             if self._looksFirst:
                 self._guard = RawGuard(longest)
         return self._h11
+
+    # -- the transport ----------------------------------------------------------
+
+    @property
+    def transport(self) -> Any:
+        """
+        The transport; C{None} before the connection and after it was given
+        away.  Reading it writes out everything that is pending.
+        """
+        return self._wire.share()
+
+    @transport.setter
+    def transport(self, transport: Any) -> None:
+        wire = self._wire
+        if transport is None and wire.transport is not None:
+            # Somebody (autobahn's WebSocketResource does it this way) takes
+            # the transport over: from now on we are silent.
+            self._taken = wire.transport
+            self._letGo()
+        wire.transport = transport
+
+    def connectionMade(self) -> None:
+        """
+        Become the transport's producer, and ask for small writes at once.
+        """
+        self._wire.connected(self._wire.transport)
+
+    def registerProducer(self, producer: IProducer, streaming: bool) -> None:
+        """
+        Register a producer above us; it is paused while the peer is slow.
+
+        @param producer: an L{IPushProducer} or L{IPullProducer} provider.
+        @param streaming: C{True} for a push producer.
+        @raise RuntimeError: if a producer is registered already.
+        """
+        self._wire.registerProducer(producer, streaming)
+
+    def unregisterProducer(self) -> None:
+        """
+        Forget the producer above us; nothing happens if there is none.
+        """
+        self._wire.unregisterProducer()
+
+    def write(self, data: bytes) -> None:
+        """
+        Write bytes as they are.
+
+        @raise TypeError: for anything else.
+        """
+        self._wire.send(as_bytes(data))
+
+    def writeSequence(self, parts: Iterable[bytes]) -> None:
+        """
+        Write several byte strings as they are, in one write.
+        """
+        self._wire.send(b"".join([as_bytes(part) for part in parts]))
+
+    def pauseProducing(self) -> None:
+        """
+        The peer does not read as fast as we write: pause whoever produces.
+        """
+        self._wire.pauseProducing()
+
+    def resumeProducing(self) -> None:
+        """
+        The transport has room again.
+        """
+        self._wire.resumeProducing()
+
+    def stopProducing(self) -> None:
+        """
+        The transport will take nothing more.
+        """
+        self._wire.stopProducing()
+
+    def loseConnection(self) -> None:
+        """
+        Close the connection after what was written has gone out.
+        """
+        self._wire.close(End.LOSE)
+
+    def abortConnection(self) -> None:
+        """
+        Drop the connection at once, with everything that was not yet sent.
+        """
+        self._abort()
+
+    def _closeInStages(self) -> None:
+        self._wire.close(End.LINGER)
+
+    def _abort(self) -> None:
+        self._wire.abort()
+        if self._h11 is not None:
+            # Some of what h11 has sent may never leave.
+            self._h11.send_failed()
+
+    def _letGo(self) -> None:
+        self._wire.detach()
+
+    # -- what the wire asks and tells ---------------------------------------------
+
+    def deadlineOver(self, wait: Enum) -> None:
+        """
+        Called by the wire; there is no wait of our own.
+        """
+
+    def wireShared(self) -> None:
+        """
+        Called by the wire: somebody has the transport for the first time.
+        """
+
+    def wireWaits(self) -> None:
+        """
+        Called by the wire: the peer does not take what is written.
+        """
+
+    def wireTaken(self) -> None:
+        """
+        Called by the wire: the transport has room again.
+        """
+
+    def wireWritable(self) -> None:
+        """
+        Called by the wire: more may be written.
+        """
+        if self._wire.holds & PEER:
+            self._wire.release(PEER)
+            self._deliver()
+
+    def wireQueueSent(self) -> bool:
+        """
+        Called by the wire: all regions of files are out.
+        """
+        heir, self._heir = self._heir, None
+        if heir is not None and self._wire.closing is None:
+            self.switchProtocol(heir)
+            return True
+        self._halfClose()
+        return False
+
+    def wireClosing(self) -> None:
+        """
+        Called by the wire: the connection is about to close.
+        """
+
+    def wireEnded(self) -> None:
+        """
+        Called by the wire: the connection is gone, or given away.
+        """
+
+    def producing(self) -> object:
+        """
+        Called by the wire: what the producer above us produces.
+        """
+        return None
+
+    def tellProducer(self, call: Callable[[], object]) -> bool:
+        """
+        Called by the wire: call a method of the producer above us.
+        """
+        return guarded("A producer", call)
+
+    def producerFailed(self, what: object) -> None:
+        """
+        Called by the wire: the producer above us has raised.
+        """
+        self._abort()
+
+    def dropConnection(self) -> None:
+        """
+        Called by the wire: the peer does not play its part.
+        """
+        self._abort()
 
     # -- for subclasses -----------------------------------------------------
 
@@ -209,15 +394,15 @@ class H11Protocol(FlowControl):
         L{resumeReading}.  The way to apply back-pressure to the peer's body;
         pausing the transport itself would not stop what is here already.
         """
-        self._hold(EVENTS)
+        self._wire.hold(EVENTS)
 
     def resumeReading(self) -> None:
         """
         Deliver what has waited since L{pauseReading}, and read on.  Inside of
         C{eventReceived}, the next event comes right after it.
         """
-        if self._holds & EVENTS and self._wire is not None:
-            self._release(EVENTS)
+        if self._wire.holds & EVENTS and self._wire.transport is not None:
+            self._wire.release(EVENTS)
             self._deliver()
 
     # -- from the transport ---------------------------------------------------
@@ -226,11 +411,12 @@ class H11Protocol(FlowControl):
         """
         Feed h11, and deliver every event that is ready.
         """
-        if self._dropping is not None:
-            self._drop(len(data))
+        closing = self._wire.closing
+        if closing is not None:
+            closing.received(len(data))
             return
         if self._refused or not data:
-            # To h11 no bytes would be the end of them.
+            # h11 reads b"" as the end of file.
             return
         conn = self.h11Connection
         if self._guard is not None:
@@ -245,10 +431,9 @@ class H11Protocol(FlowControl):
         if self._switchedTo is not None:
             self._endSwitched()
             return
-        self._eof = True
-        if self._dropping is not None:
-            if self._closing == "_linger" and not self._closesLater:
-                self._loseNow()
+        self._wire.eof = True
+        if self._wire.closing is not None:
+            self._wire.closing.inputEnded()
             return
         self._inputEnded()
 
@@ -265,7 +450,7 @@ class H11Protocol(FlowControl):
         """
         Our own half-close has reached the socket.
         """
-        self._outputEnded = True
+        self._wire.outputEnded = True
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
@@ -275,27 +460,21 @@ class H11Protocol(FlowControl):
         """
         # Tests call it with None.
         reason = reason or connectionDone
-        super().connectionLost(reason)
+        self._wire.lost(reason)
         self._heir = None
         if self._h11 is None:
             return
         self._h11.send_failed()
         if (
             reason.check(ConnectionDone) is not None
-            and not (self._eof or self._refused)
+            and not (self._wire.eof or self._refused)
             # Whoever keeps what was received sees to its end, too.
             and type(self)._takeTrailingData is H11Protocol._takeTrailingData
         ):
-            self._eof = True
-            self._holds = 0
+            self._wire.eof = True
+            self._wire.holds = 0
             self._h11.receive_data(b"")
             self._deliver()
-
-    def _abort(self) -> None:
-        super()._abort()
-        if self._h11 is not None:
-            # Some of what h11 has sent may never leave.
-            self._h11.send_failed()
 
     # -- events out -------------------------------------------------------------
 
@@ -322,7 +501,8 @@ class H11Protocol(FlowControl):
         if type(event) is h11.Data and type(event.data) is not bytes:
             event = _in_bytes(event)
         conn = self.h11Connection
-        if self._wire is None or (self._closing is not None and self._sending is None):
+        wire = self._wire
+        if wire.transport is None or (wire.closing is not None and wire.queue is None):
             conn.send_failed()
             _end_region(event, ConnectionAborted("The connection is closed."))
             return
@@ -340,19 +520,18 @@ class H11Protocol(FlowControl):
             _end_region(event, None)
 
     def _sendParts(self, parts: list[Any]) -> None:
-        self._joining += 1
+        wire = self._wire
+        wire.beginJoin()
         try:
             for part in parts:
                 if isinstance(part, FileRegion):
-                    self._sendRegion(part)
-                    if self._closing == "_abort":
+                    wire.sendRegion(part)
+                    if wire.closing is not None and wire.closing.how is End.ABORT:
                         return
                 else:
-                    self._send(bytes(part) if type(part) is not bytes else part)
+                    wire.send(bytes(part) if type(part) is not bytes else part)
         finally:
-            self._joining -= 1
-        if self._pending and not (self._joining or self._batching):
-            self._flush()
+            wire.endJoin()
 
     def _sendingEnded(self, conn: h11.Connection) -> None:
         """
@@ -362,17 +541,18 @@ class H11Protocol(FlowControl):
             h11.SEND_RESPONSE,
             h11.SEND_BODY,
         ):
-            self._halfClosing = is_bare_socket(self._wire)
-            if self._sending is None:
+            self._halfClosing = is_bare_socket(self._wire.transport)
+            if self._wire.queue is None:
                 self._halfClose()
         else:
             self._closeAsRole()
 
     def _halfClose(self) -> None:
-        if self._halfClosing and self._wire is not None and self._closing is None:
+        wire = self._wire
+        if self._halfClosing and wire.transport is not None and wire.closing is None:
             self._halfClosing = False
-            self._flush()
-            self._wire.loseWriteConnection()
+            wire.flush()
+            wire.transport.loseWriteConnection()
 
     def startNextCycle(self) -> None:
         """
@@ -386,14 +566,9 @@ class H11Protocol(FlowControl):
             connection can not be used again.
         """
         self.h11Connection.start_next_cycle()
-        if self.role is h11.SERVER and (self._writeFull or self._sending is not None):
-            self._hold(PEER)
+        if self.role is h11.SERVER and not self._wire.hasRoom:
+            self._wire.hold(PEER)
         self._deliver()
-
-    def _writable(self) -> None:
-        if self._holds & PEER:
-            self._release(PEER)
-            self._deliver()
 
     @checked(protocol=PROTOCOL)
     def switchProtocol(self, protocol: IProtocol) -> None:
@@ -409,18 +584,18 @@ class H11Protocol(FlowControl):
         @raise h11.LocalProtocolError: if the two sides have not agreed on it, or
             the connection is gone.
         """
-        wire = self._wire
-        if wire is None or self._closing is not None:
+        wire = self._wire.transport
+        if wire is None or self._wire.closing is not None:
             raise h11.LocalProtocolError("The connection is closed")
-        if self._sending is not None:
+        if self._wire.queue is not None:
             self._heir = protocol
             return
         trailing, closed = self._takeTrailingData()
         self._letGo()
         self._switchedTo = protocol
-        if self._holds and self._pausable and not self._eof:
+        if self._wire.holds and self._wire.pausable and not self._wire.eof:
             wire.resumeProducing()
-        self._holds = 0
+        self._wire.holds = 0
         # The transport keeps calling us where we can not be replaced; instance
         # attributes pass its calls on at no cost.
         self.dataReceived = protocol.dataReceived  # type: ignore[method-assign]
@@ -429,7 +604,7 @@ class H11Protocol(FlowControl):
             if getattr(wire, name, None) is self:
                 setattr(wire, name, protocol)
         if not guarded("Connecting a protocol", protocol.makeConnection, wire):
-            drop(wire)
+            end_connection(wire)
         elif trailing:
             self._handTrailing(protocol, wire, trailing)
         if closed:
@@ -441,7 +616,7 @@ class H11Protocol(FlowControl):
         what happens is what happens to one that raises on a transport.
         """
         if not guarded("A protocol", protocol.dataReceived, trailing):
-            drop(wire)
+            end_connection(wire)
 
     def _takeTrailingData(self) -> tuple[bytes, bool]:
         """
@@ -473,18 +648,18 @@ class H11Protocol(FlowControl):
         if self._delivering or self._h11 is None:
             return
         self._delivering = True
-        begun = self._batch()
+        begun = self._wire.beginBatch()
         try:
             while (
                 self._switchedTo is None
-                and self._closing is None
-                and not self._holds & (EVENTS | PEER)
+                and self._wire.closing is None
+                and not self._wire.holds & (EVENTS | PEER)
             ):
                 if not self._deliverNext(self._h11):
                     break
         finally:
             self._delivering = False
-            self._endBatch(begun)
+            self._wire.endBatch(begun)
 
     def _deliverNext(self, conn: h11.Connection) -> bool:
         """
@@ -512,7 +687,7 @@ class H11Protocol(FlowControl):
                 error.__traceback__ = None
             return False
         if event is h11.NEED_DATA:
-            self._release(READ_AHEAD)
+            self._wire.release(READ_AHEAD)
             return False
         if event is h11.PAUSED:
             self._pauseBehind(conn)
@@ -536,9 +711,9 @@ class H11Protocol(FlowControl):
         """
         The peer has ended its message, and may have sent more.
         """
-        if not self._holds & READ_AHEAD:
+        if not self._wire.holds & READ_AHEAD:
             if len(conn.trailing_data[0]) > self.readAhead:
-                self._hold(READ_AHEAD)
+                self._wire.hold(READ_AHEAD)
 
     def _closeIfOver(self) -> None:
         """
@@ -561,14 +736,6 @@ class H11Protocol(FlowControl):
             self._closeInStages()
         else:
             self.loseConnection()
-
-    def _allSent(self) -> None:
-        heir, self._heir = self._heir, None
-        if heir is not None and self._closing is None:
-            self.switchProtocol(heir)
-            return
-        super()._allSent()
-        self._halfClose()
 
 
 def _in_bytes(event: h11.Data) -> h11.Data:

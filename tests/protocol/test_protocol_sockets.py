@@ -36,7 +36,7 @@ from tests.support.transports import (
     UNIXBackend,
     certificate,
 )
-from twisted_h11._wire.flow import is_bare_socket
+from twisted_h11._wire.sockets import is_bare_socket
 from twisted_h11.protocol import FileRegion, H11Factory, H11Protocol
 from twisted_h11.server import Limits
 
@@ -578,7 +578,7 @@ class TCPTests(Bodies, ClientBodies, TCPBackend):
         peer: Peer = await self.open(factory)
         peer.send(GET)
         await peer.responses(1)
-        wire = built[0]._wire
+        wire = built[0]._wire.transport
         self.assertTrue(is_bare_socket(wire))
         wire.TLS = True
         self.assertFalse(is_bare_socket(wire))

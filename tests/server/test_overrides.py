@@ -19,7 +19,7 @@ from tests.support.cases import FAST_PATH, GET, get
 from tests.support.transports import TCPBackend, TLSBackend
 from twisted_h11._boundary.overrides import overrides
 from twisted_h11._server import responding
-from twisted_h11._wire.output import is_bare_socket
+from twisted_h11._wire.sockets import is_bare_socket
 from twisted_h11.server import Request, Site
 
 # Stored in lower case, and served in upper case by whatever is overridden.

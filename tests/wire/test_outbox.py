@@ -25,10 +25,10 @@ class Connection:
 
     def __init__(self, clock: Clock) -> None:
         self.reactor = clock
-        self._wire = self
+        self.transport = self
         self.flushes = 0
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
         self.flushes += 1
 
 
@@ -37,7 +37,7 @@ class Broken(Connection):
     Can not be written to.
     """
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
         raise RuntimeError("no")
 
 

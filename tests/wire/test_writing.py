@@ -16,8 +16,8 @@ from zope.interface import implementer
 
 from tests.support.cases import FAST_PATH, GET, Calls
 from tests.support.transports import SocketTestCase, TCPBackend, UNIXBackend
-from twisted_h11._wire import output
-from twisted_h11._wire.output import MOST_AT_ONCE, MOST_PIECES, MOST_UNSENT, write_now
+from twisted_h11._wire import wire as wires
+from twisted_h11._wire.sockets import MOST_AT_ONCE, MOST_PIECES, MOST_UNSENT, write_now
 from twisted_h11.server import Site
 
 PIECE = b"x" * 65536
@@ -168,10 +168,10 @@ class Long:
         def render(request: Any) -> Any:
             length = sum(map(len, pieces))
             request.setHeader(b"Content-Length", b"%d" % length)
-            request.channel._joining += 1
+            request.channel._wire.joining += 1
             for piece in pieces:
                 request.write(piece)
-            request.channel._joining -= 1
+            request.channel._wire.joining -= 1
             request.finish()
             return NOT_DONE_YET
 
@@ -228,7 +228,7 @@ class Long:
             seen.append(len(data))
             write_now(wire, data, whole)
 
-        self.patch(output, "write_now", noting)
+        self.patch(wires, "write_now", noting)
         pieces = [b"x%d" % i for i in range(5000)] + [b"y" * 100_000]
         self.assertTrue(await self.body(*pieces) == b"".join(pieces))
         self.assertTrue(seen and max(seen) <= MOST_PIECES)

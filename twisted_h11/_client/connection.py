@@ -33,6 +33,7 @@ from __future__ import annotations
 import socket
 import weakref
 from collections.abc import Callable
+from enum import Enum
 from typing import Any
 
 import h11
@@ -58,11 +59,12 @@ from twisted_h11._client.response_reader import (
     NOTHING,
     SWITCHING,
     ResponseReader,
+    Wait,
 )
 from twisted_h11._client.sent import TLSPassage, none_left
 from twisted_h11._http.fastpath import CHUNKED, UNTIL_CLOSE
-from twisted_h11._wire.flow import APPLICATION, CONSUMER
 from twisted_h11._wire.progress import bytes_unsent
+from twisted_h11._wire.wire import APPLICATION, CONSUMER
 
 try:
     from select import POLLIN, poll
@@ -106,9 +108,9 @@ class ClientConnection(ResponseReader):
         """
         if self._switchedTo is not None:
             return "switched"
-        if self._wire is None:
+        if self._wire.transport is None:
             return "closed" if self._gone else "connecting"
-        if self._closing is not None:
+        if self._wire.closing is not None:
             return "closing"
         if self.wantsHandshake:
             return "handshaking"
@@ -135,7 +137,7 @@ class ClientConnection(ResponseReader):
         Look at what kind of transport it is.
         """
         super().connectionMade()
-        wire = self._wire
+        wire = self._wire.transport
         self.since = self._clock.seconds()
         self.secure = ISSLTransport.providedBy(wire)
         self.wantsHandshake = isinstance(wire, TLSMemoryBIOProtocol)
@@ -171,13 +173,13 @@ class ClientConnection(ResponseReader):
         """
         The transport, for a look at its TLS; not for writing to it.
         """
-        return self._wire
+        return self._wire.transport
 
     def expireIn(self, seconds: float | None) -> None:
         """
         Close, unless there is another request within C{seconds}.
         """
-        self._arm(seconds, "loseConnection")
+        self._wire.deadline.arm(seconds, Wait.IDLE)
 
     def handshakeCompleted(self) -> None:
         """
@@ -186,7 +188,7 @@ class ClientConnection(ResponseReader):
         Twisted 24.7 says so also when the certificate was for another name;
         then it is closing the connection already.
         """
-        if self.wantsHandshake and not self._wire.disconnecting:
+        if self.wantsHandshake and not self._wire.transport.disconnecting:
             self.wantsHandshake = False
             if self._owner is not None:
                 self._owner.connectionReady(self)
@@ -201,9 +203,9 @@ class ClientConnection(ResponseReader):
         """
         return (
             self._mode == NOTHING
-            and self._closing is None
-            and self._wire is not None
-            and not self._eof
+            and self._wire.closing is None
+            and self._wire.transport is not None
+            and not self._wire.eof
             and (self._poll is None or not self._poll.poll(0))
         )
 
@@ -213,7 +215,7 @@ class ClientConnection(ResponseReader):
         """
         Send a request.  The connection must be idle.
         """
-        assert self._mode == NOTHING and self._wire is not None, self
+        assert self._mode == NOTHING and self._wire.transport is not None, self
         self._request = request
         self._handler = handler
         self._mode = IN_HEAD
@@ -233,14 +235,14 @@ class ClientConnection(ResponseReader):
             self._sendWhole(request, body)
         else:
             sender = self._sender = BodySender(self, request)
-            self._send(request.head)
+            self._wire.send(request.head)
             if request.report is not None:
                 request.report("head sent", self)
             if self._sender is not sender:
                 # Whoever was told has cancelled it.
                 return
             if request.expect:
-                self._arm(request.settings.continueTimeout, "_startBody")
+                self._wire.deadline.arm(request.settings.continueTimeout, Wait.CONTINUE)
             else:
                 self._startBody()
             assert sender is not None
@@ -253,22 +255,22 @@ class ClientConnection(ResponseReader):
         if self.secure:
             self._passage = None
             if self.served > 1 and request.method not in request.settings.retryMethods:
-                self._passage = TLSPassage(self._wire, request, self._clock)
+                self._passage = TLSPassage(self._wire.transport, request, self._clock)
         self._rearm()
 
     def _sendWhole(self, request: ClientRequest, body: bytes) -> None:
         if request.fast:
-            self._send(request.head + body)
+            self._wire.send(request.head + body)
             return
-        begun = self._batch()
-        self._send(request.head)
+        begun = self._wire.beginBatch()
+        self._wire.send(request.head)
         if body:
             self.sendEvent(h11.Data(data=body))
         self.sendEvent(h11.EndOfMessage())
-        self._endBatch(begun)
+        self._wire.endBatch(begun)
 
     def _startBody(self) -> None:
-        self._disarm()
+        self._wire.deadline.disarm()
         if self._sender is not None:
             self._sender.start()
             self._rearm()
@@ -289,38 +291,30 @@ class ClientConnection(ResponseReader):
         """
         self._break(reason, errors.Generation)
 
-    def pauseProducing(self) -> None:
+    def wireWaits(self) -> None:
         """
-        The server does not read.
+        Called by the wire: the server does not read.
         """
-        if self._writeFull:
-            return
-        # A client sends no regions of files, so this is all there is to do.
-        self._writeFull = True
         self._fullSince = self._clock.seconds()
-        if self._producer is not None:
-            self._callProducer(self._producer.pauseProducing)
-        if self._wait != "_writeTimedOut":
+        if self._wire.deadline.waiting is not Wait.WRITE:
             self._rearm()
 
-    def _callProducer(self, call: Callable[[], object]) -> None:
+    def tellProducer(self, call: Callable[[], object]) -> bool:
+        """
+        Called by the wire: call a method of what produces the body.
+        """
         try:
             call()
         except KeyboardInterrupt:
             raise
         except BaseException:
             self._break(Failure(), errors.Generation)
+        return True
 
-    def resumeProducing(self) -> None:
+    def wireWritable(self) -> None:
         """
-        The server reads again.
+        Called by the wire: the server reads again.
         """
-        if self._closing is not None:
-            super().resumeProducing()
-            return
-        self._writeFull = False
-        if self._producer is not None:
-            self._callProducer(self._producer.resumeProducing)
         # A fast upload comes here with each write: the timer stays, and looks
         # at the clock when it is due.
         if self._mode != IN_HEAD or self._sender is None:
@@ -336,24 +330,24 @@ class ClientConnection(ResponseReader):
         if request is None or self._mode in (NOTHING, SWITCHING):
             return
         settings = request.settings
-        if self._writeFull and (self._sender is not None or self._mode == IN_HEAD):
-            self._arm(settings.writeTimeout, "_writeTimedOut")
+        if self._wire.full and (self._sender is not None or self._mode == IN_HEAD):
+            self._wire.deadline.arm(settings.writeTimeout, Wait.WRITE)
         elif self._mode == IN_HEAD:
             sender = self._sender
             if sender is None:
-                self._arm(settings.headTimeout, "_headTimedOut")
+                self._wire.deadline.arm(settings.headTimeout, Wait.HEAD)
             elif sender.started:
-                self._disarm()
+                self._wire.deadline.disarm()
         elif self._unclaimed is not None:
-            self._arm(settings.claimTimeout, "_claimTimedOut")
+            self._wire.deadline.arm(settings.claimTimeout, Wait.CLAIM)
         elif self._held:
-            self._disarm()
+            self._wire.deadline.disarm()
         else:
             self._lastPiece = self._clock.seconds()
-            self._arm(settings.readTimeout, "_readTimedOut")
+            self._wire.deadline.arm(settings.readTimeout, Wait.READ)
 
     def _writeTimedOut(self) -> None:
-        if not self._writeFull:
+        if not self._wire.full:
             # It reads again; the next pause begins anew.
             self._rearm()
             return
@@ -362,9 +356,26 @@ class ClientConnection(ResponseReader):
         if seconds is not None:
             left = self._fullSince + seconds - self._clock.seconds()
             if left > 0:
-                self._arm(left, "_writeTimedOut")
+                self._wire.deadline.arm(left, Wait.WRITE)
                 return
         self._timedOut("writeTimeout", "The server took nothing of the request for")
+
+    def deadlineOver(self, wait: Enum) -> None:
+        """
+        Called by the wire: what was waited for has not happened in time.
+        """
+        if wait is Wait.READ:
+            self._readTimedOut()
+        elif wait is Wait.HEAD:
+            self._headTimedOut()
+        elif wait is Wait.WRITE:
+            self._writeTimedOut()
+        elif wait is Wait.CLAIM:
+            self._claimTimedOut()
+        elif wait is Wait.CONTINUE:
+            self._startBody()
+        else:
+            self.loseConnection()
 
     def _headTimedOut(self) -> None:
         self._timedOut("headTimeout", "No response head came within")
@@ -376,7 +387,7 @@ class ClientConnection(ResponseReader):
         if seconds is not None:
             left = self._lastPiece + seconds - self._clock.seconds()
             if left > 0:
-                self._arm(left, "_readTimedOut")
+                self._wire.deadline.arm(left, Wait.READ)
                 return
         self._timedOut("readTimeout", "Nothing of the response body came for")
 
@@ -404,7 +415,7 @@ class ClientConnection(ResponseReader):
             return
         self._unclaimed = None
         self._body = response
-        self._release(CONSUMER)
+        self._wire.release(CONSUMER)
         self._rearm()
 
     def holdBody(self, held: bool) -> None:
@@ -413,9 +424,9 @@ class ClientConnection(ResponseReader):
         """
         self._held = held
         if held:
-            self._hold(APPLICATION)
+            self._wire.hold(APPLICATION)
         else:
-            self._release(APPLICATION)
+            self._wire.release(APPLICATION)
         self._rearm()
 
     def abortResponse(self, reason: Failure) -> None:
@@ -442,7 +453,7 @@ class ClientConnection(ResponseReader):
     def _takeTrailingData(self) -> tuple[bytes, bool]:
         data = bytes(self._buffer)
         self._buffer.clear()
-        return data, self._eof
+        return data, self._wire.eof
 
     def _abandoned(self, reference: weakref.ref[Response]) -> None:
         """
@@ -533,8 +544,10 @@ class ClientConnection(ResponseReader):
         if response is not None:
             response._ended(failure)
 
-    def _close(self, how: str) -> None:
-        super()._close(how)
+    def wireClosing(self) -> None:
+        """
+        Called by the wire: the connection is about to close.
+        """
         if self._owner is not None:
             self._owner.connectionClosing(self)
 
@@ -547,14 +560,14 @@ class ClientConnection(ResponseReader):
         """
         The server will send nothing more.
         """
-        self._eof = True
+        self._wire.eof = True
         if self._mode == SWITCHING:
             return
-        if self._closing is not None:
+        if self._wire.closing is not None:
             super().readConnectionLost()
             return
-        self._ended(Failure(ConnectionDone()), self._wire)
-        if self._closing is None:
+        self._ended(Failure(ConnectionDone()), self._wire.transport)
+        if self._wire.closing is None:
             self.loseConnection()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
@@ -565,7 +578,7 @@ class ClientConnection(ResponseReader):
         reason = reason or connectionDone
         self._gone = True
         self._poll = None
-        wire = self._wire
+        wire = self._wire.transport
         if self.wantsHandshake:
             self._tlsConnection = wire.getHandle()
         super().connectionLost(reason)

@@ -78,7 +78,7 @@ class BodySender:
             return
         self.started = True
         # From here on the body goes to the transport as it is.
-        connection._flush()
+        connection._wire.flush()
         if isinstance(self._body, bytes):
             connection.registerProducer(self, True)
             self._writePieces()
@@ -146,13 +146,13 @@ class BodySender:
                 )
                 return
         wire = connection._wire
-        if wire is not None and connection._closing is None:
+        if wire.transport is not None and wire.closing is None:
             if not self._fast:
                 connection.sendEvent(h11.Data(data=data))
             elif self._chunked:
-                wire.writeSequence((b"%x\r\n" % (size,), data, b"\r\n"))
+                wire.transport.writeSequence((b"%x\r\n" % (size,), data, b"\r\n"))
             else:
-                wire.write(data)
+                wire.transport.write(data)
 
     def registerProducer(self, producer: Any, streaming: bool) -> None:
         """
@@ -177,7 +177,7 @@ class BodySender:
         if not self._fast:
             connection.sendEvent(h11.EndOfMessage())
         elif self._chunked:
-            connection._send(b"0\r\n\r\n")
+            connection._wire.send(b"0\r\n\r\n")
         connection.bodySent()
 
     def _failed(self, reason: Failure) -> None:

@@ -9,6 +9,7 @@ waits and fails.
 from __future__ import annotations
 
 import weakref
+from enum import Enum
 from typing import TYPE_CHECKING, Any, cast
 
 import h11
@@ -31,7 +32,7 @@ from twisted_h11._http.chunks import ChunkReader, frame
 from twisted_h11._http.fastpath import CHUNKED, Fields, ResponseHead, read_response
 from twisted_h11._http.response_event import check_event, find_end
 from twisted_h11._http.tolerance import EMPTY_LINES, forgive
-from twisted_h11._wire.flow import APPLICATION, CONSUMER, READ_AHEAD
+from twisted_h11._wire.wire import APPLICATION, CONSUMER, READ_AHEAD
 from twisted_h11.protocol import H11Protocol
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ __all__ = [
     "SWITCHING",
     "UNTIL_END",
     "ResponseReader",
+    "Wait",
 ]
 
 _UNASKED = "The server sent something before the request had left"
@@ -71,6 +73,19 @@ def explain(error: h11.RemoteProtocolError, raw: bytes) -> MalformedResponse:
         if found:
             return MalformedResponse(f"{text}: {', '.join(found)!s}"[:500])
     return MalformedResponse(text[:500])
+
+
+class Wait(Enum):
+    """
+    What has to happen in time.
+    """
+
+    IDLE = "the next request"
+    CONTINUE = "100 Continue"
+    WRITE = "the server takes more of the request"
+    HEAD = "the response head"
+    READ = "the next piece of the response body"
+    CLAIM = "somebody asks for the response body"
 
 
 class ResponseReader(H11Protocol):
@@ -131,7 +146,11 @@ class ResponseReader(H11Protocol):
                 self._readBody(data)
         elif mode == IN_HEAD:
             if not self._bytesSeen:
-                if self.served > 1 and self._tells and self._noneLeft(self._wire):
+                if (
+                    self.served > 1
+                    and self._tells
+                    and self._noneLeft(self._wire.transport)
+                ):
                     # It can not be the answer: the server sent it to nobody.
                     self._break(Failure(UnexpectedEnd(_UNASKED)), None, True)
                     return
@@ -145,9 +164,9 @@ class ResponseReader(H11Protocol):
             super().dataReceived(data)
         elif mode == SWITCHING:
             self._buffer += data
-            self._hold(READ_AHEAD)
-        elif self._dropping is not None:
-            self._drop(len(data))
+            self._wire.hold(READ_AHEAD)
+        elif self._wire.closing is not None:
+            self._wire.closing.received(len(data))
         else:
             # Nobody asked for this.
             self._abort()
@@ -357,13 +376,13 @@ class ResponseReader(H11Protocol):
         self._mode = SWITCHING
         self._h11 = None
         self._buffer += rest
-        self._hold(READ_AHEAD)
+        self._wire.hold(READ_AHEAD)
         response = self._makeResponse(head)
         if self._request is not request:
             return
         self._handler = None
         self._unclaimed = weakref.ref(response, self._abandoned)
-        self._arm(request.settings.claimTimeout, "_claimTimedOut")
+        self._wire.deadline.arm(request.settings.claimTimeout, Wait.CLAIM)
         handler.responseReceived(response)
 
     # -- bodies -------------------------------------------------------------
@@ -389,7 +408,7 @@ class ResponseReader(H11Protocol):
             if response is not None:
                 response._received(data)
                 if response._buffered > settings.readAhead:
-                    self._hold(CONSUMER)
+                    self._wire.hold(CONSUMER)
 
     def _readBody(self, data: bytes) -> None:
         left = self._left - len(data)
@@ -504,15 +523,15 @@ class ResponseReader(H11Protocol):
         sender, self._sender = self._sender, None
         owner = self._owner
         self._request = None
-        self._disarm()
-        if self._holds:
-            self._release(APPLICATION)
-            self._release(CONSUMER)
-            self._release(READ_AHEAD)
+        self._wire.deadline.disarm()
+        if self._wire.holds:
+            self._wire.release(APPLICATION)
+            self._wire.release(CONSUMER)
+            self._wire.release(READ_AHEAD)
         if sender is not None:
             self._abort()
             sender.stop()
-        elif not (clean and self._persistent) or self._eof or owner is None:
+        elif not (clean and self._persistent) or self._wire.eof or owner is None:
             self.loseConnection()
         else:
             owner.connectionIdle(cast("ClientConnection", self))

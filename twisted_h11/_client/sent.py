@@ -19,8 +19,8 @@ from OpenSSL import SSL
 from twisted.internet.interfaces import IReactorTime
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 
-from twisted_h11._wire.output import is_bare_socket
 from twisted_h11._wire.progress import bytes_unsent
+from twisted_h11._wire.sockets import is_bare_socket
 
 if TYPE_CHECKING:
     from twisted_h11._client.request import ClientRequest

@@ -43,6 +43,7 @@ from twisted_h11._http.response_head import (
 )
 from twisted_h11._http.strict import RequestHead
 from twisted_h11._server.failures import Failing
+from twisted_h11._server.states import Reading
 from twisted_h11._wire.files import FileRegion
 
 __all__ = ["Answering"]
@@ -80,7 +81,7 @@ class Answering(Failing):
     _fastLength: int | None = None
     _sent = 0
     _unchunker: Unchunker | None = None
-    _read = ""
+    _reading = Reading.HEAD
     _bodyLeft: int | None = 0
     # Whether the cycle before has left nothing behind.
     _clean = True
@@ -154,8 +155,8 @@ class Answering(Failing):
         """
         head = self._head
         if (
-            self._wire is None
-            or self._closing is not None
+            self._wire.transport is None
+            or self._wire.closing is not None
             or head is None
             or self._answer is not None
         ):
@@ -199,7 +200,7 @@ class Answering(Failing):
         self._answerLeft = self._fastLength = length
         self._fastAnswer = True
         self._sent = 0
-        self._send(data)
+        self._wire.send(data)
         return True
 
     def _answerSlowly(self, head: RequestHead, answer: ResponseHead) -> None:
@@ -232,10 +233,10 @@ class Answering(Failing):
         """
         if (
             self._missed is None
-            or self._read != "_readNothing"
+            or self._reading is not Reading.NOTHING
             or self._answer is not None
-            or self._wire is None
-            or self._closing is not None
+            or self._wire.transport is None
+            or self._wire.closing is not None
             or (self.site is not None and self.site.extraHeaders)
         ):
             return False
@@ -245,10 +246,10 @@ class Answering(Failing):
         if head is None:
             return False
         if len(content) > _LONG:
-            self._send(head)
-            self._send(content)
+            self._wire.send(head)
+            self._wire.send(content)
         else:
-            self._send(head + content)
+            self._wire.send(head + content)
         return True
 
     def startResponse(
@@ -259,14 +260,12 @@ class Answering(Failing):
 
         @return: whether the response has content on the wire.
         """
-        self._joining += 1
+        self._wire.beginJoin()
         try:
             self.writeHeaders(b"HTTP/1.1", code, reason, headers)
             self.sendContent(data)
         finally:
-            self._joining -= 1
-        if self._pending and not (self._joining or self._batching):
-            self._flush()
+            self._wire.endJoin()
         return self._answer is not None and self._answer.hasContent
 
     def write(self, data: bytes) -> None:
@@ -340,13 +339,13 @@ class Answering(Failing):
                 if not data:
                     return
             self._answerLeft = left - len(data)
-        if self._writeFull or self._sending is not None:
+        if self._wire.full or self._wire.queue is not None:
             self._countUnsent(len(data))
         if self._fastAnswer:
             self._sent += len(data)
             if self._fastLength is None:
                 data = b"%x\r\n%b\r\n" % (len(data), data)
-            self._send(data)
+            self._wire.send(data)
         else:
             self.sendEvent(h11.Data(data=data))
 
@@ -358,8 +357,8 @@ class Answering(Failing):
             self._answer is None
             and self._request is not None
             and not self._answerOver
-            and self._wire is not None
-            and self._closing is None
+            and self._wire.transport is not None
+            and self._wire.closing is None
         )
 
     def _sendRaw(self, data: bytes) -> None:
@@ -367,9 +366,9 @@ class Answering(Failing):
         Send some of a response whose head is not ours.
         """
         if data and self._takesRaw():
-            if self._writeFull:
+            if self._wire.full:
                 self._countUnsent(len(data))
-            self._send(data)
+            self._wire.send(data)
 
     def sendRegion(self, region: FileRegion) -> None:
         """
@@ -377,13 +376,13 @@ class Answering(Failing):
         """
         answer = self._answer
         if answer is None and self._takesRaw() and len(region):
-            self._sendRegion(region)
+            self._wire.sendRegion(region)
             return
         if (
             answer is None
             or self._answerOver
-            or self._wire is None
-            or self._closing is not None
+            or self._wire.transport is None
+            or self._wire.closing is not None
         ):
             region.end(ConnectionAborted("The response is over."))
             return
@@ -417,11 +416,11 @@ class Answering(Failing):
         """
         if request is not self._request:
             # Given away (switchCycle), aborted, or closing.
-            if self._wire is None or self._closing is not None:
+            if self._wire.transport is None or self._wire.closing is not None:
                 return
             raise TypeError(f"{request!r} is not the request that is answered now")
         self._request = None
-        if self._wire is None or self._closing is not None:
+        if self._wire.transport is None or self._wire.closing is not None:
             return
         answer = self._answer
         if answer is None or self._answerOver:
@@ -438,7 +437,7 @@ class Answering(Failing):
             self.failResponse()
         else:
             self._endAnswer(answer)
-            if self._closing is None:
+            if self._wire.closing is None:
                 self._endCycle()
 
     def _unchunked(self, request: Any, answer: ResponseHead) -> bool:
@@ -477,7 +476,7 @@ class Answering(Failing):
             self._wake()
         if self._fastAnswer:
             if self._fastLength is None:
-                self._send(b"0\r\n\r\n")
+                self._wire.send(b"0\r\n\r\n")
         elif self.h11Connection.our_state is h11.SEND_BODY:
             self.sendEvent(h11.EndOfMessage(headers=trailers))
 
@@ -493,8 +492,8 @@ class Answering(Failing):
         head = self._head
         if (
             head is None
-            or self._wire is None
-            or self._closing is not None
+            or self._wire.transport is None
+            or self._wire.closing is not None
             or self._answer is not None
             or head.version == b"HTTP/1.0"
         ):
@@ -518,16 +517,17 @@ class Answering(Failing):
 
         @raise RuntimeError: if the response has begun, or the request not ended.
         """
-        if self._answer is not None or self._read != "_readNothing":
+        if self._answer is not None or self._reading is not Reading.NOTHING:
             raise RuntimeError("It is too early or too late to switch protocols.")
         self._wake()
         reason = reason_of(status)
         kind = h11.InformationalResponse if status == 101 else h11.Response
-        self._joining += 1
+        # What is joined goes out with what is next, or when the wire is given away.
+        self._wire.joining += 1
         try:
             self.sendEvent(kind(status_code=status, headers=pairs, reason=reason))
         finally:
-            self._joining -= 1
+            self._wire.joining -= 1
         self._request = None
         self.switchProtocol(protocol)
 

@@ -36,7 +36,7 @@ from zope.interface import implementer
 
 from twisted_h11._boundary.checks import check_protocol
 from twisted_h11._boundary.guarded import log_failure
-from twisted_h11._wire.flow import CONSUMER
+from twisted_h11._wire.wire import CONSUMER
 
 __all__ = ["BodyIterator", "RequestBody", "RequestBodyCut", "SpooledBody"]
 
@@ -219,7 +219,7 @@ class RequestBody:
         self._keep(data)
         self._deliver()
         if self._size > self._high and self._channel is not None:
-            self._channel._hold(CONSUMER)
+            self._channel.hold(CONSUMER)
 
     def ended(self) -> None:
         """
@@ -335,7 +335,7 @@ class RequestBody:
 
     def _releaseNetwork(self) -> None:
         if self._channel is not None:
-            self._channel._release(CONSUMER)
+            self._channel.release(CONSUMER)
 
 
 class SpooledBody(RequestBody):

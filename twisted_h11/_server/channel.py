@@ -33,6 +33,7 @@ other request collects its body first, as in twisted.web.
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import Any
 
 import h11
@@ -63,7 +64,8 @@ from twisted_h11._server.connections import Connections
 from twisted_h11._server.ranges import bounded
 from twisted_h11._server.receiving import Receiving
 from twisted_h11._server.routing import route_early
-from twisted_h11._wire.flow import APPLICATION, CONSUMER, READ_AHEAD
+from twisted_h11._server.states import Reading, Wait
+from twisted_h11._wire.wire import APPLICATION, CONSUMER, READ_AHEAD
 
 __all__ = ["Channel"]
 
@@ -80,13 +82,13 @@ class NetworkProducer:
         """
         Read nothing from the network until C{resumeProducing}.
         """
-        self._channel._hold(APPLICATION)
+        self._channel.hold(APPLICATION)
 
     def resumeProducing(self) -> None:
         """
         Read from the network again, as far as we are concerned.
         """
-        self._channel._release(APPLICATION)
+        self._channel.release(APPLICATION)
 
 
 @implementer(IHandshakeListener)
@@ -102,12 +104,12 @@ class Channel(Receiving):
     timeOut: float | None = 75
 
     _fast = False
-    _writesNow = True
+    writesNow = True
+    finalWaits = frozenset((Wait.HANDSHAKE, Wait.CLIENT))
     # The register of the site that made this channel; C{site} may be set to another.
     _home: Connections | None = None
     _lastHead: fastpath.FastHead | None = None
     _scanned = 0
-    _read = "_readHead"
     _skippedLine = False
     _draining = False
     _served = 0
@@ -116,8 +118,8 @@ class Channel(Receiving):
     _host: Any = None
 
     def __repr__(self) -> str:
-        if self._request is not None and self._closing is None:
-            return f"<Channel {self._read[1:]} for {self._request!r}>"
+        if self._request is not None and self._wire.closing is None:
+            return f"<Channel reads {self._reading.name.lower()} for {self._request!r}>"
         return super().__repr__()
 
     # -- from the transport ---------------------------------------------------
@@ -128,14 +130,14 @@ class Channel(Receiving):
         """
         super().connectionMade()
         if self._home is not None:
-            verdict = self._home.made(self, self._wire, self.limits)
+            verdict = self._home.made(self, self._wire.transport, self.limits)
             if verdict is Verdict.LATE:
-                self._read = "_readFirst"
+                self._reading = Reading.FIRST
             elif verdict is not Verdict.TAKEN:
                 self._turnAway(verdict)
                 return
-        if ISSLTransport.providedBy(self._wire):
-            self._arm(self.limits.handshakeTimeout, "_abort")
+        if ISSLTransport.providedBy(self._wire.transport):
+            self._wire.deadline.arm(self.limits.handshakeTimeout, Wait.HANDSHAKE)
         else:
             self._waitForFirstByte()
 
@@ -146,7 +148,7 @@ class Channel(Receiving):
         if verdict is Verdict.REFUSED:
             self._refuse(503, "There are too many connections.")
             return
-        wire = self._wire
+        wire = self._wire.transport
         self._abort()
         close_now(wire)
 
@@ -154,21 +156,25 @@ class Channel(Receiving):
         """
         See L{IHandshakeListener}.
         """
-        if self._wait in (None, "_abort") and self._closing is None:
+        if (
+            self._wire.deadline.waiting in (None, Wait.HANDSHAKE)
+            and self._wire.closing is None
+        ):
             self._waitForFirstByte()
 
     def _waitForFirstByte(self) -> None:
         timeout = self.limits.firstByteTimeout
         if timeout is not None and self.timeOut is not None:
             timeout = min(timeout, self.timeOut)
-        self._arm(None if self.timeOut is None else timeout, "_idleTimedOut")
+        self._wire.deadline.arm(None if self.timeOut is None else timeout, Wait.IDLE)
 
     def dataReceived(self, data: bytes) -> None:
         """
         Take bytes, and do everything that can be done with them.
         """
-        if self._dropping is not None:
-            self._drop(len(data))
+        closing = self._wire.closing
+        if closing is not None:
+            closing.received(len(data))
             return
         if self._start < len(self._buffer):
             self._buffer = self._buffer[self._start :] + data
@@ -195,13 +201,13 @@ class Channel(Receiving):
         reason = reason or connectionDone
         request, self._request = self._request, None
         self._source = None
-        if self._read == "_readFirst" and self._closing is None:
-            report_dropped(self._log, self._wire)
+        if self._reading is Reading.FIRST and self._wire.closing is None:
+            report_dropped(self._log, self._wire.transport)
         unsent = 0
         if request is not None or self._whenSent is not None:
-            unsent = self._unsentLength()
+            unsent = self._wire.unsentLength()
         super().connectionLost(reason)
-        self._droppedLength = unsent
+        self._wire.droppedLength = unsent
         self._forget()
         self._buffer = b""
         self._start = 0
@@ -237,10 +243,10 @@ class Channel(Receiving):
         if self._advancing:
             return
         self._advancing = True
-        begun = self._batch()
+        begun = self._wire.beginBatch()
         try:
-            while self._closing is None and self._wire is not None:
-                if not getattr(self, self._read)():
+            while self._wire.closing is None and self._wire.transport is not None:
+                if not self._readNext():
                     break
         except Refused as refused:
             self._refuse(refused.status, refused.reason)
@@ -248,10 +254,10 @@ class Channel(Receiving):
             self._refuse(error.error_status_hint, "The request is malformed.")
         finally:
             self._advancing = False
-            self._endBatch(begun)
+            self._wire.endBatch(begun)
         if self._shown is not None:
             self._lookForSuccessor()
-        if self._wire is None:
+        if self._wire.transport is None:
             self._deliverHandOver()
             self._deliverToSuccessor()
             return
@@ -259,26 +265,44 @@ class Channel(Receiving):
             # An idle connection keeps nothing of what it has read.
             self._buffer = b""
             self._start = 0
-        if self._closing is None:
+        if self._wire.closing is None:
             self._balance()
+
+    def _readNext(self) -> bool:
+        """
+        @return: whether there is more to do.
+        """
+        reading = self._reading
+        if reading is Reading.HEAD:
+            return self._readHead()
+        if reading is Reading.BODY:
+            return self._readBody()
+        if reading is Reading.FIRST:
+            return self._readFirst()
+        return False
 
     def _balance(self) -> None:
         """
         Pause the network when enough waits that we can not look at now.
         """
-        if self._read == "_readNothing" or (
-            self._read == "_readHead" and (self._writeFull or self._sending is not None)
+        if self._reading is Reading.NOTHING or (
+            self._reading is Reading.HEAD and (not self._wire.hasRoom)
         ):
             if len(self._buffer) - self._start > self.limits.readAhead:
-                self._hold(READ_AHEAD)
-        elif self._holds:
-            self._release(READ_AHEAD)
+                self.hold(READ_AHEAD)
+        elif self._wire.holds:
+            self._wire.release(READ_AHEAD)
 
-    def _writable(self) -> None:
-        if self._closing is None and self._read == "_readHead":
-            if self._wait is None and not self._eof:
-                self._arm(self.timeOut, "_idleTimedOut")
+    def wireWritable(self) -> None:
+        """
+        Called by the wire: the client has taken enough, so that its next request may
+        be answered.
+        """
+        if self._wire.closing is None and self._reading is Reading.HEAD:
+            if self._wire.deadline.waiting is None and not self._wire.eof:
+                self._wire.deadline.arm(self.timeOut, Wait.IDLE)
             self._advance()
+        super().wireWritable()
 
     # -- the head ---------------------------------------------------------------
 
@@ -288,7 +312,7 @@ class Channel(Receiving):
         of the peer.
         """
         assert self._home is not None
-        self._read = "_readHead"
+        self._reading = Reading.HEAD
         verdict = self._home.known(self, self.limits)
         if verdict is Verdict.TAKEN:
             return True
@@ -299,10 +323,10 @@ class Channel(Receiving):
         buffer = self._buffer
         start = self._start
         if start >= len(buffer):
-            if self._eof:
+            if self._wire.eof:
                 self.loseConnection()
             return False
-        if self._writeFull or self._sending is not None:
+        if not self._wire.hasRoom:
             return False
         if not self._scanned and self._readFast(buffer, start):
             return True
@@ -347,10 +371,10 @@ class Channel(Receiving):
         return True
 
     def _waitForHead(self) -> bool:
-        if self._eof:
+        if self._wire.eof:
             raise Refused(400, "The request is incomplete.")
-        if self._wait != "_headTimedOut":
-            self._arm(self.limits.headTimeout, "_headTimedOut")
+        if self._wire.deadline.waiting is not Wait.HEAD:
+            self._wire.deadline.arm(self.limits.headTimeout, Wait.HEAD)
         return False
 
     def _beginFast(self, head: fastpath.FastHead, buffer: bytes, start: int) -> None:
@@ -376,9 +400,9 @@ class Channel(Receiving):
         self._bodyLeft = left = length - (end - head.end)
         self._chunks = None
         self._beginCycle(head)
-        if end > head.end and self._closing is None:
+        if end > head.end and self._wire.closing is None:
             self._bodyReceived(buffer[head.end : end])
-        if not left and self._closing is None:
+        if not left and self._wire.closing is None:
             self._bodyEnded()
 
     def _serveWhole(self, head: RequestHead, factory: Any) -> None:
@@ -387,7 +411,7 @@ class Channel(Receiving):
         body whose class overrides nothing that these two would call.
         """
         self._resetCycle(head)
-        self._read = "_readNothing"
+        self._reading = Reading.NOTHING
         try:
             self._request = request = factory(self)
             request.serve(head)
@@ -396,7 +420,7 @@ class Channel(Receiving):
         except BaseException:
             log_failure("A request")
             # Not if it was answered before it failed.
-            if self._request is not None or self._read == "_readNothing":
+            if self._request is not None or self._reading is Reading.NOTHING:
                 self._applicationFailed()
 
     def _beginSlow(self, head: RequestHead, raw: bytes) -> None:
@@ -422,7 +446,7 @@ class Channel(Receiving):
             and self._start >= len(self._buffer)
         )
         self._beginCycle(head)
-        if self._closing is None and self._source is None:
+        if self._wire.closing is None and self._source is None:
             self.sendContinue()
 
     def _beginCycle(self, head: RequestHead) -> None:
@@ -432,7 +456,7 @@ class Channel(Receiving):
         @raise Refused: if its body is too long.
         """
         self._resetCycle(head)
-        self._read = "_readBody"
+        self._reading = Reading.BODY
         try:
             self._request = request = self._makeRequest(head)
             if head.length == 0:
@@ -468,9 +492,9 @@ class Channel(Receiving):
         """
         Everything about the cycle before is forgotten.
         """
-        if not self._eof:
-            self._wait = None
-        elif self._wait is None:
+        if not self._wire.eof:
+            self._wire.deadline.waiting = None
+        elif self._wire.deadline.waiting is None:
             self._awaitResponse()
         self._head = head
         self._served = served = self._served + 1
@@ -538,7 +562,7 @@ class Channel(Receiving):
         self._draining = True
         self.persistent = False
         if self._start >= len(self._buffer) and (
-            self._read == "_readHead" or self._read == "_readFirst"
+            self._reading is Reading.HEAD or self._reading is Reading.FIRST
         ):
             self.loseConnection()
 
@@ -549,18 +573,18 @@ class Channel(Receiving):
         source, self._source = self._source, None
         if source is not None:
             source.dropped()
-        self._release(CONSUMER)
+        self._wire.release(CONSUMER)
         if not self._reusable():
             self._closeInStages()
             return
-        if self._read == "_readBody":
+        if self._reading is Reading.BODY:
             left = self._bodyLeft
             if left is not None and left > self.limits.drainLength:
                 self._closeInStages()
                 return
             self._received = self._rateSeen = 0
-            if not self._eof:
-                self._arm(self.limits.rateWindow, "_checkBodyRate")
+            if not self._wire.eof:
+                self._wire.deadline.arm(self.limits.rateWindow, Wait.BODY)
             self._advance()
             return
         if self._missed is None:
@@ -586,24 +610,38 @@ class Channel(Receiving):
 
     def _awaitNext(self) -> None:
         self._head = None
-        self._read = "_readHead"
-        if self._eof:
+        self._reading = Reading.HEAD
+        if self._wire.eof:
             pass
-        elif self._writeFull or self._sending is not None:
+        elif not self._wire.hasRoom:
             # The peer has yet to take what we wrote: it is not idle.
-            self._disarm()
+            self._wire.deadline.disarm()
         else:
-            self._arm(self.timeOut, "_idleTimedOut")
+            self._wire.deadline.arm(self.timeOut, Wait.IDLE)
         self._advance()
 
     # -- time-outs --------------------------------------------------------------
 
+    def deadlineOver(self, wait: Enum) -> None:
+        """
+        Called by the wire: what was waited for has not happened in time.
+        """
+        if wait is Wait.IDLE:
+            self._idleTimedOut()
+        elif wait is Wait.HEAD:
+            self._refuse(408, "The request head did not arrive in time.")
+        elif wait is Wait.BODY:
+            self._checkBodyRate()
+        elif wait is Wait.REQUEST:
+            self._requestTimedOut()
+        elif wait is Wait.CLIENT:
+            self._clientLeft()
+        else:
+            self._abort()
+
     def _idleTimedOut(self) -> None:
         self._log.debug("Timing out idle client {peer}", peer=self.getPeer())
         self.loseConnection()
-
-    def _headTimedOut(self) -> None:
-        self._refuse(408, "The request head did not arrive in time.")
 
     def _requestTimedOut(self) -> None:
         self._log.info("Timing out client: {peer}", peer=self.getPeer())
@@ -619,17 +657,17 @@ class Channel(Receiving):
         """
         before = self.timeOut
         if self._request is not None:
-            if self._eof:
+            if self._wire.eof:
                 # The client waits for halfCloseTimeout seconds, not longer.
                 return before
-            self._arm(period, "_requestTimedOut")
-            if period is None and self._read == "_readBody":
+            self._wire.deadline.arm(period, Wait.REQUEST)
+            if period is None and self._reading is Reading.BODY:
                 # That is the client's time, not the application's.
                 self._waitForBody()
         else:
             self.timeOut = period
-            if self._wait == "_idleTimedOut":
-                self._arm(period, "_idleTimedOut")
+            if self._wire.deadline.waiting is Wait.IDLE:
+                self._wire.deadline.arm(period, Wait.IDLE)
         return before
 
     def setHalfCloseTimeout(self, seconds: float) -> None:
@@ -650,7 +688,7 @@ class Channel(Receiving):
                 f"halfCloseTimeout must be a number of seconds, not {seconds!r}"
             )
         self._turnTimeout = self._served, seconds
-        if self._eof and self._request is not None and self._closing is None:
+        if self._wire.eof and self._request is not None and self._wire.closing is None:
             self._awaitResponse()
 
     def _awaitResponse(self) -> None:
@@ -660,7 +698,7 @@ class Channel(Receiving):
         request, seconds = self._turnTimeout
         if request != self._served:
             seconds = self.limits.halfCloseTimeout
-        self._arm(seconds, "_clientLeft")
+        self._wire.deadline.arm(seconds, Wait.CLIENT)
 
     def _clientLeft(self) -> None:
         request, self._request = self._request, None
@@ -671,8 +709,8 @@ class Channel(Receiving):
         """
         Begin the wait of an idle connection anew.
         """
-        if self._wait == "_idleTimedOut":
-            self._arm(self.timeOut, "_idleTimedOut")
+        if self._wire.deadline.waiting is Wait.IDLE:
+            self._wire.deadline.arm(self.timeOut, Wait.IDLE)
 
     # -- more of what HTTPChannel has ------------------------------------------
 
@@ -682,7 +720,7 @@ class Channel(Receiving):
         """
         host: IAddress | None = self._host
         if host is None:
-            host = self._wire.getHost()
+            host = self._wire.transport.getHost()
             if self._served:
                 # Sooner it may not be known: see _readFirst.
                 self._host = host
@@ -692,7 +730,7 @@ class Channel(Receiving):
         """
         Whether the transport is TLS.
         """
-        return ISSLTransport.providedBy(self._wire)
+        return ISSLTransport.providedBy(self._wire.transport)
 
     def forceAbortClient(self) -> None:
         """

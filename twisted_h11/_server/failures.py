@@ -13,6 +13,7 @@ from typing import Any
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IAddress, IDelayedCall
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from twisted_h11._boundary.guarded import guarded
@@ -23,7 +24,6 @@ from twisted_h11._server.refused import RefusedRequest
 from twisted_h11._server.telling import Telling
 from twisted_h11._wire.backlog import Backlog
 from twisted_h11._wire.drained import Waiting, client_gone
-from twisted_h11._wire.files import FileRegion
 from twisted_h11._wire.progress import bytes_taken
 
 __all__ = ["Failing"]
@@ -38,6 +38,8 @@ class Failing(Telling):
         application may set it to a false value.
     @ivar countedHost: the address under which the site counts this connection.
     """
+
+    _log = Logger()
 
     site: Served | None = None
     factory: Any = None
@@ -68,7 +70,7 @@ class Failing(Telling):
         """
         answered, self._answerOver = self._answerOver, True
         self.persistent = False
-        if self._wire is None or self._closing is not None:
+        if self._wire.transport is None or self._wire.closing is not None:
             return
         # How a raw response is delimited only its writer knows.
         raw = self._answer is None and not answered
@@ -161,11 +163,17 @@ class Failing(Telling):
         if request is self._request:
             self._applicationFailed()
 
-    def _turn(self) -> object:
+    def producing(self) -> object:
+        """
+        Called by the wire: the producer produces content of this request's response.
+        """
         return self._request
 
-    def _producerFailed(self, turn: object) -> None:
-        if turn is not None and turn is self._request:
+    def producerFailed(self, what: object) -> None:
+        """
+        Called by the wire: the producer has raised.
+        """
+        if what is not None and what is self._request:
             self._applicationFailed()
 
     def _begun(self, request: Any) -> bool:
@@ -222,7 +230,7 @@ class Failing(Telling):
             method,
         )
         self._failState()
-        self._send(data)
+        self._wire.send(data)
         self._closeInStages()
         return length
 
@@ -232,7 +240,7 @@ class Failing(Telling):
         """
         peer: IAddress | None = self._peer
         if peer is None:
-            peer = self._wire.getPeer()
+            peer = self._wire.transport.getPeer()
             if self._head is not None:
                 # Sooner it may not be the last word: the PROXY protocol tells it
                 # with the first bytes.
@@ -241,21 +249,25 @@ class Failing(Telling):
 
     # -- a client that does not take its response -------------------------------
 
-    def pauseProducing(self) -> None:
+    def wireWaits(self) -> None:
         """
-        The client does not read as fast as we write: watch it.
+        Called by the wire: the client does not read as fast as we write.
         """
-        super().pauseProducing()
-        if self._stallCall is None and self._wire is not None:
+        if self._stallCall is None and self._wire.transport is not None:
             self._watchPeer()
 
-    def resumeProducing(self) -> None:
+    def wireTaken(self) -> None:
         """
-        The transport has room again: the client gets on.
+        Called by the wire: the client makes progress.
         """
         self._resumes += 1
         self._forgetBacklog()
-        super().resumeProducing()
+        super().wireTaken()
+
+    def wireWritable(self) -> None:
+        """
+        Called by the wire: more may be written.
+        """
         if self._drainWaiting is not None:
             while self._hasRoom() and self._drainWaiting.next():
                 pass
@@ -267,7 +279,7 @@ class Failing(Telling):
         @return: fires with C{None}, at once if there is room; fails with
             L{ConnectionLost} if the connection ends before.  It may be cancelled.
         """
-        if self._wire is None or self._closing is not None:
+        if self._wire.transport is None or self._wire.closing is not None:
             return client_gone()
         if self._hasRoom():
             return succeed(None)
@@ -276,7 +288,7 @@ class Failing(Telling):
         return self._drainWaiting.add()
 
     def _hasRoom(self) -> bool:
-        return not self._writeFull and self._sending is None and self._closing is None
+        return self._wire.hasRoom and self._wire.closing is None
 
     def _failDrained(self) -> None:
         waiting, self._drainWaiting = self._drainWaiting, None
@@ -301,8 +313,8 @@ class Failing(Telling):
         Whether the application may still write to the current response.
         """
         return (
-            self._wire is not None
-            and self._closing is None
+            self._wire.transport is not None
+            and self._wire.closing is None
             and self._request is not None
             and not self._answerOver
         )
@@ -322,19 +334,17 @@ class Failing(Telling):
         )
         self._abort()
 
-    def _startRegion(self, region: FileRegion) -> None:
-        super()._startRegion(region)
-        if self._region is not None and self._stallCall is None:
-            self._watchPeer()
-
     def _watchPeer(self) -> None:
         if self.limits.minResponseRate is not None:
             self._lastTaken = self._whatIsTaken()
             self._stallCall = self.callLater(self.limits.rateWindow, self._checkPeer)
 
     def _whatIsTaken(self) -> tuple[int, int, int | None]:
-        left = self._region.left if self._region is not None else 0
-        return self._resumes, left, bytes_taken(self._wire)
+        queue = self._wire.queue
+        left = 0
+        if queue is not None and queue.sender is not None:
+            left = queue.sender.left
+        return self._resumes, left, bytes_taken(self._wire.transport)
 
     def _checkPeer(self) -> None:
         """
@@ -342,9 +352,10 @@ class Failing(Telling):
         """
         self._stallCall = None
         rate = self.limits.minResponseRate
-        if rate is None or self._wire is None:
+        if rate is None or self._wire.transport is None:
             return
-        if not self._writeFull and self._region is None:
+        queue = self._wire.queue
+        if not self._wire.full and (queue is None or queue.sender is None):
             return
         resumes, left, taken = self._lastTaken
         now = self._whatIsTaken()
@@ -359,8 +370,11 @@ class Failing(Telling):
                 return
         self._watchPeer()
 
-    def _cancelTimer(self) -> None:
-        super()._cancelTimer()
+    def wireEnded(self) -> None:
+        """
+        Called by the wire: nobody takes anything any more.
+        """
+        super().wireEnded()
         self._forgetBacklog()
         call, self._stallCall = self._stallCall, None
         if call is not None and call.active():

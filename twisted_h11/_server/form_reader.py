@@ -284,10 +284,10 @@ class FormReader:
 
     # -- from a part, and from a loop -------------------------------
 
-    def _hold(self, why: int) -> None:
+    def hold(self, why: int) -> None:
         self.source.pauseProducing()
 
-    def _release(self, why: int) -> None:
+    def release(self, why: int) -> None:
         self.source.resumeProducing()
 
     def sendContinue(self) -> None:

@@ -21,8 +21,6 @@ from contextlib import suppress
 from typing import Any
 
 from twisted.internet.interfaces import IProtocol
-from twisted.internet.protocol import connectionDone
-from twisted.python.failure import Failure
 
 from twisted_h11.protocol import H11Protocol
 
@@ -84,9 +82,12 @@ class HandingOver(H11Protocol):
 
     # -- somebody else has the transport, too -----------------------------------
 
-    def _share(self) -> None:
-        if self._wire is not None:
-            self._shown = _Shown(self._wire, self.loseConnection)
+    def wireShared(self) -> None:
+        """
+        Called by the wire: others may write to the transport, and close it.
+        """
+        if self._wire.transport is not None:
+            self._shown = _Shown(self._wire.transport, self.loseConnection)
 
     def _unshare(self) -> None:
         """
@@ -105,24 +106,17 @@ class HandingOver(H11Protocol):
             if not self._advancing:
                 self._deliverToSuccessor()
 
-    def _close(self, how: str) -> None:
-        self._unshare()
-        super()._close(how)
-
-    def _letGo(self) -> None:
-        self._unshare()
-        super()._letGo()
-
-    def _abort(self) -> None:
-        self._unshare()
-        super()._abort()
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
+    def wireClosing(self) -> None:
         """
-        Nothing of ours stays with the transport.
+        Called by the wire: nothing of ours stays with the transport.
         """
         self._unshare()
-        super().connectionLost(reason)
+
+    def wireEnded(self) -> None:
+        """
+        Called by the wire: nothing of ours stays with the transport.
+        """
+        self._unshare()
 
     # -- the bytes that are not ours ----------------------------------------------
 
@@ -131,7 +125,7 @@ class HandingOver(H11Protocol):
         trailing += self._buffer[self._start :]
         self._buffer = b""
         self._start = 0
-        return trailing, self._eof
+        return trailing, self._wire.eof
 
     def _protocolUpgradeForWebsockets(self, protocol: IProtocol) -> None:
         """

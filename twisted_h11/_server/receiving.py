@@ -23,6 +23,7 @@ from twisted_h11._http.strict import ChunkScanner, Refused
 from twisted_h11._server.answering import Answering
 from twisted_h11._server.body import RequestBody
 from twisted_h11._server.forms import FormError, receive_with_form
+from twisted_h11._server.states import Reading, Wait
 
 __all__ = ["Receiving"]
 
@@ -80,7 +81,7 @@ class Receiving(Answering):
         self._start = end
         self._bodyLeft = left = left - (end - start)
         self._bodyReceived(piece)
-        if self._closing is not None:
+        if self._wire.closing is not None:
             return False
         if not left:
             self._bodyEnded()
@@ -97,16 +98,16 @@ class Receiving(Answering):
         data = chunks.take()
         if data:
             self._bodyReceived(data)
-        if chunks.ended and self._closing is None:
+        if chunks.ended and self._wire.closing is None:
             self.h11Connection.receive_data(chunks.end)
         return self._takeEvents()
 
     def _waitForBody(self) -> bool:
-        if self._eof:
+        if self._wire.eof:
             raise Refused(400, "The request is incomplete.")
-        if self._wait is None:
+        if self._wire.deadline.waiting is None:
             self._rateSeen = self._received
-            self._arm(self.limits.rateWindow, "_checkBodyRate")
+            self._wire.deadline.arm(self.limits.rateWindow, Wait.BODY)
         return False
 
     def _takeEvents(self) -> bool:
@@ -116,7 +117,7 @@ class Receiving(Answering):
         @return: whether the body has ended.
         """
         conn = self.h11Connection
-        while self._closing is None:
+        while self._wire.closing is None:
             event = conn.next_event()
             if type(event) is h11.Data:
                 self._bodyReceived(event.data)
@@ -153,9 +154,9 @@ class Receiving(Answering):
             self._applicationFailed()
 
     def _bodyEnded(self) -> None:
-        self._read = "_readNothing"
-        if self._wait == "_checkBodyRate":
-            self._disarm()
+        self._reading = Reading.NOTHING
+        if self._wire.deadline.waiting is Wait.BODY:
+            self._wire.deadline.disarm()
         request = self._request
         head = self._head
         source, self._source = self._source, None
@@ -191,7 +192,7 @@ class Receiving(Answering):
         @param most: bytes; C{None} for any number.
         """
         head = self._head
-        if head is None or self._read != "_readBody":
+        if head is None or self._reading is not Reading.BODY:
             return
         tooLong = most is not None and most < max(head.length or 0, self._received)
         self._most = most
@@ -215,22 +216,31 @@ class Receiving(Answering):
         """
         A window is over: has enough of the body arrived in it?
         """
-        if self._read != "_readBody":
+        if self._reading is not Reading.BODY:
             return
         came = self._received - self._rateSeen
         self._rateSeen = self._received
         rate = self.limits.minBodyRate
         # Whoever has answered already keeps nobody waiting.
         waiting = self._request is None or not (
-            self._holds or self._wasHeld or self._clientWaits
+            self._wire.holds or self._wasHeld or self._clientWaits
         )
-        self._wasHeld = bool(self._holds)
+        self._wasHeld = bool(self._wire.holds)
         if rate is not None and waiting and came < rate * self.limits.rateWindow:
             self._refuse(408, "The request body did not arrive in time.")
         else:
-            self._arm(self.limits.rateWindow, "_checkBodyRate")
+            self._wire.deadline.arm(self.limits.rateWindow, Wait.BODY)
 
-    def _hold(self, why: int) -> None:
-        super()._hold(why)
+    def hold(self, why: int) -> None:
+        """
+        Keep the network quiet until C{why} is released.
+        """
+        self._wire.hold(why)
         # A window in which we did not read says nothing about the client.
         self._wasHeld = True
+
+    def release(self, why: int) -> None:
+        """
+        Let the network speak again, as far as C{why} is concerned.
+        """
+        self._wire.release(why)

@@ -249,7 +249,7 @@ class Responding(Streaming):
                 ),
             )
             self.unregisterProducer()
-        behind = channel._writeFull or channel._sending is not None
+        behind = not channel._wire.hasRoom
         if behind:
             channel.whenSent(partial(self._sent, channel.factory))
         else:
@@ -299,7 +299,7 @@ class Responding(Streaming):
         """
         channel: Any = getattr(self, "channel", None)
         if self._direct and channel is not None:
-            self._lastTransport = channel._wire
+            self._lastTransport = channel._wire.transport
         # As the inherited method, whose first failure would be its last.
         self._disconnected = True
         self.channel = None  # type: ignore[assignment]
@@ -309,7 +309,7 @@ class Responding(Streaming):
             guarded("Closing the content of a request", self.content.close)
         if self._direct and channel is not None and channel._answer is not None:
             # What was cut has its line, too.
-            unsent = channel._droppedLength
+            unsent = channel._wire.droppedLength
             self.sentLength = max(self.sentLength - unsent, 0)
             if self.startedWriting and not self.finished:
                 guarded("The access log", channel.factory.log, self)

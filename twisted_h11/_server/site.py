@@ -52,7 +52,7 @@ What the C{Server} field says unless it is told otherwise.
 """
 
 # Not to be bound to a channel when they are found on its class.
-_CALLABLES = ("_cooperate", "callLater", "requestFactory")
+_CALLABLES = ("cooperate", "callLater", "requestFactory")
 
 _token = re.compile(TOKEN)
 _value = re.compile(rb"(?:[!-~\x80-\xff](?:[ \t]*[!-~\x80-\xff])*)?")
@@ -242,8 +242,8 @@ class Site(server.Site):
             "timeOut": self.timeOut,
             "callLater": self.reactor.callLater,
             "_fast": self.fastPath,
-            "_outbox": self._outbox,
-            "_cooperate": self._cooperate,
+            "outbox": self._outbox,
+            "cooperate": self._cooperate,
         }
         if common != self._common:
             self._common = common

@@ -26,7 +26,7 @@ from twisted.web.static import (
 from twisted_h11._boundary.overrides import overrides
 from twisted_h11._server.ranges import Parts
 from twisted_h11._wire.files import FileRegion, is_stored
-from twisted_h11._wire.flow import is_bare_socket
+from twisted_h11._wire.sockets import is_bare_socket
 
 __all__ = ["send_static"]
 
@@ -94,7 +94,7 @@ def send_static(request: Sending, producer: Any) -> bool:
     if sum(map(len, parts)) <= _SMALL:
         return _sendSmall(request, producer, parts)
     channel: Any = request.channel
-    if not is_bare_socket(channel._wire):
+    if not is_bare_socket(channel._wire.transport):
         return False
 
     def ended(error: BaseException | None) -> None:

@@ -32,13 +32,12 @@ class Telling(HandingOver):
 
     _whenSent: Callable[[Failure | None, int], object] | None = None
 
-    def resumeProducing(self) -> None:
+    def wireTaken(self) -> None:
         """
-        The transport has room again.
+        Called by the wire: the transport has room again.
         """
-        if self._sending is None:
+        if self._wire.queue is None:
             self._tellSent()
-        super().resumeProducing()
 
     def whenSent(self, told: Callable[[Failure | None, int], object]) -> None:
         """
@@ -50,7 +49,7 @@ class Telling(HandingOver):
             number of bytes that the kernel was not given.
         """
         self._whenSent = told
-        if self._wire is None:
+        if self._wire.transport is None:
             self._tellSent()
 
     def _tellSent(self, reason: Failure | None = None, unsent: int = 0) -> None:
@@ -58,15 +57,18 @@ class Telling(HandingOver):
         if told is not None:
             guarded("The end of a response", told, reason, unsent)
 
-    def _allSent(self) -> None:
-        if not self._writeFull:
+    def wireQueueSent(self) -> bool:
+        """
+        Called by the wire: all regions of files are out.
+        """
+        if not self._wire.full:
             self._tellSent()
-        super()._allSent()
+        return super().wireQueueSent()
 
     def _abort(self) -> None:
         if self._whenSent is None:
             super()._abort()
             return
-        unsent = self._unsentLength()
+        unsent = self._wire.unsentLength()
         super()._abort()
         self._tellSent(Failure(ConnectionAborted()), unsent)

@@ -37,7 +37,7 @@ class Backlog:
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection
-        self._counted = bytes_unsent(connection._wire) or 0
+        self._counted = bytes_unsent(connection._wire.transport) or 0
         self._call: IDelayedCall | None = None
 
     def add(self, length: int) -> None:
@@ -74,8 +74,8 @@ class Backlog:
         How many bytes wait; as many as were written, where nobody knows.
         """
         connection = self._connection
-        kept = bytes_unsent(connection._wire)
+        kept = bytes_unsent(connection._wire.transport)
         if kept is None:
             return self._counted
-        queued: int = connection._queuedLength()
+        queued: int = connection._wire.queuedLength()
         return kept + queued

@@ -9,10 +9,10 @@ what C{epoll} had to say, and then sends one answer after the other, wakes it
 once.  On a busy server that is worth more than a fifth of its rate, and the
 answers arrive sooner, not later.
 
-So what a L{Channel<twisted_h11._server.channel>} has pending when it has worked off a
-segment stays pending, if its wire is a bare socket, until the reactor's next turn
-begins, which is before it looks at any socket again.  Whatever else the channel
-does to its wire flushes first, as it always does, so nothing is overtaken.
+So what a wire has pending when a segment is worked off stays pending, if its
+transport is a bare socket, until the reactor's next turn
+begins, which is before it looks at any socket again.  Whatever else is done
+to the wire flushes first, as it always does, so nothing is overtaken.
 
 Where there is but one busy peer there is nothing to collect, and waiting for the
 end of the turn is a loss, of a tenth of its rate.  How many there are is seen
@@ -25,12 +25,9 @@ of two calls of C{epoll_ctl} and another event for each answer.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 from twisted_h11._boundary.guarded import guarded
-
-if TYPE_CHECKING:
-    from twisted_h11._wire.output import Writing
 
 __all__ = ["MOST_WAITING", "Outbox"]
 
@@ -44,6 +41,21 @@ _FEW_TURNS = 4
 _AT_ONCE = 32
 
 
+class Pending(Protocol):
+    """
+    A wire that has something to send.
+
+    @ivar transport: its transport, a bare socket.
+    """
+
+    transport: Any
+
+    def flush(self) -> None:
+        """
+        Send it.
+        """
+
+
 class Outbox:
     """
     The connections of one site that have something to send at the end of this
@@ -51,24 +63,24 @@ class Outbox:
     """
 
     def __init__(self) -> None:
-        self._waiting: list[Writing] = []
+        self._waiting: list[Pending] = []
         self._lonelyTurns = 0
         self._atOnce = 0
 
-    def add(self, connection: Writing) -> None:
+    def add(self, wire: Pending) -> None:
         """
-        Flush C{connection} before the reactor waits again, or now.
+        Flush C{wire} before the reactor waits again, or now.
 
-        @param connection: one whose wire is a bare socket.
+        @param wire: one whose transport is a bare socket.
         """
         if self._atOnce:
             self._atOnce -= 1
-            connection._flush()
+            wire.flush()
             return
         waiting = self._waiting
         if not waiting:
-            connection._wire.reactor.callLater(0, self._turnOver)
-        waiting.append(connection)
+            wire.transport.reactor.callLater(0, self._turnOver)
+        waiting.append(wire)
         if len(waiting) >= MOST_WAITING:
             self._flush()
 
@@ -83,5 +95,5 @@ class Outbox:
 
     def _flush(self) -> None:
         waiting, self._waiting = self._waiting, []
-        for connection in waiting:
-            guarded("Writing a response", connection._flush)
+        for wire in waiting:
+            guarded("Writing a response", wire.flush)

@@ -1,0 +1,33 @@
+"""
+What a connection of the server reads, and what it waits for.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+__all__ = ["Reading", "Wait"]
+
+
+class Reading(Enum):
+    """
+    What is read next.
+    """
+
+    FIRST = "the first bytes, with which the address of the peer may come"
+    HEAD = "a request head"
+    BODY = "the body of the current request"
+    NOTHING = "nothing, until the response has ended"
+
+
+class Wait(Enum):
+    """
+    What has to happen in time.
+    """
+
+    HANDSHAKE = "the end of the TLS handshake"
+    IDLE = "the next request"
+    HEAD = "the rest of a request head"
+    BODY = "enough of a request body, once in a window"
+    REQUEST = "the end of a request, as the application has asked"
+    CLIENT = "the end of a response, when the client has closed its side"

@@ -1,0 +1,192 @@
+"""
+The end of a connection, in stages.
+
+RFC 9112 section 9.6: a server that closes at once may destroy its last response,
+because bytes that arrive after the close are answered by a TCP reset.  So the
+sending side is closed first, what still arrives is read and dropped for a bounded
+time and a bounded number of bytes, and then the connection is closed.  TLS has no
+half-close, and a wrapper may forward C{loseWriteConnection} to the socket below it,
+which would cut TLS; so the half-close is for exact sockets only.
+
+Before any of that the peer takes what was written.  As long as the transport is full
+the least rate applies to it, and not the time-outs of closing, which would cut what
+it takes slowly.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Any, Protocol
+
+from twisted.protocols.tls import TLSMemoryBIOProtocol
+
+from twisted_h11._wire.deadline import Deadline
+from twisted_h11._wire.progress import bytes_taken
+from twisted_h11._wire.sockets import is_bare_socket
+from twisted_h11.limits import Limits
+
+__all__ = ["Closing", "ClosingWait", "End"]
+
+
+class End(Enum):
+    """
+    How a connection ends.
+    """
+
+    LOSE = "after what was written has gone out"
+    LINGER = "in stages"
+    ABORT = "at once"
+
+
+class ClosingWait(Enum):
+    """
+    What a closing connection waits for.
+    """
+
+    TAKEN = "the peer takes what the transport has"
+    LINGERED = "what the peer still sends"
+    LOST = "the transport closes"
+
+
+class ClosingOwner(Protocol):
+    """
+    What L{Closing} needs of its wire.
+    """
+
+    transport: Any
+    deadline: Deadline
+    pausable: bool
+    holds: int
+    eof: bool
+    outputEnded: bool
+
+    @property
+    def limits(self) -> Limits:
+        """
+        The bounds that apply.
+        """
+
+    def drop(self) -> None:
+        """
+        Drop the connection.
+        """
+
+
+class Closing:
+    """
+    One connection that ends.
+
+    @ivar how: how it ends.
+    @ivar later: whether the transport is full, so that the end has to wait.
+    """
+
+    __slots__ = ("_left", "_owner", "_takenBefore", "how", "later")
+
+    def __init__(self, owner: ClosingOwner, how: End) -> None:
+        self._owner = owner
+        self._left = owner.limits.lingerLength
+        self._takenBefore: int | None = None
+        self.how = how
+        self.later = False
+
+    def wait(self) -> None:
+        """
+        Wait until the transport has room for nothing more.
+
+        @param watch: whether the peer is watched meanwhile.
+        """
+        owner = self._owner
+        self.later = True
+        self._takenBefore = bytes_taken(owner.transport)
+        owner.deadline.arm(owner.limits.rateWindow, ClosingWait.TAKEN)
+
+    def begin(self) -> None:
+        """
+        All was given to the transport: close.
+        """
+        self.later = False
+        if self.how is End.LINGER:
+            self._linger()
+        else:
+            self.lose()
+
+    def lose(self) -> None:
+        """
+        Have the transport close when it has sent what it has.
+        """
+        owner = self._owner
+        if owner.outputEnded:
+            # Nothing is left to send: the transport does not wait for anything.
+            owner.deadline.disarm()
+        else:
+            self._takenBefore = bytes_taken(owner.transport)
+            owner.deadline.arm(owner.limits.abortTimeout, ClosingWait.LOST)
+        self._left = owner.limits.lingerLength
+        owner.transport.loseConnection()
+
+    def _linger(self) -> None:
+        owner = self._owner
+        transport = owner.transport
+        if owner.eof:
+            self.lose()
+            return
+        if owner.holds and owner.pausable:
+            transport.resumeProducing()
+        owner.holds = 0
+        if isinstance(transport, TLSMemoryBIOProtocol):
+            # TLS says that we are done (close_notify), then goes on reading
+            # until the peer says so too: a lingering close of its own.
+            self.lose()
+            return
+        self._left = owner.limits.lingerLength
+        if is_bare_socket(transport):
+            transport.loseWriteConnection()
+        owner.deadline.arm(owner.limits.lingerTimeout, ClosingWait.LINGERED)
+
+    def deadlineOver(self, wait: ClosingWait) -> None:
+        """
+        The time of a stage is over.
+        """
+        if wait is ClosingWait.LINGERED:
+            self.lose()
+            return
+        limits = self._owner.limits
+        seconds = limits.abortTimeout
+        if wait is ClosingWait.TAKEN:
+            seconds = limits.rateWindow
+        if self._isMakingProgress(seconds):
+            self._owner.deadline.arm(seconds, wait)
+        else:
+            self._owner.drop()
+
+    def _isMakingProgress(self, seconds: float) -> bool:
+        """
+        Whether the peer has taken enough since this was asked the last time.
+        """
+        before = self._takenBefore
+        taken = self._takenBefore = bytes_taken(self._owner.transport)
+        rate = self._owner.limits.minResponseRate
+        if before is None or taken is None or rate is None:
+            return False
+        return taken - before >= max(rate * seconds, 1)
+
+    def forget(self) -> None:
+        """
+        The connection is gone: drop the reference to its wire.
+        """
+        del self._owner
+
+    def inputEnded(self) -> None:
+        """
+        The peer will send nothing more.
+        """
+        if self.how is End.LINGER and not self.later:
+            self.lose()
+
+    def received(self, length: int) -> None:
+        """
+        So many bytes have arrived, which nobody listens to.
+        """
+        self._left -= length
+        if self._left < 0:
+            self._owner.drop()

@@ -1,0 +1,733 @@
+"""
+One transport: its bytes, its back-pressure and its end.
+
+A L{Wire} knows nothing of HTTP.  It keeps three promises to the protocol that uses
+it.
+
+B{Writes are joined, never delayed.}  What one call from outside makes us write goes
+out in one C{transport.write} before that call returns.  While a segment is being
+worked on (L{Wire.beginBatch}) that covers the answers to all the requests in it; with
+an L{Outbox}, if the transport is a bare socket, they wait for the end of the turn.
+Others may write to the transport too (a resource that upgrades to WebSocket writes
+its own 101), so the transport is only shown by L{Wire.share}: that writes what is
+pending first, and from then on nothing is held beyond a single call.
+
+B{Reading has one switch.}  Everybody who wants the network to be quiet sets a bit of
+his own (L{Wire.hold}); the transport is paused with the first bit and resumed when
+the last one goes.  So nobody resumes what another paused.
+
+B{Closing in stages}, see L{twisted_h11._wire.closing}.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum
+from typing import Any, Protocol
+
+from twisted.internet.error import ConnectionAborted
+from twisted.internet.interfaces import (
+    IConsumer,
+    IProducer,
+    IPushProducer,
+    ITCPTransport,
+)
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from twisted_h11._boundary.guarded import guarded
+from twisted_h11._wire.closing import Closing, ClosingWait, End
+from twisted_h11._wire.deadline import Deadline
+from twisted_h11._wire.files import FileRegion
+from twisted_h11._wire.outbox import Outbox
+from twisted_h11._wire.progress import bytes_unsent
+from twisted_h11._wire.pull import PullAdapter
+from twisted_h11._wire.region_queue import RegionQueue
+from twisted_h11._wire.sockets import (
+    BATCH_LENGTH,
+    MOST_PIECES,
+    is_bare_socket,
+    limit_unsent,
+    write_now,
+)
+from twisted_h11.limits import Limits
+
+__all__ = [
+    "APPLICATION",
+    "CONSUMER",
+    "EVENTS",
+    "PEER",
+    "READ_AHEAD",
+    "State",
+    "Wire",
+    "WireUser",
+    "end_connection",
+]
+
+# Why the network is quiet: one bit for each party that may ask for it.
+READ_AHEAD = 1  # enough bytes wait behind the current message
+CONSUMER = 2  # whoever takes the body can not take more now
+APPLICATION = 4  # the application asked for it
+EVENTS = 8  # it takes no more events now
+PEER = 16  # the peer has to take its responses first
+
+
+class State(Enum):
+    """
+    What a wire is doing.
+    """
+
+    UNCONNECTED = "not connected"
+    OPEN = "open"
+    FLUSHING = "flushing"
+    LINGERING = "lingering"
+    CLOSING = "closing"
+    CLOSED = "closed"
+    GIVEN_AWAY = "given away"
+
+
+class WireUser(Protocol):
+    """
+    The protocol that uses a wire, as the wire sees it.  It is registered as the push
+    producer of the transport, and passes that on.
+
+    @ivar limits: the bounds that apply.
+    @ivar callLater: what starts delayed calls; the reactor's if it is C{None}.
+    @ivar finalWaits: what is waited for so long and no longer, also by a connection
+        that closes.
+    @ivar writesNow: whether to write to sockets at once.  Servers do; a client had
+        better read an early answer before it writes on.
+    @ivar outbox: where what is pending waits for the end of the turn.
+    @ivar cooperate: what starts the tasks of pull producers, where that is not the
+        reactor's.
+    """
+
+    limits: Limits
+    callLater: Any
+    finalWaits: frozenset[Enum]
+    writesNow: bool
+    outbox: Outbox | None
+    cooperate: Any
+
+    def pauseProducing(self) -> None:
+        """
+        Call the wire's method.
+        """
+
+    def resumeProducing(self) -> None:
+        """
+        Call the wire's method.
+        """
+
+    def stopProducing(self) -> None:
+        """
+        Call the wire's method.
+        """
+
+    def deadlineOver(self, wait: Enum) -> None:
+        """
+        What was waited for has not happened in time.
+        """
+
+    def wireShared(self) -> None:
+        """
+        Somebody has the transport for the first time.
+        """
+
+    def wireWaits(self) -> None:
+        """
+        The peer does not take what is written as fast as it is written.
+        """
+
+    def wireTaken(self) -> None:
+        """
+        The transport has room again; nothing has been made of it yet.
+        """
+
+    def wireWritable(self) -> None:
+        """
+        More may be written.
+        """
+
+    def wireQueueSent(self) -> bool:
+        """
+        The last region that had to wait is gone, and all behind it.
+
+        @return: whether the user has seen to what is next.
+        """
+
+    def wireClosing(self) -> None:
+        """
+        The connection is about to close; from now on nothing is written.
+        """
+
+    def wireEnded(self) -> None:
+        """
+        The connection is gone, dropped, or about to be given away.
+        """
+
+    def producing(self) -> object:
+        """
+        What the producer produces now.
+        """
+
+    def tellProducer(self, call: Callable[[], object]) -> bool:
+        """
+        Call a method of the producer.
+
+        @return: whether it went well, or the user has seen to what is next.
+        """
+
+    def producerFailed(self, what: object) -> None:
+        """
+        The producer has raised.
+
+        @param what: what L{producing} has returned before.
+        """
+
+    def dropConnection(self) -> None:
+        """
+        Call L{Wire.abort}, and see to what that means.
+        """
+
+
+class _Nobody:
+    """
+    The L{WireUser} of a wire whose connection is gone, or given away.  A wire that
+    kept its protocol would keep it in memory until the collector comes.
+    """
+
+    limits = Limits()
+    callLater = None
+    finalWaits: frozenset[Enum] = frozenset()
+    writesNow = False
+    outbox = None
+    cooperate = None
+
+    def _nothing(self, *_: object) -> None:
+        pass
+
+    pauseProducing = resumeProducing = stopProducing = _nothing
+    deadlineOver = wireShared = wireWaits = wireTaken = wireWritable = _nothing
+    wireQueueSent = wireClosing = wireEnded = _nothing
+    producing = producerFailed = dropConnection = _nothing
+
+    def tellProducer(self, call: Callable[[], object]) -> bool:
+        """
+        Whoever still produces is not told.
+        """
+        return True
+
+
+_NOBODY: Any = _Nobody()
+
+
+def end_connection(transport: Any) -> None:
+    """
+    End the connection of a transport, at once where it knows how to.
+    """
+    abort = getattr(transport, "abortConnection", None)
+    if abort is not None:
+        abort()
+    else:
+        transport.loseConnection()
+
+
+class Wire:
+    """
+    One transport.
+
+    It learns from the transport when the peer does not read, and is the consumer of
+    at most one producer above it.
+
+    @ivar transport: the transport; C{None} before the connection and after it.
+    @ivar deadline: what is waited for.
+    @ivar pending: what has been written and not given to the transport.
+    @ivar joining: how many callers want their writes to be joined.
+    @ivar batching: whether a segment is being worked on.
+    @ivar full: whether the transport has no room.
+    @ivar queue: what waits for a region of a file; C{None} if nothing does.
+    @ivar producer: who is paused while the peer is slow.
+    @ivar holds: why the network is quiet, a bit for each reason.
+    @ivar eof: whether the peer will send nothing more.
+    @ivar outputEnded: whether our own half-close has reached the socket.
+    @ivar closing: how the connection ends; C{None} while it does not.
+    @ivar droppedLength: how many bytes of what was written are lost.
+    """
+
+    transport: Any = None
+    joining = 0
+    batching = False
+    full = False
+    queue: RegionQueue | None = None
+    producer: Any = None
+    holds = 0
+    pausable = False
+    eof = False
+    outputEnded = False
+    closing: Closing | None = None
+    droppedLength = 0
+    _givenAway = False
+    _connected = False
+    _shared = False
+    _pendingLength = 0
+    _registered = False
+
+    _log = Logger()
+
+    def __init__(self, user: WireUser) -> None:
+        self.user: WireUser = user
+        self.deadline = Deadline(self)
+        self.pending: list[bytes] = []
+
+    def __repr__(self) -> str:
+        return f"<Wire {self.state.value}>"
+
+    @property
+    def state(self) -> State:
+        """
+        What the wire is doing.
+        """
+        if self.transport is None:
+            if self._givenAway:
+                return State.GIVEN_AWAY
+            return State.CLOSED if self._connected else State.UNCONNECTED
+        if self.closing is None:
+            return State.OPEN
+        if self.closing.later:
+            return State.FLUSHING
+        lingers = self.closing.how is End.LINGER
+        return State.LINGERING if lingers else State.CLOSING
+
+    @property
+    def limits(self) -> Limits:
+        """
+        The bounds that apply.
+        """
+        return self.user.limits
+
+    @property
+    def callLater(self) -> Any:
+        """
+        What starts delayed calls.
+        """
+        return self.user.callLater
+
+    # -- the transport ----------------------------------------------------------
+
+    def connected(self, transport: Any) -> None:
+        """
+        Learn when the transport has no room, and ask for small writes at once.
+        """
+        self.transport = transport
+        self._connected = True
+        if ITCPTransport.providedBy(transport):
+            try:
+                transport.setTcpNoDelay(True)
+            except OSError:
+                # Twisted 24.7 says that a UNIX socket is TCP.
+                pass
+        self.pausable = IPushProducer.providedBy(transport)
+        if IConsumer.providedBy(transport):
+            self.register()
+
+    def share(self) -> Any:
+        """
+        Show the transport to somebody who may write to it.
+
+        @return: the transport, to which everything that was pending was written.
+        """
+        if self.pending:
+            self.flush()
+        if not self._shared:
+            self._shared = True
+            self.user.wireShared()
+        self.batching = False
+        return self.transport
+
+    def register(self) -> None:
+        """
+        Have the transport say when it has no room.
+        """
+        self._registered = True
+        self.transport.registerProducer(self.user, True)
+
+    def unregister(self) -> None:
+        """
+        Have it say so no longer.
+        """
+        if self._registered:
+            self._registered = False
+            self.transport.unregisterProducer()
+
+    def detach(self) -> None:
+        """
+        Give the transport away: no deadline, no producer, and nothing pending.
+        """
+        self.flush()
+        self.user.wireEnded()
+        self.deadline.release()
+        self.unregister()
+        self.transport = None
+        self._givenAway = True
+        self._forget()
+
+    def lost(self, reason: Failure) -> None:
+        """
+        The connection is gone: stop everything that belongs to it.
+        """
+        self.user.wireEnded()
+        self.deadline.release()
+        self.transport = None
+        self._registered = False
+        self.pending = []
+        self._dropQueue(reason.value)
+        self.user.stopProducing()
+        self._forget()
+
+    def _forget(self) -> None:
+        """
+        Drop all references that lead back here.
+        """
+        self.user = _NOBODY
+        if self.closing is not None:
+            self.closing.forget()
+
+    @property
+    def hasRoom(self) -> bool:
+        """
+        Whether what is written now leaves at once.
+        """
+        return not self.full and self.queue is None
+
+    # -- writing ------------------------------------------------------------------
+
+    def send(self, data: bytes) -> None:
+        """
+        Write C{data}, now or at the end of the call that we are in.
+        """
+        if not data:
+            return
+        if self.queue is not None:
+            self.queue.append(data)
+            return
+        if self.closing is not None and self.closing.later:
+            return
+        self.pending.append(data)
+        self._pendingLength += len(data)
+        if not (self.batching or self.joining) or self._pendingLength > BATCH_LENGTH:
+            self.flush()
+
+    def flush(self) -> None:
+        """
+        Give what is pending to the transport.
+        """
+        pending = self.pending
+        if pending:
+            data = pending[:]
+            if len(data) > 1 and (
+                self._pendingLength <= BATCH_LENGTH or len(data) > MOST_PIECES
+            ):
+                # A few long ones are not copied.
+                data = [b"".join(data)]
+            pending.clear()
+            self._pendingLength = 0
+            if self.transport is None:
+                return
+            # A last answer goes out together with the end of the connection.
+            if self.user.writesNow and self.closing is None:
+                write_now(self.transport, data, self.producer is None)
+            else:
+                self.transport.writeSequence(data)
+
+    def beginJoin(self) -> None:
+        """
+        Join what is written until L{endJoin}; may be called within itself.
+        """
+        self.joining += 1
+
+    def endJoin(self) -> None:
+        """
+        Write what was joined, if nobody joins it further.
+        """
+        self.joining -= 1
+        if self.pending and not (self.joining or self.batching):
+            self.flush()
+
+    def beginBatch(self) -> bool:
+        """
+        Join what is written while a segment is being worked on, unless somebody else
+        has the transport.
+
+        @return: what to pass to L{endBatch}.
+        """
+        if self.batching or self._shared:
+            return False
+        self.batching = True
+        return True
+
+    def endBatch(self, begun: bool) -> None:
+        """
+        The segment is done: write, or wait for the end of the turn.
+        """
+        if begun:
+            self.batching = False
+            if self.pending and not self.joining:
+                outbox = self.user.outbox
+                if outbox is not None and is_bare_socket(self.transport):
+                    outbox.add(self)
+                else:
+                    self.flush()
+
+    def queuedLength(self) -> int:
+        """
+        How many bytes wait here, the regions of files not counted.
+        """
+        queued = self.queue.queued(False) if self.queue is not None else 0
+        return self._pendingLength + queued
+
+    def unsentLength(self) -> int:
+        """
+        How many bytes of what was written the kernel has not been given, the
+        regions of files and what was dropped of them counted too.
+        """
+        queued = self.queue.queued(True) if self.queue is not None else 0
+        kept = bytes_unsent(self.transport) or 0
+        return self.droppedLength + self._pendingLength + queued + kept
+
+    # -- regions of files -----------------------------------------------------------
+
+    def sendRegion(self, region: FileRegion) -> None:
+        """
+        Write a region of a file; all later writes queue behind it.
+        """
+        if self.queue is not None:
+            self.queue.append(region)
+            return
+        wasFull = self.full
+        queue = self.queue = RegionQueue(self)
+        queue.append(region)
+        done = queue.run()
+        if done:
+            self.queue = None
+            self.flush()
+        if done and self.closing is not None:
+            self._afterQueue()
+        elif done and not self.full:
+            self.user.wireWritable()
+        elif not wasFull:
+            # Not sooner: a region may be gone at once, and its producer would
+            # be resumed from within its own call.
+            if not done or self.full:
+                self._pauseProducer()
+
+    def regionStarted(self) -> None:
+        """
+        Called by the queue: a region is on its way.
+        """
+        self.user.wireWaits()
+
+    def queueSent(self) -> None:
+        """
+        Called by the queue: all that has waited is out.
+        """
+        self.queue = None
+        self.flush()
+        self._afterQueue()
+
+    def _afterQueue(self) -> None:
+        if self.user.wireQueueSent():
+            return
+        if self.closing is not None:
+            self.close(self.closing.how)
+        elif not self.full:
+            self.user.resumeProducing()
+
+    def regionFailed(self, error: BaseException) -> None:
+        """
+        Called by the queue: a region could not be sent whole, and nothing sensible
+        can follow it.
+        """
+        if isinstance(error, (ConnectionError, TimeoutError)):
+            # The peer has gone, which is nobody's fault.
+            self._log.debug("A file was not sent whole: {error}", error=error)
+        else:
+            self._log.error("A file could not be sent: {error}", error=error)
+        self.user.dropConnection()
+
+    def _dropQueue(self, error: BaseException | None) -> None:
+        queue, self.queue = self.queue, None
+        if queue is not None:
+            self.droppedLength += queue.drop(error)
+
+    # -- reading --------------------------------------------------------------------
+
+    def hold(self, why: int) -> None:
+        """
+        Keep the network quiet until C{why} is released.
+        """
+        if not self.holds and self.pausable and self.transport is not None:
+            self.transport.pauseProducing()
+        self.holds |= why
+
+    def release(self, why: int) -> None:
+        """
+        Let the network speak again, as far as C{why} is concerned.
+        """
+        if self.holds & why:
+            self.holds &= ~why
+            if (
+                not self.holds
+                and self.pausable
+                and self.transport is not None
+                and not self.eof
+                and self.closing is None
+            ):
+                self.transport.resumeProducing()
+
+    # -- the consumer that producers above see ----------------------------------------
+
+    def registerProducer(self, producer: IProducer, streaming: bool) -> None:
+        """
+        Register a producer above us; it is paused while the peer is slow.
+
+        @param producer: an L{IPushProducer} or L{IPullProducer} provider.
+        @param streaming: C{True} for a push producer.
+        @raise RuntimeError: if a producer is registered already.
+        """
+        if self.producer is not None:
+            raise RuntimeError(
+                f"Cannot register producer {producer}, because producer "
+                f"{self.producer} was never unregistered."
+            )
+        if self.transport is None:
+            guarded("A producer", producer.stopProducing)
+            return
+        limit_unsent(self.transport)
+        if streaming:
+            self.producer = producer
+        else:
+            pull: Any = producer
+            cooperate = self.user.cooperate
+            self.producer = PullAdapter(pull, self._callProducer, cooperate)
+        if self.full or self.queue is not None:
+            self._pauseProducer()
+
+    def unregisterProducer(self) -> None:
+        """
+        Forget the producer above us; nothing happens if there is none.
+        """
+        producer, self.producer = self.producer, None
+        if isinstance(producer, PullAdapter):
+            producer.end()
+
+    def _pauseProducer(self) -> None:
+        if self.producer is not None:
+            self._callProducer(self.producer.pauseProducing)
+
+    def _callProducer(self, call: Callable[[], object]) -> None:
+        """
+        Call a method of the producer above us.  If it raises, what it produces
+        will never be complete.
+        """
+        producer, what = self.producer, self.user.producing()
+        if not self.user.tellProducer(call):
+            if self.producer is producer:
+                self.unregisterProducer()
+            self.user.producerFailed(what)
+
+    # -- the push producer that the transport sees ------------------------------------
+
+    def pauseProducing(self) -> None:
+        """
+        The peer does not read as fast as we write: pause whoever produces.
+        """
+        if self.full:
+            return
+        self.full = True
+        queue = self.queue
+        if queue is None:
+            self._pauseProducer()
+        elif queue.sender is not None:
+            queue.sender.pause()
+        self.user.wireWaits()
+
+    def resumeProducing(self) -> None:
+        """
+        The transport has room again.
+        """
+        self.user.wireTaken()
+        self.full = False
+        queue = self.queue
+        if queue is not None:
+            if queue.sender is not None and not queue.sender.standsIn:
+                queue.sender.resume()
+            return
+        if self.closing is not None:
+            self.close(self.closing.how)
+            return
+        if self.producer is not None:
+            self._callProducer(self.producer.resumeProducing)
+        self.user.wireWritable()
+
+    def stopProducing(self) -> None:
+        """
+        The transport will take nothing more.
+        """
+        producer, self.producer = self.producer, None
+        if producer is not None:
+            guarded("A producer", producer.stopProducing)
+
+    # -- the end --------------------------------------------------------------------
+
+    def close(self, how: End) -> None:
+        """
+        Close, as soon as the transport has room for nothing more.
+        """
+        closing = self.closing
+        if self.transport is None or (closing is not None and not closing.later):
+            return
+        if closing is None:
+            closing = self.closing = Closing(self, how)
+        closing.how = how
+        self.user.wireClosing()
+        if self.queue is None:
+            self.flush()
+        if self.queue is not None or self.full:
+            closing.later = True
+            if self.deadline.waiting not in self.user.finalWaits:
+                closing.wait()
+            return
+        self.unregister()
+        closing.begin()
+
+    def abort(self) -> None:
+        """
+        Drop the connection at once, with everything that was not yet sent.
+        """
+        transport = self.transport
+        if transport is None:
+            return
+        self.user.wireEnded()
+        self.deadline.cancel()
+        self.closing = Closing(self, End.ABORT)
+        self.pending.clear()
+        self._dropQueue(ConnectionAborted())
+        self.unregister()
+        end_connection(transport)
+
+    def drop(self) -> None:
+        """
+        Called by what ends the connection, if the peer does not play its part.
+        """
+        self.user.dropConnection()
+
+    def deadlineOver(self, wait: Enum) -> None:
+        """
+        Called by the deadline.
+        """
+        if isinstance(wait, ClosingWait):
+            if self.closing is not None:
+                self.closing.deadlineOver(wait)
+        else:
+            self.user.deadlineOver(wait)
