@@ -77,7 +77,7 @@ class PatternTests(SynchronousTestCase):
         self.assertEqual([], compiled_late(twisted_h11))
         for name in (
             "twisted_h11._http.fastpath._match_head",
-            "twisted_h11._http.strict._host",
+            "twisted_h11._http.abnf.is_host",
         ):
             self.assertIn(name, names)
 

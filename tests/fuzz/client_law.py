@@ -16,6 +16,7 @@ import h11
 
 from tests.fuzz.law import BrokenLaw, same
 from twisted_h11._client.errors import MalformedResponse
+from twisted_h11._http.abnf import find_head_end
 from twisted_h11._http.chunks import ChunkReader
 from twisted_h11._http.fastpath import (
     CHUNKED,
@@ -23,7 +24,7 @@ from twisted_h11._http.fastpath import (
     ResponseHead,
     read_response,
 )
-from twisted_h11._http.response_event import check_event, find_end
+from twisted_h11._http.response_event import check_event
 
 __all__ = ["Body", "body_by_h11", "check_chunks", "check_head"]
 
@@ -65,7 +66,7 @@ def _head_by_h11(head: ResponseHead, data: bytes, method: bytes) -> h11.Connecti
     same("version", b"1.%d" % head.minor, event.http_version)
     same("raw names", head.fields, [*event.headers.raw_items()])
     # Where the client looks for the end of a head that it lets h11 read.
-    found = find_end(data)
+    found = find_head_end(data)
     same("end of head", head.size, found and found.end())
     conn = _asked(method)
     conn.receive_data(data[:size])

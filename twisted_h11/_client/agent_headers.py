@@ -7,17 +7,15 @@ not case-sensitive, but there are servers that think otherwise.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from twisted.web.http_headers import Headers as TwistedHeaders
 
 from twisted_h11._boundary.checks import TEXT, checked, instance, optional, wrong
+from twisted_h11._http.abnf import is_field_content
 
 __all__ = ["Headers"]
-
-_is_value = re.compile(rb"[\t\x20-\x7e\x80-\xff]*").fullmatch
 
 
 class Headers(TwistedHeaders):
@@ -107,5 +105,5 @@ def _check(name: str | bytes, value: str | bytes) -> None:
         if not isinstance(given, (bytes, str)):
             raise wrong(argument, TEXT.name, given)
     raw = value.encode("utf-8") if isinstance(value, str) else value
-    if not _is_value(raw):
+    if not is_field_content(raw):
         raise ValueError(f"Invalid value of header {name!r}: {value!r}")

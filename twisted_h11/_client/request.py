@@ -20,12 +20,11 @@ from twisted_h11._client.agent_headers import Headers
 from twisted_h11._client.request_body import body_length
 from twisted_h11._client.request_head import (
     asks_to_close,
-    is_target,
-    is_token,
     request_fields,
     request_head,
 )
 from twisted_h11._client.settings import ClientSettings
+from twisted_h11._http.abnf import is_target, is_token
 from twisted_h11._http.fastpath import Fields
 
 __all__ = ["ClientRequest", "check_method", "check_uri"]

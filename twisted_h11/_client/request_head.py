@@ -7,22 +7,17 @@ that h11 can be shown the same request later, when a response needs it.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 
 from twisted_h11._client.errors import RequestError
+from twisted_h11._http.abnf import is_field_content, is_target, is_token
 from twisted_h11._http.fastpath import Fields
-from twisted_h11._http.strict import TOKEN
 
 __all__ = [
     "BadRequest",
     "request_fields",
     "request_head",
 ]
-
-is_token = re.compile(TOKEN).fullmatch
-is_target = re.compile(rb"[\x21-\x7e]+").fullmatch
-_is_value = re.compile(rb"[\t\x20-\x7e\x80-\xff]*").fullmatch
 
 
 class BadRequest(RequestError, ValueError):
@@ -60,7 +55,7 @@ def request_fields(
         value = value.strip(b" \t")
         if not is_token(name):
             raise BadRequest(f"Invalid header name {name!r}")
-        if not _is_value(value):
+        if not is_field_content(value):
             raise BadRequest(f"Invalid value of header {name!r}: {value!r}")
         size = len(name)
         if size == 4 and name.lower() == b"host":

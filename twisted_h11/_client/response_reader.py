@@ -28,9 +28,10 @@ from twisted_h11._client.parties import ExchangeHandler, Owner
 from twisted_h11._client.request import ClientRequest
 from twisted_h11._client.request_sender import BodySender
 from twisted_h11._client.response import InterimResponse, Response
+from twisted_h11._http.abnf import find_head_end
 from twisted_h11._http.chunks import ChunkReader, frame
 from twisted_h11._http.fastpath import CHUNKED, Fields, ResponseHead, read_response
-from twisted_h11._http.response_event import check_event, find_end
+from twisted_h11._http.response_event import check_event
 from twisted_h11._http.tolerance import EMPTY_LINES, forgive
 from twisted_h11._wire.wire import APPLICATION, CONSUMER, READ_AHEAD
 from twisted_h11.protocol import H11Protocol
@@ -192,7 +193,7 @@ class ResponseReader(H11Protocol):
                 return
         while True:
             buffer += data
-            found = find_end(buffer, self._searched)
+            found = find_head_end(buffer, self._searched)
             end = len(buffer) if found is None else found.end()
             if end > limit:
                 self._break(

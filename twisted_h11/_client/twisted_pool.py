@@ -19,8 +19,9 @@ from twisted_h11._client.connection import ClientConnection
 from twisted_h11._client.errors import RequestNotSent
 from twisted_h11._client.queue import Ticket
 from twisted_h11._client.request import ClientRequest, check_uri
-from twisted_h11._client.request_head import BadRequest, is_token
+from twisted_h11._client.request_head import BadRequest
 from twisted_h11._client.response import Response
+from twisted_h11._http.abnf import is_token
 
 __all__ = ["PlainConnection", "PlainRequest", "PlainWaiter"]
 

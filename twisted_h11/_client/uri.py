@@ -15,6 +15,8 @@ from twisted.internet.abstract import isIPv6Address
 from twisted.web.client import URI
 from twisted.web.error import SchemeNotSupported
 
+from twisted_h11._http.abnf import SCHEME
+
 __all__ = ["DEFAULT_PORTS", "host_value", "match_common", "parse_uri", "split_uri"]
 
 DEFAULT_PORTS = {b"http": 80, b"https": 443, b"ws": 80, b"wss": 443}
@@ -24,7 +26,7 @@ DEFAULT_PORTS = {b"http": 80, b"https": 443, b"ws": 80, b"wss": 443}
 match_common = re.compile(
     rb"(https?)://([A-Za-z0-9.-]+)(?::([0-9]{1,5}))?(/[^#]*)\Z"
 ).match
-_match_scheme = re.compile(rb"([A-Za-z][A-Za-z0-9+.-]*):").match
+_match_scheme = re.compile(rb"(" + SCHEME + rb"):").match
 _match_rest = re.compile(rb"//([^/?#]*)([^#]*)(?:#.*)?\Z").match
 # RFC 3986 section 3.2.2, without IPvFuture; section 6.2.3 for an empty port.
 _match_authority = re.compile(

@@ -22,7 +22,6 @@ Four rules:
 from __future__ import annotations
 
 import os
-import re
 from importlib.metadata import version
 from typing import Any, ClassVar, NoReturn
 
@@ -42,7 +41,7 @@ from twisted_h11._command.bounds import (
 from twisted_h11._command.endpoints import parse_endpoint, tcp_description
 from twisted_h11._command.root_options import RootOptions
 from twisted_h11._command.suggest import with_suggestion
-from twisted_h11._http.strict import TOKEN
+from twisted_h11._http.abnf import has_control, is_token
 from twisted_h11.limits import Limits, describe_limits
 
 __all__ = ["DEFAULT_GRACE", "Options"]
@@ -51,16 +50,6 @@ DEFAULT_GRACE = 30.0
 """
 Seconds that busy connections get at shutdown: Gunicorn's C{graceful_timeout},
 and what Kubernetes waits before it kills.
-"""
-
-_TOKEN = re.compile(TOKEN)
-"""
-RFC 9110 section 5.6.2.
-"""
-
-_CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
-"""
-What a field value must not hold (RFC 9110 section 5.5): a tab is allowed.
 """
 
 _OURS_TO_SEND = frozenset(
@@ -222,9 +211,9 @@ class Options(RootOptions):
         problem = None
         if not colon:
             problem = 'not of the form "Name: value"'
-        elif not _TOKEN.fullmatch(name):
+        elif not is_token(name):
             problem = "the name is not a token of RFC 9110"
-        elif _CONTROL.search(value):
+        elif has_control(value):
             problem = "control character in the value"
         elif name.lower() in _OURS_TO_SEND:
             problem = "the server itself sends that field where it is needed"
@@ -240,7 +229,7 @@ class Options(RootOptions):
         [default: twisted-h11/VERSION]
         """
         value = os.fsencode(text).strip(b" \t")
-        if not value or _CONTROL.search(value):
+        if not value or has_control(value):
             raise usage.UsageError(
                 f"--server-header {text!r}: must be printable text, or off"
             )

@@ -19,7 +19,7 @@ from twisted_h11._command.distrib import UserDirectory
 from twisted_h11._command.endpoints import explain
 from twisted_h11._command.named import find_object
 from twisted_h11._command.public_files import SCRIPTS, FilePolicy, PublicFile
-from twisted_h11._http.strict import TOKEN
+from twisted_h11._http.abnf import TOKEN
 from twisted_h11.wsgi import WSGIResource
 
 __all__ = ["RootOptions"]

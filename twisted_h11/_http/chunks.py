@@ -10,23 +10,15 @@ response (C{odd}).
 
 from __future__ import annotations
 
-import re
 from enum import Enum
 
 import h11
 
+from twisted_h11._http.abnf import is_tolerant_chunk_line, match_chunk_size_line
 from twisted_h11._http.fastpath import Fields
 from twisted_h11._http.tolerance import read_fields
 
 __all__ = ["ChunkReader"]
-
-_match_size = re.compile(rb"([0-9A-Fa-f]{1,16})\r\n").match
-
-# h11 lets white space stand behind the size.  A control character in an extension
-# could be the end of a line to somebody else.
-_match_line = re.compile(
-    rb"([0-9A-Fa-f]{1,20})[ \t]*(?:;[\t -~\x80-\xff]*)?(\r?)\n"
-).fullmatch
 
 
 class _State(Enum):
@@ -98,7 +90,7 @@ class ChunkReader:
                 if not self._left:
                     self._state = _State.ENDING
             elif state is _State.SIZE and not self._line:
-                match = _match_size(data, position)
+                match = match_chunk_size_line(data, position)
                 if match is not None:
                     position = match.end()
                     self._sizeRead(int(match[1], 16))
@@ -144,7 +136,7 @@ class ChunkReader:
         bare = not line.endswith(b"\r\n")
         if self._state is _State.SIZE:
             self.bareLF = self.bareLF or bare
-            match = _match_line(line)
+            match = is_tolerant_chunk_line(line)
             if match is None:
                 self.error = f"illegal chunk header: {line[:100]!r}"
             else:

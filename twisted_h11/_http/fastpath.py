@@ -26,7 +26,15 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from twisted_h11._http.strict import TOKEN, RequestHead, _host
+from twisted_h11._http.abnf import (
+    FIELD_CONTENT,
+    FIELD_LINE,
+    is_field_content,
+    is_host,
+    is_short_length,
+    is_trimmed_field,
+)
+from twisted_h11._http.strict import RequestHead
 from twisted_h11.limits import Limits
 
 __all__ = [
@@ -50,19 +58,14 @@ _line = re.compile(
     rb"(?!CONNECT )([A-Z]+) (/[!\"$->@-\[\]-~]*(?:\?[!\"$-~]*)?) HTTP/1\.1\r\n"
 )
 
-# Field lines, and the empty line.  The classes of name, colon and value do not
-# overlap where one ends and the next begins, so this is linear.
-_fields = re.compile(
-    rb"(?:" + TOKEN + rb":[\t -~\x80-\xff]*\r\n)+\r\n",
-)
+# Field lines, and the empty line.
+_fields = re.compile(rb"(?:" + FIELD_LINE + rb")+\r\n")
 
 # Fields that decide about more than themselves, in field lines in lower case.
 _special = re.compile(
     rb"\n(host|content-length|connection|transfer-encoding|upgrade|expect):[ \t]*"
     rb"([^\r]*)"
 )
-
-_length = re.compile(rb"[0-9]{1,18}")
 
 # The values that the last few requests had in Host, found to be in order.
 _known_hosts: set[bytes] = set()
@@ -208,7 +211,7 @@ def _framing(lowered: bytes) -> tuple[int, bool] | None:
                 return None
             connection = value
         elif name == b"content-length":
-            if size is not None or _length.fullmatch(value) is None:
+            if size is not None or is_short_length(value) is None:
                 return None
             size = int(value)
         else:
@@ -222,7 +225,7 @@ def _know(host: bytes) -> bool:
     """
     Whether a value of Host is in order; if so it is remembered.
     """
-    if _host.fullmatch(host) is None:
+    if is_host(host) is None:
         return False
     if len(_known_hosts) >= _MOST_KNOWN_HOSTS:
         _known_hosts.clear()
@@ -232,14 +235,6 @@ def _know(host: bytes) -> bool:
 
 # -- the server: responses out ------------------------------------------------
 
-# A field line that h11 would send as it is: a token, and a value without white
-# space around it and without a line end in it.
-_field_line = re.compile(
-    TOKEN + rb": "
-    rb"(?:[!-~\x80-\xff]+(?:[ \t]+[!-~\x80-\xff]+)*)?\r\n"
-)
-_reason = re.compile(rb"[\t -~\x80-\xff]*")
-
 # Lines that were found in order.  Most responses of a site repeat most of them.
 _lines: dict[tuple[bytes, bytes], bytes] = {}
 _status_lines: dict[tuple[int, bytes], bytes] = {}
@@ -248,7 +243,7 @@ _MOST_LINES = 512
 
 def _line_of(name: bytes, value: bytes) -> bytes | None:
     line = b"%b: %b\r\n" % (name, value)
-    if _field_line.fullmatch(line) is None:
+    if is_trimmed_field(line) is None:
         return None
     if len(line) < 128:
         if len(_lines) >= _MOST_LINES:
@@ -260,7 +255,7 @@ def _line_of(name: bytes, value: bytes) -> bytes | None:
 def _status_line_of(status: int, reason: bytes) -> bytes | None:
     if status < 200 or status > 599 or status in (204, 205, 304):
         return None
-    if _reason.fullmatch(reason) is None:
+    if is_field_content(reason) is None:
         return None
     line = b"HTTP/1.1 %d %b\r\n" % (status, reason)
     if len(_status_lines) >= _MOST_LINES:
@@ -294,7 +289,7 @@ def response_head(
             if length is not None or len(values) != 1:
                 return None
             value = values[0]
-            if _length.fullmatch(value) is None:
+            if is_short_length(value) is None:
                 return None
             length = int(value)
             lines.append(b"Content-Length: %b\r\n" % value)
@@ -360,11 +355,10 @@ _UNUSUAL = frozenset((b"Connection", b"Host", b"Transfer-Encoding"))
 
 # -- the client: responses in --------------------------------------------------
 
-# As above: where one part of a line ends and the next begins, no byte fits both.
 # White space around a value is taken off afterwards.
 _HEAD = re.compile(
-    rb"HTTP/1\.1 ([2-5][0-9]{2})(?: ([\t -~\x80-\xff]*))?\r\n"
-    rb"((?:" + TOKEN + rb":[\t -~\x80-\xff]*\r\n)*)\r\n"
+    rb"HTTP/1\.1 ([2-5][0-9]{2})(?: (" + FIELD_CONTENT + rb"))?\r\n"
+    rb"((?:" + FIELD_LINE + rb")*)\r\n"
 )
 _match_head = _HEAD.match
 
@@ -414,7 +408,7 @@ def read_response(data: bytes, bodiless: bool) -> ResponseHead | None:
         size = len(name)
         if size == 14:
             if name.lower() == b"content-length":
-                if length != UNTIL_CLOSE or _length.fullmatch(value) is None:
+                if length != UNTIL_CLOSE or is_short_length(value) is None:
                     return None
                 length = int(value)
         elif size == 10:

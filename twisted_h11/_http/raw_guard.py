@@ -11,18 +11,14 @@ that h11 accepts.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 
 import h11
 
+from twisted_h11._http.abnf import find_head_end, has_never_valid
 from twisted_h11._http.chunks import ChunkReader
-from twisted_h11._http.response_event import find_end
 
 __all__ = ["RawGuard"]
-
-# What h11's pattern of a value does not match; its \s is not what RFC 9110 means.
-_never_valid = re.compile(rb"[\x00\x0b\x0c]|\r[^\n]").search
 
 
 class RawGuard:
@@ -60,13 +56,13 @@ class RawGuard:
                 return h11.RemoteProtocolError("a chunk line ends with a bare LF")
             fresh = chunks.section[self._trailers :]
             self._trailers += len(fresh)
-            if any(map(_never_valid, fresh)):
+            if any(map(has_never_valid, fresh)):
                 return h11.RemoteProtocolError("illegal trailer line")
         elif conn.their_state in (h11.IDLE, h11.SEND_RESPONSE):
             waiting = conn.trailing_data[0]
-            end = find_end(waiting, max(self._checked - 2, 0))
+            end = find_head_end(waiting, max(self._checked - 2, 0))
             length = len(waiting) if end is None else end.end()
-            if _never_valid(waiting, max(self._checked - 1, 0), length) is not None:
+            if has_never_valid(waiting, max(self._checked - 1, 0), length) is not None:
                 return h11.RemoteProtocolError("illegal header line")
             self._checked = length
         return None

@@ -4,17 +4,13 @@ Responses that came in by h11: its event as a head.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 import h11
 
 from twisted_h11._http.fastpath import CHUNKED, UNTIL_CLOSE, Fields, ResponseHead
 
-__all__ = ["check_event", "find_end", "values_of"]
-
-# The end of a head, as h11 sees it: a bare LF ends a line (RFC 9112 2.2).
-find_end = re.compile(rb"\n\r?\n").search
+__all__ = ["check_event", "values_of"]
 
 
 def values_of(fields: Sequence[tuple[bytes, bytes]], name: bytes) -> list[bytes]:

@@ -13,7 +13,6 @@ status (RFC 9112 section 6.3), and h11 writes it.
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Iterable
 from email.utils import formatdate
@@ -21,7 +20,7 @@ from http import HTTPStatus
 
 from twisted.web.http import RESPONSES
 
-from twisted_h11._http.strict import TOKEN
+from twisted_h11._http.abnf import has_control, is_length, is_token
 
 __all__ = [
     "BadResponse",
@@ -33,12 +32,9 @@ __all__ = [
     "reason_of",
 ]
 
-_token = re.compile(TOKEN)
-_bad_in_value = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 # RFC 9110 section 6.5.1, and section 15.2: neither an interim response nor a
 # trailer section has a say in framing.
 _FRAMING = frozenset((b"content-length", b"transfer-encoding", b"trailer"))
-_digits = re.compile(rb"[0-9]{1,19}")
 
 
 class BadResponse(ValueError):
@@ -75,10 +71,10 @@ def check_fields(pairs: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, byte
                 "the name and the value of a field must be bytes, not "
                 f"{name!r} and {value!r}"
             )
-        if _token.fullmatch(name) is None:
+        if is_token(name) is None:
             raise BadResponse(f"this is not a field name: {name!r}")
         value = value.strip(b" \t")
-        if _bad_in_value.search(value) is not None:
+        if has_control(value) is not None:
             raise BadResponse(f"the field {name!r} has a control character: {value!r}")
         if name.lower() in _FRAMING:
             raise BadResponse(f"the field {name!r} can not be sent here")
@@ -140,7 +136,7 @@ class ResponseHead:
         """
         if not 200 <= status <= 599:
             raise BadResponse(f"{status} is not the status of a final response")
-        if _bad_in_value.search(reason) is not None:
+        if has_control(reason) is not None:
             raise BadResponse(f"the reason phrase has a control character: {reason!r}")
         self.status = status
         self.reason = reason
@@ -149,10 +145,10 @@ class ResponseHead:
         self._fields: list[tuple[bytes, bytes]] = []
         dated = False
         for name, value in fields:
-            if _token.fullmatch(name) is None:
+            if is_token(name) is None:
                 raise BadResponse(f"this is not a field name: {name!r}")
             value = value.strip(b" \t")
-            if _bad_in_value.search(value) is not None:
+            if has_control(value) is not None:
                 raise BadResponse(
                     f"the field {name!r} has a control character: {value!r}"
                 )
@@ -209,7 +205,7 @@ class ResponseHead:
         """
         @return: whether this is the first Content-Length.
         """
-        if _digits.fullmatch(value) is None:
+        if is_length(value) is None:
             raise BadResponse(f"this is not a Content-Length: {value!r}")
         length = int(value)
         if self.length is None:

@@ -23,8 +23,21 @@ the message ends; a property test holds that.
 
 from __future__ import annotations
 
-import re
-
+from twisted_h11._http.abnf import (
+    has_bad_byte,
+    has_break,
+    has_control,
+    is_absolute_form,
+    is_authority_form,
+    is_chunk_line,
+    is_host,
+    is_length,
+    is_origin_form,
+    is_request_line,
+    is_token,
+    match_chunk_size,
+    match_token,
+)
 from twisted_h11.limits import Limits
 
 __all__ = [
@@ -48,60 +61,6 @@ class Refused(Exception):
         super().__init__(status, reason)
         self.status = status
         self.reason = reason
-
-
-# RFC 9110 section 5.6.2
-TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
-_token = re.compile(TOKEN)
-
-# RFC 9112 section 3; the version is judged separately.
-_request_line = re.compile(
-    rb"(" + TOKEN + rb") ([\x21-\x7e]+) HTTP/([0-9])\.([0-9])", re.DOTALL
-)
-
-# RFC 9110 section 5.5: a value is visible characters, SP, HTAB and obs-text.
-_bad_in_value = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
-
-# RFC 9112 section 2.2: no bare CR, no bare LF, and no other control character
-# in a head at all.
-_bad_in_head = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\r[^\n]|(?<!\r)\n")
-
-# RFC 9110 section 7.2 and RFC 3986 section 3.2: uri-host [ ":" port ], without
-# the comma of sub-delims, because a list of hosts is a request for two sites.
-_host = re.compile(
-    rb"(?:\[[0-9A-Fa-f:.]+\]|(?:[0-9A-Za-z\-._~!$&'()*+;=]|%[0-9A-Fa-f]{2})+)"
-    rb"(?::[0-9]{0,5})?"
-)
-
-# RFC 9112 section 3.2.3: for CONNECT the port is not optional.
-_authority_form = re.compile(
-    rb"(?:\[[0-9A-Fa-f:.]+\]|(?:[0-9A-Za-z\-._~!$&'()*+;=]|%[0-9A-Fa-f]{2})+)"
-    rb":[0-9]{1,5}"
-)
-
-# RFC 9112 section 3.2.2
-_absolute_form = re.compile(rb"[A-Za-z][A-Za-z0-9+.\-]*://([^/?]*)(.*)")
-
-# RFC 9112 section 3.2.1.  Characters that RFC 3986 does not allow are let through,
-# as everybody does (quotes, angle brackets, ^ ` { | }, a backslash in the query):
-# they are in nobody's framing.  A fragment is not, and neither is a backslash in
-# the path, which is a slash to some.
-_path_and_query = re.compile(rb"[^#?\\]*(?:\?[^#]*)?")
-
-_digits = re.compile(rb"[0-9]{1,19}")
-
-# RFC 9112 section 7.1.  Nothing but an extension may follow the size, and an
-# extension has no control characters, so no tab either.
-_quoted = rb'"(?:[ \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[ -\x7e\x80-\xff])*"'
-_chunk_line = re.compile(
-    rb"([0-9A-Fa-f]{1,16})"
-    rb"(?:; *" + TOKEN + rb"(?: *= *(?:" + TOKEN + rb"|" + _quoted + rb"))?)*"
-)
-
-# A CR that is the last byte is judged with what follows it.
-_not_in_line = re.compile(rb"[\n\x00]|\r(?!\Z)")
-
-_hexadecimal = re.compile(rb"[0-9A-Fa-f]{1,16}")
 
 
 class RequestHead:
@@ -168,7 +127,7 @@ def check_partial_head(data: bytes, start: int, scanned: int, limits: Limits) ->
     """
     # One byte back, for a CR that was the last byte then.  A CR that is the
     # last byte now is judged with what follows it.
-    bad = _bad_in_head.search(data, max(start, scanned - 1))
+    bad = has_bad_byte(data, max(start, scanned - 1))
     if bad is not None:
         raise Refused(400, _describe_bad_byte(bad.group()))
     # Bytes come one by one, too: what was looked at is only searched for one byte,
@@ -178,7 +137,7 @@ def check_partial_head(data: bytes, start: int, scanned: int, limits: Limits) ->
         space = data.find(b" ", start)
         methodEnd = len(data) if space < 0 else space
         fresh = max(start, scanned)
-        if fresh < methodEnd and not _token.fullmatch(data, fresh, methodEnd):
+        if fresh < methodEnd and not is_token(data, fresh, methodEnd):
             raise Refused(400, "The request line is malformed.")
         if space >= 0:
             targetEnd = data.find(b" ", space + 1)
@@ -204,7 +163,7 @@ def check_request_head(raw: bytes, limits: Limits) -> RequestHead:
     method, target, version = _check_request_line(lines[0], limits)
     if len(raw) > limits.maxHeadLength:
         raise Refused(431, "The request head is too long.")
-    bad = _bad_in_head.search(raw)
+    bad = has_bad_byte(raw)
     if bad is not None:
         raise Refused(400, _describe_bad_byte(bad.group()))
     fields = _check_field_lines(lines, 1, limits.maxFieldCount, "header")
@@ -225,7 +184,7 @@ def _describe_bad_byte(found: bytes) -> str:
 
 
 def _check_request_line(line: bytes, limits: Limits) -> tuple[bytes, bytes, bytes]:
-    match = _request_line.fullmatch(line)
+    match = is_request_line(line)
     if match is None:
         # RFC 9112 section 3: an invalid request line gets a 400; it is not
         # mended, and white space is not guessed at.
@@ -255,11 +214,11 @@ def _check_field_lines(
             raise Refused(400, f"A {section} field is folded over lines.")
         name, colon, value = line.partition(b":")
         # RFC 9112 section 5.1: no white space between name and colon.
-        if not colon or _token.fullmatch(name) is None:
+        if not colon or is_token(name) is None:
             raise Refused(400, f"A {section} field line is malformed.")
         value = value.strip(b" \t")
         # RFC 9110 section 5.5
-        if _bad_in_value.search(value) is not None:
+        if has_control(value) is not None:
             raise Refused(400, f"A {section} field has a control character.")
         fields.append((name, value))
     return fields
@@ -269,22 +228,22 @@ def _check_target(head: RequestHead) -> None:
     target = head.target
     if head.method == b"CONNECT":
         # RFC 9112 section 3.2.3
-        if _authority_form.fullmatch(target) is None:
+        if is_authority_form(target) is None:
             raise Refused(400, "The target of CONNECT is not host and port.")
     elif target[:1] == b"/":
-        if _path_and_query.fullmatch(target) is None:
+        if is_origin_form(target) is None:
             raise Refused(400, "The request target is malformed.")
     elif target == b"*":
         # RFC 9112 section 3.2.4
         if head.method != b"OPTIONS":
             raise Refused(400, "The target * is for OPTIONS only.")
     else:
-        match = _absolute_form.fullmatch(target)
+        match = is_absolute_form(target)
         # RFC 9110 sections 4.2.1 and 4.2.4: no empty host, no userinfo.
         if (
             match is None
-            or _host.fullmatch(match.group(1)) is None
-            or _path_and_query.fullmatch(match.group(2)) is None
+            or is_host(match.group(1)) is None
+            or is_origin_form(target[match.end(1) :]) is None
         ):
             raise Refused(400, "The request target is malformed.")
 
@@ -328,7 +287,7 @@ def _check_host(head: RequestHead, hosts: list[bytes]) -> None:
     if len(hosts) > 1:
         raise Refused(400, "There is more than one Host field.")
     if hosts:
-        if _host.fullmatch(hosts[0]) is None:
+        if is_host(hosts[0]) is None:
             raise Refused(400, "The Host field is malformed.")
     elif head.version == b"HTTP/1.1":
         raise Refused(400, "The Host field is missing.")
@@ -350,7 +309,7 @@ def _check_framing(
         # coding that is not understood.
         if names[-1] != b"chunked" or names.count(b"chunked") > 1 or b"" in names:
             known = b"" not in names and b"chunked" not in names
-            if known and all(_token.match(name) for name in names):
+            if known and all(match_token(name) for name in names):
                 raise Refused(501, "The transfer coding is not known.")
             raise Refused(400, "The Transfer-Encoding is malformed.")
         if len(names) > 1:
@@ -361,7 +320,7 @@ def _check_framing(
         # values are two answers to the question where the message ends.
         if len(lengths) > 1 or b"," in lengths[0]:
             raise Refused(400, "There is more than one Content-Length.")
-        if _digits.fullmatch(lengths[0]) is None:
+        if is_length(lengths[0]) is None:
             raise Refused(400, "The Content-Length is malformed.")
         head.length = int(lengths[0])
     # RFC 9110 section 9.3.6: content of CONNECT has no meaning, and whoever
@@ -460,7 +419,7 @@ class ChunkScanner:
         # at its end.
         fresh = max(start, start + self._seen - 1)
         lineEnd = data.find(b"\r\n", fresh)
-        size = _hexadecimal.match(data, start)
+        size = match_chunk_size(data, start)
         if size is None:
             raise Refused(400, "A chunk line is malformed.")
         end = len(data) - data.endswith(b"\r") if lineEnd < 0 else lineEnd
@@ -468,11 +427,11 @@ class ChunkScanner:
         if extensions > self._limits.maxChunkExtensionLength:
             raise Refused(400, "The chunk extensions are too long.")
         if lineEnd < 0:
-            if _not_in_line.search(data, fresh) is not None:
+            if has_break(data, fresh) is not None:
                 raise Refused(400, "A chunk line is malformed.")
             self._seen = len(data) - start
             return start
-        match = _chunk_line.fullmatch(data, start, lineEnd)
+        match = is_chunk_line(data, start, lineEnd)
         if match is None:
             raise Refused(400, "A chunk line is malformed.")
         self._seen = 0
@@ -493,7 +452,7 @@ class ChunkScanner:
         # What an earlier call has looked at is not looked at again.
         found = data.find(b"\r\n\r\n", max(start, start + self._seen - 3))
         end = len(data) if found < 0 else found + 4
-        bad = _bad_in_head.search(data, max(start, start + self._seen - 1), end)
+        bad = has_bad_byte(data, max(start, start + self._seen - 1), end)
         if bad is not None:
             raise Refused(400, _describe_bad_byte(bad.group()))
         if end - start > self._limits.maxTrailerLength:

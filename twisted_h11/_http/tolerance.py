@@ -33,8 +33,13 @@ from typing import NamedTuple
 
 import h11
 
+from twisted_h11._http.abnf import (
+    has_control,
+    is_long_length,
+    is_token,
+    is_tolerant_status_line,
+)
 from twisted_h11._http.fastpath import Fields
-from twisted_h11._http.strict import TOKEN
 
 __all__ = ["EMPTY_LINES", "Tolerated", "forgive", "read_fields"]
 
@@ -43,12 +48,6 @@ EMPTY_LINES = 4
 
 _FRAMING = frozenset((b"content-length", b"transfer-encoding"))
 
-_is_token = re.compile(TOKEN).fullmatch
-_is_length = re.compile(rb"[0-9]{1,20}").fullmatch
-_match_status_line = re.compile(
-    rb"([Hh][Tt][Tt][Pp])/([0-9]\.[0-9]) ([0-9]{3})(?: (.*))?", re.DOTALL
-).fullmatch
-_has_control = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]").search
 _not_of_names = re.compile(rb"[^A-Za-z-]+")
 
 
@@ -73,7 +72,7 @@ def forgive(raw: bytes, method: bytes) -> Tolerated:
     @raise h11.RemoteProtocolError: if what is wrong does matter.
     """
     first, *lines = raw.split(b"\n")
-    match = _match_status_line(first.removesuffix(b"\r"))
+    match = is_tolerant_status_line(first.removesuffix(b"\r"))
     if match is None:
         raise h11.RemoteProtocolError(
             f"illegal status line: {first[:100]!r}; HTTP, a version and a number of "
@@ -88,7 +87,7 @@ def forgive(raw: bytes, method: bytes) -> Tolerated:
     fields, odd = read_fields(lines)
     if name != b"HTTP":
         odd = True
-    if reason and _has_control(reason):
+    if reason and has_control(reason):
         odd = True
         reason = b""
     kept = _forgive_framing(fields, method == b"HEAD" or code in (204, 304))
@@ -122,7 +121,7 @@ def read_fields(lines: list[bytes]) -> tuple[Fields, bool]:
     fields: Fields = []
     for name, values in joined:
         value = values[0] if len(values) == 1 else b" ".join(values).strip(b" \t")
-        if _is_token(name) and not _has_control(value):
+        if is_token(name) and not has_control(value):
             fields.append((name, value))
             continue
         if _not_of_names.sub(b"", name).lower() in _FRAMING:
@@ -152,7 +151,7 @@ def _forgive_framing(fields: Fields, bodiless: bool) -> Fields:
     if bodiless:
         if codings and codings != [b"chunked"]:
             dropped.add(b"transfer-encoding")
-        if len(set(lengths)) > 1 or not all(map(_is_length, lengths)):
+        if len(set(lengths)) > 1 or not all(map(is_long_length, lengths)):
             dropped.add(b"content-length")
     if not dropped:
         return fields

@@ -4,17 +4,15 @@ Requests that the application never saw, for the access log.
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from twisted.internet.interfaces import IAddress
 from twisted.web.http_headers import Headers
 
+from twisted_h11._http.abnf import match_rough_request_line
 from twisted_h11._http.strict import RequestHead
 
 __all__ = ["RefusedRequest"]
-
-_line = re.compile(rb"([!-~]+) ([!-~]+) (HTTP/[0-9]\.[0-9])\r\n")
 
 
 class RefusedRequest:
@@ -47,7 +45,7 @@ class RefusedRequest:
             for name, value in head.fields:
                 self.requestHeaders.addRawHeader(name, value)
         else:
-            match = _line.match(partial)
+            match = match_rough_request_line(partial)
             if match is not None:
                 self.method, self.uri, self.clientproto = match.groups()
         self.path = self.uri.partition(b"?")[0]

@@ -17,20 +17,17 @@ stopped, so that no C{getChild} is called twice.
 
 from __future__ import annotations
 
-import re
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from twisted.web.pages import notFound
 from twisted.web.resource import Resource, getChildForRequest
 
+from twisted_h11._http.abnf import is_absolute_form
 from twisted_h11._server.interfaces import Routed
 from twisted_h11.interfaces import IStreamingResource
 
 __all__ = ["absolute_target", "find_resource", "path_segments", "route_early"]
-
-_absolute_form = re.compile(rb"[A-Za-z][A-Za-z0-9+.\-]*://([^/?]*)([^?]*)(\??)")
-_path_of_absolute_form = re.compile(rb"[A-Za-z][A-Za-z0-9+.\-]*://[^/]*")
 
 # `37 in path` is four times as fast as `b"%" in path`.
 _PERCENT = ord("%")
@@ -54,7 +51,7 @@ def absolute_target(method: bytes, target: bytes) -> tuple[bytes, bytes] | None:
     The authority replaces the Host field, whatever that says (RFC 9112 section
     3.2.2).
     """
-    match = _absolute_form.match(target)
+    match = is_absolute_form(target)
     if match is None or method == b"CONNECT":
         return None
     authority, path, query = match.groups()
@@ -107,8 +104,8 @@ def route_early(
     path = request.path if streams else target.partition(b"?")[0]
     if early is not None and path[:1] != b"/":
         # Our request finds its resource by the path in an absolute-form target.
-        prefix = _path_of_absolute_form.match(path)
-        path = path[prefix.end() :] if prefix is not None else path
+        absolute = is_absolute_form(path)
+        path = path if absolute is None else absolute[2]
         path = path or b"/"
     prepath: list[bytes] = []
     postpath = [unquote_to_bytes(segment) for segment in path[1:].split(b"/")]

@@ -4,7 +4,6 @@ The site: resources, sessions, limits and a log, for all connections of a server
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import Any
@@ -32,7 +31,7 @@ from twisted_h11._boundary.checks import (
     wrong,
 )
 from twisted_h11._boundary.guarded import guarded, log_failure
-from twisted_h11._http.strict import TOKEN
+from twisted_h11._http.abnf import is_token, is_trimmed_value
 from twisted_h11._server.access_log import BatchedFile, combined_line, open_log
 from twisted_h11._server.adapted import ADAPTERS, Adapted
 from twisted_h11._server.channel import Channel
@@ -53,9 +52,6 @@ What the C{Server} field says unless it is told otherwise.
 
 # Not to be bound to a channel when they are found on its class.
 _CALLABLES = ("cooperate", "callLater", "requestFactory")
-
-_token = re.compile(TOKEN)
-_value = re.compile(rb"(?:[!-~\x80-\xff](?:[ \t]*[!-~\x80-\xff])*)?")
 
 # The time-out of a site that is given none.
 _NOT_GIVEN: Any = -1.0
@@ -174,7 +170,7 @@ class Site(server.Site):
         self.extraHeaders = list(extraHeaders)
         self.environUnderscores = environUnderscores
         for name, value in [(b"Server", serverHeader or b""), *self.extraHeaders]:
-            if not _token.fullmatch(name) or not _value.fullmatch(value):
+            if not is_token(name) or not is_trimmed_value(value):
                 raise ValueError(f"this is not a header field: {name!r}: {value!r}")
         if logFormatter is None or logFormatter is combinedLogFormatter:
             logFormatter = combined_line

@@ -9,14 +9,11 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from twisted_h11._http.strict import TOKEN
+from twisted_h11._http.abnf import CONTROLS, has_control, is_length, is_token
 
 __all__ = ["Head", "WSGIError"]
 
-_status = re.compile(r"([2-5][0-9]{2}) ([^\x00-\x08\x0a-\x1f\x7f]*)")
-_token = re.compile(TOKEN)
-_control = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
-_digits = re.compile(r"[0-9]{1,19}")
+_status = re.compile(rf"([2-5][0-9]{{2}}) ([^{CONTROLS.decode()}]*)")
 
 # The server says these, whatever the application does.
 _SERVERS = (b"server", b"date")
@@ -76,9 +73,9 @@ class Head:
             raise TypeError(f"a header must be a tuple of two str, not {field!r}")
         name = _latin1(field[0], "the name of a header")
         value = _latin1(field[1], f"the header {field[0]!r}")
-        if _token.fullmatch(name) is None:
+        if is_token(name) is None:
             raise ValueError(f"this is not the name of a header: {field[0]!r}")
-        if _control.search(field[1]) is not None:
+        if has_control(value) is not None:
             raise ValueError(
                 f"the header {field[0]!r} has a control character: {field[1]!r}"
             )
@@ -98,7 +95,7 @@ class Head:
         self.fields.append((name, value))
 
     def _takeLength(self, value: str) -> None:
-        if _digits.fullmatch(value) is None:
+        if is_length(value.encode("latin-1")) is None:
             raise ValueError(f"this is not a Content-Length: {value!r}")
         if self.length not in (None, int(value)):
             raise ValueError(f"Content-Length is both {self.length} and {value}")
