@@ -49,6 +49,8 @@ from twisted_h11._wire.files import FileRegion
 __all__ = ["Answering"]
 
 
+_NOTHING = Reading.NOTHING
+
 # Content that is no longer is copied behind its head.
 _LONG = 16 * 1024
 
@@ -231,12 +233,13 @@ class Answering(Failing):
 
         @return: whether it was common; if not, nothing was done.
         """
+        wire = self._wire
         if (
             self._missed is None
-            or self._reading is not Reading.NOTHING
+            or self._reading is not _NOTHING
             or self._answer is not None
-            or self._wire.transport is None
-            or self._wire.closing is not None
+            or wire.transport is None
+            or wire.closing is not None
             or (self.site is not None and self.site.extraHeaders)
         ):
             return False
@@ -246,10 +249,10 @@ class Answering(Failing):
         if head is None:
             return False
         if len(content) > _LONG:
-            self._wire.send(head)
-            self._wire.send(content)
+            wire.send(head)
+            wire.send(content)
         else:
-            self._wire.send(head + content)
+            wire.send(head + content)
         return True
 
     def startResponse(

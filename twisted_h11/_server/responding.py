@@ -45,13 +45,6 @@ class Responding(Streaming):
     A request that is answered.
     """
 
-    # Whether the attributes of an object are found where they are looked for.
-    _isPlain = True
-
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
-        cls._isPlain = cls.__getattribute__ is object.__getattribute__
-
     def setLastModified(self, when: float) -> Any:
         """
         See L{twisted.web.http.Request.setLastModified}; a condition that is no
@@ -156,11 +149,8 @@ class Responding(Streaming):
         Send all of a response's content, and finish it: in one go, if there is
         nothing about the response that write and finish would have to do.
         """
-        cls = type(self)
-        own = self.__dict__
         if (
             self._direct
-            and self._isPlain
             and not self.startedWriting
             and not self._disconnected
             and self.method != b"HEAD"
@@ -170,9 +160,9 @@ class Responding(Streaming):
             and self.etag is None
             and self.lastModified is None
             and self._responseTrailers is None
-            and cls.write is _write
-            and cls.finish is _finish
-            and not ("write" in own or "finish" in own)
+            # By `__dict__` it could be seen, too, but that makes one for each request.
+            and getattr(self.write, "__func__", None) is _write
+            and getattr(self.finish, "__func__", None) is _finish
         ):
             headers = self.responseHeaders
             fields = raw_fields(headers)

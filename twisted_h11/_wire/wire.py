@@ -255,30 +255,44 @@ class Wire:
     @ivar droppedLength: how many bytes of what was written are lost.
     """
 
-    transport: Any = None
-    joining = 0
-    batching = False
-    full = False
-    queue: RegionQueue | None = None
-    producer: Any = None
-    holds = 0
-    pausable = False
-    eof = False
-    outputEnded = False
-    closing: Closing | None = None
-    droppedLength = 0
-    _givenAway = False
-    _connected = False
-    _shared = False
-    _pendingLength = 0
-    _registered = False
+    # Attributes in slots are found fastest, and each request asks for many of these.
+    __slots__ = (
+        "_connected",
+        "_givenAway",
+        "_pendingLength",
+        "_registered",
+        "_shared",
+        "batching",
+        "closing",
+        "deadline",
+        "droppedLength",
+        "eof",
+        "full",
+        "holds",
+        "joining",
+        "outputEnded",
+        "pausable",
+        "pending",
+        "producer",
+        "queue",
+        "transport",
+        "user",
+    )
 
     _log = Logger()
 
     def __init__(self, user: WireUser) -> None:
         self.user: WireUser = user
+        self.transport: Any = None
         self.deadline = Deadline(self)
         self.pending: list[bytes] = []
+        self._pendingLength = self.joining = self.holds = self.droppedLength = 0
+        self.batching = self.full = self.pausable = self._registered = False
+        self.eof = self.outputEnded = False
+        self._connected = self._givenAway = self._shared = False
+        self.queue: RegionQueue | None = None
+        self.producer: Any = None
+        self.closing: Closing | None = None
 
     def __repr__(self) -> str:
         return f"<Wire {self.state.value}>"
