@@ -47,23 +47,19 @@ none.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from email.utils import formatdate
-from enum import Enum
 from typing import Any, ClassVar
 
 import h11
 from twisted.internet.error import ConnectionAborted, ConnectionDone
 from twisted.internet.interfaces import (
     IAddress,
-    IConsumer,
     IHalfCloseableProtocol,
-    IProducer,
     IProtocol,
-    IPushProducer,
     IReactorTime,
 )
-from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.internet.protocol import Factory, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -80,21 +76,19 @@ from twisted_h11._boundary.octets import as_bytes
 from twisted_h11._http.raw_guard import RawGuard
 from twisted_h11._wire.closing import End
 from twisted_h11._wire.files import FileRegion
-from twisted_h11._wire.outbox import Outbox
+from twisted_h11._wire.protocol import DEFAULT_LIMITS, WireProtocol
 from twisted_h11._wire.sockets import is_bare_socket
-from twisted_h11._wire.wire import EVENTS, PEER, READ_AHEAD, Wire, end_connection
+from twisted_h11._wire.wire import EVENTS, PEER, READ_AHEAD, end_connection
 from twisted_h11.limits import Limits
 
 __all__ = ["FileRegion", "H11Factory", "H11Protocol"]
-
-DEFAULT_LIMITS = Limits()
 
 # The states in which a role has nothing more to send of its message.
 _SENT = (h11.DONE, h11.MUST_CLOSE, h11.CLOSED)
 
 
-@implementer(IHalfCloseableProtocol, IPushProducer, IConsumer)
-class H11Protocol(Protocol):
+@implementer(IHalfCloseableProtocol)
+class H11Protocol(WireProtocol):
     """
     One HTTP/1.1 connection, as h11 events, in either role.
 
@@ -117,15 +111,6 @@ class H11Protocol(Protocol):
     readAhead: int = 0
     maxIncompleteEventSize: int | None = None
 
-    limits: Limits = DEFAULT_LIMITS
-    callLater: Any = None
-
-    # For the wire; see WireUser.
-    finalWaits: frozenset[Enum] = frozenset()
-    writesNow = False
-    outbox: Outbox | None = None
-    cooperate: Any = None
-
     _h11: h11.Connection | None = None
     _delivering = False
     _refused = False
@@ -136,10 +121,6 @@ class H11Protocol(Protocol):
     _halfClosing = False
     _heir: IProtocol | None = None
     _switchedTo: IProtocol | None = None
-    _taken: Any = None
-
-    def __init__(self) -> None:
-        self._wire = Wire(self)
 
     def __repr__(self) -> str:
         if self._switchedTo is not None:
@@ -169,125 +150,13 @@ class H11Protocol(Protocol):
                 self._guard = RawGuard(longest)
         return self._h11
 
-    # -- the transport ----------------------------------------------------------
-
-    @property
-    def transport(self) -> Any:
-        """
-        The transport; C{None} before the connection and after it was given
-        away.  Reading it writes out everything that is pending.
-        """
-        return self._wire.share()
-
-    @transport.setter
-    def transport(self, transport: Any) -> None:
-        wire = self._wire
-        if transport is None and wire.transport is not None:
-            # Somebody (autobahn's WebSocketResource does it this way) takes
-            # the transport over: from now on we are silent.
-            self._taken = wire.transport
-            self._letGo()
-        wire.transport = transport
-
-    def connectionMade(self) -> None:
-        """
-        Become the transport's producer, and ask for small writes at once.
-        """
-        self._wire.connected(self._wire.transport)
-
-    def registerProducer(self, producer: IProducer, streaming: bool) -> None:
-        """
-        Register a producer above us; it is paused while the peer is slow.
-
-        @param producer: an L{IPushProducer} or L{IPullProducer} provider.
-        @param streaming: C{True} for a push producer.
-        @raise RuntimeError: if a producer is registered already.
-        """
-        self._wire.registerProducer(producer, streaming)
-
-    def unregisterProducer(self) -> None:
-        """
-        Forget the producer above us; nothing happens if there is none.
-        """
-        self._wire.unregisterProducer()
-
-    def write(self, data: bytes) -> None:
-        """
-        Write bytes as they are.
-
-        @raise TypeError: for anything else.
-        """
-        self._wire.send(as_bytes(data))
-
-    def writeSequence(self, parts: Iterable[bytes]) -> None:
-        """
-        Write several byte strings as they are, in one write.
-        """
-        self._wire.send(b"".join([as_bytes(part) for part in parts]))
-
-    def pauseProducing(self) -> None:
-        """
-        The peer does not read as fast as we write: pause whoever produces.
-        """
-        self._wire.pauseProducing()
-
-    def resumeProducing(self) -> None:
-        """
-        The transport has room again.
-        """
-        self._wire.resumeProducing()
-
-    def stopProducing(self) -> None:
-        """
-        The transport will take nothing more.
-        """
-        self._wire.stopProducing()
-
-    def loseConnection(self) -> None:
-        """
-        Close the connection after what was written has gone out.
-        """
-        self._wire.close(End.LOSE)
-
-    def abortConnection(self) -> None:
-        """
-        Drop the connection at once, with everything that was not yet sent.
-        """
-        self._abort()
-
-    def _closeInStages(self) -> None:
-        self._wire.close(End.LINGER)
+    # -- what the wire tells ------------------------------------------------
 
     def _abort(self) -> None:
-        self._wire.abort()
+        super()._abort()
         if self._h11 is not None:
             # Some of what h11 has sent may never leave.
             self._h11.send_failed()
-
-    def _letGo(self) -> None:
-        self._wire.detach()
-
-    # -- what the wire asks and tells ---------------------------------------------
-
-    def deadlineOver(self, wait: Enum) -> None:
-        """
-        Called by the wire; there is no wait of our own.
-        """
-
-    def wireShared(self) -> None:
-        """
-        Called by the wire: somebody has the transport for the first time.
-        """
-
-    def wireWaits(self) -> None:
-        """
-        Called by the wire: the peer does not take what is written.
-        """
-
-    def wireTaken(self) -> None:
-        """
-        Called by the wire: the transport has room again.
-        """
 
     def wireWritable(self) -> None:
         """
@@ -307,40 +176,6 @@ class H11Protocol(Protocol):
             return True
         self._halfClose()
         return False
-
-    def wireClosing(self) -> None:
-        """
-        Called by the wire: the connection is about to close.
-        """
-
-    def wireEnded(self) -> None:
-        """
-        Called by the wire: the connection is gone, or given away.
-        """
-
-    def producing(self) -> object:
-        """
-        Called by the wire: what the producer above us produces.
-        """
-        return None
-
-    def tellProducer(self, call: Callable[[], object]) -> bool:
-        """
-        Called by the wire: call a method of the producer above us.
-        """
-        return guarded("A producer", call)
-
-    def producerFailed(self, what: object) -> None:
-        """
-        Called by the wire: the producer above us has raised.
-        """
-        self._abort()
-
-    def dropConnection(self) -> None:
-        """
-        Called by the wire: the peer does not play its part.
-        """
-        self._abort()
 
     # -- for subclasses -----------------------------------------------------
 

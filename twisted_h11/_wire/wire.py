@@ -23,7 +23,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Enum
-from typing import Any, Protocol
+from typing import Any
 
 from twisted.internet.error import ConnectionAborted
 from twisted.internet.interfaces import (
@@ -39,7 +39,6 @@ from twisted_h11._boundary.guarded import guarded
 from twisted_h11._wire.closing import Closing, ClosingWait, End
 from twisted_h11._wire.deadline import Deadline
 from twisted_h11._wire.files import FileRegion
-from twisted_h11._wire.outbox import Outbox
 from twisted_h11._wire.progress import bytes_unsent
 from twisted_h11._wire.pull import PullAdapter
 from twisted_h11._wire.region_queue import RegionQueue
@@ -50,6 +49,7 @@ from twisted_h11._wire.sockets import (
     limit_unsent,
     write_now,
 )
+from twisted_h11._wire.user import NOBODY, WireUser
 from twisted_h11.limits import Limits
 
 __all__ = [
@@ -60,7 +60,6 @@ __all__ = [
     "READ_AHEAD",
     "State",
     "Wire",
-    "WireUser",
     "end_connection",
 ]
 
@@ -84,142 +83,6 @@ class State(Enum):
     CLOSING = "closing"
     CLOSED = "closed"
     GIVEN_AWAY = "given away"
-
-
-class WireUser(Protocol):
-    """
-    The protocol that uses a wire, as the wire sees it.  It is registered as the push
-    producer of the transport, and passes that on.
-
-    @ivar limits: the bounds that apply.
-    @ivar callLater: what starts delayed calls; the reactor's if it is C{None}.
-    @ivar finalWaits: what is waited for so long and no longer, also by a connection
-        that closes.
-    @ivar writesNow: whether to write to sockets at once.  Servers do; a client had
-        better read an early answer before it writes on.
-    @ivar outbox: where what is pending waits for the end of the turn.
-    @ivar cooperate: what starts the tasks of pull producers, where that is not the
-        reactor's.
-    """
-
-    limits: Limits
-    callLater: Any
-    finalWaits: frozenset[Enum]
-    writesNow: bool
-    outbox: Outbox | None
-    cooperate: Any
-
-    def pauseProducing(self) -> None:
-        """
-        Call the wire's method.
-        """
-
-    def resumeProducing(self) -> None:
-        """
-        Call the wire's method.
-        """
-
-    def stopProducing(self) -> None:
-        """
-        Call the wire's method.
-        """
-
-    def deadlineOver(self, wait: Enum) -> None:
-        """
-        What was waited for has not happened in time.
-        """
-
-    def wireShared(self) -> None:
-        """
-        Somebody has the transport for the first time.
-        """
-
-    def wireWaits(self) -> None:
-        """
-        The peer does not take what is written as fast as it is written.
-        """
-
-    def wireTaken(self) -> None:
-        """
-        The transport has room again; nothing has been made of it yet.
-        """
-
-    def wireWritable(self) -> None:
-        """
-        More may be written.
-        """
-
-    def wireQueueSent(self) -> bool:
-        """
-        The last region that had to wait is gone, and all behind it.
-
-        @return: whether the user has seen to what is next.
-        """
-
-    def wireClosing(self) -> None:
-        """
-        The connection is about to close; from now on nothing is written.
-        """
-
-    def wireEnded(self) -> None:
-        """
-        The connection is gone, dropped, or about to be given away.
-        """
-
-    def producing(self) -> object:
-        """
-        What the producer produces now.
-        """
-
-    def tellProducer(self, call: Callable[[], object]) -> bool:
-        """
-        Call a method of the producer.
-
-        @return: whether it went well, or the user has seen to what is next.
-        """
-
-    def producerFailed(self, what: object) -> None:
-        """
-        The producer has raised.
-
-        @param what: what L{producing} has returned before.
-        """
-
-    def dropConnection(self) -> None:
-        """
-        Call L{Wire.abort}, and see to what that means.
-        """
-
-
-class _Nobody:
-    """
-    The L{WireUser} of a wire whose connection is gone, or given away.  A wire that
-    kept its protocol would keep it in memory until the collector comes.
-    """
-
-    limits = Limits()
-    callLater = None
-    finalWaits: frozenset[Enum] = frozenset()
-    writesNow = False
-    outbox = None
-    cooperate = None
-
-    def _nothing(self, *_: object) -> None:
-        pass
-
-    pauseProducing = resumeProducing = stopProducing = _nothing
-    deadlineOver = wireShared = wireWaits = wireTaken = wireWritable = _nothing
-    wireQueueSent = wireClosing = wireEnded = _nothing
-    producing = producerFailed = dropConnection = _nothing
-
-    def tellProducer(self, call: Callable[[], object]) -> bool:
-        """
-        Whoever still produces is not told.
-        """
-        return True
-
-
-_NOBODY: Any = _Nobody()
 
 
 def end_connection(transport: Any) -> None:
@@ -403,7 +266,7 @@ class Wire:
         """
         Drop all references that lead back here.
         """
-        self.user = _NOBODY
+        self.user = NOBODY
         if self.closing is not None:
             self.closing.forget()
 
