@@ -190,11 +190,13 @@ def check_chunks(pieces: Sequence[bytes]) -> bool:
     """
     reader = ChunkReader(LONGEST)
     body = b""
+    fed = 0
     for piece in pieces:
+        fed += 1
         body += reader.feed(piece)
         if reader.ended or reader.error is not None:
             break
-    later = b"".join(pieces[pieces.index(piece) + 1 :]) if reader.ended else b""
+    later = b"".join(pieces[fed:]) if reader.ended else b""
     expected = body_by_h11(b"".join(pieces))
     if reader.ended:
         ours = Body(body, "ended", reader.trailers, reader.rest + later)
