@@ -16,7 +16,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.fuzz.strategies import head
 from tests.fuzz.streams import KINDS, Outcome, check_stream
 from tests.support.responses import WireResponse, read_responses
-from twisted_h11._server.answering import Answering
+from twisted_h11._http.strict import RequestHead
+from twisted_h11._server.framers import FastFramer, H11Framer
 
 FAST = head(b"GET /whole HTTP/1.1", b"Host: a")
 SLOW = (
@@ -41,13 +42,13 @@ class ReplayTests(SynchronousTestCase):
         Count how often h11 is told what it missed.
         """
         self.woken = 0
-        wake = Answering._wake
+        wake = FastFramer.wake
 
-        def counting(channel: Any) -> None:
-            self.woken += channel._missed is not None
-            wake(channel)
+        def counting(framer: FastFramer, head: RequestHead, left: int) -> H11Framer:
+            self.woken += 1
+            return wake(framer, head, left)
 
-        self.patch(Answering, "_wake", counting)
+        self.patch(FastFramer, "wake", counting)
 
     def once(
         self, request: bytes, before: list[bytes], **options: Any
@@ -264,14 +265,15 @@ class StateTests(SynchronousTestCase):
         it: the client done, we in the body, with the rest of the length left.
         """
         seen = []
-        wake = Answering._wake
+        wake = FastFramer.wake
 
-        def looking(channel: Any) -> None:
-            wake(channel)
-            conn = channel.h11Connection
-            seen.append((conn.our_state, conn.their_state, channel._answer is None))
+        def looking(framer: FastFramer, head: RequestHead, left: int) -> H11Framer:
+            woken = wake(framer, head, left)
+            conn = woken._conn
+            seen.append((conn.our_state, conn.their_state, framer._answer is None))
+            return woken
 
-        self.patch(Answering, "_wake", looking)
+        self.patch(FastFramer, "wake", looking)
         check_stream([head(b"GET /hints HTTP/1.1", b"Host: a")])
         check_stream([head(b"GET /trailers HTTP/1.1", b"Host: a")])
         check_stream([head(b"GET /sentInChunks HTTP/1.1", b"Host: a")])

@@ -61,8 +61,9 @@ from twisted_h11._server.adapted import adapt_request
 from twisted_h11._server.admission import Verdict, close_now, report_dropped
 from twisted_h11._server.body import RequestBody
 from twisted_h11._server.connections import Connections
+from twisted_h11._server.cycle import Cycle, State, tell_lost
 from twisted_h11._server.ranges import bounded
-from twisted_h11._server.receiving import Receiving
+from twisted_h11._server.receiving import Incoming, Receiving
 from twisted_h11._server.routing import route_early
 from twisted_h11._server.states import Reading, Wait
 from twisted_h11._wire.wire import APPLICATION, CONSUMER, READ_AHEAD
@@ -116,13 +117,11 @@ class Channel(Receiving):
     _skippedLine = False
     _draining = False
     _served = 0
-    # Which request has a halfCloseTimeout of its own, and which.
-    _turnTimeout: tuple[int, float] = (0, 0)
     _host: Any = None
 
     def __repr__(self) -> str:
-        if self._request is not None and self._wire.closing is None:
-            return f"<Channel reads {self._reading.name.lower()} for {self._request!r}>"
+        if self._cycle is not None and self._wire.closing is None:
+            return f"<Channel reads {self._reading.name.lower()} for {self._cycle!r}>"
         return super().__repr__()
 
     # -- from the transport ---------------------------------------------------
@@ -192,8 +191,8 @@ class Channel(Receiving):
         """
         The client will send nothing more, but may still read.
         """
-        if self._request is not None:
-            self._awaitResponse()
+        if self._cycle is not None and self._cycle.request is not None:
+            self._awaitResponse(self._cycle)
         self._advance()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
@@ -202,8 +201,10 @@ class Channel(Receiving):
         """
         # Tests call it with None.
         reason = reason or connectionDone
-        request, self._request = self._request, None
-        self._source = None
+        request = None
+        if self._cycle is not None:
+            request, self._cycle.request = self._cycle.request, None
+        self._incoming = None
         if self._reading is Reading.FIRST and self._wire.closing is None:
             report_dropped(self._log, self._wire.transport)
         unsent = 0
@@ -214,10 +215,11 @@ class Channel(Receiving):
         self._forget()
         self._buffer = b""
         self._start = 0
-        self._head = self._lastHead = None
+        self._lastHead = None
         self._tellSent(reason, unsent)
         if request is not None:
             guarded("A request's connectionLost", request.connectionLost, reason)
+        self._cycle = self._h11Framer = None
         # A coroutine that was cancelled waits no more.
         self._failDrained()
 
@@ -230,9 +232,8 @@ class Channel(Receiving):
 
     def _letGo(self) -> None:
         super()._letGo()
-        # Whoever has the connection now may keep the request, but the request
-        # and we do not keep each other.
-        self._request = self._head = self._lastHead = None
+        # Drop both references: the successor may keep the request alive.
+        self._cycle = self._h11Framer = self._lastHead = None
         self._forget()
         self._failDrained()
         self._tellSent()
@@ -394,77 +395,92 @@ class Channel(Receiving):
         if self._skippedLine:
             self._skippedLine = False
         self._start = end = head.end
-        self._missed = buffer[start:end]
+        cycle = self._makeCycle(head, buffer[start:end])
         length = head.length
         if not length:
             factory = self.requestFactory
             if getattr(factory, "servesWhole", False):
-                self._serveWhole(head, factory)
+                self._serveWhole(cycle, factory)
                 return
         assert length is not None
         self._start = end = end + min(length, len(buffer) - end)
-        self._bodyLeft = left = length - (end - head.end)
-        self._chunks = None
-        self._beginCycle(head)
+        incoming = Incoming(length - (end - head.end), None)
+        self._beginCycle(cycle, incoming)
         if end > head.end and self._wire.closing is None:
-            self._bodyReceived(buffer[head.end : end])
-        if not left and self._wire.closing is None:
-            self._bodyEnded()
+            self._bodyReceived(cycle, incoming, buffer[head.end : end])
+        if not incoming.left and self._wire.closing is None:
+            self._bodyEnded(cycle, incoming)
 
-    def _serveWhole(self, head: RequestHead, factory: Any) -> None:
+    def _serveWhole(self, cycle: Cycle, factory: Any) -> None:
         """
         The same as L{_beginCycle} and L{_bodyEnded}, for a request without a
         body whose class overrides nothing that these two would call.
         """
-        self._resetCycle(head)
         self._reading = _NOTHING
         try:
-            self._request = request = factory(self)
-            request.serve(head)
+            cycle.request = request = factory(self)
+            request.serve(cycle.head)
         except KeyboardInterrupt:
             raise
         except BaseException:
             log_failure("A request")
             # Not if it was answered before it failed.
-            if self._request is not None or self._reading is Reading.NOTHING:
-                self._applicationFailed()
+            if self._cycle is cycle:
+                cycle.applicationFailed()
 
     def _beginSlow(self, head: RequestHead, raw: bytes) -> None:
         """
         Any other request: its head goes through h11.
         """
-        conn = self.h11Connection
-        conn.receive_data(raw)
-        event = conn.next_event()
+        event = self.h11Framer().head(raw)
         if (
             type(event) is not h11.Request
             or event.method != head.method
             or event.target != head.target
         ):
             raise Refused(400, "The request is malformed.")
-        self._bodyLeft = head.length
-        self._chunks = None
+        chunks = None
         if head.length is None:
-            self._chunks = ChunkScanner(self.limits, keeps=self._fast)
-        self._clientWaits = (
+            chunks = ChunkScanner(self.limits, keeps=self._fast)
+        cycle = self._makeCycle(head, None)
+        cycle.clientWaits = (
             head.expectsContinue
             and head.length != 0
             and self._start >= len(self._buffer)
         )
-        self._beginCycle(head)
-        if self._wire.closing is None and self._source is None:
+        incoming = Incoming(head.length, chunks)
+        self._beginCycle(cycle, incoming)
+        if self._wire.closing is None and incoming.sink is None:
             self.sendContinue()
 
-    def _beginCycle(self, head: RequestHead) -> None:
+    def _makeCycle(self, head: RequestHead, unseenHead: bytes | None) -> Cycle:
         """
-        A request head is here: make a request of it.
+        A request head is here.
+        """
+        wire = self._wire
+        self._cycle = cycle = Cycle(self, wire, head, unseenHead)
+        if not wire.eof:
+            wire.deadline.waiting = None
+        elif wire.deadline.waiting is None:
+            self._awaitResponse(cycle)
+        self._served = served = self._served + 1
+        most = self.limits.maxRequestsPerConnection
+        self.persistent = (
+            head.keepAlive and not self._draining and (most is None or served < most)
+        )
+        return cycle
+
+    def _beginCycle(self, cycle: Cycle, incoming: Incoming) -> None:
+        """
+        Make a request, and find out who takes its body.
 
         @raise Refused: if its body is too long.
         """
-        self._resetCycle(head)
+        self._incoming = incoming
         self._reading = Reading.BODY
+        head = cycle.head
         try:
-            self._request = request = self._makeRequest(head)
+            cycle.request = request = self._makeRequest(head)
             if head.length == 0:
                 request.gotLength(0)
                 return
@@ -475,52 +491,22 @@ class Channel(Receiving):
             raise
         except BaseException:
             log_failure("Making a request")
-            self._applicationFailed()
+            cycle.applicationFailed()
             return
-        self._most = most
-        if self._chunks is not None:
-            self._chunks.most = most
+        incoming.setLimit(most)
         if tooLong:
             raise Refused(413, "The request body is too long.")
         try:
             if resource is not None:
-                self._source = source = RequestBody(self, request, head.length)
-                request.renderEarly(resource, source)
+                incoming.sink = sink = RequestBody(self, request, head.length)
+                request.renderEarly(resource, sink)
             else:
                 request.gotLength(head.length)
         except KeyboardInterrupt:
             raise
         except BaseException:
             log_failure("A request")
-            self._applicationFailed()
-
-    def _resetCycle(self, head: RequestHead) -> None:
-        """
-        Everything about the cycle before is forgotten.
-        """
-        wire = self._wire
-        if not wire.eof:
-            wire.deadline.waiting = None
-        elif wire.deadline.waiting is None:
-            self._awaitResponse()
-        self._head = head
-        self._served = served = self._served + 1
-        most = self.limits.maxRequestsPerConnection
-        self.persistent = (
-            head.keepAlive and not self._draining and (most is None or served < most)
-        )
-        if self._clean:
-            # The last cycle was over in one go and has left nothing behind.
-            self._clean = False
-            return
-        self._answer = None
-        self._answerLeft = None
-        self._answerOver = False
-        self._fastAnswer = False
-        self._unchunker = None
-        self._complained = False
-        self._source = None
-        self._received = self._rateSeen = 0
+            cycle.applicationFailed()
 
     def _makeRequest(self, head: RequestHead) -> Any:
         """
@@ -573,50 +559,47 @@ class Channel(Receiving):
         ):
             self.loseConnection()
 
-    def _endCycle(self) -> None:
+    def endCycle(self) -> None:
         """
         The response has ended; has the request?  Then begin the next cycle.
         """
-        source, self._source = self._source, None
-        if source is not None:
-            source.dropped()
+        cycle, incoming = self._cycle, self._incoming
+        assert cycle is not None
+        if incoming is not None and incoming.sink is not None:
+            sink, incoming.sink = incoming.sink, None
+            sink.dropped()
         self._wire.release(CONSUMER)
-        if not self._reusable():
+        if not cycle.isReusable:
             self._closeInStages()
             return
-        if self._reading is Reading.BODY:
-            left = self._bodyLeft
+        if incoming is not None:
+            left = incoming.left
             if left is not None and left > self.limits.drainLength:
                 self._closeInStages()
                 return
-            self._received = self._rateSeen = 0
+            incoming.received = incoming.rateSeen = 0
             if not self._wire.eof:
                 self._wire.deadline.arm(self.limits.rateWindow, Wait.BODY)
             self._advance()
             return
-        if self._missed is None:
-            self.h11Connection.start_next_cycle()
-        else:
-            self._missed = None
-        self._answer = None
-        self._answerOver = False
+        cycle.framer.nextCycle()
         self._awaitNext()
 
     def wholeAnswered(self) -> None:
         """
         The response that L{answerWhole} has sent is over: the next request.
         """
-        self._request = None
+        cycle = self._cycle
+        assert cycle is not None
+        cycle.request = None
         if not self.persistent:
-            self._answerOver = True
+            cycle.state = State.COMPLETE
             self._closeInStages()
             return
-        self._missed = None
-        self._clean = True
         self._awaitNext()
 
     def _awaitNext(self) -> None:
-        self._head = None
+        self._cycle = None
         self._reading = _HEAD
         wire = self._wire
         if wire.eof:
@@ -664,7 +647,8 @@ class Channel(Receiving):
         @return: the idle time-out that holds until now.
         """
         before = self.timeOut
-        if self._request is not None:
+        cycle = self._cycle
+        if cycle is not None and cycle.request is not None:
             if self._wire.eof:
                 # The client waits for halfCloseTimeout seconds, not longer.
                 return before
@@ -695,23 +679,28 @@ class Channel(Receiving):
             raise ValueError(
                 f"halfCloseTimeout must be a number of seconds, not {seconds!r}"
             )
-        self._turnTimeout = self._served, seconds
-        if self._wire.eof and self._request is not None and self._wire.closing is None:
-            self._awaitResponse()
+        cycle = self._cycle
+        if cycle is not None:
+            cycle.halfCloseTimeout = seconds
+            if self._wire.eof and cycle.request is not None:
+                if self._wire.closing is None:
+                    self._awaitResponse(cycle)
 
-    def _awaitResponse(self) -> None:
+    def _awaitResponse(self, cycle: Cycle) -> None:
         """
         The client has closed its sending side: it may be gone.
         """
-        request, seconds = self._turnTimeout
-        if request != self._served:
+        seconds = cycle.halfCloseTimeout
+        if seconds is None:
             seconds = self.limits.halfCloseTimeout
         self._wire.deadline.arm(seconds, Wait.CLIENT)
 
     def _clientLeft(self) -> None:
-        request, self._request = self._request, None
+        request = None
+        if self._cycle is not None:
+            request, self._cycle.request = self._cycle.request, None
         self._abort()
-        self._tellLost(request, "The client has closed the connection.")
+        tell_lost(request, "The client has closed the connection.")
 
     def resetTimeout(self) -> None:
         """

@@ -11,14 +11,13 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IAddress, IDelayedCall
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
 from twisted_h11._boundary.guarded import guarded
-from twisted_h11._http.response_head import ResponseHead, error_response
-from twisted_h11._http.strict import RequestHead
+from twisted_h11._http.response_head import error_response
+from twisted_h11._server.cycle import Cycle, tell_lost
+from twisted_h11._server.framers import H11Framer
 from twisted_h11._server.interfaces import Served
 from twisted_h11._server.refused import RefusedRequest
 from twisted_h11._server.telling import Telling
@@ -46,16 +45,8 @@ class Failing(Telling):
     persistent: Any = True
     countedHost: str | None = None
 
-    # The current cycle, as far as it is needed here: the request's head, the
-    # request, the response head that was sent, how much of the content is
-    # missing (None if no length was said), and whether the response is over.
-    _head: RequestHead | None = None
-    _request: Any = None
-    _answer: ResponseHead | None = None
-    _answerLeft: int | None = None
-    _answerOver = False
-    _complained = False
-
+    _cycle: Cycle | None = None
+    _h11Framer: H11Framer | None = None
     _peer: Any = None
     _stallCall: IDelayedCall | None = None
     _resumes = 0
@@ -63,96 +54,33 @@ class Failing(Telling):
     _drainWaiting: Waiting | None = None
     _lastTaken: tuple[int, int, int | None] = (0, 0, None)
 
+    def h11Framer(self) -> H11Framer:
+        """
+        What frames by h11 on this connection.
+        """
+        if self._h11Framer is None:
+            self._h11Framer = H11Framer(self._wire, self.h11Connection)
+        return self._h11Framer
+
     def failResponse(self) -> None:
         """
         End the connection in the middle of a response, so that the client
         knows that it is not complete.
         """
-        answered, self._answerOver = self._answerOver, True
-        self.persistent = False
-        if self._wire.transport is None or self._wire.closing is not None:
-            return
-        # How a raw response is delimited only its writer knows.
-        raw = self._answer is None and not answered
-        byClose = not answered and self._endsWithConnection()
-        self._failState()
-        if byClose or raw:
-            self._abort()
+        if self._cycle is not None:
+            self._cycle.fail()
         else:
-            self._closeInStages()
-
-    def _endsWithConnection(self) -> bool:
-        """
-        Whether the response has neither a length nor chunks, so that the end of
-        the connection is its end; then only a reset tells that it is not whole.
-        """
-        answer = self._answer
-        return (
-            answer is not None
-            and answer.hasContent
-            and self._answerLeft is None
-            and self._head is not None
-            and not self._head.chunkedAllowed
-        )
+            self.dropConnection()
 
     def loseConnection(self) -> None:
         """
         Close the connection after what was written has gone out; or reset it, if a
         response that is not complete would look as if it were.
         """
-        if not self._answerOver and self._endsWithConnection():
-            self.failResponse()
+        if self._cycle is not None and self._cycle.endsWithConnection():
+            self._cycle.fail()
         else:
             super().loseConnection()
-
-    def _failState(self) -> None:
-        if self._h11 is not None:
-            self._h11.send_failed()
-
-    def _answerFailed(self, error: Exception) -> None:
-        """
-        The application's response head can not be sent.
-        """
-        request = self._request
-        self._log.error(
-            "{request} gave a response that can not be sent: {error}",
-            request=request,
-            error=str(error),
-        )
-        self._answer = None
-        if request is not None:
-            request.code = 500
-        self._sendError(500, "The server failed.", self._method())
-
-    def _method(self) -> bytes:
-        return self._head.method if self._head is not None else b"-"
-
-    def _complain(self, text: str, **kwargs: Any) -> None:
-        """
-        Log a fault of the application, once in a cycle.
-        """
-        if not self._complained:
-            self._complained = True
-            self._log.error(text, **kwargs)
-
-    def _applicationFailed(self) -> None:
-        """
-        The application raised: 500 if nothing was sent, else the end.
-        """
-        request, self._request = self._request, None
-        if self._begun(request):
-            self.failResponse()
-        else:
-            self._sendError(500, "The server failed.", self._method())
-        self._tellLost(request, "The request failed.")
-
-    def _tellLost(self, request: Any, reason: str) -> None:
-        """
-        Tell a request that nothing more of it will be sent.
-        """
-        if request is not None:
-            lost = Failure(ConnectionDone(reason))
-            guarded("A request's connectionLost", request.connectionLost, lost)
 
     def failRequest(self, request: Any) -> None:
         """
@@ -160,66 +88,59 @@ class Failing(Telling):
         the end of the connection, by which the client can tell.  The request is
         told that it is over.
         """
-        if request is self._request:
-            self._applicationFailed()
+        cycle = self._cycle
+        if cycle is not None and request is not None and request is cycle.request:
+            cycle.applicationFailed()
 
     def producing(self) -> object:
         """
         Called by the wire: the producer produces content of this request's response.
         """
-        return self._request
+        return self._cycle.request if self._cycle is not None else None
 
     def producerFailed(self, what: object) -> None:
         """
         Called by the wire: the producer has raised.
         """
-        if what is not None and what is self._request:
-            self._applicationFailed()
-
-    def _begun(self, request: Any) -> bool:
-        """
-        Whether some of the response may be out: ours, or a raw one.
-        """
-        return (
-            self._answer is not None
-            or self._answerOver
-            or bool(getattr(request, "startedWriting", False))
-        )
+        self.failRequest(what)
 
     def _refuse(self, status: int, reason: str) -> None:
         """
         Answer a request that the application never sees, and close.
         """
         peer = self.getPeer()
-        request, self._request = self._request, None
+        cycle = self._cycle
+        request = head = None
+        if cycle is not None:
+            request, cycle.request = cycle.request, None
+            head = cycle.head
         self._log.info(
             "Refused a request from {peer} with {status}: {reason}",
             peer=peer,
             status=status,
             reason=reason,
         )
-        if self._begun(request):
+        if cycle is not None and cycle.hasBegun(request):
             # The response to this request is on its way.
-            self.failResponse()
-            self._tellLost(request, reason)
+            cycle.fail()
+            tell_lost(request, reason)
             return
         partial = b""
-        if self._head is None:
+        if head is None:
             partial = self._buffer[self._start :][: self.limits.maxHeadLength]
-        refused = RefusedRequest(peer, self._head, partial, status)
-        refused.sentLength = self._sendError(status, reason, refused.method)
+        refused = RefusedRequest(peer, head, partial, status)
+        refused.sentLength = self.sendError(status, reason, refused.method)
         if self.site is not None:
             guarded("The access log", self.site.log, refused)
-        self._tellLost(request, reason)
+        tell_lost(request, reason)
 
-    def _sendError(self, status: int, reason: str, method: bytes) -> int:
+    def sendError(self, status: int, reason: str, method: bytes) -> int:
         """
         Send a response of our own, and close.
 
         @param method: of the request; HEAD gets no content.
         @return: the length of its content.
         """
-        self._answerOver = True
         self.persistent = False
         site = self.site
         data, length = error_response(
@@ -229,7 +150,8 @@ class Failing(Telling):
             site.extraHeaders if site is not None else (),
             method,
         )
-        self._failState()
+        if self._cycle is not None:
+            self._cycle.replaced()
         self._wire.send(data)
         self._closeInStages()
         return length
@@ -241,7 +163,7 @@ class Failing(Telling):
         peer: IAddress | None = self._peer
         if peer is None:
             peer = self._wire.transport.getPeer()
-            if self._head is not None:
+            if self._cycle is not None:
                 # Sooner it may not be the last word: the PROXY protocol tells it
                 # with the first bytes.
                 self._peer = peer
@@ -295,7 +217,7 @@ class Failing(Telling):
         if waiting is not None:
             waiting.fail()
 
-    def _countUnsent(self, length: int) -> None:
+    def countUnsent(self, length: int) -> None:
         """
         So many bytes are written although the client does not keep up.
         """
@@ -312,22 +234,18 @@ class Failing(Telling):
         """
         Whether the application may still write to the current response.
         """
-        return (
-            self._wire.transport is not None
-            and self._wire.closing is None
-            and self._request is not None
-            and not self._answerOver
-        )
+        return self._cycle is not None and self._cycle.isAnswering()
 
     def _tooMuchUnsent(self, length: int) -> None:
         """
         The application writes faster than the client reads, and can not be
         stopped.
         """
-        self._complain(
+        assert self._cycle is not None
+        self._cycle.complain(
             "{request} has {length} bytes that {peer} has not taken yet, and is not "
             "over: more than writeBufferLength, {most}; the connection is dropped",
-            request=self._request,
+            request=self._cycle.request,
             length=length,
             peer=self.getPeer(),
             most=self.limits.writeBufferLength,

@@ -76,7 +76,6 @@ class HandingOver(H11Protocol):
     _looksFirst = False
     _start = 0
     _advancing = False
-    _missed: bytes | None = None
     _handOver: tuple[IProtocol, bytes] | None = None
     _shown: _Shown | None = None
 

@@ -16,16 +16,47 @@ turn: not while we hold the network back, nor while the client waits for our
 
 from __future__ import annotations
 
-import h11
-
 from twisted_h11._boundary.guarded import log_failure
 from twisted_h11._http.strict import ChunkScanner, Refused
 from twisted_h11._server.answering import Answering
 from twisted_h11._server.body import RequestBody
+from twisted_h11._server.cycle import Cycle
 from twisted_h11._server.forms import FormError, receive_with_form
 from twisted_h11._server.states import Reading, Wait
 
-__all__ = ["Receiving"]
+__all__ = ["Incoming", "Receiving"]
+
+
+class Incoming:
+    """
+    The body of one request, as it arrives.
+
+    @ivar left: how many bytes are missing, where the length is known.
+    @ivar chunks: what knows the framing of a chunked body.
+    @ivar limit: how many bytes it may have; C{None} for any number.
+    @ivar received: how many have arrived, also as the response was over.
+    @ivar sink: where the body of a streaming resource goes.
+    @ivar rateSeen: C{received}, as a window began.
+    @ivar wasHeld: whether we did not read in all of this window.
+    """
+
+    __slots__ = ("chunks", "left", "limit", "rateSeen", "received", "sink", "wasHeld")
+
+    def __init__(self, left: int | None, chunks: ChunkScanner | None) -> None:
+        self.left = left
+        self.chunks = chunks
+        self.limit: int | None = None
+        self.received = self.rateSeen = 0
+        self.sink: RequestBody | None = None
+        self.wasHeld = False
+
+    def setLimit(self, limit: int | None) -> None:
+        """
+        Change how long it may be.
+        """
+        self.limit = limit
+        if self.chunks is not None:
+            self.chunks.most = limit
 
 
 class Receiving(Answering):
@@ -33,115 +64,84 @@ class Receiving(Answering):
     One connection, seen from the body of the current request.
     """
 
-    _chunks: ChunkScanner | None = None
-    _most: int | None = None
-    _received = 0
-    _rateSeen = 0
-    _wasHeld = False
-    _source: RequestBody | None = None
+    _incoming: Incoming | None = None
+
+    def endCycle(self) -> None:
+        """
+        The response has ended, or the request after it.
+        """
+        raise NotImplementedError
+
+    def bodyLeft(self) -> int:
+        """
+        How many bytes of the request's body have not been received, where its length
+        is known.
+        """
+        incoming = self._incoming
+        return (incoming.left or 0) if incoming is not None else 0
 
     def _readBody(self) -> bool:
-        if self._missed is not None:
-            return self._readPlainBody()
+        cycle, incoming = self._cycle, self._incoming
+        assert cycle is not None and incoming is not None
         start = self._start
         if start < len(self._buffer):
-            self._clientWaits = False
-        chunks = self._chunks
+            cycle.clientWaits = False
+        chunks = incoming.chunks
         if chunks is not None:
-            if chunks.keeps:
-                return self._readChunks(chunks)
             end = chunks.scan(self._buffer, start)
         else:
-            assert self._bodyLeft is not None
-            end = start + min(len(self._buffer) - start, self._bodyLeft)
-            self._bodyLeft -= end - start
-        if end > start:
-            piece = self._buffer
-            if start or end < len(piece):
-                piece = piece[start:end]
-            self._start = end
-            self.h11Connection.receive_data(piece)
-        elif self._bodyLeft != 0:
-            return self._waitForBody()
-        return self._takeEvents()
-
-    def _readPlainBody(self) -> bool:
-        """
-        Some of a body whose head h11 has not seen: only its length counts.
-        """
-        left = self._bodyLeft
-        assert left is not None
-        start = self._start
-        end = min(len(self._buffer), start + left)
-        if end == start:
+            assert incoming.left is not None
+            end = start + min(len(self._buffer) - start, incoming.left)
+            incoming.left -= end - start
+        if end == start and incoming.left != 0:
             return self._waitForBody()
         piece = self._buffer
         if start or end < len(piece):
             piece = piece[start:end]
         self._start = end
-        self._bodyLeft = left = left - (end - start)
-        self._bodyReceived(piece)
-        if self._wire.closing is not None:
-            return False
-        if not left:
-            self._bodyEnded()
-        return True
-
-    def _readChunks(self, chunks: ChunkScanner) -> bool:
-        """
-        Some of a chunked body of which h11 sees the end only.
-        """
-        start = self._start
-        self._start = chunks.scan(self._buffer, start)
-        if self._start == start:
-            return self._waitForBody()
-        data = chunks.take()
-        if data:
-            self._bodyReceived(data)
-        if chunks.ended and self._wire.closing is None:
-            self.h11Connection.receive_data(chunks.end)
-        return self._takeEvents()
+        if chunks is not None and chunks.keeps:
+            # h11 sees the end only.
+            data = chunks.take()
+            if data:
+                self._bodyReceived(cycle, incoming, data)
+            if self._wire.closing is not None:
+                return False
+            piece = chunks.end if chunks.ended else b""
+        for data in cycle.framer.received(piece, incoming.left == 0):
+            self._bodyReceived(cycle, incoming, data)
+            if self._wire.closing is not None:
+                return False
+        # It may have been woken meanwhile.
+        if cycle.framer.requestEnded:
+            self._bodyEnded(cycle, incoming)
+            return True
+        return self._start < len(self._buffer) or self._waitForBody()
 
     def _waitForBody(self) -> bool:
         if self._wire.eof:
             raise Refused(400, "The request is incomplete.")
         if self._wire.deadline.waiting is None:
-            self._rateSeen = self._received
+            if self._incoming is not None:
+                self._incoming.rateSeen = self._incoming.received
             self._wire.deadline.arm(self.limits.rateWindow, Wait.BODY)
         return False
 
-    def _takeEvents(self) -> bool:
-        """
-        Hand over what h11 made of the bytes it has.
-
-        @return: whether the body has ended.
-        """
-        conn = self.h11Connection
-        while self._wire.closing is None:
-            event = conn.next_event()
-            if type(event) is h11.Data:
-                self._bodyReceived(event.data)
-            elif type(event) is h11.EndOfMessage:
-                self._bodyEnded()
-                return True
-            else:
-                return self._start < len(self._buffer) or self._waitForBody()
-        return False
-
-    def _bodyReceived(self, data: bytes | bytearray) -> None:
-        self._received += len(data)
-        request = self._request
+    def _bodyReceived(
+        self, cycle: Cycle, incoming: Incoming, data: bytes | bytearray
+    ) -> None:
+        incoming.received += len(data)
+        request = cycle.request
         if request is None:
             # The response has ended before the request: the rest is read and
             # dropped, if there is not too much.
-            if self._received > self.limits.drainLength:
+            if incoming.received > self.limits.drainLength:
                 self._closeInStages()
             return
-        if self._most is not None and self._received > self._most:
+        if incoming.limit is not None and incoming.received > incoming.limit:
             raise Refused(413, "The request body is too long.")
         try:
-            if self._source is not None:
-                self._source.dataReceived(bytes(data))
+            if incoming.sink is not None:
+                incoming.sink.dataReceived(bytes(data))
             elif getattr(request, "servesWhole", False):
                 # It writes the piece to its content, and keeps nothing of it.
                 request.handleContentChunk(data)
@@ -151,24 +151,22 @@ class Receiving(Answering):
             raise
         except BaseException:
             log_failure("Taking the body of a request")
-            self._applicationFailed()
+            cycle.applicationFailed()
 
-    def _bodyEnded(self) -> None:
+    def _bodyEnded(self, cycle: Cycle, incoming: Incoming) -> None:
         self._reading = Reading.NOTHING
+        self._incoming = None
         if self._wire.deadline.waiting is Wait.BODY:
             self._wire.deadline.disarm()
-        request = self._request
-        head = self._head
-        source, self._source = self._source, None
+        request, head = cycle.request, cycle.head
         if request is None:
-            self._endCycle()
+            self.endCycle()
             return
-        assert head is not None
         try:
-            if self._chunks is not None and self._chunks.trailers:
-                request.trailerFields = self._chunks.trailers
-            if source is not None:
-                source.ended()
+            if incoming.chunks is not None and incoming.chunks.trailers:
+                request.trailerFields = incoming.chunks.trailers
+            if incoming.sink is not None:
+                incoming.sink.ended()
             elif getattr(request, "leavesFraming", False):
                 request.requestReceived(head.method, head.target, head.version)
             else:
@@ -179,8 +177,8 @@ class Receiving(Answering):
             self._refuse(error.status, str(error))
         except BaseException:
             log_failure("A request")
-            if self._request is request:
-                self._applicationFailed()
+            if cycle.request is request:
+                cycle.applicationFailed()
 
     def _readNothing(self) -> bool:
         return False
@@ -191,14 +189,11 @@ class Receiving(Answering):
 
         @param most: bytes; C{None} for any number.
         """
-        head = self._head
-        if head is None or self._reading is not Reading.BODY:
+        cycle, incoming = self._cycle, self._incoming
+        if cycle is None or incoming is None:
             return
-        tooLong = most is not None and most < max(head.length or 0, self._received)
-        self._most = most
-        if self._chunks is not None:
-            self._chunks.most = most
-        if tooLong:
+        incoming.setLimit(most)
+        if most is not None and most < max(cycle.head.length or 0, incoming.received):
             self._refuse(413, "The request body is too long.")
 
     def sendContinue(self) -> None:
@@ -206,9 +201,11 @@ class Receiving(Answering):
         Ask for the body, if the client waits for that and none of it is here
         (RFC 9110 section 10.1.1).
         """
-        if self._clientWaits and self.sendInterim(100, []):
-            # The client's turn begins now, in the middle of a window.
-            self._wasHeld = True
+        cycle = self._cycle
+        if cycle is not None and cycle.clientWaits and cycle.interim(100, []):
+            if self._incoming is not None:
+                # The client's turn begins now, in the middle of a window.
+                self._incoming.wasHeld = True
 
     # -- how fast it arrives ---------------------------------------------------
 
@@ -216,16 +213,17 @@ class Receiving(Answering):
         """
         A window is over: has enough of the body arrived in it?
         """
-        if self._reading is not Reading.BODY:
+        cycle, incoming = self._cycle, self._incoming
+        if cycle is None or incoming is None:
             return
-        came = self._received - self._rateSeen
-        self._rateSeen = self._received
+        came = incoming.received - incoming.rateSeen
+        incoming.rateSeen = incoming.received
         rate = self.limits.minBodyRate
         # Whoever has answered already keeps nobody waiting.
-        waiting = self._request is None or not (
-            self._wire.holds or self._wasHeld or self._clientWaits
+        waiting = cycle.request is None or not (
+            self._wire.holds or incoming.wasHeld or cycle.clientWaits
         )
-        self._wasHeld = bool(self._wire.holds)
+        incoming.wasHeld = bool(self._wire.holds)
         if rate is not None and waiting and came < rate * self.limits.rateWindow:
             self._refuse(408, "The request body did not arrive in time.")
         else:
@@ -237,7 +235,8 @@ class Receiving(Answering):
         """
         self._wire.hold(why)
         # A window in which we did not read says nothing about the client.
-        self._wasHeld = True
+        if self._incoming is not None:
+            self._incoming.wasHeld = True
 
     def release(self, why: int) -> None:
         """

@@ -125,13 +125,13 @@ class Responding(Streaming):
                 b"%d" % self.code, self.code_message, headers, data
             )
         except Exception:
-            if channel._answer is None:
+            if not channel.hasAnswered:
                 # Nothing is out: there may still be an answer that says so.
                 self.startedWriting = 0
             raise
         if self._hasContent:
             self.sentLength += len(data)
-            if channel._answerLeft is None and self.clientproto != b"HTTP/1.0":
+            if not channel.hasLength and self.clientproto != b"HTTP/1.0":
                 self.chunked = 1
 
     def _prepareContentType(self) -> None:
@@ -226,7 +226,7 @@ class Responding(Streaming):
         if not self.startedWriting:
             self.write(b"")
         if self._responseTrailers is not None:
-            channel.answerTrailers = pairs_of(self._responseTrailers)
+            channel.setTrailers(pairs_of(self._responseTrailers))
         self.finished = 1
         self._finished(channel)
 
@@ -297,7 +297,7 @@ class Responding(Streaming):
         running, self._running = self._running, None
         if self.content is not None:
             guarded("Closing the content of a request", self.content.close)
-        if self._direct and channel is not None and channel._answer is not None:
+        if self._direct and channel is not None and channel.hasAnswered:
             # What was cut has its line, too.
             unsent = channel._wire.droppedLength
             self.sentLength = max(self.sentLength - unsent, 0)
