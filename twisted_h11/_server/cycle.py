@@ -58,6 +58,11 @@ class State(Enum):
     FAILED = "it will never be complete"
 
 
+# As globals they are found faster, several times for each response.
+_PENDING, _STREAMING = State.PENDING, State.STREAMING
+_COMPLETE, _FAILED = State.COMPLETE, State.FAILED
+
+
 class CycleOwner(Protocol):
     """
     What a cycle needs of its connection.
@@ -118,7 +123,7 @@ class Cycle:
     """
 
     request: Any = None
-    state = State.PENDING
+    state = _PENDING
     answer: ResponseHead | None = None
     left: int | None = None
     trailers: Pairs = []  # noqa: RUF012 (never changed)
@@ -173,7 +178,7 @@ class Cycle:
         """
         Whether nothing can be added to the response.
         """
-        return self.state is State.COMPLETE or self.state is State.FAILED
+        return self.state is _COMPLETE or self.state is _FAILED
 
     @property
     def isReusable(self) -> bool:
@@ -188,7 +193,7 @@ class Cycle:
         """
         Whether some of the response may be out: ours, or a raw one of C{request}.
         """
-        return self.state is not State.PENDING or bool(
+        return self.state is not _PENDING or bool(
             getattr(request, "startedWriting", False)
         )
 
@@ -210,7 +215,7 @@ class Cycle:
         """
         answer = self.answer
         return (
-            self.state is State.STREAMING
+            self.state is _STREAMING
             and answer is not None
             and answer.hasContent
             and self.left is None
@@ -238,7 +243,7 @@ class Cycle:
             if isinstance(headers, Headers):
                 framer = self.framer
                 if (
-                    isinstance(framer, FastFramer)
+                    type(framer) is FastFramer
                     # h11 puts the field elsewhere where only we want to close.
                     and (owner.persistent or not head.keepAlive)
                     and not extra
@@ -250,7 +255,7 @@ class Cycle:
                     if answer is not None:
                         self.answer = answer
                         self.left = answer.length
-                        self.state = State.STREAMING
+                        self.state = _STREAMING
                         return
                 pairs = [(k, v) for k, vs in headers.getAllRawHeaders() for v in vs]
             else:
@@ -279,7 +284,7 @@ class Cycle:
         if connects and answer.status < 300:
             # RFC 9110 section 9.3.6: neither length nor coding; a tunnel begins.
             answer.hasContent = False
-        self.state = State.STREAMING
+        self.state = _STREAMING
         framer.respond(answer)
 
     def _respondFailed(self, error: Exception) -> None:
@@ -320,9 +325,10 @@ class Cycle:
             response, and goes out as it is.
         """
         answer = self.answer
-        if not data or answer is None or self.isOver or not answer.hasContent:
-            if answer is None:
-                self._sendRaw(data)
+        if answer is None:
+            self._sendRaw(data)
+            return
+        if not data or self.state is not _STREAMING or not answer.hasContent:
             return
         left = self.left
         if left is not None:
@@ -332,9 +338,10 @@ class Cycle:
                 if not data:
                     return
             self.left = left - len(data)
-        if not self._wire.hasRoom:
+        wire = self._wire
+        if wire.full or wire.queue is not None:
             self._owner.countUnsent(len(data))
-        self.framer.data(data)
+        (self._framer or self.framer).data(data)
 
     def write(self, data: bytes) -> None:
         """
@@ -487,7 +494,7 @@ class Cycle:
             self.complain(
                 "{request} sent less than its Content-Length", request=request
             )
-            self._over(State.FAILED)
+            self._over(_FAILED)
             self._wire.close(End.LINGER)
         elif not getattr(request, "chunked", True) and self._unchunked(request, answer):
             self.fail()
@@ -517,7 +524,7 @@ class Cycle:
             self.complain("{error}", error=error)
             self.fail()
             return
-        self.state = State.COMPLETE
+        self.state = _COMPLETE
         chunked = answer.hasContent and answer.length is None
         if trailers and not (chunked and self.head.chunkedAllowed):
             self.complain(
@@ -538,11 +545,11 @@ class Cycle:
         answered, byClose = self.isOver, self.endsWithConnection()
         self._owner.persistent = False
         if self._wire.transport is None or self._wire.closing is not None:
-            self.state = State.FAILED
+            self.state = _FAILED
             return
         # How a raw response is delimited only its writer knows.
         raw = self.answer is None and not answered
-        self._over(State.FAILED)
+        self._over(_FAILED)
         if byClose or raw:
             self._owner.dropConnection()
         else:
@@ -557,7 +564,7 @@ class Cycle:
         """
         A response of our own is sent in the place of this one.
         """
-        self._over(State.COMPLETE)
+        self._over(_COMPLETE)
 
     def applicationFailed(self) -> None:
         """
