@@ -63,6 +63,9 @@ _PENDING, _STREAMING = State.PENDING, State.STREAMING
 _COMPLETE, _FAILED = State.COMPLETE, State.FAILED
 
 
+_NO_TRAILERS: Pairs = []
+
+
 class CycleOwner(Protocol):
     """
     What a cycle needs of its connection.
@@ -122,16 +125,22 @@ class Cycle:
         its sending side, where that is not what the limits say.
     """
 
-    request: Any = None
-    state = _PENDING
-    answer: ResponseHead | None = None
-    left: int | None = None
-    trailers: Pairs = []  # noqa: RUF012 (never changed)
-    clientWaits = False
-    halfCloseTimeout: float | None = None
-    _framer: Framer | None = None
-    _complained = False
-    _unchunker: Unchunker | None = None
+    __slots__ = (
+        "_complained",
+        "_framer",
+        "_owner",
+        "_unchunker",
+        "_wire",
+        "answer",
+        "clientWaits",
+        "halfCloseTimeout",
+        "head",
+        "left",
+        "request",
+        "state",
+        "trailers",
+        "unseenHead",
+    )
 
     _log = Logger()
 
@@ -145,6 +154,15 @@ class Cycle:
         self._wire = wire
         self.head = head
         self.unseenHead = unseenHead
+        self.request: Any = None
+        self.state = _PENDING
+        self.answer: ResponseHead | None = None
+        self.left: int | None = None
+        self.trailers: Pairs = _NO_TRAILERS
+        self.clientWaits = self._complained = False
+        self.halfCloseTimeout: float | None = None
+        self._framer: Framer | None = None
+        self._unchunker: Unchunker | None = None
 
     def __repr__(self) -> str:
         return f"<Cycle {self.state.name.lower()} {self.request!r}>"
@@ -518,12 +536,13 @@ class Cycle:
 
     def _end(self, answer: ResponseHead) -> None:
         trailers = self.trailers
-        try:
-            trailers = check_fields(trailers)
-        except (BadResponse, TypeError, ValueError) as error:
-            self.complain("{error}", error=error)
-            self.fail()
-            return
+        if trailers:
+            try:
+                trailers = check_fields(trailers)
+            except (BadResponse, TypeError, ValueError) as error:
+                self.complain("{error}", error=error)
+                self.fail()
+                return
         self.state = _COMPLETE
         chunked = answer.hasContent and answer.length is None
         if trailers and not (chunked and self.head.chunkedAllowed):
