@@ -111,7 +111,7 @@ class Channel(Receiving):
     writesNow = True
     finalWaits = frozenset((Wait.HANDSHAKE, Wait.CLIENT))
     # The register of the site that made this channel; C{site} may be set to another.
-    _home: Connections | None = None
+    _context: Connections | None = None
     _lastHead: fastpath.FastHead | None = None
     _scanned = 0
     _skippedLine = False
@@ -131,8 +131,8 @@ class Channel(Receiving):
         Wait for the handshake, if there is one, and for the first byte.
         """
         super().connectionMade()
-        if self._home is not None:
-            verdict = self._home.made(self, self._wire.transport, self.limits)
+        if self._context is not None:
+            verdict = self._context.made(self, self._wire.transport, self.limits)
             if verdict is Verdict.LATE:
                 self._reading = Reading.FIRST
             elif verdict is not Verdict.TAKEN:
@@ -227,8 +227,8 @@ class Channel(Receiving):
         """
         The site has nothing to do with this connection any more.
         """
-        if self._home is not None:
-            self._home.gone(self)
+        if self._context is not None:
+            self._context.gone(self)
 
     def _letGo(self) -> None:
         super()._letGo()
@@ -318,9 +318,9 @@ class Channel(Receiving):
         The first bytes are here, and with them, however it was learnt, the address
         of the peer.
         """
-        assert self._home is not None
+        assert self._context is not None
         self._reading = Reading.HEAD
-        verdict = self._home.known(self, self.limits)
+        verdict = self._context.known(self, self.limits)
         if verdict is Verdict.TAKEN:
             return True
         self._turnAway(verdict)
@@ -389,8 +389,8 @@ class Channel(Receiving):
         A common request: no state machine, neither for its head nor for a body
         whose length is known.
         """
-        if self._lastHead is None and self._home is not None:
-            self._home.warm(self)
+        if self._lastHead is None and self._context is not None:
+            self._context.warm(self)
         self._lastHead = head
         if self._skippedLine:
             self._skippedLine = False

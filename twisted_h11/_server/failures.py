@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.interfaces import IAddress, IDelayedCall
+from twisted.internet.interfaces import IAddress
 from twisted.logger import Logger
 
 from twisted_h11._boundary.guarded import guarded
@@ -19,11 +19,11 @@ from twisted_h11._http.response_head import error_response
 from twisted_h11._server.cycle import Cycle, tell_lost
 from twisted_h11._server.framers import H11Framer
 from twisted_h11._server.interfaces import Served
+from twisted_h11._server.peer_watch import PeerWatch
 from twisted_h11._server.refused import RefusedRequest
 from twisted_h11._server.telling import Telling
 from twisted_h11._wire.backlog import Backlog
 from twisted_h11._wire.drained import Waiting, client_gone
-from twisted_h11._wire.progress import bytes_taken
 
 __all__ = ["Failing"]
 
@@ -48,11 +48,9 @@ class Failing(Telling):
     _cycle: Cycle | None = None
     _h11Framer: H11Framer | None = None
     _peer: Any = None
-    _stallCall: IDelayedCall | None = None
-    _resumes = 0
+    _peerWatch: PeerWatch | None = None
     _backlog: Backlog | None = None
     _drainWaiting: Waiting | None = None
-    _lastTaken: tuple[int, int, int | None] = (0, 0, None)
 
     def h11Framer(self) -> H11Framer:
         """
@@ -175,14 +173,17 @@ class Failing(Telling):
         """
         Called by the wire: the client does not read as fast as we write.
         """
-        if self._stallCall is None and self._wire.transport is not None:
-            self._watchPeer()
+        if self._wire.transport is not None:
+            if self._peerWatch is None:
+                self._peerWatch = PeerWatch(self, self._wire)
+            self._peerWatch.begin()
 
     def wireTaken(self) -> None:
         """
         Called by the wire: the client makes progress.
         """
-        self._resumes += 1
+        if self._peerWatch is not None:
+            self._peerWatch.taken()
         self._forgetBacklog()
         super().wireTaken()
 
@@ -252,48 +253,12 @@ class Failing(Telling):
         )
         self._abort()
 
-    def _watchPeer(self) -> None:
-        if self.limits.minResponseRate is not None:
-            self._lastTaken = self._whatIsTaken()
-            self._stallCall = self.callLater(self.limits.rateWindow, self._checkPeer)
-
-    def _whatIsTaken(self) -> tuple[int, int, int | None]:
-        queue = self._wire.queue
-        left = 0
-        if queue is not None and queue.sender is not None:
-            left = queue.sender.left
-        return self._resumes, left, bytes_taken(self._wire.transport)
-
-    def _checkPeer(self) -> None:
-        """
-        A window is over: has the client taken enough in it?
-        """
-        self._stallCall = None
-        rate = self.limits.minResponseRate
-        if rate is None or self._wire.transport is None:
-            return
-        queue = self._wire.queue
-        if not self._wire.full and (queue is None or queue.sender is None):
-            return
-        resumes, left, taken = self._lastTaken
-        now = self._whatIsTaken()
-        if now[:2] == (resumes, left):
-            least = rate * self.limits.rateWindow
-            if taken is None or now[2] is None or now[2] - taken < least:
-                self._log.info(
-                    "{peer} does not take its response; the connection is dropped",
-                    peer=self.getPeer(),
-                )
-                self._abort()
-                return
-        self._watchPeer()
-
     def wireEnded(self) -> None:
         """
         Called by the wire: nobody takes anything any more.
         """
         super().wireEnded()
         self._forgetBacklog()
-        call, self._stallCall = self._stallCall, None
-        if call is not None and call.active():
-            call.cancel()
+        watch, self._peerWatch = self._peerWatch, None
+        if watch is not None:
+            watch.end()

@@ -230,7 +230,7 @@ class Site(server.Site):
         common, so that an idle connection need not keep it.
         """
         common = {
-            "_home": self._connections,
+            "_context": self._connections,
             "factory": self,
             "site": self,
             "requestFactory": self.requestFactory,

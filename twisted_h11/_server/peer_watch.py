@@ -1,0 +1,113 @@
+"""
+Whether a client takes its response (C{Limits.minResponseRate}).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from twisted.internet.interfaces import IAddress, IDelayedCall
+from twisted.logger import Logger
+
+from twisted_h11._wire.progress import bytes_taken
+from twisted_h11._wire.wire import Wire
+from twisted_h11.limits import Limits
+
+__all__ = ["PeerWatch"]
+
+
+class Watched(Protocol):
+    """
+    What is needed of the connection.
+    """
+
+    limits: Limits
+    callLater: Any
+
+    def getPeer(self) -> IAddress:
+        """
+        The address of the client.
+        """
+
+    def dropConnection(self) -> None:
+        """
+        End the connection at once.
+        """
+
+
+class PeerWatch:
+    """
+    Looks at a client that does not read as fast as we write, once in a window.
+
+    @param owner: the connection.
+    @param wire: its wire.
+    """
+
+    __slots__ = ("_call", "_lastTaken", "_owner", "_resumes", "_wire")
+
+    _log = Logger()
+
+    def __init__(self, owner: Watched, wire: Wire) -> None:
+        self._owner = owner
+        self._wire = wire
+        self._call: IDelayedCall | None = None
+        self._resumes = 0
+        self._lastTaken: tuple[int, int, int | None] = (0, 0, None)
+
+    def begin(self) -> None:
+        """
+        Look, unless that is done already.
+        """
+        if self._call is None:
+            self._watch()
+
+    def taken(self) -> None:
+        """
+        The client makes progress.
+        """
+        self._resumes += 1
+
+    def end(self) -> None:
+        """
+        Nobody takes anything any more.
+        """
+        call, self._call = self._call, None
+        if call is not None and call.active():
+            call.cancel()
+
+    def _watch(self) -> None:
+        owner = self._owner
+        if owner.limits.minResponseRate is not None:
+            self._lastTaken = self._whatIsTaken()
+            self._call = owner.callLater(owner.limits.rateWindow, self._look)
+
+    def _whatIsTaken(self) -> tuple[int, int, int | None]:
+        queue = self._wire.queue
+        left = 0
+        if queue is not None and queue.sender is not None:
+            left = queue.sender.left
+        return self._resumes, left, bytes_taken(self._wire.transport)
+
+    def _look(self) -> None:
+        """
+        A window is over: has the client taken enough in it?
+        """
+        self._call = None
+        owner, wire = self._owner, self._wire
+        rate = owner.limits.minResponseRate
+        if rate is None or wire.transport is None:
+            return
+        if not wire.full and (wire.queue is None or wire.queue.sender is None):
+            return
+        resumes, left, taken = self._lastTaken
+        now = self._whatIsTaken()
+        if now[:2] == (resumes, left):
+            least = rate * owner.limits.rateWindow
+            if taken is None or now[2] is None or now[2] - taken < least:
+                self._log.info(
+                    "{peer} does not take its response; the connection is dropped",
+                    peer=owner.getPeer(),
+                )
+                owner.dropConnection()
+                return
+        self._watch()
