@@ -61,7 +61,7 @@ class RetryTests(ClientTestCase):
         first, _ = self.ask(agent)
         self.assertEqual(2, len(self.network.peers))
         (one, two) = self.network.peers
-        busy = one if one.protocol.state == "waiting" else two
+        busy = one if one.protocol.state.value == "waiting" else two
         other = two if busy is one else one
         busy.lose(ConnectionLost())
         self.assertFalse(other.received.count(b"GET") > 1)

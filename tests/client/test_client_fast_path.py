@@ -80,7 +80,7 @@ class OffTests(ClientTestCase):
         """
         self.patch(response_reader, "read_response", forbidden)
         self.patch(request_module, "request_head", forbidden)
-        self.patch(response_reader.ResponseReader, "_readBody", forbidden)
+        self.patch(response_reader.ResponseReader, "_readLast", forbidden)
 
     def converse(self, fast: bool, size: int) -> list[Any]:
         """

@@ -79,7 +79,7 @@ class LeakTests(ClientTestCase):
             self.note(response)
             self.assertEqual(b"hello", self.successResultOf(readBody(response)))
             del response, deferred
-        self.assertEqual("idle", peer.protocol.state)
+        self.assertEqual("idle", peer.protocol.state.value)
         self.assertGone()
 
     def test_connection(self) -> None:

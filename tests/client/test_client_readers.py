@@ -42,7 +42,7 @@ class ReaderTests(ClientTestCase):
         peer.protocol.dataReceived(b"llo")
         self.assertEqual([b"he"], reader.pieces)
         # All is here: the connection is free, although the reader is not done.
-        self.assertEqual("idle", peer.protocol.state)
+        self.assertEqual("idle", peer.protocol.state.value)
         self.assertFalse(peer.paused)
         reader.resume()
         self.assertEqual([b"he", b"llo"], reader.pieces)
@@ -103,7 +103,7 @@ class ReaderTests(ClientTestCase):
         reader = self.read(response)
         self.clock.advance(0)
         self.assertEqual(b"x" * 20 + b"y" * 80, reader.data)
-        self.assertEqual("idle", peer.protocol.state)
+        self.assertEqual("idle", peer.protocol.state.value)
 
     def test_thrownAway(self) -> None:
         """
@@ -112,7 +112,7 @@ class ReaderTests(ClientTestCase):
         deferred, peer = self.ask()
         peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhe")
         response = self.successResultOf(deferred)
-        self.assertEqual("receiving", peer.protocol.state)
+        self.assertEqual("receiving", peer.protocol.state.value)
         del response, deferred
         self.assertTrue(peer.aborted)
 
@@ -128,7 +128,7 @@ class ReaderTests(ClientTestCase):
         self.assertTrue(self.network.peers[-1].aborted)
         response = self.get(OK)
         response.abort()
-        self.assertEqual("idle", self.network.peers[-1].protocol.state)
+        self.assertEqual("idle", self.network.peers[-1].protocol.state.value)
 
 
 class IterationTests(ClientTestCase):
@@ -182,7 +182,7 @@ class IterationTests(ClientTestCase):
         peer.send(b"ef")
         self.clock.advance(0)
         self.assertEqual([b"ab", b"cd", b"ef"], self.successResultOf(result))
-        self.assertEqual("idle", peer.protocol.state)
+        self.assertEqual("idle", peer.protocol.state.value)
 
     def test_left(self) -> None:
         """

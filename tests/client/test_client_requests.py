@@ -234,7 +234,7 @@ class EarlyAnswerTests(ClientTestCase):
         peer.send(b"0\r\n\r\n")
         self.assertEqual(b"ab", reader.data)
         self.assertEqual(["start"], producer.events)
-        self.assertEqual("idle", peer.protocol.state)
+        self.assertEqual("idle", peer.protocol.state.value)
 
     def test_answeredThenBroken(self) -> None:
         """
@@ -285,7 +285,7 @@ class ExpectTests(ClientTestCase):
         producer.done.callback(None)
         peer.send(OK)
         self.successResultOf(deferred)
-        self.assertEqual("idle", peer.protocol.state)
+        self.assertEqual("idle", peer.protocol.state.value)
 
     def test_timeOut(self) -> None:
         """

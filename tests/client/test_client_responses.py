@@ -38,22 +38,22 @@ class ResponseTests(ClientTestCase):
         deferred, peer = self.ask(method=b"POST", uri=b"http://a/p", body=producer)
         connection = peer.protocol
         self.assertIsInstance(connection, ClientConnection)
-        self.assertEqual("sending", connection.state)
+        self.assertEqual("sending", connection.state.value)
         self.assertIn("sending <ClientRequest POST /p>, request 1", repr(connection))
         peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n")
         response = self.successResultOf(deferred)
-        self.assertEqual("sending and receiving", connection.state)
+        self.assertEqual("sending and receiving", connection.state.value)
         producer.done.callback(None)
-        self.assertEqual("receiving", connection.state)
+        self.assertEqual("receiving", connection.state.value)
         peer.send(b"hello")
-        self.assertEqual("idle", connection.state)
+        self.assertEqual("idle", connection.state.value)
         self.assertEqual(b"hello", self.read(response).data)
         self.ask(self.makeAgent(self.pools[0]), uri=b"http://a/")
-        self.assertEqual("waiting", connection.state)
+        self.assertEqual("waiting", connection.state.value)
         connection.loseConnection()
-        self.assertEqual("closing", connection.state)
+        self.assertEqual("closing", connection.state.value)
         peer.lose()
-        self.assertEqual("closed", connection.state)
+        self.assertEqual("closed", connection.state.value)
 
     def test_splittings(self) -> None:
         """
@@ -78,7 +78,7 @@ class ResponseTests(ClientTestCase):
                 self.assertEqual(b"hello", reader.data)
                 assert reader.reason is not None
                 reader.reason.trap(ResponseDone)
-                self.assertEqual("idle", peer.protocol.state)
+                self.assertEqual("idle", peer.protocol.state.value)
 
     def test_headers(self) -> None:
         """
@@ -109,7 +109,7 @@ class ResponseTests(ClientTestCase):
         )
         self.assertEqual(0, response.length)
         self.assertEqual([b"5"], response.headers.getRawHeaders(b"content-length"))
-        self.assertEqual("idle", self.network.peers[0].protocol.state)
+        self.assertEqual("idle", self.network.peers[0].protocol.state.value)
 
     def test_noBody(self) -> None:
         """
@@ -120,7 +120,7 @@ class ResponseTests(ClientTestCase):
                 b"HTTP/1.1 " + status + b"\r\nContent-Length: 5\r\n\r\n"
             )
             self.assertEqual(0, response.length)
-            self.assertEqual("idle", self.network.peers[-1].protocol.state)
+            self.assertEqual("idle", self.network.peers[-1].protocol.state.value)
 
     def test_interim(self) -> None:
         """

@@ -215,7 +215,7 @@ class TimeoutTests(ClientTestCase):
         peer.send(b"llo")
         self.clock.advance(20)
         self.assertEqual(b"hello", reader.data)
-        self.assertEqual("idle", peer.protocol.state)
+        self.assertEqual("idle", peer.protocol.state.value)
 
     def test_none(self) -> None:
         """

@@ -210,7 +210,7 @@ class CredentialTests(ProxyTestCase):
                 for peer in self.proxy.peers[before:]:
                     if b"CONNECT" in peer.take():
                         peer.send(OPEN)
-                    if peer.protocol.state != "idle":
+                    if peer.protocol.state.value != "idle":
                         peer.send(OK)
                 self.successResultOf(deferred)
             self.assertEqual(3, len(self.proxy.peers) - before, uri)

@@ -144,7 +144,7 @@ class _Client:
         responses: list[Any] = []
         reader = self._serve(each, peer, body, results, responses)
         self.clock.advance(0)
-        state = peer.protocol.state
+        state = peer.protocol.state.value
         if state != "idle":
             self._end(each.ending, peer)
         result: Any = "dropped"

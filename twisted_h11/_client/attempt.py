@@ -21,7 +21,7 @@ from twisted.python.failure import Failure
 
 from twisted_h11._boundary.guarded import guarded
 from twisted_h11._client import errors
-from twisted_h11._client.connection import ClientConnection
+from twisted_h11._client.connection import ClientConnection, State
 from twisted_h11._client.errors import ConnectTimedOut, TimedOut
 from twisted_h11._client.handshake import explain_handshake
 from twisted_h11._client.identity import check_transport
@@ -150,7 +150,10 @@ class Attempt:
                 connection.abortConnection()
             return
         problem = self._problem()
-        if connection is not None and connection.state in ("closed", "connecting"):
+        if connection is not None and connection.state in (
+            State.CLOSED,
+            State.CONNECTING,
+        ):
             # It was connected too soon, or will be too late.
             self._fail(problem or Failure(ConnectionLost()))
             return
@@ -251,7 +254,7 @@ class Attempt:
     # -- the end ------------------------------------------------------------
 
     def _ready(self, connection: ClientConnection) -> None:
-        problem = check_transport(connection.layers)
+        problem = check_transport(connection.transport)
         if problem is not None:
             self._fail(
                 errors.wrap(

@@ -1,28 +1,13 @@
 """
 One client connection: one request at a time, and its response.
 
-The connection is an L{H11Protocol<twisted_h11.protocol.H11Protocol>} in the
-role of the client.  Its rules:
+A L{ClientConnection} has a L{Wire}, which knows the transport, and for the time of a
+request an L{Exchange}, which has what reads the response and what sends the request.
+Its own are the TLS handshake, the time in between, and its end.
 
-B{Both directions at once.}  The response is read while the request is still
-going out.  An answer that comes early (a 413, a redirect) is delivered early,
-and is not lost when the server closes the connection on the rest of the
-request.  If the response ends before the request does, the rest of the request
-is not sent, and the connection is dropped.
-
-B{Framing decides, never guesses.}  Where a body ends is known from its head
-alone.  Anything that arrives beyond it, or on an idle connection, condemns the
-connection: it was not asked for, so it can not be the answer to the next
-request (RFC 9112 section 9.2).
-
-B{Whole heads.}  A head is looked at when it is complete.  The usual one is read
-by the fast path, a pure function, and the usual chunked body by L{ChunkReader};
-all others by an h11 connection that lives for this response only, and is first
-shown the request.  A request that may not take this fast path
-(C{Agent(..., fastPath=False)}) has an h11 connection for its whole exchange: it
-writes the head and the body of the request, and reads every head and every body.
-What stays with us are the size of a head, which is given to h11 when it is
-complete, and the end of the connection.
+B{Nothing unasked.}  Anything that arrives on an idle connection condemns it: it was
+not asked for, so it can not be the answer to the next request (RFC 9112 section
+9.2).
 
 B{One owner.}  Whoever made the connection (the pool) is told when it is idle,
 and when it is gone; exactly once each.
@@ -31,121 +16,170 @@ and when it is gone; exactly once each.
 from __future__ import annotations
 
 import socket
-import weakref
 from collections.abc import Callable
 from enum import Enum
 from typing import Any
 
 import h11
-from twisted.internet.defer import CancelledError
-from twisted.internet.error import ConnectionAborted, ConnectionDone
-from twisted.internet.interfaces import IHandshakeListener, IProtocol, ISSLTransport
-from twisted.internet.protocol import connectionDone
-from twisted.logger import Logger
+from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import (
+    IHalfCloseableProtocol,
+    IHandshakeListener,
+    IProtocol,
+    IPushProducer,
+    ISSLTransport,
+)
+from twisted.internet.protocol import Protocol, connectionDone
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
-from twisted.web.http import PotentialDataLoss
 from zope.interface import implementer
 
-from twisted_h11._client import errors
-from twisted_h11._client.errors import TimedOut, UnexpectedEnd
-from twisted_h11._client.h11_role import begin_exchange
-from twisted_h11._client.parties import ExchangeHandler, Owner
+from twisted_h11._boundary.guarded import guarded
+from twisted_h11._client.exchange import Exchange
+from twisted_h11._client.interfaces import ExchangeHandler, Owner
 from twisted_h11._client.request import ClientRequest
-from twisted_h11._client.request_sender import PIECE_LENGTH, BodySender
-from twisted_h11._client.response import Response
-from twisted_h11._client.response_reader import (
-    IN_HEAD,
-    NOTHING,
-    SWITCHING,
-    ResponseReader,
-    Wait,
-)
-from twisted_h11._client.sent import TLSPassage, none_left
-from twisted_h11._http.fastpath import CHUNKED, UNTIL_CLOSE
+from twisted_h11._client.waits import Wait
+from twisted_h11._wire.closing import End
+from twisted_h11._wire.outbox import Outbox
 from twisted_h11._wire.progress import bytes_unsent
-from twisted_h11._wire.wire import APPLICATION, CONSUMER
+from twisted_h11._wire.wire import (
+    APPLICATION,
+    CONSUMER,
+    READ_AHEAD,
+    Wire,
+    end_connection,
+)
+from twisted_h11.limits import Limits
 
 try:
     from select import POLLIN, poll
 except ImportError:  # pragma: no cover - not on POSIX
     poll = None  # type: ignore[assignment,misc]
 
-__all__ = ["ClientConnection"]
+__all__ = ["ClientConnection", "State"]
+
+# They bound how a connection closes.
+LIMITS = Limits()
 
 
-@implementer(IHandshakeListener)
-class ClientConnection(ResponseReader):
+class State(Enum):
+    """
+    What a connection is doing.
+    """
+
+    CONNECTING = "connecting"
+    HANDSHAKING = "handshaking"
+    IDLE = "idle"
+    SENDING = "sending"
+    WAITING = "waiting"
+    SENDING_AND_RECEIVING = "sending and receiving"
+    RECEIVING = "receiving"
+    SWITCHING = "switching"
+    SWITCHED = "switched"
+    CLOSING = "closing"
+    CLOSED = "closed"
+
+
+@implementer(IHandshakeListener, IHalfCloseableProtocol, IPushProducer)
+class ClientConnection(Protocol):
     """
     One connection to a server or proxy.
 
+    @ivar wire: the transport.
+    @ivar clock: the time.
     @ivar served: how many requests it was given.
     @ivar since: when it was made.
     @ivar wantsHandshake: whether its TLS handshake is still under way.
+    @ivar handshakeDetails: the OpenSSL connection of a handshake that was not
+        completed; it knows why.
     """
 
+    served = 0
     since = 0.0
     wantsHandshake = False
+    secure = False
+    tellsUnsent = False
+    peer: Any = None
+    host: Any = None
+    handshakeDetails: Any = None
 
-    _fullSince = 0.0
+    # For the wire.
+    limits = LIMITS
+    finalWaits: frozenset[Enum] = frozenset()
+    # An early answer had better be read before more is written.
+    writesNow = False
+    outbox: Outbox | None = None
+    cooperate: Any = None
+
+    _exchange: Exchange | None = None
     _poll: Any = None
-    _gone = False
-    _tlsConnection: Any = None
-    _passage: TLSPassage | None = None
+    _successor: Any = None
 
-    _log = Logger()
-
-    def __init__(self, owner: Owner, clock: Any) -> None:
-        super().__init__()
-        self._owner = owner
-        self._clock = clock
+    def __init__(self, owner: Owner[ClientConnection], clock: Any) -> None:
+        self._owner: Owner[ClientConnection] | None = owner
+        self.clock = clock
         self.callLater = clock.callLater
+        self.wire = Wire(self)
 
     @property
-    def state(self) -> str:
+    def state(self) -> State:
         """
-        What the connection is doing, in a word or two.
+        What the connection is doing.
         """
-        if self._switchedTo is not None:
-            return "switched"
-        if self._wire.transport is None:
-            return "closed" if self._gone else "connecting"
-        if self._wire.closing is not None:
-            return "closing"
+        wire = self.wire
+        if self._successor is not None:
+            return State.SWITCHED
+        if wire.transport is None:
+            return State.CLOSED if self.connected else State.CONNECTING
+        if wire.closing is not None:
+            return State.CLOSING
         if self.wantsHandshake:
-            return "handshaking"
-        mode = self._mode
-        if mode == NOTHING:
-            return "idle"
-        if mode == SWITCHING:
-            return "switching"
-        if mode == IN_HEAD:
-            return "waiting" if self._sender is None else "sending"
-        return "receiving" if self._sender is None else "sending and receiving"
+            return State.HANDSHAKING
+        exchange = self._exchange
+        if exchange is None:
+            return State.IDLE
+        source = exchange.source
+        if source is None:
+            return State.WAITING if exchange.sender is None else State.SENDING
+        if source.switched:
+            return State.SWITCHING
+        if exchange.sender is None:
+            return State.RECEIVING
+        return State.SENDING_AND_RECEIVING
 
     def __repr__(self) -> str:
-        asked = "" if self._request is None else f" {self._request!r}"
+        exchange = self._exchange
+        asked = "" if exchange is None else f" {exchange.request!r}"
         return (
-            f"<{type(self).__name__} {self.state}{asked}, request {self.served}, "
-            f"at {id(self):#x}>"
+            f"<{type(self).__name__} {self.state.value}{asked}, "
+            f"request {self.served}, at {id(self):#x}>"
         )
 
     # -- the connection -----------------------------------------------------
+
+    def makeConnection(self, transport: Any) -> None:
+        """
+        The transport is here.
+        """
+        self.connected = 1
+        self.wire.connected(transport)
+        self.connectionMade()
 
     def connectionMade(self) -> None:
         """
         Look at what kind of transport it is.
         """
-        super().connectionMade()
-        wire = self._wire.transport
-        self.since = self._clock.seconds()
-        self.secure = ISSLTransport.providedBy(wire)
-        self.wantsHandshake = isinstance(wire, TLSMemoryBIOProtocol)
-        self.peer = wire.getPeer() if hasattr(wire, "getPeer") else None
-        self.host = wire.getHost() if hasattr(wire, "getHost") else None
-        self._tells = bytes_unsent(wire) is not None
+        transport = self.wire.transport
+        self.since = self.clock.seconds()
+        self.secure = ISSLTransport.providedBy(transport)
+        self.wantsHandshake = isinstance(transport, TLSMemoryBIOProtocol)
+        if hasattr(transport, "getPeer"):
+            self.peer = transport.getPeer()
+        if hasattr(transport, "getHost"):
+            self.host = transport.getHost()
+        self.tellsUnsent = bytes_unsent(transport) is not None
         if poll is not None:
-            raw = wire.transport if self.wantsHandshake else wire
+            raw = transport.transport if self.wantsHandshake else transport
             getHandle = getattr(raw, "getHandle", None)
             handle = getHandle() if getHandle is not None else None
             if isinstance(handle, socket.socket):
@@ -154,32 +188,24 @@ class ClientConnection(ResponseReader):
         if self._owner is not None:
             self._owner.connectionOpened(self)
 
-    def adopt(self, owner: Owner) -> None:
+    @property
+    def transport(self) -> Any:  # type: ignore[override]
+        """
+        The transport, for a look at it; not for writing to it.
+        """
+        return self.wire.transport
+
+    def adopt(self, owner: Owner[ClientConnection]) -> None:
         """
         From now on C{owner} is told.
         """
         self._owner = owner
 
-    @property
-    def handshakeDetails(self) -> Any:
-        """
-        The OpenSSL connection, while the transport is there; it knows why a
-        handshake failed.
-        """
-        return self._tlsConnection
-
-    @property
-    def layers(self) -> Any:
-        """
-        The transport, for a look at its TLS; not for writing to it.
-        """
-        return self._wire.transport
-
     def expireIn(self, seconds: float | None) -> None:
         """
         Close, unless there is another request within C{seconds}.
         """
-        self._wire.deadline.arm(seconds, Wait.IDLE)
+        self.wire.deadline.arm(seconds, Wait.REQUEST)
 
     def handshakeCompleted(self) -> None:
         """
@@ -188,7 +214,7 @@ class ClientConnection(ResponseReader):
         Twisted 24.7 says so also when the certificate was for another name;
         then it is closing the connection already.
         """
-        if self.wantsHandshake and not self._wire.transport.disconnecting:
+        if self.wantsHandshake and not self.wire.transport.disconnecting:
             self.wantsHandshake = False
             if self._owner is not None:
                 self._owner.connectionReady(self)
@@ -201,374 +227,137 @@ class ClientConnection(ResponseReader):
         arrived already without the reactor having told us: a look at the
         socket finds that out before a request is risked on it.
         """
+        wire = self.wire
         return (
-            self._mode == NOTHING
-            and self._wire.closing is None
-            and self._wire.transport is not None
-            and not self._wire.eof
+            self._exchange is None
+            and wire.closing is None
+            and wire.transport is not None
+            and not wire.eof
             and (self._poll is None or not self._poll.poll(0))
         )
 
-    # -- sending ------------------------------------------------------------
+    # -- exchanges ------------------------------------------------------------
 
-    def start(self, request: ClientRequest, handler: ExchangeHandler) -> None:
+    def begin(self, request: ClientRequest, handler: ExchangeHandler) -> Exchange:
         """
-        Send a request.  The connection must be idle.
+        Take a request.  The connection must be idle.
+
+        @return: the exchange, which is to be started at once.
         """
-        assert self._mode == NOTHING and self._wire.transport is not None, self
-        self._request = request
-        self._handler = handler
-        self._mode = IN_HEAD
-        self._bytesSeen = False
-        self._persistent = request.persistent
+        assert self._exchange is None and self.wire.transport is not None, self
         self.served += 1
-        body = request.body
-        if not request.fast:
-            self._h11 = begin_exchange(request)
-        if body is None:
-            self._sendWhole(request, b"")
-        elif (
-            isinstance(body, bytes)
-            and len(body) <= PIECE_LENGTH
-            and not (request.expect or request.chunked)
-        ):
-            self._sendWhole(request, body)
-        else:
-            sender = self._sender = BodySender(self, request)
-            self._wire.send(request.head)
-            if request.report is not None:
-                request.report("head sent", self)
-            if self._sender is not sender:
-                # Whoever was told has cancelled it.
-                return
-            if request.expect:
-                self._wire.deadline.arm(request.settings.continueTimeout, Wait.CONTINUE)
-            else:
-                self._startBody()
-            assert sender is not None
-            return
-        if request.report is not None:
-            request.report("head sent", self)
-            request.report("body sent", self)
-            if self._request is not request:
-                return
-        if self.secure:
-            self._passage = None
-            if self.served > 1 and request.method not in request.settings.retryMethods:
-                self._passage = TLSPassage(self._wire.transport, request, self._clock)
-        self._rearm()
+        exchange = self._exchange = Exchange(self, request, handler)
+        return exchange
 
-    def _sendWhole(self, request: ClientRequest, body: bytes) -> None:
-        if request.fast:
-            self._wire.send(request.head + body)
-            return
-        begun = self._wire.beginBatch()
-        self._wire.send(request.head)
-        if body:
-            self.sendEvent(h11.Data(data=body))
-        self.sendEvent(h11.EndOfMessage())
-        self._wire.endBatch(begun)
-
-    def _startBody(self) -> None:
-        self._wire.deadline.disarm()
-        if self._sender is not None:
-            self._sender.start()
-            self._rearm()
-
-    def bodySent(self) -> None:
+    def exchangeOver(self, reusable: bool) -> None:
         """
-        The whole request has been written.
+        The response is complete: use the connection again, or close it.
         """
-        self._sender = None
-        if self._request is not None:
-            if self._request.report is not None:
-                self._request.report("body sent", self)
-            self._rearm()
-
-    def generationFailed(self, reason: Failure) -> None:
-        """
-        The producer of the body has failed.
-        """
-        self._break(reason, errors.Generation)
-
-    def wireWaits(self) -> None:
-        """
-        Called by the wire: the server does not read.
-        """
-        self._fullSince = self._clock.seconds()
-        if self._wire.deadline.waiting is not Wait.WRITE:
-            self._rearm()
-
-    def tellProducer(self, call: Callable[[], object]) -> bool:
-        """
-        Called by the wire: call a method of what produces the body.
-        """
-        try:
-            call()
-        except KeyboardInterrupt:
-            raise
-        except BaseException:
-            self._break(Failure(), errors.Generation)
-        return True
-
-    def wireWritable(self) -> None:
-        """
-        Called by the wire: the server reads again.
-        """
-        # A fast upload comes here with each write: the timer stays, and looks
-        # at the clock when it is due.
-        if self._mode != IN_HEAD or self._sender is None:
-            self._rearm()
-
-    # -- time ---------------------------------------------------------------
-
-    def _rearm(self) -> None:
-        """
-        Set the timer to what is waited for now.
-        """
-        request = self._request
-        if request is None or self._mode in (NOTHING, SWITCHING):
-            return
-        settings = request.settings
-        if self._wire.full and (self._sender is not None or self._mode == IN_HEAD):
-            self._wire.deadline.arm(settings.writeTimeout, Wait.WRITE)
-        elif self._mode == IN_HEAD:
-            sender = self._sender
-            if sender is None:
-                self._wire.deadline.arm(settings.headTimeout, Wait.HEAD)
-            elif sender.started:
-                self._wire.deadline.disarm()
-        elif self._unclaimed is not None:
-            self._wire.deadline.arm(settings.claimTimeout, Wait.CLAIM)
-        elif self._held:
-            self._wire.deadline.disarm()
-        else:
-            self._lastPiece = self._clock.seconds()
-            self._wire.deadline.arm(settings.readTimeout, Wait.READ)
-
-    def _writeTimedOut(self) -> None:
-        if not self._wire.full:
-            # It reads again; the next pause begins anew.
-            self._rearm()
-            return
-        assert self._request is not None
-        seconds = self._request.settings.writeTimeout
-        if seconds is not None:
-            left = self._fullSince + seconds - self._clock.seconds()
-            if left > 0:
-                self._wire.deadline.arm(left, Wait.WRITE)
-                return
-        self._timedOut("writeTimeout", "The server took nothing of the request for")
-
-    def deadlineOver(self, wait: Enum) -> None:
-        """
-        Called by the wire: what was waited for has not happened in time.
-        """
-        if wait is Wait.READ:
-            self._readTimedOut()
-        elif wait is Wait.HEAD:
-            self._headTimedOut()
-        elif wait is Wait.WRITE:
-            self._writeTimedOut()
-        elif wait is Wait.CLAIM:
-            self._claimTimedOut()
-        elif wait is Wait.CONTINUE:
-            self._startBody()
+        self._exchange = None
+        wire = self.wire
+        wire.deadline.disarm()
+        if wire.holds:
+            wire.release(APPLICATION)
+            wire.release(CONSUMER)
+            wire.release(READ_AHEAD)
+        owner = self._owner
+        if reusable and not wire.eof and owner is not None:
+            owner.connectionIdle(self)
         else:
             self.loseConnection()
 
-    def _headTimedOut(self) -> None:
-        self._timedOut("headTimeout", "No response head came within")
-
-    def _readTimedOut(self) -> None:
-        # The timer is not pushed forward with each piece: the clock is read.
-        assert self._request is not None
-        seconds = self._request.settings.readTimeout
-        if seconds is not None:
-            left = self._lastPiece + seconds - self._clock.seconds()
-            if left > 0:
-                self._wire.deadline.arm(left, Wait.READ)
-                return
-        self._timedOut("readTimeout", "Nothing of the response body came for")
-
-    def _claimTimedOut(self) -> None:
-        self._timedOut("claimTimeout", "Nobody asked for the response body for")
-
-    def _timedOut(self, name: str, what: str) -> None:
-        assert self._request is not None
-        seconds = getattr(self._request.settings, name)
-        self._break(Failure(TimedOut(f"{what} {seconds:g} s")))
-
-    # -- what the response asks for -----------------------------------------
-
-    def claimBody(self, response: Response) -> None:
+    def exchangeFailed(self) -> None:
         """
-        Somebody reads the body now.
+        Nothing more can be done with the connection.
         """
-        if self._mode == SWITCHING:
-            # There is no body, and nobody will take the connection.
-            self._takeResponse()
-            self._mode = NOTHING
-            self._request = None
-            self._abort()
-            response._ended()
-            return
-        self._unclaimed = None
-        self._body = response
-        self._wire.release(CONSUMER)
-        self._rearm()
+        self._exchange = None
+        self.abortConnection()
 
-    def holdBody(self, held: bool) -> None:
-        """
-        The reader of the body is paused, or goes on.
-        """
-        self._held = held
-        if held:
-            self._wire.hold(APPLICATION)
-        else:
-            self._wire.release(APPLICATION)
-        self._rearm()
-
-    def abortResponse(self, reason: Failure) -> None:
-        """
-        The rest of the body is not wanted.
-        """
-        self._break(reason)
-
-    def switchFor(self, response: Response, protocol: IProtocol) -> None:
-        """
-        Give the connection away.
-        """
-        if self._mode != SWITCHING:
-            raise RuntimeError("The server has not switched to another protocol")
-        self._takeResponse()
-        self._mode = NOTHING
-        request, self._request = self._request, None
-        self._tellGone(connectionDone)
-        response._connection = None
-        if request is not None and request.report is not None:
-            request.report("ended", self)
-        self.switchProtocol(protocol)
-
-    def _takeTrailingData(self) -> tuple[bytes, bool]:
-        data = bytes(self._buffer)
-        self._buffer.clear()
-        return data, self._wire.eof
-
-    def _abandoned(self, reference: weakref.ref[Response]) -> None:
-        """
-        The response was thrown away and its body with it.
-        """
-        if self._unclaimed is reference:
-            self._break(Failure(ConnectionAborted()))
-
-    # -- the end ------------------------------------------------------------
-
-    def cancelRequest(self, request: ClientRequest) -> None:
-        """
-        The answer to the request is not wanted any more.  By now the connection may
-        have another one.
-        """
-        if self._request is not request:
-            return
-        if self._sender is not None:
-            self._break(Failure(CancelledError()), errors.Generation)
-        else:
-            self._break(Failure(CancelledError()))
-
-    def breakOff(self, reason: Failure, request: ClientRequest | None = None) -> None:
-        """
-        Give the exchange up, and the connection.
-
-        @param request: only if it still has this request.
-        """
-        if request is None or self._request is request:
-            self._break(reason)
-
-    def _break(
-        self, reason: Failure, kind: Any = None, nothingSent: bool = False
+    def giveTo(
+        self, protocol: IProtocol, data: bytes, report: Callable[[str], None]
     ) -> None:
         """
-        The exchange has failed: drop the connection and tell whoever waits.
-        """
-        if self._mode == NOTHING:
-            return
-        mode = self._mode
-        request = self._request
-        handler, self._handler = self._handler, None
-        sender, self._sender = self._sender, None
-        sending = sender is not None
-        response = self._takeResponse()
-        bytesSeen = self._bytesSeen
-        self._mode = NOTHING
-        self._request = None
-        self._interim = None
-        self._h11 = None
-        passage, self._passage = self._passage, None
-        if passage is not None:
-            passage.cancel()
-        self._buffer.clear()
-        self._abort()
-        # All that is called from here on is the application's, or calls it.
-        if sender is not None:
-            sender.stop()
-        assert request is not None
-        elapsed = self._clock.seconds() - request.started
-        late = isinstance(reason.value, TimedOut)
-        if mode == IN_HEAD:
-            phase = errors.SENDING if sending or kind else errors.HEAD
-            if kind is None:
-                if bytesSeen:
-                    kind = errors.FailedTimedOut if late else errors.Failed
-                elif sending:
-                    kind = errors.TransmissionTimedOut if late else errors.Transmission
-                elif late:
-                    kind = errors.NeverReceivedTimedOut
-                else:
-                    kind = errors.NeverReceived
-            failure = errors.wrap(kind, phase, elapsed, reason)
-            if request.report is not None:
-                request.report("ended", self, failure)
-            if handler is not None:
-                handler.requestFailed(failure, nothingSent)
-            return
-        failure = errors.wrap(
-            errors.FailedTimedOut if late else errors.Failed,
-            errors.BODY,
-            elapsed,
-            reason,
-            response=response,
-        )
-        if request.report is not None:
-            request.report("ended", self, failure)
-        if response is not None:
-            response._ended(failure)
+        Give the transport to another protocol, for good.
 
-    def wireClosing(self) -> None:
+        @param data: what was received for it.
+        @param report: told that the exchange has ended, before the protocol begins.
         """
-        Called by the wire: the connection is about to close.
-        """
-        if self._owner is not None:
-            self._owner.connectionClosing(self)
+        self._exchange = None
+        self._tellGone(connectionDone)
+        report("ended")
+        wire = self.wire
+        transport = wire.transport
+        if transport is None or wire.closing is not None:
+            raise h11.LocalProtocolError("The connection is closed")
+        resume = wire.holds and wire.pausable and not wire.eof
+        wire.detach()
+        self._successor = protocol
+        if resume:
+            transport.resumeProducing()
+        # The transport keeps calling us where we can not be replaced; instance
+        # attributes pass its calls on at no cost.
+        self.dataReceived = protocol.dataReceived  # type: ignore[method-assign]
+        self.connectionLost = protocol.connectionLost  # type: ignore
+        for name in ("protocol", "wrappedProtocol"):
+            if getattr(transport, name, None) is self:
+                setattr(transport, name, protocol)
+        connected = guarded("Connecting a protocol", protocol.makeConnection, transport)
+        if connected and data:
+            connected = guarded("A protocol", protocol.dataReceived, data)
+        if not connected:
+            end_connection(transport)
+        if wire.eof:
+            self._endSuccessor()
 
-    def _abort(self) -> None:
-        super()._abort()
-        if self._owner is not None:
-            self._owner.connectionClosing(self)
+    def _endSuccessor(self) -> None:
+        """
+        The server has closed its side of a connection that was given away.
+        """
+        successor = self._successor
+        if IHalfCloseableProtocol.providedBy(successor):
+            successor.readConnectionLost()
+        else:
+            successor.transport.loseConnection()
+
+    # -- from the transport ---------------------------------------------------
+
+    def dataReceived(self, data: bytes) -> None:
+        """
+        Bytes from the server.
+        """
+        exchange = self._exchange
+        if exchange is not None:
+            exchange.dataReceived(data)
+        elif self.wire.closing is not None:
+            self.wire.closing.received(len(data))
+        else:
+            # Nobody asked for this.
+            self.abortConnection()
 
     def readConnectionLost(self) -> None:
         """
         The server will send nothing more.
         """
-        self._wire.eof = True
-        if self._mode == SWITCHING:
+        if self._successor is not None:
+            self._endSuccessor()
             return
-        if self._wire.closing is not None:
-            super().readConnectionLost()
+        wire = self.wire
+        wire.eof = True
+        if wire.closing is not None:
+            wire.closing.inputEnded()
             return
-        self._ended(Failure(ConnectionDone()), self._wire.transport)
-        if self._wire.closing is None:
+        exchange = self._exchange
+        if exchange is not None:
+            if exchange.source is not None and exchange.source.switched:
+                return
+            exchange.inputEnded(Failure(ConnectionDone()), wire.transport)
+        if wire.closing is None:
             self.loseConnection()
+
+    def writeConnectionLost(self) -> None:
+        """
+        Nobody closes our side alone.
+        """
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
@@ -576,57 +365,134 @@ class ClientConnection(ResponseReader):
         """
         # Tests call it with None.
         reason = reason or connectionDone
-        self._gone = True
         self._poll = None
-        wire = self._wire.transport
+        wire = self.wire
+        transport = wire.transport
         if self.wantsHandshake:
-            self._tlsConnection = wire.getHandle()
-        super().connectionLost(reason)
-        self._ended(reason, wire)
+            self.handshakeDetails = transport.getHandle()
+        wire.lost(reason)
+        if self._exchange is not None:
+            self._exchange.inputEnded(reason, transport)
         self._tellGone(reason)
-
-    def _noneLeft(self, wire: Any) -> bool:
-        """
-        Whether it is certain that nothing of the request has left.
-        """
-        passage = self._passage
-        if passage is not None and passage.waiting:
-            return True
-        request = self._request
-        return request is not None and none_left(wire, request, self._sender)
 
     def _tellGone(self, reason: Failure) -> None:
         owner, self._owner = self._owner, None
         if owner is not None:
             owner.connectionGone(self, reason)
 
-    def _ended(self, reason: Failure, wire: Any) -> None:
+    # -- the end ------------------------------------------------------------
+
+    def loseConnection(self) -> None:
         """
-        No more bytes will come: what does that mean for the response?
+        Close the connection after what was written has gone out.
         """
-        mode = self._mode
-        if mode == NOTHING:
-            return
-        if mode == IN_HEAD:
-            self._break(reason, None, not self._bytesSeen and self._noneLeft(wire))
-            return
-        left = self._left
-        if mode != SWITCHING and left == UNTIL_CLOSE and reason.check(ConnectionDone):
-            # TLS tells a complete end from a cut; a bare socket does not.
-            self._persistent = False
-            loss = None
-            if not self.secure:
-                text = "Only the end of the connection ended the body"
-                loss = errors.adopt(Failure(PotentialDataLoss(text)))
-            self._bodyEnded(True, loss)
-            return
-        if mode == SWITCHING or left == UNTIL_CLOSE:
-            error = UnexpectedEnd("The connection broke")
-        elif left == CHUNKED:
-            error = UnexpectedEnd("The connection ended before the last chunk")
-        else:
-            error = UnexpectedEnd(
-                f"The connection ended {left} bytes before the body did"
-            )
-        error.__cause__ = reason.value
-        self._break(Failure(error))
+        self.wire.close(End.LOSE)
+        self._tellClosing()
+
+    def abortConnection(self) -> None:
+        """
+        Drop the connection at once.
+        """
+        self.wire.abort()
+        self._tellClosing()
+
+    def _tellClosing(self) -> None:
+        if self._owner is not None:
+            self._owner.connectionClosing(self)
+
+    def breakOff(self, reason: Failure) -> None:
+        """
+        Give the exchange up, if there is one, and the connection with it.
+        """
+        if self._exchange is not None:
+            self._exchange.fail(reason)
+
+    # -- the producer that the transport sees -------------------------------------
+
+    def pauseProducing(self) -> None:
+        """
+        The transport has no room.
+        """
+        self.wire.pauseProducing()
+
+    def resumeProducing(self) -> None:
+        """
+        The transport has room again.
+        """
+        self.wire.resumeProducing()
+
+    def stopProducing(self) -> None:
+        """
+        The transport will take nothing more.
+        """
+        self.wire.stopProducing()
+
+    # -- what the wire tells ----------------------------------------------------
+
+    def deadlineOver(self, wait: Enum) -> None:
+        """
+        What was waited for has not happened.
+        """
+        if wait is Wait.REQUEST:
+            self.loseConnection()
+        elif self._exchange is not None:
+            assert isinstance(wait, Wait)
+            self._exchange.deadlineOver(wait)
+
+    def wireWaits(self) -> None:
+        """
+        The server does not take what is written.
+        """
+        if self._exchange is not None:
+            self._exchange.wireFull()
+
+    def wireWritable(self) -> None:
+        """
+        The server takes what is written.
+        """
+        if self._exchange is not None:
+            self._exchange.wireWritable()
+
+    def tellProducer(self, call: Callable[[], object]) -> bool:
+        """
+        Call a method of what produces the body of the request.
+
+        @return: whether it went well, or we have seen to what is next.
+        """
+        try:
+            call()
+        except KeyboardInterrupt:
+            raise
+        except BaseException:
+            if self._exchange is not None:
+                self._exchange.generationFailed(Failure())
+        return True
+
+    def dropConnection(self) -> None:
+        """
+        The end took too long.
+        """
+        self.abortConnection()
+
+    def producing(self) -> object:
+        """
+        See L{tellProducer}.
+        """
+
+    def producerFailed(self, what: object) -> None:
+        """
+        See L{tellProducer}.
+        """
+
+    def wireQueueSent(self) -> bool:
+        """
+        A client sends no regions of files.
+        """
+        return False
+
+    def _nothing(self) -> None:
+        """
+        What the wire tells, and need not be known here.
+        """
+
+    wireShared = wireTaken = wireClosing = wireEnded = _nothing

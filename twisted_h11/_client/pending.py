@@ -15,8 +15,9 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.python.failure import Failure
 
 from twisted_h11._client import errors
-from twisted_h11._client.connection import ClientConnection
+from twisted_h11._client.connection import ClientConnection, State
 from twisted_h11._client.errors import TimedOut
+from twisted_h11._client.exchange import Exchange
 from twisted_h11._client.pool import HTTPConnectionPool
 from twisted_h11._client.queue import Ticket
 from twisted_h11._client.request import ClientRequest
@@ -37,8 +38,8 @@ class Call:
         "_attempts",
         "_cancelled",
         "_clock",
-        "_connection",
         "_endpoint",
+        "_exchange",
         "_fresh",
         "_key",
         "_late",
@@ -68,7 +69,7 @@ class Call:
         self._fresh = False
         self._late: Failure | None = None
         self._over = False
-        self._connection: ClientConnection | None = None
+        self._exchange: Exchange | None = None
         self._ticket: Ticket | None = None
         self._again: IDelayedCall | None = None
         self._total: IDelayedCall | None = None
@@ -114,17 +115,17 @@ class Call:
         request = self._request
         if request.report is not None:
             request.report("connected", connection)
-        if self._over or connection.state != "idle":
+        if self._over or connection.state is not State.IDLE:
             connection.loseConnection()
             if not self._over:
                 self._failWithout(Failure(errors.RequestNotSent()))
             return
-        self._connection = connection
+        exchange = self._exchange = connection.begin(request, self)
         try:
-            connection.start(request, self)
+            exchange.start()
         except BaseException:
             # Whoever has made the transport has made it badly.
-            connection.breakOff(Failure(), request)
+            exchange.fail(Failure())
 
     def connectionBegun(self) -> None:
         """
@@ -154,7 +155,7 @@ class Call:
         """
         The head of the response is here.
         """
-        self._connection = None
+        exchange, self._exchange = self._exchange, None
         request = self._request
         if self._over:
             response.abort()
@@ -171,7 +172,7 @@ class Call:
                 total.cancel()
                 self._total = None
             else:
-                self._connection = response._connection
+                self._exchange = exchange
                 response._whenEnded = self._stopTotal
         self._over = True
         if not self.deferred.called:
@@ -181,12 +182,12 @@ class Call:
         """
         There will be no response on this connection.
         """
-        connection, self._connection = self._connection, None
+        exchange, self._exchange = self._exchange, None
         request = self._request
         settings = request.settings
         if (
-            connection is not None
-            and (connection.served > 1 or settings.retryNewConnections)
+            exchange is not None
+            and (exchange.reused or settings.retryNewConnections)
             and isinstance(failure.value, _TRIED_AGAIN)
             and (nothingSent or request.method in settings.retryMethods)
             and (not request.bodyStarted)
@@ -235,7 +236,7 @@ class Call:
             self.deferred.errback(failure)
 
     def _stopTotal(self) -> None:
-        self._connection = None
+        self._exchange = None
         total, self._total = self._total, None
         if total is not None:
             total.cancel()
@@ -256,11 +257,11 @@ class Call:
 
     def _stop(self, reason: Failure) -> None:
         elapsed = self._clock.seconds() - self._request.started
-        if self._connection is not None:
+        if self._exchange is not None:
             if self._late is None:
-                self._connection.cancelRequest(self._request)
+                self._exchange.cancel()
             else:
-                self._connection.breakOff(reason, self._request)
+                self._exchange.fail(reason)
             return
         phase = errors.QUEUED
         if self._ticket is not None:

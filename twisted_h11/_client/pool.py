@@ -34,7 +34,7 @@ from twisted.python.failure import Failure
 from twisted_h11._boundary.checks import BOOL, REACTOR, checked, instance, optional
 from twisted_h11._client import errors
 from twisted_h11._client.attempt import Attempt
-from twisted_h11._client.connection import ClientConnection
+from twisted_h11._client.connection import ClientConnection, State
 from twisted_h11._client.errors import PoolTimedOut, QueueFull
 from twisted_h11._client.idle import IdleConnections
 from twisted_h11._client.party import is_for, plain_key
@@ -405,7 +405,7 @@ class HTTPConnectionPool:
             connection.loseConnection()
         waiting: list[Deferred[None]] = []
         for connection in self._keys:
-            if connection.state == "closing":
+            if connection.state is State.CLOSING:
                 gone: Deferred[None] = Deferred()
                 self._whenGone.setdefault(connection, []).append(gone)
                 waiting.append(gone)
@@ -428,6 +428,6 @@ class HTTPConnectionPool:
             attempt.cancel()
         for connection in list(self._keys):
             connection.breakOff(Failure(ConnectionAborted()))
-            if connection.state != "closing":
+            if connection.state is not State.CLOSING:
                 connection.loseConnection()
         return self.closeCachedConnections()

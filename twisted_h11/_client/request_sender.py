@@ -13,7 +13,8 @@ written is sent where it could be taken for something else.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
+from typing import Protocol as Interface
 
 import h11
 from twisted.internet.defer import Deferred
@@ -23,11 +24,9 @@ from twisted.web._newclient import ExcessWrite, WrongBodyLength
 from zope.interface import implementer
 
 from twisted_h11._boundary.guarded import guarded, log_failure
+from twisted_h11._client.request import ClientRequest
 from twisted_h11._client.request_body import piece_of
-
-if TYPE_CHECKING:
-    from twisted_h11._client.connection import ClientConnection
-    from twisted_h11._client.request import ClientRequest
+from twisted_h11._wire.wire import Wire
 
 __all__ = ["PIECE_LENGTH", "BodySender"]
 
@@ -42,21 +41,47 @@ def _nothing() -> None:
     """
 
 
+class SendingUser(Interface):
+    """
+    Who is told how a L{BodySender} has ended; one of the two, once.
+    """
+
+    def bodySent(self) -> None:
+        """
+        All of the body was written.
+        """
+
+    def generationFailed(self, reason: Failure) -> None:
+        """
+        The producer of the body has failed.
+        """
+
+
 @implementer(IConsumer, IPushProducer)
 class BodySender:
     """
-    Sends the body of one request over one connection.
+    Sends the body of one request.
+
+    @param wire: where to.
+    @param conn: the h11 connection that writes the body; C{None} on the fast path.
 
     @ivar started: whether any of it has been asked for.
     @ivar written: how many bytes were written, if the body was given as bytes.
     """
 
-    def __init__(self, connection: ClientConnection, request: ClientRequest) -> None:
-        self._connection: ClientConnection | None = connection
+    def __init__(
+        self,
+        user: SendingUser,
+        wire: Wire,
+        request: ClientRequest,
+        conn: h11.Connection | None,
+    ) -> None:
+        self._user: SendingUser | None = user
+        self._wire = wire
         self._request = request
+        self._h11 = conn
         self._body: Any = request.body
         self._chunked = request.chunked
-        self._fast = request.fast
         self._left = request.length if request.length is not None else -1
         self._offset = 0
         self._paused = False
@@ -73,14 +98,14 @@ class BodySender:
         """
         Begin to send.
         """
-        connection = self._connection
-        if self.started or connection is None:
+        user = self._user
+        if self.started or user is None:
             return
         self.started = True
         # From here on the body goes to the transport as it is.
-        connection._wire.flush()
+        self._wire.flush()
         if isinstance(self._body, bytes):
-            connection.registerProducer(self, True)
+            self._wire.registerProducer(self, True)
             self._writePieces()
             return
         self._request.bodyStarted = True
@@ -93,27 +118,36 @@ class BodySender:
             error = TypeError(
                 f"startProducing must return a Deferred, not {type(producing).__name__}"
             )
-            if self._connection is not None:
-                connection.generationFailed(Failure(error))
+            if self._user is not None:
+                user.generationFailed(Failure(error))
             return
         producing.addCallbacks(self._finished, self._failed)
-        if self._connection is not None:
+        if self._user is not None:
             # Only now: a producer may not be paused before it was started.
-            connection.registerProducer(self, True)
+            self._wire.registerProducer(self, True)
 
     def stop(self) -> None:
         """
         No more of the body is wanted.
         """
-        connection, self._connection = self._connection, None
-        if connection is None:
+        if self._leave() is None:
             return
-        connection.unregisterProducer()
         if self.started and not isinstance(self._body, bytes):
             guarded(
                 "Stopping a body producer",
                 getattr(self._body, "stopProducing", _nothing),
             )
+
+    def _leave(self) -> SendingUser | None:
+        """
+        Send nothing more.
+
+        @return: who is to be told, unless somebody was told already.
+        """
+        user, self._user = self._user, None
+        if user is not None:
+            self._wire.unregisterProducer()
+        return user
 
     # -- the consumer that the producer sees --------------------------------
 
@@ -124,15 +158,15 @@ class BodySender:
         @raise ExcessWrite: after the body has ended.
         @raise TypeError: if it is not bytes; then the request fails, too.
         """
-        connection = self._connection
-        if connection is None:
+        user = self._user
+        if user is None:
             raise ExcessWrite()
         if type(data) is not bytes:
             try:
                 data = piece_of(data)
             except TypeError as error:
                 self._refused = True
-                connection.generationFailed(Failure(error))
+                user.generationFailed(Failure(error))
                 raise
         size = len(data)
         if not size:
@@ -141,18 +175,19 @@ class BodySender:
         if self._left >= 0:
             self._left -= size
             if self._left < 0:
-                connection.generationFailed(
+                user.generationFailed(
                     Failure(WrongBodyLength("too many bytes written"))
                 )
                 return
-        wire = connection._wire
-        if wire.transport is not None and wire.closing is None:
-            if not self._fast:
-                connection.sendEvent(h11.Data(data=data))
+        wire = self._wire
+        transport = wire.transport
+        if transport is not None and wire.closing is None:
+            if self._h11 is not None:
+                wire.send(self._h11.send(h11.Data(data=data)) or b"")
             elif self._chunked:
-                wire.transport.writeSequence((b"%x\r\n" % (size,), data, b"\r\n"))
+                transport.writeSequence((b"%x\r\n" % (size,), data, b"\r\n"))
             else:
-                wire.transport.write(data)
+                transport.write(data)
 
     def registerProducer(self, producer: Any, streaming: bool) -> None:
         """
@@ -165,30 +200,25 @@ class BodySender:
         """
 
     def _finished(self, _: object) -> None:
-        connection, self._connection = self._connection, None
-        if connection is None:
+        user = self._leave()
+        if user is None:
             return
-        connection.unregisterProducer()
         if self._left > 0:
-            connection.generationFailed(
-                Failure(WrongBodyLength("too few bytes written"))
-            )
+            user.generationFailed(Failure(WrongBodyLength("too few bytes written")))
             return
-        if not self._fast:
-            connection.sendEvent(h11.EndOfMessage())
+        if self._h11 is not None:
+            self._wire.send(self._h11.send(h11.EndOfMessage()) or b"")
         elif self._chunked:
-            connection._wire.send(b"0\r\n\r\n")
-        connection.bodySent()
+            self._wire.send(b"0\r\n\r\n")
+        user.bodySent()
 
     def _failed(self, reason: Failure) -> None:
-        connection, self._connection = self._connection, None
-        if connection is None:
+        user = self._leave()
+        if user is not None:
+            user.generationFailed(reason)
+        elif not self._refused:
             # What its write raised was told then.
-            if not self._refused:
-                log_failure("A body producer, after its request,", reason)
-            return
-        connection.unregisterProducer()
-        connection.generationFailed(reason)
+            log_failure("A body producer, after its request,", reason)
 
     # -- the producer that the connection sees ------------------------------
 
@@ -212,7 +242,7 @@ class BodySender:
         self.stop()
 
     def _writePieces(self) -> None:
-        while not self._paused and self._connection is not None:
+        while not self._paused and self._user is not None:
             piece = self._body[self._offset : self._offset + PIECE_LENGTH]
             if not piece:
                 self._finished(None)

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import AsyncIterator, Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
+from typing import Protocol as Interface
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.error import ConnectionAborted
@@ -28,12 +29,9 @@ from zope.interface import implementer
 from twisted_h11._boundary.checks import check_protocol
 from twisted_h11._boundary.guarded import guarded, log_failure
 from twisted_h11._client import errors
+from twisted_h11._client.request import ClientRequest
 from twisted_h11._http.fastpath import Fields, ResponseHead
 from twisted_h11.forwarding import deliver_to
-
-if TYPE_CHECKING:
-    from twisted_h11._client.connection import ClientConnection
-    from twisted_h11._client.request import ClientRequest
 
 __all__ = ["InterimResponse", "Response"]
 
@@ -51,6 +49,45 @@ CONNECTION_FIELDS = frozenset(
         b"proxy-connection",
     )
 )
+
+
+class BodySource(Interface):
+    """
+    Where a response has its body from, while that is on its way.
+
+    """
+
+    @property
+    def peer(self) -> Any:
+        """
+        The address of the server.
+        """
+
+    @property
+    def host(self) -> Any:
+        """
+        Our own address.
+        """
+
+    def claimBody(self, response: Response) -> None:
+        """
+        Somebody reads the body now.
+        """
+
+    def holdBody(self, held: bool) -> None:
+        """
+        The reader of the body is paused, or goes on.
+        """
+
+    def abortResponse(self, reason: Failure) -> None:
+        """
+        The rest of the body is not wanted.
+        """
+
+    def switchFor(self, response: Response, protocol: IProtocol) -> None:
+        """
+        Give the connection away.
+        """
 
 
 class InterimResponse:
@@ -169,7 +206,7 @@ class Response:
         self,
         head: ResponseHead,
         request: ClientRequest,
-        connection: ClientConnection | None,
+        connection: BodySource | None,
     ) -> None:
         self.version = (b"HTTP", 1, head.minor)
         self.code = head.code

@@ -1,62 +1,98 @@
 """
-The receiving half of a client connection: heads, bodies, and where they end.
+Reading a response: its heads, its body, and where they end.
 
-See L{twisted_h11._client.connection} for the rules.  L{ResponseReader} knows what has
-been received and what it means; the other half, in L{ClientConnection}, sends,
-waits and fails.
+B{Framing decides, never guesses.}  Where a body ends is known from its head alone.
+What arrives behind it is not read (RFC 9112 section 9.2).
+
+B{Whole heads.}  A head is looked at when it is complete.  The usual one is read by
+the fast path, a pure function, and the usual chunked body by L{ChunkReader}; all
+others by an h11 connection that lives for this response only, and is first shown
+the request.  A request that may not take this fast path (C{Agent(...,
+fastPath=False)}) has an h11 connection for its whole exchange: it writes the head and
+the body of the request, and reads every head and every body.  What stays here are
+the size of a head, which is given to h11 when it is complete, and the end of the
+connection.
 """
 
 from __future__ import annotations
 
-import weakref
 from enum import Enum
-from typing import TYPE_CHECKING, Any, cast
+from typing import Protocol as Interface
 
 import h11
-from twisted.python.failure import Failure
 
-from twisted_h11._client.errors import (
-    MalformedResponse,
-    ResponseTooLarge,
-    UnexpectedEnd,
-)
-from twisted_h11._client.h11_role import (
-    begin_exchange,
-    read_whole_body,
-)
-from twisted_h11._client.parties import ExchangeHandler, Owner
+from twisted_h11._client.errors import MalformedResponse, ResponseTooLarge
+from twisted_h11._client.h11_role import begin_exchange, read_whole_body
 from twisted_h11._client.request import ClientRequest
-from twisted_h11._client.request_sender import BodySender
-from twisted_h11._client.response import InterimResponse, Response
+from twisted_h11._client.response import InterimResponse
 from twisted_h11._http.abnf import find_head_end
 from twisted_h11._http.chunks import ChunkReader, frame
 from twisted_h11._http.fastpath import CHUNKED, Fields, ResponseHead, read_response
 from twisted_h11._http.response_event import check_event
 from twisted_h11._http.tolerance import EMPTY_LINES, forgive
-from twisted_h11._wire.wire import APPLICATION, CONSUMER, READ_AHEAD
-from twisted_h11.protocol import H11Protocol
 
-if TYPE_CHECKING:
-    from twisted_h11._client.connection import ClientConnection
-
-__all__ = [
-    "IN_BODY",
-    "IN_CHUNKS",
-    "IN_EVENTS",
-    "IN_HEAD",
-    "NOTHING",
-    "SWITCHING",
-    "UNTIL_END",
-    "ResponseReader",
-    "Wait",
-]
-
-_UNASKED = "The server sent something before the request had left"
-
-# What is read next; in IN_EVENTS it is a body of any kind, and h11 reads it.
-NOTHING, IN_HEAD, IN_BODY, IN_CHUNKS, UNTIL_END, IN_EVENTS, SWITCHING = range(7)
+__all__ = ["Reading", "ResponseReader", "ResponseUser"]
 
 _FRAMING = frozenset((b"content-length", b"transfer-encoding"))
+
+
+class Reading(Enum):
+    """
+    What is read next.
+    """
+
+    HEAD = "a head"
+    LENGTH = "a body of known length"
+    CHUNKS = "a chunked body"
+    UNTIL_END = "a body that the end of the connection ends"
+    EVENTS = "a body that is not chunked, by h11"
+    SUCCESSOR = "what is for another protocol"
+    NOTHING = "nothing"
+
+
+# They are looked up for each segment.
+_HEAD, _LENGTH, _CHUNKS = Reading.HEAD, Reading.LENGTH, Reading.CHUNKS
+
+
+class ResponseUser(Interface):
+    """
+    Who is told what a L{ResponseReader} has read.  Any of these calls may L{stop
+    <ResponseReader.stop>} the reader.
+    """
+
+    def interimRead(self, response: InterimResponse) -> None:
+        """
+        The head of an interim response is here.
+        """
+
+    def headRead(self, head: ResponseHead, data: bytes) -> None:
+        """
+        The head of the final response is here.
+
+        @param data: all bytes from the head on.
+        """
+
+    def switchRead(self, head: ResponseHead) -> None:
+        """
+        The server has switched: what follows is for another protocol.
+        """
+
+    def bodyRead(self, data: bytes) -> None:
+        """
+        A piece of the body is here.
+        """
+
+    def bodyEnded(self, trailers: Fields, clean: bool) -> None:
+        """
+        The body is complete.
+
+        @param clean: whether nothing was received behind it.
+        """
+
+    def readingFailed(self, error: Exception) -> None:
+        """
+        The response is malformed, or too large.
+        """
 
 
 def explain(error: h11.RemoteProtocolError, raw: bytes) -> MalformedResponse:
@@ -76,105 +112,85 @@ def explain(error: h11.RemoteProtocolError, raw: bytes) -> MalformedResponse:
     return MalformedResponse(text[:500])
 
 
-class Wait(Enum):
+class ResponseReader:
     """
-    What has to happen in time.
-    """
+    Reads the response to one request.
 
-    IDLE = "the next request"
-    CONTINUE = "100 Continue"
-    WRITE = "the server takes more of the request"
-    HEAD = "the response head"
-    READ = "the next piece of the response body"
-    CLAIM = "somebody asks for the response body"
-
-
-class ResponseReader(H11Protocol):
-    """
-    Reads the responses of one connection.
-
-    While a request that may not take the fast path is under way, C{_h11} is the
-    h11 connection of its exchange; else there is one only in C{IN_EVENTS}.
+    @param user: is told what was read.
+    @ivar state: what is read next.
+    @ivar left: how much of a body of known length is still to come; below 0 for
+        bodies of other kinds, see L{ResponseHead.length}.
+    @ivar persistent: whether all that was read was so well formed that the
+        connection can be trusted with another request.
+    @ivar h11: the h11 connection of a request that may not take the fast path.
+    @ivar rest: what was received for another protocol.
     """
 
-    role = h11.CLIENT
-    _looksFirst = False
+    __slots__ = (
+        "_buffer",
+        "_chunks",
+        "_emptyLines",
+        "_request",
+        "_searched",
+        "_user",
+        "h11",
+        "left",
+        "persistent",
+        "state",
+    )
 
-    served = 0
-
-    # Whether the transport tells what it has not sent.
-    _tells = False
-    _clock: Any
-    _handler: ExchangeHandler | None = None
-    _owner: Owner | None = None
-
-    _mode = NOTHING
-    _left = 0
-    _lastPiece = 0.0
-    _received = 0
-    _persistent = False
-    _bytesSeen = False
-    _interim: list[InterimResponse] | None = None
-    _request: ClientRequest | None = None
-    _sender: BodySender | None = None
-    _body: Response | None = None
-    _unclaimed: weakref.ref[Response] | None = None
-    _chunks: ChunkReader | None = None
-    _held = False
-    _emptyLines = 0
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._buffer = bytearray()
+    def __init__(self, user: ResponseUser, request: ClientRequest) -> None:
+        self._user = user
+        self._request = request
+        self._buffer: bytearray | None = None
         self._searched = 0
+        self._emptyLines = 0
+        self._chunks: ChunkReader | None = None
+        self.h11 = None if request.fast else begin_exchange(request)
+        self.left = 0
+        self.persistent = True
+        self.state = _HEAD
 
-    # -- receiving ----------------------------------------------------------
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} reads {self.state.value}>"
+
+    def stop(self) -> None:
+        """
+        Read nothing more.
+        """
+        self.state = Reading.NOTHING
+        self.h11 = self._buffer = self._chunks = None
+        # No cycle is left behind.
+        del self._user
 
     def dataReceived(self, data: bytes) -> None:
         """
         Bytes from the server.
         """
-        mode = self._mode
-        if mode == IN_BODY:
-            left = self._left - len(data)
-            body = self._body
-            if left > 0 and body is not None:
-                # The inside of a long body; its length was checked before.
-                self._left = left
-                self._lastPiece = self._clock.seconds()
-                body._received(data)
+        state = self.state
+        if state is _LENGTH:
+            left = self.left - len(data)
+            if left > 0:
+                self.left = left
+                self._user.bodyRead(data)
             else:
-                self._readBody(data)
-        elif mode == IN_HEAD:
-            if not self._bytesSeen:
-                if (
-                    self.served > 1
-                    and self._tells
-                    and self._noneLeft(self._wire.transport)
-                ):
-                    # It can not be the answer: the server sent it to nobody.
-                    self._break(Failure(UnexpectedEnd(_UNASKED)), None, True)
-                    return
-                self._bytesSeen = True
+                self._readLast(data, left)
+        elif state is _HEAD:
             self._readHead(data)
-        elif mode == IN_CHUNKS:
+        elif state is _CHUNKS:
             self._readChunks(data)
-        elif mode == UNTIL_END:
-            self._bodyReceived(data)
-        elif mode == IN_EVENTS:
-            super().dataReceived(data)
-        elif mode == SWITCHING:
+        elif state is Reading.UNTIL_END:
+            self._user.bodyRead(data)
+        elif state is Reading.EVENTS:
+            self._readEvents(data)
+        elif state is Reading.SUCCESSOR:
+            assert self._buffer is not None
             self._buffer += data
-            self._wire.hold(READ_AHEAD)
-        elif self._wire.closing is not None:
-            self._wire.closing.received(len(data))
-        else:
-            # Nobody asked for this.
-            self._abort()
+
+    # -- heads --------------------------------------------------------------
 
     def _readHead(self, data: bytes) -> None:
         request = self._request
-        assert request is not None
         limit = request.settings.maxHeadLength
         buffer = self._buffer
         if not buffer:
@@ -186,24 +202,20 @@ class ResponseReader(H11Protocol):
             if request.fast and request.method != b"CONNECT":
                 head = read_response(data, request.method == b"HEAD")
                 if head is not None and head.size <= limit:
-                    self._headReceived(head, data)
+                    self._user.headRead(head, data)
                     return
             if not b"HTTP/".startswith(data[:5].upper()):
-                self._malformed(f"The answer is not HTTP: it begins with {data[:20]!r}")
+                self._refuse(f"The answer is not HTTP: it begins with {data[:20]!r}")
                 return
+            if buffer is None:
+                buffer = self._buffer = bytearray()
         while True:
             buffer += data
             found = find_head_end(buffer, self._searched)
             end = len(buffer) if found is None else found.end()
             if end > limit:
-                self._break(
-                    Failure(
-                        ResponseTooLarge(
-                            f"The response head is longer than {limit} bytes "
-                            "(maxHeadLength)"
-                        )
-                    )
-                )
+                text = f"The response head is longer than {limit} bytes (maxHeadLength)"
+                self._user.readingFailed(ResponseTooLarge(text))
                 return
             if found is None:
                 self._searched = max(0, end - 2)
@@ -211,9 +223,7 @@ class ResponseReader(H11Protocol):
             raw, data = bytes(buffer[:end]), bytes(buffer[end:])
             buffer.clear()
             self._searched = 0
-            if not self._readUnusualHead(request, raw, data):
-                return
-            if not data:
+            if not self._readUnusualHead(request, raw, data) or not data:
                 return
 
     def _skipEmptyLines(self, data: bytes) -> bytes:
@@ -222,9 +232,9 @@ class ResponseReader(H11Protocol):
         """
         rest = data.lstrip(b"\r\n")
         self._emptyLines += len(data) - len(rest)
-        self._persistent = False
+        self.persistent = False
         if self._emptyLines > EMPTY_LINES:
-            self._malformed(f"The answer is not HTTP: it begins with {data[:20]!r}")
+            self._refuse(f"The answer is not HTTP: it begins with {data[:20]!r}")
             return b""
         return rest
 
@@ -237,348 +247,136 @@ class ResponseReader(H11Protocol):
         try:
             head, odd = forgive(raw, request.method)
             if odd:
-                self._persistent = False
-            conn = begin_exchange(request) if self._h11 is None else self._h11
+                self.persistent = False
+            conn = begin_exchange(request) if self.h11 is None else self.h11
             conn.receive_data(head)
             event = conn.next_event()
             if isinstance(event, h11.InformationalResponse):
-                return self._interimReceived(request, event, rest)
+                return self._readInterim(event, rest)
             assert isinstance(event, h11.Response), event
             answer = check_event(event, raw, request.method)
         except h11.RemoteProtocolError as error:
-            self._break(Failure(explain(error, raw)))
+            self._user.readingFailed(explain(error, raw))
         else:
             if request.method == b"CONNECT" and 200 <= answer.code < 300:
-                self._switching(answer, rest)
+                self._switched(answer, rest)
             else:
-                self._headReceived(answer, raw + rest)
+                self._user.headRead(answer, raw + rest)
         return False
 
-    def _interimReceived(
-        self, request: ClientRequest, event: h11.InformationalResponse, rest: bytes
-    ) -> bool:
+    def _readInterim(self, event: h11.InformationalResponse, rest: bytes) -> bool:
         fields = [
             (bytes(name), bytes(value)) for name, value in event.headers.raw_items()
         ]
-        code = event.status_code
+        code, reason = event.status_code, bytes(event.reason)
         if code == 101:
-            self._switching(
-                ResponseHead(1, code, bytes(event.reason), fields, 0, False, 0), rest
-            )
+            self._switched(ResponseHead(1, code, reason, fields, 0, False, 0), rest)
             return False
-        if self._interim is None:
-            self._interim = []
-        self._interim.append(InterimResponse(code, bytes(event.reason), fields))
-        if len(self._interim) > request.settings.maxInterimResponses:
-            self._malformed("Too many interim responses (maxInterimResponses)")
-            return False
-        if code == 100 and self._sender is not None and not self._sender.started:
-            self._startBody()
-        return self._mode == IN_HEAD
+        self._user.interimRead(InterimResponse(code, reason, fields))
+        return self.state is _HEAD
 
-    def _makeResponse(self, head: ResponseHead) -> Response:
-        request = self._request
-        assert request is not None
-        response = Response(head, request, cast("ClientConnection", self))
-        if self._interim:
-            response.interimResponses, self._interim = self._interim, None
-        if request.report is not None:
-            request.report("head received", self)
-        return response
+    def _switched(self, head: ResponseHead, rest: bytes) -> None:
+        self.state = Reading.SUCCESSOR
+        self.h11 = None
+        self._buffer = bytearray(rest)
+        self._user.switchRead(head)
 
-    def _headReceived(self, head: ResponseHead, data: bytes) -> None:
+    def takeRest(self) -> bytes:
         """
-        The head of the final response is here, and perhaps some of the body.
-
-        @param data: all bytes from the head on.
+        What was received for another protocol; it is kept no longer.
         """
-        request = self._request
-        handler = self._handler
-        assert request is not None and handler is not None
-        response = self._makeResponse(head)
-        if self._request is not request:
-            # Whoever was told has cancelled it.
-            return
-        length = head.length
-        if not head.persistent:
-            self._persistent = False
-        available = len(data) - head.size
-        conn = self._h11
-        if 0 <= length <= available:
-            # The usual case: all of it is here.
-            if conn is not None:
-                body = read_whole_body(conn, data[head.size :])
-                if body:
-                    response._buffer.append(body)
-            elif length:
-                response._buffer.append(data[head.size : head.size + length])
-            limit = request.settings.maxBodyLength
-            if limit is None or length <= limit:
-                response._connection = None
-                self._over(available == length)
-                response._finished = True
-                if request.report is not None:
-                    request.report("ended", self)
-                handler.responseReceived(response)
-                return
-        limit = request.settings.maxBodyLength
-        if limit is not None and length > limit:
-            self._tooLarge(limit)
-            return
-        self._received = 0
-        self._left = length
-        self._chunks = None
-        if length == CHUNKED:
-            self._mode = IN_CHUNKS
-            self._chunks = ChunkReader(request.settings.maxHeadLength)
-        elif conn is not None:
-            self._mode = IN_EVENTS
-        elif length >= 0:
-            self._mode = IN_BODY
-        else:
-            self._mode = UNTIL_END
-        sender = self._sender
-        if sender is not None and (
-            not sender.started or (head.code >= 400 and not head.persistent)
-        ):
-            # What is not wanted is not sent; the request stays unfinished.
-            self._persistent = False
-            self._sender = None
-        else:
-            sender = None
-        self._handler = None
-        self._unclaimed = weakref.ref(response, self._abandoned)
-        self._rearm()
-        if sender is not None:
-            sender.stop()
-        handler.responseReceived(response)
-        if available:
-            # Held by nobody but us from here on, unless it was claimed.
-            self._continueWith(response, data[head.size :])
-
-    def _continueWith(self, response: Response, rest: bytes) -> None:
-        if response._connection is self:
-            self.dataReceived(rest)
-
-    def _switching(self, head: ResponseHead, rest: bytes) -> None:
-        """
-        The server has switched; the application may now take the connection.
-        """
-        handler = self._handler
-        request = self._request
-        assert handler is not None and request is not None
-        if self._sender is not None:
-            # What is left of the body would be read as the other protocol's
-            # (RFC 9110 section 7.8).
-            self._malformed(
-                f"The server answered {head.code} before the request was complete"
-            )
-            return
-        self._mode = SWITCHING
-        self._h11 = None
-        self._buffer += rest
-        self._wire.hold(READ_AHEAD)
-        response = self._makeResponse(head)
-        if self._request is not request:
-            return
-        self._handler = None
-        self._unclaimed = weakref.ref(response, self._abandoned)
-        self._wire.deadline.arm(request.settings.claimTimeout, Wait.CLAIM)
-        handler.responseReceived(response)
+        rest, self._buffer = self._buffer, None
+        return bytes(rest or b"")
 
     # -- bodies -------------------------------------------------------------
 
-    def _bodyReceived(self, data: bytes) -> None:
+    def wholeBody(self, head: ResponseHead, data: bytes) -> bytes | None:
         """
-        A piece of the body is here.
-        """
-        request = self._request
-        response = self._body
-        assert request is not None
-        settings = request.settings
-        if settings.maxBodyLength is not None:
-            self._received += len(data)
-            if self._received > settings.maxBodyLength:
-                self._tooLarge(settings.maxBodyLength)
-                return
-        if response is not None:
-            self._lastPiece = self._clock.seconds()
-            response._received(data)
-        elif self._unclaimed is not None:
-            response = self._unclaimed()
-            if response is not None:
-                response._received(data)
-                if response._buffered > settings.readAhead:
-                    self._wire.hold(CONSUMER)
+        Take the body of a response, if all of it is here.
 
-    def _readBody(self, data: bytes) -> None:
-        left = self._left - len(data)
-        if left > 0:
-            self._left = left
-            self._bodyReceived(data)
-            return
-        request = self._request
-        self._left = 0
-        self._bodyReceived(data if left == 0 else data[:left])
-        if self._mode == IN_BODY and self._request is request:
-            self._bodyEnded(left == 0)
+        @param data: all bytes from the head on.
+        @return: the body, or C{None}: then it is to be read by L{beginBody}.
+        """
+        length, start = head.length, head.size
+        if not 0 <= length <= len(data) - start:
+            return None
+        if self.h11 is not None:
+            return read_whole_body(self.h11, data[start:])
+        return data[start : start + length] if length else b""
+
+    def beginBody(self, length: int) -> None:
+        """
+        Read a body from now on.
+
+        @param length: see L{ResponseHead.length}.
+        """
+        self.left = length
+        if length == CHUNKED:
+            self.state = _CHUNKS
+            self._chunks = ChunkReader(self._request.settings.maxHeadLength)
+        elif self.h11 is not None:
+            self.state = Reading.EVENTS
+        elif length >= 0:
+            self.state = _LENGTH
+        else:
+            self.state = Reading.UNTIL_END
+
+    def _readLast(self, data: bytes, left: int) -> None:
+        """
+        The last piece of a body, with what was received behind it.
+        """
+        self.left = 0
+        self._user.bodyRead(data if left == 0 else data[:left])
+        if self.state is _LENGTH:
+            self._user.bodyEnded([], left == 0)
 
     def _readChunks(self, data: bytes) -> None:
         chunks = self._chunks
-        request = self._request
-        assert chunks is not None and request is not None
+        assert chunks is not None
         body = chunks.feed(data)
         if chunks.ended and (chunks.rest or chunks.odd):
-            self._persistent = False
-        if self._h11 is not None:
+            self.persistent = False
+        if self.h11 is not None:
             # h11 is to follow: it reads the same, framed anew.
-            framed = frame(body, chunks)
-            if framed:
-                super().dataReceived(framed)
+            self._readEvents(frame(body, chunks))
         else:
             if body:
-                self._bodyReceived(body)
-            if chunks.ended and self._mode == IN_CHUNKS and self._request is request:
-                self._trailersReceived(chunks.trailers)
-                self._bodyEnded(True)
-        if chunks.error is not None and self._request is request:
-            self._malformed(chunks.error)
+                self._user.bodyRead(body)
+            if chunks.ended and self.state is _CHUNKS:
+                self._user.bodyEnded(chunks.trailers, True)
+        if chunks.error is not None and self.state is not Reading.NOTHING:
+            self._refuse(chunks.error)
 
-    def _trailersReceived(self, fields: Fields) -> None:
-        response = self._body
-        if response is None and self._unclaimed is not None:
-            response = self._unclaimed()
-        if response is not None and fields:
-            response._trailerFields = fields
-
-    def eventReceived(self, event: h11.Event) -> None:
+    def _readEvents(self, data: bytes) -> None:
         """
-        What h11 has made of a body.
+        Let h11 read some of a body.
         """
-        if self._mode not in (IN_EVENTS, IN_CHUNKS):
+        conn = self.h11
+        assert conn is not None
+        if not data:
+            # h11 reads b"" as the end of the connection.
             return
-        if isinstance(event, h11.Data):
-            if self._left > 0:
-                self._left -= len(event.data)
-            self._bodyReceived(bytes(event.data))
-        elif isinstance(event, h11.EndOfMessage):
-            self._trailersReceived(
-                [
+        conn.receive_data(data)
+        while self.state is not Reading.NOTHING:
+            try:
+                event = conn.next_event()
+            except h11.RemoteProtocolError as error:
+                self._refuse(str(error))
+                # It is in a frame of its own traceback: h11 raises it as self.
+                error.__traceback__ = None
+                return
+            if isinstance(event, h11.Data):
+                if self.left > 0:
+                    self.left -= len(event.data)
+                self._user.bodyRead(bytes(event.data))
+            elif isinstance(event, h11.EndOfMessage):
+                trailers = [
                     (bytes(name), bytes(value))
                     for name, value in event.headers.raw_items()
                 ]
-            )
-            assert self._h11 is not None
-            self._bodyEnded(not self._h11.trailing_data[0])
+                self._user.bodyEnded(trailers, not conn.trailing_data[0])
+            else:
+                return
 
-    def protocolError(self, error: h11.RemoteProtocolError) -> None:
-        """
-        A chunk was malformed, or the trailer section.
-        """
-        self._refused = False
-        self._break(Failure(MalformedResponse(str(error)[:500])))
-
-    def _deliverNext(self, conn: h11.Connection | None) -> bool:
-        # Within the last event the response ended, and its h11 with it.
-        return conn is not None and super()._deliverNext(conn)
-
-    def _closeIfOver(self) -> None:
-        """
-        Whether a connection goes on is decided in L{_over}.
-        """
-
-    def _bodyEnded(self, clean: bool, reason: Failure | None = None) -> None:
-        """
-        The body is complete.
-
-        @param clean: whether nothing was received behind it.
-        """
-        response = self._takeResponse()
-        request = self._request
-        if response is not None:
-            # From now on the connection may be another's.
-            response._connection = None
-        self._over(clean)
-        if response is not None:
-            response._ended(reason)
-        if request is not None and request.report is not None:
-            request.report("ended", self)
-
-    def _takeResponse(self) -> Response | None:
-        response = self._body
-        if response is None and self._unclaimed is not None:
-            response = self._unclaimed()
-        self._body = None
-        self._unclaimed = None
-        return response
-
-    def _over(self, clean: bool) -> None:
-        """
-        The response is complete: use the connection again, or close it.
-        """
-        self._mode = NOTHING
-        self._h11 = None
-        self._handler = None
-        self._interim = None
-        self._held = False
-        sender, self._sender = self._sender, None
-        owner = self._owner
-        self._request = None
-        self._wire.deadline.disarm()
-        if self._wire.holds:
-            self._wire.release(APPLICATION)
-            self._wire.release(CONSUMER)
-            self._wire.release(READ_AHEAD)
-        if sender is not None:
-            self._abort()
-            sender.stop()
-        elif not (clean and self._persistent) or self._wire.eof or owner is None:
-            self.loseConnection()
-        else:
-            owner.connectionIdle(cast("ClientConnection", self))
-
-    def _malformed(self, text: str) -> None:
-        self._break(Failure(MalformedResponse(text)))
-
-    def _tooLarge(self, limit: int) -> None:
-        self._break(
-            Failure(
-                ResponseTooLarge(
-                    f"The response body is longer than {limit} bytes (maxBodyLength)"
-                )
-            )
-        )
-
-    # -- what the connection does -------------------------------------------
-
-    def _startBody(self) -> None:
-        """
-        The body of the request may be sent.
-        """
-        raise NotImplementedError
-
-    def _rearm(self) -> None:
-        """
-        Something else is waited for now.
-        """
-        raise NotImplementedError
-
-    def _break(
-        self, reason: Failure, kind: Any = None, nothingSent: bool = False
-    ) -> None:
-        """
-        The exchange has failed.
-        """
-        raise NotImplementedError
-
-    def _noneLeft(self, wire: Any) -> bool:
-        """
-        Whether it is certain that nothing of the request has left.
-        """
-        raise NotImplementedError
-
-    def _abandoned(self, reference: weakref.ref[Response]) -> None:
-        """
-        The response was thrown away, and its body with it.
-        """
-        raise NotImplementedError
+    def _refuse(self, text: str) -> None:
+        self._user.readingFailed(MalformedResponse(text[:500]))

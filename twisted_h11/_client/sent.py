@@ -13,18 +13,16 @@ Of other transports, and of a producer's body, nothing is known.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from OpenSSL import SSL
 from twisted.internet.interfaces import IReactorTime
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 
+from twisted_h11._client.request import ClientRequest
+from twisted_h11._client.request_sender import BodySender
 from twisted_h11._wire.progress import bytes_unsent
 from twisted_h11._wire.sockets import is_bare_socket
-
-if TYPE_CHECKING:
-    from twisted_h11._client.request import ClientRequest
-    from twisted_h11._client.request_sender import BodySender
 
 __all__ = ["TLSPassage", "none_left"]
 

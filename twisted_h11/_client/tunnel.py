@@ -28,6 +28,7 @@ from twisted_h11._boundary.checks import (
 )
 from twisted_h11._client.connection import ClientConnection
 from twisted_h11._client.errors import ProxyError, blame
+from twisted_h11._client.exchange import Exchange
 from twisted_h11._client.request import DEFAULT_SETTINGS, ClientRequest
 from twisted_h11._client.response import Response
 from twisted_h11._client.settings import ClientSettings
@@ -188,6 +189,7 @@ class _Tunnel:
 
     attempt: Any = None
     _connection: ClientConnection | None = None
+    _exchange: Exchange | None = None
 
     def __init__(self, factory: Any, request: ClientRequest, proxy: str) -> None:
         self._factory = factory
@@ -196,8 +198,8 @@ class _Tunnel:
         self.deferred: Deferred[Any] = Deferred(self._cancel)
 
     def _cancel(self, _: object) -> None:
-        if self._connection is not None:
-            self._connection.cancelRequest(self._request)
+        if self._exchange is not None:
+            self._exchange.cancel()
         else:
             self.attempt.cancel()
 
@@ -207,7 +209,8 @@ class _Tunnel:
         """
         self._connection = connection
         connection.adopt(self)
-        connection.start(self._request, self)
+        exchange = self._exchange = connection.begin(self._request, self)
+        exchange.start()
 
     def failed(self, attempt: object, reason: Failure) -> None:
         """

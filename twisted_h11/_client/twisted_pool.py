@@ -15,7 +15,7 @@ from twisted.internet.defer import Deferred, fail
 from twisted.python.failure import Failure
 
 from twisted_h11._client import errors
-from twisted_h11._client.connection import ClientConnection
+from twisted_h11._client.connection import ClientConnection, State
 from twisted_h11._client.errors import RequestNotSent
 from twisted_h11._client.queue import Ticket
 from twisted_h11._client.request import ClientRequest, check_uri
@@ -53,7 +53,7 @@ class PlainWaiter:
         """
         if not self.deferred.called:
             self.deferred.callback(PlainConnection(connection, self._clock))
-        if connection.state == "idle":
+        if connection.state is State.IDLE:
             if self.returned:
                 connection.loseConnection()
             else:
@@ -87,7 +87,7 @@ class PlainConnection:
         Send C{request}; it fails with C{RequestNotSent} if the connection has
         gone, or is in use.
         """
-        if self._connection.state != "idle":
+        if self._connection.state is not State.IDLE:
             return fail(errors.adopt(Failure(RequestNotSent())))
         try:
             # As twisted.web does when it writes them.
@@ -114,7 +114,7 @@ class PlainConnection:
                     errors.wrap(errors.Generation, errors.SENDING, 0.0, failure)
                 )
             return fail(failure)
-        return PlainRequest(self._connection).start(own)
+        return PlainRequest().start(self._connection, own)
 
 
 class PlainRequest:
@@ -122,24 +122,25 @@ class PlainRequest:
     One request on one connection, with a Deferred and no retries.
     """
 
-    def __init__(self, connection: ClientConnection) -> None:
-        self._connection = connection
+    def __init__(self) -> None:
         self._deferred: Deferred[Response] = Deferred(self._cancel)
 
-    def start(self, request: ClientRequest) -> Deferred[Response]:
+    def start(
+        self, connection: ClientConnection, request: ClientRequest
+    ) -> Deferred[Response]:
         """
-        Send it.
+        Send a request.
         """
         deferred = self._deferred
-        self._request = request
+        exchange = self._exchange = connection.begin(request, self)
         try:
-            self._connection.start(request, self)
+            exchange.start()
         except BaseException:
-            self._connection.breakOff(Failure(), request)
+            exchange.fail(Failure())
         return deferred
 
     def _cancel(self, _: object) -> None:
-        self._connection.cancelRequest(self._request)
+        self._exchange.cancel()
 
     def responseReceived(self, response: Response) -> None:
         """

@@ -1,0 +1,282 @@
+"""
+Where a response gets its body from, while it is on its way.
+"""
+
+from __future__ import annotations
+
+import weakref
+from typing import Any
+from typing import Protocol as Interface
+
+from twisted.internet.error import ConnectionAborted, ConnectionDone
+from twisted.internet.interfaces import IProtocol
+from twisted.python.failure import Failure
+from twisted.web.http import PotentialDataLoss
+
+from twisted_h11._client import errors
+from twisted_h11._client.errors import ResponseTooLarge, UnexpectedEnd
+from twisted_h11._client.interfaces import ClientLine
+from twisted_h11._client.request import ClientRequest
+from twisted_h11._client.response import Response
+from twisted_h11._client.response_reader import ResponseReader
+from twisted_h11._client.waits import Wait
+from twisted_h11._http.fastpath import CHUNKED, UNTIL_CLOSE, Fields
+from twisted_h11._wire.wire import APPLICATION, CONSUMER
+
+__all__ = ["ResponseSource"]
+
+
+class SourceExchange(Interface):
+    """
+    What a L{ResponseSource} needs of its exchange.
+    """
+
+    connection: ClientLine
+    request: ClientRequest
+    reader: ResponseReader
+
+    def wait(self) -> None:
+        """
+        Something else is waited for now.
+        """
+
+    def over(self, clean: bool) -> None:
+        """
+        The response is complete.
+        """
+
+    def drop(self) -> None:
+        """
+        Nobody wants the connection.
+        """
+
+    def ended(self) -> None:
+        """
+        The response has been told that it is complete.
+        """
+
+    def fail(self, reason: Failure) -> None:
+        """
+        There is no way to go on.
+        """
+
+    def giveTo(self, protocol: IProtocol) -> None:
+        """
+        Give the connection to another protocol.
+        """
+
+
+class ResponseSource:
+    """
+    The body of one response, as the response sees it.
+
+    The response belongs to its application.  Until the body is asked for nobody else
+    keeps it; if it is thrown away before, the exchange fails.
+
+    @ivar lastPiece: when the last piece of the body came.
+    @ivar switched: whether there is no body, but another protocol.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_exchange",
+        "_held",
+        "_received",
+        "_response",
+        "_unclaimed",
+        "lastPiece",
+        "switched",
+    )
+
+    def __init__(
+        self, exchange: SourceExchange, response: Response, switched: bool
+    ) -> None:
+        self._exchange = exchange
+        self._response: Response | None = None
+        self._unclaimed: weakref.ref[Response] | None = weakref.ref(
+            response, self._abandoned
+        )
+        self._held = False
+        self._received = 0
+        self.lastPiece = 0.0
+        self.switched = switched
+        response._connection = self
+
+    @property
+    def peer(self) -> Any:
+        """
+        The address of the server.
+        """
+        return self._exchange.connection.peer
+
+    @property
+    def host(self) -> Any:
+        """
+        Our own address.
+        """
+        return self._exchange.connection.host
+
+    # -- what the response asks for -----------------------------------------
+
+    def claimBody(self, response: Response) -> None:
+        """
+        Somebody reads the body now.
+        """
+        exchange = self._exchange
+        if self.switched:
+            # There is no body, and nobody will take the connection.
+            self.take()
+            exchange.drop()
+            response._ended()
+            return
+        self._unclaimed = None
+        self._response = response
+        exchange.connection.wire.release(CONSUMER)
+        exchange.wait()
+
+    def holdBody(self, held: bool) -> None:
+        """
+        The reader of the body is paused, or goes on.
+        """
+        self._held = held
+        wire = self._exchange.connection.wire
+        if held:
+            wire.hold(APPLICATION)
+        else:
+            wire.release(APPLICATION)
+        self._exchange.wait()
+
+    def abortResponse(self, reason: Failure) -> None:
+        """
+        The rest of the body is not wanted.
+        """
+        self._exchange.fail(reason)
+
+    def switchFor(self, response: Response, protocol: IProtocol) -> None:
+        """
+        Give the connection away.
+        """
+        if not self.switched:
+            raise RuntimeError("The server has not switched to another protocol")
+        self.take()
+        response._connection = None
+        self._exchange.giveTo(protocol)
+
+    def _abandoned(self, reference: weakref.ref[Response]) -> None:
+        """
+        The response was thrown away and its body with it.
+        """
+        if self._unclaimed is reference:
+            self._exchange.fail(Failure(ConnectionAborted()))
+
+    # -- what the exchange does ---------------------------------------------
+
+    def take(self) -> Response | None:
+        """
+        The response, if it is still there; it gets nothing more from here.
+        """
+        response, self._response = self._response, None
+        unclaimed, self._unclaimed = self._unclaimed, None
+        if response is None and unclaimed is not None:
+            response = unclaimed()
+        return response
+
+    def bodyRead(self, data: bytes) -> None:
+        """
+        A piece of the body is here.
+        """
+        exchange = self._exchange
+        settings = exchange.request.settings
+        limit = settings.maxBodyLength
+        if limit is not None:
+            self._received += len(data)
+            if self._received > limit:
+                exchange.fail(Failure(too_large(limit)))
+                return
+        response = self._response
+        if response is not None:
+            self.lastPiece = exchange.connection.clock.seconds()
+            response._received(data)
+        elif self._unclaimed is not None:
+            response = self._unclaimed()
+            if response is not None:
+                response._received(data)
+                if response._buffered > settings.readAhead:
+                    exchange.connection.wire.hold(CONSUMER)
+
+    def bodyEnded(
+        self, trailers: Fields, clean: bool, reason: Failure | None = None
+    ) -> None:
+        """
+        The body is complete.
+
+        @param clean: whether nothing was received behind it.
+        @param reason: why that is not certain.
+        """
+        response = self.take()
+        if response is not None:
+            if trailers:
+                response._trailerFields = trailers
+            # From now on the connection may be another's.
+            response._connection = None
+        self._exchange.over(clean)
+        if response is not None:
+            response._ended(reason)
+        self._exchange.ended()
+
+    def inputEnded(self, reason: Failure) -> None:
+        """
+        No more bytes will come.
+        """
+        exchange = self._exchange
+        left = exchange.reader.left
+        if self.switched:
+            error = UnexpectedEnd("The connection broke")
+        elif left == UNTIL_CLOSE:
+            if reason.check(ConnectionDone):
+                self._endedByClose()
+                return
+            error = UnexpectedEnd("The connection broke")
+        elif left == CHUNKED:
+            error = UnexpectedEnd("The connection ended before the last chunk")
+        else:
+            text = f"The connection ended {left} bytes before the body did"
+            error = UnexpectedEnd(text)
+        error.__cause__ = reason.value
+        exchange.fail(Failure(error))
+
+    def _endedByClose(self) -> None:
+        # TLS tells a complete end from a cut; a bare socket does not.
+        exchange = self._exchange
+        exchange.reader.persistent = False
+        loss = None
+        if not exchange.connection.secure:
+            text = "Only the end of the connection ended the body"
+            loss = errors.adopt(Failure(PotentialDataLoss(text)))
+        self.bodyEnded([], True, loss)
+
+    # -- time ---------------------------------------------------------------
+
+    def wait(self) -> None:
+        """
+        Set the deadline for what is waited for now.
+        """
+        exchange = self._exchange
+        settings = exchange.request.settings
+        deadline = exchange.connection.wire.deadline
+        if self._unclaimed is not None:
+            deadline.arm(settings.claimTimeout, Wait.CLAIM)
+        elif self._held:
+            deadline.disarm()
+        else:
+            self.lastPiece = exchange.connection.clock.seconds()
+            deadline.arm(settings.readTimeout, Wait.READ)
+
+
+def too_large(limit: int) -> ResponseTooLarge:
+    """
+    The error for a body that is longer than allowed.
+    """
+    return ResponseTooLarge(
+        f"The response body is longer than {limit} bytes (maxBodyLength)"
+    )
