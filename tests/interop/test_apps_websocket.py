@@ -113,24 +113,29 @@ def autobahn_resource() -> Any:
     return need("autobahn.twisted.resource").WebSocketResource(factory)
 
 
+# Not the library's threads: Python's SSL objects are not safe with two of them.
 CLIENT = """
-import json, ssl, sys
-from websockets.sync.client import connect, unix_connect
+import asyncio, json, ssl, sys
+from websockets.asyncio.client import connect, unix_connect
 
 uri, path, authority = sys.argv[1:]
 options = {"open_timeout": 10, "close_timeout": 2}
 if authority:
     options["ssl"] = ssl.create_default_context(cafile=authority)
     options["server_hostname"] = "localhost"
-if path:
-    opened = unix_connect(path, "ws://localhost/ws", **options)
-else:
-    opened = connect(uri, **options)
-with opened as connection:
-    for i in range(10):
-        connection.send(json.dumps({"i": i, "text": "x" * 1000 * i}))
-    for _ in range(10):
-        print(connection.recv(timeout=10))
+
+async def main():
+    if path:
+        opened = unix_connect(path, "ws://localhost/ws", **options)
+    else:
+        opened = connect(uri, **options)
+    async with opened as connection:
+        for i in range(10):
+            await connection.send(json.dumps({"i": i, "text": "x" * 1000 * i}))
+        for _ in range(10):
+            print(await asyncio.wait_for(connection.recv(), 10))
+
+asyncio.run(main())
 """
 
 
@@ -232,7 +237,7 @@ class Bodies:
         """
         The C{websockets} client talks to it, from a process of its own.
         """
-        need("websockets.sync.client")
+        need("websockets.asyncio.client")
         port = await self.listen(self.site())
         host = port.getHost()
         path = getattr(host, "name", b"").decode()
