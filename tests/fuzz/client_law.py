@@ -18,13 +18,13 @@ from tests.fuzz.law import BrokenLaw, same
 from twisted_h11._client.errors import MalformedResponse
 from twisted_h11._http.abnf import find_head_end
 from twisted_h11._http.chunks import ChunkReader
-from twisted_h11._http.fastpath import (
+from twisted_h11._http.received_head import (
     CHUNKED,
     UNTIL_CLOSE,
-    ResponseHead,
+    ReceivedHead,
+    read_event,
     read_response,
 )
-from twisted_h11._http.response_event import check_event
 
 __all__ = ["Body", "body_by_h11", "check_chunks", "check_head"]
 
@@ -47,7 +47,7 @@ def _asked(method: bytes) -> h11.Connection:
 # -- heads ------------------------------------------------------------------
 
 
-def _head_by_h11(head: ResponseHead, data: bytes, method: bytes) -> h11.Connection:
+def _head_by_h11(head: ReceivedHead, data: bytes, method: bytes) -> h11.Connection:
     """
     h11, and our rules on top of it, have the same head.
 
@@ -60,7 +60,7 @@ def _head_by_h11(head: ResponseHead, data: bytes, method: bytes) -> h11.Connecti
         same("kind of event", type(event), h11.Response)
         assert isinstance(event, h11.Response)
         size = len(data) - len(whole.trailing_data[0])
-        same("head", head, check_event(event, data[:size], method))
+        same("head", head, read_event(event, data[:size], method))
     except (h11.RemoteProtocolError, MalformedResponse) as error:
         raise BrokenLaw(f"it is refused: {error}") from None
     same("version", b"1.%d" % head.minor, event.http_version)
@@ -74,7 +74,7 @@ def _head_by_h11(head: ResponseHead, data: bytes, method: bytes) -> h11.Connecti
     return conn
 
 
-def _framed_by_h11(head: ResponseHead, conn: h11.Connection, rest: bytes) -> None:
+def _framed_by_h11(head: ReceivedHead, conn: h11.Connection, rest: bytes) -> None:
     """
     h11 ends the body where the head says.
 
@@ -117,7 +117,7 @@ def _next(conn: h11.Connection, data: bytes) -> object:
     return conn.next_event()
 
 
-def check_head(data: bytes, method: bytes) -> ResponseHead | None:
+def check_head(data: bytes, method: bytes) -> ReceivedHead | None:
     """
     Hold the reading of one response head to the Law.
 

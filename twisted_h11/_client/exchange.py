@@ -27,7 +27,7 @@ from twisted_h11._client.response_reader import ResponseReader
 from twisted_h11._client.response_source import ResponseSource, too_large
 from twisted_h11._client.sent import TLSPassage, none_left
 from twisted_h11._client.waits import Wait, seconds_for, timed_out
-from twisted_h11._http.fastpath import Fields, ResponseHead
+from twisted_h11._http.received_head import Fields, ReceivedHead
 from twisted_h11._wire.wire import READ_AHEAD
 
 __all__ = ["Exchange"]
@@ -195,7 +195,7 @@ class Exchange:
             if not self.sender.started:
                 self._startBody()
 
-    def _makeResponse(self, head: ResponseHead) -> Response:
+    def _makeResponse(self, head: ReceivedHead) -> Response:
         response = Response(head, self.request, None)
         if self._interim:
             response.interimResponses, self._interim = self._interim, None
@@ -203,7 +203,7 @@ class Exchange:
             self._report("head received")
         return response
 
-    def headRead(self, head: ResponseHead, data: bytes) -> None:
+    def headRead(self, head: ReceivedHead, data: bytes) -> None:
         """
         The head of the final response is here, and perhaps some of the body.
         """
@@ -248,7 +248,7 @@ class Exchange:
         if len(data) > head.size:
             reader.dataReceived(data[head.size :])
 
-    def switchRead(self, head: ResponseHead) -> None:
+    def switchRead(self, head: ReceivedHead) -> None:
         """
         The server has switched; the application may now take the connection.
         """

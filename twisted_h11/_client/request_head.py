@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from twisted_h11._client.errors import RequestError
 from twisted_h11._http.abnf import is_field_content, is_target, is_token
-from twisted_h11._http.fastpath import Fields
+from twisted_h11._http.received_head import Fields
 
 __all__ = [
     "BadRequest",

@@ -30,7 +30,7 @@ from twisted_h11._boundary.checks import check_protocol
 from twisted_h11._boundary.guarded import guarded, log_failure
 from twisted_h11._client import errors
 from twisted_h11._client.request import ClientRequest
-from twisted_h11._http.fastpath import Fields, ResponseHead
+from twisted_h11._http.received_head import Fields, ReceivedHead
 from twisted_h11.forwarding import deliver_to
 
 __all__ = ["InterimResponse", "Response"]
@@ -204,7 +204,7 @@ class Response:
 
     def __init__(
         self,
-        head: ResponseHead,
+        head: ReceivedHead,
         request: ClientRequest,
         connection: BodySource | None,
     ) -> None:

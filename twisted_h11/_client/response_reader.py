@@ -27,8 +27,13 @@ from twisted_h11._client.request import ClientRequest
 from twisted_h11._client.response import InterimResponse
 from twisted_h11._http.abnf import find_head_end
 from twisted_h11._http.chunks import ChunkReader, frame
-from twisted_h11._http.fastpath import CHUNKED, Fields, ResponseHead, read_response
-from twisted_h11._http.response_event import check_event
+from twisted_h11._http.received_head import (
+    CHUNKED,
+    Fields,
+    ReceivedHead,
+    read_event,
+    read_response,
+)
 from twisted_h11._http.tolerance import EMPTY_LINES, forgive
 
 __all__ = ["Reading", "ResponseReader", "ResponseUser"]
@@ -65,14 +70,14 @@ class ResponseUser(Interface):
         The head of an interim response is here.
         """
 
-    def headRead(self, head: ResponseHead, data: bytes) -> None:
+    def headRead(self, head: ReceivedHead, data: bytes) -> None:
         """
         The head of the final response is here.
 
         @param data: all bytes from the head on.
         """
 
-    def switchRead(self, head: ResponseHead) -> None:
+    def switchRead(self, head: ReceivedHead) -> None:
         """
         The server has switched: what follows is for another protocol.
         """
@@ -119,7 +124,7 @@ class ResponseReader:
     @param user: is told what was read.
     @ivar state: what is read next.
     @ivar left: how much of a body of known length is still to come; below 0 for
-        bodies of other kinds, see L{ResponseHead.length}.
+        bodies of other kinds, see L{ReceivedHead.length}.
     @ivar persistent: whether all that was read was so well formed that the
         connection can be trusted with another request.
     @ivar h11: the h11 connection of a request that may not take the fast path.
@@ -254,7 +259,7 @@ class ResponseReader:
             if isinstance(event, h11.InformationalResponse):
                 return self._readInterim(event, rest)
             assert isinstance(event, h11.Response), event
-            answer = check_event(event, raw, request.method)
+            answer = read_event(event, raw, request.method)
         except h11.RemoteProtocolError as error:
             self._user.readingFailed(explain(error, raw))
         else:
@@ -270,12 +275,12 @@ class ResponseReader:
         ]
         code, reason = event.status_code, bytes(event.reason)
         if code == 101:
-            self._switched(ResponseHead(1, code, reason, fields, 0, False, 0), rest)
+            self._switched(ReceivedHead(1, code, reason, fields, 0, False, 0), rest)
             return False
         self._user.interimRead(InterimResponse(code, reason, fields))
         return self.state is _HEAD
 
-    def _switched(self, head: ResponseHead, rest: bytes) -> None:
+    def _switched(self, head: ReceivedHead, rest: bytes) -> None:
         self.state = Reading.SUCCESSOR
         self.h11 = None
         self._buffer = bytearray(rest)
@@ -290,7 +295,7 @@ class ResponseReader:
 
     # -- bodies -------------------------------------------------------------
 
-    def wholeBody(self, head: ResponseHead, data: bytes) -> bytes | None:
+    def wholeBody(self, head: ReceivedHead, data: bytes) -> bytes | None:
         """
         Take the body of a response, if all of it is here.
 
@@ -308,7 +313,7 @@ class ResponseReader:
         """
         Read a body from now on.
 
-        @param length: see L{ResponseHead.length}.
+        @param length: see L{ReceivedHead.length}.
         """
         self.left = length
         if length == CHUNKED:

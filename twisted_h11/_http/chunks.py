@@ -15,7 +15,7 @@ from enum import Enum
 import h11
 
 from twisted_h11._http.abnf import is_tolerant_chunk_line, match_chunk_size_line
-from twisted_h11._http.fastpath import Fields
+from twisted_h11._http.received_head import Fields
 from twisted_h11._http.tolerance import read_fields
 
 __all__ = ["ChunkReader"]

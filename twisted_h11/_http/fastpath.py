@@ -4,10 +4,9 @@ The same answers as h11 for the common messages, without the state machine.
 Most requests are a request line and a handful of plain fields, and have no
 body, or one with a C{Content-Length}.  For their heads three regular
 expressions over the bytes give the head that h11 gives.  Most responses have
-fields that need no mending, and a length or chunks.  That is so for both roles:
-a server reads such requests and writes such responses, a client reads the
-responses (what it writes it has checked already, see
-L{twisted_h11._client.request_head}).
+fields that need no mending, and a length or chunks.  A server reads such requests
+and writes such responses here; a client reads the responses by
+L{read_response<twisted_h11._http.received_head.read_response>}, under the same law.
 
 Everything here is a pure function of bytes that answers, or returns C{None} for
 "ask the strict layer and h11".  They never guess: whatever is unusual
@@ -24,10 +23,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
 
 from twisted_h11._http.abnf import (
-    FIELD_CONTENT,
     FIELD_LINE,
     is_field_content,
     is_host,
@@ -37,19 +34,7 @@ from twisted_h11._http.abnf import (
 from twisted_h11._http.strict import RequestHead
 from twisted_h11.limits import Limits
 
-__all__ = [
-    "CHUNKED",
-    "UNTIL_CLOSE",
-    "FastHead",
-    "Fields",
-    "ResponseHead",
-    "read_request",
-    "read_response",
-    "response_head",
-    "whole_head",
-]
-
-Fields = list[tuple[bytes, bytes]]
+__all__ = ["FastHead", "read_request", "response_head", "whole_head"]
 
 # -- the server: requests in --------------------------------------------------
 
@@ -351,80 +336,3 @@ def whole_head(
 
 # h11 puts Host first, even in a response.
 _UNUSUAL = frozenset((b"Connection", b"Host", b"Transfer-Encoding"))
-
-
-# -- the client: responses in --------------------------------------------------
-
-# White space around a value is taken off afterwards.
-_HEAD = re.compile(
-    rb"HTTP/1\.1 ([2-5][0-9]{2})(?: (" + FIELD_CONTENT + rb"))?\r\n"
-    rb"((?:" + FIELD_LINE + rb")*)\r\n"
-)
-_match_head = _HEAD.match
-
-# Length of a body that ends with the connection, and of one that is chunked.
-UNTIL_CLOSE = -1
-CHUNKED = -2
-
-
-class ResponseHead(NamedTuple):
-    """
-    What the head of a response says.
-
-    @ivar length: the bytes of the body, C{UNTIL_CLOSE} or C{CHUNKED}.
-    @ivar persistent: whether the connection may be used again.
-    @ivar size: how many bytes the head has.
-    """
-
-    minor: int
-    code: int
-    reason: bytes
-    fields: Fields
-    length: int
-    persistent: bool
-    size: int
-
-
-def read_response(data: bytes, bodiless: bool) -> ResponseHead | None:
-    """
-    Read the head of a response at the beginning of C{data}.
-
-    @param bodiless: whether the method was HEAD.
-    @return: what it says; C{None} if h11 must be asked: the head is not yet
-        complete, not valid, or not usual.
-    """
-    match = _match_head(data)
-    if match is None:
-        return None
-    status, reason, block = match.groups()
-    code = int(status)
-    length = UNTIL_CLOSE
-    persistent = True
-    fields: Fields = []
-    for line in block.splitlines():
-        name, _, value = line.partition(b":")
-        value = value.strip(b" \t")
-        fields.append((name, value))
-        size = len(name)
-        if size == 14:
-            if name.lower() == b"content-length":
-                if length != UNTIL_CLOSE or is_short_length(value) is None:
-                    return None
-                length = int(value)
-        elif size == 10:
-            if name.lower() == b"connection":
-                value = value.lower()
-                if value == b"close":
-                    persistent = False
-                elif value != b"keep-alive":
-                    return None
-        elif size == 17:
-            if name.lower() == b"transfer-encoding":
-                if length != UNTIL_CLOSE or value != b"chunked":
-                    return None
-                length = CHUNKED
-    if bodiless or code == 204 or code == 304:
-        length = 0
-    elif length == UNTIL_CLOSE:
-        persistent = False
-    return ResponseHead(1, code, reason or b"", fields, length, persistent, match.end())

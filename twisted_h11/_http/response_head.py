@@ -16,6 +16,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from email.utils import formatdate
+from html import escape
 from http import HTTPStatus
 
 from twisted.web.http import RESPONSES
@@ -27,6 +28,7 @@ __all__ = [
     "ResponseHead",
     "Unchunker",
     "check_fields",
+    "error_page",
     "error_response",
     "http_date",
     "reason_of",
@@ -243,6 +245,24 @@ def http_date() -> bytes:
         _date = formatdate(second, usegmt=True).encode("ascii")
         _dateSecond = second
     return _date
+
+
+_PAGE = """<!DOCTYPE html>
+<html lang="en">
+<head><meta charset="utf-8"><title>{code} {brief}</title></head>
+<body><h1>{brief}</h1>{detail}</body>
+</html>
+"""
+
+
+def error_page(code: int, brief: str, detail: str) -> bytes:
+    """
+    A page of our own for a request that can not be served.
+
+    @param detail: HTML; whoever calls has escaped what must be.
+    """
+    page = _PAGE.format(code=code, brief=escape(brief), detail=detail)
+    return page.encode("utf-8")
 
 
 def error_response(
