@@ -243,7 +243,7 @@ class AgreementTests(TestCase):
             f"{each}_temp_path {folder}/{each};"
             for each in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
         )
-        from tests.client.test_client_proxy import free_port
+        from tests.client.test_proxy import free_port
 
         number = free_port()
         with open(name, "w") as file:

@@ -19,7 +19,7 @@ from unittest import mock
 from twisted.internet.address import IPv4Address
 from twisted.trial.unittest import SkipTest
 
-from tests.command.test_h11web_command import SOON, TWISTD, CommandTestCase
+from tests.command.test_h11web import SOON, TWISTD, CommandTestCase
 from tests.support.cases import GET, ServerTestCase
 from tests.support.transports import certificate
 from tests.support.wire import SERVER, MemoryTransport, Wire

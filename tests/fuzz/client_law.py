@@ -2,8 +2,8 @@
 The Law of the client's fast path, as functions that raise L{BrokenLaw}.
 
 Wherever the client reads without h11, h11 in the client's role reads the same.
-Property tests (C{tests/client/test_client_heads.py},
-C{tests/http/test_client_chunks.py}) and the fuzz targets beside this module call
+Property tests (C{tests/client/test_heads.py},
+C{tests/http/test_chunks.py}) and the fuzz targets beside this module call
 these functions.
 """
 

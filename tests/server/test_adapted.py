@@ -16,7 +16,7 @@ from twisted.web.server import NOT_DONE_YET
 from tests.support.cases import FAST_PATH, GET, ServerTestCase, get
 from tests.support.transports import TCPBackend, net
 from tests.support.wsgi import Inline, NoThreads
-from tests.wsgi.test_wsgi_threads import PIECE, ThreadsTestCase
+from tests.wsgi.test_threads import PIECE, ThreadsTestCase
 from twisted_h11._server.adapted import ADAPTERS, _Adapters
 from twisted_h11.server import Limits, RequestDisconnected, Site
 from twisted_h11.wsgi import WSGIResource

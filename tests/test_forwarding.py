@@ -18,7 +18,7 @@ from zope.interface import implementer
 from tests.server.test_streaming_examples import load
 from tests.support.cases import FAST_PATH, ServerTestCase, get, post
 from tests.support.transports import Peer, TCPBackend, net
-from tests.wsgi.test_wsgi_threads import PIECE, ThreadsTestCase
+from tests.wsgi.test_threads import PIECE, ThreadsTestCase
 from twisted_h11.client import Agent
 from twisted_h11.forwarding import end_to_end
 from twisted_h11.interfaces import IStreamingResource

@@ -13,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.iweb import UNKNOWN_LENGTH
 from twisted.web.resource import Resource
 
-from tests.client.test_client_fuzz import STREAM
+from tests.client.test_fuzz import STREAM
 from tests.client_support.bodies import OK, Producer
 from tests.client_support.memory import ClientTestCase
 from tests.fuzz.client_streams import (

@@ -1,6 +1,6 @@
 """
 File regions in an L{H11Protocol}, in memory; over sockets see
-L{tests.protocol.test_protocol_sockets}.
+L{tests.protocol.test_sockets}.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 import h11
 from twisted.internet.error import ConnectionLost
 
-from tests.protocol.test_protocol_flow import Producer
+from tests.protocol.test_flow import Producer
 from tests.support.cases import GET, get
 from tests.support.protocol import ProtocolTestCase, Recording
 from tests.support.wire import MemoryTransport

@@ -35,7 +35,7 @@ from twisted.web.iweb import IAgentEndpointFactory, IPolicyForHTTPS
 from twisted.web.resource import Resource
 from zope.interface import implementer
 
-from tests.client.test_client_proxy import Forwarder
+from tests.client.test_proxy import Forwarder
 from tests.client_support.certificates import (
     CA,
     DAY,
