@@ -21,8 +21,8 @@ from twisted.web import server as twisted_server
 from twisted.web.resource import Resource
 from typing_extensions import assert_type
 
-from tests.client_support.memory import ClientTestCase
-from tests.support.cases import GET, ServerTestCase, post
+from tests.support.client_cases import ClientTestCase
+from tests.support.server_cases import GET, ServerTestCase, post
 from twisted_h11 import client, multipart, protocol, server, testing, wsgi
 from twisted_h11._boundary.checks import Kind, checked
 from twisted_h11._boundary.octets import as_bytes

@@ -16,8 +16,8 @@ from twisted.web.server import NOT_DONE_YET
 from zope.interface import implementer
 
 from tests.server.test_streaming_examples import load
-from tests.support.cases import FAST_PATH, ServerTestCase, get, post
-from tests.support.transports import Peer, TCPBackend, net
+from tests.support.server_cases import FAST_PATH, ServerTestCase, get, post
+from tests.support.socket_cases import Peer, TCPBackend, net
 from tests.wsgi.test_threads import PIECE, ThreadsTestCase
 from twisted_h11.client import Agent
 from twisted_h11.forwarding import end_to_end

@@ -20,7 +20,7 @@ from twisted.internet import reactor
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
 from tests.benchmarks import memory
-from tests.support.cases import FAST_PATH
+from tests.support.server_cases import FAST_PATH
 
 net: Any = reactor
 

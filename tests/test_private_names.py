@@ -45,7 +45,7 @@ from zope.interface import implementer
 
 import twisted
 import twisted_h11
-from tests.support.cases import Calls, ServerTestCase, get, post
+from tests.support.server_cases import Calls, ServerTestCase, get, post
 from twisted_h11._boundary import twisted_private, twisted_private_client
 from twisted_h11._boundary.twisted_private_client import creator_of_layer, verified_name
 from twisted_h11._server.request import Request

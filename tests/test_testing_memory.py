@@ -16,7 +16,7 @@ from twisted.web.server import NOT_DONE_YET
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
-from tests.support.cases import FAST_PATH
+from tests.support.server_cases import FAST_PATH
 from twisted_h11.client import ClientSettings
 from twisted_h11.server import Limits, Site
 from twisted_h11.testing import MemoryAgent, MemorySite

@@ -23,7 +23,7 @@ from twisted.web.server import NOT_DONE_YET
 from twisted.web.static import File
 from zope.interface import implementer
 
-from tests.support.cases import FAST_PATH, Calls, Holding, get
+from tests.support.server_cases import FAST_PATH, Calls, Holding, get
 from twisted_h11._testing import site as site_module
 from twisted_h11.interfaces import IStreamingResource
 from twisted_h11.server import Site

@@ -22,25 +22,23 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from statistics import median
 from types import TracebackType
 from typing import Any
 
 from twisted.internet import error
-from twisted.internet.address import IPv4Address
 from twisted.internet.base import ReactorBase
-from twisted.internet.interfaces import IConsumer, IPushProducer, ITransport
 from twisted.internet.protocol import Protocol
 from twisted.python.failure import Failure
 from twisted.web.server import Site as TwistedSite
-from zope.interface import implementer
 
 from tests.benchmarks.apps.resources import Root
 from tests.benchmarks.cases import CASES, Case
+from tests.support.memory import MemoryTransport
 
 __all__ = [
-    "MemoryTransport",
+    "CountingTransport",
     "Side",
     "SiteFactory",
     "compare",
@@ -75,26 +73,22 @@ class TimerReactor(ReactorBase):
         """
 
 
-@implementer(ITransport, IConsumer, IPushProducer)
-class MemoryTransport:
+class CountingTransport(MemoryTransport):
     """
-    A transport that counts what is written to it, and keeps it on request.
+    A transport that only counts what is written to it, and keeps it on request: it
+    must cost next to nothing.
 
     @ivar written: number of bytes written.
     @ivar kept: the pieces written, or C{None} when they are not kept.
-    @ivar disconnecting: whether the connection was closed from our side.
     """
 
-    disconnecting = False
     disconnected = False
     connected = True
 
     def __init__(self) -> None:
+        MemoryTransport.__init__(self)
         self.written = 0
         self.kept: list[bytes] | None = None
-        self.producer: object = None
-        self._host = IPv4Address("TCP", "127.0.0.1", 8080)
-        self._peer = IPv4Address("TCP", "127.0.0.1", 54321)
 
     def write(self, data: bytes) -> None:
         """
@@ -103,64 +97,6 @@ class MemoryTransport:
         self.written += len(data)
         if self.kept is not None:
             self.kept.append(bytes(data))
-
-    def writeSequence(self, data: Iterable[bytes]) -> None:
-        """
-        Join as a socket's transport does in the end.
-        """
-        self.write(b"".join(data))
-
-    def loseConnection(self) -> None:
-        """
-        Remember that the server closed.
-        """
-        self.disconnecting = True
-
-    def abortConnection(self) -> None:
-        """
-        Remember that the server closed.
-        """
-        self.disconnecting = True
-
-    def getHost(self) -> IPv4Address:
-        """
-        Our address.
-        """
-        return self._host
-
-    def getPeer(self) -> IPv4Address:
-        """
-        The client's address.
-        """
-        return self._peer
-
-    def registerProducer(self, producer: object, streaming: bool) -> None:
-        """
-        Remember the producer; it is never paused, since nothing fills up.
-        """
-        self.producer = producer
-
-    def unregisterProducer(self) -> None:
-        """
-        Forget the producer.
-        """
-        self.producer = None
-
-    def pauseProducing(self) -> None:
-        """
-        Nothing is produced of ourselves.
-        """
-
-    def resumeProducing(self) -> None:
-        """
-        Nothing is produced of ourselves.
-        """
-
-    def stopProducing(self) -> None:
-        """
-        The server wants no more.
-        """
-        self.disconnecting = True
 
     def setTcpNoDelay(self, enabled: bool) -> None:
         """
@@ -228,16 +164,16 @@ class Side:
         self._reactor.runUntilCurrent()
         shutil.rmtree(self._folder)
 
-    def _connect(self) -> tuple[Protocol, MemoryTransport]:
+    def _connect(self) -> tuple[Protocol, CountingTransport]:
         """
         A new connection.
         """
-        transport = MemoryTransport()
+        transport = CountingTransport()
         protocol = self._site.buildProtocol(transport.getPeer())
         protocol.makeConnection(transport)
         return protocol, transport
 
-    def _disconnect(self, protocol: Protocol, transport: MemoryTransport) -> None:
+    def _disconnect(self, protocol: Protocol, transport: CountingTransport) -> None:
         """
         The client goes.
         """

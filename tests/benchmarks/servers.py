@@ -8,7 +8,6 @@ import contextlib
 import os
 import shutil
 import signal
-import socket
 import ssl
 import subprocess
 import tempfile
@@ -19,6 +18,7 @@ from tests.benchmarks.apps import payload
 from tests.benchmarks.machine import pinned
 from tests.benchmarks.peers import Launch, Peer
 from tests.benchmarks.wire import Connection
+from tests.support.ports import free_port
 
 __all__ = ["Server", "ServerFailed", "Workshop"]
 
@@ -87,16 +87,6 @@ class Workshop:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def _free_port() -> int:
-    """
-    A port that was free a moment ago.
-    """
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        port: int = listening.getsockname()[1]
-        return port
-
-
 class Server:
     """
     One running server; use it as a context manager.
@@ -119,7 +109,7 @@ class Server:
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Server:
-        self.port = _free_port()
+        self.port = free_port()
         self._folder = tempfile.mkdtemp(dir=self._workshop.folder)
         certificate = self._workshop.certificate if self.tls else None
         launch = Launch(self._workshop.python, self.port, self._folder, certificate)

@@ -28,8 +28,9 @@ from twisted.web.client import PartialDownloadError
 from twisted.web.http_headers import Headers
 from twisted.web.wsgi import WSGIResource
 
-from tests.support.cases import FAST_PATH
 from tests.support.optional import find_program
+from tests.support.ports import free_port
+from tests.support.server_cases import FAST_PATH
 from twisted_h11 import client as ours
 from twisted_h11.server import Site
 
@@ -243,8 +244,6 @@ class AgreementTests(TestCase):
             f"{each}_temp_path {folder}/{each};"
             for each in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
         )
-        from tests.client.test_proxy import free_port
-
         number = free_port()
         with open(name, "w") as file:
             file.write(

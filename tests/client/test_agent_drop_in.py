@@ -16,9 +16,9 @@ from twisted.web.http_headers import Headers as TwistedHeaders
 from twisted.web.iweb import IAgent, IResponse
 from zope.interface.verify import verifyObject
 
-from tests.client_support.bodies import OK
-from tests.client_support.memory import ClientTestCase
-from tests.support.cases import FAST_PATH
+from tests.support.client_cases import ClientTestCase
+from tests.support.producers import OK
+from tests.support.server_cases import FAST_PATH
 from twisted_h11._client import endpoints as endpoints_module
 from twisted_h11.client import (
     Agent,

@@ -17,10 +17,9 @@ from twisted.web.client import RequestGenerationFailed, ResponseFailed
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import UNKNOWN_LENGTH
 
-from tests.client_support.bodies import OK, Producer
-from tests.client_support.memory import ClientTestCase, Reader
-from tests.client_support.scripts import Outcome, Scripted, requests_in
 from tests.fuzz.strategies import examples
+from tests.support.client_cases import ClientTestCase, Reader
+from tests.support.producers import OK, Outcome, Producer, Scripted, requests_in
 from twisted_h11._client.pool import HTTPConnectionPool
 
 # The beginning of another request, where a body without framing would put it.

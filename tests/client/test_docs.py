@@ -18,7 +18,7 @@ from twisted.internet.task import deferLater
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 from twisted.web.resource import Resource
 
-from tests.client_support.settings import settings_table
+from tests.support.settings_table import settings_table
 from twisted_h11 import client
 from twisted_h11._command.fetch_options import make_parser
 from twisted_h11.client import ClientSettings, PoolSettings
@@ -36,7 +36,7 @@ class PageTests(SynchronousTestCase):
     def test_tables(self) -> None:
         """
         The tables of the settings are those that the fields make.  (To renew
-        them: C{python -m tests.client_support.settings}.)
+        them: C{python -m tests.support.settings_table}.)
         """
         for page, settings in (("client", ClientSettings), ("pool", PoolSettings)):
             text = (DOCS / f"{page}.rst").read_text(encoding="utf-8")

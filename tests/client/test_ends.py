@@ -9,8 +9,8 @@ from typing import Any
 from twisted.internet.error import ConnectionLost
 from twisted.web.iweb import UNKNOWN_LENGTH
 
-from tests.client_support.bodies import OK, Producer
-from tests.client_support.memory import ClientTestCase, Reader
+from tests.support.client_cases import ClientTestCase, Reader
+from tests.support.producers import OK, Producer
 
 UPGRADE = [(b"Upgrade", b"x"), (b"Connection", b"upgrade")]
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"

@@ -20,8 +20,8 @@ from twisted.web.error import InfiniteRedirection, SchemeNotSupported
 from twisted.web.http import PotentialDataLoss
 from zope.interface import implementer
 
-from tests.client_support.bodies import Producer
-from tests.client_support.memory import ClientTestCase, Reader
+from tests.support.client_cases import ClientTestCase, Reader
+from tests.support.producers import Producer
 from twisted_h11 import client
 from twisted_h11._client.errors import adopt
 from twisted_h11.client import RequestError

@@ -14,8 +14,6 @@ from twisted.web.iweb import UNKNOWN_LENGTH
 from twisted.web.resource import Resource
 
 from tests.client.test_fuzz import STREAM
-from tests.client_support.bodies import OK, Producer
-from tests.client_support.memory import ClientTestCase
 from tests.fuzz.client_streams import (
     ENDING,
     METHODS,
@@ -26,6 +24,8 @@ from tests.fuzz.client_streams import (
     cut,
     rest_of,
 )
+from tests.support.client_cases import ClientTestCase
+from tests.support.producers import OK, Producer
 from twisted_h11._client import endpoints as endpoints_module
 from twisted_h11._client import proxy as proxy_module
 from twisted_h11._client import request as request_module

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from twisted.web.client import ResponseDone, ResponseFailed
 from twisted.web.http import PotentialDataLoss
 
-from tests.client_support.bodies import Producer
-from tests.client_support.memory import ClientTestCase, Reader
 from tests.fuzz.client_streams import cut, parts_of_request
+from tests.support.client_cases import ClientTestCase, Reader
+from tests.support.producers import Producer
 
 PARTS = st.sampled_from(
     [

@@ -23,8 +23,9 @@ from twisted.web.client import URI
 from twisted.web.iweb import UNKNOWN_LENGTH, IPolicyForHTTPS
 from zope.interface import implementer
 
-from tests.client_support.bodies import OK
-from tests.client_support.memory import ClientTestCase, MemoryEndpoint, Peer, Reader
+from tests.support.client_cases import ClientTestCase, Reader
+from tests.support.client_memory import MemoryEndpoint, Peer
+from tests.support.producers import OK
 from twisted_h11.client import (
     Agent,
     ClientSettings,

@@ -27,7 +27,7 @@ from twisted.web.client import Agent as TwistedAgent
 from twisted.web.iweb import IAgentEndpointFactory, IPolicyForHTTPS
 from zope.interface import implementer
 
-from tests.client_support.certificates import (
+from tests.support.certificates import (
     BAD,
     CA,
     DNS,

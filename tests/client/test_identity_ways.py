@@ -36,7 +36,7 @@ from twisted.web.resource import Resource
 from zope.interface import implementer
 
 from tests.client.test_proxy import Forwarder
-from tests.client_support.certificates import (
+from tests.support.certificates import (
     CA,
     DAY,
     DNS,
@@ -48,8 +48,8 @@ from tests.client_support.certificates import (
     issue,
     twisted_certificate,
 )
-from tests.client_support.tls import make_factory, stop
-from tests.support.cases import FAST_PATH
+from tests.support.server_cases import FAST_PATH
+from tests.support.tls_servers import make_factory, stop
 from twisted_h11._command.fetch import fetch
 from twisted_h11._command.fetch_codes import exit_code
 from twisted_h11._command.fetch_options import parse

@@ -11,8 +11,8 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.web.client import readBody
 
-from tests.client_support.bodies import OK
-from tests.client_support.memory import ClientTestCase
+from tests.support.client_cases import ClientTestCase
+from tests.support.producers import OK
 from twisted_h11._client import agent as agent_module
 from twisted_h11._client.pending import Call
 

@@ -10,8 +10,9 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectionRefusedError
 from twisted.web.client import Agent as TwistedAgent
 
-from tests.client_support.bodies import OK
-from tests.client_support.memory import ClientTestCase, Peer
+from tests.support.client_cases import ClientTestCase
+from tests.support.client_memory import Peer
+from tests.support.producers import OK
 from twisted_h11.client import Agent, PoolSettings, QueueFull, RequestNotSent, readBody
 
 

@@ -29,10 +29,11 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgentEndpointFactory, IPolicyForHTTPS
 from zope.interface import implementer
 
-from tests.client_support.bodies import OK
-from tests.client_support.memory import ClientTestCase, MemoryEndpoint
-from tests.client_support.tls import listen_tls, make_factory, private_of, stop
-from tests.support.cases import FAST_PATH
+from tests.support.client_cases import ClientTestCase
+from tests.support.client_memory import MemoryEndpoint
+from tests.support.producers import OK
+from tests.support.server_cases import FAST_PATH
+from tests.support.tls_servers import listen_tls, make_factory, private_of, stop
 from twisted_h11._client import party
 from twisted_h11.client import (
     Agent,

@@ -17,7 +17,7 @@ from twisted.trial.unittest import TestCase
 from twisted.web.iweb import IAgentEndpointFactory
 from zope.interface import implementer
 
-from tests.support.cases import FAST_PATH
+from tests.support.server_cases import FAST_PATH
 from twisted_h11.client import Agent, HTTPConnectionPool, PoolSettings, readBody
 
 clock: Any = reactor

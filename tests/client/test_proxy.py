@@ -20,9 +20,10 @@ from twisted.protocols.portforward import ProxyClientFactory
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 from twisted.web.client import PartialDownloadError, readBody
 
-from tests.client_support.tls import listen_tls, make_factory, private_of, stop
-from tests.support.cases import FAST_PATH
 from tests.support.optional import find_program
+from tests.support.ports import free_port
+from tests.support.server_cases import FAST_PATH
+from tests.support.tls_servers import listen_tls, make_factory, private_of, stop
 from twisted_h11.client import (
     Agent,
     ClientSettings,
@@ -132,16 +133,6 @@ class ProxyProcess(ProcessProtocol):
 
     def processEnded(self, reason: object) -> None:
         self.ended.callback(None)
-
-
-def free_port() -> int:
-    """
-    A port that nobody uses now.
-    """
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        number: int = sock.getsockname()[1]
-        return number
 
 
 class NetworkTestCase(TestCase):

@@ -20,9 +20,10 @@ from twisted.internet.protocol import Factory, Protocol
 from twisted.web import client as theirs
 from twisted.web.http_headers import Headers
 
-from tests.client_support.bodies import OK
-from tests.client_support.memory import ClientTestCase, MemoryEndpoint, Peer
-from tests.support.cases import FAST_PATH
+from tests.support.client_cases import ClientTestCase
+from tests.support.client_memory import MemoryEndpoint, Peer
+from tests.support.producers import OK
+from tests.support.server_cases import FAST_PATH
 from twisted_h11._client import endpoints as endpoints_module
 from twisted_h11._client import proxy as proxy_module
 from twisted_h11.client import (

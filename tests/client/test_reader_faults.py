@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred
 from twisted.web import client as twisteds
 from twisted.web.client import ResponseDone, ResponseFailed
 
-from tests.client_support.memory import ClientTestCase, Reader
+from tests.support.client_cases import ClientTestCase, Reader
 from twisted_h11 import client
 
 HEADS = {

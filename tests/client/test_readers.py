@@ -13,8 +13,8 @@ from twisted.web.client import (
     ResponseFailed,
 )
 
-from tests.client_support.bodies import OK
-from tests.client_support.memory import ClientTestCase, Reader
+from tests.support.client_cases import ClientTestCase, Reader
+from tests.support.producers import OK
 
 
 class ReaderTests(ClientTestCase):

@@ -12,8 +12,8 @@ from twisted.web.client import (
     RequestTransmissionFailed,
 )
 
-from tests.client_support.bodies import OK, Producer
-from tests.client_support.memory import ClientTestCase
+from tests.support.client_cases import ClientTestCase
+from tests.support.producers import OK, Producer
 
 
 class RequestTests(ClientTestCase):

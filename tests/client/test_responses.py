@@ -15,8 +15,8 @@ from twisted.web.client import (
 from twisted.web.http import PotentialDataLoss
 from twisted.web.iweb import UNKNOWN_LENGTH
 
-from tests.client_support.bodies import OK, Producer
-from tests.client_support.memory import ClientTestCase
+from tests.support.client_cases import ClientTestCase
+from tests.support.producers import OK, Producer
 from twisted_h11._client.connection import ClientConnection
 
 CHUNKS = (

@@ -11,8 +11,8 @@ from twisted.web.client import (
     ResponseDone,
 )
 
-from tests.client_support.bodies import OK
-from tests.client_support.memory import ClientTestCase
+from tests.support.client_cases import ClientTestCase
+from tests.support.producers import OK
 
 
 class Tunnelled(Protocol):

@@ -13,8 +13,8 @@ from twisted.web.client import (
     ResponseNeverReceived,
 )
 
-from tests.client_support.bodies import OK, Producer
-from tests.client_support.memory import ClientTestCase
+from tests.support.client_cases import ClientTestCase
+from tests.support.producers import OK, Producer
 from twisted_h11.client import (
     ClientSettings,
     ConnectTimedOut,

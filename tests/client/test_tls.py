@@ -23,12 +23,12 @@ from twisted.web.client import (
     readBody,
 )
 
-from tests.client_support.tls import (
+from tests.support.server_cases import FAST_PATH
+from tests.support.tls_servers import (
     certificate_of,
     listen_tls,
     private_of,
 )
-from tests.support.cases import FAST_PATH
 from twisted_h11.client import (
     Agent,
     CertificateError,

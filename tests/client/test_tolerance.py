@@ -10,7 +10,7 @@ from typing import Any
 from twisted.web.client import ResponseDone, ResponseFailed
 from twisted.web.http import PotentialDataLoss
 
-from tests.client_support.memory import ClientTestCase
+from tests.support.client_cases import ClientTestCase
 from tests.support.times import confirmed
 
 END = b"Content-Length: 5\r\n\r\nhello"

@@ -17,9 +17,9 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 from twisted.web.client import RequestTransmissionFailed, ResponseNeverReceived
 
-from tests.client_support.bodies import OK, Producer
-from tests.client_support.tls import private_of, stop
-from tests.support.cases import FAST_PATH
+from tests.support.producers import OK, Producer
+from tests.support.server_cases import FAST_PATH
+from tests.support.tls_servers import private_of, stop
 from twisted_h11.client import (
     Agent,
     HTTPConnectionPool,

@@ -12,8 +12,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.client import URI
 from twisted.web.error import SchemeNotSupported
 
-from tests.client_support.memory import ClientTestCase
-from tests.support.cases import FAST_PATH
+from tests.support.client_cases import ClientTestCase
+from tests.support.server_cases import FAST_PATH
 from twisted_h11._client.uri import parse_uri, split_uri
 from twisted_h11.client import Agent, Proxies, Proxy, ProxyAgent
 

@@ -20,9 +20,10 @@ from twisted.internet.address import IPv4Address
 from twisted.trial.unittest import SkipTest
 
 from tests.command.test_h11web import SOON, TWISTD, CommandTestCase
-from tests.support.cases import GET, ServerTestCase
-from tests.support.transports import certificate
-from tests.support.wire import SERVER, MemoryTransport, Wire
+from tests.support.memory import SERVER, MemoryTransport
+from tests.support.server_cases import GET, ServerTestCase
+from tests.support.socket_cases import certificate
+from tests.support.wire import Wire
 from twisted_h11._boundary import descriptors as descriptors_module
 from twisted_h11._boundary.descriptors import descriptor_limit, raise_descriptor_limit
 

@@ -24,8 +24,8 @@ from twisted.protocols.haproxy import proxyEndpoint
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from zope.interface import implementer
 
-from tests.support.cases import FAST_PATH, GET, Calls, get
-from tests.support.transports import (
+from tests.support.server_cases import FAST_PATH, GET, Calls, get
+from tests.support.socket_cases import (
     Peer,
     TCPBackend,
     TLSBackend,

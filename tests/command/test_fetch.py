@@ -19,8 +19,8 @@ from twisted.web.resource import Resource
 from twisted.web.server import Site
 from twisted.web.static import Data
 
-from tests.client_support.tls import make_factory, stop
-from tests.support.cases import FAST_PATH
+from tests.support.server_cases import FAST_PATH
+from tests.support.tls_servers import make_factory, stop
 from twisted_h11._command import fetch_options as options_module
 from twisted_h11._command.fetch import fetch
 from twisted_h11._command.fetch_codes import exit_code

@@ -16,8 +16,8 @@ from twisted.internet.error import ProcessDone, ProcessTerminated
 from twisted.internet.protocol import Factory, ProcessProtocol, Protocol
 from twisted.trial.unittest import TestCase
 
-from tests.client_support.tls import make_factory, stop
-from tests.support.cases import FAST_PATH
+from tests.support.server_cases import FAST_PATH
+from tests.support.tls_servers import make_factory, stop
 from twisted_h11._command import fetch_options as options_module
 from twisted_h11._command.fetch import fetch
 from twisted_h11._command.fetch_codes import exit_code

@@ -8,8 +8,8 @@ import os
 import random
 from typing import Any
 
-from tests.support.cases import ServerTestCase, get
 from tests.support.responses import WireResponse
+from tests.support.server_cases import ServerTestCase, get
 from twisted_h11._command.public_files import SCRIPTS, FilePolicy, PublicFile
 
 SECRET = b"the secret"

@@ -15,9 +15,10 @@ from twisted.internet.task import Clock
 from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 from twisted.python.failure import Failure
 
-from tests.client_support.bodies import Producer
-from tests.client_support.memory import MemoryEndpoint, Peer, Reader
 from tests.fuzz.law import BrokenLaw, same
+from tests.support.client_cases import Reader
+from tests.support.client_memory import MemoryEndpoint, Peer
+from tests.support.producers import Producer
 from twisted_h11.client import (
     Agent,
     ClientSettings,

@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.web.client import ResponseDone
 
-from tests.client_support.memory import ClientTestCase
 from tests.fuzz import client_law
 from tests.fuzz.client_law import CHUNKED_HEAD, LONGEST, check_chunks
 from tests.fuzz.client_streams import cut
 from tests.fuzz.law import BrokenLaw
+from tests.support.client_cases import ClientTestCase
 from twisted_h11._http.chunks import ChunkReader
 
 CHUNK = st.one_of(

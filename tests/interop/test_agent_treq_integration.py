@@ -10,7 +10,7 @@ from typing import Any
 
 from twisted.trial.unittest import TestCase
 
-from tests.support.cases import FAST_PATH
+from tests.support.server_cases import FAST_PATH
 from twisted_h11.client import Agent, HTTPConnectionPool
 
 theirs: Any

@@ -10,8 +10,8 @@ from typing import Any
 from twisted.python.filepath import FilePath
 from twisted.web import static
 
-from tests.support.cases import get
-from tests.support.compare import AppTestCase
+from tests.support.app_cases import AppTestCase
+from tests.support.server_cases import get
 
 
 class FileTests(AppTestCase):

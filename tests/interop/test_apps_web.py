@@ -34,9 +34,9 @@ from twisted.web import (
 from twisted.web.resource import EncodingResourceWrapper
 from zope.interface import implementer
 
-from tests.support.cases import Calls, Echo, get, post
-from tests.support.compare import AppTestCase
+from tests.support.app_cases import AppTestCase
 from tests.support.optional import need
+from tests.support.server_cases import Calls, Echo, get, post
 from twisted_h11.server import Site
 
 net: Any = reactor

@@ -13,10 +13,10 @@ from typing import Any
 
 from twisted.web.resource import Resource
 
-from tests.support.cases import FAST_PATH, Echo, ServerTestCase, get
 from tests.support.optional import need
 from tests.support.programs import Programs
-from tests.support.transports import (
+from tests.support.server_cases import FAST_PATH, Echo, ServerTestCase, get
+from tests.support.socket_cases import (
     TCPBackend,
     TLSBackend,
     UNIXBackend,

@@ -16,9 +16,9 @@ from twisted.internet.threads import deferToThread, deferToThreadPool
 from twisted.python.threadpool import ThreadPool
 from twisted.web.wsgi import WSGIResource
 
-from tests.support.cases import get, post
-from tests.support.compare import AppTestCase
+from tests.support.app_cases import AppTestCase
 from tests.support.optional import need
+from tests.support.server_cases import get, post
 from twisted_h11.server import Site
 from twisted_h11.wsgi import WSGIResource as OurWSGIResource
 

@@ -19,10 +19,10 @@ from twisted.web import client as twisted_client
 from twisted.web import distrib, resource, server, static
 from twisted.web.test import test_distrib as theirs
 
-from tests.support.cases import FAST_PATH, Calls, ServerTestCase, get, post
+from tests.support.memory import MemoryTransport
 from tests.support.responses import WireResponse
-from tests.support.transports import TCPBackend
-from tests.support.wire import MemoryTransport
+from tests.support.server_cases import FAST_PATH, Calls, ServerTestCase, get, post
+from tests.support.socket_cases import TCPBackend
 from twisted_h11 import client as our_client
 from twisted_h11._command.distrib import Subscription, UserDirectory
 from twisted_h11.server import Request, Site

@@ -10,9 +10,9 @@ from typing import Any
 from twisted.internet import reactor
 from twisted.web import static
 
-from tests.support.cases import FAST_PATH, Calls, Echo
 from tests.support.programs import ProgramTestCase
-from tests.support.transports import certificate
+from tests.support.server_cases import FAST_PATH, Calls, Echo
+from tests.support.socket_cases import certificate
 from twisted_h11.server import Limits, Site
 
 net: Any = reactor

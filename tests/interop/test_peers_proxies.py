@@ -12,9 +12,10 @@ from twisted.internet import reactor
 from twisted.internet.endpoints import serverFromString
 from twisted.web.server import NOT_DONE_YET
 
-from tests.support.cases import FAST_PATH, Calls, get, post
-from tests.support.programs import ProgramTestCase, free_port
-from tests.support.transports import Peer
+from tests.support.ports import free_port
+from tests.support.programs import ProgramTestCase
+from tests.support.server_cases import FAST_PATH, Calls, get, post
+from tests.support.socket_cases import Peer
 from twisted_h11.server import Site
 
 net: Any = reactor

@@ -9,7 +9,7 @@ import time
 
 from twisted.trial.unittest import SkipTest
 
-from tests.long.support import LongTestCase
+from tests.support.long_cases import LongTestCase
 from tests.support.optional import find_program
 
 # Shorter than the defaults, so that each case ends within a minute.

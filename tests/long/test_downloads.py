@@ -11,7 +11,7 @@ import threading
 import time
 
 from tests.long.server import PIECE
-from tests.long.support import MIB, Client, LongTestCase, Server
+from tests.support.long_cases import MIB, Client, LongTestCase, Server
 
 GIB = 1024 * MIB
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 import socket
 import time
 
-from tests.long.support import MIB, Client, LongTestCase
+from tests.support.long_cases import MIB, Client, LongTestCase
 
 GIB = 1024 * MIB
 

@@ -8,7 +8,7 @@ import signal
 import threading
 import time
 
-from tests.long.support import LongTestCase, Server
+from tests.support.long_cases import LongTestCase, Server
 
 
 class Asking(threading.Thread):

@@ -5,7 +5,7 @@ SIGTERM with threads that nobody can stop, in all the ways there are.
 from __future__ import annotations
 
 from tests.command import test_stopping as stopping
-from tests.long.support import LongTestCase
+from tests.support.long_cases import LongTestCase
 
 
 class AllCasesTests(stopping.ProcessTests):

@@ -7,7 +7,7 @@ from __future__ import annotations
 import statistics
 import time
 
-from tests.long.support import MIB, LongTestCase
+from tests.support.long_cases import MIB, LongTestCase
 
 GIB = 1024 * MIB
 

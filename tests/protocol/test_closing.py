@@ -10,9 +10,9 @@ import h11
 from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
 from twisted.internet.task import Clock
 
-from tests.support.cases import GET, get, post
-from tests.support.protocol import OK, ProtocolTestCase, Recording
-from tests.support.wire import MemoryTransport, SecureMemoryTransport
+from tests.support.memory import MemoryTransport, SecureMemoryTransport
+from tests.support.protocol_cases import OK, ProtocolTestCase, Recording
+from tests.support.server_cases import GET, get, post
 from twisted_h11.protocol import H11Factory, H11Protocol
 
 CLOSE = get(b"/", b"Connection: close")

@@ -8,7 +8,7 @@ from typing import Any
 
 import h11
 
-from tests.support.protocol import OK, Answering, ProtocolTestCase, Recording
+from tests.support.protocol_cases import OK, Answering, ProtocolTestCase, Recording
 from tests.support.wire import splittings
 
 HOST = b"Host: example.com\r\n"

@@ -9,8 +9,8 @@ from typing import Any
 
 import h11
 
-from tests.support.cases import GET, get, post
-from tests.support.protocol import OK, ProtocolTestCase, Recording
+from tests.support.protocol_cases import OK, ProtocolTestCase, Recording
+from tests.support.server_cases import GET, get, post
 from twisted_h11.protocol import FileRegion, H11Protocol
 
 BAD = b"GET /\r\n\r\n"

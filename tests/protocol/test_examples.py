@@ -17,8 +17,8 @@ import h11
 from twisted.internet import reactor
 from twisted.internet.error import ConnectionDone
 
-from tests.support.cases import get, post
-from tests.support.transports import Peer, TCPBackend
+from tests.support.server_cases import get, post
+from tests.support.socket_cases import Peer, TCPBackend
 from twisted_h11.protocol import H11Factory
 
 net: Any = reactor

@@ -14,9 +14,9 @@ import h11
 from twisted.internet.error import ConnectionLost
 
 from tests.protocol.test_flow import Producer
-from tests.support.cases import GET, get
-from tests.support.protocol import ProtocolTestCase, Recording
-from tests.support.wire import MemoryTransport
+from tests.support.memory import MemoryTransport
+from tests.support.protocol_cases import ProtocolTestCase, Recording
+from tests.support.server_cases import GET, get
 from twisted_h11._wire.files import is_stored
 from twisted_h11.protocol import FileRegion
 

@@ -12,9 +12,9 @@ import h11
 from twisted.internet.interfaces import IPullProducer, IPushProducer
 from zope.interface import implementer
 
-from tests.support.cases import GET, get, post
-from tests.support.protocol import OK, Answering, ProtocolTestCase, Recording
-from tests.support.wire import MemoryTransport
+from tests.support.memory import MemoryTransport
+from tests.support.protocol_cases import OK, Answering, ProtocolTestCase, Recording
+from tests.support.server_cases import GET, get, post
 
 TWO = ["Request", "EndOfMessage"] * 2
 

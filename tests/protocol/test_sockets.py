@@ -26,9 +26,9 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from tests.support.cases import GET, get
-from tests.support.protocol import Answering, Recording, client_request
-from tests.support.transports import (
+from tests.support.protocol_cases import Answering, Recording, client_request
+from tests.support.server_cases import GET, get
+from tests.support.socket_cases import (
     MemoryBackend,
     Peer,
     TCPBackend,

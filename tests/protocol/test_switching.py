@@ -13,9 +13,9 @@ from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from tests.support.cases import GET, get
-from tests.support.protocol import ProtocolTestCase, Recording, client_request
-from tests.support.wire import MemoryTransport
+from tests.support.memory import MemoryTransport
+from tests.support.protocol_cases import ProtocolTestCase, Recording, client_request
+from tests.support.server_cases import GET, get
 from twisted_h11.protocol import FileRegion
 
 UPGRADE = get(b"/", b"Connection: upgrade", b"Upgrade: other")

@@ -17,7 +17,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.http import combinedLogFormatter, proxiedLogFormatter
 
 from tests.fuzz.strategies import REAL, examples, head
-from tests.support.cases import Calls, Holding, ServerTestCase, get, post
+from tests.support.server_cases import Calls, Holding, ServerTestCase, get, post
 from tests.support.wire import Wire
 from twisted_h11._server import access_log
 from twisted_h11._server.access_log import (

@@ -13,8 +13,8 @@ from twisted.web.proxy import ProxyRequest, ReverseProxyResource
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 
-from tests.support.cases import FAST_PATH, GET, ServerTestCase, get
-from tests.support.transports import TCPBackend, net
+from tests.support.server_cases import FAST_PATH, GET, ServerTestCase, get
+from tests.support.socket_cases import TCPBackend, net
 from tests.support.wsgi import Inline, NoThreads
 from tests.wsgi.test_threads import PIECE, ThreadsTestCase
 from twisted_h11._server.adapted import ADAPTERS, _Adapters

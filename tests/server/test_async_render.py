@@ -11,7 +11,7 @@ from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 
-from tests.support.cases import GET, ServerTestCase, get
+from tests.support.server_cases import GET, ServerTestCase, get
 
 
 class Async(Resource):

@@ -12,7 +12,7 @@ from twisted.internet.protocol import Protocol
 from twisted.web import server
 
 from tests.server.test_producers import Pull
-from tests.support.cases import GET, Echo, Holding, ServerTestCase, get
+from tests.support.server_cases import GET, Echo, Holding, ServerTestCase, get
 from twisted_h11.server import Request, Site
 
 BOTH = (Request, server.Request)

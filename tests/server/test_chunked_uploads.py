@@ -10,7 +10,7 @@ from typing import Any
 import h11
 
 from tests.fuzz.streams import check_stream
-from tests.support.cases import Calls, Echo, ServerTestCase, get
+from tests.support.server_cases import Calls, Echo, ServerTestCase, get
 
 HEAD = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n"
 BODY = b"3;a=b\r\nabc\r\n5\r\n\r\n0\r\n\r\n0\r\nX-Sum: 1\r\n\r\n"

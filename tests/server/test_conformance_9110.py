@@ -8,8 +8,8 @@ from typing import Any
 
 from twisted.web.server import NOT_DONE_YET
 
-from tests.support.cases import GET, get, post
 from tests.support.rows import OnlyGet, Row, RowTestCase, Run, add_rows
+from tests.support.server_cases import GET, get, post
 
 
 class RFC9110Tests(RowTestCase):

@@ -11,8 +11,8 @@ import os
 import random
 from collections.abc import Callable, Sequence
 
-from tests.support.cases import Echo, ServerTestCase
 from tests.support.corpus import Case, load_cases
+from tests.support.server_cases import Echo, ServerTestCase
 from tests.support.wire import splittings
 from twisted_h11.server import Limits
 

@@ -11,8 +11,9 @@ from typing import Any
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 
 from tests.server.test_switch_protocol import UPGRADE, Switching
-from tests.support.cases import GET, Echo, ServerTestCase, get
-from tests.support.wire import SERVER, MemoryTransport, SecureMemoryTransport, Wire
+from tests.support.memory import SERVER, MemoryTransport, SecureMemoryTransport
+from tests.support.server_cases import GET, Echo, ServerTestCase, get
+from tests.support.wire import Wire
 
 
 def at(host: str, port: int = 4000) -> MemoryTransport:

@@ -19,9 +19,10 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 from twisted.web.wsgi import WSGIResource
 
-from tests.support.cases import FAST_PATH, ServerTestCase, get
-from tests.support.transports import TCPBackend, TLSBackend
-from tests.support.wire import MemoryTransport, SecureMemoryTransport, Wire
+from tests.support.memory import MemoryTransport, SecureMemoryTransport
+from tests.support.server_cases import FAST_PATH, ServerTestCase, get
+from tests.support.socket_cases import TCPBackend, TLSBackend
+from tests.support.wire import Wire
 from twisted_h11.server import Request, Site
 
 net: Any = reactor

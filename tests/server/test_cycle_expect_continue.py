@@ -4,7 +4,7 @@ C{Expect: 100-continue}: 100 is sent when the body is wanted, and only then.
 
 from __future__ import annotations
 
-from tests.support.cases import GET, Echo, Holding, ServerTestCase, get
+from tests.support.server_cases import GET, Echo, Holding, ServerTestCase, get
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 HEAD = get(b"/", b"Expect: 100-continue", b"Content-Length: 5", method=b"POST")

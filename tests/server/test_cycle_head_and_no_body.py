@@ -9,8 +9,8 @@ from typing import Any
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 
-from tests.support.cases import GET, ServerTestCase, get
 from tests.support.responses import WireResponse
+from tests.support.server_cases import GET, ServerTestCase, get
 
 HEAD = get(method=b"HEAD")
 

@@ -11,7 +11,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 from twisted.web.server import Request as TwistedRequest
 
-from tests.support.cases import GET, ServerTestCase, get
+from tests.support.server_cases import GET, ServerTestCase, get
 from twisted_h11.server import Request
 
 HINT = (b"Link", b"</style.css>; rel=preload; as=style")

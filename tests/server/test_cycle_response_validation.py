@@ -8,7 +8,7 @@ from typing import Any
 
 from twisted.web.http_headers import Headers
 
-from tests.support.cases import GET, ServerTestCase, get
+from tests.support.server_cases import GET, ServerTestCase, get
 from tests.support.wire import Wire
 
 BAD_BYTES = [b"\r", b"\n", b"\r\n"] + [bytes([code]) for code in (0, 1, 8, 11, 31, 127)]

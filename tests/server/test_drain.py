@@ -8,7 +8,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
-from tests.support.cases import GET, Echo, Holding, ServerTestCase, post
+from tests.support.server_cases import GET, Echo, Holding, ServerTestCase, post
 from tests.support.wire import Wire
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from twisted.web.resource import Resource
 
 import twisted_h11
-from tests.support.cases import GET, Holding, ServerTestCase, get
+from tests.support.server_cases import GET, Holding, ServerTestCase, get
 
 BAD = b"GET / HTTP/1.1\r\nHost: a b\r\n\r\n"
 

@@ -18,8 +18,17 @@ from twisted.web.iweb import INonQueuedRequestFactory
 from twisted.web.server import NOT_DONE_YET
 from zope.interface import implementer, provider
 
-from tests.support.cases import GET, Calls, Echo, Holding, ServerTestCase, get, post
-from tests.support.wire import CLIENT, SERVER, SecureMemoryTransport, Wire
+from tests.support.memory import CLIENT, SERVER, SecureMemoryTransport
+from tests.support.server_cases import (
+    GET,
+    Calls,
+    Echo,
+    Holding,
+    ServerTestCase,
+    get,
+    post,
+)
+from tests.support.wire import Wire
 from twisted_h11.server import Request
 
 

@@ -16,7 +16,7 @@ from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 from twisted.web import http, server
 
-from tests.support.cases import Calls, Echo, ServerTestCase, get, post
+from tests.support.server_cases import Calls, Echo, ServerTestCase, get, post
 from tests.support.times import TRIES, confirmed
 from twisted_h11._server import forms as forms_module
 from twisted_h11._server.forms import FormError, parse_multipart, parse_query

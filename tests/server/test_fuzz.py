@@ -13,8 +13,8 @@ from typing import Any
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from tests.support.cases import Echo, Seen, ServerTestCase
 from tests.support.corpus import load_cases
+from tests.support.server_cases import Echo, Seen, ServerTestCase
 from tests.support.wire import Wire
 
 CASES = [case.data for case in load_cases() if len(case.data) < 2000]

@@ -15,8 +15,15 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 from zope.interface import implementer
 
-from tests.support.cases import FAST_PATH, GET, Echo, Holding, ServerTestCase, get
-from tests.support.transports import TCPBackend
+from tests.support.server_cases import (
+    FAST_PATH,
+    GET,
+    Echo,
+    Holding,
+    ServerTestCase,
+    get,
+)
+from tests.support.socket_cases import TCPBackend
 from tests.support.wire import Wire
 from twisted_h11.interfaces import IStreamingResource
 from twisted_h11.server import Limits, Request, Site

@@ -12,7 +12,7 @@ import tracemalloc
 from collections.abc import Callable
 from typing import Any
 
-from tests.support.cases import GET, Holding, ServerTestCase, get, post
+from tests.support.server_cases import GET, Holding, ServerTestCase, get, post
 from tests.support.times import confirmed
 from twisted_h11.server import Limits
 

@@ -13,9 +13,9 @@ from twisted.internet.endpoints import HostnameEndpoint, connectProtocol, wrapCl
 from twisted.internet.protocol import Protocol
 from twisted.web import http
 
-from tests.support.cases import FAST_PATH, GET, Calls, Echo, ServerTestCase
 from tests.support.optional import need
-from tests.support.transports import Peer, TLSBackend, certificate
+from tests.support.server_cases import FAST_PATH, GET, Calls, Echo, ServerTestCase
+from tests.support.socket_cases import Peer, TLSBackend, certificate
 from twisted_h11.server import Limits, Site
 
 net: Any = reactor

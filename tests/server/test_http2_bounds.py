@@ -13,9 +13,10 @@ from twisted.internet import reactor as reactor
 from twisted.internet.address import IPv4Address
 from twisted.web.static import File
 
-from tests.support.cases import Calls, Echo, Holding, ServerTestCase
+from tests.support.memory import SERVER, SecureMemoryTransport
 from tests.support.optional import need
-from tests.support.wire import SERVER, SecureMemoryTransport, Wire
+from tests.support.server_cases import Calls, Echo, Holding, ServerTestCase
+from tests.support.wire import Wire
 from twisted import internet
 from twisted_h11._server.http2_frames import PREFACE
 from twisted_h11.server import Limits

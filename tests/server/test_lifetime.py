@@ -19,7 +19,7 @@ from twisted.web.server import Request as TwistedRequest
 
 from tests.server.test_streaming_bodies import CHUNKED, Doing, Streaming, Taker, chunk
 from tests.server.test_switch_protocol import UPGRADE, Switching
-from tests.support.cases import GET, ServerTestCase, get, post
+from tests.support.server_cases import GET, ServerTestCase, get, post
 from twisted_h11.server import Request
 
 LENGTH = 300_000

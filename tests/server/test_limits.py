@@ -9,7 +9,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.support.cases import GET, Echo, Holding, ServerTestCase, get, post
+from tests.support.server_cases import GET, Echo, Holding, ServerTestCase, get, post
 from tests.support.wire import splittings
 from twisted_h11.server import Limits
 

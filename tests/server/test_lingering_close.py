@@ -8,7 +8,7 @@ L{tests.server.test_sockets}.
 
 from __future__ import annotations
 
-from tests.support.cases import GET, Holding, ServerTestCase, get
+from tests.support.server_cases import GET, Holding, ServerTestCase, get
 from twisted_h11.server import Limits
 
 BAD = b"GET / HTTP/1.1\r\nHost: a b\r\n\r\n"

@@ -8,8 +8,8 @@ from typing import Any
 
 from twisted.logger import LogLevel
 
-from tests.support.cases import GET, Holding, ServerTestCase, get, post
-from tests.support.wire import CLIENT
+from tests.support.memory import CLIENT
+from tests.support.server_cases import GET, Holding, ServerTestCase, get, post
 
 BAD = b"GET / HTTP/1.1\r\nHost: a b\r\n\r\n"
 

@@ -12,7 +12,7 @@ from twisted.web.resource import EncodingResourceWrapper, Resource
 from twisted.web.server import NOT_DONE_YET, GzipEncoderFactory
 from zope.interface import implementer
 
-from tests.support.cases import ServerTestCase, get
+from tests.support.server_cases import ServerTestCase, get
 from twisted_h11.interfaces import IStreamingResource
 
 

@@ -15,8 +15,8 @@ from twisted.internet import tcp
 from twisted.web import static
 from twisted.web.static import File, NoRangeStaticProducer
 
-from tests.support.cases import FAST_PATH, GET, get
-from tests.support.transports import TCPBackend, TLSBackend
+from tests.support.server_cases import FAST_PATH, GET, get
+from tests.support.socket_cases import TCPBackend, TLSBackend
 from twisted_h11._boundary.overrides import overrides
 from twisted_h11._server import responding
 from twisted_h11._wire.sockets import is_bare_socket

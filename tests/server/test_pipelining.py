@@ -7,7 +7,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from tests.support.cases import GET, Echo, Holding, ServerTestCase, get, post
+from tests.support.server_cases import GET, Echo, Holding, ServerTestCase, get, post
 from twisted_h11.server import Limits
 
 

@@ -15,8 +15,8 @@ from twisted.trial.unittest import TestCase
 from twisted.web import server
 from zope.interface import implementer
 
-from tests.support.cases import FAST_PATH, GET, Calls, ServerTestCase, get
 from tests.support.leaks import LeakChecks
+from tests.support.server_cases import FAST_PATH, GET, Calls, ServerTestCase, get
 from tests.support.wire import Wire
 from twisted_h11.server import Request, Site
 

@@ -25,7 +25,7 @@ from twisted.web.server import NOT_DONE_YET
 from zope.interface import implementer
 
 import twisted_h11._wire.pull
-from tests.support.cases import (
+from tests.support.server_cases import (
     GET,
     Calls,
     Holding,

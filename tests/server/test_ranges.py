@@ -17,7 +17,7 @@ from twisted.web.resource import EncodingResourceWrapper, Resource
 from twisted.web.server import GzipEncoderFactory
 
 import twisted_h11._wire.pull
-from tests.support.cases import ServerTestCase, get
+from tests.support.server_cases import ServerTestCase, get
 from twisted_h11._server.ranges import MOST_RANGES, settled
 
 TEN = b"0123456789"

@@ -11,8 +11,8 @@ from twisted.internet import reactor
 from twisted.internet.task import deferLater
 
 from tests.server.test_streaming_bodies import CHUNKED, LARGE, Streaming, chunk
-from tests.support.cases import GET, Echo, Holding, ServerTestCase, get, post
-from tests.support.transports import Peer, TCPBackend, TLSBackend, UNIXBackend
+from tests.support.server_cases import GET, Echo, Holding, ServerTestCase, get, post
+from tests.support.socket_cases import Peer, TCPBackend, TLSBackend, UNIXBackend
 from twisted_h11._wire.progress import bytes_taken
 from twisted_h11.server import Limits, Site
 
@@ -243,7 +243,7 @@ class SlowReader:
         """
         A site with short windows.
         """
-        from tests.support.cases import Calls
+        from tests.support.server_cases import Calls
 
         limits.setdefault("rateWindow", 0.2)
         limits.setdefault("lingerTimeout", 0.3)

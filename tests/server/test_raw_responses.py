@@ -18,8 +18,8 @@ from twisted.internet.protocol import Protocol
 from twisted.web import server
 from zope.interface import implementer
 
-from tests.support.cases import FAST_PATH, GET, Calls, ServerTestCase, get, post
-from tests.support.transports import (
+from tests.support.server_cases import FAST_PATH, GET, Calls, ServerTestCase, get, post
+from tests.support.socket_cases import (
     TCPBackend,
     TLSBackend,
     UNIXBackend,

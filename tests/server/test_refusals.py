@@ -7,7 +7,7 @@ have in common, and what a table can not say.
 
 from __future__ import annotations
 
-from tests.support.cases import GET, Echo, Holding, ServerTestCase, get, post
+from tests.support.server_cases import GET, Echo, Holding, ServerTestCase, get, post
 from tests.support.wire import Wire
 from twisted_h11.server import Limits
 

@@ -21,8 +21,8 @@ from twisted.web.resource import EncodingResourceWrapper, Resource
 from twisted.web.server import NOT_DONE_YET, GzipEncoderFactory
 from twisted.web.static import File
 
-from tests.support.cases import FAST_PATH, GET, Calls, ServerTestCase, get
-from tests.support.transports import (
+from tests.support.server_cases import FAST_PATH, GET, Calls, ServerTestCase, get
+from tests.support.socket_cases import (
     MemoryBackend,
     Peer,
     TCPBackend,

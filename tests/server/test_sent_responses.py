@@ -15,8 +15,8 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 from twisted.web.static import File
 
-from tests.support.cases import FAST_PATH, GET, Calls, ServerTestCase
-from tests.support.transports import TCPBackend, TLSBackend, UNIXBackend
+from tests.support.server_cases import FAST_PATH, GET, Calls, ServerTestCase
+from tests.support.socket_cases import TCPBackend, TLSBackend, UNIXBackend
 from twisted_h11.server import Limits, Site
 
 net: Any = reactor

@@ -12,8 +12,8 @@ from twisted.internet import reactor
 from twisted.internet.task import deferLater
 from twisted.web.server import NOT_DONE_YET
 
-from tests.support.cases import FAST_PATH, GET, Calls, Echo, Holding, get, post
-from tests.support.transports import (
+from tests.support.server_cases import FAST_PATH, GET, Calls, Echo, Holding, get, post
+from tests.support.socket_cases import (
     MemoryBackend,
     Peer,
     TCPBackend,

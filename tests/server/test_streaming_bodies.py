@@ -15,7 +15,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 from zope.interface import implementer
 
-from tests.support.cases import GET, ServerTestCase, get, post
+from tests.support.server_cases import GET, ServerTestCase, get, post
 from tests.support.wire import splittings
 from twisted_h11.interfaces import IStreamingResource
 

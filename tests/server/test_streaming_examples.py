@@ -20,9 +20,9 @@ from twisted.trial.unittest import SkipTest
 
 from tests.server.test_streaming_bodies import Doing
 from tests.server.test_streaming_limits import StreamingEcho
-from tests.support.cases import GET, get
 from tests.support.optional import find_program, need
-from tests.support.transports import Peer, TCPBackend, TLSBackend, UNIXBackend
+from tests.support.server_cases import GET, get
+from tests.support.socket_cases import Peer, TCPBackend, TLSBackend, UNIXBackend
 from twisted_h11.server import Site
 
 net: Any = reactor

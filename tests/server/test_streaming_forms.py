@@ -11,8 +11,8 @@ from twisted.web.client import readBody
 from twisted.web.resource import Resource
 
 from tests.server.test_streaming_bodies import Doing, Taker
-from tests.support.cases import ServerTestCase, get, post
 from tests.support.optional import need
+from tests.support.server_cases import ServerTestCase, get, post
 from tests.support.wire import splittings
 from twisted_h11.multipart import (
     MultipartError,

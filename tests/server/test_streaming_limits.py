@@ -11,7 +11,7 @@ from twisted.web.resource import Resource
 from zope.interface import implementer
 
 from tests.server.test_streaming_routing import head
-from tests.support.cases import Echo, ServerTestCase, get, post
+from tests.support.server_cases import Echo, ServerTestCase, get, post
 from twisted_h11.interfaces import IStreamingResource
 
 

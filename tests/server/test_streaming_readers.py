@@ -21,8 +21,8 @@ from tests.server.test_streaming_bodies import (
     Taker,
     chunk,
 )
-from tests.support.cases import GET, ServerTestCase, post
 from tests.support.optional import need
+from tests.support.server_cases import GET, ServerTestCase, post
 from tests.support.wire import splittings
 from twisted_h11.server import RequestBodyCut
 

@@ -10,7 +10,7 @@ from twisted.web.resource import Resource
 from twisted.web.vhost import NameVirtualHost
 from zope.interface import implementer
 
-from tests.support.cases import ServerTestCase, get, post
+from tests.support.server_cases import ServerTestCase, get, post
 from twisted_h11.interfaces import IStreamingResource
 from twisted_h11.server import Request, Site
 

@@ -11,7 +11,7 @@ from twisted.python.failure import Failure
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 
-from tests.support.cases import ServerTestCase, get, post
+from tests.support.server_cases import ServerTestCase, get, post
 
 UPGRADE = get(b"/", b"Connection: Upgrade", b"Upgrade: echo/1")
 CONNECT = get(b"example.org:443", method=b"CONNECT", host=b"example.org:443")

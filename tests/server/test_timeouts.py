@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.support.cases import GET, Echo, Holding, ServerTestCase, get
+from tests.support.server_cases import GET, Echo, Holding, ServerTestCase, get
 from tests.support.wire import Wire
 from twisted_h11.server import Limits
 

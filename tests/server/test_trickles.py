@@ -12,9 +12,9 @@ from typing import Any
 import h11
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.client_support.memory import ClientTestCase
-from tests.support.cases import ServerTestCase
-from tests.support.protocol import ProtocolTestCase, Recording, client_request
+from tests.support.client_cases import ClientTestCase
+from tests.support.protocol_cases import ProtocolTestCase, Recording, client_request
+from tests.support.server_cases import ServerTestCase
 from tests.support.times import confirmed
 
 HEAD = b"GET / HTTP/1.1\r\nHost: h\r\n"

@@ -18,8 +18,8 @@ from twisted.internet.defer import Deferred
 from twisted.web import server
 from twisted.web.server import NOT_DONE_YET
 
-from tests.support.cases import GET, ServerTestCase
-from tests.support.protocol import ProtocolTestCase, Recording
+from tests.support.protocol_cases import ProtocolTestCase, Recording
+from tests.support.server_cases import GET, ServerTestCase
 from twisted_h11._boundary.octets import as_bytes
 from twisted_h11.server import Request
 

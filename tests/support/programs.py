@@ -17,21 +17,11 @@ from twisted.internet.task import deferLater
 from twisted.trial.unittest import SkipTest
 
 from tests.support.optional import find_program
-from tests.support.transports import SocketTestCase, TCPBackend
+from tests.support.socket_cases import SocketTestCase, TCPBackend
 
-__all__ = ["ProgramTestCase", "Programs", "free_port"]
+__all__ = ["ProgramTestCase", "Programs"]
 
 net: Any = reactor
-
-
-def free_port() -> int:
-    """
-    A port of the loopback interface that was free just now.
-    """
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        number: int = probe.getsockname()[1]
-        return number
 
 
 class _Run(ProcessProtocol):

@@ -13,7 +13,7 @@ from typing import Any
 
 from twisted.web.resource import Resource
 
-from tests.support.cases import Calls, Echo, Seen, ServerTestCase
+from tests.support.server_cases import Calls, Echo, Seen, ServerTestCase
 from tests.support.wire import Wire, splittings
 
 __all__ = ["SEED", "OnlyGet", "Row", "RowTestCase", "Run", "add_rows"]

@@ -14,10 +14,10 @@ from twisted.protocols.tls import TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
 from twisted.web import server
 
-from tests.support.cases import GET, Holding, ServerTestCase
+from tests.support.memory import CLIENT, SERVER
 from tests.support.responses import read_responses
-from tests.support.transports import TCPBackend, TLSBackend
-from tests.support.wire import CLIENT, SERVER
+from tests.support.server_cases import GET, Holding, ServerTestCase
+from tests.support.socket_cases import TCPBackend, TLSBackend
 from twisted_h11._wire.progress import bytes_unsent
 from twisted_h11.server import Limits, Site
 

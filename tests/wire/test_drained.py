@@ -10,7 +10,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectionLost
 from twisted.web import server
 
-from tests.support.cases import GET, Holding, ServerTestCase
+from tests.support.server_cases import GET, Holding, ServerTestCase
 from tests.support.wire import Wire
 from twisted_h11._wire.drained import Gate
 

@@ -13,7 +13,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import Resource
 
-from tests.client_support.bodies import OK
+from tests.support.producers import OK
 from twisted_h11.client import Agent
 from twisted_h11.protocol import H11Factory, H11Protocol
 from twisted_h11.server import Site

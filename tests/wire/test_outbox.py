@@ -10,8 +10,8 @@ from typing import Any
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.support.cases import FAST_PATH, GET, Calls, get
-from tests.support.transports import SocketTestCase, TCPBackend, UNIXBackend
+from tests.support.server_cases import FAST_PATH, GET, Calls, get
+from tests.support.socket_cases import SocketTestCase, TCPBackend, UNIXBackend
 from twisted_h11._wire.outbox import MOST_WAITING, Outbox
 from twisted_h11.server import Limits, Site
 

@@ -14,8 +14,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.server import NOT_DONE_YET
 from zope.interface import implementer
 
-from tests.support.cases import FAST_PATH, GET, Calls
-from tests.support.transports import SocketTestCase, TCPBackend, UNIXBackend
+from tests.support.server_cases import FAST_PATH, GET, Calls
+from tests.support.socket_cases import SocketTestCase, TCPBackend, UNIXBackend
 from twisted_h11._wire import wire as wires
 from twisted_h11._wire.sockets import MOST_AT_ONCE, MOST_PIECES, MOST_UNSENT, write_now
 from twisted_h11.server import Site

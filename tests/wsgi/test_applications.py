@@ -12,9 +12,10 @@ from wsgiref.validate import validator
 from twisted.internet.address import UNIXAddress
 from twisted.web.resource import Resource
 
-from tests.support.cases import ServerTestCase, get, post
+from tests.support.memory import MemoryTransport
 from tests.support.responses import WireResponse
-from tests.support.wire import MemoryTransport, Wire
+from tests.support.server_cases import ServerTestCase, get, post
+from tests.support.wire import Wire
 from tests.support.wsgi import inline
 
 TEXT = [("Content-Type", "text/plain")]

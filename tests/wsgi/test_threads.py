@@ -19,8 +19,8 @@ from wsgiref.validate import validator
 from twisted.internet.threads import deferToThread
 from twisted.python.threadpool import ThreadPool
 
-from tests.support.cases import FAST_PATH, get, post
-from tests.support.transports import (
+from tests.support.server_cases import FAST_PATH, get, post
+from tests.support.socket_cases import (
     Peer,
     SocketTestCase,
     TCPBackend,

@@ -1,7 +1,7 @@
 """
 The tables of the client's settings, made from the metadata of their fields.
 
-C{python -m tests.client_support.settings} writes them into the pages.
+C{python -m tests.support.settings_table} writes them into the pages.
 """
 
 from __future__ import annotations

@@ -33,8 +33,8 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 from zope.interface import implementer
 
+from tests.support.memory import MemoryTransport
 from tests.support.responses import WireResponse, read_responses
-from tests.support.wire import MemoryTransport
 
 __all__ = [
     "MemoryBackend",

@@ -16,8 +16,9 @@ from twisted.web.resource import IResource, Resource
 from twisted.web.server import NOT_DONE_YET
 
 from tests.support.leaks import LeakChecks
+from tests.support.memory import MemoryTransport
 from tests.support.responses import WireResponse
-from tests.support.wire import MemoryTransport, Wire
+from tests.support.wire import Wire
 from twisted_h11.server import Limits, Site
 
 __all__ = [

@@ -10,9 +10,9 @@ from typing import Any
 
 from twisted.web import server
 
-from tests.support.cases import FAST_PATH
 from tests.support.responses import WireResponse
-from tests.support.transports import TCPBackend
+from tests.support.server_cases import FAST_PATH
+from tests.support.socket_cases import TCPBackend
 from twisted_h11.server import Site
 
 __all__ = ["FIELDS", "AppTestCase"]

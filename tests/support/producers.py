@@ -1,5 +1,6 @@
 """
-Body producers that do whatever a script says, and what came of a request with one.
+Bodies that a test writes by hand, or that do whatever a script says; what came of a
+request with one, and the usual answer.
 """
 
 from __future__ import annotations
@@ -12,7 +13,36 @@ from twisted.internet.defer import Deferred
 from twisted.web.iweb import UNKNOWN_LENGTH, IBodyProducer
 from zope.interface import implementer
 
-__all__ = ["Outcome", "Scripted", "requests_in"]
+__all__ = ["OK", "Outcome", "Producer", "Scripted", "requests_in"]
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
+
+
+@implementer(IBodyProducer)
+class Producer:
+    """
+    A body that the test writes by hand.
+    """
+
+    def __init__(self, length: Any = UNKNOWN_LENGTH) -> None:
+        self.length = length
+        self.events: list[str] = []
+        self.consumer: Any = None
+        self.done: Deferred[None] = Deferred()
+
+    def startProducing(self, consumer: Any) -> Deferred[None]:
+        self.events.append("start")
+        self.consumer = consumer
+        return self.done
+
+    def pauseProducing(self) -> None:
+        self.events.append("pause")
+
+    def resumeProducing(self) -> None:
+        self.events.append("resume")
+
+    def stopProducing(self) -> None:
+        self.events.append("stop")
 
 
 class Broken(Exception):
@@ -21,8 +51,7 @@ class Broken(Exception):
     """
 
 
-@implementer(IBodyProducer)
-class Scripted:
+class Scripted(Producer):
     """
     A producer that acts as it is told.
 
@@ -40,15 +69,12 @@ class Scripted:
         onPause: Sequence[Any] = (),
         returns: Any = ":deferred",
     ) -> None:
-        self.length = length
+        Producer.__init__(self, length)
         self.now = now
         self.onStop = onStop
         self.onPause = onPause
         self.returns = returns
-        self.events: list[str] = []
         self.call: Callable[[], object] = lambda: None
-        self.done: Deferred[None] = Deferred()
-        self.consumer: Any = None
 
     def act(self, actions: Sequence[Any]) -> None:
         """
@@ -72,21 +98,20 @@ class Scripted:
                     self.events.append(type(error).__name__)
 
     def startProducing(self, consumer: Any) -> Any:
-        self.events.append("start")
-        self.consumer = consumer
+        done = Producer.startProducing(self, consumer)
         self.act(self.now)
-        return self.done if self.returns == ":deferred" else self.returns
+        return done if self.returns == ":deferred" else self.returns
 
     def pauseProducing(self) -> None:
-        self.events.append("pause")
+        Producer.pauseProducing(self)
         self.act(self.onPause)
 
     def resumeProducing(self) -> None:
-        self.events.append("resume")
+        Producer.resumeProducing(self)
         self.act(self.onPause)
 
     def stopProducing(self) -> None:
-        self.events.append("stop")
+        Producer.stopProducing(self)
         self.act(self.onStop)
 
 

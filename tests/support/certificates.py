@@ -27,7 +27,7 @@ from twisted.trial.unittest import TestCase
 from twisted.web.client import readBody
 from zope.interface import implementer
 
-from tests.client_support.tls import make_factory, stop
+from tests.support.tls_servers import make_factory, stop
 from twisted_h11.client import CertificateError, HTTPConnectionPool, TLSFailed
 
 __all__ = ["BAD", "GOOD", "NAMES", "ROOT", "SLIPPERY", "IdentityTestCase", "issue"]

@@ -14,7 +14,8 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.leaks import LeakChecks
-from tests.support.wire import MemoryTransport, Wire
+from tests.support.memory import MemoryTransport
+from tests.support.wire import Wire
 from twisted_h11.protocol import H11Factory, H11Protocol
 from twisted_h11.server import Limits
 

@@ -1,3 +1,0 @@
-"""
-What the tests of the client share: a server in memory that does as it is told.
-"""
