@@ -55,13 +55,11 @@ import h11
 from twisted.internet.error import ConnectionAborted, ConnectionDone
 from twisted.internet.interfaces import (
     IAddress,
-    IHalfCloseableProtocol,
     IProtocol,
     IReactorTime,
 )
 from twisted.internet.protocol import Factory, connectionDone
 from twisted.python.failure import Failure
-from zope.interface import implementer
 
 from twisted_h11._boundary.checks import (
     CALLABLE,
@@ -71,14 +69,13 @@ from twisted_h11._boundary.checks import (
     instance,
     optional,
 )
-from twisted_h11._boundary.guarded import guarded
 from twisted_h11._boundary.octets import as_bytes
 from twisted_h11._http.raw_guard import RawGuard
 from twisted_h11._wire.closing import End
 from twisted_h11._wire.files import FileRegion
 from twisted_h11._wire.protocol import DEFAULT_LIMITS, WireProtocol
 from twisted_h11._wire.sockets import is_bare_socket
-from twisted_h11._wire.wire import EVENTS, PEER, READ_AHEAD, end_connection
+from twisted_h11._wire.wire import EVENTS, PEER, READ_AHEAD
 from twisted_h11.limits import Limits
 
 __all__ = ["FileRegion", "H11Factory", "H11Protocol"]
@@ -87,7 +84,6 @@ __all__ = ["FileRegion", "H11Factory", "H11Protocol"]
 _SENT = (h11.DONE, h11.MUST_CLOSE, h11.CLOSED)
 
 
-@implementer(IHalfCloseableProtocol)
 class H11Protocol(WireProtocol):
     """
     One HTTP/1.1 connection, as h11 events, in either role.
@@ -114,20 +110,16 @@ class H11Protocol(WireProtocol):
     _h11: h11.Connection | None = None
     _delivering = False
     _refused = False
-    # Those of us who look at all bytes in a way of their own need no guard.
-    _looksFirst = True
     _guard: RawGuard | None = None
     _headOnly = False
     _halfClosing = False
-    _heir: IProtocol | None = None
-    _switchedTo: IProtocol | None = None
 
     def __repr__(self) -> str:
-        if self._switchedTo is not None:
-            state = f"switched to {self._switchedTo!r}"
-        elif self._wire.transport is None:
+        if self._successor is not None:
+            state = f"switched to {self._successor!r}"
+        elif self.wire.transport is None:
             state = "not connected"
-        elif self._wire.closing is not None:
+        elif self.wire.closing is not None:
             state = "closing"
         elif self._h11 is None:
             state = "idle"
@@ -146,14 +138,16 @@ class H11Protocol(WireProtocol):
             if longest is None:
                 longest = self.limits.maxHeadLength
             self._h11 = h11.Connection(self.role, max_incomplete_event_size=longest)
-            if self._looksFirst:
-                self._guard = RawGuard(longest)
+            self._guard = RawGuard(longest)
         return self._h11
 
     # -- what the wire tells ------------------------------------------------
 
-    def _abort(self) -> None:
-        super()._abort()
+    def abortConnection(self) -> None:
+        """
+        Drop the connection at once, with everything that was not yet sent.
+        """
+        super().abortConnection()
         if self._h11 is not None:
             # Some of what h11 has sent may never leave.
             self._h11.send_failed()
@@ -162,17 +156,15 @@ class H11Protocol(WireProtocol):
         """
         Called by the wire: more may be written.
         """
-        if self._wire.holds & PEER:
-            self._wire.release(PEER)
+        if self.wire.holds & PEER:
+            self.wire.release(PEER)
             self._deliver()
 
     def wireQueueSent(self) -> bool:
         """
         Called by the wire: all regions of files are out.
         """
-        heir, self._heir = self._heir, None
-        if heir is not None and self._wire.closing is None:
-            self.switchProtocol(heir)
+        if super().wireQueueSent():
             return True
         self._halfClose()
         return False
@@ -229,15 +221,15 @@ class H11Protocol(WireProtocol):
         L{resumeReading}.  The way to apply back-pressure to the peer's body;
         pausing the transport itself would not stop what is here already.
         """
-        self._wire.hold(EVENTS)
+        self.wire.hold(EVENTS)
 
     def resumeReading(self) -> None:
         """
         Deliver what has waited since L{pauseReading}, and read on.  Inside of
         C{eventReceived}, the next event comes right after it.
         """
-        if self._wire.holds & EVENTS and self._wire.transport is not None:
-            self._wire.release(EVENTS)
+        if self.wire.holds & EVENTS and self.wire.transport is not None:
+            self.wire.release(EVENTS)
             self._deliver()
 
     # -- from the transport ---------------------------------------------------
@@ -246,7 +238,7 @@ class H11Protocol(WireProtocol):
         """
         Feed h11, and deliver every event that is ready.
         """
-        closing = self._wire.closing
+        closing = self.wire.closing
         if closing is not None:
             closing.received(len(data))
             return
@@ -259,33 +251,11 @@ class H11Protocol(WireProtocol):
         conn.receive_data(data)
         self._deliver()
 
-    def readConnectionLost(self) -> None:
-        """
-        The peer will send nothing more, but may still read.
-        """
-        if self._switchedTo is not None:
-            self._endSwitched()
-            return
-        self._wire.eof = True
-        if self._wire.closing is not None:
-            self._wire.closing.inputEnded()
-            return
-        self._inputEnded()
-
     def _inputEnded(self) -> None:
-        """
-        The peer has closed its side while we still listen.
-        """
         if self._refused:
             return
         self.h11Connection.receive_data(b"")
         self._deliver()
-
-    def writeConnectionLost(self) -> None:
-        """
-        Our own half-close has reached the socket.
-        """
-        self._wire.outputEnded = True
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
@@ -295,19 +265,16 @@ class H11Protocol(WireProtocol):
         """
         # Tests call it with None.
         reason = reason or connectionDone
-        self._wire.lost(reason)
-        self._heir = None
+        self.wire.lost(reason)
+        self._nextSuccessor = None
         if self._h11 is None:
             return
         self._h11.send_failed()
-        if (
-            reason.check(ConnectionDone) is not None
-            and not (self._wire.eof or self._refused)
-            # Whoever keeps what was received sees to its end, too.
-            and type(self)._takeTrailingData is H11Protocol._takeTrailingData
+        if reason.check(ConnectionDone) is not None and not (
+            self.wire.eof or self._refused
         ):
-            self._wire.eof = True
-            self._wire.holds = 0
+            self.wire.eof = True
+            self.wire.holds = 0
             self._h11.receive_data(b"")
             self._deliver()
 
@@ -336,7 +303,7 @@ class H11Protocol(WireProtocol):
         if type(event) is h11.Data and type(event.data) is not bytes:
             event = _in_bytes(event)
         conn = self.h11Connection
-        wire = self._wire
+        wire = self.wire
         if wire.transport is None or (wire.closing is not None and wire.queue is None):
             conn.send_failed()
             _end_region(event, ConnectionAborted("The connection is closed."))
@@ -355,7 +322,7 @@ class H11Protocol(WireProtocol):
             _end_region(event, None)
 
     def _sendParts(self, parts: list[Any]) -> None:
-        wire = self._wire
+        wire = self.wire
         wire.beginJoin()
         try:
             for part in parts:
@@ -376,14 +343,14 @@ class H11Protocol(WireProtocol):
             h11.SEND_RESPONSE,
             h11.SEND_BODY,
         ):
-            self._halfClosing = is_bare_socket(self._wire.transport)
-            if self._wire.queue is None:
+            self._halfClosing = is_bare_socket(self.wire.transport)
+            if self.wire.queue is None:
                 self._halfClose()
         else:
             self._closeAsRole()
 
     def _halfClose(self) -> None:
-        wire = self._wire
+        wire = self.wire
         if self._halfClosing and wire.transport is not None and wire.closing is None:
             self._halfClosing = False
             wire.flush()
@@ -401,8 +368,8 @@ class H11Protocol(WireProtocol):
             connection can not be used again.
         """
         self.h11Connection.start_next_cycle()
-        if self.role is h11.SERVER and not self._wire.hasRoom:
-            self._wire.hold(PEER)
+        if self.role is h11.SERVER and not self.wire.hasRoom:
+            self.wire.hold(PEER)
         self._deliver()
 
     @checked(protocol=PROTOCOL)
@@ -419,59 +386,15 @@ class H11Protocol(WireProtocol):
         @raise h11.LocalProtocolError: if the two sides have not agreed on it, or
             the connection is gone.
         """
-        wire = self._wire.transport
-        if wire is None or self._wire.closing is not None:
+        if self.wire.transport is None or self.wire.closing is not None:
             raise h11.LocalProtocolError("The connection is closed")
-        if self._wire.queue is not None:
-            self._heir = protocol
-            return
-        trailing, closed = self._takeTrailingData()
-        self._letGo()
-        self._switchedTo = protocol
-        if self._wire.holds and self._wire.pausable and not self._wire.eof:
-            wire.resumeProducing()
-        self._wire.holds = 0
-        # The transport keeps calling us where we can not be replaced; instance
-        # attributes pass its calls on at no cost.
-        self.dataReceived = protocol.dataReceived  # type: ignore[method-assign]
-        self.connectionLost = protocol.connectionLost  # type: ignore
-        for name in ("protocol", "wrappedProtocol"):
-            if getattr(wire, name, None) is self:
-                setattr(wire, name, protocol)
-        if not guarded("Connecting a protocol", protocol.makeConnection, wire):
-            end_connection(wire)
-        elif trailing:
-            self._handTrailing(protocol, wire, trailing)
-        if closed:
-            self._endSwitched()
-
-    def _handTrailing(self, protocol: Any, wire: Any, trailing: bytes) -> None:
-        """
-        Give another protocol what we have received for it.  If it raises, then
-        what happens is what happens to one that raises on a transport.
-        """
-        if not guarded("A protocol", protocol.dataReceived, trailing):
-            end_connection(wire)
+        self._giveTo(protocol)
 
     def _takeTrailingData(self) -> tuple[bytes, bool]:
-        """
-        What was received beyond the last message, and whether the peer has
-        closed its side.
-        """
         conn = self.h11Connection
         if conn.our_state is not h11.SWITCHED_PROTOCOL:
             raise h11.LocalProtocolError(f"Can't switch in state {conn.our_state}")
         return conn.trailing_data
-
-    def _endSwitched(self) -> None:
-        """
-        The peer's half-close, after the transport was given away.
-        """
-        successor: Any = self._switchedTo
-        if IHalfCloseableProtocol.providedBy(successor):
-            successor.readConnectionLost()
-        else:
-            successor.transport.loseConnection()
 
     # -- the loop -----------------------------------------------------------------
 
@@ -483,18 +406,18 @@ class H11Protocol(WireProtocol):
         if self._delivering or self._h11 is None:
             return
         self._delivering = True
-        begun = self._wire.beginBatch()
+        begun = self.wire.beginBatch()
         try:
             while (
-                self._switchedTo is None
-                and self._wire.closing is None
-                and not self._wire.holds & (EVENTS | PEER)
+                self._successor is None
+                and self.wire.closing is None
+                and not self.wire.holds & (EVENTS | PEER)
             ):
                 if not self._deliverNext(self._h11):
                     break
         finally:
             self._delivering = False
-            self._wire.endBatch(begun)
+            self.wire.endBatch(begun)
 
     def _deliverNext(self, conn: h11.Connection) -> bool:
         """
@@ -522,7 +445,7 @@ class H11Protocol(WireProtocol):
                 error.__traceback__ = None
             return False
         if event is h11.NEED_DATA:
-            self._wire.release(READ_AHEAD)
+            self.wire.release(READ_AHEAD)
             return False
         if event is h11.PAUSED:
             self._pauseBehind(conn)
@@ -546,9 +469,9 @@ class H11Protocol(WireProtocol):
         """
         The peer has ended its message, and may have sent more.
         """
-        if not self._wire.holds & READ_AHEAD:
+        if not self.wire.holds & READ_AHEAD:
             if len(conn.trailing_data[0]) > self.readAhead:
-                self._wire.hold(READ_AHEAD)
+                self.wire.hold(READ_AHEAD)
 
     def _closeIfOver(self) -> None:
         """

@@ -217,7 +217,7 @@ class ServerClosesTests(ProtocolTestCase):
         """
         wire = self.connect(Recording).send(post(b"hello")[:-1])
         wire.channel.respond(b"no", ("Connection", "close"))
-        self.assertFalse(wire.channel._wire.closing)
+        self.assertFalse(wire.channel.wire.closing)
         wire.channel.sendEvent(h11.ConnectionClosed())
         wire.send(b"x" * 1000)
         wire.settle(6)
@@ -358,7 +358,7 @@ class TimerTests(ProtocolTestCase):
         protocol = H11Factory().buildProtocol(None)
         protocol.makeConnection(MemoryTransport())
         protocol.loseConnection()
-        delayed: Any = protocol._wire.deadline._call
+        delayed: Any = protocol.wire.deadline._call
         self.assertTrue(delayed.active())
         protocol.connectionLost()
         self.assertFalse(delayed.active())

@@ -578,7 +578,7 @@ class TCPTests(Bodies, ClientBodies, TCPBackend):
         peer: Peer = await self.open(factory)
         peer.send(GET)
         await peer.responses(1)
-        wire = built[0]._wire.transport
+        wire = built[0].wire.transport
         self.assertTrue(is_bare_socket(wire))
         wire.TLS = True
         self.assertFalse(is_bare_socket(wire))

@@ -319,7 +319,7 @@ class TCPSlowReaderTests(SlowReader, TCPBackend):
         await peer.responses(1)
         counts: list[Any] = []
         for _ in range(20):
-            counts.append(bytes_taken(seen[0]._wire.transport))
+            counts.append(bytes_taken(seen[0].wire.transport))
             await deferLater(net, 0.01)
         if counts[0] is None:
             return

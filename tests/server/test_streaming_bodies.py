@@ -500,7 +500,7 @@ class BackPressureTests(ServerTestCase):
         for _ in range(10):
             wire.send(b"x" * 30_000)
         self.assertTrue(wire.transport.paused)
-        self.assertLess(wire.channel._incoming.sink._size, 130_000)
+        self.assertLess(wire.channel.reader.incoming.sink._size, 130_000)
 
     def test_tinyChunks(self) -> None:
         """

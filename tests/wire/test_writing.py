@@ -168,10 +168,10 @@ class Long:
         def render(request: Any) -> Any:
             length = sum(map(len, pieces))
             request.setHeader(b"Content-Length", b"%d" % length)
-            request.channel._wire.joining += 1
+            request.channel.wire.joining += 1
             for piece in pieces:
                 request.write(piece)
-            request.channel._wire.joining -= 1
+            request.channel.wire.joining -= 1
             request.finish()
             return NOT_DONE_YET
 

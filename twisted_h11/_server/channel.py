@@ -2,76 +2,64 @@
 One server connection: requests in, strictly in order.
 
 A L{Channel} is what C{request.channel} is to the requests of twisted.web, and
-keeps all that they, and the frameworks on top of them, use of it.  It is built
-in layers, each a class that knows nothing of the next: bytes (C{_flow}), events
-(C{protocol}), giving the connection away (C{_handover}), failing (C{_failing}),
-sending responses (C{_answering}), receiving bodies (C{_receiving}), and here:
-heads, the loop, and the life of the connection.
-
-h11 never gives bytes back, so it is never fed beyond the current message.  What
-arrives waits in C{_buffer}; C{_read} names the method that may look at it now:
-
-  - C{_readFirst}: nothing has come yet, and the transport learns who its peer is
-    from the first bytes (the PROXY protocol).
-  - C{_readHead}: between messages.  A common head is taken by
-    L{twisted_h11._http.fastpath}.  Any other is found by its empty line, judged by
-    L{twisted_h11._http.strict}, then given to h11, and both must agree.
-  - C{_readBody}: as many bytes as belong to the message go to h11.
-  - C{_readNothing}: the request is complete; what follows waits for the
-    response.  Reading goes on for a few bytes more (C{Limits.readAhead}), since
-    a transport that is paused does not notice that its peer has gone.
-
-Each returns whether there is something for the next one to do, and a loop calls
-them; so a thousand pipelined requests that are answered at once need a loop,
-not a stack.  No request is begun while the peer does not take our bytes: that
-is what bounds the memory of a peer that sends requests and reads no responses.
-
-A request whose resource streams (L{twisted_h11._server.routing}) is rendered when its
-head is here, and its body goes to a L{RequestBody<twisted_h11._server.body>}.  Any
-other request collects its body first, as in twisted.web.
+keeps all that they, and the frameworks on top of them, use of it.  It owns a wire
+(L{twisted_h11._wire.wire}), a reader of what arrives
+(L{twisted_h11._server.request_reader}), and for each request a cycle
+(L{twisted_h11._server.cycle}), which frames the response.  It decides when the next
+cycle may begin, and sees to it that the connection ends in time.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import Enum
 from typing import Any
 
 import h11
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.error import ConnectionAborted
 from twisted.internet.interfaces import (
     IAddress,
     IHandshakeListener,
     IProducer,
+    IProtocol,
     ISSLTransport,
 )
 from twisted.internet.protocol import connectionDone
+from twisted.logger import Logger
 from twisted.python.failure import Failure
-from twisted.web.iweb import INonQueuedRequestFactory
+from twisted.web.http_headers import Headers
 from zope.interface import implementer
 
-from twisted_h11._boundary.guarded import guarded, log_failure
-from twisted_h11._http import fastpath
-from twisted_h11._http.strict import (
-    ChunkScanner,
-    Refused,
-    RequestHead,
-    check_partial_head,
-    check_request_head,
-)
-from twisted_h11._server.adapted import adapt_request
+from twisted_h11._boundary.guarded import guarded
+from twisted_h11._boundary.octets import as_bytes
+from twisted_h11._http.strict import Refused, RequestHead
 from twisted_h11._server.admission import Verdict, close_now, report_dropped
-from twisted_h11._server.body import RequestBody
 from twisted_h11._server.connections import Connections
-from twisted_h11._server.cycle import Cycle, State, tell_lost
+from twisted_h11._server.cycle import Cycle
+from twisted_h11._server.framers import H11Framer
+from twisted_h11._server.handover import HandOver
+from twisted_h11._server.interfaces import Served
 from twisted_h11._server.ranges import bounded
-from twisted_h11._server.receiving import Incoming, Receiving
-from twisted_h11._server.routing import route_early
+from twisted_h11._server.refused import refuse, send_error
+from twisted_h11._server.request_reader import RequestReader
+from twisted_h11._server.slow_client import SlowClient
 from twisted_h11._server.states import Reading, Wait
-from twisted_h11._wire.wire import APPLICATION, CONSUMER, READ_AHEAD
+from twisted_h11._server.timeouts import (
+    await_response,
+    set_half_close,
+    set_timeout,
+    time_out,
+)
+from twisted_h11._wire.closing import End
+from twisted_h11._wire.drained import client_gone
+from twisted_h11._wire.protocol import WireProtocol
+from twisted_h11._wire.wire import APPLICATION, CONSUMER
 
 __all__ = ["Channel"]
 
 # As globals they are found faster, for each request several times.
-_HEAD, _NOTHING, _IDLE = Reading.HEAD, Reading.NOTHING, Wait.IDLE
+_HEAD, _IDLE = Reading.HEAD, Wait.IDLE
 
 
 class NetworkProducer:
@@ -96,50 +84,81 @@ class NetworkProducer:
 
 
 @implementer(IHandshakeListener)
-class Channel(Receiving):
+class Channel(WireProtocol):
     """
     One connection of a L{Site<twisted_h11.server.Site>}.
 
+    @ivar site: the site; C{factory} is the same object.
+    @ivar connections: the register of the site that made this channel, which need
+        not be C{site}.
     @ivar requestFactory: what makes a request, called with the channel.
     @ivar timeOut: seconds that the connection may be idle; C{None} for ever.
+    @ivar fastPath: whether common messages pass h11 by.
+    @ivar persistent: whether another request may follow the current one.  An
+        application may set it to a false value.
+    @ivar countedHost: the address under which the site counts this connection.
+    @ivar reader: what was received.
+    @ivar cycle: the current request and its response; C{None} between them.
     """
 
+    site: Served | None = None
+    factory: Any = None
+    connections: Connections | None = None
     requestFactory: Any = None
     timeOut: float | None = 75
+    fastPath = False
+    persistent: Any = True
+    countedHost: str | None = None
 
-    _fast = False
     writesNow = True
     finalWaits = frozenset((Wait.HANDSHAKE, Wait.CLIENT))
-    # The register of the site that made this channel; C{site} may be set to another.
-    _context: Connections | None = None
-    _lastHead: fastpath.FastHead | None = None
-    _scanned = 0
-    _skippedLine = False
+
+    cycle: Cycle | None = None
+    _h11Framer: H11Framer | None = None
+    _slowClient: SlowClient | None = None
+    _handOver: HandOver | None = None
     _draining = False
     _served = 0
     _host: Any = None
+    _peer: Any = None
+
+    _log = Logger()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reader = RequestReader(self, self.wire)
 
     def __repr__(self) -> str:
-        if self._cycle is not None and self._wire.closing is None:
-            return f"<Channel reads {self._reading.name.lower()} for {self._cycle!r}>"
-        return super().__repr__()
+        what = repr(self.cycle) if self.cycle is not None else "no request"
+        return f"<Channel {self.wire!r} {self.reader!r} {what}>"
 
-    # -- from the transport ---------------------------------------------------
+    def h11Framer(self) -> H11Framer:
+        """
+        What frames by h11 on this connection.
+        """
+        if self._h11Framer is None:
+            conn = h11.Connection(
+                h11.SERVER, max_incomplete_event_size=self.limits.maxHeadLength
+            )
+            self._h11Framer = H11Framer(self.wire, conn)
+        return self._h11Framer
+
+    # -- the life of the connection ---------------------------------------------
 
     def connectionMade(self) -> None:
         """
         Wait for the handshake, if there is one, and for the first byte.
         """
         super().connectionMade()
-        if self._context is not None:
-            verdict = self._context.made(self, self._wire.transport, self.limits)
+        if self.connections is not None:
+            verdict = self.connections.made(self, self.wire.transport, self.limits)
             if verdict is Verdict.LATE:
-                self._reading = Reading.FIRST
+                self.reader.state = Reading.FIRST
             elif verdict is not Verdict.TAKEN:
                 self._turnAway(verdict)
                 return
-        if ISSLTransport.providedBy(self._wire.transport):
-            self._wire.deadline.arm(self.limits.handshakeTimeout, Wait.HANDSHAKE)
+        if self.isSecure():
+            self.wire.deadline.arm(self.limits.handshakeTimeout, Wait.HANDSHAKE)
         else:
             self._waitForFirstByte()
 
@@ -148,52 +167,62 @@ class Channel(Receiving):
         There are too many connections: say so, or end this one at once.
         """
         if verdict is Verdict.REFUSED:
-            self._refuse(503, "There are too many connections.")
+            self.refuse(503, "There are too many connections.")
             return
-        wire = self._wire.transport
-        self._abort()
-        close_now(wire)
+        transport = self.wire.transport
+        self.abortConnection()
+        close_now(transport)
 
     def handshakeCompleted(self) -> None:
         """
         See L{IHandshakeListener}.
         """
-        if (
-            self._wire.deadline.waiting in (None, Wait.HANDSHAKE)
-            and self._wire.closing is None
-        ):
+        waiting = self.wire.deadline.waiting
+        if waiting in (None, Wait.HANDSHAKE) and self.wire.closing is None:
             self._waitForFirstByte()
 
     def _waitForFirstByte(self) -> None:
         timeout = self.limits.firstByteTimeout
         if timeout is not None and self.timeOut is not None:
             timeout = min(timeout, self.timeOut)
-        self._wire.deadline.arm(None if self.timeOut is None else timeout, Wait.IDLE)
+        self.wire.deadline.arm(None if self.timeOut is None else timeout, _IDLE)
+
+    def firstBytes(self) -> bool:
+        """
+        The first bytes are here, and with them, however it was learnt, the address
+        of the peer.
+        """
+        assert self.connections is not None
+        verdict = self.connections.known(self, self.limits)
+        if verdict is Verdict.TAKEN:
+            return True
+        self._turnAway(verdict)
+        return False
 
     def dataReceived(self, data: bytes) -> None:
         """
         Take bytes, and do everything that can be done with them.
         """
-        closing = self._wire.closing
+        closing = self.wire.closing
         if closing is not None:
             closing.received(len(data))
-            return
-        if self._start < len(self._buffer):
-            self._buffer = self._buffer[self._start :] + data
-            self._scanned -= self._start
         else:
-            self._buffer = data
-            self._scanned = 0
-        self._start = 0
-        self._advance()
+            self.reader.received(data)
 
     def _inputEnded(self) -> None:
         """
         The client will send nothing more, but may still read.
         """
-        if self._cycle is not None and self._cycle.request is not None:
-            self._awaitResponse(self._cycle)
-        self._advance()
+        if self.cycle is not None and self.cycle.request is not None:
+            await_response(self, self.cycle)
+        self.reader.advance()
+
+    def advanced(self) -> None:
+        """
+        All was done that can be done now; somebody may have taken the transport.
+        """
+        if self._handOver is not None:
+            self.lookForSuccessor()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
@@ -201,351 +230,50 @@ class Channel(Receiving):
         """
         # Tests call it with None.
         reason = reason or connectionDone
-        request = None
-        if self._cycle is not None:
-            request, self._cycle.request = self._cycle.request, None
-        self._incoming = None
-        if self._reading is Reading.FIRST and self._wire.closing is None:
-            report_dropped(self._log, self._wire.transport)
+        wire, cycle, slow = self.wire, self.cycle, self._slowClient
+        request = cycle.takeRequest() if cycle is not None else None
+        if self.reader.state is Reading.FIRST and wire.closing is None:
+            report_dropped(self._log, wire.transport)
         unsent = 0
-        if request is not None or self._whenSent is not None:
-            unsent = self._wire.unsentLength()
-        super().connectionLost(reason)
-        self._wire.droppedLength = unsent
+        if request is not None or (slow is not None and slow.told is not None):
+            unsent = wire.unsentLength()
+        wire.lost(reason)
+        wire.droppedLength = unsent
         self._forget()
-        self._buffer = b""
-        self._start = 0
-        self._lastHead = None
-        self._tellSent(reason, unsent)
+        if slow is not None:
+            slow.tell(reason, unsent)
         if request is not None:
             guarded("A request's connectionLost", request.connectionLost, reason)
-        self._cycle = self._h11Framer = None
-        # A coroutine that was cancelled waits no more.
-        self._failDrained()
+        self.cycle = None
+        slow, self._slowClient = self._slowClient, None
+        if slow is not None:
+            # A coroutine that was cancelled waits no more.
+            slow.fail()
+        self._nextSuccessor = self._handOver = None
+        self.reader.end()
 
     def _forget(self) -> None:
         """
         The site has nothing to do with this connection any more.
         """
-        if self._context is not None:
-            self._context.gone(self)
+        self._h11Framer = None
+        self.reader.forgetLastHead()
+        if self.connections is not None:
+            self.connections.gone(self)
 
     def _letGo(self) -> None:
         super()._letGo()
         # Drop both references: the successor may keep the request alive.
-        self._cycle = self._h11Framer = self._lastHead = None
+        self.cycle = None
         self._forget()
-        self._failDrained()
-        self._tellSent()
-
-    # -- the loop ---------------------------------------------------------------
-
-    def _advance(self) -> None:
-        """
-        Do all that can be done with the bytes that are here.
-        """
-        if self._advancing:
-            return
-        self._advancing = True
-        wire = self._wire
-        begun = wire.beginBatch()
-        try:
-            while wire.closing is None and wire.transport is not None:
-                reading = self._reading
-                if reading is _NOTHING:
-                    break
-                if not (self._readHead() if reading is _HEAD else self._readOn()):
-                    break
-        except Refused as refused:
-            self._refuse(refused.status, refused.reason)
-        except h11.RemoteProtocolError as error:
-            self._refuse(error.error_status_hint, "The request is malformed.")
-        finally:
-            self._advancing = False
-            wire.endBatch(begun)
-        if self._shown is not None:
-            self._lookForSuccessor()
-        if wire.transport is None:
-            self._deliverHandOver()
-            self._deliverToSuccessor()
-            return
-        if self._start and self._start >= len(self._buffer):
-            # An idle connection keeps nothing of what it has read.
-            self._buffer = b""
-            self._start = 0
-        if wire.closing is None:
-            self._balance()
-
-    def _readOn(self) -> bool:
-        """
-        Read what is no head.
-
-        @return: whether there is more to do.
-        """
-        if self._reading is Reading.BODY:
-            return self._readBody()
-        return self._readFirst()
-
-    def _balance(self) -> None:
-        """
-        Pause the network when enough waits that we can not look at now.
-        """
-        reading = self._reading
-        wire = self._wire
-        if reading is _NOTHING or (
-            reading is _HEAD and (wire.full or wire.queue is not None)
-        ):
-            if len(self._buffer) - self._start > self.limits.readAhead:
-                self.hold(READ_AHEAD)
-        elif wire.holds:
-            wire.release(READ_AHEAD)
-
-    def wireWritable(self) -> None:
-        """
-        Called by the wire: the client has taken enough, so that its next request may
-        be answered.
-        """
-        if self._wire.closing is None and self._reading is Reading.HEAD:
-            if self._wire.deadline.waiting is None and not self._wire.eof:
-                self._wire.deadline.arm(self.timeOut, Wait.IDLE)
-            self._advance()
-        super().wireWritable()
-
-    # -- the head ---------------------------------------------------------------
-
-    def _readFirst(self) -> bool:
-        """
-        The first bytes are here, and with them, however it was learnt, the address
-        of the peer.
-        """
-        assert self._context is not None
-        self._reading = Reading.HEAD
-        verdict = self._context.known(self, self.limits)
-        if verdict is Verdict.TAKEN:
-            return True
-        self._turnAway(verdict)
-        return False
-
-    def _readHead(self) -> bool:
-        buffer = self._buffer
-        start = self._start
-        if start >= len(buffer):
-            if self._wire.eof:
-                self.loseConnection()
-            return False
-        if self._wire.full or self._wire.queue is not None:
-            return False
-        if not self._scanned and self._readFast(buffer, start):
-            return True
-        if not self._skippedLine and b"\r\n".startswith(buffer[start : start + 2]):
-            # RFC 9112 section 2.2: one empty line before a request is ignored.
-            if len(buffer) - start < 2:
-                return self._waitForHead()
-            self._skippedLine = True
-            self._start = start = start + 2
-            if start == len(buffer):
-                return self._waitForHead()
-        end = buffer.find(b"\r\n\r\n", max(start, self._scanned - 3))
-        if end < 0:
-            check_partial_head(buffer, start, self._scanned, self.limits)
-            self._scanned = len(buffer)
-            return self._waitForHead()
-        if self._scanned and self._readFast(buffer, start):
-            # It came in pieces; now it is whole.
-            self._scanned = 0
-            return True
-        end += 4
-        raw = buffer[start:end]
-        slow = check_request_head(raw, self.limits)
-        self._start = end
-        self._scanned = 0
-        self._skippedLine = False
-        self._beginSlow(slow, raw)
-        return True
-
-    def _readFast(self, buffer: bytes, start: int) -> bool:
-        """
-        Begin a request whose head is common.
-
-        @return: whether it is.
-        """
-        if not self._fast:
-            return False
-        head = fastpath.read_request(buffer, start, self.limits, self._lastHead)
-        if head is None:
-            return False
-        self._beginFast(head, buffer, start)
-        return True
-
-    def _waitForHead(self) -> bool:
-        if self._wire.eof:
-            raise Refused(400, "The request is incomplete.")
-        if self._wire.deadline.waiting is not Wait.HEAD:
-            self._wire.deadline.arm(self.limits.headTimeout, Wait.HEAD)
-        return False
-
-    def _beginFast(self, head: fastpath.FastHead, buffer: bytes, start: int) -> None:
-        """
-        A common request: no state machine, neither for its head nor for a body
-        whose length is known.
-        """
-        if self._lastHead is None and self._context is not None:
-            self._context.warm(self)
-        self._lastHead = head
-        if self._skippedLine:
-            self._skippedLine = False
-        self._start = end = head.end
-        cycle = self._makeCycle(head, buffer[start:end])
-        length = head.length
-        if not length:
-            factory = self.requestFactory
-            if getattr(factory, "servesWhole", False):
-                self._serveWhole(cycle, factory)
-                return
-        assert length is not None
-        self._start = end = end + min(length, len(buffer) - end)
-        incoming = Incoming(length - (end - head.end), None)
-        self._beginCycle(cycle, incoming)
-        if end > head.end and self._wire.closing is None:
-            self._bodyReceived(cycle, incoming, buffer[head.end : end])
-        if not incoming.left and self._wire.closing is None:
-            self._bodyEnded(cycle, incoming)
-
-    def _serveWhole(self, cycle: Cycle, factory: Any) -> None:
-        """
-        The same as L{_beginCycle} and L{_bodyEnded}, for a request without a
-        body whose class overrides nothing that these two would call.
-        """
-        self._reading = _NOTHING
-        try:
-            cycle.request = request = factory(self)
-            request.serve(cycle.head)
-        except KeyboardInterrupt:
-            raise
-        except BaseException:
-            log_failure("A request")
-            # Not if it was answered before it failed.
-            if self._cycle is cycle:
-                cycle.applicationFailed()
-
-    def _beginSlow(self, head: RequestHead, raw: bytes) -> None:
-        """
-        Any other request: its head goes through h11.
-        """
-        event = self.h11Framer().head(raw)
-        if (
-            type(event) is not h11.Request
-            or event.method != head.method
-            or event.target != head.target
-        ):
-            raise Refused(400, "The request is malformed.")
-        chunks = None
-        if head.length is None:
-            chunks = ChunkScanner(self.limits, keeps=self._fast)
-        cycle = self._makeCycle(head, None)
-        cycle.clientWaits = (
-            head.expectsContinue
-            and head.length != 0
-            and self._start >= len(self._buffer)
-        )
-        incoming = Incoming(head.length, chunks)
-        self._beginCycle(cycle, incoming)
-        if self._wire.closing is None and incoming.sink is None:
-            self.sendContinue()
-
-    def _makeCycle(self, head: RequestHead, unseenHead: bytes | None) -> Cycle:
-        """
-        A request head is here.
-        """
-        wire = self._wire
-        self._cycle = cycle = Cycle(self, wire, head, unseenHead)
-        if not wire.eof:
-            wire.deadline.waiting = None
-        elif wire.deadline.waiting is None:
-            self._awaitResponse(cycle)
-        self._served = served = self._served + 1
-        most = self.limits.maxRequestsPerConnection
-        self.persistent = (
-            head.keepAlive and not self._draining and (most is None or served < most)
-        )
-        return cycle
-
-    def _beginCycle(self, cycle: Cycle, incoming: Incoming) -> None:
-        """
-        Make a request, and find out who takes its body.
-
-        @raise Refused: if its body is too long.
-        """
-        self._incoming = incoming
-        self._reading = Reading.BODY
-        head = cycle.head
-        try:
-            cycle.request = request = self._makeRequest(head)
-            if head.length == 0:
-                request.gotLength(0)
-                return
-            resource, most = route_early(self.site, request, head.target)
-            # Here, since a resource may say anything.
-            tooLong = most is not None and most < (head.length or 0)
-        except KeyboardInterrupt:
-            raise
-        except BaseException:
-            log_failure("Making a request")
-            cycle.applicationFailed()
-            return
-        incoming.setLimit(most)
-        if tooLong:
-            raise Refused(413, "The request body is too long.")
-        try:
-            if resource is not None:
-                incoming.sink = sink = RequestBody(self, request, head.length)
-                request.renderEarly(resource, sink)
-            else:
-                request.gotLength(head.length)
-        except KeyboardInterrupt:
-            raise
-        except BaseException:
-            log_failure("A request")
-            cycle.applicationFailed()
-
-    def _makeRequest(self, head: RequestHead) -> Any:
-        """
-        Make the request object, as L{twisted.web.http.HTTPChannel} would.
-        """
-        factory = self.requestFactory
-        if getattr(factory, "leavesFraming", False) or (
-            INonQueuedRequestFactory.providedBy(factory)
-        ):
-            request = factory(self)
-        else:
-            request = factory(self, 0)
-        takeHead = getattr(request, "headReceived", None)
-        if takeHead is not None:
-            takeHead(head)
-        else:
-            addRawHeader = request.requestHeaders.addRawHeader
-            for name, value in head.fields:
-                addRawHeader(name, value)
-            adapt_request(request)
-        request.parseCookies()
-        return request
-
-    def registerProducer(self, producer: IProducer, streaming: bool) -> None:
-        """
-        Register a producer of content; see L{FlowControl}.
-        """
-        super().registerProducer(
-            producer if streaming else bounded(producer), streaming
-        )
-
-    # -- the end of a cycle -----------------------------------------------------
-
-    def forgetLastHead(self) -> None:
-        """
-        Free the head of the last request, which only serves to read the next one
-        faster.
-        """
-        self._lastHead = None
+        handOver = self._handOver
+        if handOver is None or not handOver.isPending:
+            self._handOver = None
+            self.reader.end()
+        slow, self._slowClient = self._slowClient, None
+        if slow is not None:
+            slow.fail()
+            slow.tell()
 
     def drain(self) -> None:
         """
@@ -554,54 +282,72 @@ class Channel(Receiving):
         """
         self._draining = True
         self.persistent = False
-        if self._start >= len(self._buffer) and (
-            self._reading is Reading.HEAD or self._reading is Reading.FIRST
-        ):
+        reader = self.reader
+        if not reader.hasBytes and reader.state in (_HEAD, Reading.FIRST):
             self.loseConnection()
+
+    def rememberHead(self) -> None:
+        """
+        Called by the reader: it begins to remember the last head.
+        """
+        if self.connections is not None:
+            self.connections.warm(self)
+
+    def forgetLastHead(self) -> None:
+        """
+        Free the head of the last request.
+        """
+        self.reader.forgetLastHead()
+
+    # -- cycles -------------------------------------------------------------------
+
+    def makeCycle(self, head: RequestHead, unseenHead: bytes | None) -> Cycle:
+        """
+        Called by the reader: a request head is here.
+        """
+        wire = self.wire
+        self.cycle = cycle = Cycle(self, wire, head, unseenHead)
+        if not wire.eof:
+            wire.deadline.waiting = None
+        elif wire.deadline.waiting is None:
+            await_response(self, cycle)
+        self._served = served = self._served + 1
+        most = self.limits.maxRequestsPerConnection
+        self.persistent = (
+            head.keepAlive and not self._draining and (most is None or served < most)
+        )
+        return cycle
 
     def endCycle(self) -> None:
         """
         The response has ended; has the request?  Then begin the next cycle.
         """
-        cycle, incoming = self._cycle, self._incoming
+        cycle, incoming = self.cycle, self.reader.incoming
         assert cycle is not None
-        if incoming is not None and incoming.sink is not None:
-            sink, incoming.sink = incoming.sink, None
-            sink.dropped()
-        self._wire.release(CONSUMER)
-        if not cycle.isReusable:
-            self._closeInStages()
-            return
         if incoming is not None:
-            left = incoming.left
-            if left is not None and left > self.limits.drainLength:
-                self._closeInStages()
-                return
-            incoming.received = incoming.rateSeen = 0
-            if not self._wire.eof:
-                self._wire.deadline.arm(self.limits.rateWindow, Wait.BODY)
-            self._advance()
-            return
-        cycle.framer.nextCycle()
-        self._awaitNext()
+            incoming.dropSink()
+        self.wire.release(CONSUMER)
+        if not cycle.isReusable:
+            self.wire.close(End.LINGER)
+        elif incoming is None:
+            cycle.framer.nextCycle()
+            self.awaitNext()
+        elif (incoming.left or 0) > self.limits.drainLength:
+            self.wire.close(End.LINGER)
+        else:
+            incoming.received = 0
+            incoming.beginWindow()
+            if not self.wire.eof:
+                self.wire.deadline.arm(self.limits.rateWindow, Wait.BODY)
+            self.reader.advance()
 
-    def wholeAnswered(self) -> None:
+    def awaitNext(self) -> None:
         """
-        The response that L{answerWhole} has sent is over: the next request.
+        Both messages have ended: wait for the next request.
         """
-        cycle = self._cycle
-        assert cycle is not None
-        cycle.request = None
-        if not self.persistent:
-            cycle.state = State.COMPLETE
-            self._closeInStages()
-            return
-        self._awaitNext()
-
-    def _awaitNext(self) -> None:
-        self._cycle = None
-        self._reading = _HEAD
-        wire = self._wire
+        self.cycle = None
+        self.reader.state = _HEAD
+        wire = self.wire
         if wire.eof:
             pass
         elif wire.full or wire.queue is not None:
@@ -609,34 +355,353 @@ class Channel(Receiving):
             wire.deadline.disarm()
         else:
             wire.deadline.arm(self.timeOut, _IDLE)
-        self._advance()
+        self.reader.advance()
 
-    # -- time-outs --------------------------------------------------------------
+    def bodyLeft(self) -> int:
+        """
+        How many bytes of the request's body have not been received, where its length
+        is known.
+        """
+        incoming = self.reader.incoming
+        return (incoming.left or 0) if incoming is not None else 0
 
-    def deadlineOver(self, wait: Enum) -> None:
+    def setBodyLimit(self, most: int | None) -> None:
         """
-        Called by the wire: what was waited for has not happened in time.
+        Change how long the body of the current request may be.
+
+        @param most: bytes; C{None} for any number.
         """
-        if wait is Wait.IDLE:
-            self._idleTimedOut()
-        elif wait is Wait.HEAD:
-            self._refuse(408, "The request head did not arrive in time.")
-        elif wait is Wait.BODY:
-            self._checkBodyRate()
-        elif wait is Wait.REQUEST:
-            self._requestTimedOut()
-        elif wait is Wait.CLIENT:
-            self._clientLeft()
+        if self.cycle is not None and self.reader.incoming is not None:
+            try:
+                self.reader.incoming.setLimit(most)
+            except Refused as refused:
+                self.refuse(refused.status, refused.reason)
+
+    def sendContinue(self) -> None:
+        """
+        Ask for the body, if the client waits for that and none of it is here
+        (RFC 9110 section 10.1.1).
+        """
+        cycle, incoming = self.cycle, self.reader.incoming
+        if cycle is not None and cycle.clientWaits and cycle.interim(100, []):
+            if incoming is not None:
+                # The client's turn begins now, in the middle of a window.
+                incoming.wasHeld = True
+
+    def hold(self, why: int) -> None:
+        """
+        Keep the network quiet until C{why} is released.
+        """
+        self.wire.hold(why)
+        # A window in which we did not read says nothing about the client.
+        if self.reader.incoming is not None:
+            self.reader.incoming.wasHeld = True
+
+    def release(self, why: int) -> None:
+        """
+        Let the network speak again, as far as C{why} is concerned.
+        """
+        self.wire.release(why)
+
+    # -- the end ------------------------------------------------------------------
+
+    def loseConnection(self) -> None:
+        """
+        Close the connection after what was written has gone out; or reset it, if a
+        response that is not complete would look as if it were.
+        """
+        if self.cycle is not None and self.cycle.endsWithConnection():
+            self.cycle.fail()
         else:
-            self._abort()
+            super().loseConnection()
 
-    def _idleTimedOut(self) -> None:
-        self._log.debug("Timing out idle client {peer}", peer=self.getPeer())
-        self.loseConnection()
+    def abortConnection(self) -> None:
+        """
+        Drop the connection at once.
+        """
+        slow = self._slowClient
+        if slow is None or slow.told is None:
+            self.wire.abort()
+            return
+        unsent = self.wire.unsentLength()
+        self.wire.abort()
+        slow.tell(Failure(ConnectionAborted()), unsent)
 
-    def _requestTimedOut(self) -> None:
-        self._log.info("Timing out client: {peer}", peer=self.getPeer())
-        self.loseConnection()
+    forceAbortClient = abortConnection
+
+    def refuse(self, status: int, reason: str) -> None:
+        """
+        Answer a request that the application never sees, and close.
+        """
+        refuse(self, status, reason)
+
+    def sendError(self, status: int, reason: str, method: bytes) -> int:
+        """
+        Send a response of our own, and close.
+
+        @param method: of the request; HEAD gets no content.
+        @return: the length of its content.
+        """
+        return send_error(self, status, reason, method)
+
+    def failResponse(self) -> None:
+        """
+        End the connection in the middle of a response, so that the client
+        knows that it is not complete.
+        """
+        if self.cycle is not None:
+            self.cycle.fail()
+        else:
+            self.abortConnection()
+
+    def failRequest(self, request: Any) -> None:
+        """
+        The request can not be answered any further: 500 if nothing was sent, else
+        the end of the connection, by which the client can tell.  The request is
+        told that it is over.
+        """
+        cycle = self.cycle
+        if cycle is not None and request is not None and request is cycle.request:
+            cycle.applicationFailed()
+
+    def _respondToBadRequestAndDisconnect(self) -> None:
+        """
+        Called by twisted.web's C{Request.requestReceived} for bad multipart.
+        """
+        self.refuse(400, "The request body is malformed.")
+
+    # -- a client that does not keep up -------------------------------------------
+
+    def slowClient(self) -> SlowClient:
+        """
+        What watches the client, from now on.
+        """
+        if self._slowClient is None:
+            self._slowClient = SlowClient(self, self.wire)
+        return self._slowClient
+
+    def wireWaits(self) -> None:
+        """
+        Called by the wire: the client does not read as fast as we write.
+        """
+        if self.wire.transport is not None:
+            self.slowClient().waits()
+
+    def wireTaken(self) -> None:
+        """
+        Called by the wire: the client makes progress.
+        """
+        if self._slowClient is not None:
+            self._slowClient.taken()
+
+    def wireWritable(self) -> None:
+        """
+        Called by the wire: the client has taken enough, so that its next request may
+        be answered.
+        """
+        wire, reader = self.wire, self.reader
+        if wire.closing is None and reader.state is _HEAD:
+            if wire.deadline.waiting is None and not wire.eof:
+                wire.deadline.arm(self.timeOut, _IDLE)
+            reader.advance()
+        if self._slowClient is not None:
+            self._slowClient.writable()
+
+    def wireQueueSent(self) -> bool:
+        """
+        Called by the wire: all regions of files are out.
+        """
+        if self._slowClient is not None and not self.wire.full:
+            self._slowClient.tell()
+        return super().wireQueueSent()
+
+    def wireEnded(self) -> None:
+        """
+        Called by the wire: the connection is gone, or about to be given away.
+        """
+        self.wireClosing()
+        if self._slowClient is not None:
+            self._slowClient.end()
+
+    def producing(self) -> object:
+        """
+        Called by the wire: the producer produces content of this request's response.
+        """
+        return self.cycle.request if self.cycle is not None else None
+
+    def producerFailed(self, what: object) -> None:
+        """
+        Called by the wire: the producer has raised.
+        """
+        self.failRequest(what)
+
+    def drained(self) -> Deferred[None]:
+        """
+        Wait until the client has taken what was written, but for a little.
+
+        @return: fires with C{None}, at once if there is room; fails with
+            L{ConnectionLost} if the connection ends before.  It may be cancelled.
+        """
+        if self.wire.transport is None or self.wire.closing is not None:
+            return client_gone()
+        return succeed(None) if self.wire.hasRoom else self.slowClient().drained()
+
+    # -- giving the connection away -------------------------------------------------
+
+    def _shared(self) -> HandOver:
+        if self._handOver is None:
+            self._handOver = HandOver(self.wire.transport, self.loseConnection)
+        return self._handOver
+
+    def wireShared(self) -> None:
+        """
+        Called by the wire: others may write to the transport, and close it.
+        """
+        if self.wire.transport is not None:
+            self._shared()
+
+    def wireClosing(self) -> None:
+        """
+        Called by the wire: nothing of ours stays with the transport.
+        """
+        if self._handOver is not None:
+            self._handOver.restore()
+
+    def lookForSuccessor(self) -> None:
+        """
+        If the transport has got another protocol, then let go of it, and have that
+        protocol get what came for it.
+        """
+        handOver, wire = self._handOver, self.wire
+        if handOver is None:
+            return
+        if wire.transport is not None and handOver.hasSuccessor():
+            self.transport = None
+        if wire.transport is None and not self.reader.isAdvancing:
+            self._handOver = None
+            handOver.deliver(self, self.reader.takeUnread)
+            self.reader.end()
+
+    def _transportTaken(self) -> None:
+        self._shared().isTaken = True
+        super()._transportTaken()
+
+    def _takeTrailingData(self) -> tuple[bytes, bool]:
+        trailing = b"" if self._h11Framer is None else self._h11Framer.trailing
+        return trailing + self.reader.takeUnread(), self.wire.eof
+
+    def switchProtocol(self, protocol: IProtocol) -> None:
+        """
+        Give the transport to another protocol, for good.
+
+        @raise h11.LocalProtocolError: if the connection is gone.
+        """
+        if self.wire.transport is None or self.wire.closing is not None:
+            raise h11.LocalProtocolError("The connection is closed")
+        self._giveTo(protocol)
+
+    def _protocolUpgradeForWebsockets(self, protocol: IProtocol) -> None:
+        """
+        Called by L{twisted.web.websocket.WebSocketResource}, before it writes
+        its own 101 response to the transport.
+        """
+        self._shared().keep(protocol, self._takeTrailingData()[0])
+        self._h11Framer = None
+        self.switchProtocol(protocol)
+        if not self.reader.isAdvancing:
+            self.callLater(0, self.lookForSuccessor)
+
+    # -- what HTTPChannel has, for requests -------------------------------------------
+
+    def writeHeaders(
+        self,
+        version: bytes,
+        code: bytes,
+        reason: bytes,
+        headers: Headers | Iterable[tuple[bytes, bytes]],
+    ) -> None:
+        """
+        Send a response head.  If it can not be sent, a 500 goes out instead.
+
+        @param version: not used; the client's version is known here.
+        @param code: the status, for example C{b"200"}.
+        @param reason: the reason phrase.
+        @param headers: the fields.
+        """
+        if self.cycle is not None:
+            self.cycle.respond(code, reason, headers)
+
+    def write(self, data: bytes) -> None:
+        """
+        Send content of a response.  For a request that frames its chunks by
+        itself, as twisted.web's do, the framing is taken off.  Before a
+        response head it is a raw response, and goes out as it is.
+        """
+        if self.cycle is not None:
+            self.cycle.write(data)
+        else:
+            as_bytes(data)
+
+    def writeSequence(self, parts: Iterable[bytes]) -> None:
+        """
+        Send content of a response; see L{write}.
+
+        @raise TypeError: for anything but bytes.
+        """
+        if self.cycle is not None:
+            self.cycle.writeSequence(parts)
+
+    def requestDone(self, request: Any) -> None:
+        """
+        The request's response has ended.
+
+        @raise TypeError: if it is not the current request.
+        """
+        cycle = self.cycle
+        if cycle is not None and request is cycle.request:
+            cycle.done(request)
+        elif self.wire.transport is not None and self.wire.closing is None:
+            # Else it was given away (switch), aborted, or is closing.
+            raise TypeError(f"{request!r} is not the request that is answered now")
+
+    def registerProducer(self, producer: IProducer, streaming: bool) -> None:
+        """
+        Register a producer of content; see L{WireProtocol.registerProducer
+        <twisted_h11._wire.protocol.WireProtocol.registerProducer>}.
+        """
+        super().registerProducer(
+            producer if streaming else bounded(producer), streaming
+        )
+
+    def getPeer(self) -> IAddress:
+        """
+        The address of the client.
+        """
+        peer: IAddress | None = self._peer
+        if peer is None:
+            peer = self.wire.transport.getPeer()
+            if self._served:
+                # Sooner it may not be the last word: the PROXY protocol tells it
+                # with the first bytes.
+                self._peer = peer
+        return peer
+
+    def getHost(self) -> IAddress:
+        """
+        Our own address.
+        """
+        host: IAddress | None = self._host
+        if host is None:
+            host = self.wire.transport.getHost()
+            if self._served:
+                self._host = host
+        return host
+
+    def isSecure(self) -> bool:
+        """
+        Whether the transport is TLS.
+        """
+        return ISSLTransport.providedBy(self.wire.transport)
 
     def setTimeout(self, period: float | None) -> float | None:
         """
@@ -646,21 +711,14 @@ class Channel(Receiving):
         @param period: seconds, or C{None} for no time-out.
         @return: the idle time-out that holds until now.
         """
-        before = self.timeOut
-        cycle = self._cycle
-        if cycle is not None and cycle.request is not None:
-            if self._wire.eof:
-                # The client waits for halfCloseTimeout seconds, not longer.
-                return before
-            self._wire.deadline.arm(period, Wait.REQUEST)
-            if period is None and self._reading is Reading.BODY:
-                # That is the client's time, not the application's.
-                self._waitForBody()
-        else:
-            self.timeOut = period
-            if self._wire.deadline.waiting is Wait.IDLE:
-                self._wire.deadline.arm(period, Wait.IDLE)
-        return before
+        return set_timeout(self, period)
+
+    def resetTimeout(self) -> None:
+        """
+        Begin the wait of an idle connection anew.
+        """
+        if self.wire.deadline.waiting is _IDLE:
+            self.wire.deadline.arm(self.timeOut, _IDLE)
 
     def setHalfCloseTimeout(self, seconds: float) -> None:
         """
@@ -671,75 +729,13 @@ class Channel(Receiving):
             gone.
         @raise ValueError: if it is not a number of seconds.
         """
-        if (
-            isinstance(seconds, bool)
-            or not isinstance(seconds, (int, float))
-            or not 0 <= seconds < float("inf")
-        ):
-            raise ValueError(
-                f"halfCloseTimeout must be a number of seconds, not {seconds!r}"
-            )
-        cycle = self._cycle
-        if cycle is not None:
-            cycle.halfCloseTimeout = seconds
-            if self._wire.eof and cycle.request is not None:
-                if self._wire.closing is None:
-                    self._awaitResponse(cycle)
+        set_half_close(self, seconds)
 
-    def _awaitResponse(self, cycle: Cycle) -> None:
+    def deadlineOver(self, wait: Enum) -> None:
         """
-        The client has closed its sending side: it may be gone.
+        Called by the wire: what was waited for has not happened in time.
         """
-        seconds = cycle.halfCloseTimeout
-        if seconds is None:
-            seconds = self.limits.halfCloseTimeout
-        self._wire.deadline.arm(seconds, Wait.CLIENT)
-
-    def _clientLeft(self) -> None:
-        request = None
-        if self._cycle is not None:
-            request, self._cycle.request = self._cycle.request, None
-        self._abort()
-        tell_lost(request, "The client has closed the connection.")
-
-    def resetTimeout(self) -> None:
-        """
-        Begin the wait of an idle connection anew.
-        """
-        if self._wire.deadline.waiting is Wait.IDLE:
-            self._wire.deadline.arm(self.timeOut, Wait.IDLE)
-
-    # -- more of what HTTPChannel has ------------------------------------------
-
-    def getHost(self) -> IAddress:
-        """
-        Our own address.
-        """
-        host: IAddress | None = self._host
-        if host is None:
-            host = self._wire.transport.getHost()
-            if self._served:
-                # Sooner it may not be known: see _readFirst.
-                self._host = host
-        return host
-
-    def isSecure(self) -> bool:
-        """
-        Whether the transport is TLS.
-        """
-        return ISSLTransport.providedBy(self._wire.transport)
-
-    def forceAbortClient(self) -> None:
-        """
-        Drop the connection at once.
-        """
-        self._abort()
-
-    def _respondToBadRequestAndDisconnect(self) -> None:
-        """
-        Called by twisted.web's C{Request.requestReceived} for bad multipart.
-        """
-        self._refuse(400, "The request body is malformed.")
+        time_out(self, wait)
 
     @property
     def _networkProducer(self) -> NetworkProducer:

@@ -29,8 +29,10 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.http_headers import Headers
 
-from twisted_h11._boundary.guarded import guarded
+from twisted_h11._boundary.guarded import guarded, log_failure
 from twisted_h11._boundary.octets import as_bytes
+from twisted_h11._boundary.twisted_private import raw_fields
+from twisted_h11._http import fastpath
 from twisted_h11._http.response_head import (
     BadResponse,
     ResponseHead,
@@ -40,11 +42,12 @@ from twisted_h11._http.response_head import (
 from twisted_h11._http.strict import RequestHead
 from twisted_h11._server.framers import FastFramer, Framer, H11Framer, Pairs
 from twisted_h11._server.interfaces import Served
+from twisted_h11._server.slow_client import SlowClient
 from twisted_h11._wire.closing import End
 from twisted_h11._wire.files import FileRegion
 from twisted_h11._wire.wire import Wire
 
-__all__ = ["Cycle", "CycleOwner", "State", "tell_lost"]
+__all__ = ["Cycle", "CycleOwner", "State", "send_region", "tell_lost"]
 
 
 class State(Enum):
@@ -65,6 +68,9 @@ _COMPLETE, _FAILED = State.COMPLETE, State.FAILED
 
 _NO_TRAILERS: Pairs = []
 
+# Content that is no longer is copied behind its head.
+_LONG = 16 * 1024
+
 
 class CycleOwner(Protocol):
     """
@@ -72,10 +78,12 @@ class CycleOwner(Protocol):
 
     @ivar site: the site.
     @ivar persistent: whether another request may follow.
+    @ivar cycle: the current cycle.
     """
 
     site: Served | None
     persistent: Any
+    cycle: Any
 
     def h11Framer(self) -> H11Framer:
         """
@@ -88,9 +96,9 @@ class CycleOwner(Protocol):
         is known.
         """
 
-    def countUnsent(self, length: int) -> None:
+    def slowClient(self) -> SlowClient:
         """
-        So many bytes are written although the client does not keep up.
+        What watches a client that does not keep up.
         """
 
     def sendError(self, status: int, reason: str, method: bytes) -> int:
@@ -98,7 +106,7 @@ class CycleOwner(Protocol):
         Send a response of our own, and close.
         """
 
-    def dropConnection(self) -> None:
+    def abortConnection(self) -> None:
         """
         End the connection at once.
         """
@@ -106,6 +114,11 @@ class CycleOwner(Protocol):
     def endCycle(self) -> None:
         """
         The response has ended.
+        """
+
+    def awaitNext(self) -> None:
+        """
+        Both messages have ended, and h11 has seen neither.
         """
 
 
@@ -119,6 +132,7 @@ class Cycle:
     @ivar answer: the response head that was sent.
     @ivar left: how much of its content is missing; C{None} if no length was said.
     @ivar trailers: pairs of name and value for its trailer section.
+    @ivar requestEnded: whether all of the request is here.
     @ivar clientWaits: whether the client waits for our 100 Continue.  h11 has a flag
         for that, too, but it knows only of the bytes that we have shown it.
     @ivar halfCloseTimeout: how long the request may run on when the client has closed
@@ -137,6 +151,7 @@ class Cycle:
         "head",
         "left",
         "request",
+        "requestEnded",
         "state",
         "trailers",
         "unseenHead",
@@ -159,13 +174,38 @@ class Cycle:
         self.answer: ResponseHead | None = None
         self.left: int | None = None
         self.trailers: Pairs = _NO_TRAILERS
-        self.clientWaits = self._complained = False
+        self.clientWaits = self.requestEnded = self._complained = False
         self.halfCloseTimeout: float | None = None
         self._framer: Framer | None = None
         self._unchunker: Unchunker | None = None
 
     def __repr__(self) -> str:
         return f"<Cycle {self.state.name.lower()} {self.request!r}>"
+
+    def serve(self, factory: Any) -> None:
+        """
+        Make a request that has no body, and have it answered.
+
+        @param factory: a class that overrides nothing of what would be called else.
+        """
+        self.requestEnded = True
+        try:
+            self.request = request = factory(self._owner)
+            request.serve(self.head)
+        except KeyboardInterrupt:
+            raise
+        except BaseException:
+            log_failure("A request")
+            # Not if it was answered before it failed.
+            if self._owner.cycle is self:
+                self.applicationFailed()
+
+    def takeRequest(self) -> Any:
+        """
+        The request, which is over for us.
+        """
+        request, self.request = self.request, None
+        return request
 
     # -- its state --------------------------------------------------------------
 
@@ -334,6 +374,47 @@ class Cycle:
             self._wire.endJoin()
         return self.answer is not None and self.answer.hasContent
 
+    def answerWhole(
+        self, status: int, reason: bytes, headers: Headers, content: bytes
+    ) -> bool:
+        """
+        Send a common response, all of it, without h11.
+
+        @return: whether it was common; if not, nothing was done.
+        """
+        wire, owner = self._wire, self._owner
+        if (
+            self.unseenHead is None
+            or not self.requestEnded
+            or self.answer is not None
+            or wire.transport is None
+            or wire.closing is not None
+            or (owner.site is not None and owner.site.extraHeaders)
+        ):
+            return False
+        head = fastpath.whole_head(
+            status, reason, raw_fields(headers), len(content), not owner.persistent
+        )
+        if head is None:
+            return False
+        if len(content) > _LONG:
+            wire.send(head)
+            wire.send(content)
+        else:
+            wire.send(head + content)
+        return True
+
+    def wholeAnswered(self) -> None:
+        """
+        The response that L{answerWhole} has sent is over.
+        """
+        self.request = None
+        if self._owner.persistent:
+            self._owner.awaitNext()
+        else:
+            self.state = _COMPLETE
+            self._wire.close(End.LINGER)
+
     def send(self, data: bytes) -> None:
         """
         Send content.
@@ -357,8 +438,8 @@ class Cycle:
                     return
             self.left = left - len(data)
         wire = self._wire
-        if wire.full or wire.queue is not None:
-            self._owner.countUnsent(len(data))
+        if not wire.hasRoom and wire.transport is not None:
+            self._owner.slowClient().countUnsent(len(data))
         (self._framer or self.framer).data(data)
 
     def write(self, data: bytes) -> None:
@@ -419,7 +500,7 @@ class Cycle:
         """
         if data and self._takesRaw():
             if self._wire.full:
-                self._owner.countUnsent(len(data))
+                self._owner.slowClient().countUnsent(len(data))
             self._wire.send(data)
 
     def sendRegion(self, region: FileRegion) -> None:
@@ -482,7 +563,11 @@ class Cycle:
     def switch(self, status: int, pairs: Pairs) -> None:
         """
         Answer an upgrade or CONNECT; the request is over.
+
+        @raise RuntimeError: if the response has begun, or the request not ended.
         """
+        if self.answer is not None or not self.requestEnded:
+            raise RuntimeError("It is too early or too late to switch protocols.")
         framer = self.wake()
         # What is joined goes out with what is next, or when the wire is given away.
         self._wire.joining += 1
@@ -570,7 +655,7 @@ class Cycle:
         raw = self.answer is None and not answered
         self._over(_FAILED)
         if byClose or raw:
-            self._owner.dropConnection()
+            self._owner.abortConnection()
         else:
             self._wire.close(End.LINGER)
 
@@ -603,6 +688,16 @@ class Cycle:
         if not self._complained:
             self._complained = True
             self._log.error(text, **kwargs)
+
+
+def send_region(cycle: Cycle | None, region: FileRegion) -> None:
+    """
+    Send a region of a file as content of the response that is current.
+    """
+    if cycle is not None:
+        cycle.sendRegion(region)
+    else:
+        region.end(ConnectionAborted("The response is over."))
 
 
 def tell_lost(request: Any, reason: str) -> None:

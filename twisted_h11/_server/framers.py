@@ -117,6 +117,13 @@ class H11Framer:
             content: Any = _Placeholder(sent)
             conn.send_with_data_passthrough(h11.Data(data=content))
 
+    @property
+    def trailing(self) -> bytes:
+        """
+        What h11 was given beyond the message.
+        """
+        return bytes(self._conn.trailing_data[0])
+
     # -- the response -----------------------------------------------------------
 
     def respond(self, answer: ResponseHead) -> None:

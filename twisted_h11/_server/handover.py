@@ -22,141 +22,88 @@ from typing import Any
 
 from twisted.internet.interfaces import IProtocol
 
-from twisted_h11.protocol import H11Protocol
+from twisted_h11._wire.protocol import give_trailing
 
-__all__ = ["HandingOver"]
+__all__ = ["HandOver"]
 
 # Where a transport has its protocol: a wrapper, and a socket.
 _PROTOCOLS = ("wrappedProtocol", "protocol")
 
 
-class _Shown:
+class HandOver:
     """
-    A transport that others have, too.
+    A transport that others have, too, and that one of them may take.
 
-    @param wire: the transport.
+    @param transport: the transport.
     @param lose: what its C{loseConnection} calls from now on.
+    @ivar isTaken: whether somebody has taken it from the channel.
     """
 
-    def __init__(self, wire: Any, lose: Callable[[], None]) -> None:
-        self._wire = wire
+    __slots__ = ("_before", "_lose", "_protocols", "_rest", "_transport", "isTaken")
+
+    def __init__(self, transport: Any, lose: Callable[[], None]) -> None:
+        self._transport = transport
         self._protocols = self._served()
-        self._before = getattr(wire, "__dict__", {}).get("loseConnection")
-        self._lose = lose
+        self._before = getattr(transport, "__dict__", {}).get("loseConnection")
+        self._lose: Callable[[], None] | None = lose
+        self._rest: tuple[IProtocol, bytes] | None = None
+        self.isTaken = False
         # One that takes no attributes keeps its own.
         with suppress(AttributeError):
-            wire.loseConnection = lose
+            transport.loseConnection = lose
 
     def _served(self) -> list[Any]:
-        return [getattr(self._wire, name, None) for name in _PROTOCOLS]
+        return [getattr(self._transport, name, None) for name in _PROTOCOLS]
 
-    def taken(self) -> bool:
+    def hasSuccessor(self) -> bool:
         """
-        Whether it serves another protocol than it did.
+        Whether the transport serves another protocol than it did.
         """
         return self._served() != self._protocols
 
     def restore(self) -> None:
         """
-        Leave it as it was, unless somebody else has changed it since.
+        The transport's C{loseConnection} is its own again, unless somebody else has
+        changed it since.
         """
-        wire = self._wire
-        if getattr(wire, "__dict__", {}).get("loseConnection") == self._lose:
-            del wire.loseConnection
-            if self._before is not None:
-                wire.loseConnection = self._before
-
-
-class HandingOver(H11Protocol):
-    """
-    A connection that reads from a buffer of its own, and can be given away.
-    """
-
-    _buffer = b""
-    _looksFirst = False
-    _start = 0
-    _advancing = False
-    _handOver: tuple[IProtocol, bytes] | None = None
-    _shown: _Shown | None = None
-
-    # -- somebody else has the transport, too -----------------------------------
-
-    def wireShared(self) -> None:
-        """
-        Called by the wire: others may write to the transport, and close it.
-        """
-        if self._wire.transport is not None:
-            self._shown = _Shown(self._wire.transport, self.loseConnection)
-
-    def _unshare(self) -> None:
-        """
-        The transport's C{loseConnection} is its own again.
-        """
-        shown, self._shown = self._shown, None
-        if shown is not None:
-            shown.restore()
-
-    def _lookForSuccessor(self) -> None:
-        """
-        If the transport has got another protocol, then let go of it.
-        """
-        if self._shown is not None and self._shown.taken():
-            self.transport = None
-            if not self._advancing:
-                self._deliverToSuccessor()
-
-    def wireClosing(self) -> None:
-        """
-        Called by the wire: nothing of ours stays with the transport.
-        """
-        self._unshare()
-
-    def wireEnded(self) -> None:
-        """
-        Called by the wire: nothing of ours stays with the transport.
-        """
-        self._unshare()
-
-    # -- the bytes that are not ours ----------------------------------------------
-
-    def _takeTrailingData(self) -> tuple[bytes, bool]:
-        trailing = b"" if self._h11 is None else self._h11.trailing_data[0]
-        trailing += self._buffer[self._start :]
-        self._buffer = b""
-        self._start = 0
-        return trailing, self._wire.eof
-
-    def _protocolUpgradeForWebsockets(self, protocol: IProtocol) -> None:
-        """
-        Called by L{twisted.web.websocket.WebSocketResource}, before it writes
-        its own 101 response to the transport.
-        """
-        trailing = self._takeTrailingData()[0]
-        self._h11 = None
-        self.switchProtocol(protocol)
-        if trailing:
-            self._handOver = (protocol, trailing)
-            if not self._advancing:
-                self.callLater(0, self._deliverHandOver)
-
-    def _deliverHandOver(self) -> None:
-        if self._handOver is not None:
-            protocol: Any
-            protocol, trailing = self._handOver
-            self._handOver = None
-            self._handTrailing(protocol, protocol.transport, trailing)
-
-    def _deliverToSuccessor(self) -> None:
-        """
-        Somebody took the transport: what came with the handshake belongs to
-        the protocol that is there now.
-        """
-        taken, self._taken = self._taken, None
-        if taken is None:
+        transport, lose = self._transport, self._lose
+        if lose is None:
             return
-        trailing = self._takeTrailingData()[0]
-        for name in _PROTOCOLS:
-            successor = getattr(taken, name, None)
-            if trailing and successor is not None and successor is not self:
-                self._handTrailing(successor, taken, trailing)
+        self._lose = None
+        if getattr(transport, "__dict__", {}).get("loseConnection") == lose:
+            del transport.loseConnection
+            if self._before is not None:
+                transport.loseConnection = self._before
+
+    @property
+    def isPending(self) -> bool:
+        """
+        Whether something is still to be delivered.
+        """
+        return self.isTaken or self._rest is not None
+
+    def keep(self, successor: IProtocol, trailing: bytes) -> None:
+        """
+        Keep what was received for a successor until it has sent its handshake.
+        """
+        self._rest = (successor, trailing)
+
+    def deliver(self, channel: Any, take: Callable[[], bytes]) -> None:
+        """
+        Give the successor what came with the handshake: the one that L{keep} names,
+        or the protocol that the transport has now if it was taken.
+
+        @param channel: who had the transport.
+        @param take: what takes what the channel has received.
+        """
+        rest, self._rest = self._rest, None
+        if rest is not None:
+            give_trailing(rest[0], self._transport, rest[1])
+        if not self.isTaken:
+            return
+        self.isTaken = False
+        trailing = take()
+        for successor in self._served():
+            if trailing and successor is not None and successor is not channel:
+                give_trailing(successor, self._transport, trailing)
                 return

@@ -29,7 +29,7 @@ class Watched(Protocol):
         The address of the client.
         """
 
-    def dropConnection(self) -> None:
+    def abortConnection(self) -> None:
         """
         End the connection at once.
         """
@@ -108,6 +108,6 @@ class PeerWatch:
                     "{peer} does not take its response; the connection is dropped",
                     peer=owner.getPeer(),
                 )
-                owner.dropConnection()
+                owner.abortConnection()
                 return
         self._watch()

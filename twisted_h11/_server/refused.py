@@ -1,5 +1,5 @@
 """
-Requests that the application never saw, for the access log.
+Requests that the application never sees, and responses that are ours.
 """
 
 from __future__ import annotations
@@ -7,12 +7,19 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet.interfaces import IAddress
+from twisted.logger import Logger
 from twisted.web.http_headers import Headers
 
+from twisted_h11._boundary.guarded import guarded
 from twisted_h11._http.abnf import match_rough_request_line
+from twisted_h11._http.response_head import error_response
 from twisted_h11._http.strict import RequestHead
+from twisted_h11._server.cycle import Cycle, tell_lost
+from twisted_h11._wire.closing import End
 
-__all__ = ["RefusedRequest"]
+__all__ = ["RefusedRequest", "refuse", "send_error"]
+
+_log = Logger()
 
 
 class RefusedRequest:
@@ -62,3 +69,56 @@ class RefusedRequest:
         """
         values = self.requestHeaders.getRawHeaders(name)
         return values[-1] if values else None
+
+
+def refuse(channel: Any, status: int, reason: str) -> None:
+    """
+    Answer the request that a channel reads, or none at all, with an error; log it;
+    and close.
+    """
+    peer = channel.getPeer()
+    cycle: Cycle | None = channel.cycle
+    request = cycle.takeRequest() if cycle is not None else None
+    _log.info(
+        "Refused a request from {peer} with {status}: {reason}",
+        peer=peer,
+        status=status,
+        reason=reason,
+    )
+    if cycle is not None and cycle.hasBegun(request):
+        # The response to this request is on its way.
+        cycle.fail()
+    else:
+        head, partial = None, b""
+        if cycle is not None:
+            head = cycle.head
+        else:
+            partial = channel.reader.unread()[: channel.limits.maxHeadLength]
+        refused = RefusedRequest(peer, head, partial, status)
+        refused.sentLength = send_error(channel, status, reason, refused.method)
+        if channel.site is not None:
+            guarded("The access log", channel.site.log, refused)
+    tell_lost(request, reason)
+
+
+def send_error(channel: Any, status: int, reason: str, method: bytes) -> int:
+    """
+    Send a response of our own, and close.
+
+    @param method: of the request; HEAD gets no content.
+    @return: the length of its content.
+    """
+    channel.persistent = False
+    site = channel.site
+    data, length = error_response(
+        status,
+        reason,
+        site.serverHeader if site is not None else None,
+        site.extraHeaders if site is not None else (),
+        method,
+    )
+    if channel.cycle is not None:
+        channel.cycle.replaced()
+    channel.wire.send(data)
+    channel.wire.close(End.LINGER)
+    return length

@@ -200,7 +200,7 @@ class Rendering(WithForms, Arguments):
         """
         channel: Any = getattr(self, "channel", None)
         return self._disconnected or (
-            self._direct and channel is not None and channel._wire.transport is None
+            self._direct and channel is not None and channel.wire.transport is None
         )
 
     def _renderFailed(self, reason: Failure, resrc: Any) -> None:

@@ -118,7 +118,7 @@ class Request(Responding):
         channel: Any = getattr(self, "channel", None)
         if transport is None and self._direct and channel is not None:
             # It may be on its way to another protocol.
-            channel.callLater(0, channel._lookForSuccessor)
+            channel.callLater(0, channel.lookForSuccessor)
 
     def getTypeToCopy(self) -> bytes:
         """

@@ -108,9 +108,12 @@ class Responding(Streaming):
         if self.startedWriting:
             if data and self._hasContent:
                 self.sentLength += len(data)
-                channel.sendContent(data)
+                cycle = channel.cycle
+                if cycle is not None:
+                    cycle.send(data)
             return
         self.startedWriting = 1
+        cycle = channel.cycle
         try:
             headers = self.responseHeaders
             if self.lastModified is not None:
@@ -121,17 +124,17 @@ class Responding(Streaming):
                 headers.setRawHeaders(b"ETag", [self.etag])
             if self.cookies:
                 headers.setRawHeaders(b"Set-Cookie", self.cookies)
-            self._hasContent = channel.startResponse(
+            self._hasContent = cycle is not None and cycle.start(
                 b"%d" % self.code, self.code_message, headers, data
             )
         except Exception:
-            if not channel.hasAnswered:
+            if cycle is None or cycle.answer is None:
                 # Nothing is out: there may still be an answer that says so.
                 self.startedWriting = 0
             raise
         if self._hasContent:
             self.sentLength += len(data)
-            if not channel.hasLength and self.clientproto != b"HTTP/1.0":
+            if cycle.left is None and self.clientproto != b"HTTP/1.0":
                 self.chunked = 1
 
     def _prepareContentType(self) -> None:
@@ -172,10 +175,13 @@ class Responding(Streaming):
                 if self.defaultContentType is not None:
                     set_known(headers, b"Content-Type", self.defaultContentType)
             channel: Any = self.channel
-            if channel.answerWhole(self.code, self.code_message, headers, body):
+            cycle = channel.cycle
+            if cycle is not None and cycle.answerWhole(
+                self.code, self.code_message, headers, body
+            ):
                 self.startedWriting = self.finished = 1
                 self.sentLength = len(body)
-                self._finished(channel, whole=True)
+                self._finished(channel, cycle)
                 return
         super()._sendWhole(body)
 
@@ -225,12 +231,12 @@ class Responding(Streaming):
             return
         if not self.startedWriting:
             self.write(b"")
-        if self._responseTrailers is not None:
-            channel.setTrailers(pairs_of(self._responseTrailers))
+        if self._responseTrailers is not None and channel.cycle is not None:
+            channel.cycle.trailers = pairs_of(self._responseTrailers)
         self.finished = 1
         self._finished(channel)
 
-    def _finished(self, channel: Any, whole: bool = False) -> None:
+    def _finished(self, channel: Any, whole: Any = None) -> None:
         if self.producer is not None:
             self._log.failure(
                 "",
@@ -239,9 +245,10 @@ class Responding(Streaming):
                 ),
             )
             self.unregisterProducer()
-        behind = not channel._wire.hasRoom
+        wire = channel.wire
+        behind = (wire.full or wire.queue is not None) and wire.transport is not None
         if behind:
-            channel.whenSent(partial(self._sent, channel.factory))
+            channel.slowClient().told = partial(self._sent, channel.factory)
         else:
             # As guarded() does it, for every request.
             try:
@@ -250,8 +257,8 @@ class Responding(Streaming):
                 raise
             except BaseException:
                 log_failure("The access log")
-        if whole:
-            channel.wholeAnswered()
+        if whole is not None:
+            whole.wholeAnswered()
         else:
             channel.requestDone(self)
         del self.channel
@@ -289,7 +296,7 @@ class Responding(Streaming):
         """
         channel: Any = getattr(self, "channel", None)
         if self._direct and channel is not None:
-            self._lastTransport = channel._wire.transport
+            self._lastTransport = channel.wire.transport
         # As the inherited method, whose first failure would be its last.
         self._disconnected = True
         self.channel = None  # type: ignore[assignment]
@@ -297,9 +304,9 @@ class Responding(Streaming):
         running, self._running = self._running, None
         if self.content is not None:
             guarded("Closing the content of a request", self.content.close)
-        if self._direct and channel is not None and channel.hasAnswered:
+        if self._direct and channel is not None and _has_answered(channel):
             # What was cut has its line, too.
-            unsent = channel._wire.droppedLength
+            unsent = channel.wire.droppedLength
             self.sentLength = max(self.sentLength - unsent, 0)
             if self.startedWriting and not self.finished:
                 guarded("The access log", channel.factory.log, self)
@@ -308,6 +315,13 @@ class Responding(Streaming):
             source.failed(reason)
         if running is not None:
             guarded("Cancelling a request", running.cancel)
+
+
+def _has_answered(channel: Any) -> bool:
+    """
+    Whether the head of the current response was sent.
+    """
+    return channel.cycle is not None and channel.cycle.answer is not None
 
 
 # Ours, whatever a class may be given in their place.

@@ -230,14 +230,14 @@ class Site(server.Site):
         common, so that an idle connection need not keep it.
         """
         common = {
-            "_context": self._connections,
+            "connections": self._connections,
             "factory": self,
             "site": self,
             "requestFactory": self.requestFactory,
             "limits": self.limits,
             "timeOut": self.timeOut,
             "callLater": self.reactor.callLater,
-            "_fast": self.fastPath,
+            "fastPath": self.fastPath,
             "outbox": self._outbox,
             "cooperate": self._cooperate,
         }

@@ -24,6 +24,7 @@ from twisted.web.static import (
 )
 
 from twisted_h11._boundary.overrides import overrides
+from twisted_h11._server.cycle import send_region
 from twisted_h11._server.ranges import Parts
 from twisted_h11._wire.files import FileRegion, is_stored
 from twisted_h11._wire.sockets import is_bare_socket
@@ -94,7 +95,7 @@ def send_static(request: Sending, producer: Any) -> bool:
     if sum(map(len, parts)) <= _SMALL:
         return _sendSmall(request, producer, parts)
     channel: Any = request.channel
-    if not is_bare_socket(channel._wire.transport):
+    if not is_bare_socket(channel.wire.transport):
         return False
 
     def ended(error: BaseException | None) -> None:
@@ -108,7 +109,7 @@ def send_static(request: Sending, producer: Any) -> bool:
         elif not request._disconnected:
             request.write(b"")
             request.sentLength += len(part)
-            channel.sendRegion(part)
+            send_region(channel.cycle, part)
         else:
             part.end(None)
     if not request._disconnected:

@@ -31,6 +31,7 @@ from twisted_h11._boundary.checks import (
 )
 from twisted_h11._boundary.twisted_private import set_known
 from twisted_h11._server.body import BodyIterator, RequestBody, SpooledBody
+from twisted_h11._server.cycle import send_region
 from twisted_h11._server.rendering import Rendering
 from twisted_h11._wire.drained import Gate, client_gone
 from twisted_h11._wire.files import FileRegion
@@ -143,8 +144,8 @@ class Streaming(Rendering):
         channel: Any = getattr(self, "channel", None)
         if not self._direct or channel is None:
             return False
-        sent: bool = channel.sendInterim(code, pairs_of(headers))
-        return sent
+        cycle: Any = channel.cycle
+        return cycle is not None and cycle.interim(code, pairs_of(headers))
 
     def sendContinue(self) -> None:
         """
@@ -167,7 +168,7 @@ class Streaming(Rendering):
         @raise RuntimeError: if the response has begun.
         """
         channel: Any = getattr(self, "channel", None)
-        if not self._direct or channel is None:
+        if not self._direct or channel is None or channel.cycle is None:
             raise RuntimeError("There is no connection that could be given away.")
         if self.startedWriting:
             raise RuntimeError("It is too late to switch protocols.")
@@ -191,7 +192,8 @@ class Streaming(Rendering):
                 raise ValueError("Set the Upgrade field of responseHeaders first.")
             self.setResponseCode(101)
             set_known(headers, b"Connection", b"Upgrade")
-        channel.switchCycle(self.code, pairs_of(headers), protocol)
+        channel.cycle.switch(self.code, pairs_of(headers))
+        channel.switchProtocol(protocol)
         self.startedWriting = 1
         self.finished = 1
         self._finished(channel)
@@ -315,7 +317,7 @@ class Streaming(Rendering):
                 done.errback(Failure(error))
 
         self.sentLength += count
-        channel.sendRegion(FileRegion(file, offset, count, ended))
+        send_region(channel.cycle, FileRegion(file, offset, count, ended))
         return done
 
     def _sendUnencoded(self) -> None:
@@ -332,7 +334,7 @@ class Streaming(Rendering):
         else:
             headers.removeHeader(b"Content-Encoding")
 
-    def _finished(self, channel: Any, whole: bool = False) -> None:
+    def _finished(self, channel: Any, whole: Any = None) -> None:
         """
         The response is over; see L{Request}.
         """

@@ -8,7 +8,13 @@ from collections.abc import Callable, Iterable
 from enum import Enum
 from typing import Any
 
-from twisted.internet.interfaces import IConsumer, IProducer, IPushProducer
+from twisted.internet.interfaces import (
+    IConsumer,
+    IHalfCloseableProtocol,
+    IProducer,
+    IProtocol,
+    IPushProducer,
+)
 from twisted.internet.protocol import Protocol
 from zope.interface import implementer
 
@@ -16,22 +22,23 @@ from twisted_h11._boundary.guarded import guarded
 from twisted_h11._boundary.octets import as_bytes
 from twisted_h11._wire.closing import End
 from twisted_h11._wire.outbox import Outbox
-from twisted_h11._wire.wire import Wire
+from twisted_h11._wire.wire import Wire, end_connection
 from twisted_h11.limits import Limits
 
-__all__ = ["DEFAULT_LIMITS", "WireProtocol"]
+__all__ = ["DEFAULT_LIMITS", "WireProtocol", "give_trailing"]
 
 DEFAULT_LIMITS = Limits()
 
 
-@implementer(IPushProducer, IConsumer)
+@implementer(IPushProducer, IConsumer, IHalfCloseableProtocol)
 class WireProtocol(Protocol):
     """
     A protocol that has a L{Wire}, and is the user of it
     (L{WireUser<twisted_h11._wire.user.WireUser>}).
 
     It is registered as the producer of its transport, so it learns when the peer
-    does not read, and is the consumer of at most one producer above it.
+    does not read, and is the consumer of at most one producer above it.  It can give
+    the transport to another protocol, its successor.
 
     @cvar limits: the bounds that apply.
     @cvar callLater: L{IReactorTime.callLater<twisted.internet.interfaces>}; the
@@ -47,10 +54,12 @@ class WireProtocol(Protocol):
     outbox: Outbox | None = None
     cooperate: Any = None
 
-    _taken: Any = None
+    # The successor, and one that has to wait for a region of a file.
+    _successor: IProtocol | None = None
+    _nextSuccessor: IProtocol | None = None
 
     def __init__(self) -> None:
-        self._wire = Wire(self)
+        self.wire = Wire(self)
 
     # -- the transport ----------------------------------------------------------
 
@@ -60,23 +69,22 @@ class WireProtocol(Protocol):
         The transport; C{None} before the connection and after it was given
         away.  Reading it writes out everything that is pending.
         """
-        return self._wire.share()
+        return self.wire.share()
 
     @transport.setter
     def transport(self, transport: Any) -> None:
-        wire = self._wire
+        wire = self.wire
         if transport is None and wire.transport is not None:
             # Somebody (autobahn's WebSocketResource does it this way) takes
             # the transport over: from now on we are silent.
-            self._taken = wire.transport
-            self._letGo()
+            self._transportTaken()
         wire.transport = transport
 
     def connectionMade(self) -> None:
         """
         Become the transport's producer, and ask for small writes at once.
         """
-        self._wire.connected(self._wire.transport)
+        self.wire.connected(self.wire.transport)
 
     def registerProducer(self, producer: IProducer, streaming: bool) -> None:
         """
@@ -86,13 +94,13 @@ class WireProtocol(Protocol):
         @param streaming: C{True} for a push producer.
         @raise RuntimeError: if a producer is registered already.
         """
-        self._wire.registerProducer(producer, streaming)
+        self.wire.registerProducer(producer, streaming)
 
     def unregisterProducer(self) -> None:
         """
         Forget the producer above us; nothing happens if there is none.
         """
-        self._wire.unregisterProducer()
+        self.wire.unregisterProducer()
 
     def write(self, data: bytes) -> None:
         """
@@ -100,52 +108,126 @@ class WireProtocol(Protocol):
 
         @raise TypeError: for anything else.
         """
-        self._wire.send(as_bytes(data))
+        self.wire.send(as_bytes(data))
 
     def writeSequence(self, parts: Iterable[bytes]) -> None:
         """
         Write several byte strings as they are, in one write.
         """
-        self._wire.send(b"".join([as_bytes(part) for part in parts]))
+        self.wire.send(b"".join([as_bytes(part) for part in parts]))
 
     def pauseProducing(self) -> None:
         """
         The peer does not read as fast as we write: pause whoever produces.
         """
-        self._wire.pauseProducing()
+        self.wire.pauseProducing()
 
     def resumeProducing(self) -> None:
         """
         The transport has room again.
         """
-        self._wire.resumeProducing()
+        self.wire.resumeProducing()
 
     def stopProducing(self) -> None:
         """
         The transport will take nothing more.
         """
-        self._wire.stopProducing()
+        self.wire.stopProducing()
 
     def loseConnection(self) -> None:
         """
         Close the connection after what was written has gone out.
         """
-        self._wire.close(End.LOSE)
+        self.wire.close(End.LOSE)
 
     def abortConnection(self) -> None:
         """
         Drop the connection at once, with everything that was not yet sent.
         """
-        self._abort()
+        self.wire.abort()
 
     def _closeInStages(self) -> None:
-        self._wire.close(End.LINGER)
-
-    def _abort(self) -> None:
-        self._wire.abort()
+        self.wire.close(End.LINGER)
 
     def _letGo(self) -> None:
-        self._wire.detach()
+        self.wire.detach()
+
+    def _transportTaken(self) -> None:
+        self._letGo()
+
+    # -- the peer's end of file -------------------------------------------------------
+
+    def readConnectionLost(self) -> None:
+        """
+        The peer will send nothing more, but may still read.
+        """
+        if self._successor is not None:
+            self._endSuccessor()
+            return
+        self.wire.eof = True
+        if self.wire.closing is not None:
+            self.wire.closing.inputEnded()
+            return
+        self._inputEnded()
+
+    def _inputEnded(self) -> None:
+        """
+        The peer has closed its side of a connection that is open.
+        """
+
+    def writeConnectionLost(self) -> None:
+        """
+        Our own half-close has reached the socket.
+        """
+        self.wire.outputEnded = True
+
+    # -- giving the transport away --------------------------------------------------
+
+    def _giveTo(self, successor: IProtocol) -> None:
+        """
+        Give the transport to another protocol, for good; as soon as all regions of
+        files are out.
+        """
+        wire = self.wire
+        if wire.queue is not None:
+            self._nextSuccessor = successor
+            return
+        trailing, ended = self._takeTrailingData()
+        transport = wire.transport
+        self._letGo()
+        self._successor = successor
+        if wire.holds and wire.pausable and not wire.eof:
+            transport.resumeProducing()
+        wire.holds = 0
+        # The transport keeps calling us where we can not be replaced; instance
+        # attributes pass its calls on at no cost.
+        self.dataReceived = successor.dataReceived  # type: ignore[method-assign]
+        self.connectionLost = successor.connectionLost  # type: ignore
+        for name in ("protocol", "wrappedProtocol"):
+            if getattr(transport, name, None) is self:
+                setattr(transport, name, successor)
+        if not guarded("Connecting a protocol", successor.makeConnection, transport):
+            end_connection(transport)
+        elif trailing:
+            give_trailing(successor, transport, trailing)
+        if ended:
+            self._endSuccessor()
+
+    def _takeTrailingData(self) -> tuple[bytes, bool]:
+        """
+        What was received for the successor, and whether the peer has closed its side.
+        """
+        return b"", self.wire.eof
+
+    def _endSuccessor(self) -> None:
+        """
+        The peer's half-close, after the transport was given away.
+        """
+        successor: Any = self._successor
+        if IHalfCloseableProtocol.providedBy(successor):
+            successor.readConnectionLost()
+        else:
+            successor.transport.loseConnection()
 
     # -- what the wire asks and tells ---------------------------------------------
 
@@ -178,7 +260,11 @@ class WireProtocol(Protocol):
         """
         Called by the wire: all regions of files are out.
         """
-        return False
+        successor, self._nextSuccessor = self._nextSuccessor, None
+        if successor is None or self.wire.closing is not None:
+            return False
+        self._giveTo(successor)
+        return True
 
     def wireClosing(self) -> None:
         """
@@ -206,10 +292,19 @@ class WireProtocol(Protocol):
         """
         Called by the wire: the producer above us has raised.
         """
-        self._abort()
+        self.abortConnection()
 
     def dropConnection(self) -> None:
         """
         Called by the wire: the peer does not play its part.
         """
-        self._abort()
+        self.abortConnection()
+
+
+def give_trailing(successor: Any, transport: Any, trailing: bytes) -> None:
+    """
+    Give a successor what was received for it.  If it raises, then what happens is
+    what happens to a protocol that raises on a transport.
+    """
+    if not guarded("A protocol", successor.dataReceived, trailing):
+        end_connection(transport)

@@ -402,7 +402,7 @@ class SocketTests:
             await case.turns(1)
         peer.transport.pauseProducing()
         request = holding.requests.pop()
-        wire = request.channel._wire.transport
+        wire = request.channel.wire.transport
         request.write(whole)
         request.finish()
         await case.turns(50)

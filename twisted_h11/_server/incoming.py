@@ -1,0 +1,169 @@
+"""
+The body of one request, as it arrives.
+
+What the reader finds of it goes to the request's C{handleContentChunk}, as in
+twisted.web, or to the L{RequestBody<twisted_h11._server.body.RequestBody>} of a
+resource that streams.
+
+A body has to get on (L{Limits.minBodyRate}), but only while it is the client's
+turn: not while we hold the network back, nor while the client waits for our
+100 Continue.  That wait ends with the first byte behind the head, whatever it is.
+"""
+
+from __future__ import annotations
+
+from twisted_h11._boundary.guarded import log_failure
+from twisted_h11._http.strict import ChunkScanner, Refused
+from twisted_h11._server.body import RequestBody
+from twisted_h11._server.cycle import Cycle
+from twisted_h11._server.forms import FormError, receive_with_form
+from twisted_h11._server.interfaces import Served
+from twisted_h11._wire.closing import End
+from twisted_h11._wire.wire import Wire
+from twisted_h11.limits import Limits
+
+__all__ = ["Incoming"]
+
+_TOO_LONG = "The request body is too long."
+
+
+class Incoming:
+    """
+    The body of one request.
+
+    @param cycle: the request, and its response.
+    @param wire: the wire of the connection.
+    @param left: how many bytes are missing, where the length is known.
+    @param chunks: what knows the framing of a chunked body.
+    @ivar received: how many bytes have arrived, also as the response was over.
+    @ivar sink: where the body of a streaming resource goes.
+    @ivar wasHeld: whether we did not read in all of this window.
+    """
+
+    __slots__ = (
+        "_cycle",
+        "_limit",
+        "_rateSeen",
+        "_wire",
+        "chunks",
+        "left",
+        "received",
+        "sink",
+        "wasHeld",
+    )
+
+    def __init__(
+        self, cycle: Cycle, wire: Wire, left: int | None, chunks: ChunkScanner | None
+    ) -> None:
+        self._cycle = cycle
+        self._wire = wire
+        self.left = left
+        self.chunks = chunks
+        self._limit: int | None = None
+        self.received = self._rateSeen = 0
+        self.sink: RequestBody | None = None
+        self.wasHeld = False
+
+    def setLimit(self, limit: int | None) -> None:
+        """
+        Change how long it may be.
+
+        @param limit: bytes; C{None} for any number.
+        @raise Refused: if it is known to be longer.
+        """
+        self._limit = limit
+        if self.chunks is not None:
+            self.chunks.most = limit
+        if limit is not None and limit < max(
+            self._cycle.head.length or 0, self.received
+        ):
+            raise Refused(413, _TOO_LONG)
+
+    def take(self, data: bytes | bytearray) -> None:
+        """
+        Give the request some of its body.
+
+        @raise Refused: if there is too much of it.
+        """
+        self.received += len(data)
+        request = self._cycle.request
+        if request is None:
+            # The response has ended before the request: the rest is read and
+            # dropped, if there is not too much.
+            if self.received > self._wire.limits.drainLength:
+                self._wire.close(End.LINGER)
+            return
+        if self._limit is not None and self.received > self._limit:
+            raise Refused(413, _TOO_LONG)
+        try:
+            if self.sink is not None:
+                self.sink.dataReceived(bytes(data))
+            elif getattr(request, "servesWhole", False):
+                # It writes the piece to its content, and keeps nothing of it.
+                request.handleContentChunk(data)
+            else:
+                request.handleContentChunk(bytes(data))
+        except KeyboardInterrupt:
+            raise
+        except BaseException:
+            log_failure("Taking the body of a request")
+            self._cycle.applicationFailed()
+
+    def ended(self, site: Served | None) -> None:
+        """
+        All of the body was given to the request, which is not over: have it
+        answered.
+
+        @raise Refused: if the body is a form that is not to be read.
+        """
+        cycle, chunks = self._cycle, self.chunks
+        request, head = cycle.request, cycle.head
+        try:
+            if chunks is not None and chunks.trailers:
+                request.trailerFields = chunks.trailers
+            if self.sink is not None:
+                self.sink.ended()
+            elif getattr(request, "leavesFraming", False):
+                request.requestReceived(head.method, head.target, head.version)
+            else:
+                receive_with_form(request, head, site, self._wire.limits)
+        except KeyboardInterrupt:
+            raise
+        except FormError as error:
+            raise Refused(error.status, str(error)) from None
+        except BaseException:
+            log_failure("A request")
+            if cycle.request is request:
+                cycle.applicationFailed()
+
+    def dropSink(self) -> None:
+        """
+        The response has ended before the body: the rest is not wanted.
+        """
+        sink, self.sink = self.sink, None
+        if sink is not None:
+            sink.dropped()
+
+    # -- how fast it arrives ---------------------------------------------------
+
+    def beginWindow(self) -> None:
+        """
+        What arrives from now on counts.
+        """
+        self._rateSeen = self.received
+
+    def isTooSlow(self, limits: Limits) -> bool:
+        """
+        Whether the client was to send in the window that is over, and has not sent
+        enough; another window begins.
+        """
+        cycle, held = self._cycle, bool(self._wire.holds)
+        came = self.received - self._rateSeen
+        self._rateSeen = self.received
+        # Whoever has answered already keeps nobody waiting.
+        waited = cycle.request is None or not (
+            held or self.wasHeld or cycle.clientWaits
+        )
+        self.wasHeld = held
+        rate = limits.minBodyRate
+        return rate is not None and waited and came < rate * limits.rateWindow

@@ -1,0 +1,446 @@
+"""
+The bytes that a connection has received, and what may look at them now.
+
+h11 never gives bytes back, so it is never fed beyond the current message.  What
+arrives waits here, and L{Reading} says what it is taken for:
+
+  - C{FIRST}: nothing has come yet, and the transport learns who its peer is from
+    the first bytes (the PROXY protocol).
+  - C{HEAD}: between messages.  A common head is taken by
+    L{twisted_h11._http.fastpath}.  Any other is found by its empty line, judged by
+    L{twisted_h11._http.strict}, then given to h11, and both must agree.
+  - C{BODY}: as many bytes as belong to the message go to h11, and what h11 makes of
+    them to the request.  Of a body that follows a head of the fast path only the
+    length matters, so it goes to the request at once.  Of a chunked body the strict
+    layer knows the framing by the byte; its data, too, goes to the request, and h11
+    is told of its end, from which its states follow.
+  - C{NOTHING}: the request is complete; what follows waits for the response.
+    Reading goes on for a few bytes more (C{Limits.readAhead}), since a transport
+    that is paused does not notice that its peer has gone.
+
+One loop (L{RequestReader.advance}) takes one step after the other; so a thousand
+pipelined requests that are answered at once need a loop, not a stack.  No request is
+begun while the peer does not take our bytes: that is what bounds the memory of a peer
+that sends requests and reads no responses.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import h11
+
+from twisted_h11._http import fastpath
+from twisted_h11._http.strict import (
+    ChunkScanner,
+    Refused,
+    RequestHead,
+    check_partial_head,
+    check_request_head,
+)
+from twisted_h11._server.cycle import Cycle
+from twisted_h11._server.framers import H11Framer
+from twisted_h11._server.incoming import Incoming
+from twisted_h11._server.interfaces import Served
+from twisted_h11._server.starting import start_request
+from twisted_h11._server.states import Reading, Wait
+from twisted_h11._wire.wire import READ_AHEAD, Wire
+from twisted_h11.limits import Limits
+
+__all__ = ["RequestReader"]
+
+
+# As globals they are found faster, for each request several times.
+_HEAD, _BODY, _NOTHING = Reading.HEAD, Reading.BODY, Reading.NOTHING
+
+
+class ReaderOwner(Protocol):
+    """
+    What a reader needs of its connection.
+
+    @ivar limits: the bounds.
+    @ivar fastPath: whether common heads are read without h11.
+    @ivar site: the site.
+    @ivar requestFactory: what makes a request.
+    @ivar cycle: the current request and its response.
+    """
+
+    limits: Limits
+    fastPath: bool
+    site: Served | None
+    requestFactory: Any
+    cycle: Cycle | None
+
+    def h11Framer(self) -> H11Framer:
+        """
+        What frames by h11 on this connection.
+        """
+
+    def firstBytes(self) -> bool:
+        """
+        The address of the peer is known by now.
+
+        @return: whether the connection is served.
+        """
+
+    def rememberHead(self) -> None:
+        """
+        The reader begins to remember the last head.
+        """
+
+    def makeCycle(self, head: RequestHead, unseenHead: bytes | None) -> Cycle:
+        """
+        A request head is here.
+        """
+
+    def sendContinue(self) -> None:
+        """
+        Ask for the body, if the client waits for that.
+        """
+
+    def refuse(self, status: int, reason: str) -> None:
+        """
+        Answer a request that the application never sees, and close.
+        """
+
+    def endCycle(self) -> None:
+        """
+        The response has ended, and the request after it.
+        """
+
+    def loseConnection(self) -> None:
+        """
+        Close the connection.
+        """
+
+    def advanced(self) -> None:
+        """
+        All was done that can be done now.
+        """
+
+
+class RequestReader:
+    """
+    The bytes that one connection has received.
+
+    @param owner: the connection.
+    @param wire: its wire.
+    @ivar state: what is read next.
+    @ivar incoming: the body that is read.
+    @ivar isAdvancing: whether bytes are being looked at now.
+    """
+
+    __slots__ = (
+        "_buffer",
+        "_lastHead",
+        "_owner",
+        "_scanned",
+        "_skippedLine",
+        "_start",
+        "_wire",
+        "incoming",
+        "isAdvancing",
+        "state",
+    )
+
+    def __init__(self, owner: ReaderOwner, wire: Wire) -> None:
+        self._owner: Any = owner
+        self._wire = wire
+        self._buffer = b""
+        self._start = self._scanned = 0
+        self._skippedLine = self.isAdvancing = False
+        # It only serves to read the next one faster.
+        self._lastHead: fastpath.FastHead | None = None
+        self.state = _HEAD
+        self.incoming: Incoming | None = None
+
+    def __repr__(self) -> str:
+        return f"<RequestReader reads {self.state.name.lower()}>"
+
+    @property
+    def hasBytes(self) -> bool:
+        """
+        Whether something was received that nobody has looked at.
+        """
+        return self._start < len(self._buffer)
+
+    def unread(self) -> bytes:
+        """
+        What nobody has looked at.
+        """
+        return self._buffer[self._start :]
+
+    def takeUnread(self) -> bytes:
+        """
+        What nobody has looked at; it is not kept here.
+        """
+        unread = self.unread()
+        self._buffer, self._start = b"", 0
+        return unread
+
+    def forgetLastHead(self) -> None:
+        """
+        Free the head of the last request.
+        """
+        self._lastHead = None
+
+    def end(self) -> None:
+        """
+        The connection is gone: keep nothing.
+        """
+        self._buffer, self._start = b"", 0
+        self._owner = self._lastHead = self.incoming = None
+
+    # -- the loop ---------------------------------------------------------------
+
+    def received(self, data: bytes) -> None:
+        """
+        Take bytes, and do everything that can be done with them.
+        """
+        start = self._start
+        if start < len(self._buffer):
+            self._buffer = self._buffer[start:] + data
+            self._scanned -= start
+        else:
+            self._buffer = data
+            self._scanned = 0
+        self._start = 0
+        self.advance()
+
+    def advance(self) -> None:
+        """
+        Do all that can be done with the bytes that are here.
+        """
+        if self.isAdvancing:
+            return
+        self.isAdvancing = True
+        owner, wire = self._owner, self._wire
+        begun = wire.beginBatch()
+        try:
+            while wire.closing is None and wire.transport is not None:
+                state = self.state
+                if state is _NOTHING:
+                    break
+                if not (self._readHead() if state is _HEAD else self._readOther()):
+                    break
+        except Refused as refused:
+            owner.refuse(refused.status, refused.reason)
+        except h11.RemoteProtocolError as error:
+            owner.refuse(error.error_status_hint, "The request is malformed.")
+        finally:
+            self.isAdvancing = False
+            wire.endBatch(begun)
+        owner.advanced()
+        if wire.transport is None:
+            return
+        if self._start and self._start >= len(self._buffer):
+            # An idle connection keeps nothing of what it has read.
+            self._buffer, self._start = b"", 0
+        if wire.closing is None:
+            self._balance()
+
+    def _balance(self) -> None:
+        """
+        Pause the network when enough waits that we can not look at now.
+        """
+        wire, state = self._wire, self.state
+        if state is _NOTHING or (
+            state is _HEAD and (wire.full or wire.queue is not None)
+        ):
+            if len(self._buffer) - self._start > self._owner.limits.readAhead:
+                wire.hold(READ_AHEAD)
+        elif wire.holds:
+            wire.release(READ_AHEAD)
+
+    def _readOther(self) -> bool:
+        """
+        Read what is no head.
+
+        @return: whether there is more to do.
+        """
+        if self.state is _BODY:
+            return self._readBody()
+        self.state = _HEAD
+        served: bool = self._owner.firstBytes()
+        return served
+
+    # -- the head ---------------------------------------------------------------
+
+    def _readHead(self) -> bool:
+        buffer, start, wire = self._buffer, self._start, self._wire
+        if start >= len(buffer):
+            if wire.eof:
+                self._owner.loseConnection()
+            return False
+        if wire.full or wire.queue is not None:
+            return False
+        if not self._scanned and self._readFast(buffer, start):
+            return True
+        if not self._skippedLine and b"\r\n".startswith(buffer[start : start + 2]):
+            # RFC 9112 section 2.2: one empty line before a request is ignored.
+            if len(buffer) - start < 2:
+                return self._waitForHead()
+            self._skippedLine = True
+            self._start = start = start + 2
+            if start == len(buffer):
+                return self._waitForHead()
+        end = buffer.find(b"\r\n\r\n", max(start, self._scanned - 3))
+        limits = self._owner.limits
+        if end < 0:
+            check_partial_head(buffer, start, self._scanned, limits)
+            self._scanned = len(buffer)
+            return self._waitForHead()
+        if self._scanned and self._readFast(buffer, start):
+            # It came in pieces; now it is whole.
+            self._scanned = 0
+            return True
+        end += 4
+        raw = buffer[start:end]
+        head = check_request_head(raw, limits)
+        self._start = end
+        self._scanned = 0
+        self._skippedLine = False
+        self._beginSlow(head, raw)
+        return True
+
+    def _waitForHead(self) -> bool:
+        if self._wire.eof:
+            raise Refused(400, "The request is incomplete.")
+        deadline = self._wire.deadline
+        if deadline.waiting is not Wait.HEAD:
+            deadline.arm(self._owner.limits.headTimeout, Wait.HEAD)
+        return False
+
+    def _readFast(self, buffer: bytes, start: int) -> bool:
+        """
+        Begin a common request: no state machine, neither for its head nor for a body
+        whose length is known.
+
+        @return: whether it is common.
+        """
+        owner = self._owner
+        if not owner.fastPath:
+            return False
+        head = fastpath.read_request(buffer, start, owner.limits, self._lastHead)
+        if head is None:
+            return False
+        if self._lastHead is None:
+            owner.rememberHead()
+        self._lastHead = head
+        self._skippedLine = False
+        self._start = end = head.end
+        cycle = owner.makeCycle(head, buffer[start:end])
+        length = head.length
+        if not length:
+            factory = owner.requestFactory
+            if getattr(factory, "servesWhole", False):
+                self.state = _NOTHING
+                cycle.serve(factory)
+                return True
+        assert length is not None
+        self._start = end = end + min(length, len(buffer) - end)
+        incoming = Incoming(cycle, self._wire, length - (end - head.end), None)
+        self._begin(incoming, cycle)
+        if end > head.end and self._wire.closing is None:
+            incoming.take(buffer[head.end : end])
+        if not incoming.left and self._wire.closing is None:
+            self._bodyEnded(incoming, cycle)
+        return True
+
+    def _beginSlow(self, head: RequestHead, raw: bytes) -> None:
+        """
+        Begin any other request: its head goes through h11.
+        """
+        owner = self._owner
+        event = owner.h11Framer().head(raw)
+        if (
+            type(event) is not h11.Request
+            or event.method != head.method
+            or event.target != head.target
+        ):
+            raise Refused(400, "The request is malformed.")
+        chunks = None
+        if head.length is None:
+            chunks = ChunkScanner(owner.limits, keeps=owner.fastPath)
+        cycle = owner.makeCycle(head, None)
+        cycle.clientWaits = (
+            head.expectsContinue and head.length != 0 and not self.hasBytes
+        )
+        incoming = Incoming(cycle, self._wire, head.length, chunks)
+        self._begin(incoming, cycle)
+        if self._wire.closing is None and incoming.sink is None:
+            owner.sendContinue()
+
+    def _begin(self, incoming: Incoming, cycle: Cycle) -> None:
+        self.incoming = incoming
+        self.state = _BODY
+        start_request(self._owner, cycle, incoming)
+
+    # -- the body ---------------------------------------------------------------
+
+    def _readBody(self) -> bool:
+        cycle, incoming = self._owner.cycle, self.incoming
+        assert cycle is not None and incoming is not None
+        buffer, start = self._buffer, self._start
+        if start < len(buffer):
+            cycle.clientWaits = False
+        chunks = incoming.chunks
+        if chunks is not None:
+            end = chunks.scan(buffer, start)
+        else:
+            assert incoming.left is not None
+            end = start + min(len(buffer) - start, incoming.left)
+            incoming.left -= end - start
+        if end == start and incoming.left != 0:
+            return self._waitForBody()
+        piece = buffer if not start and end == len(buffer) else buffer[start:end]
+        self._start = end
+        wire = self._wire
+        if chunks is not None and chunks.keeps:
+            # h11 sees the end only.
+            data = chunks.take()
+            if data:
+                incoming.take(data)
+            if wire.closing is not None:
+                return False
+            piece = chunks.end if chunks.ended else b""
+        for data in cycle.framer.received(piece, incoming.left == 0):
+            incoming.take(data)
+            if wire.closing is not None:
+                return False
+        # It may have been woken meanwhile.
+        if cycle.framer.requestEnded:
+            self._bodyEnded(incoming, cycle)
+            return True
+        return self.hasBytes or self._waitForBody()
+
+    def _waitForBody(self) -> bool:
+        if self._wire.eof:
+            raise Refused(400, "The request is incomplete.")
+        if self._wire.deadline.waiting is None:
+            self.waitForBody()
+        return False
+
+    def waitForBody(self) -> None:
+        """
+        It is the client's turn to send: begin a window.
+        """
+        if self.incoming is not None:
+            self.incoming.beginWindow()
+        self._wire.deadline.arm(self._owner.limits.rateWindow, Wait.BODY)
+
+    def _bodyEnded(self, incoming: Incoming, cycle: Cycle) -> None:
+        owner = self._owner
+        if owner is None:
+            # The connection was lost meanwhile.
+            return
+        self.state = _NOTHING
+        self.incoming = None
+        cycle.requestEnded = True
+        deadline = self._wire.deadline
+        if deadline.waiting is Wait.BODY:
+            deadline.disarm()
+        if cycle.request is None:
+            owner.endCycle()
+        else:
+            incoming.ended(owner.site)

@@ -1,0 +1,81 @@
+"""
+A request object for a request head, and who takes its body.
+
+A request whose resource streams (L{twisted_h11._server.routing}) is rendered when its
+head is here, and its body goes to a L{RequestBody<twisted_h11._server.body>}.  Any
+other request collects its body first, as in twisted.web.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.web.iweb import INonQueuedRequestFactory
+
+from twisted_h11._boundary.guarded import log_failure
+from twisted_h11._http.strict import Refused, RequestHead
+from twisted_h11._server.adapted import adapt_request
+from twisted_h11._server.body import RequestBody
+from twisted_h11._server.cycle import Cycle
+from twisted_h11._server.incoming import Incoming
+from twisted_h11._server.routing import route_early
+
+__all__ = ["start_request"]
+
+
+def start_request(channel: Any, cycle: Cycle, incoming: Incoming) -> None:
+    """
+    Make a request, and find out who takes its body.
+
+    @param channel: the channel of the request; its C{requestFactory} makes it.
+    @raise Refused: if its body is too long.
+    """
+    head = cycle.head
+    try:
+        cycle.request = request = _make_request(channel, head)
+        if head.length == 0:
+            request.gotLength(0)
+            return
+        resource, most = route_early(channel.site, request, head.target)
+        # Here, since a resource may say anything.
+        incoming.setLimit(most)
+    except (KeyboardInterrupt, Refused):
+        raise
+    except BaseException:
+        log_failure("Making a request")
+        cycle.applicationFailed()
+        return
+    try:
+        if resource is not None:
+            incoming.sink = sink = RequestBody(channel, request, head.length)
+            request.renderEarly(resource, sink)
+        else:
+            request.gotLength(head.length)
+    except KeyboardInterrupt:
+        raise
+    except BaseException:
+        log_failure("A request")
+        cycle.applicationFailed()
+
+
+def _make_request(channel: Any, head: RequestHead) -> Any:
+    """
+    Make the request object, as L{twisted.web.http.HTTPChannel} would.
+    """
+    factory = channel.requestFactory
+    if getattr(factory, "leavesFraming", False) or (
+        INonQueuedRequestFactory.providedBy(factory)
+    ):
+        request = factory(channel)
+    else:
+        request = factory(channel, 0)
+    takeHead = getattr(request, "headReceived", None)
+    if takeHead is not None:
+        takeHead(head)
+    else:
+        addRawHeader = request.requestHeaders.addRawHeader
+        for name, value in head.fields:
+            addRawHeader(name, value)
+        adapt_request(request)
+    request.parseCookies()
+    return request
