@@ -33,7 +33,7 @@ BELOW: dict[str, set[str]] = {
     "server": {"_server", "limits"},
     "client": {"_client"},
     "wsgi": {"_boundary", "_server", "_wsgi", "interfaces", "limits"},
-    "multipart": {"_boundary", "_server"},
+    "multipart": {"_boundary", "_server", "_wire"},
     "_testing": {"_boundary", "client", "server"},
     "testing": {"_testing"},
     "_command": {"", "_boundary", "_http", "client", "limits", "server", "wsgi"},

@@ -23,18 +23,14 @@ python-multipart/>}: install the extra, C{twisted-h11[multipart]}.
 
 from __future__ import annotations
 
-import weakref
 from collections import deque
 from collections.abc import Callable
-from copy import copy
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IProtocol, ITransport
-from twisted.internet.protocol import connectionDone
+from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from twisted.web.client import ResponseDone
-from zope.interface import implementer
 
 from twisted_h11._boundary.checks import CALLABLE, Kind, checked, instance
 from twisted_h11._server.form_reader import (
@@ -44,6 +40,7 @@ from twisted_h11._server.form_reader import (
     MultipartLimits,
     Part,
 )
+from twisted_h11._wire.delivery import BodyIterator
 
 __all__ = [
     "MultipartError",
@@ -55,7 +52,7 @@ __all__ = [
 ]
 
 
-class Parts:
+class Parts(BodyIterator[Part]):
     """
     The parts of a form as an asynchronous iterator.
 
@@ -65,11 +62,10 @@ class Parts:
     """
 
     def __init__(self, request: Any, limits: MultipartLimits) -> None:
-        self._waiting: deque[Part] = deque()
         self._last: Part | None = None
-        self._waiter: Deferred[None] | None = None
-        self._reader = FormReader(request, limits, self._waiting.append)
-        self._reader.source.deliverBody(_Feed(self))
+        parts: deque[Part] = deque()
+        self._transport = self._form = FormReader(request, limits, parts.append)
+        super().__init__(self._form.source, parts)
 
     def __aiter__(self) -> Parts:
         return self
@@ -78,83 +74,30 @@ class Parts:
         last, self._last = self._last, None
         if last is not None:
             last.loseConnection()
-        reader = self._reader
-        while not self._waiting:
-            if reader.ended is not None:
-                if reader.ended.check(ResponseDone):
-                    raise StopAsyncIteration
-                # A copy, as in BodyIterator.
-                error: Any = reader.ended.value
-                raise copy(error) from error.__cause__
-            waiter: Deferred[None] = Deferred()
-            self._waiter = waiter
-            reader.source.resumeProducing()
-            await waiter
-        self._last = part = self._waiting.popleft()
+        self._last = part = await super().__anext__()
+        if not self._items:
+            # The rest of this part is next.
+            self._form.resumeProducing()
         return part
 
-    def feed(self, data: bytes) -> None:
+    def received(self, data: bytes) -> None:
         """
         Some of the form has arrived.
         """
-        self._reader.feed(data)
-        if self._waiting and self._waiter is None:
-            self._reader.source.pauseProducing()
+        self._form.feed(data)
+        self._end = self._form.ended
         self._wake()
 
-    def end(self, reason: Failure) -> None:
+    def ended(self, end: Failure) -> None:
         """
         All of it has.
         """
-        self._reader.end(reason)
+        self._form.end(end)
+        self._end = self._form.ended
         self._wake()
 
-    def _wake(self) -> None:
-        waiter = self._waiter
-        if waiter is not None and (self._waiting or self._reader.ended is not None):
-            self._waiter = None
-            waiter.callback(None)
 
-
-@implementer(IProtocol)
-class _Feed:
-    """
-    Takes the body for a loop, and does not keep the loop in memory.
-    """
-
-    def __init__(self, parts: Parts) -> None:
-        self._parts = weakref.ref(parts)
-
-    def makeConnection(self, transport: ITransport) -> None:
-        """
-        Take nothing before somebody asks.
-        """
-        transport.pauseProducing()  # type: ignore[attr-defined]
-
-    def connectionMade(self) -> None:
-        """
-        Nothing to do.
-        """
-
-    def dataReceived(self, data: bytes) -> None:
-        """
-        Pass it on.
-        """
-        parts = self._parts()
-        if parts is not None:
-            parts.feed(data)
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """
-        Pass it on.
-        """
-        parts = self._parts()
-        if parts is not None:
-            parts.end(reason)
-
-
-@implementer(IProtocol)
-class _Pusher:
+class _Pusher(Protocol):
     """
     Takes the body for L{deliver_parts}.
     """
@@ -174,16 +117,6 @@ class _Pusher:
 
     def _stop(self) -> None:
         self._reader.source.loseConnection()
-
-    def makeConnection(self, transport: ITransport) -> None:
-        """
-        Take what comes.
-        """
-
-    def connectionMade(self) -> None:
-        """
-        Nothing to do.
-        """
 
     def dataReceived(self, data: bytes) -> None:
         """

@@ -4,10 +4,11 @@ Who reads a streamed body: functions for responses, loops, resources found late.
 
 from __future__ import annotations
 
+import gc
 import json
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.web.client import ResponseDone, readBody
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
@@ -141,6 +142,26 @@ class AsyncForTests(ServerTestCase):
             wire.pump()
         self.assertEqual(1_000_000, sum(seen))
         self.assertEqual([200], wire.statuses)
+
+    def test_collected(self) -> None:
+        """
+        A loop that nobody keeps, and that waits for the next piece, goes on after the
+        garbage collector has come.
+        """
+
+        def render(request: Any) -> int:
+            async def read() -> None:
+                seen = [len(data) async for data in request.body]
+                request.write(b"%d" % sum(seen))
+                request.finish()
+
+            ensureDeferred(read())
+            return NOT_DONE_YET
+
+        wire = self.talk(Doing(render), CHUNKED, chunk(b"hel"))
+        gc.collect()
+        wire.send(chunk(b"lo"), b"0\r\n\r\n")
+        self.assertEqual(b"5", wire.only().body)
 
     def test_manyPiecesAtOnce(self) -> None:
         """

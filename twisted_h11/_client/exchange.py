@@ -224,9 +224,7 @@ class Exchange:
         body = reader.wholeBody(head, data)
         if body is not None:
             # The usual case: all of it is here.
-            if body:
-                response._buffer.append(body)
-            response._finished = True
+            response._body.complete(body)
             self.over(len(data) == head.size + length)
             if self.request.report is not None:
                 self._report("ended")

@@ -168,7 +168,7 @@ class Call:
             return
         total = self._total
         if total is not None:
-            if response._finished:
+            if response._body.over:
                 total.cancel()
                 self._total = None
             else:

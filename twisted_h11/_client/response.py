@@ -10,27 +10,25 @@ if nobody has read this one yet.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 from typing import Protocol as Interface
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionAborted
 from twisted.internet.interfaces import IConsumer, IProtocol, IPushProducer
-from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
-from twisted.web.client import ResponseDone
 from twisted.web.http import PotentialDataLoss
 from twisted.web.http_headers import Headers as TwistedHeaders
 from twisted.web.iweb import UNKNOWN_LENGTH, IResponse
 from zope.interface import implementer
 
 from twisted_h11._boundary.checks import check_protocol
-from twisted_h11._boundary.guarded import guarded, log_failure
+from twisted_h11._boundary.guarded import log_failure
 from twisted_h11._client import errors
 from twisted_h11._client.request import ClientRequest
 from twisted_h11._http.received_head import Fields, ReceivedHead
+from twisted_h11._wire.delivery import BodyIterator, Delivery, Source
 from twisted_h11.forwarding import deliver_to
 
 __all__ = ["InterimResponse", "Response"]
@@ -51,10 +49,9 @@ CONNECTION_FIELDS = frozenset(
 )
 
 
-class BodySource(Interface):
+class BodySource(Source, Interface):
     """
     Where a response has its body from, while that is on its way.
-
     """
 
     @property
@@ -72,11 +69,6 @@ class BodySource(Interface):
     def claimBody(self, response: Response) -> None:
         """
         Somebody reads the body now.
-        """
-
-    def holdBody(self, held: bool) -> None:
-        """
-        The reader of the body is paused, or goes on.
         """
 
     def abortResponse(self, reason: Failure) -> None:
@@ -123,51 +115,88 @@ def make_headers(fields: Fields) -> TwistedHeaders:
 
 
 @implementer(IPushProducer)
-class BodyTransport:
+class ResponseBody(Delivery):
     """
-    The transport that the reader of a body gets: it can pause, resume and end
-    the body, and nothing else.
+    The body of a response, and the transport of the protocol that reads it: that can
+    pause, resume and end the body, and nothing else.
     """
 
-    disconnecting = False
+    _done = ("Response body fully received",)
 
-    def __init__(self, response: Response) -> None:
-        self._response = response
+    def take(self, response: Response, reader: IProtocol) -> None:
+        """
+        Deliver the body to a protocol.
+        """
+        self._taken = True
+        self._reader = reader
+        self._owner = response
+        # From now on the reader says how much it takes.
+        self._high = 0
+        try:
+            reader.makeConnection(self)  # type: ignore[arg-type]
+        except BaseException:
+            self._failReader(Failure())
+            raise
+        if self._source is not None:
+            self._source.claimBody(response)
+        self._deliver()
 
-    def pauseProducing(self) -> None:
+    def complete(self, data: bytes) -> None:
         """
-        Deliver nothing until C{resumeProducing}.
+        All of it is here, before anybody was told.
         """
-        self._response._pause()
+        if data:
+            self._waiting.append(data)
+            self._size = len(data)
+        self.over = True
 
-    def resumeProducing(self) -> None:
-        """
-        Go on.
-        """
-        self._response._resume()
-
-    def stopProducing(self) -> None:
+    def abortConnection(self) -> None:
         """
         The rest of the body is not wanted: drop the connection.
         """
-        self._response.abort()
+        source = self._source
+        if source is not None:
+            self._forget()
+            source.abortConnection()
+        elif self._reader is not None:
+            self.cut(self._wrapped(Failure(ConnectionAborted())))
 
-    loseConnection = stopProducing
-    abortConnection = stopProducing
+    stopProducing = loseConnection = abandoned = abortConnection
 
     def getPeer(self) -> Any:
         """
         The address of the server, or C{None} if the body has ended.
         """
-        connection = self._response._connection
-        return None if connection is None else connection.peer
+        return None if self._source is None else self._source.peer
 
     def getHost(self) -> Any:
         """
         Our own address, or C{None} if the body has ended.
         """
-        connection = self._response._connection
-        return None if connection is None else connection.host
+        return None if self._source is None else self._source.host
+
+    def _wrapped(self, reason: Failure) -> Failure:
+        return Failure(errors.Failed([reason], self._owner))
+
+    def _readerFailed(self, failure: Failure) -> None:
+        log_failure("The reader of a response body", failure)
+        self._failReader(failure)
+
+    def _failReader(self, failure: Failure) -> None:
+        """
+        The reader has raised: it did not get the body, however much of it is here.
+        """
+        if self._source is not None:
+            self._forget()
+            self._source.abortResponse(failure)
+            # One that did not even begin to read is told, too.
+            self._paused = False
+            self._deliver()
+        else:
+            self.cut(self._wrapped(failure), True)
+
+    def _readerFailedAtEnd(self, failure: Failure) -> None:
+        log_failure("The reader of a response body, at its end,", failure)
 
 
 @implementer(IResponse)
@@ -194,19 +223,13 @@ class Response:
     _headers: TwistedHeaders | None = None
     _trailers: TwistedHeaders | None = None
     _trailerFields: Fields = []  # noqa: RUF012
-    _reader: IProtocol | None = None
-    _finished = False
-    _reason: Failure | None = None
-    _paused = False
-    _delivering = False
-    _told = False
     _whenEnded: Callable[[], None] | None = None
 
     def __init__(
         self,
         head: ReceivedHead,
         request: ClientRequest,
-        connection: BodySource | None,
+        source: BodySource | None,
     ) -> None:
         self.version = (b"HTTP", 1, head.minor)
         self.code = head.code
@@ -214,14 +237,13 @@ class Response:
         self.rawFields = head.fields
         self.length: Any = head.length if head.length >= 0 else UNKNOWN_LENGTH
         self.request = request
-        self._connection = connection
-        self._buffer: deque[bytes] = deque()
-        self._buffered = 0
+        self._body = ResponseBody(source, request.settings.readAhead)
 
     def __repr__(self) -> str:
-        if not self._finished:
+        body = self._body
+        if not body.over:
             state = "body under way"
-        elif self._reason is None or self._reason.check(PotentialDataLoss):
+        elif body.end is None or body.end.check(PotentialDataLoss):
             state = "body complete"
         else:
             state = "body failed"
@@ -255,7 +277,7 @@ class Response:
         never merged into C{headers}, and say nothing about framing.
         """
         if self._trailers is None:
-            if not self._finished:
+            if not self._body.over:
                 return TwistedHeaders()
             self._trailers = make_headers(self._trailerFields)
         return self._trailers
@@ -276,23 +298,15 @@ class Response:
         @raise RuntimeError: if the body was asked for already.
         """
         check_protocol(protocol)
-        if self._told:
-            raise RuntimeError("Response already finished, cannot deliverBody now.")
-        if self._reader is not None:
+        body = self._body
+        if body._taken:
+            if body._reader is None:
+                raise RuntimeError("Response already finished, cannot deliverBody now.")
             raise RuntimeError(
-                f"Response already has protocol {self._reader!r}, "
+                f"Response already has protocol {body._reader!r}, "
                 "cannot deliverBody again"
             )
-        self._reader = protocol
-        try:
-            protocol.makeConnection(BodyTransport(self))  # type: ignore[arg-type]
-        except BaseException:
-            self._readerFailed()
-            raise
-        connection = self._connection
-        if connection is not None:
-            connection.claimBody(self)
-        self._deliver()
+        body.take(self, protocol)
 
     def deliverTo(self, consumer: IConsumer) -> Deferred[None]:
         """
@@ -312,17 +326,7 @@ class Response:
         body, and has not got all of it, gets a C{ResponseFailed}.  Nothing happens
         afterwards.
         """
-        connection = self._connection
-        if connection is not None:
-            self._buffer.clear()
-            self._buffered = 0
-            self._paused = False
-            connection.abortResponse(Failure(ConnectionAborted()))
-        elif not self._told and self._reader is not None:
-            if self._buffer:
-                self._fail(Failure(ConnectionAborted()))
-            self._paused = False
-            self._deliver()
+        self._body.abortConnection()
 
     def switchProtocol(self, protocol: IProtocol) -> None:
         """
@@ -334,202 +338,26 @@ class Response:
         @raise RuntimeError: if the server has not switched.
         """
         check_protocol(protocol)
-        connection = self._connection
-        if connection is None or self._reader is not None or self._told:
+        source = self._body._source
+        if source is None or self._body._taken:
             raise RuntimeError("The server has not switched to another protocol")
-        connection.switchFor(self, protocol)
+        source.switchFor(self, protocol)
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         """
-        The pieces of the body, as they arrive, under back-pressure.
+        The pieces of the body, as they arrive, under back-pressure.  When the loop is
+        left early, or cancelled, the connection is dropped.
         """
-        pieces = _Pieces()
-        self.deliverBody(pieces)
-        return _Iteration(pieces)
+        return BodyIterator(self)
 
     # -- what the connection does -------------------------------------------
-
-    def _received(self, data: bytes) -> None:
-        """
-        A piece of the body is here.
-        """
-        reader = self._reader
-        if (
-            reader is not None
-            and not self._paused
-            and not self._buffer
-            and not self._delivering
-        ):
-            self._delivering = True
-            try:
-                reader.dataReceived(data)
-            except BaseException:
-                log_failure("The reader of a response body")
-                self._readerFailed()
-            self._delivering = False
-            if self._buffer or self._finished:
-                self._deliver()
-            return
-        self._buffer.append(data)
-        self._buffered += len(data)
 
     def _ended(self, reason: Failure | None = None) -> None:
         """
         Nothing more will come: the body is complete, or there is a reason.
         """
-        if self._finished:
-            return
-        self._finished = True
-        self._reason = reason
-        self._connection = None
-        ended, self._whenEnded = self._whenEnded, None
-        if ended is not None:
-            ended()
-        if self._reader is not None:
-            self._deliver()
-
-    # -- delivery -----------------------------------------------------------
-
-    def _deliver(self) -> None:
-        """
-        Give the reader all that waits for it, and the end.
-        """
-        reader = self._reader
-        if self._delivering or reader is None:
-            return
-        self._delivering = True
-        buffer = self._buffer
-        try:
-            while buffer and not self._paused:
-                data = buffer.popleft()
-                self._buffered -= len(data)
-                reader.dataReceived(data)
-        except BaseException:
-            log_failure("The reader of a response body")
-            self._readerFailed()
-        self._delivering = False
-        if self._finished and not buffer and not self._told:
-            if not self._paused:
-                self._told = True
-                # The reader's transport knows us: no cycle is left behind.
-                self._reader = None
-                reason = self._reason
-                if reason is None:
-                    reason = Failure(ResponseDone("Response body fully received"))
-                guarded(
-                    "The reader of a response body, at its end,",
-                    reader.connectionLost,
-                    reason,
-                )
-
-    def _readerFailed(self) -> None:
-        """
-        The reader has raised: it did not get the body, however much of it is here.
-        """
-        failure = Failure()
-        if self._connection is not None:
-            self._buffer.clear()
-            self._connection.abortResponse(failure)
-        else:
-            self._fail(failure)
-        # One that did not even begin to read is told, too.
-        self._paused = False
-        self._deliver()
-
-    def _fail(self, why: Failure) -> None:
-        """
-        The reader will not get what is still kept here, although all of it came.
-        """
-        self._buffer.clear()
-        self._buffered = 0
-        reason = self._reason
-        if reason is None or reason.check(PotentialDataLoss):
-            self._reason = Failure(errors.Failed([why], self))
-
-    def _pause(self) -> None:
-        if not self._paused:
-            self._paused = True
-            if self._connection is not None:
-                self._connection.holdBody(True)
-
-    def _resume(self) -> None:
-        if self._paused:
-            self._paused = False
-            self._deliver()
-            if self._connection is not None and not self._paused:
-                self._connection.holdBody(False)
-
-
-class _Pieces(Protocol):
-    """
-    The reader behind C{async for}: asks for one piece at a time.
-    """
-
-    def __init__(self) -> None:
-        self._pieces: deque[bytes] = deque()
-        self._waiting: Deferred[bytes | None] | None = None
-        self._reason: Failure | None = None
-
-    def dataReceived(self, data: bytes) -> None:
-        waiting, self._waiting = self._waiting, None
-        if waiting is not None:
-            waiting.callback(data)
-        else:
-            self._pieces.append(data)
-            self.transport.pauseProducing()  # type: ignore[union-attr]
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        self._reason = reason
-        waiting, self._waiting = self._waiting, None
-        if waiting is not None:
-            self._end(waiting, reason)
-
-    def _end(self, waiting: Deferred[bytes | None], reason: Failure) -> None:
-        if reason.check(ResponseDone, PotentialDataLoss):
-            waiting.callback(None)
-        else:
-            waiting.errback(reason)
-
-    def next(self) -> Deferred[bytes | None]:
-        """
-        The next piece, or C{None} at the end.
-        """
-        if self._pieces:
-            return succeed(self._pieces.popleft())
-        waiting: Deferred[bytes | None] = Deferred(self._cancel)
-        if self._reason is not None:
-            self._end(waiting, self._reason)
-            return waiting
-        self._waiting = waiting
-        self.transport.resumeProducing()  # type: ignore[union-attr]
-        return waiting
-
-    def _cancel(self, _: object) -> None:
-        self._waiting = None
-        self.transport.abortConnection()  # type: ignore[union-attr]
-
-    def abandon(self) -> None:
-        """
-        Nobody will ask again.
-        """
-        if self._reason is None:
-            self.transport.abortConnection()  # type: ignore[union-attr]
-
-
-class _Iteration(AsyncIterator[bytes]):
-    """
-    The iterator that C{async for} holds.  When the loop is left early it goes
-    away, and the connection with it.
-    """
-
-    def __init__(self, pieces: _Pieces) -> None:
-        self._pieces = pieces
-
-    async def __anext__(self) -> bytes:
-        piece = await self._pieces.next()
-        if piece is None:
-            raise StopAsyncIteration
-        return piece
-
-    def __del__(self) -> None:
-        self._pieces.abandon()
+        if not self._body.over:
+            ended, self._whenEnded = self._whenEnded, None
+            if ended is not None:
+                ended()
+            self._body.ended(reason)

@@ -21,7 +21,6 @@ from twisted_h11._client.response import Response
 from twisted_h11._client.response_reader import ResponseReader
 from twisted_h11._client.waits import Wait
 from twisted_h11._http.received_head import CHUNKED, UNTIL_CLOSE, Fields
-from twisted_h11._wire.wire import APPLICATION, CONSUMER
 
 __all__ = ["ResponseSource"]
 
@@ -100,7 +99,7 @@ class ResponseSource:
         self._received = 0
         self.lastPiece = 0.0
         self.switched = switched
-        response._connection = self
+        response._body._source = self
 
     @property
     def peer(self) -> Any:
@@ -131,20 +130,30 @@ class ResponseSource:
             return
         self._unclaimed = None
         self._response = response
-        exchange.connection.wire.release(CONSUMER)
         exchange.wait()
 
-    def holdBody(self, held: bool) -> None:
+    def hold(self, why: int) -> None:
         """
-        The reader of the body is paused, or goes on.
+        Enough waits for the reader, or for somebody who claims the body.
         """
-        self._held = held
-        wire = self._exchange.connection.wire
-        if held:
-            wire.hold(APPLICATION)
-        else:
-            wire.release(APPLICATION)
+        self._exchange.connection.wire.hold(why)
+        if self._unclaimed is None:
+            self._held = True
+            self._exchange.wait()
+
+    def release(self, why: int) -> None:
+        """
+        It goes on.
+        """
+        self._held = False
+        self._exchange.connection.wire.release(why)
         self._exchange.wait()
+
+    def abortConnection(self) -> None:
+        """
+        Nothing more is wanted.
+        """
+        self._exchange.fail(Failure(ConnectionAborted()))
 
     def abortResponse(self, reason: Failure) -> None:
         """
@@ -159,7 +168,7 @@ class ResponseSource:
         if not self.switched:
             raise RuntimeError("The server has not switched to another protocol")
         self.take()
-        response._connection = None
+        response._body._source = None
         self._exchange.giveTo(protocol)
 
     def _abandoned(self, reference: weakref.ref[Response]) -> None:
@@ -196,13 +205,10 @@ class ResponseSource:
         response = self._response
         if response is not None:
             self.lastPiece = exchange.connection.clock.seconds()
-            response._received(data)
         elif self._unclaimed is not None:
             response = self._unclaimed()
-            if response is not None:
-                response._received(data)
-                if response._buffered > settings.readAhead:
-                    exchange.connection.wire.hold(CONSUMER)
+        if response is not None:
+            response._body.dataReceived(data)
 
     def bodyEnded(
         self, trailers: Fields, clean: bool, reason: Failure | None = None
@@ -218,7 +224,7 @@ class ResponseSource:
             if trailers:
                 response._trailerFields = trailers
             # From now on the connection may be another's.
-            response._connection = None
+            response._body._source = None
         self._exchange.over(clean)
         if response is not None:
             response._ended(reason)

@@ -17,6 +17,7 @@ from twisted.web.http_headers import Headers
 
 from twisted_h11._boundary.checks import INT, wrong
 from twisted_h11._server.body import RequestBody, RequestBodyCut
+from twisted_h11._wire.wire import APPLICATION
 
 __all__ = ["DEFAULT_LIMITS", "FormReader", "MultipartError", "MultipartLimits", "Part"]
 
@@ -119,7 +120,6 @@ class Part(RequestBody):
         """
         The rest of the form can not be read.
         """
-        self._channel = None
         error = reason.value
         if not isinstance(error, (MultipartError, RequestBodyCut)):
             error = RequestBodyCut("Whoever takes the form has failed.")
@@ -161,6 +161,7 @@ class FormReader:
         self.ended: Failure | None = None
         self._limits = limits
         self._receive = receive
+        self._holds = 0
         self._count = 0
         self._complete = False
         # Whoever takes the parts holds them: they hold us.
@@ -285,10 +286,36 @@ class FormReader:
     # -- from a part, and from a loop -------------------------------
 
     def hold(self, why: int) -> None:
+        """
+        Take no more of the form until C{why} is released.
+        """
+        self._holds |= why
         self.source.pauseProducing()
 
     def release(self, why: int) -> None:
-        self.source.resumeProducing()
+        """
+        Go on, as far as C{why} is concerned.
+        """
+        self._holds &= ~why
+        if not self._holds:
+            self.source.resumeProducing()
+
+    def pauseProducing(self) -> None:
+        """
+        The loop over the parts takes no more for now.
+        """
+        self.hold(APPLICATION)
+
+    def resumeProducing(self) -> None:
+        """
+        It goes on.
+        """
+        self.release(APPLICATION)
+
+    def abandoned(self) -> None:
+        """
+        It was left.
+        """
 
     def sendContinue(self) -> None:
         """

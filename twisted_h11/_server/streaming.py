@@ -30,9 +30,10 @@ from twisted_h11._boundary.checks import (
     wrong,
 )
 from twisted_h11._boundary.twisted_private import set_known
-from twisted_h11._server.body import BodyIterator, RequestBody, SpooledBody
+from twisted_h11._server.body import RequestBody, SpooledBody
 from twisted_h11._server.cycle import send_region
 from twisted_h11._server.rendering import Rendering
+from twisted_h11._wire.delivery import BodyIterator
 from twisted_h11._wire.drained import Gate, client_gone
 from twisted_h11._wire.files import FileRegion
 from twisted_h11.forwarding import BodyProducer
@@ -92,7 +93,7 @@ class Streaming(Rendering):
         return BodyProducer(source) if source.length != 0 else None
 
     @property
-    def body(self) -> BodyIterator:
+    def body(self) -> BodyIterator[bytes]:
         """
         The body, for C{async for data in request.body}.
         """
