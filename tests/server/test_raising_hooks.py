@@ -24,7 +24,7 @@ from twisted.web import server
 from twisted.web.server import NOT_DONE_YET
 from zope.interface import implementer
 
-import twisted_h11._wire.pull
+import twisted_h11._wire.producers
 from tests.support.server_cases import (
     GET,
     Calls,
@@ -180,7 +180,7 @@ class ProducerTests(HooksTestCase):
         """
         super().setUp()
         cooperator = Cooperator(scheduler=lambda call: self.clock.callLater(0.01, call))
-        self.patch(twisted_h11._wire.pull, "cooperate", cooperator.cooperate)
+        self.patch(twisted_h11._wire.producers, "cooperate", cooperator.cooperate)
         self.addCleanup(cooperator.stop)
 
     def producing(

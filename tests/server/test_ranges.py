@@ -16,7 +16,7 @@ from twisted.web import server, static
 from twisted.web.resource import EncodingResourceWrapper, Resource
 from twisted.web.server import GzipEncoderFactory
 
-import twisted_h11._wire.pull
+import twisted_h11._wire.producers
 from tests.support.server_cases import ServerTestCase, get
 from twisted_h11._server.ranges import MOST_RANGES, settled
 
@@ -115,7 +115,7 @@ class RangeTests(ServerTestCase):
         """
         super().setUp()
         cooperator = Cooperator(scheduler=lambda call: self.clock.callLater(0, call))
-        self.patch(twisted_h11._wire.pull, "cooperate", cooperator.cooperate)
+        self.patch(twisted_h11._wire.producers, "cooperate", cooperator.cooperate)
         self.addCleanup(cooperator.stop)
         self.folder = FilePath(self.mktemp())
         self.folder.makedirs()

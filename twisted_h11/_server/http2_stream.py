@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 from twisted_h11._boundary.guarded import guarded, log_failure
-from twisted_h11._wire.pull import PullAdapter
+from twisted_h11._wire.producers import PullAdapter
 
 __all__ = ["Stream"]
 

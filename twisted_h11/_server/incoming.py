@@ -90,7 +90,7 @@ class Incoming:
         if request is None:
             # The response has ended before the request: the rest is read and
             # dropped, if there is not too much.
-            if self.received > self._wire.limits.drainLength:
+            if self.received > self._wire.user.limits.drainLength:
                 self._wire.close(End.LINGER)
             return
         if self._limit is not None and self.received > self._limit:
@@ -126,7 +126,7 @@ class Incoming:
             elif getattr(request, "leavesFraming", False):
                 request.requestReceived(head.method, head.target, head.version)
             else:
-                receive_with_form(request, head, site, self._wire.limits)
+                receive_with_form(request, head, site, self._wire.user.limits)
         except KeyboardInterrupt:
             raise
         except FormError as error:

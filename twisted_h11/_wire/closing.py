@@ -16,14 +16,12 @@ it takes slowly.
 from __future__ import annotations
 
 from enum import Enum
-from typing import Any, Protocol
 
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 
-from twisted_h11._wire.deadline import Deadline
 from twisted_h11._wire.progress import bytes_taken
 from twisted_h11._wire.sockets import is_bare_socket
-from twisted_h11.limits import Limits
+from twisted_h11._wire.user import OwnWire
 
 __all__ = ["Closing", "ClosingWait", "End"]
 
@@ -48,30 +46,6 @@ class ClosingWait(Enum):
     LOST = "the transport closes"
 
 
-class ClosingOwner(Protocol):
-    """
-    What L{Closing} needs of its wire.
-    """
-
-    transport: Any
-    deadline: Deadline
-    pausable: bool
-    holds: int
-    eof: bool
-    outputEnded: bool
-
-    @property
-    def limits(self) -> Limits:
-        """
-        The bounds that apply.
-        """
-
-    def drop(self) -> None:
-        """
-        Drop the connection.
-        """
-
-
 class Closing:
     """
     One connection that ends.
@@ -80,32 +54,33 @@ class Closing:
     @ivar later: whether the transport is full, so that the end has to wait.
     """
 
-    __slots__ = ("_left", "_owner", "_takenBefore", "how", "later")
+    __slots__ = ("_left", "_takenBefore", "_wire", "how", "later")
 
-    def __init__(self, owner: ClosingOwner, how: End) -> None:
-        self._owner = owner
-        self._left = owner.limits.lingerLength
+    def __init__(self, wire: OwnWire, how: End) -> None:
+        self._wire = wire
+        self._left = wire.user.limits.lingerLength
         self._takenBefore: int | None = None
         self.how = how
         self.later = False
 
-    def wait(self) -> None:
+    def begin(self, how: End) -> None:
         """
-        Wait until the transport has room for nothing more.
-
-        @param watch: whether the peer is watched meanwhile.
+        Close, as soon as the transport has room for nothing more.
         """
-        owner = self._owner
-        self.later = True
-        self._takenBefore = bytes_taken(owner.transport)
-        owner.deadline.arm(owner.limits.rateWindow, ClosingWait.TAKEN)
-
-    def begin(self) -> None:
-        """
-        All was given to the transport: close.
-        """
+        wire = self._wire
+        self.how = how
+        wire.user.wireClosing()
+        if wire.queue is None:
+            wire.flush()
+        if wire.queue is not None or wire.full:
+            self.later = True
+            if wire.deadline.waiting not in wire.user.finalWaits:
+                self._takenBefore = bytes_taken(wire.transport)
+                wire.deadline.arm(wire.user.limits.rateWindow, ClosingWait.TAKEN)
+            return
+        wire.unregister()
         self.later = False
-        if self.how is End.LINGER:
+        if how is End.LINGER:
             self._linger()
         else:
             self.lose()
@@ -114,34 +89,34 @@ class Closing:
         """
         Have the transport close when it has sent what it has.
         """
-        owner = self._owner
-        if owner.outputEnded:
+        wire = self._wire
+        if wire.outputEnded:
             # Nothing is left to send: the transport does not wait for anything.
-            owner.deadline.disarm()
+            wire.deadline.disarm()
         else:
-            self._takenBefore = bytes_taken(owner.transport)
-            owner.deadline.arm(owner.limits.abortTimeout, ClosingWait.LOST)
-        self._left = owner.limits.lingerLength
-        owner.transport.loseConnection()
+            self._takenBefore = bytes_taken(wire.transport)
+            wire.deadline.arm(wire.user.limits.abortTimeout, ClosingWait.LOST)
+        self._left = wire.user.limits.lingerLength
+        wire.transport.loseConnection()
 
     def _linger(self) -> None:
-        owner = self._owner
-        transport = owner.transport
-        if owner.eof:
+        wire = self._wire
+        transport = wire.transport
+        if wire.eof:
             self.lose()
             return
-        if owner.holds and owner.pausable:
+        if wire.holds and wire.pausable:
             transport.resumeProducing()
-        owner.holds = 0
+        wire.holds = 0
         if isinstance(transport, TLSMemoryBIOProtocol):
             # TLS says that we are done (close_notify), then goes on reading
             # until the peer says so too: a lingering close of its own.
             self.lose()
             return
-        self._left = owner.limits.lingerLength
+        self._left = wire.user.limits.lingerLength
         if is_bare_socket(transport):
             transport.loseWriteConnection()
-        owner.deadline.arm(owner.limits.lingerTimeout, ClosingWait.LINGERED)
+        wire.deadline.arm(wire.user.limits.lingerTimeout, ClosingWait.LINGERED)
 
     def deadlineOver(self, wait: ClosingWait) -> None:
         """
@@ -150,22 +125,22 @@ class Closing:
         if wait is ClosingWait.LINGERED:
             self.lose()
             return
-        limits = self._owner.limits
+        limits = self._wire.user.limits
         seconds = limits.abortTimeout
         if wait is ClosingWait.TAKEN:
             seconds = limits.rateWindow
         if self._isMakingProgress(seconds):
-            self._owner.deadline.arm(seconds, wait)
+            self._wire.deadline.arm(seconds, wait)
         else:
-            self._owner.drop()
+            self._wire.user.dropConnection()
 
     def _isMakingProgress(self, seconds: float) -> bool:
         """
         Whether the peer has taken enough since this was asked the last time.
         """
         before = self._takenBefore
-        taken = self._takenBefore = bytes_taken(self._owner.transport)
-        rate = self._owner.limits.minResponseRate
+        taken = self._takenBefore = bytes_taken(self._wire.transport)
+        rate = self._wire.user.limits.minResponseRate
         if before is None or taken is None or rate is None:
             return False
         return taken - before >= max(rate * seconds, 1)
@@ -174,7 +149,7 @@ class Closing:
         """
         The connection is gone: drop the reference to its wire.
         """
-        del self._owner
+        del self._wire
 
     def inputEnded(self) -> None:
         """
@@ -189,4 +164,4 @@ class Closing:
         """
         self._left -= length
         if self._left < 0:
-            self._owner.drop()
+            self._wire.user.dropConnection()

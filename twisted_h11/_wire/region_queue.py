@@ -8,57 +8,19 @@ later waits here, in order.
 from __future__ import annotations
 
 from collections import deque
-from typing import Any, Protocol
+
+from twisted.logger import Logger
 
 from twisted_h11._boundary.overrides import overrides
 from twisted_h11._wire.files import FileRegion, RegionSender
 from twisted_h11._wire.sockets import is_bare_socket
+from twisted_h11._wire.user import OwnWire
 
 __all__ = ["RegionQueue"]
 
 # What a subclass or an instance of a transport may have overridden, to see what is
 # sent.
 _SENDING = ("doWrite", "write", "writeSequence", "writeSomeData")
-
-
-class QueueOwner(Protocol):
-    """
-    What a L{RegionQueue} needs of its wire.
-    """
-
-    transport: Any
-    full: bool
-    pending: list[bytes]
-
-    def flush(self) -> None:
-        """
-        Give what is pending to the transport.
-        """
-
-    def register(self) -> None:
-        """
-        Be the transport's producer.
-        """
-
-    def unregister(self) -> None:
-        """
-        Be it no longer.
-        """
-
-    def regionStarted(self) -> None:
-        """
-        A region is on its way.
-        """
-
-    def queueSent(self) -> None:
-        """
-        All that has waited is out.
-        """
-
-    def regionFailed(self, error: BaseException) -> None:
-        """
-        A region could not be sent whole.
-        """
 
 
 class RegionQueue:
@@ -68,10 +30,12 @@ class RegionQueue:
     @ivar sender: what sends the region that is on its way; C{None} between two.
     """
 
-    __slots__ = ("_ended", "_items", "_owner", "_working", "sender")
+    __slots__ = ("_ended", "_items", "_wire", "_working", "sender")
 
-    def __init__(self, owner: QueueOwner) -> None:
-        self._owner = owner
+    _log = Logger()
+
+    def __init__(self, wire: OwnWire) -> None:
+        self._wire = wire
         self._items: deque[bytes | FileRegion] = deque()
         self._working = False
         self._ended = False
@@ -97,31 +61,60 @@ class RegionQueue:
             if regions or not isinstance(item, FileRegion)
         )
 
-    def run(self) -> bool:
+    def start(self, region: FileRegion) -> None:
+        """
+        Send a region; the wire has just got this queue.
+        """
+        wire = self._wire
+        wasFull = wire.full
+        self._items.append(region)
+        done = self._run()
+        if done:
+            wire.queue = None
+            wire.flush()
+        if done and wire.closing is not None:
+            self._allSent()
+        elif done and not wire.full:
+            wire.user.wireWritable()
+        elif not wasFull and (not done or wire.full) and wire.producer is not None:
+            # Not sooner: a region may be gone at once, and its producer would
+            # be resumed from within its own call.
+            wire.producer.pause()
+
+    def _allSent(self) -> None:
+        wire = self._wire
+        if wire.user.wireQueueSent():
+            return
+        if wire.closing is not None:
+            wire.close(wire.closing.how)
+        elif not wire.full:
+            wire.user.resumeProducing()
+
+    def _run(self) -> bool:
         """
         Send what waits, until a region takes its time.  One that does not ends
         within this loop, so that any number of them needs no more stack than one.
 
         @return: whether all is out.
         """
-        owner = self._owner
+        wire = self._wire
         items = self._items
         self._working = True
         try:
             while items and self.sender is None and not self._ended:
                 item = items.popleft()
                 if isinstance(item, FileRegion):
-                    owner.flush()
+                    wire.flush()
                     self._start(item)
                 else:
-                    owner.pending.append(item)
+                    wire.pend(item)
         finally:
             self._working = False
         return self.sender is None and not self._ended
 
     def _start(self, region: FileRegion) -> None:
-        owner = self._owner
-        transport = owner.transport
+        wire = self._wire
+        transport = wire.transport
         if transport is None:
             return
         bare = is_bare_socket(transport) and not overrides(
@@ -130,31 +123,44 @@ class RegionQueue:
         if bare:
             # Only a pull producer is told when the transport's own buffer is
             # empty, so for the time of the region the sender stands in for us.
-            owner.unregister()
+            wire.unregister()
         self.sender = RegionSender(transport, region, bare, self._sent)
-        self.sender.start(owner.full)
+        self.sender.start(wire.full)
         if self.sender is not None:
-            owner.regionStarted()
+            wire.user.wireWaits()
 
     def _sent(self, error: BaseException | None) -> None:
         """
         Called by the sender with its region's end.
         """
         sender, self.sender = self.sender, None
-        owner = self._owner
-        if owner.transport is None or self._ended or sender is None:
+        wire = self._wire
+        if wire.transport is None or self._ended or sender is None:
             return
         if error is not None:
             self.sender = sender
             self.drop(error)
-            owner.regionFailed(error)
+            self._failed(error)
             return
         if sender.standsIn:
-            owner.full = False
-            owner.register()
+            wire.full = False
+            wire.register()
         sender.region.end(None)
-        if not self._working and not self._ended and self.run():
-            owner.queueSent()
+        if not self._working and not self._ended and self._run():
+            wire.queue = None
+            wire.flush()
+            self._allSent()
+
+    def _failed(self, error: BaseException) -> None:
+        """
+        A region could not be sent whole, and nothing sensible can follow it.
+        """
+        if isinstance(error, (ConnectionError, TimeoutError)):
+            # The peer has gone, which is nobody's fault.
+            self._log.debug("A file was not sent whole: {error}", error=error)
+        else:
+            self._log.error("A file could not be sent: {error}", error=error)
+        self._wire.user.dropConnection()
 
     def drop(self, error: BaseException | None) -> int:
         """

@@ -1,5 +1,5 @@
 """
-Whoever uses a wire, as the wire sees it.
+A wire as its parts see it, and whoever uses it, as the wire sees that.
 """
 
 from __future__ import annotations
@@ -11,7 +11,21 @@ from typing import Any, Protocol
 from twisted_h11._wire.outbox import Outbox
 from twisted_h11.limits import Limits
 
-__all__ = ["NOBODY", "WireUser"]
+__all__ = ["GIVEN_AWAY", "LOST", "Nobody", "OwnWire", "State", "WireUser"]
+
+
+class State(Enum):
+    """
+    What a wire is doing.
+    """
+
+    UNCONNECTED = "not connected"
+    OPEN = "open"
+    FLUSHING = "flushing"
+    LINGERING = "lingering"
+    CLOSING = "closing"
+    CLOSED = "closed"
+    GIVEN_AWAY = "given away"
 
 
 class WireUser(Protocol):
@@ -119,10 +133,60 @@ class WireUser(Protocol):
         """
 
 
-class _Nobody:
+class OwnWire(Protocol):
+    """
+    A L{Wire<twisted_h11._wire.wire.Wire>}, as the objects that belong to it see it.
+    """
+
+    user: WireUser
+    transport: Any
+    deadline: Any
+    full: bool
+    pausable: bool
+    holds: int
+    eof: bool
+    outputEnded: bool
+    producer: Any
+    queue: Any
+    closing: Any
+
+    def flush(self) -> None:
+        """
+        Give what is pending to the transport.
+        """
+
+    def register(self) -> None:
+        """
+        Be the transport's producer.
+        """
+
+    def unregister(self) -> None:
+        """
+        Be it no longer.
+        """
+
+    def unregisterProducer(self) -> None:
+        """
+        Forget the producer above.
+        """
+
+    def pend(self, data: bytes) -> None:
+        """
+        Have C{data} go out with the next flush.
+        """
+
+    def close(self, how: Any) -> None:
+        """
+        Close, as soon as all that was written is out.
+        """
+
+
+class Nobody:
     """
     The L{WireUser} of a wire whose connection is gone, or given away.  A wire that
     kept its protocol would keep it in memory until the collector comes.
+
+    @ivar state: the state of all such wires.
     """
 
     limits = Limits()
@@ -131,6 +195,9 @@ class _Nobody:
     writesNow = False
     outbox = None
     cooperate = None
+
+    def __init__(self, state: State) -> None:
+        self.state = state
 
     def _nothing(self, *_: object) -> None:
         pass
@@ -147,7 +214,12 @@ class _Nobody:
         return True
 
 
-NOBODY: Any = _Nobody()
+LOST: Any = Nobody(State.CLOSED)
 """
-The user of every wire that has none any more.
+The user of every wire whose connection is gone.
+"""
+
+GIVEN_AWAY: Any = Nobody(State.GIVEN_AWAY)
+"""
+The user of every wire whose transport has got another protocol.
 """

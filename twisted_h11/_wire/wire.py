@@ -21,7 +21,6 @@ B{Closing in stages}, see L{twisted_h11._wire.closing}.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from enum import Enum
 from typing import Any
 
@@ -32,15 +31,14 @@ from twisted.internet.interfaces import (
     IPushProducer,
     ITCPTransport,
 )
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from twisted_h11._boundary.guarded import guarded
 from twisted_h11._wire.closing import Closing, ClosingWait, End
 from twisted_h11._wire.deadline import Deadline
 from twisted_h11._wire.files import FileRegion
+from twisted_h11._wire.producers import Registered
 from twisted_h11._wire.progress import bytes_unsent
-from twisted_h11._wire.pull import PullAdapter
 from twisted_h11._wire.region_queue import RegionQueue
 from twisted_h11._wire.sockets import (
     BATCH_LENGTH,
@@ -49,8 +47,7 @@ from twisted_h11._wire.sockets import (
     limit_unsent,
     write_now,
 )
-from twisted_h11._wire.user import NOBODY, WireUser
-from twisted_h11.limits import Limits
+from twisted_h11._wire.user import GIVEN_AWAY, LOST, Nobody, State, WireUser
 
 __all__ = [
     "APPLICATION",
@@ -58,7 +55,6 @@ __all__ = [
     "EVENTS",
     "PEER",
     "READ_AHEAD",
-    "State",
     "Wire",
     "end_connection",
 ]
@@ -69,20 +65,6 @@ CONSUMER = 2  # whoever takes the body can not take more now
 APPLICATION = 4  # the application asked for it
 EVENTS = 8  # it takes no more events now
 PEER = 16  # the peer has to take its responses first
-
-
-class State(Enum):
-    """
-    What a wire is doing.
-    """
-
-    UNCONNECTED = "not connected"
-    OPEN = "open"
-    FLUSHING = "flushing"
-    LINGERING = "lingering"
-    CLOSING = "closing"
-    CLOSED = "closed"
-    GIVEN_AWAY = "given away"
 
 
 def end_connection(transport: Any) -> None:
@@ -120,8 +102,6 @@ class Wire:
 
     # Attributes in slots are found fastest, and each request asks for many of these.
     __slots__ = (
-        "_connected",
-        "_givenAway",
         "_pendingLength",
         "_registered",
         "_shared",
@@ -142,19 +122,17 @@ class Wire:
         "user",
     )
 
-    _log = Logger()
-
     def __init__(self, user: WireUser) -> None:
         self.user: WireUser = user
         self.transport: Any = None
         self.deadline = Deadline(self)
-        self.pending: list[bytes] = []
+        self.pending: list[bytes] | tuple[()] = ()
         self._pendingLength = self.joining = self.holds = self.droppedLength = 0
         self.batching = self.full = self.pausable = self._registered = False
         self.eof = self.outputEnded = False
-        self._connected = self._givenAway = self._shared = False
+        self._shared = False
         self.queue: RegionQueue | None = None
-        self.producer: Any = None
+        self.producer: Registered | None = None
         self.closing: Closing | None = None
 
     def __repr__(self) -> str:
@@ -166,22 +144,14 @@ class Wire:
         What the wire is doing.
         """
         if self.transport is None:
-            if self._givenAway:
-                return State.GIVEN_AWAY
-            return State.CLOSED if self._connected else State.UNCONNECTED
+            user: object = self.user
+            return user.state if isinstance(user, Nobody) else State.UNCONNECTED
         if self.closing is None:
             return State.OPEN
         if self.closing.later:
             return State.FLUSHING
         lingers = self.closing.how is End.LINGER
         return State.LINGERING if lingers else State.CLOSING
-
-    @property
-    def limits(self) -> Limits:
-        """
-        The bounds that apply.
-        """
-        return self.user.limits
 
     @property
     def callLater(self) -> Any:
@@ -197,7 +167,6 @@ class Wire:
         Learn when the transport has no room, and ask for small writes at once.
         """
         self.transport = transport
-        self._connected = True
         if ITCPTransport.providedBy(transport):
             try:
                 transport.setTcpNoDelay(True)
@@ -246,8 +215,7 @@ class Wire:
         self.deadline.release()
         self.unregister()
         self.transport = None
-        self._givenAway = True
-        self._forget()
+        self._forget(GIVEN_AWAY)
 
     def lost(self, reason: Failure) -> None:
         """
@@ -257,16 +225,16 @@ class Wire:
         self.deadline.release()
         self.transport = None
         self._registered = False
-        self.pending = []
+        self.pending = ()
         self._dropQueue(reason.value)
         self.user.stopProducing()
-        self._forget()
+        self._forget(LOST)
 
-    def _forget(self) -> None:
+    def _forget(self, user: WireUser) -> None:
         """
         Drop all references that lead back here.
         """
-        self.user = NOBODY
+        self.user = user
         if self.closing is not None:
             self.closing.forget()
 
@@ -290,32 +258,46 @@ class Wire:
             return
         if self.closing is not None and self.closing.later:
             return
-        self.pending.append(data)
+        pending = self.pending
+        if pending:
+            pending.append(data)
+        else:
+            self.pending = [data]
         self._pendingLength += len(data)
         if not (self.batching or self.joining) or self._pendingLength > BATCH_LENGTH:
             self.flush()
+
+    def pend(self, data: bytes) -> None:
+        """
+        Have C{data} go out with the next flush.
+        """
+        if self.pending:
+            self.pending.append(data)
+        else:
+            self.pending = [data]
+        self._pendingLength += len(data)
 
     def flush(self) -> None:
         """
         Give what is pending to the transport.
         """
-        pending = self.pending
-        if pending:
-            data = pending[:]
+        data = self.pending
+        if data:
+            # A few long ones are not copied.
             if len(data) > 1 and (
                 self._pendingLength <= BATCH_LENGTH or len(data) > MOST_PIECES
             ):
-                # A few long ones are not copied.
                 data = [b"".join(data)]
-            pending.clear()
+            self.pending = ()
             self._pendingLength = 0
-            if self.transport is None:
+            transport = self.transport
+            if transport is None:
                 return
             # A last answer goes out together with the end of the connection.
             if self.user.writesNow and self.closing is None:
-                write_now(self.transport, data, self.producer is None)
+                write_now(transport, data, self.producer is None)
             else:
-                self.transport.writeSequence(data)
+                transport.writeSequence(data)
 
     def beginJoin(self) -> None:
         """
@@ -380,57 +362,9 @@ class Wire:
         """
         if self.queue is not None:
             self.queue.append(region)
-            return
-        wasFull = self.full
-        queue = self.queue = RegionQueue(self)
-        queue.append(region)
-        done = queue.run()
-        if done:
-            self.queue = None
-            self.flush()
-        if done and self.closing is not None:
-            self._afterQueue()
-        elif done and not self.full:
-            self.user.wireWritable()
-        elif not wasFull:
-            # Not sooner: a region may be gone at once, and its producer would
-            # be resumed from within its own call.
-            if not done or self.full:
-                self._pauseProducer()
-
-    def regionStarted(self) -> None:
-        """
-        Called by the queue: a region is on its way.
-        """
-        self.user.wireWaits()
-
-    def queueSent(self) -> None:
-        """
-        Called by the queue: all that has waited is out.
-        """
-        self.queue = None
-        self.flush()
-        self._afterQueue()
-
-    def _afterQueue(self) -> None:
-        if self.user.wireQueueSent():
-            return
-        if self.closing is not None:
-            self.close(self.closing.how)
-        elif not self.full:
-            self.user.resumeProducing()
-
-    def regionFailed(self, error: BaseException) -> None:
-        """
-        Called by the queue: a region could not be sent whole, and nothing sensible
-        can follow it.
-        """
-        if isinstance(error, (ConnectionError, TimeoutError)):
-            # The peer has gone, which is nobody's fault.
-            self._log.debug("A file was not sent whole: {error}", error=error)
         else:
-            self._log.error("A file could not be sent: {error}", error=error)
-        self.user.dropConnection()
+            self.queue = RegionQueue(self)
+            self.queue.start(region)
 
     def _dropQueue(self, error: BaseException | None) -> None:
         queue, self.queue = self.queue, None
@@ -481,37 +415,17 @@ class Wire:
             guarded("A producer", producer.stopProducing)
             return
         limit_unsent(self.transport)
-        if streaming:
-            self.producer = producer
-        else:
-            pull: Any = producer
-            cooperate = self.user.cooperate
-            self.producer = PullAdapter(pull, self._callProducer, cooperate)
+        self.producer = Registered(self, producer, streaming)
         if self.full or self.queue is not None:
-            self._pauseProducer()
+            self.producer.pause()
 
     def unregisterProducer(self) -> None:
         """
         Forget the producer above us; nothing happens if there is none.
         """
         producer, self.producer = self.producer, None
-        if isinstance(producer, PullAdapter):
+        if producer is not None:
             producer.end()
-
-    def _pauseProducer(self) -> None:
-        if self.producer is not None:
-            self._callProducer(self.producer.pauseProducing)
-
-    def _callProducer(self, call: Callable[[], object]) -> None:
-        """
-        Call a method of the producer above us.  If it raises, what it produces
-        will never be complete.
-        """
-        producer, what = self.producer, self.user.producing()
-        if not self.user.tellProducer(call):
-            if self.producer is producer:
-                self.unregisterProducer()
-            self.user.producerFailed(what)
 
     # -- the push producer that the transport sees ------------------------------------
 
@@ -524,7 +438,8 @@ class Wire:
         self.full = True
         queue = self.queue
         if queue is None:
-            self._pauseProducer()
+            if self.producer is not None:
+                self.producer.pause()
         elif queue.sender is not None:
             queue.sender.pause()
         self.user.wireWaits()
@@ -544,7 +459,7 @@ class Wire:
             self.close(self.closing.how)
             return
         if self.producer is not None:
-            self._callProducer(self.producer.resumeProducing)
+            self.producer.resume()
         self.user.wireWritable()
 
     def stopProducing(self) -> None:
@@ -553,7 +468,7 @@ class Wire:
         """
         producer, self.producer = self.producer, None
         if producer is not None:
-            guarded("A producer", producer.stopProducing)
+            producer.stop()
 
     # -- the end --------------------------------------------------------------------
 
@@ -566,17 +481,7 @@ class Wire:
             return
         if closing is None:
             closing = self.closing = Closing(self, how)
-        closing.how = how
-        self.user.wireClosing()
-        if self.queue is None:
-            self.flush()
-        if self.queue is not None or self.full:
-            closing.later = True
-            if self.deadline.waiting not in self.user.finalWaits:
-                closing.wait()
-            return
-        self.unregister()
-        closing.begin()
+        closing.begin(how)
 
     def abort(self) -> None:
         """
@@ -588,16 +493,10 @@ class Wire:
         self.user.wireEnded()
         self.deadline.cancel()
         self.closing = Closing(self, End.ABORT)
-        self.pending.clear()
+        self.pending = ()
         self._dropQueue(ConnectionAborted())
         self.unregister()
         end_connection(transport)
-
-    def drop(self) -> None:
-        """
-        Called by what ends the connection, if the peer does not play its part.
-        """
-        self.user.dropConnection()
 
     def deadlineOver(self, wait: Enum) -> None:
         """

@@ -1,5 +1,5 @@
 """
-Pull producers, driven as push producers.
+Producers above a wire, and pull producers driven as push producers.
 """
 
 from __future__ import annotations
@@ -7,13 +7,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from twisted.internet.interfaces import IPullProducer, IPushProducer
+from twisted.internet.interfaces import IProducer, IPullProducer, IPushProducer
 from twisted.internet.task import CooperativeTask, cooperate
 from zope.interface import implementer
 
 from twisted_h11._boundary.guarded import guarded
+from twisted_h11._wire.user import OwnWire
 
-__all__ = ["PullAdapter"]
+__all__ = ["PullAdapter", "Registered"]
 
 
 @implementer(IPushProducer)
@@ -34,14 +35,14 @@ class PullAdapter:
         start: Callable[[Iterator[None]], CooperativeTask[Any]] | None = None,
     ) -> None:
         self._producer = producer
-        self._call = call
+        self._call: Callable[[Callable[[], object]], object] | None = call
         self._paused = False
         if start is None:
             start = cooperate
         self._task: CooperativeTask[Any] | None = start(self._pull())
 
     def _pull(self) -> Iterator[None]:
-        while True:
+        while self._call is not None:
             self._call(self._producer.resumeProducing)
             yield None
 
@@ -50,6 +51,7 @@ class PullAdapter:
         Ask the producer for nothing more.
         """
         task, self._task = self._task, None
+        self._call = None
         if task is not None:
             task.stop()
 
@@ -75,3 +77,59 @@ class PullAdapter:
         """
         self.end()
         guarded("A producer", self._producer.stopProducing)
+
+
+class Registered:
+    """
+    The producer that is registered with a wire; it is paused while the peer is slow.
+
+    @param wire: the wire.
+    @param producer: an L{IPushProducer} or L{IPullProducer} provider.
+    @param streaming: C{True} for a push producer.
+    """
+
+    __slots__ = ("_producer", "_wire")
+
+    def __init__(self, wire: OwnWire, producer: IProducer, streaming: bool) -> None:
+        self._wire = wire
+        given: Any = producer
+        if not streaming:
+            given = PullAdapter(given, self._tell, wire.user.cooperate)
+        self._producer = given
+
+    def pause(self) -> None:
+        """
+        The peer is slow.
+        """
+        self._tell(self._producer.pauseProducing)
+
+    def resume(self) -> None:
+        """
+        The peer takes more.
+        """
+        self._tell(self._producer.resumeProducing)
+
+    def stop(self) -> None:
+        """
+        The peer will never take anything more.
+        """
+        guarded("A producer", self._producer.stopProducing)
+
+    def end(self) -> None:
+        """
+        Nobody is registered any more.
+        """
+        if isinstance(self._producer, PullAdapter):
+            self._producer.end()
+
+    def _tell(self, call: Callable[[], object]) -> None:
+        """
+        Call a method of the producer.  If it raises, what it produces will never be
+        complete.
+        """
+        wire = self._wire
+        what = wire.user.producing()
+        if not wire.user.tellProducer(call):
+            if wire.producer is self:
+                wire.unregisterProducer()
+            wire.user.producerFailed(what)
