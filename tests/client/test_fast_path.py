@@ -31,7 +31,7 @@ from twisted_h11._client import proxy as proxy_module
 from twisted_h11._client import request as request_module
 from twisted_h11._client import response_reader
 from twisted_h11._http import fastpath
-from twisted_h11._http.chunks import ChunkReader
+from twisted_h11._http.chunks import ChunkDecoder, TolerantRules
 from twisted_h11.client import Agent, Proxies, Proxy, ProxyAgent, TunnelEndpoint
 from twisted_h11.testing import MemoryAgent
 
@@ -64,7 +64,7 @@ def unframed(stream: bytes) -> list[Any]:
     first, *others = stream.split(CHUNKED)
     found: list[Any] = [first]
     for other in others:
-        reader = ChunkReader(1000)
+        reader = ChunkDecoder(TolerantRules(1000))
         found += [reader.feed(other), reader.trailers, reader.rest]
     return found
 

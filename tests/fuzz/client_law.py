@@ -17,7 +17,7 @@ import h11
 from tests.fuzz.law import BrokenLaw, same
 from twisted_h11._client.errors import MalformedResponse
 from twisted_h11._http.abnf import find_head_end
-from twisted_h11._http.chunks import ChunkReader
+from twisted_h11._http.chunks import ChunkDecoder, TolerantRules
 from twisted_h11._http.received_head import (
     CHUNKED,
     UNTIL_CLOSE,
@@ -188,7 +188,7 @@ def check_chunks(pieces: Sequence[bytes]) -> bool:
     @return: whether all of it was read, and nothing had to be forgiven.
     @raise BrokenLaw: naming the difference.
     """
-    reader = ChunkReader(LONGEST)
+    reader = ChunkDecoder(TolerantRules(LONGEST))
     body = b""
     fed = 0
     for piece in pieces:

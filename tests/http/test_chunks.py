@@ -15,7 +15,7 @@ from tests.fuzz.client_law import CHUNKED_HEAD, LONGEST, check_chunks
 from tests.fuzz.client_streams import cut
 from tests.fuzz.law import BrokenLaw
 from tests.support.client_cases import ClientTestCase
-from twisted_h11._http.chunks import ChunkReader
+from twisted_h11._http.chunks import ChunkDecoder, TolerantRules
 
 CHUNK = st.one_of(
     st.binary(min_size=1, max_size=40).map(lambda d: b"%x\r\n%b\r\n" % (len(d), d)),
@@ -56,7 +56,7 @@ END = st.sampled_from(
 
 class ChunkTests(ClientTestCase):
     """
-    L{ChunkReader}, and the connection that it reads for.
+    L{ChunkDecoder}, and the connection that it reads for.
     """
 
     def ours(self, pieces: list[bytes]) -> tuple[bytes, str, Any]:
@@ -90,7 +90,7 @@ class ChunkTests(ClientTestCase):
         data = b"".join(chunks) + end
         pieces = cut(data, cuts)
         check_chunks(pieces)
-        reader = ChunkReader(LONGEST)
+        reader = ChunkDecoder(TolerantRules(LONGEST))
         body = reader.feed(data)
         result: Any = ("open", None)
         if reader.ended:
@@ -110,11 +110,11 @@ class ChunkTests(ClientTestCase):
         pieces = [b"5\r\nhello\r\n0\r\n\r\n", b"rest"]
         self.assertTrue(check_chunks(pieces))
 
-        class Losing(ChunkReader):
+        class Losing(ChunkDecoder):
             def feed(self, data: bytes) -> bytes:
                 return super().feed(data)[1:]
 
-        class Late(ChunkReader):
+        class Late(ChunkDecoder):
             def feed(self, data: bytes) -> bytes:
                 body = super().feed(data)
                 if self.ended:
@@ -122,7 +122,7 @@ class ChunkTests(ClientTestCase):
                 return body
 
         for kind in (Losing, Late):
-            self.patch(client_law, "ChunkReader", kind)
+            self.patch(client_law, "ChunkDecoder", kind)
             self.assertRaises(BrokenLaw, check_chunks, pieces)
 
     def test_usual(self) -> None:
@@ -131,7 +131,7 @@ class ChunkTests(ClientTestCase):
         """
         data = b"5\r\nhello\r\nA\r\n0123456789\r\n0\r\n\r\n"
         for size in range(1, len(data) + 1):
-            reader = ChunkReader(LONGEST)
+            reader = ChunkDecoder(TolerantRules(LONGEST))
             body = b""
             for start in range(0, len(data), size):
                 body += reader.feed(data[start : start + size])
@@ -153,7 +153,7 @@ class ChunkTests(ClientTestCase):
             )
             self.assertNotEqual(usual, data)
             for size in range(1, len(data) + 1):
-                reader = ChunkReader(LONGEST)
+                reader = ChunkDecoder(TolerantRules(LONGEST))
                 body = b""
                 for start in range(0, len(data), size):
                     body += reader.feed(data[start : start + size])
@@ -173,7 +173,7 @@ class ChunkTests(ClientTestCase):
             (b"0\r\nA: " + b"b" * 200 + b"\r\n\r\n", "trailer section"),
         ):
             for size in (1, 7, len(data)):
-                reader = ChunkReader(100)
+                reader = ChunkDecoder(TolerantRules(100))
                 for start in range(0, len(data), size):
                     reader.feed(data[start : start + size])
                 self.assertIn(f"the {what} is longer than 100", str(reader.error))
@@ -184,7 +184,7 @@ class ChunkTests(ClientTestCase):
         the body.
         """
         for line in (b"Content-Length : 5", b"Transfer-Encoding: chunked\0"):
-            reader = ChunkReader(LONGEST)
+            reader = ChunkDecoder(TolerantRules(LONGEST))
             reader.feed(b"0\r\n" + line + b"\r\n\r\n")
             self.assertIn("where the response ends", str(reader.error))
             self.assertFalse(reader.ended)

@@ -5,7 +5,7 @@ B{Framing decides, never guesses.}  Where a body ends is known from its head alo
 What arrives behind it is not read (RFC 9112 section 9.2).
 
 B{Whole heads.}  A head is looked at when it is complete.  The usual one is read by
-the fast path, a pure function, and the usual chunked body by L{ChunkReader}; all
+the fast path, a pure function, and the usual chunked body by L{ChunkDecoder}; all
 others by an h11 connection that lives for this response only, and is first shown
 the request.  A request that may not take this fast path (C{Agent(...,
 fastPath=False)}) has an h11 connection for its whole exchange: it writes the head and
@@ -26,7 +26,7 @@ from twisted_h11._client.h11_role import begin_exchange, read_whole_body
 from twisted_h11._client.request import ClientRequest
 from twisted_h11._client.response import InterimResponse
 from twisted_h11._http.abnf import find_head_end
-from twisted_h11._http.chunks import ChunkReader, frame
+from twisted_h11._http.chunks import ChunkDecoder, TolerantRules, frame
 from twisted_h11._http.received_head import (
     CHUNKED,
     Fields,
@@ -150,7 +150,7 @@ class ResponseReader:
         self._buffer: bytearray | None = None
         self._searched = 0
         self._emptyLines = 0
-        self._chunks: ChunkReader | None = None
+        self._chunks: ChunkDecoder | None = None
         self.h11 = None if request.fast else begin_exchange(request)
         self.left = 0
         self.persistent = True
@@ -318,7 +318,9 @@ class ResponseReader:
         self.left = length
         if length == CHUNKED:
             self.state = _CHUNKS
-            self._chunks = ChunkReader(self._request.settings.maxHeadLength)
+            self._chunks = ChunkDecoder(
+                TolerantRules(self._request.settings.maxHeadLength)
+            )
         elif self.h11 is not None:
             self.state = Reading.EVENTS
         elif length >= 0:

@@ -1,24 +1,33 @@
 """
-Chunked bodies, as the client reads them (RFC 9112 section 7.1).
+Chunked bodies (RFC 9112 section 7.1): one decoder, and two sets of rules for it.
 
-L{ChunkReader} takes the framing off by itself, whether or not h11 reads the
-response: each byte is looked at a bounded number of times, however the body was
-cut.  What is accepted is what h11 accepts, and in addition a bare LF where a line
-should end in CR LF; after that the connection is not to be trusted with another
-response (C{odd}).
+L{ChunkDecoder} knows the grammar and where it stands.  What is accepted as a chunk
+line, as the line end behind the data, and as a trailer section, its rules say: the
+server's are strict, the client's are tolerant.  Each byte is looked at a bounded
+number of times, however the body is cut.
 """
 
 from __future__ import annotations
 
 from enum import Enum
+from typing import Any
 
 import h11
 
-from twisted_h11._http.abnf import is_tolerant_chunk_line, match_chunk_size_line
+from twisted_h11._http.abnf import (
+    has_bad_byte,
+    has_break,
+    is_chunk_line,
+    is_tolerant_chunk_line,
+    match_chunk_size,
+    match_chunk_size_line,
+)
 from twisted_h11._http.received_head import Fields
+from twisted_h11._http.strict import Refused, check_field_lines, describe_bad_byte
 from twisted_h11._http.tolerance import read_fields
+from twisted_h11.limits import Limits
 
-__all__ = ["ChunkReader"]
+__all__ = ["ChunkDecoder", "StrictRules", "TolerantRules", "frame"]
 
 
 class _State(Enum):
@@ -29,149 +38,307 @@ class _State(Enum):
     ENDED = "nothing"
 
 
-class ChunkReader:
+# They are looked up for each piece.
+_SIZE, _DATA, _ENDING = _State.SIZE, _State.DATA, _State.ENDING
+_TRAILERS, _ENDED = _State.TRAILERS, _State.ENDED
+
+
+class ChunkDecoder:
     """
     Reads one chunked body.
 
-    @param limit: bytes of the longest chunk line, and of the longest trailer
-        section.
+    Whoever has the bytes anyway, and passes them on, calls L{scan}; whoever wants
+    the body only calls L{feed}.
+
+    @ivar most: bytes of data that are accepted; C{None} for any number.
+    @ivar keeps: whether data is kept, for L{take}.
+    @ivar received: bytes of data announced so far.
     @ivar ended: whether the trailer section was read.
-    @ivar trailers: its fields.
-    @ivar rest: what was received behind it.
-    @ivar bareLF: whether a bare LF was taken for the end of a chunk's line.
-    @ivar section: the lines of the trailer section so far.
-    @ivar error: what was wrong, if the body is malformed.
+    @ivar end: the last chunk with the trailer section, once it has ended: what h11
+        must see to know that the body has ended (L{StrictRules} only).
+    @ivar trailers: the fields of the trailer section.
+    @ivar rest: what L{feed} was given behind it.
+    @ivar error: what was wrong with what L{feed} was given.
     """
 
-    def __init__(self, limit: int) -> None:
-        self.trailers: Fields = []
-        self.rest = b""
-        self.bareLF = False
-        self.section: list[bytes] = []
-        self.error: str | None = None
-        self._limit = limit
-        self._state = _State.SIZE
-        self._left = 0
-        # The beginning of a line whose end is still to come.
-        self._line = bytearray()
-        self._oddTrailers = False
-        self._sectionLength = 0
+    most: int | None = None
+    ended = False
+    end = b""
+    rest = b""
+    error: str | None = None
 
-    @property
-    def ended(self) -> bool:
-        """
-        Whether the body is complete.
-        """
-        return self._state is _State.ENDED
+    def __init__(self, rules: StrictRules | TolerantRules, keeps: bool = True) -> None:
+        self.keeps = keeps
+        self.received = 0
+        self.trailers: Fields = []
+        self._rules = rules
+        self._state = _SIZE
+        self._left = 0
+        self._seen = 0
+        self._kept: list[bytes] = []
+        # The beginning of a line whose end L{feed} was not given yet.
+        self._line = bytearray()
 
     @property
     def odd(self) -> bool:
         """
         Whether something was accepted that h11 would have refused.
         """
-        return self.bareLF or self._oddTrailers
+        return self._rules.odd
+
+    def scan(self, data: Any, start: int) -> int:
+        """
+        Look at what has been received.
+
+        @param data: the bytes.
+        @param start: where to begin; what lies before was passed earlier.
+        @return: up to where the bytes are in order and complete enough for
+            h11; the next call begins there.
+        @raise Refused: for anything else (L{StrictRules}).
+        @raise h11.RemoteProtocolError: likewise (L{TolerantRules}).
+        """
+        end = len(data)
+        while start < end:
+            state = self._state
+            if state is _DATA:
+                after = min(start + self._left, end)
+                if self.keeps:
+                    self._kept.append(data[start:after])
+                self._left -= after - start
+                if not self._left:
+                    self._state = _ENDING
+            elif state is _SIZE:
+                match = match_chunk_size_line(data, start)
+                if match is not None:
+                    after, size = match.end(), int(match[1], 16)
+                else:
+                    after, size = self._rules.sizeLine(data, start, self._seen)
+                if after > start:
+                    self._begin(size)
+            elif state is _ENDING:
+                if data.startswith(b"\r\n", start):
+                    after = start + 2
+                else:
+                    after = self._rules.ending(data, start)
+                if after > start:
+                    self._state = _SIZE
+            elif state is _TRAILERS:
+                after, fields = self._rules.trailers(data, start, self._seen)
+                if fields is not None:
+                    self.trailers = fields
+                    self.end = b"0\r\n" + data[start:after]
+                    self.ended = True
+                    self._state = _ENDED
+            else:
+                break
+            if after == start:
+                self._seen = end - start
+                break
+            self._seen = 0
+            start = after
+        return start
+
+    def _begin(self, size: int) -> None:
+        self._left = size
+        self._state = _DATA if size else _TRAILERS
+        self.received += size
+        if self.most is not None and self.received > self.most:
+            raise Refused(413, "The request body is too long.")
+
+    def take(self) -> bytes:
+        """
+        The data that L{scan} has kept since this was called the last time.
+        """
+        data = b"".join(self._kept)
+        self._kept.clear()
+        return data
 
     def feed(self, data: bytes) -> bytes:
         """
         Take a segment.
 
-        @return: the part of the body that is in it.
+        @return: the part of the body that is in it; what is wrong with the rest is
+            in C{error}.
         """
-        pieces: list[bytes] = []
-        length = len(data)
-        position = 0
-        while position < length and self.error is None:
-            state = self._state
-            if state is _State.DATA:
-                piece = data[position : position + self._left]
-                position += len(piece)
-                self._left -= len(piece)
-                pieces.append(piece)
-                if not self._left:
-                    self._state = _State.ENDING
-            elif state is _State.SIZE and not self._line:
-                match = match_chunk_size_line(data, position)
-                if match is not None:
-                    position = match.end()
-                    self._sizeRead(int(match[1], 16))
-                else:
-                    position = self._readLine(data, position)
-            elif state is _State.ENDING and data[position : position + 2] == b"\r\n":
-                position += 2
-                self._state = _State.SIZE
-            elif state is _State.ENDED:
-                self.rest = data[position:]
-                break
-            else:
-                position = self._readLine(data, position)
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
-
-    def _readLine(self, data: bytes, position: int) -> int:
-        """
-        Take the rest of a line, or as much of it as is here.
-
-        @return: where the next one begins.
-        """
+        if self.error is not None or not data:
+            return b""
         line = self._line
-        end = data.find(b"\n", position) + 1
-        line += data[position : end or len(data)]
-        if self._state is _State.ENDING and not b"\r\n".startswith(line):
-            if line[:1] != b"\n":
-                self.error = f"malformed chunk footer: {bytes(line[:2])!r}"
-                return position
-            end = position + 1
-            del line[1:]
-        if len(line) + self._sectionLength > self._limit:
-            what = "trailer section" if self._state is _State.TRAILERS else "chunk line"
-            self.error = (
-                f"the {what} is longer than {self._limit} bytes (maxHeadLength)"
-            )
-        elif line.endswith(b"\n"):
-            whole = bytes(line)
-            line.clear()
-            self._lineRead(whole)
-        return end or len(data)
-
-    def _lineRead(self, line: bytes) -> None:
-        bare = not line.endswith(b"\r\n")
-        if self._state is _State.SIZE:
-            self.bareLF = self.bareLF or bare
-            match = is_tolerant_chunk_line(line)
-            if match is None:
-                self.error = f"illegal chunk header: {line[:100]!r}"
-            else:
-                self._sizeRead(int(match[1], 16))
-        elif self._state is _State.ENDING:
-            self.bareLF = self.bareLF or bare
-            self._state = _State.SIZE
+        known: Any = data
+        if line:
+            line += data
+            known = line
+        try:
+            at = self.scan(known, 0)
+        except h11.RemoteProtocolError as error:
+            self.error = str(error)
         else:
-            self._oddTrailers = self._oddTrailers or bare
+            if self.ended:
+                self.rest = bytes(known[at:])
+                line.clear()
+            elif known is line:
+                del line[:at]
+            else:
+                line += data[at:]
+        return self.take()
+
+
+class StrictRules:
+    """
+    What the server accepts; see L{twisted_h11._http.strict}.
+
+    Each method of a set of rules returns C{start} if more bytes must come first;
+    C{seen} bytes from there on have been looked at by an earlier call.
+
+    @param limits: bounds for extensions and trailers.
+    @ivar odd: whether something was accepted that h11 would have refused.
+    """
+
+    odd = False
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._extensions = 0
+
+    def ending(self, data: bytes, start: int) -> int:
+        """
+        Look at what follows the data of a chunk, and is not CR LF.
+
+        @return: where the next chunk begins.
+        """
+        if data[start:] == b"\r":
+            return start
+        raise Refused(400, "A chunk is longer than its size.")
+
+    def sizeLine(self, data: bytes, start: int, seen: int) -> tuple[int, int]:
+        """
+        Look at a chunk line, usually one that has an extension.
+
+        @return: where the data begins, and the size.
+        """
+        # One byte back, for a CR that was the last one then.
+        fresh = max(start, start + seen - 1)
+        lineEnd = data.find(b"\r\n", fresh)
+        size = match_chunk_size(data, start)
+        if size is None:
+            raise Refused(400, "A chunk line is malformed.")
+        end = len(data) - data.endswith(b"\r") if lineEnd < 0 else lineEnd
+        extensions = self._extensions + end - size.end()
+        if extensions > self._limits.maxChunkExtensionLength:
+            raise Refused(400, "The chunk extensions are too long.")
+        if lineEnd < 0:
+            if has_break(data, fresh) is not None:
+                raise Refused(400, "A chunk line is malformed.")
+            return start, 0
+        match = is_chunk_line(data, start, lineEnd)
+        if match is None:
+            raise Refused(400, "A chunk line is malformed.")
+        self._extensions = extensions
+        return lineEnd + 2, int(match.group(1), 16)
+
+    def trailers(self, data: bytes, start: int, seen: int) -> tuple[int, Fields | None]:
+        """
+        Look at the trailer section, or at a line of it.  RFC 9112 section 7.1.2: field
+        lines under the rules of a head, and an empty line.  h11 is given nothing
+        before all of it is here.
+
+        @return: where what follows begins, and the fields if the section has ended.
+        """
+        if data.startswith(b"\r\n", start):
+            return start + 2, []
+        found = data.find(b"\r\n\r\n", max(start, start + seen - 3))
+        end = len(data) if found < 0 else found + 4
+        bad = has_bad_byte(data, max(start, start + seen - 1), end)
+        if bad is not None:
+            raise Refused(400, describe_bad_byte(bad.group()))
+        if end - start > self._limits.maxTrailerLength:
+            raise Refused(431, "The trailer section is too long.")
+        if found < 0:
+            return start, None
+        lines = data[start:found].split(b"\r\n")
+        most = self._limits.maxFieldCount
+        return end, check_field_lines(lines, 0, most, "trailer")
+
+
+class TolerantRules:
+    """
+    What the client accepts: what h11 does, and in addition a bare LF where a line
+    should end in CR LF.  After that the connection is not to be trusted with another
+    response.
+
+    @param limit: bytes of the longest chunk line, and of the longest trailer
+        section.
+    @ivar odd: whether something was accepted that h11 would have refused.
+    @ivar bareLF: whether a bare LF was taken for the end of a chunk's line.
+    @ivar section: the lines of the trailer section so far.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.odd = self.bareLF = False
+        self.section: list[bytes] = []
+        self._limit = limit
+        self._sectionLength = 0
+
+    def ending(self, data: bytes, start: int) -> int:
+        """
+        See L{StrictRules.ending}.
+        """
+        found = bytes(data[start : start + 2])
+        if found[:1] == b"\n":
+            self.odd = self.bareLF = True
+            return start + 1
+        if found == b"\r":
+            return start
+        raise h11.RemoteProtocolError(f"malformed chunk footer: {found!r}")
+
+    def sizeLine(self, data: bytes, start: int, seen: int) -> tuple[int, int]:
+        """
+        See L{StrictRules.sizeLine}.
+        """
+        line = self._line(data, start, seen, "chunk line")
+        if not line:
+            return start, 0
+        if not line.endswith(b"\r\n"):
+            self.odd = self.bareLF = True
+        match = is_tolerant_chunk_line(line)
+        if match is None:
+            raise h11.RemoteProtocolError(f"illegal chunk header: {line[:100]!r}")
+        return start + len(line), int(match[1], 16)
+
+    def trailers(self, data: bytes, start: int, seen: int) -> tuple[int, Fields | None]:
+        """
+        See L{StrictRules.trailers}.
+        """
+        line = self._line(data, start, seen, "trailer section")
+        fields = None
+        if line:
+            odd = not line.endswith(b"\r\n")
             if line in (b"\r\n", b"\n"):
-                self._sectionRead()
+                fields, left = read_fields(self.section)
+                odd = odd or left
             else:
                 self.section.append(line)
                 self._sectionLength += len(line)
+            self.odd = self.odd or odd
+        return start + len(line), fields
 
-    def _sectionRead(self) -> None:
-        try:
-            self.trailers, odd = read_fields(self.section)
-        except h11.RemoteProtocolError as error:
-            self.error = str(error)
-            return
-        self._oddTrailers = self._oddTrailers or odd
-        self._state = _State.ENDED
-
-    def _sizeRead(self, size: int) -> None:
-        self._left = size
-        self._state = _State.DATA if size else _State.TRAILERS
+    def _line(self, data: bytes, start: int, seen: int, what: str) -> bytes:
+        """
+        The line that begins at C{start}, or nothing if its end is not here.
+        """
+        end = data.find(b"\n", start + seen) + 1
+        if (end or len(data)) - start + self._sectionLength > self._limit:
+            raise h11.RemoteProtocolError(
+                f"the {what} is longer than {self._limit} bytes (maxHeadLength)"
+            )
+        return bytes(data[start:end])
 
 
-def frame(body: bytes, reader: ChunkReader) -> bytes:
+def frame(body: bytes, decoder: ChunkDecoder) -> bytes:
     """
     The same framed anew, for an h11 connection that is to follow.
     """
     framed = b"%x\r\n%b\r\n" % (len(body), body) if body else b""
-    if reader.ended:
-        lines = [b"%b: %b\r\n" % field for field in reader.trailers]
+    if decoder.ended:
+        lines = [b"%b: %b\r\n" % field for field in decoder.trailers]
         framed += b"0\r\n%b\r\n" % b"".join(lines)
     return framed

@@ -16,7 +16,7 @@ from collections.abc import Iterable
 import h11
 
 from twisted_h11._http.abnf import find_head_end, has_never_valid
-from twisted_h11._http.chunks import ChunkReader
+from twisted_h11._http.chunks import ChunkDecoder, TolerantRules
 
 __all__ = ["RawGuard"]
 
@@ -35,7 +35,8 @@ class RawGuard:
         self._checked = 0
         # Lines of the trailer section that were looked at.
         self._trailers = 0
-        self._chunks: ChunkReader | None = None
+        self._rules = TolerantRules(limit)
+        self._chunks: ChunkDecoder | None = None
 
     def received(self, data: bytes) -> None:
         """
@@ -52,9 +53,9 @@ class RawGuard:
         if chunks is not None:
             if chunks.error is not None:
                 return h11.RemoteProtocolError(chunks.error)
-            if chunks.bareLF:
+            if self._rules.bareLF:
                 return h11.RemoteProtocolError("a chunk line ends with a bare LF")
-            fresh = chunks.section[self._trailers :]
+            fresh = self._rules.section[self._trailers :]
             self._trailers += len(fresh)
             if any(map(has_never_valid, fresh)):
                 return h11.RemoteProtocolError("illegal trailer line")
@@ -88,5 +89,6 @@ class RawGuard:
         for name, value in headers:
             if name == b"transfer-encoding" and value == b"chunked":
                 self._trailers = 0
-                self._chunks = ChunkReader(self._limit)
+                self._rules = TolerantRules(self._limit)
+                self._chunks = ChunkDecoder(self._rules, keeps=False)
                 self._chunks.feed(conn.trailing_data[0])

@@ -26,7 +26,6 @@ from twisted_h11._http.abnf import has_control, is_length, is_token
 __all__ = [
     "BadResponse",
     "ResponseHead",
-    "Unchunker",
     "check_fields",
     "error_page",
     "error_response",
@@ -297,56 +296,3 @@ def error_response(
     lines += [name + b": " + value for name, value in extra]
     content = b"" if method == b"HEAD" else body
     return b"\r\n".join(lines) + b"\r\n\r\n" + content, len(content)
-
-
-class Unchunker:
-    """
-    Takes the data out of the chunks that twisted.web's C{Request} writes.
-
-    C{twisted.web.http.Request} frames its chunked bodies by itself, with
-    C{toChunk}, and writes the last chunk when it finishes.  h11 frames too, so
-    the first framing is taken off.
-
-    @ivar ended: whether the last chunk was seen.
-    """
-
-    def __init__(self) -> None:
-        self._buffer = b""
-        self._left = 0
-        self.ended = False
-
-    def unframe(self, data: bytes) -> bytes:
-        """
-        @param data: some bytes of a chunked body.
-        @return: the content in them.
-        @raise BadResponse: if that is not how a chunked body looks.
-        """
-        content = []
-        data = self._buffer + data
-        at = 0
-        while at < len(data) and not self.ended:
-            if self._left > 2:
-                piece = data[at : at + self._left - 2]
-                content.append(piece)
-                at += len(piece)
-                self._left -= len(piece)
-            elif self._left:
-                if not b"\r\n".startswith(data[at : at + 2]):
-                    raise BadResponse("a chunk of the body is malformed")
-                if len(data) - at < 2:
-                    break
-                at += 2
-                self._left = 0
-            else:
-                end = data.find(b"\r\n", at)
-                if end < 0 and len(data) - at < 20:
-                    break
-                try:
-                    size = int(data[at : max(end, at)], 16)
-                except ValueError:
-                    raise BadResponse("a chunk of the body is malformed") from None
-                at = end + 2
-                self.ended = not size
-                self._left = size + 2
-        self._buffer = b"" if self.ended else data[at:]
-        return b"".join(content)

@@ -12,7 +12,8 @@ h11 gets them:
   - L{check_partial_head}: bytes of a head that has not ended yet.  Whatever can
     never become a request is refused at once, not when a time-out runs out.
   - L{check_request_head}: a whole request head.
-  - L{ChunkScanner}: chunk lines and the trailer section.
+  - L{StrictRules<twisted_h11._http.chunks.StrictRules>}: chunk lines and the
+    trailer section.
 
 Everything raises L{Refused}, which carries the status and a reason for the
 response and the log.  A reason never repeats bytes of the peer's.
@@ -25,27 +26,25 @@ from __future__ import annotations
 
 from twisted_h11._http.abnf import (
     has_bad_byte,
-    has_break,
     has_control,
     is_absolute_form,
     is_authority_form,
-    is_chunk_line,
     is_host,
     is_length,
     is_origin_form,
     is_request_line,
     is_token,
-    match_chunk_size,
     match_token,
 )
 from twisted_h11.limits import Limits
 
 __all__ = [
-    "ChunkScanner",
     "Refused",
     "RequestHead",
+    "check_field_lines",
     "check_partial_head",
     "check_request_head",
+    "describe_bad_byte",
 ]
 
 
@@ -129,7 +128,7 @@ def check_partial_head(data: bytes, start: int, scanned: int, limits: Limits) ->
     # last byte now is judged with what follows it.
     bad = has_bad_byte(data, max(start, scanned - 1))
     if bad is not None:
-        raise Refused(400, _describe_bad_byte(bad.group()))
+        raise Refused(400, describe_bad_byte(bad.group()))
     # Bytes come one by one, too: what was looked at is only searched for one byte,
     # which costs next to nothing.
     lineEnd = data.find(b"\r", start)
@@ -165,15 +164,18 @@ def check_request_head(raw: bytes, limits: Limits) -> RequestHead:
         raise Refused(431, "The request head is too long.")
     bad = has_bad_byte(raw)
     if bad is not None:
-        raise Refused(400, _describe_bad_byte(bad.group()))
-    fields = _check_field_lines(lines, 1, limits.maxFieldCount, "header")
+        raise Refused(400, describe_bad_byte(bad.group()))
+    fields = check_field_lines(lines, 1, limits.maxFieldCount, "header")
     head = RequestHead(method, target, version, fields)
     _check_target(head)
     _check_fields(head)
     return head
 
 
-def _describe_bad_byte(found: bytes) -> str:
+def describe_bad_byte(found: bytes) -> str:
+    """
+    Say what L{has_bad_byte<twisted_h11._http.abnf>} has found.
+    """
     # RFC 9112 section 2.2: a recipient MAY take a bare LF for a line end, and
     # must not take a bare CR for one.  We take neither.
     if found == b"\n":
@@ -202,9 +204,16 @@ def _check_request_line(line: bytes, limits: Limits) -> tuple[bytes, bytes, byte
     return method, target, b"HTTP/1.1" if minor == b"1" else b"HTTP/1.0"
 
 
-def _check_field_lines(
+def check_field_lines(
     lines: list[bytes], first: int, most: int, section: str
 ) -> list[tuple[bytes, bytes]]:
+    """
+    Take field lines apart.
+
+    @param first: which line is the first one.
+    @param most: how many there may be.
+    @param section: what they stand in, for the reason.
+    """
     if len(lines) - first > most:
         raise Refused(431, f"There are too many {section} fields.")
     fields = []
@@ -327,142 +336,3 @@ def _check_framing(
     # tunnels would take it for the first bytes of the tunnel.
     if head.method == b"CONNECT" and head.length != 0:
         raise Refused(400, "CONNECT has no content.")
-
-
-class ChunkScanner:
-    """
-    Walks over a chunked body and tells which bytes h11 may have.
-
-    It looks at every byte of the framing.  So h11 need not look at what lies in
-    between: with C{keeps} the scanner keeps that, for L{take}, and C{end} is what
-    h11 must see to know that the body has ended.
-
-    @ivar keeps: whether data is kept.
-    @ivar end: the last chunk, and the trailer section as it was received; once
-        it has ended.
-    @ivar ended: whether the trailer section has ended.
-    @ivar received: bytes of data announced so far.
-    @ivar trailers: pairs of name and value of the trailer section.
-    """
-
-    def __init__(
-        self, limits: Limits, most: int | None = None, keeps: bool = False
-    ) -> None:
-        """
-        @param limits: bounds for extensions and trailers.
-        @param most: bytes of data that are accepted; C{None} for any number.
-        @param keeps: whether data is kept.
-        """
-        self.keeps = keeps
-        self._kept: list[bytes] = []
-        self.end = b""
-        self._limits = limits
-        self.most = most
-        self._left = 0
-        self._footer = False
-        self._trailer = False
-        self._extensions = 0
-        self._seen = 0
-        self.ended = False
-        self.received = 0
-        self.trailers: list[tuple[bytes, bytes]] = []
-
-    def scan(self, data: bytes, start: int) -> int:
-        """
-        Look at what has been received.
-
-        @param data: the bytes.
-        @param start: where to begin; what lies before was passed earlier.
-        @return: up to where the bytes are in order and complete enough for
-            h11; the next call begins there.
-        @raise Refused: for anything else.
-        """
-        end = len(data)
-        while start < end and not self.ended:
-            if self._left:
-                step = min(self._left, end - start)
-                if self.keeps:
-                    self._kept.append(data[start : start + step])
-                self._left -= step
-                start += step
-                self._footer = not self._left
-            elif self._footer:
-                # RFC 9112 section 7.1: CRLF follows the data of a chunk.
-                if not b"\r\n".startswith(data[start : start + 2]):
-                    raise Refused(400, "A chunk is longer than its size.")
-                if end - start < 2:
-                    break
-                start += 2
-                self._footer = False
-            else:
-                after = self._scanLine(data, start)
-                if after == start:
-                    break
-                start = after
-        return start
-
-    def take(self) -> bytes:
-        """
-        The data that L{scan} has kept since this was called the last time.
-        """
-        data = b"".join(self._kept)
-        self._kept.clear()
-        return data
-
-    def _scanLine(self, data: bytes, start: int) -> int:
-        if self._trailer:
-            after = self._scanTrailer(data, start)
-            if self.ended:
-                self.end = b"0\r\n" + data[start:after]
-            return after
-        # What an earlier call has looked at is not looked at again, but for a CR
-        # at its end.
-        fresh = max(start, start + self._seen - 1)
-        lineEnd = data.find(b"\r\n", fresh)
-        size = match_chunk_size(data, start)
-        if size is None:
-            raise Refused(400, "A chunk line is malformed.")
-        end = len(data) - data.endswith(b"\r") if lineEnd < 0 else lineEnd
-        extensions = self._extensions + end - size.end()
-        if extensions > self._limits.maxChunkExtensionLength:
-            raise Refused(400, "The chunk extensions are too long.")
-        if lineEnd < 0:
-            if has_break(data, fresh) is not None:
-                raise Refused(400, "A chunk line is malformed.")
-            self._seen = len(data) - start
-            return start
-        match = is_chunk_line(data, start, lineEnd)
-        if match is None:
-            raise Refused(400, "A chunk line is malformed.")
-        self._seen = 0
-        self._extensions = extensions
-        self._left = int(match.group(1), 16)
-        self.received += self._left
-        if self.most is not None and self.received > self.most:
-            raise Refused(413, "The request body is too long.")
-        self._trailer = not self._left
-        return lineEnd + 2
-
-    def _scanTrailer(self, data: bytes, start: int) -> int:
-        # RFC 9112 section 7.1.2: field lines under the rules of a head, and an
-        # empty line.  Nothing is fed before the whole section is here.
-        if data.startswith(b"\r\n", start):
-            self.ended = True
-            return start + 2
-        # What an earlier call has looked at is not looked at again.
-        found = data.find(b"\r\n\r\n", max(start, start + self._seen - 3))
-        end = len(data) if found < 0 else found + 4
-        bad = has_bad_byte(data, max(start, start + self._seen - 1), end)
-        if bad is not None:
-            raise Refused(400, _describe_bad_byte(bad.group()))
-        if end - start > self._limits.maxTrailerLength:
-            raise Refused(431, "The trailer section is too long.")
-        if found < 0:
-            self._seen = end - start
-            return start
-        lines = data[start:found].split(b"\r\n")
-        self.trailers = _check_field_lines(
-            lines, 0, self._limits.maxFieldCount, "trailer"
-        )
-        self.ended = True
-        return found + 4

@@ -33,10 +33,10 @@ from twisted_h11._boundary.guarded import guarded, log_failure
 from twisted_h11._boundary.octets import as_bytes
 from twisted_h11._boundary.twisted_private import raw_fields
 from twisted_h11._http import fastpath
+from twisted_h11._http.chunks import ChunkDecoder, TolerantRules
 from twisted_h11._http.response_head import (
     BadResponse,
     ResponseHead,
-    Unchunker,
     check_fields,
 )
 from twisted_h11._http.strict import RequestHead
@@ -70,6 +70,9 @@ _NO_TRAILERS: Pairs = []
 
 # Content that is no longer is copied behind its head.
 _LONG = 16 * 1024
+
+# Bytes of a chunk line that a request writes; twisted.web's have no extension.
+_LONGEST_CHUNK_LINE = 1024
 
 
 class CycleOwner(Protocol):
@@ -141,9 +144,9 @@ class Cycle:
 
     __slots__ = (
         "_complained",
+        "_foreignChunks",
         "_framer",
         "_owner",
-        "_unchunker",
         "_wire",
         "answer",
         "clientWaits",
@@ -177,7 +180,7 @@ class Cycle:
         self.clientWaits = self.requestEnded = self._complained = False
         self.halfCloseTimeout: float | None = None
         self._framer: Framer | None = None
-        self._unchunker: Unchunker | None = None
+        self._foreignChunks: ChunkDecoder | None = None
 
     def __repr__(self) -> str:
         return f"<Cycle {self.state.name.lower()} {self.request!r}>"
@@ -464,12 +467,13 @@ class Cycle:
         if getattr(request, "chunked", False) and not getattr(
             request, "leavesFraming", False
         ):
-            if self._unchunker is None:
-                self._unchunker = Unchunker()
-            try:
-                data = self._unchunker.unframe(data)
-            except BadResponse as error:
-                self.complain("{error}", error=error)
+            chunks = self._foreignChunks
+            if chunks is None:
+                chunks = ChunkDecoder(TolerantRules(_LONGEST_CHUNK_LINE))
+                self._foreignChunks = chunks
+            data = chunks.feed(data)
+            if chunks.error is not None:
+                self.complain("a chunk of the body is malformed")
                 self.fail()
                 return
         self.send(data)

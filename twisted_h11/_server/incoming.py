@@ -13,7 +13,8 @@ turn: not while we hold the network back, nor while the client waits for our
 from __future__ import annotations
 
 from twisted_h11._boundary.guarded import log_failure
-from twisted_h11._http.strict import ChunkScanner, Refused
+from twisted_h11._http.chunks import ChunkDecoder
+from twisted_h11._http.strict import Refused
 from twisted_h11._server.body import RequestBody
 from twisted_h11._server.cycle import Cycle
 from twisted_h11._server.forms import FormError, receive_with_form
@@ -53,7 +54,7 @@ class Incoming:
     )
 
     def __init__(
-        self, cycle: Cycle, wire: Wire, left: int | None, chunks: ChunkScanner | None
+        self, cycle: Cycle, wire: Wire, left: int | None, chunks: ChunkDecoder | None
     ) -> None:
         self._cycle = cycle
         self._wire = wire

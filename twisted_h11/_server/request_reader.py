@@ -31,8 +31,8 @@ from typing import Any, Protocol
 import h11
 
 from twisted_h11._http import fastpath
+from twisted_h11._http.chunks import ChunkDecoder, StrictRules
 from twisted_h11._http.strict import (
-    ChunkScanner,
     Refused,
     RequestHead,
     check_partial_head,
@@ -361,7 +361,7 @@ class RequestReader:
             raise Refused(400, "The request is malformed.")
         chunks = None
         if head.length is None:
-            chunks = ChunkScanner(owner.limits, keeps=owner.fastPath)
+            chunks = ChunkDecoder(StrictRules(owner.limits), owner.fastPath)
         cycle = owner.makeCycle(head, None)
         cycle.clientWaits = (
             head.expectsContinue and head.length != 0 and not self.hasBytes
