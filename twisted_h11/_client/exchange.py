@@ -196,7 +196,7 @@ class Exchange:
                 self._startBody()
 
     def _makeResponse(self, head: ReceivedHead) -> Response:
-        response = Response(head, self.request, None)
+        response = Response(head, self.request)
         if self._interim:
             response.interimResponses, self._interim = self._interim, None
         if self.request.report is not None:

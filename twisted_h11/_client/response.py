@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from typing import Any
-from typing import Protocol as Interface
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionAborted
@@ -28,7 +27,7 @@ from twisted_h11._boundary.guarded import log_failure
 from twisted_h11._client import errors
 from twisted_h11._client.request import ClientRequest
 from twisted_h11._http.received_head import Fields, ReceivedHead
-from twisted_h11._wire.delivery import BodyIterator, Delivery, Source
+from twisted_h11._wire.delivery import BodyIterator, Delivery
 from twisted_h11.forwarding import deliver_to
 
 __all__ = ["InterimResponse", "Response"]
@@ -47,39 +46,6 @@ CONNECTION_FIELDS = frozenset(
         b"proxy-connection",
     )
 )
-
-
-class BodySource(Source, Interface):
-    """
-    Where a response has its body from, while that is on its way.
-    """
-
-    @property
-    def peer(self) -> Any:
-        """
-        The address of the server.
-        """
-
-    @property
-    def host(self) -> Any:
-        """
-        Our own address.
-        """
-
-    def claimBody(self, response: Response) -> None:
-        """
-        Somebody reads the body now.
-        """
-
-    def abortResponse(self, reason: Failure) -> None:
-        """
-        The rest of the body is not wanted.
-        """
-
-    def switchFor(self, response: Response, protocol: IProtocol) -> None:
-        """
-        Give the connection away.
-        """
 
 
 class InterimResponse:
@@ -118,7 +84,8 @@ def make_headers(fields: Fields) -> TwistedHeaders:
 class ResponseBody(Delivery):
     """
     The body of a response, and the transport of the protocol that reads it: that can
-    pause, resume and end the body, and nothing else.
+    pause, resume and end the body, and nothing else.  While the body is on its way,
+    its source is a L{ResponseSource<twisted_h11._client.response_source>}.
     """
 
     _done = ("Response body fully received",)
@@ -188,7 +155,7 @@ class ResponseBody(Delivery):
         """
         if self._source is not None:
             self._forget()
-            self._source.abortResponse(failure)
+            self._source.abortConnection(failure)
             # One that did not even begin to read is told, too.
             self._paused = False
             self._deliver()
@@ -229,7 +196,6 @@ class Response:
         self,
         head: ReceivedHead,
         request: ClientRequest,
-        source: BodySource | None,
     ) -> None:
         self.version = (b"HTTP", 1, head.minor)
         self.code = head.code
@@ -237,7 +203,7 @@ class Response:
         self.rawFields = head.fields
         self.length: Any = head.length if head.length >= 0 else UNKNOWN_LENGTH
         self.request = request
-        self._body = ResponseBody(source, request.settings.readAhead)
+        self._body = ResponseBody(None, request.settings.readAhead)
 
     def __repr__(self) -> str:
         body = self._body

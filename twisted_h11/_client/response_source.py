@@ -149,17 +149,11 @@ class ResponseSource:
         self._exchange.connection.wire.release(why)
         self._exchange.wait()
 
-    def abortConnection(self) -> None:
-        """
-        Nothing more is wanted.
-        """
-        self._exchange.fail(Failure(ConnectionAborted()))
-
-    def abortResponse(self, reason: Failure) -> None:
+    def abortConnection(self, reason: Failure | None = None) -> None:
         """
         The rest of the body is not wanted.
         """
-        self._exchange.fail(reason)
+        self._exchange.fail(reason or Failure(ConnectionAborted()))
 
     def switchFor(self, response: Response, protocol: IProtocol) -> None:
         """
