@@ -327,7 +327,7 @@ class H11Protocol(WireProtocol):
         try:
             for part in parts:
                 if isinstance(part, FileRegion):
-                    wire.sendRegion(part)
+                    wire.backPressure().sendRegion(part)
                     if wire.closing is not None and wire.closing.how is End.ABORT:
                         return
                 else:

@@ -269,7 +269,7 @@ class SwitchTests(ProtocolTestCase):
         wire.stall()
         wire.transport.bufferSize = 10
         region: Any = FileRegion(io.BytesIO(b"x" * 500_000), 0, 500_000)
-        protocol.wire.sendRegion(region)
+        protocol.wire.backPressure().sendRegion(region)
         self.accept(protocol)
         other = Other()
         protocol.switchProtocol(other)
@@ -289,7 +289,7 @@ class SwitchTests(ProtocolTestCase):
         wire.stall()
         wire.transport.bufferSize = 10
         region: Any = FileRegion(io.BytesIO(b"x" * 500_000), 0, 500_000)
-        wire.channel.wire.sendRegion(region)
+        wire.channel.wire.backPressure().sendRegion(region)
         self.accept(wire.channel)
         other = Other()
         wire.channel.switchProtocol(other)

@@ -413,19 +413,20 @@ class ClientConnection(Protocol):
         """
         The transport has no room.
         """
-        self.wire.pauseProducing()
+        self.wire.backPressure().pauseProducing()
 
     def resumeProducing(self) -> None:
         """
         The transport has room again.
         """
-        self.wire.resumeProducing()
+        self.wire.backPressure().resumeProducing()
 
     def stopProducing(self) -> None:
         """
         The transport will take nothing more.
         """
-        self.wire.stopProducing()
+        if self.wire.pressure is not None:
+            self.wire.pressure.stopProducing()
 
     # -- what the wire tells ----------------------------------------------------
 

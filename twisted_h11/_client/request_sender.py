@@ -105,7 +105,7 @@ class BodySender:
         # From here on the body goes to the transport as it is.
         self._wire.flush()
         if isinstance(self._body, bytes):
-            self._wire.registerProducer(self, True)
+            self._wire.backPressure().registerProducer(self, True)
             self._writePieces()
             return
         self._request.bodyStarted = True
@@ -124,7 +124,7 @@ class BodySender:
         producing.addCallbacks(self._finished, self._failed)
         if self._user is not None:
             # Only now: a producer may not be paused before it was started.
-            self._wire.registerProducer(self, True)
+            self._wire.backPressure().registerProducer(self, True)
 
     def stop(self) -> None:
         """
@@ -146,7 +146,7 @@ class BodySender:
         """
         user, self._user = self._user, None
         if user is not None:
-            self._wire.unregisterProducer()
+            self._wire.backPressure().unregisterProducer()
         return user
 
     # -- the consumer that the producer sees --------------------------------

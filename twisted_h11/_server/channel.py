@@ -350,7 +350,7 @@ class Channel(WireProtocol):
         wire = self.wire
         if wire.eof:
             pass
-        elif wire.full or wire.queue is not None:
+        elif not wire.hasRoom:
             # The peer has yet to take what we wrote: it is not idle.
             wire.deadline.disarm()
         else:

@@ -513,7 +513,7 @@ class Cycle:
         """
         answer = self.answer
         if answer is None and self._takesRaw() and len(region):
-            self._wire.sendRegion(region)
+            self._wire.backPressure().sendRegion(region)
             return
         if (
             answer is None

@@ -213,7 +213,7 @@ class H11Framer:
         try:
             for part in parts:
                 if isinstance(part, FileRegion):
-                    wire.sendRegion(part)
+                    wire.backPressure().sendRegion(part)
                     if wire.closing is not None and wire.closing.how is End.ABORT:
                         return
                 else:

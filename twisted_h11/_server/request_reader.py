@@ -244,9 +244,7 @@ class RequestReader:
         Pause the network when enough waits that we can not look at now.
         """
         wire, state = self._wire, self.state
-        if state is _NOTHING or (
-            state is _HEAD and (wire.full or wire.queue is not None)
-        ):
+        if state is _NOTHING or (state is _HEAD and not wire.hasRoom):
             if len(self._buffer) - self._start > self._owner.limits.readAhead:
                 wire.hold(READ_AHEAD)
         elif wire.holds:
@@ -272,7 +270,7 @@ class RequestReader:
             if wire.eof:
                 self._owner.loseConnection()
             return False
-        if wire.full or wire.queue is not None:
+        if not wire.hasRoom:
             return False
         if not self._scanned and self._readFast(buffer, start):
             return True

@@ -246,7 +246,7 @@ class Responding(Streaming):
             )
             self.unregisterProducer()
         wire = channel.wire
-        behind = (wire.full or wire.queue is not None) and wire.transport is not None
+        behind = not wire.hasRoom and wire.transport is not None
         if behind:
             channel.slowClient().told = partial(self._sent, channel.factory)
         else:

@@ -70,9 +70,9 @@ class Closing:
         wire = self._wire
         self.how = how
         wire.user.wireClosing()
-        if wire.queue is None:
+        if wire.pressure is None or wire.pressure.queue is None:
             wire.flush()
-        if wire.queue is not None or wire.full:
+        if not wire.hasRoom:
             self.later = True
             if wire.deadline.waiting not in wire.user.finalWaits:
                 self._takenBefore = bytes_taken(wire.transport)

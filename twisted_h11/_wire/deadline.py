@@ -5,36 +5,21 @@ A connection waits for one thing at a time: a first byte, a head, the rest of a
 body, the end of a lingering close.  So one delayed call is enough.  It is pushed
 forward (C{reset}) and rarely cancelled, because that is what costs a reactor least.
 
-What is waited for is a member of an enumeration.  The owner has a table from such
-members to what is to be done, so that the deadline keeps no method of anybody.
+What is waited for is a member of an enumeration.  The user of the wire has a table
+from such members to what is to be done, so that the deadline keeps no method of
+anybody.
 """
 
 from __future__ import annotations
 
 from enum import Enum
-from typing import Any, Protocol
 
 from twisted.internet.interfaces import IDelayedCall
 
-__all__ = ["Deadline", "DeadlineOwner"]
+from twisted_h11._wire.closing import ClosingWait
+from twisted_h11._wire.user import OwnWire
 
-
-class DeadlineOwner(Protocol):
-    """
-    What a L{Deadline} needs of its owner.
-    """
-
-    @property
-    def callLater(self) -> Any:
-        """
-        L{IReactorTime.callLater<twisted.internet.interfaces>}; C{None} for that of
-        the global reactor.
-        """
-
-    def deadlineOver(self, wait: Enum) -> None:
-        """
-        The time for what was waited for is over.
-        """
+__all__ = ["Deadline"]
 
 
 class Deadline:
@@ -44,10 +29,10 @@ class Deadline:
     @ivar waiting: what is waited for; C{None} for nothing.
     """
 
-    __slots__ = ("_call", "_owner", "waiting")
+    __slots__ = ("_call", "_wire", "waiting")
 
-    def __init__(self, owner: DeadlineOwner) -> None:
-        self._owner: DeadlineOwner | None = owner
+    def __init__(self, wire: OwnWire) -> None:
+        self._wire: OwnWire | None = wire
         self.waiting: Enum | None = None
         self._call: IDelayedCall | None = None
 
@@ -62,17 +47,15 @@ class Deadline:
         call = self._call
         if call is not None:
             call.reset(seconds)
-        elif self._owner is not None:
-            self._call = self._schedule(seconds, self._owner.callLater)
+        elif self._wire is not None:
+            callLater = self._wire.user.callLater
+            if callLater is None:
+                from twisted.internet import reactor
+
+                callLater = reactor.callLater
+            # Not a method, which would be one more object for each idle connection.
+            self._call = callLater(seconds, self)
         self.waiting = wait
-
-    def _schedule(self, seconds: float, callLater: Any) -> IDelayedCall:
-        if callLater is None:
-            from twisted.internet import reactor
-
-            callLater = reactor.callLater
-        call: IDelayedCall = callLater(seconds, self._expired)
-        return call
 
     def disarm(self) -> None:
         """
@@ -92,13 +75,21 @@ class Deadline:
 
     def release(self) -> None:
         """
-        Wait for nothing any more, and forget the owner.
+        Wait for nothing any more, and forget the wire.
         """
         self.cancel()
-        self._owner = None
+        self._wire = None
 
-    def _expired(self) -> None:
+    def __call__(self) -> None:
+        """
+        The time is over.
+        """
         self._call = None
+        wire = self._wire
         wait, self.waiting = self.waiting, None
-        if wait is not None and self._owner is not None:
-            self._owner.deadlineOver(wait)
+        if wait is None or wire is None:
+            return
+        if not isinstance(wait, ClosingWait):
+            wire.user.deadlineOver(wait)
+        elif wire.closing is not None:
+            wire.closing.deadlineOver(wait)

@@ -130,6 +130,7 @@ class Registered:
         wire = self._wire
         what = wire.user.producing()
         if not wire.user.tellProducer(call):
-            if wire.producer is self:
-                wire.unregisterProducer()
+            pressure = wire.pressure
+            if pressure is not None and pressure.producer is self:
+                pressure.unregisterProducer()
             wire.user.producerFailed(what)

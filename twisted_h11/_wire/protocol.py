@@ -94,13 +94,13 @@ class WireProtocol(Protocol):
         @param streaming: C{True} for a push producer.
         @raise RuntimeError: if a producer is registered already.
         """
-        self.wire.registerProducer(producer, streaming)
+        self.wire.backPressure().registerProducer(producer, streaming)
 
     def unregisterProducer(self) -> None:
         """
         Forget the producer above us; nothing happens if there is none.
         """
-        self.wire.unregisterProducer()
+        self.wire.backPressure().unregisterProducer()
 
     def write(self, data: bytes) -> None:
         """
@@ -120,19 +120,20 @@ class WireProtocol(Protocol):
         """
         The peer does not read as fast as we write: pause whoever produces.
         """
-        self.wire.pauseProducing()
+        self.wire.backPressure().pauseProducing()
 
     def resumeProducing(self) -> None:
         """
         The transport has room again.
         """
-        self.wire.resumeProducing()
+        self.wire.backPressure().resumeProducing()
 
     def stopProducing(self) -> None:
         """
         The transport will take nothing more.
         """
-        self.wire.stopProducing()
+        if self.wire.pressure is not None:
+            self.wire.pressure.stopProducing()
 
     def loseConnection(self) -> None:
         """

@@ -66,28 +66,28 @@ class RegionQueue:
         Send a region; the wire has just got this queue.
         """
         wire = self._wire
-        wasFull = wire.full
+        pressure = wire.pressure
+        wasFull = pressure.full
         self._items.append(region)
         done = self._run()
         if done:
-            wire.queue = None
-            wire.flush()
+            pressure.queueSent()
         if done and wire.closing is not None:
-            self._allSent()
-        elif done and not wire.full:
+            self._afterQueue()
+        elif done and not pressure.full:
             wire.user.wireWritable()
-        elif not wasFull and (not done or wire.full) and wire.producer is not None:
+        elif not wasFull and (not done or pressure.full) and pressure.producer:
             # Not sooner: a region may be gone at once, and its producer would
             # be resumed from within its own call.
-            wire.producer.pause()
+            pressure.producer.pause()
 
-    def _allSent(self) -> None:
+    def _afterQueue(self) -> None:
         wire = self._wire
         if wire.user.wireQueueSent():
             return
         if wire.closing is not None:
             wire.close(wire.closing.how)
-        elif not wire.full:
+        elif not wire.pressure.full:
             wire.user.resumeProducing()
 
     def _run(self) -> bool:
@@ -125,7 +125,7 @@ class RegionQueue:
             # empty, so for the time of the region the sender stands in for us.
             wire.unregister()
         self.sender = RegionSender(transport, region, bare, self._sent)
-        self.sender.start(wire.full)
+        self.sender.start(wire.pressure.full)
         if self.sender is not None:
             wire.user.wireWaits()
 
@@ -143,13 +143,12 @@ class RegionQueue:
             self._failed(error)
             return
         if sender.standsIn:
-            wire.full = False
+            wire.pressure.full = False
             wire.register()
         sender.region.end(None)
         if not self._working and not self._ended and self._run():
-            wire.queue = None
-            wire.flush()
-            self._allSent()
+            wire.pressure.queueSent()
+            self._afterQueue()
 
     def _failed(self, error: BaseException) -> None:
         """

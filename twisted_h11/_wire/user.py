@@ -141,13 +141,12 @@ class OwnWire(Protocol):
     user: WireUser
     transport: Any
     deadline: Any
-    full: bool
+    hasRoom: bool
     pausable: bool
     holds: int
     eof: bool
     outputEnded: bool
-    producer: Any
-    queue: Any
+    pressure: Any
     closing: Any
 
     def flush(self) -> None:
@@ -163,11 +162,6 @@ class OwnWire(Protocol):
     def unregister(self) -> None:
         """
         Be it no longer.
-        """
-
-    def unregisterProducer(self) -> None:
-        """
-        Forget the producer above.
         """
 
     def pend(self, data: bytes) -> None:

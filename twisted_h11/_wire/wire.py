@@ -21,30 +21,25 @@ B{Closing in stages}, see L{twisted_h11._wire.closing}.
 
 from __future__ import annotations
 
-from enum import Enum
 from typing import Any
 
 from twisted.internet.error import ConnectionAborted
 from twisted.internet.interfaces import (
     IConsumer,
-    IProducer,
     IPushProducer,
     ITCPTransport,
 )
 from twisted.python.failure import Failure
 
-from twisted_h11._boundary.guarded import guarded
-from twisted_h11._wire.closing import Closing, ClosingWait, End
+from twisted_h11._wire.closing import Closing, End
 from twisted_h11._wire.deadline import Deadline
-from twisted_h11._wire.files import FileRegion
-from twisted_h11._wire.producers import Registered
+from twisted_h11._wire.pressure import BackPressure
 from twisted_h11._wire.progress import bytes_unsent
 from twisted_h11._wire.region_queue import RegionQueue
 from twisted_h11._wire.sockets import (
     BATCH_LENGTH,
     MOST_PIECES,
     is_bare_socket,
-    limit_unsent,
     write_now,
 )
 from twisted_h11._wire.user import GIVEN_AWAY, LOST, Nobody, State, WireUser
@@ -90,9 +85,8 @@ class Wire:
     @ivar pending: what has been written and not given to the transport.
     @ivar joining: how many callers want their writes to be joined.
     @ivar batching: whether a segment is being worked on.
-    @ivar full: whether the transport has no room.
-    @ivar queue: what waits for a region of a file; C{None} if nothing does.
-    @ivar producer: who is paused while the peer is slow.
+    @ivar hasRoom: whether what is written now leaves at once.
+    @ivar pressure: knows of a transport that has no room; C{None} until it is needed.
     @ivar holds: why the network is quiet, a bit for each reason.
     @ivar eof: whether the peer will send nothing more.
     @ivar outputEnded: whether our own half-close has reached the socket.
@@ -110,14 +104,13 @@ class Wire:
         "deadline",
         "droppedLength",
         "eof",
-        "full",
+        "hasRoom",
         "holds",
         "joining",
         "outputEnded",
         "pausable",
         "pending",
-        "producer",
-        "queue",
+        "pressure",
         "transport",
         "user",
     )
@@ -128,11 +121,11 @@ class Wire:
         self.deadline = Deadline(self)
         self.pending: list[bytes] | tuple[()] = ()
         self._pendingLength = self.joining = self.holds = self.droppedLength = 0
-        self.batching = self.full = self.pausable = self._registered = False
+        self.batching = self.pausable = self._registered = False
         self.eof = self.outputEnded = False
         self._shared = False
-        self.queue: RegionQueue | None = None
-        self.producer: Registered | None = None
+        self.hasRoom = True
+        self.pressure: BackPressure | None = None
         self.closing: Closing | None = None
 
     def __repr__(self) -> str:
@@ -152,13 +145,6 @@ class Wire:
             return State.FLUSHING
         lingers = self.closing.how is End.LINGER
         return State.LINGERING if lingers else State.CLOSING
-
-    @property
-    def callLater(self) -> Any:
-        """
-        What starts delayed calls.
-        """
-        return self.user.callLater
 
     # -- the transport ----------------------------------------------------------
 
@@ -225,10 +211,14 @@ class Wire:
         self.deadline.release()
         self.transport = None
         self._registered = False
-        self.pending = ()
-        self._dropQueue(reason.value)
+        self._drop(reason.value)
         self.user.stopProducing()
         self._forget(LOST)
+
+    def _drop(self, error: BaseException | None) -> None:
+        self.pending = ()
+        if self.pressure is not None:
+            self.droppedLength += self.pressure.dropQueue(error)
 
     def _forget(self, user: WireUser) -> None:
         """
@@ -237,13 +227,30 @@ class Wire:
         self.user = user
         if self.closing is not None:
             self.closing.forget()
+        if self.pressure is not None and self.pressure.producer is None:
+            self.pressure = None
+
+    def backPressure(self) -> BackPressure:
+        """
+        What is the transport's push producer, and has one above it.
+        """
+        if self.pressure is None:
+            self.pressure = BackPressure(self)
+        return self.pressure
 
     @property
-    def hasRoom(self) -> bool:
+    def full(self) -> bool:
         """
-        Whether what is written now leaves at once.
+        Whether the transport has no room.
         """
-        return not self.full and self.queue is None
+        return self.pressure is not None and self.pressure.full
+
+    @property
+    def queue(self) -> RegionQueue | None:
+        """
+        What waits for a region of a file; C{None} if nothing does.
+        """
+        return None if self.pressure is None else self.pressure.queue
 
     # -- writing ------------------------------------------------------------------
 
@@ -253,7 +260,7 @@ class Wire:
         """
         if not data:
             return
-        if self.queue is not None:
+        if not self.hasRoom and self.queue is not None:
             self.queue.append(data)
             return
         if self.closing is not None and self.closing.later:
@@ -295,7 +302,9 @@ class Wire:
                 return
             # A last answer goes out together with the end of the connection.
             if self.user.writesNow and self.closing is None:
-                write_now(transport, data, self.producer is None)
+                pressure = self.pressure
+                whole = pressure is None or pressure.producer is None
+                write_now(transport, data, whole)
             else:
                 transport.writeSequence(data)
 
@@ -354,23 +363,6 @@ class Wire:
         kept = bytes_unsent(self.transport) or 0
         return self.droppedLength + self._pendingLength + queued + kept
 
-    # -- regions of files -----------------------------------------------------------
-
-    def sendRegion(self, region: FileRegion) -> None:
-        """
-        Write a region of a file; all later writes queue behind it.
-        """
-        if self.queue is not None:
-            self.queue.append(region)
-        else:
-            self.queue = RegionQueue(self)
-            self.queue.start(region)
-
-    def _dropQueue(self, error: BaseException | None) -> None:
-        queue, self.queue = self.queue, None
-        if queue is not None:
-            self.droppedLength += queue.drop(error)
-
     # -- reading --------------------------------------------------------------------
 
     def hold(self, why: int) -> None:
@@ -396,80 +388,6 @@ class Wire:
             ):
                 self.transport.resumeProducing()
 
-    # -- the consumer that producers above see ----------------------------------------
-
-    def registerProducer(self, producer: IProducer, streaming: bool) -> None:
-        """
-        Register a producer above us; it is paused while the peer is slow.
-
-        @param producer: an L{IPushProducer} or L{IPullProducer} provider.
-        @param streaming: C{True} for a push producer.
-        @raise RuntimeError: if a producer is registered already.
-        """
-        if self.producer is not None:
-            raise RuntimeError(
-                f"Cannot register producer {producer}, because producer "
-                f"{self.producer} was never unregistered."
-            )
-        if self.transport is None:
-            guarded("A producer", producer.stopProducing)
-            return
-        limit_unsent(self.transport)
-        self.producer = Registered(self, producer, streaming)
-        if self.full or self.queue is not None:
-            self.producer.pause()
-
-    def unregisterProducer(self) -> None:
-        """
-        Forget the producer above us; nothing happens if there is none.
-        """
-        producer, self.producer = self.producer, None
-        if producer is not None:
-            producer.end()
-
-    # -- the push producer that the transport sees ------------------------------------
-
-    def pauseProducing(self) -> None:
-        """
-        The peer does not read as fast as we write: pause whoever produces.
-        """
-        if self.full:
-            return
-        self.full = True
-        queue = self.queue
-        if queue is None:
-            if self.producer is not None:
-                self.producer.pause()
-        elif queue.sender is not None:
-            queue.sender.pause()
-        self.user.wireWaits()
-
-    def resumeProducing(self) -> None:
-        """
-        The transport has room again.
-        """
-        self.user.wireTaken()
-        self.full = False
-        queue = self.queue
-        if queue is not None:
-            if queue.sender is not None and not queue.sender.standsIn:
-                queue.sender.resume()
-            return
-        if self.closing is not None:
-            self.close(self.closing.how)
-            return
-        if self.producer is not None:
-            self.producer.resume()
-        self.user.wireWritable()
-
-    def stopProducing(self) -> None:
-        """
-        The transport will take nothing more.
-        """
-        producer, self.producer = self.producer, None
-        if producer is not None:
-            producer.stop()
-
     # -- the end --------------------------------------------------------------------
 
     def close(self, how: End) -> None:
@@ -493,17 +411,6 @@ class Wire:
         self.user.wireEnded()
         self.deadline.cancel()
         self.closing = Closing(self, End.ABORT)
-        self.pending = ()
-        self._dropQueue(ConnectionAborted())
+        self._drop(ConnectionAborted())
         self.unregister()
         end_connection(transport)
-
-    def deadlineOver(self, wait: Enum) -> None:
-        """
-        Called by the deadline.
-        """
-        if isinstance(wait, ClosingWait):
-            if self.closing is not None:
-                self.closing.deadlineOver(wait)
-        else:
-            self.user.deadlineOver(wait)

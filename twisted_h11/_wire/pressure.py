@@ -1,0 +1,149 @@
+"""
+Back-pressure on what is written to one wire.
+
+A transport calls its push producer when it has no room, and when it has room again.
+Then the producer above the wire pauses, and resumes.  What was written to a region
+of a file that is on its way, or behind it, waits in a queue until the transport has
+taken it.
+"""
+
+from __future__ import annotations
+
+from twisted.internet.interfaces import IProducer
+
+from twisted_h11._boundary.guarded import guarded
+from twisted_h11._wire.files import FileRegion
+from twisted_h11._wire.producers import Registered
+from twisted_h11._wire.region_queue import RegionQueue
+from twisted_h11._wire.sockets import limit_unsent
+from twisted_h11._wire.user import OwnWire
+
+__all__ = ["BackPressure"]
+
+
+class BackPressure:
+    """
+    Made when a transport has no room for the first time, or when a producer or a
+    region of a file is there for the first time.
+
+    @ivar full: whether the transport has no room.
+    @ivar producer: who is paused while the peer is slow.
+    @ivar queue: what waits for a region of a file; C{None} if nothing does.
+    """
+
+    __slots__ = ("_wire", "full", "producer", "queue")
+
+    def __init__(self, wire: OwnWire) -> None:
+        self._wire = wire
+        self.full = False
+        self.producer: Registered | None = None
+        self.queue: RegionQueue | None = None
+
+    # -- the push producer that the transport sees ------------------------------------
+
+    def pauseProducing(self) -> None:
+        """
+        The peer does not read as fast as we write: pause whoever produces.
+        """
+        if self.full:
+            return
+        self.full = True
+        self._wire.hasRoom = False
+        queue = self.queue
+        if queue is None:
+            if self.producer is not None:
+                self.producer.pause()
+        elif queue.sender is not None:
+            queue.sender.pause()
+        self._wire.user.wireWaits()
+
+    def resumeProducing(self) -> None:
+        """
+        The transport has room again.
+        """
+        wire = self._wire
+        wire.user.wireTaken()
+        self.full = False
+        queue = self.queue
+        if queue is not None:
+            if queue.sender is not None and not queue.sender.standsIn:
+                queue.sender.resume()
+            return
+        wire.hasRoom = True
+        if wire.closing is not None:
+            wire.close(wire.closing.how)
+            return
+        if self.producer is not None:
+            self.producer.resume()
+        wire.user.wireWritable()
+
+    def stopProducing(self) -> None:
+        """
+        The transport will take nothing more.
+        """
+        producer, self.producer = self.producer, None
+        if producer is not None:
+            producer.stop()
+
+    # -- the producer above -----------------------------------------------------------
+
+    def registerProducer(self, producer: IProducer, streaming: bool) -> None:
+        """
+        Register a producer above the wire; it is paused while the peer is slow.
+
+        @param producer: an L{IPushProducer} or L{IPullProducer} provider.
+        @param streaming: C{True} for a push producer.
+        @raise RuntimeError: if a producer is registered already.
+        """
+        if self.producer is not None:
+            raise RuntimeError(
+                f"Cannot register producer {producer}, because producer "
+                f"{self.producer} was never unregistered."
+            )
+        transport = self._wire.transport
+        if transport is None:
+            guarded("A producer", producer.stopProducing)
+            return
+        limit_unsent(transport)
+        self.producer = Registered(self._wire, producer, streaming)
+        if not self._wire.hasRoom:
+            self.producer.pause()
+
+    def unregisterProducer(self) -> None:
+        """
+        Forget the producer above; nothing happens if there is none.
+        """
+        producer, self.producer = self.producer, None
+        if producer is not None:
+            producer.end()
+
+    # -- regions of files -------------------------------------------------------------
+
+    def sendRegion(self, region: FileRegion) -> None:
+        """
+        Write a region of a file; all later writes queue behind it.
+        """
+        if self.queue is not None:
+            self.queue.append(region)
+            return
+        self._wire.hasRoom = False
+        self.queue = RegionQueue(self._wire)
+        self.queue.start(region)
+
+    def queueSent(self) -> None:
+        """
+        Called by the queue: all that has waited is out.
+        """
+        self.queue = None
+        self._wire.hasRoom = not self.full
+        self._wire.flush()
+
+    def dropQueue(self, error: BaseException | None) -> int:
+        """
+        Send nothing of what waits.
+
+        @return: how many bytes that were.
+        """
+        queue, self.queue = self.queue, None
+        self._wire.hasRoom = not self.full
+        return 0 if queue is None else queue.drop(error)
