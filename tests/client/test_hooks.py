@@ -16,7 +16,6 @@ from twisted.internet.defer import Deferred, fail, inlineCallbacks, succeed
 from twisted.internet.error import ConnectionLost
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
 from twisted.internet.protocol import Factory, Protocol
-from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 from twisted.web.client import URI
@@ -26,6 +25,7 @@ from zope.interface import implementer
 from tests.support.client_cases import ClientTestCase, Reader
 from tests.support.client_memory import MemoryEndpoint, Peer
 from tests.support.producers import OK
+from tests.support.times import eventually
 from twisted_h11.client import (
     Agent,
     ClientSettings,
@@ -758,6 +758,6 @@ class PolicyTests(TestCase):
                 self.assertIsNotNone(results[0].check(*kinds), results)
                 yield pool.close()
                 # Its endpoint may be told of the end after the pool.
-                yield deferLater(net, 0)
+                yield eventually(lambda one: not any(one.counts()), pool)
                 self.assertEqual((0, 0, 0, 0), tuple(pool.counts()))
         self.flushWarnings()

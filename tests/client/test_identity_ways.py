@@ -27,7 +27,6 @@ from twisted.internet.ssl import (
     PrivateCertificate,
     optionsForClientTLS,
 )
-from twisted.internet.task import deferLater
 from twisted.web import client as theirs
 from twisted.web.client import URI
 from twisted.web.http_headers import Headers
@@ -49,6 +48,7 @@ from tests.support.certificates import (
     twisted_certificate,
 )
 from tests.support.server_cases import FAST_PATH
+from tests.support.times import eventually
 from tests.support.tls_servers import make_factory, stop
 from twisted_h11._command.fetch import fetch
 from twisted_h11._command.fetch_codes import exit_code
@@ -365,7 +365,7 @@ class WaysTests(IdentityTestCase):
             asked = self.get(agent, number, "localhost")
             if len(contexts) == 1 + len(SLIPPERY):
                 yield asked
-                yield deferLater(net, 0.01)
+                yield eventually(lambda: not factory.connections)
             else:
                 yield self.assertFailure(asked, TLSFailed)
             contexts.pop(0)

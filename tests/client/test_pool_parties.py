@@ -21,7 +21,7 @@ from twisted.internet.endpoints import (
     wrapClientTLS,
 )
 from twisted.internet.ssl import optionsForClientTLS, trustRootFromCertificates
-from twisted.internet.task import Clock, deferLater
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 from twisted.web import client as theirs
 from twisted.web.client import URI, BrowserLikePolicyForHTTPS, readBody
@@ -33,6 +33,7 @@ from tests.support.client_cases import ClientTestCase
 from tests.support.client_memory import MemoryEndpoint
 from tests.support.producers import OK
 from tests.support.server_cases import FAST_PATH
+from tests.support.times import eventually
 from tests.support.tls_servers import listen_tls, make_factory, private_of, stop
 from twisted_h11._client import party
 from twisted_h11.client import (
@@ -472,7 +473,7 @@ class SharingTests(TestCase):
         Leave nothing open.
         """
         yield self.pool.close()
-        yield deferLater(net, 0.01)
+        yield eventually(lambda: not any(self.pool.counts()))
         self.assertEqual((0, 0, 0, 0), tuple(self.pool.counts()))
 
     def leaf(self, *names: str) -> trustme.LeafCert:
@@ -540,7 +541,7 @@ class SharingTests(TestCase):
                     yield self.say(kind(policy), uri)
             self.assertEqual(1, len(server.connections))
             yield self.pool.closeCachedConnections()
-            yield deferLater(net, 0.01)
+            yield eventually(lambda one: not one.connections, server)
         plain = make_factory()
         port = net.listenTCP(0, plain, interface="127.0.0.1")
         self.addCleanup(stop, port, plain)

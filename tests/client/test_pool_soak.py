@@ -12,12 +12,12 @@ from twisted.internet.defer import Deferred, ensureDeferred, gatherResults
 from twisted.internet.endpoints import HostnameEndpoint
 from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.protocol import Factory, Protocol, connectionDone
-from twisted.internet.task import deferLater
 from twisted.trial.unittest import TestCase
 from twisted.web.iweb import IAgentEndpointFactory
 from zope.interface import implementer
 
 from tests.support.server_cases import FAST_PATH
+from tests.support.times import eventually
 from twisted_h11.client import Agent, HTTPConnectionPool, PoolSettings, readBody
 
 clock: Any = reactor
@@ -181,7 +181,7 @@ class SoakTests(TestCase):
                 self.assertGreater(cancelled[0], 0)
             await pool.closeCachedConnections()
             # The last connections that were aborted are gone a turn later.
-            await deferLater(clock, 0.05)
+            await eventually(lambda: not any(pool.counts()) and not counting.now)
             self.assertEqual((0, 0, 0, 0), tuple(pool.counts()), f"seed {seed}")
             self.assertEqual(0, counting.now)
 

@@ -23,6 +23,7 @@ from twisted.web.client import PartialDownloadError, readBody
 from tests.support.optional import find_program
 from tests.support.ports import free_port
 from tests.support.server_cases import FAST_PATH
+from tests.support.times import eventually
 from tests.support.tls_servers import listen_tls, make_factory, private_of, stop
 from twisted_h11.client import (
     Agent,
@@ -157,7 +158,7 @@ class NetworkTestCase(TestCase):
         Leave nothing open.
         """
         yield self.pool.close()
-        yield deferLater(net, 0.02)
+        yield eventually(lambda: not any(self.pool.counts()))
         self.assertEqual((0, 0, 0, 0), tuple(self.pool.counts()))
 
     def leaf(self, *names: str) -> trustme.LeafCert:

@@ -14,7 +14,6 @@ from twisted.internet.defer import Deferred, inlineCallbacks
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.ssl import TLSVersion, trustRootFromCertificates
-from twisted.internet.task import deferLater
 from twisted.trial.unittest import TestCase
 from twisted.web.client import Agent as TwistedAgent
 from twisted.web.client import (
@@ -24,6 +23,7 @@ from twisted.web.client import (
 )
 
 from tests.support.server_cases import FAST_PATH
+from tests.support.times import eventually
 from tests.support.tls_servers import (
     certificate_of,
     listen_tls,
@@ -67,7 +67,7 @@ class TLSTests(TestCase):
         Leave nothing open.
         """
         yield self.pool.close()
-        yield deferLater(clock, 0.01)
+        yield eventually(lambda: not any(self.pool.counts()))
         self.assertEqual((0, 0, 0, 0), tuple(self.pool.counts()))
 
     def leaf(self, *names: str, **options: Any) -> trustme.LeafCert:

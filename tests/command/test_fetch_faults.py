@@ -4,10 +4,13 @@ C{python -m twisted_h11 URL}, where the server, the disk or the terminal is no g
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import signal
+import struct
 import sys
+import termios
 from typing import Any
 
 from twisted.internet import reactor
@@ -17,6 +20,7 @@ from twisted.internet.protocol import Factory, ProcessProtocol, Protocol
 from twisted.trial.unittest import TestCase
 
 from tests.support.server_cases import FAST_PATH
+from tests.support.times import eventually
 from tests.support.tls_servers import make_factory, stop
 from twisted_h11._command import fetch_options as options_module
 from twisted_h11._command.fetch import fetch
@@ -26,6 +30,8 @@ from twisted_h11._command.fetch_output import Messages, Output
 from twisted_h11.client import Agent
 
 net: Any = reactor
+# Python 3.10 and later name it.
+F_GETPIPE_SZ = 1032
 CURL = shutil.which("curl")
 
 WHOLE = b"0123456789" * 30
@@ -140,6 +146,23 @@ class Ended(ProcessProtocol):
         if self.code is None:
             self.code = -(reason.value.signal or 0)
         self.done.callback(self)
+
+
+def stuck(ended: Ended, pipe: bool) -> bool:
+    """
+    Whether a process waits: for C{pipe}, which takes nothing more, or for the network.
+    """
+    if not os.path.exists("/proc/self/stat"):
+        return True
+    process: Any = ended.transport
+    if pipe:
+        output = process.pipes[1].fileno()
+        there = struct.unpack("i", fcntl.ioctl(output, termios.FIONREAD, bytes(4)))[0]
+        # The first page and the last may hold less than a page.
+        if there < fcntl.fcntl(output, F_GETPIPE_SZ) - 8192:
+            return False
+    with open(f"/proc/{process.pid}/stat", encoding="utf-8") as line:
+        return line.read().rpartition(")")[2].split()[0] == "S"
 
 
 class Stalling(Protocol):
@@ -430,7 +453,8 @@ class ProcessTests(FaultTestCase):
                 if pauses:
                     # Nobody reads from here on.
                     ended.transport.pauseProducing()
-                net.callLater(0.5, ended.transport.signalProcess, number)
+                waits = eventually(stuck, ended, pauses)
+                waits.addCallback(lambda _: ended.transport.signalProcess(number))
                 return True
 
             ended = self.shell(command)

@@ -11,6 +11,7 @@ import signal
 import tempfile
 import threading
 import time
+from functools import partial
 from http.client import HTTPException
 from typing import Any
 from urllib.request import urlopen
@@ -314,16 +315,32 @@ class StoppingTests(SynchronousTestCase):
         can not be written.
         """
         self.patch(stopping_module, "_LATE", 0)
-        self.patch(stopping_module, "_LOG_TIME", 0.01)
         left: list[int] = []
+        go = threading.Event()
+        self.addCleanup(go.set)
         for blocks in (False, True):
+            self.patch(stopping_module, "_LOG_TIME", 0.01 if blocks else command.SOON)
             stopping = Stopping(self.site, None, 0, left.append, self.clock)
             stopping.status = lambda: 5
             if blocks:
-                self.patch(stopping, "_lastWords", lambda: time.sleep(0.5))
+                self.patch(stopping, "_lastWords", go.wait)
             stopping._watch()
         self.assertEqual([5, 5], left)
         self.assertEqual(1, len(self.lines()))
+
+    def test_toldOnce(self) -> None:
+        """
+        What was cut is said by the reactor or by the watch, whichever is first.
+        """
+        self.patch(stopping_module, "_LATE", 0)
+        for watchFirst in (True, False):
+            self.events.clear()
+            stopping = Stopping(self.site, None, 0, None, self.clock)
+            stopping._aborted = 1
+            tellers: list[Any] = [stopping._lastWords, partial(stopping._over, [])]
+            for tell in tellers if watchFirst else reversed(tellers):
+                tell()
+            self.assertEqual(1, len(self.lines()))
 
     def test_signals(self) -> None:
         """

@@ -23,6 +23,7 @@ from tests.support.memory import MemoryTransport
 from tests.support.responses import WireResponse
 from tests.support.server_cases import FAST_PATH, Calls, ServerTestCase, get, post
 from tests.support.socket_cases import TCPBackend
+from tests.support.times import eventually
 from twisted_h11 import client as our_client
 from twisted_h11._command.distrib import Subscription, UserDirectory
 from twisted_h11.server import Request, Site
@@ -234,6 +235,9 @@ class DistribTestCase(TCPBackend):
         for subscription in self.subscriptions:
             if subscription.publisher is not None:
                 broker = subscription.publisher.broker
+                # A pull producer is asked for more many times before it answers;
+                # each of these calls fails if the connection goes first.
+                await eventually(lambda one: not one.waitingForAnswers, broker)
                 gone: Deferred[None] = Deferred()
                 broker.notifyOnDisconnect(lambda gone=gone: gone.callback(None))
                 broker.transport.loseConnection()

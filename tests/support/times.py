@@ -1,10 +1,19 @@
 """
-Measured times, on a machine that has other things to do as well.
+Measured times and waits, on a machine that has other things to do as well.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
+
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred
+from twisted.internet.task import deferLater
+
+__all__ = ["TRIES", "confirmed", "eventually"]
+
+net: Any = reactor
 
 TRIES = 5
 """
@@ -26,3 +35,18 @@ def confirmed(measure: Callable[[], float], limit: float) -> float:
         if best < limit:
             break
     return best
+
+
+def eventually(condition: Callable[..., object], *arguments: object) -> Deferred[None]:
+    """
+    Fires when C{condition} holds of the arguments.  It is looked at again and again;
+    the time-out of the test is the deadline.
+    """
+
+    async def wait() -> None:
+        pause = 0.0
+        while not condition(*arguments):
+            await deferLater(net, pause)
+            pause = min(pause + 0.001, 0.02)
+
+    return Deferred.fromCoroutine(wait())

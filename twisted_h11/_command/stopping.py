@@ -81,7 +81,8 @@ class Stopping:
         self._timer: IDelayedCall | None = None
         self._deadline = 0.0
         self._aborted = 0
-        self._told = False
+        # The reactor's thread and the watch may both want to say what was cut.
+        self._telling = threading.Lock()
         self._watched = False
         self.status: Callable[[], int] = lambda: 0
 
@@ -148,11 +149,17 @@ class Stopping:
         if requests:
             cut.append(f"{len(requests)} WSGI requests: {', '.join(requests)}")
         if cut:
-            self._told = True
+            self._tell("; ".join(cut))
+
+    def _tell(self, cut: str) -> None:
+        """
+        Log what was cut, once.
+        """
+        if self._telling.acquire(blocking=False):
             self._log.warn(
                 "The grace of {grace:g} seconds is over; cut off: {cut}",
                 grace=self._grace,
-                cut="; ".join(cut),
+                cut=cut,
             )
 
     # -- in a thread of its own ---------------------------------------------------
@@ -170,17 +177,12 @@ class Stopping:
             self._leave(self.status())
 
     def _lastWords(self) -> None:
-        if not self._told:
-            names = [
-                thread.name
-                for thread in threading.enumerate()
-                if not thread.daemon and thread is not threading.main_thread()
-            ]
-            self._log.warn(
-                "The grace of {grace:g} seconds is over; cut off: {cut}",
-                grace=self._grace,
-                cut=f"threads: {', '.join(names)}" if names else "what runs",
-            )
+        names = [
+            thread.name
+            for thread in threading.enumerate()
+            if not thread.daemon and thread is not threading.main_thread()
+        ]
+        self._tell(f"threads: {', '.join(names)}" if names else "what runs")
         for stream in (sys.stdout, sys.stderr):
             if stream is not None:
                 stream.flush()
