@@ -379,6 +379,6 @@ class ReadAheadTests(TCPBackend):
         for _ in range(200):
             await self.turns(1)
             (channel,) = channels
-            self.assertLess(len(channel.reader.unread()), 200_000)
+            self.assertLess(len(channel.reader.unread), 200_000)
         del channel
         channels.clear()

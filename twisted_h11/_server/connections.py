@@ -53,7 +53,7 @@ class Connection(Protocol):
 
 class Remembering(Protocol):
     """
-    A connection that remembers the head of its last request.
+    What reads the requests of a connection, and remembers the head of the last one.
     """
 
     def forgetLastHead(self) -> None:
@@ -120,7 +120,7 @@ class Connections:
         """
         self._admission.moved(old, new)
 
-    def warm(self, connection: Remembering) -> None:
+    def warm(self, reader: Remembering) -> None:
         """
         A connection begins to remember its last head.  Only so many do: an idle
         connection need not keep a kilobyte that it may never use.
@@ -130,7 +130,7 @@ class Connections:
             forgetful = warm.popleft()()
             if forgetful is not None:
                 forgetful.forgetLastHead()
-        warm.append(ref(connection))
+        warm.append(ref(reader))
 
     def gone(self, connection: Connection) -> None:
         """

@@ -63,14 +63,19 @@ class H11Framer:
 
     # -- the request ------------------------------------------------------------
 
-    def head(self, raw: bytes) -> object:
+    def head(self, raw: bytes, head: RequestHead) -> bool:
         """
         Show h11 a request head.
 
-        @return: what it makes of that.
+        @return: whether it understands it as we do.
         """
         self._conn.receive_data(raw)
-        return self._conn.next_event()
+        event = self._conn.next_event()
+        return (
+            type(event) is h11.Request
+            and event.method == head.method
+            and event.target == head.target
+        )
 
     def received(self, piece: bytes, last: bool) -> Iterable[bytes]:
         """

@@ -34,14 +34,16 @@ class HandOver:
     """
     A transport that others have, too, and that one of them may take.
 
+    @param channel: the channel that has it.  The C{loseConnection} of the transport
+        is the channel's from now on.
     @param transport: the transport.
-    @param lose: what its C{loseConnection} calls from now on.
     @ivar isTaken: whether somebody has taken it from the channel.
     """
 
     __slots__ = ("_before", "_lose", "_protocols", "_rest", "_transport", "isTaken")
 
-    def __init__(self, transport: Any, lose: Callable[[], None]) -> None:
+    def __init__(self, channel: Any, transport: Any) -> None:
+        lose = channel.loseConnection
         self._transport = transport
         self._protocols = self._served()
         self._before = getattr(transport, "__dict__", {}).get("loseConnection")
@@ -54,12 +56,6 @@ class HandOver:
 
     def _served(self) -> list[Any]:
         return [getattr(self._transport, name, None) for name in _PROTOCOLS]
-
-    def hasSuccessor(self) -> bool:
-        """
-        Whether the transport serves another protocol than it did.
-        """
-        return self._served() != self._protocols
 
     def restore(self) -> None:
         """
@@ -88,22 +84,26 @@ class HandOver:
         """
         self._rest = (successor, trailing)
 
-    def deliver(self, channel: Any, take: Callable[[], bytes]) -> None:
+    def look(self, channel: Any) -> bool:
         """
-        Give the successor what came with the handshake: the one that L{keep} names,
-        or the protocol that the transport has now if it was taken.
+        If the transport serves another protocol than it did, then have the channel let
+        go of it, and give the successor what came with the handshake: the one that
+        L{keep} names, or the protocol that the transport has now if it was taken.
 
-        @param channel: who had the transport.
-        @param take: what takes what the channel has received.
+        @return: whether all of that is done.
         """
-        rest, self._rest = self._rest, None
-        if rest is not None:
-            give_trailing(rest[0], self._transport, rest[1])
-        if not self.isTaken:
-            return
-        self.isTaken = False
-        trailing = take()
-        for successor in self._served():
-            if trailing and successor is not None and successor is not channel:
-                give_trailing(successor, self._transport, trailing)
-                return
+        wire, reader = channel.wire, channel.reader
+        if wire.transport is not None and self._served() != self._protocols:
+            channel.transport = None
+        if wire.transport is not None or reader.isAdvancing:
+            return False
+        if self._rest is not None:
+            give_trailing(self._rest[0], self._transport, self._rest[1])
+        trailing = reader.takeUnread()
+        reader.end()
+        if self.isTaken and trailing:
+            for successor in self._served():
+                if successor is not None and successor is not channel:
+                    give_trailing(successor, self._transport, trailing)
+                    break
+        return True

@@ -19,6 +19,7 @@ from twisted_h11._server.body import RequestBody
 from twisted_h11._server.cycle import Cycle
 from twisted_h11._server.forms import FormError, receive_with_form
 from twisted_h11._server.interfaces import Served
+from twisted_h11._server.states import Wait
 from twisted_h11._wire.closing import End
 from twisted_h11._wire.wire import Wire
 from twisted_h11.limits import Limits
@@ -79,6 +80,20 @@ class Incoming:
             self._cycle.head.length or 0, self.received
         ):
             raise Refused(413, _TOO_LONG)
+
+    def scan(self, buffer: bytes, start: int) -> int:
+        """
+        Look at what was received.
+
+        @return: how far it belongs to this body.
+        @raise Refused: for malformed chunks.
+        """
+        if self.chunks is not None:
+            return self.chunks.scan(buffer, start)
+        assert self.left is not None
+        length = min(len(buffer) - start, self.left)
+        self.left -= length
+        return start + length
 
     def take(self, data: bytes | bytearray) -> None:
         """
@@ -149,9 +164,10 @@ class Incoming:
 
     def beginWindow(self) -> None:
         """
-        What arrives from now on counts.
+        It is the client's turn to send: what arrives from now on counts.
         """
         self._rateSeen = self.received
+        self._wire.deadline.arm(self._wire.user.limits.rateWindow, Wait.BODY)
 
     def isTooSlow(self, limits: Limits) -> bool:
         """

@@ -14,7 +14,7 @@ from twisted_h11._boundary.guarded import guarded
 from twisted_h11._http.abnf import match_rough_request_line
 from twisted_h11._http.response_head import error_response
 from twisted_h11._http.strict import RequestHead
-from twisted_h11._server.cycle import Cycle, tell_lost
+from twisted_h11._server.cycle import Cycle, State, tell_lost
 from twisted_h11._wire.closing import End
 
 __all__ = ["RefusedRequest", "refuse", "send_error"]
@@ -93,7 +93,7 @@ def refuse(channel: Any, status: int, reason: str) -> None:
         if cycle is not None:
             head = cycle.head
         else:
-            partial = channel.reader.unread()[: channel.limits.maxHeadLength]
+            partial = channel.reader.unread[: channel.limits.maxHeadLength]
         refused = RefusedRequest(peer, head, partial, status)
         refused.sentLength = send_error(channel, status, reason, refused.method)
         if channel.site is not None:
@@ -118,7 +118,7 @@ def send_error(channel: Any, status: int, reason: str, method: bytes) -> int:
         method,
     )
     if channel.cycle is not None:
-        channel.cycle.replaced()
+        channel.cycle.over(State.COMPLETE)
     channel.wire.send(data)
     channel.wire.close(End.LINGER)
     return length

@@ -26,7 +26,7 @@ that sends requests and reads no responses.
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any
 
 import h11
 
@@ -39,13 +39,10 @@ from twisted_h11._http.strict import (
     check_request_head,
 )
 from twisted_h11._server.cycle import Cycle
-from twisted_h11._server.framers import H11Framer
 from twisted_h11._server.incoming import Incoming
-from twisted_h11._server.interfaces import Served
-from twisted_h11._server.starting import start_request
+from twisted_h11._server.starting import serve_whole, start_request
 from twisted_h11._server.states import Reading, Wait
 from twisted_h11._wire.wire import READ_AHEAD, Wire
-from twisted_h11.limits import Limits
 
 __all__ = ["RequestReader"]
 
@@ -54,76 +51,11 @@ __all__ = ["RequestReader"]
 _HEAD, _BODY, _NOTHING = Reading.HEAD, Reading.BODY, Reading.NOTHING
 
 
-class ReaderOwner(Protocol):
-    """
-    What a reader needs of its connection.
-
-    @ivar limits: the bounds.
-    @ivar fastPath: whether common heads are read without h11.
-    @ivar site: the site.
-    @ivar requestFactory: what makes a request.
-    @ivar cycle: the current request and its response.
-    """
-
-    limits: Limits
-    fastPath: bool
-    site: Served | None
-    requestFactory: Any
-    cycle: Cycle | None
-
-    def h11Framer(self) -> H11Framer:
-        """
-        What frames by h11 on this connection.
-        """
-
-    def firstBytes(self) -> bool:
-        """
-        The address of the peer is known by now.
-
-        @return: whether the connection is served.
-        """
-
-    def rememberHead(self) -> None:
-        """
-        The reader begins to remember the last head.
-        """
-
-    def makeCycle(self, head: RequestHead, unseenHead: bytes | None) -> Cycle:
-        """
-        A request head is here.
-        """
-
-    def sendContinue(self) -> None:
-        """
-        Ask for the body, if the client waits for that.
-        """
-
-    def refuse(self, status: int, reason: str) -> None:
-        """
-        Answer a request that the application never sees, and close.
-        """
-
-    def endCycle(self) -> None:
-        """
-        The response has ended, and the request after it.
-        """
-
-    def loseConnection(self) -> None:
-        """
-        Close the connection.
-        """
-
-    def advanced(self) -> None:
-        """
-        All was done that can be done now.
-        """
-
-
 class RequestReader:
     """
     The bytes that one connection has received.
 
-    @param owner: the connection.
+    @param owner: the L{Channel<twisted_h11._server.channel.Channel>}.
     @param wire: its wire.
     @ivar state: what is read next.
     @ivar incoming: the body that is read.
@@ -131,6 +63,7 @@ class RequestReader:
     """
 
     __slots__ = (
+        "__weakref__",
         "_buffer",
         "_lastHead",
         "_owner",
@@ -143,7 +76,7 @@ class RequestReader:
         "state",
     )
 
-    def __init__(self, owner: ReaderOwner, wire: Wire) -> None:
+    def __init__(self, owner: Any, wire: Wire) -> None:
         self._owner: Any = owner
         self._wire = wire
         self._buffer = b""
@@ -154,9 +87,6 @@ class RequestReader:
         self.state = _HEAD
         self.incoming: Incoming | None = None
 
-    def __repr__(self) -> str:
-        return f"<RequestReader reads {self.state.name.lower()}>"
-
     @property
     def hasBytes(self) -> bool:
         """
@@ -164,6 +94,7 @@ class RequestReader:
         """
         return self._start < len(self._buffer)
 
+    @property
     def unread(self) -> bytes:
         """
         What nobody has looked at.
@@ -174,8 +105,7 @@ class RequestReader:
         """
         What nobody has looked at; it is not kept here.
         """
-        unread = self.unread()
-        self._buffer, self._start = b"", 0
+        unread, self._buffer, self._start = self.unread, b"", 0
         return unread
 
     def forgetLastHead(self) -> None:
@@ -251,11 +181,6 @@ class RequestReader:
             wire.release(READ_AHEAD)
 
     def _readOther(self) -> bool:
-        """
-        Read what is no head.
-
-        @return: whether there is more to do.
-        """
         if self.state is _BODY:
             return self._readBody()
         self.state = _HEAD
@@ -302,11 +227,9 @@ class RequestReader:
         return True
 
     def _waitForHead(self) -> bool:
-        if self._wire.eof:
-            raise Refused(400, "The request is incomplete.")
-        deadline = self._wire.deadline
-        if deadline.waiting is not Wait.HEAD:
-            deadline.arm(self._owner.limits.headTimeout, Wait.HEAD)
+        self._refuseEnd()
+        if self._wire.deadline.waiting is not Wait.HEAD:
+            self._wire.deadline.arm(self._owner.limits.headTimeout, Wait.HEAD)
         return False
 
     def _readFast(self, buffer: bytes, start: int) -> bool:
@@ -323,7 +246,8 @@ class RequestReader:
         if head is None:
             return False
         if self._lastHead is None:
-            owner.rememberHead()
+            if owner.connections is not None:
+                owner.connections.warm(self)
         self._lastHead = head
         self._skippedLine = False
         self._start = end = head.end
@@ -333,12 +257,15 @@ class RequestReader:
             factory = owner.requestFactory
             if getattr(factory, "servesWhole", False):
                 self.state = _NOTHING
-                cycle.serve(factory)
+                serve_whole(owner, cycle, factory)
                 return True
         assert length is not None
         self._start = end = end + min(length, len(buffer) - end)
-        incoming = Incoming(cycle, self._wire, length - (end - head.end), None)
-        self._begin(incoming, cycle)
+        self.incoming = incoming = Incoming(
+            cycle, self._wire, length - (end - head.end), None
+        )
+        self.state = _BODY
+        start_request(owner, cycle, incoming)
         if end > head.end and self._wire.closing is None:
             incoming.take(buffer[head.end : end])
         if not incoming.left and self._wire.closing is None:
@@ -350,12 +277,7 @@ class RequestReader:
         Begin any other request: its head goes through h11.
         """
         owner = self._owner
-        event = owner.h11Framer().head(raw)
-        if (
-            type(event) is not h11.Request
-            or event.method != head.method
-            or event.target != head.target
-        ):
+        if not owner.h11Framer().head(raw, head):
             raise Refused(400, "The request is malformed.")
         chunks = None
         if head.length is None:
@@ -364,15 +286,11 @@ class RequestReader:
         cycle.clientWaits = (
             head.expectsContinue and head.length != 0 and not self.hasBytes
         )
-        incoming = Incoming(cycle, self._wire, head.length, chunks)
-        self._begin(incoming, cycle)
+        self.incoming = incoming = Incoming(cycle, self._wire, head.length, chunks)
+        self.state = _BODY
+        start_request(owner, cycle, incoming)
         if self._wire.closing is None and incoming.sink is None:
             owner.sendContinue()
-
-    def _begin(self, incoming: Incoming, cycle: Cycle) -> None:
-        self.incoming = incoming
-        self.state = _BODY
-        start_request(self._owner, cycle, incoming)
 
     # -- the body ---------------------------------------------------------------
 
@@ -382,13 +300,7 @@ class RequestReader:
         buffer, start = self._buffer, self._start
         if start < len(buffer):
             cycle.clientWaits = False
-        chunks = incoming.chunks
-        if chunks is not None:
-            end = chunks.scan(buffer, start)
-        else:
-            assert incoming.left is not None
-            end = start + min(len(buffer) - start, incoming.left)
-            incoming.left -= end - start
+        end, chunks = incoming.scan(buffer, start), incoming.chunks
         if end == start and incoming.left != 0:
             return self._waitForBody()
         piece = buffer if not start and end == len(buffer) else buffer[start:end]
@@ -413,19 +325,14 @@ class RequestReader:
         return self.hasBytes or self._waitForBody()
 
     def _waitForBody(self) -> bool:
-        if self._wire.eof:
-            raise Refused(400, "The request is incomplete.")
-        if self._wire.deadline.waiting is None:
-            self.waitForBody()
+        self._refuseEnd()
+        if self._wire.deadline.waiting is None and self.incoming is not None:
+            self.incoming.beginWindow()
         return False
 
-    def waitForBody(self) -> None:
-        """
-        It is the client's turn to send: begin a window.
-        """
-        if self.incoming is not None:
-            self.incoming.beginWindow()
-        self._wire.deadline.arm(self._owner.limits.rateWindow, Wait.BODY)
+    def _refuseEnd(self) -> None:
+        if self._wire.eof:
+            raise Refused(400, "The request is incomplete.")
 
     def _bodyEnded(self, incoming: Incoming, cycle: Cycle) -> None:
         owner = self._owner

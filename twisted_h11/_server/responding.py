@@ -23,6 +23,7 @@ from twisted_h11._boundary.octets import as_bytes
 from twisted_h11._boundary.overrides import overrides
 from twisted_h11._boundary.twisted_private import raw_fields, set_known
 from twisted_h11._server.ranges import bounded
+from twisted_h11._server.sending import answer_whole, start
 from twisted_h11._server.static_files import send_static
 from twisted_h11._server.streaming import Streaming, pairs_of
 
@@ -124,8 +125,8 @@ class Responding(Streaming):
                 headers.setRawHeaders(b"ETag", [self.etag])
             if self.cookies:
                 headers.setRawHeaders(b"Set-Cookie", self.cookies)
-            self._hasContent = cycle is not None and cycle.start(
-                b"%d" % self.code, self.code_message, headers, data
+            self._hasContent = cycle is not None and start(
+                cycle, b"%d" % self.code, self.code_message, headers, data
             )
         except Exception:
             if cycle is None or cycle.answer is None:
@@ -176,8 +177,8 @@ class Responding(Streaming):
                     set_known(headers, b"Content-Type", self.defaultContentType)
             channel: Any = self.channel
             cycle = channel.cycle
-            if cycle is not None and cycle.answerWhole(
-                self.code, self.code_message, headers, body
+            if cycle is not None and answer_whole(
+                cycle, self.code, self.code_message, headers, body
             ):
                 self.startedWriting = self.finished = 1
                 self.sentLength = len(body)

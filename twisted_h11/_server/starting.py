@@ -20,7 +20,7 @@ from twisted_h11._server.cycle import Cycle
 from twisted_h11._server.incoming import Incoming
 from twisted_h11._server.routing import route_early
 
-__all__ = ["start_request"]
+__all__ = ["serve_whole", "start_request"]
 
 
 def start_request(channel: Any, cycle: Cycle, incoming: Incoming) -> None:
@@ -56,6 +56,25 @@ def start_request(channel: Any, cycle: Cycle, incoming: Incoming) -> None:
     except BaseException:
         log_failure("A request")
         cycle.applicationFailed()
+
+
+def serve_whole(channel: Any, cycle: Cycle, factory: Any) -> None:
+    """
+    Make a request that has no body, and have it answered.
+
+    @param factory: a class that overrides nothing of what L{start_request} would call.
+    """
+    cycle.requestEnded = True
+    try:
+        cycle.request = request = factory(channel)
+        request.serve(cycle.head)
+    except KeyboardInterrupt:
+        raise
+    except BaseException:
+        log_failure("A request")
+        # Not if it was answered before it failed.
+        if channel.cycle is cycle:
+            cycle.applicationFailed()
 
 
 def _make_request(channel: Any, head: RequestHead) -> Any:

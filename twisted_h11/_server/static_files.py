@@ -24,8 +24,8 @@ from twisted.web.static import (
 )
 
 from twisted_h11._boundary.overrides import overrides
-from twisted_h11._server.cycle import send_region
 from twisted_h11._server.ranges import Parts
+from twisted_h11._server.sending import send_region
 from twisted_h11._wire.files import FileRegion, is_stored
 from twisted_h11._wire.sockets import is_bare_socket
 

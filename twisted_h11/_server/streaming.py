@@ -31,8 +31,8 @@ from twisted_h11._boundary.checks import (
 )
 from twisted_h11._boundary.twisted_private import set_known
 from twisted_h11._server.body import RequestBody, SpooledBody
-from twisted_h11._server.cycle import send_region
 from twisted_h11._server.rendering import Rendering
+from twisted_h11._server.sending import send_interim, send_region, switch
 from twisted_h11._wire.delivery import BodyIterator
 from twisted_h11._wire.drained import Gate, client_gone
 from twisted_h11._wire.files import FileRegion
@@ -145,8 +145,7 @@ class Streaming(Rendering):
         channel: Any = getattr(self, "channel", None)
         if not self._direct or channel is None:
             return False
-        cycle: Any = channel.cycle
-        return cycle is not None and cycle.interim(code, pairs_of(headers))
+        return send_interim(channel.cycle, code, pairs_of(headers))
 
     def sendContinue(self) -> None:
         """
@@ -193,7 +192,7 @@ class Streaming(Rendering):
                 raise ValueError("Set the Upgrade field of responseHeaders first.")
             self.setResponseCode(101)
             set_known(headers, b"Connection", b"Upgrade")
-        channel.cycle.switch(self.code, pairs_of(headers))
+        switch(channel.cycle, self.code, pairs_of(headers))
         channel.switchProtocol(protocol)
         self.startedWriting = 1
         self.finished = 1

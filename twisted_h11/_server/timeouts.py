@@ -100,7 +100,7 @@ def set_timeout(channel: Any, period: float | None) -> float | None:
         deadline.arm(period, Wait.REQUEST)
         if period is None and channel.reader.state is Reading.BODY:
             # That is the client's time, not the application's.
-            channel.reader.waitForBody()
+            channel.reader.incoming.beginWindow()
     return before
 
 

@@ -1,0 +1,89 @@
+"""
+Requests that frame their responses themselves, as twisted.web's do.
+
+A chunked response of theirs comes with its framing, which is taken off: the framer
+frames.  twisted.web's own C{Request} writes an error page into a response that has
+begun, and test servers leave the last chunk out; neither may look complete.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from twisted_h11._boundary.octets import as_bytes
+from twisted_h11._http.chunks import ChunkDecoder, TolerantRules
+from twisted_h11._server.cycle import Cycle
+
+__all__ = ["finish", "write", "write_sequence"]
+
+# Bytes of a chunk line that a request writes; twisted.web's have no extension.
+_LONGEST_CHUNK_LINE = 1024
+
+
+def write(cycle: Cycle, data: bytes) -> None:
+    """
+    Send content of a request that may frame its chunks by itself.
+
+    @raise TypeError: for anything but bytes.  Then the response will never be
+        complete, whatever whoever wrote it makes of the error.
+    """
+    data = _checked(cycle, data)
+    request, answer = cycle.request, cycle.answer
+    if answer is not None:
+        if answer.status != 500 and getattr(request, "code", 0) == 500:
+            cycle.complain("{request} failed after its head", request=request)
+            cycle.fail()
+            return
+        if getattr(request, "chunked", False) and not getattr(
+            request, "leavesFraming", False
+        ):
+            chunks = cycle.foreignChunks
+            if chunks is None:
+                chunks = ChunkDecoder(TolerantRules(_LONGEST_CHUNK_LINE))
+                cycle.foreignChunks = chunks
+            data = chunks.feed(data)
+            if chunks.error is not None:
+                cycle.complain("a chunk of the body is malformed")
+                cycle.fail()
+                return
+    cycle.send(data)
+
+
+def write_sequence(cycle: Cycle, parts: Iterable[bytes]) -> None:
+    """
+    Send content; see L{write}.
+    """
+    write(cycle, b"".join([_checked(cycle, part) for part in parts]))
+
+
+def _checked(cycle: Cycle, data: bytes) -> bytes:
+    try:
+        return as_bytes(data)
+    except TypeError:
+        if cycle.answer is not None:
+            cycle.fail()
+        raise
+
+
+def finish(cycle: Cycle, request: Any) -> None:
+    """
+    The request has finished its response.  If it has set C{chunked = False} in a
+    chunked response, which is how test servers leave the last chunk out, then the
+    response is not complete.
+    """
+    answer = cycle.answer
+    if (
+        not getattr(request, "chunked", True)
+        and answer is not None
+        and answer.hasContent
+        and answer.length is None
+        and cycle.head.chunkedAllowed
+        and not cycle.isOver
+        # Asked for last: it costs more than all the rest.
+        and not getattr(request, "__dict__", {}).get("chunked", True)
+    ):
+        cycle.request = None
+        cycle.fail()
+    else:
+        cycle.done(request)

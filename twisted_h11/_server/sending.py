@@ -1,0 +1,241 @@
+"""
+Response heads, final and interim, and regions of files.
+
+A response head goes out in one go where it is common, else by h11.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import h11
+from twisted.internet.error import ConnectionAborted
+from twisted.logger import Logger
+from twisted.web.http_headers import Headers
+
+from twisted_h11._boundary.twisted_private import raw_fields
+from twisted_h11._http import fastpath
+from twisted_h11._http.response_head import BadResponse, ResponseHead, check_fields
+from twisted_h11._server.cycle import Cycle, State
+from twisted_h11._server.framers import FastFramer, Pairs
+from twisted_h11._wire.files import FileRegion
+
+__all__ = [
+    "answer_whole",
+    "respond",
+    "send_interim",
+    "send_region",
+    "start",
+    "switch",
+]
+
+_log = Logger()
+
+# As a global it is found faster.
+_STREAMING = State.STREAMING
+
+# Content that is no longer is copied behind its head.
+_LONG = 16 * 1024
+
+
+def respond(
+    cycle: Cycle,
+    code: bytes,
+    reason: bytes,
+    headers: Headers | Iterable[tuple[bytes, bytes]],
+) -> None:
+    """
+    Send a response head.  If it can not be sent, a 500 goes out instead.
+    """
+    wire, owner, head = cycle.wire, cycle.owner, cycle.head
+    if wire.transport is None or wire.closing is not None or cycle.answer is not None:
+        return
+    extra = owner.site.extraHeaders if owner.site is not None else ()
+    try:
+        if isinstance(headers, Headers):
+            framer = cycle.framer
+            if (
+                type(framer) is FastFramer
+                # h11 puts the field elsewhere where only we want to close.
+                and (owner.persistent or not head.keepAlive)
+                and not extra
+                and head.method != b"HEAD"
+            ):
+                answer = framer.respond(
+                    int(code), reason, headers, not owner.persistent
+                )
+                if answer is not None:
+                    cycle.answer = answer
+                    cycle.left = answer.length
+                    cycle.state = _STREAMING
+                    return
+            pairs = [(k, v) for k, vs in headers.getAllRawHeaders() for v in vs]
+        else:
+            pairs = list(headers)
+        pairs += extra
+        _respond_by_h11(cycle, ResponseHead(int(code), reason, pairs, head.method))
+    except (BadResponse, h11.LocalProtocolError, TypeError, ValueError) as error:
+        # As it came from the application, it may be anything.
+        _respond_failed(cycle, error)
+
+
+def _respond_by_h11(cycle: Cycle, answer: ResponseHead) -> None:
+    owner = cycle.owner
+    connects = cycle.head.method == b"CONNECT"
+    if answer.close or (connects and answer.status >= 300) or cycle.clientWaits:
+        # The last: nobody knows whether the client, which was not told to
+        # go on, sends its body or its next request (so Go net/http, too).
+        owner.persistent = False
+    if not owner.persistent and not answer.close:
+        answer.fields.append((b"Connection", b"close"))
+    if connects and answer.status < 300:
+        answer.removeLength()
+    # Before it is the head that was sent.
+    framer = cycle.wake()
+    cycle.answer = answer
+    cycle.left = answer.length if answer.hasContent else 0
+    if connects and answer.status < 300:
+        # RFC 9110 section 9.3.6: neither length nor coding; a tunnel begins.
+        answer.hasContent = False
+    cycle.state = _STREAMING
+    framer.respond(answer)
+
+
+def _respond_failed(cycle: Cycle, error: Exception) -> None:
+    """
+    The application's response head can not be sent.
+    """
+    request = cycle.request
+    _log.error(
+        "{request} gave a response that can not be sent: {error}",
+        request=request,
+        error=str(error),
+    )
+    cycle.answer = None
+    if request is not None:
+        request.code = 500
+    cycle.owner.sendError(500, "The server failed.", cycle.head.method)
+
+
+def start(
+    cycle: Cycle, code: bytes, reason: bytes, headers: Headers, data: bytes
+) -> bool:
+    """
+    Send a response head and its first content in one write.
+
+    @return: whether the response has content on the wire.
+    """
+    wire = cycle.wire
+    wire.beginJoin()
+    try:
+        respond(cycle, code, reason, headers)
+        cycle.send(data)
+    finally:
+        wire.endJoin()
+    return cycle.answer is not None and cycle.answer.hasContent
+
+
+def answer_whole(
+    cycle: Cycle, status: int, reason: bytes, headers: Headers, content: bytes
+) -> bool:
+    """
+    Send a common response, all of it, without h11; L{Cycle.wholeAnswered} is to be
+    called when the request is over.
+
+    @return: whether it was common; if not, nothing was done.
+    """
+    wire, owner = cycle.wire, cycle.owner
+    if (
+        cycle.unseenHead is None
+        or not cycle.requestEnded
+        or cycle.answer is not None
+        or wire.transport is None
+        or wire.closing is not None
+        or (owner.site is not None and owner.site.extraHeaders)
+    ):
+        return False
+    head = fastpath.whole_head(
+        status, reason, raw_fields(headers), len(content), not owner.persistent
+    )
+    if head is None:
+        return False
+    if len(content) > _LONG:
+        wire.send(head)
+        wire.send(content)
+    else:
+        wire.send(head + content)
+    return True
+
+
+def send_interim(cycle: Cycle | None, status: int, pairs: Pairs) -> bool:
+    """
+    Send an interim response (RFC 9110 section 15.2).
+
+    @return: whether it was sent; it is not to an HTTP/1.0 client, nor when
+        the final response has begun.
+    @raise ValueError: for fields that can not be sent.
+    """
+    pairs = check_fields(pairs)
+    if (
+        cycle is None
+        or cycle.wire.transport is None
+        or cycle.wire.closing is not None
+        or cycle.answer is not None
+        or cycle.head.version == b"HTTP/1.0"
+    ):
+        return False
+    if status == 100:
+        cycle.clientWaits = False
+    cycle.wake().interim(status, pairs)
+    return True
+
+
+def switch(cycle: Cycle, status: int, pairs: Pairs) -> None:
+    """
+    Answer an upgrade or CONNECT; the request is over.
+
+    @raise RuntimeError: if the response has begun, or the request not ended.
+    """
+    if cycle.answer is not None or not cycle.requestEnded:
+        raise RuntimeError("It is too early or too late to switch protocols.")
+    framer, wire = cycle.wake(), cycle.wire
+    # What is joined goes out with what is next, or when the wire is given away.
+    wire.joining += 1
+    try:
+        if status == 101:
+            framer.interim(status, pairs)
+        else:
+            framer.switch(status, pairs)
+    finally:
+        wire.joining -= 1
+    cycle.request = None
+
+
+def send_region(cycle: Cycle | None, region: FileRegion) -> None:
+    """
+    Send a region of a file as content of the current response.
+    """
+    answer = cycle.answer if cycle is not None else None
+    if cycle is not None and answer is None and cycle.isAnswering() and len(region):
+        # A raw response.
+        cycle.wire.backPressure().sendRegion(region)
+        return
+    if (
+        cycle is None
+        or answer is None
+        or cycle.isOver
+        or cycle.wire.transport is None
+        or cycle.wire.closing is not None
+    ):
+        region.end(ConnectionAborted("The response is over."))
+        return
+    left = cycle.left
+    if left is not None and answer.hasContent:
+        if len(region) > left:
+            cycle.tooLong()
+            region = FileRegion(region.file, region.offset, left, region.ended)
+        cycle.left = left - len(region)
+    if answer.hasContent and len(region):
+        cycle.wake().data(region)
+    else:
+        region.end(None)
