@@ -20,13 +20,13 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import Resource
 from twisted.web.server import Request, Site
 
-from tests.benchmarks import memory, rate
+from tests.benchmarks import levels, memory
 from tests.benchmarks.__main__ import _present, main
 from tests.benchmarks.cases import CASES, Case, find_cases
 from tests.benchmarks.chart import ChartFailed, draw, panels
-from tests.benchmarks.client import CLIENTS
 from tests.benchmarks.heads import JSON_KB, browser, minimal, post_json
 from tests.benchmarks.peers import (
+    CLIENTS,
     OURS,
     PEERS,
     Launch,
@@ -158,10 +158,10 @@ class SelectionTests(SynchronousTestCase):
         """
         cases = {case.fullName: case for case in CASES}
         peers = {peer.name: peer for peer in PEERS}
-        for target in TARGETS:
-            case = cases[target.case]
+        for name, peer in TARGETS:
+            case = cases[name]
             if case.level != "memory":
-                self.assertLessEqual(case.needs, peers[target.peer].can)
+                self.assertLessEqual(case.needs, peers[peer].can)
 
     def test_control(self) -> None:
         """
@@ -325,13 +325,6 @@ class MemoryTests(SynchronousTestCase):
 ONE = minimal(HOST).data
 
 
-def _ours(name: str) -> str | None:
-    """
-    One of ours, for all.
-    """
-    return None if name == "h11web-logfile" else "h11web-logfile"
-
-
 class BookTests(SynchronousTestCase):
     """
     Results are taken down and compared.
@@ -341,7 +334,7 @@ class BookTests(SynchronousTestCase):
         """
         One case, measured in four rounds, one without the peer, one without us.
         """
-        self.book = Book(_ours)
+        self.book = Book()
         rounds = [(30, 10), (90, None), (40, 20), (None, 20)]
         for turn, (mine, other) in enumerate(rounds):
             if mine is not None:
@@ -420,6 +413,7 @@ class BookTests(SynchronousTestCase):
         """
         The chart has a panel for a case, with the greatest ratio first.
         """
+        self._add("h11web-nolog", 0, 30)
         self._add("aiohttp", 0, 5)
         [(title, ratios)] = panels(self.book.document(), "rate")
         self.assertEqual(title, "GET, 12 fields")
@@ -463,9 +457,9 @@ class MissingTests(SynchronousTestCase):
         Without wrk the level is left out, with the command that installs it.
         """
         self.patch(shutil, "which", lambda name: None)
-        book = Book(_ours)
+        book = Book()
         workshop: Any = None
-        rate.run(book, find_cases(["rate/minimal"]), [], workshop, Settings())
+        levels.rate(book, find_cases(["rate/minimal"]), [], workshop, Settings())
         [(case, peer, reason)] = book.leftOut()
         self.assertEqual((case, peer), ("rate/minimal", "all"))
         self.assertIn("apt-get install wrk", reason)
@@ -474,8 +468,8 @@ class MissingTests(SynchronousTestCase):
         """
         A peer that is not installed is left out, with the module it lacks.
         """
-        book = Book(_ours)
-        absent = Peer("absent", "absent", ("no_such_module",), "off", lambda _: [])
+        book = Book()
+        absent = Peer("absent", "absent", ("no_such_module",), "off", ())
         workshop = Workshop(sys.executable, None)
         self.addCleanup(workshop.close)
         found, versions = _present(

@@ -32,8 +32,7 @@ def titles() -> dict[str, str]:
     What cases and peers are called on the page.
     """
     from tests.benchmarks.cases import CASES
-    from tests.benchmarks.client import CLIENTS
-    from tests.benchmarks.peers import PEERS
+    from tests.benchmarks.peers import CLIENTS, PEERS
 
     return {
         **{case.fullName: case.title for case in CASES},

@@ -17,15 +17,10 @@ Rules, without which the figures would mean nothing:
   worker, because it is one core that is measured.
 - What can not be measured is listed with the reason, never left out silently.
 
-There are several levels, one module each:
-
-- L{memory<tests.benchmarks.memory>}: CPU time per request, in this process,
-  with a transport in memory.  Steady; the regression guard compares it.
-- L{rate<tests.benchmarks.rate>}: requests per second over loopback, with wrk
-  on one core and the server on another.
-- L{idle<tests.benchmarks.idle>}: memory of 8,000 idle connections.
-- L{bulk<tests.benchmarks.bulk>}: CPU time of the server for 1 GiB up and down.
-- L{client<tests.benchmarks.client>}: the client's Agent.
+There are several levels: L{memory<tests.benchmarks.memory>} (CPU time per request,
+in this process, with a transport in memory; steady, so the regression guard compares
+it), and those of L{tests.benchmarks.levels}: requests per second over loopback, memory
+of idle connections, one large body up and down, and the client's Agent.
 """
 
 __all__: list[str] = []

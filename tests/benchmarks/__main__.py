@@ -5,27 +5,22 @@ C{python -m tests.benchmarks}: measure, print, save.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
-from importlib.metadata import distributions, version
+from functools import partial
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from tests.benchmarks import bulk, client, idle, rate
+from tests.benchmarks import levels
 from tests.benchmarks.cases import CASES, LEVELS, Case, find_cases
 from tests.benchmarks.chart import ChartFailed, draw
 from tests.benchmarks.machine import cores, describe_machine, probe
-from tests.benchmarks.peers import (
-    OURS,
-    PEERS,
-    Peer,
-    control,
-    find_peers,
-    our_side,
-)
+from tests.benchmarks.peers import CLIENTS, PEERS, Peer, control, find_peers
 from tests.benchmarks.report import table, text
 from tests.benchmarks.results import Book, save
 from tests.benchmarks.servers import ServerFailed, Workshop
@@ -66,53 +61,45 @@ def _parser() -> argparse.ArgumentParser:
         "what is missing is named and left out. "
         f"With every peer and no options it takes about {minutes:.0f} minutes.",
     )
-    parser.add_argument(
-        "--list", action="store_true", help="list cases and peers, and stop"
-    )
-    parser.add_argument(
-        "--case",
-        action="append",
-        default=[],
-        metavar="PATTERN",
-        help="only these cases: level/name, name or level, with * and ?; repeatable",
-    )
-    parser.add_argument(
-        "--peer",
-        action="append",
-        default=[],
-        metavar="PATTERN",
-        help="only these peers, and what of ours they are compared with; repeatable",
-    )
-    parser.add_argument("--rounds", type=_positive, default=default.rounds)
-    parser.add_argument(
-        "--seconds", type=_positive, default=default.seconds, help="length of a wrk run"
-    )
-    parser.add_argument("--connections", type=_positive, default=default.connections)
-    parser.add_argument(
-        "--idle-connections", type=_positive, default=default.idleConnections
-    )
-    parser.add_argument(
+    add = parser.add_argument
+    add("--list", action="store_true", help="list cases and peers, and stop")
+    for name, what in (
+        ("case", "only these cases: level/name, name or level, with * and ?"),
+        ("peer", "only these peers, and what of ours they are compared with"),
+    ):
+        add(
+            f"--{name}",
+            action="append",
+            default=[],
+            metavar="PATTERN",
+            help=f"{what}; repeatable",
+        )
+    number = partial(add, type=_positive)
+    number("--rounds", default=default.rounds)
+    number("--seconds", default=default.seconds, help="length of a wrk run")
+    number("--connections", default=default.connections)
+    number("--idle-connections", default=default.idleConnections)
+    number(
         "--bulk-size",
-        type=_positive,
         default=default.bulkLength // MIB,
         metavar="MIB",
         help="length of the large body in MiB",
     )
-    parser.add_argument(
+    add(
         "--python",
         default=sys.executable,
         metavar="PATH",
         help="the interpreter of the environment that has the peers",
     )
-    parser.add_argument(
+    add(
         "--control",
         action="store_true",
         help="put twisted.web in our place: shows how large the noise is",
     )
-    parser.add_argument("--output", metavar="FILE", help="save the result as JSON")
-    parser.add_argument("--chart", metavar="FILE", help="draw a chart as SVG")
-    parser.add_argument("--chart-level", choices=list(LEVELS), default="rate")
-    parser.add_argument(
+    add("--output", metavar="FILE", help="save the result as JSON")
+    add("--chart", metavar="FILE", help="draw a chart as SVG")
+    add("--chart-level", choices=list(LEVELS), default="rate")
+    add(
         "--from",
         dest="saved",
         metavar="FILE",
@@ -130,20 +117,6 @@ def _positive(value: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError(f"{value!r} is not a whole number above 0")
     return number
-
-
-def _ours(name: str) -> str | None:
-    """
-    Which of ours a peer is compared with.
-    """
-    if name == "twisted.web":
-        return "twisted_h11"
-    if name in {one.name for one in client.CLIENTS}:
-        return None if name == client.OURS else client.OURS
-    for peer in PEERS:
-        if peer.name == name and name not in OURS:
-            return our_side(peer)
-    return None
 
 
 def _memory(book: Book, cases: list[Case], settings: Settings) -> None:
@@ -192,13 +165,6 @@ def _present(
     return found, told
 
 
-def _installed(name: str) -> bool:
-    """
-    Whether a distribution is installed.
-    """
-    return any(distributions(name=name))
-
-
 def measure(
     cases: list[Case], peers: list[Peer], settings: Settings, python: str
 ) -> Any:
@@ -209,7 +175,7 @@ def measure(
         until then, and says so.
     @raise ServerFailed: when the interpreter for the peers does not run.
     """
-    book = Book(_ours)
+    book = Book()
     machine = describe_machine()
     versions: dict[str, str] = {}
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -246,15 +212,13 @@ def _measure(
 
     @param versions: gets the versions of what takes part.
     """
-    levels = {
-        level: [case for case in cases if case.level == level] for level in LEVELS
-    }
-    if levels["memory"]:
+    by = {level: [case for case in cases if case.level == level] for level in LEVELS}
+    if by["memory"]:
         # Those of this process; an interpreter for the peers may have others.
-        versions.update(
-            {name: version(name) for name in ("Twisted", "h11") if _installed(name)}
-        )
-        _memory(book, levels["memory"], settings)
+        for name in ("Twisted", "h11"):
+            with contextlib.suppress(PackageNotFoundError):
+                versions[name] = version(name)
+        _memory(book, by["memory"], settings)
     outside = [case for case in cases if case.level != "memory"]
     if outside:
         workshop = Workshop(python, settings.serverCore)
@@ -264,14 +228,9 @@ def _measure(
             if settings.loadCore is not None:
                 # We are the load where wrk is not.
                 os.sched_setaffinity(0, {settings.loadCore})
-            for level, module in (
-                ("rate", rate),
-                ("idle", idle),
-                ("bulk", bulk),
-                ("client", client),
-            ):
-                if levels[level]:
-                    module.run(book, levels[level], present, workshop, settings)
+            for level, run in levels.LEVELS.items():
+                if by[level]:
+                    run(book, by[level], present, workshop, settings)
         finally:
             workshop.close()
 
@@ -285,9 +244,7 @@ def _listing(cases: list[Case], peers: list[Peer], settings: Settings) -> str:
     rows = [["peer", "what", "access log"]]
     rows += [[peer.name, peer.title, peer.log] for peer in peers]
     lines += ["", *table(rows), ""]
-    lines += table(
-        [["client", "what"], *([one.name, one.title] for one in client.CLIENTS)]
-    )
+    lines += table([["client", "what"], *([one.name, one.title] for one in CLIENTS)])
     lines.append("")
     minutes = estimate(cases, peers, settings) / 60
     lines.append(f"All of this takes about {minutes:.0f} minutes.")
@@ -316,18 +273,14 @@ def main(arguments: list[str] | None = None) -> int:
     """
     parser = _parser()
     options = parser.parse_args(arguments)
+    try:
+        cases, peers = find_cases(options.case), find_peers(options.peer)
+    except ValueError as reason:
+        parser.error(str(reason))
     if options.saved is not None:
         with open(options.saved, encoding="utf-8") as saved:
             document = json.load(saved)
-        try:
-            cases = find_cases(options.case)
-        except ValueError as reason:
-            parser.error(str(reason))
     else:
-        try:
-            cases, peers = find_cases(options.case), find_peers(options.peer)
-        except ValueError as reason:
-            parser.error(str(reason))
         if options.control:
             peers = control(peers)
         pair = cores()

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import partial
+from typing import Any
 
 from tests.benchmarks.apps import payload
 from tests.benchmarks.heads import (
@@ -73,159 +75,85 @@ class Case:
         return "tls" in self.needs
 
 
-def _varied_minimal(host: bytes) -> Message:
-    return minimal(host, varied=True)
-
-
-def _varied_browser(host: bytes) -> Message:
-    return browser(host, varied=True)
-
-
-def _at(
-    make: Callable[..., Message], target: bytes, varied: bool = False
-) -> Callable[[bytes], Message]:
+def _case(
+    level: str,
+    name: str,
+    title: str,
+    make: Callable[..., Message],
+    target: bytes | None = None,
+    varied: bool = False,
+    needs: str = "",
+    **more: Any,
+) -> Case:
     """
-    Make the messages of C{make} for another target.
+    @param make: makes the message, for a Host, C{target} and C{varied} if they are
+        another than usual.
     """
+    options: dict[str, Any] = {} if target is None else {"target": target}
     if varied:
-        return lambda host: make(host, target, varied=True)
-    return lambda host: make(host, target)
-
-
-_CHUNKED = sum(map(len, payload.PIECES))
-_POSTED = len(str(len(JSON_KB)))
+        options["varied"] = True
+    message = partial(make, **options)
+    return Case(level, name, title, message, needs=frozenset(needs.split()), **more)
 
 
 def _http(level: str) -> list[Case]:
     """
     The cases that both levels C{memory} and C{rate} have.
     """
-
-    def needs(*names: str) -> frozenset[str]:
-        return frozenset(names)
-
+    case = partial(_case, level)
+    ten_k = len(payload.TEN_K)
+    chunked = sum(map(len, payload.PIECES))
+    posted = len(str(len(JSON_KB)))
+    cookies = "GET, 12 fields, another Cookie each time"
+    pieces = ("response-chunked", "GET, answer in four chunks", browser, b"/chunked")
     return [
-        Case(level, "minimal", "GET, Host only", minimal),
-        Case(level, "minimal-varied", "GET, another Host each time", _varied_minimal),
-        Case(level, "browser", "GET, 12 fields", browser),
-        Case(
-            level,
-            "browser-varied",
-            "GET, 12 fields, another Cookie each time",
-            _varied_browser,
+        case("minimal", "GET, Host only", minimal),
+        case("minimal-varied", "GET, another Host each time", minimal, varied=True),
+        case("browser", "GET, 12 fields", browser),
+        case("browser-varied", cookies, browser, varied=True),
+        case("post-json", "POST of 1 kB of JSON", post_json, needs="body", body=posted),
+        case(
+            *("response-10k", "GET, answer of 10 kB", browser, b"/10k"),
+            needs="paths",
+            body=ten_k,
         ),
-        Case(
-            level,
-            "post-json",
-            "POST of 1 kB of JSON",
-            post_json,
-            body=_POSTED,
-            needs=needs("body"),
-        ),
-        Case(
-            level,
-            "response-10k",
-            "GET, answer of 10 kB",
-            _at(browser, b"/10k"),
-            body=len(payload.TEN_K),
-            needs=needs("paths"),
-        ),
-        Case(
-            level,
-            "response-chunked",
-            "GET, answer in four chunks",
-            _at(browser, b"/chunked"),
-            body=_CHUNKED,
-            needs=needs("paths"),
-        ),
-        Case(
-            level,
-            "pipeline-64",
-            "64 GETs at once, Host only",
-            minimal,
+        case(*pieces, needs="paths", body=chunked),
+        # A server that answers whatever is ready before it writes goes in steps of
+        # connections times depth: few, so that a run has many.
+        case(
+            *("pipeline-64", "64 GETs at once, Host only", minimal),
+            needs="pipeline",
             depth=64,
-            # A server that answers whatever is ready before it writes goes in
-            # steps of connections times depth: few, so that a run has many.
             connections=4,
-            needs=needs("pipeline"),
         ),
     ]
 
 
+_ONE_M = len(payload.ONE_M)
+_TWO = "GET, 12 fields varied, the resource reads two"
+_ALL = "GET, 12 fields varied, the resource reads all"
+_FROM_MEMORY = ("response-1m", "GET, answer of 1 MiB from memory", minimal, b"/1m")
+_FROM_FILE = ("static-1m", "GET, file of 1 MiB", minimal, b"/static/1m.bin")
+_TLS = "GET over TLS, 12 fields, kept alive"
+_CLOSING = "GET, Host only, a new connection each time"
+_IDLE = "resident memory per idle connection"
+_STREAMED = "PUT of 1 GiB, taken as it comes where the server can do that"
+_CLIENT = "GETs by a client, connections kept alive"
+
 CASES: list[Case] = [
     *_http("memory"),
-    Case(
-        "memory",
-        "reads-two-fields",
-        "GET, 12 fields varied, the resource reads two",
-        _at(browser, b"/two-fields", varied=True),
-    ),
-    Case(
-        "memory",
-        "reads-all-fields",
-        "GET, 12 fields varied, the resource reads all",
-        _at(browser, b"/all-fields", varied=True),
-    ),
+    _case("memory", "reads-two-fields", _TWO, browser, b"/two-fields", varied=True),
+    _case("memory", "reads-all-fields", _ALL, browser, b"/all-fields", varied=True),
     *_http("rate"),
-    Case(
-        "rate",
-        "response-1m",
-        "GET, answer of 1 MiB from memory",
-        _at(minimal, b"/1m"),
-        body=len(payload.ONE_M),
-        needs=frozenset({"paths"}),
-    ),
-    Case(
-        "rate",
-        "static-1m",
-        "GET, file of 1 MiB",
-        _at(minimal, b"/static/1m.bin"),
-        body=len(payload.ONE_M),
-        needs=frozenset({"static"}),
-    ),
-    Case(
-        "rate",
-        "tls",
-        "GET over TLS, 12 fields, kept alive",
-        browser,
-        needs=frozenset({"tls", "keep-alive"}),
-    ),
-    Case(
-        "rate",
-        "new-connection",
-        "GET, Host only, a new connection each time",
-        closing,
-        needs=frozenset({"close"}),
-    ),
-    Case(
-        "idle",
-        "connections",
-        "resident memory per idle connection",
-        browser,
-        needs=frozenset({"keep-alive", "many"}),
-    ),
-    Case(
-        "bulk",
-        "upload",
-        "PUT of 1 GiB",
-        minimal,
-        needs=frozenset({"paths", "body"}),
-    ),
-    Case(
-        "bulk",
-        "upload-streamed",
-        "PUT of 1 GiB, taken as it comes where the server can do that",
-        minimal,
-        needs=frozenset({"paths", "body"}),
-    ),
-    Case(
-        "bulk",
-        "download",
-        "GET of 1 GiB",
-        minimal,
-        needs=frozenset({"paths"}),
-    ),
-    Case("client", "agent", "GETs by a client, connections kept alive", minimal),
+    _case("rate", *_FROM_MEMORY, needs="paths", body=_ONE_M),
+    _case("rate", *_FROM_FILE, needs="static", body=_ONE_M),
+    _case("rate", "tls", _TLS, browser, needs="tls keep-alive"),
+    _case("rate", "new-connection", _CLOSING, closing, needs="close"),
+    _case("idle", "connections", _IDLE, browser, needs="keep-alive many"),
+    _case("bulk", "upload", "PUT of 1 GiB", minimal, needs="paths body"),
+    _case("bulk", "upload-streamed", _STREAMED, minimal, needs="paths body"),
+    _case("bulk", "download", "GET of 1 GiB", minimal, needs="paths"),
+    _case("client", "agent", _CLIENT, minimal),
 ]
 
 

@@ -13,8 +13,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.benchmarks.cases import CASES, Case
-from tests.benchmarks.client import CLIENTS
-from tests.benchmarks.peers import PEERS
+from tests.benchmarks.peers import CLIENTS, PEERS
 
 __all__ = ["ChartFailed", "draw", "panels"]
 

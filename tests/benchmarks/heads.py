@@ -55,6 +55,12 @@ class Message:
             self.data[: self.offset] + digits + self.data[self.offset + len(COUNTER) :]
         )
 
+    def several(self, first: int, count: int) -> bytes:
+        """
+        The bytes of so many requests, numbered from C{first}.
+        """
+        return b"".join(self.numbered(first + place) for place in range(count))
+
 
 def head(method: bytes, target: bytes, fields: Iterable[tuple[bytes, bytes]]) -> bytes:
     """

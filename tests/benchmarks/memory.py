@@ -12,7 +12,7 @@ else than it costs a reactor.
 
 The garbage collector is off while time is taken, because one collection in one
 round would drown everything.  So cyclic garbage costs nothing here; the level
-L{rate<tests.benchmarks.rate>} has the collector on.
+C{rate} has the collector on.
 """
 
 from __future__ import annotations
@@ -276,10 +276,7 @@ def compare(
         sides = [(left, mine), (right, other)]
         for turn in range(rounds + 1):
             deliveries = [
-                b"".join(
-                    message.numbered(number + step * case.depth + place)
-                    for place in range(case.depth)
-                )
+                message.several(number + step * case.depth, case.depth)
                 for step in range(count)
             ]
             number += count * case.depth

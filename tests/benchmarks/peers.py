@@ -1,5 +1,5 @@
 """
-The peers, each as its users run it, with one worker.
+The peers, each as its users run it, with one worker, and the clients.
 
 Access logs are equal on the two sides of a ratio: see L{Peer.log}.  Where an
 option stands that a user would not need, the comment beside it says why.
@@ -7,38 +7,30 @@ option stands that a user would not need, the comment beside it says why.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
+from typing import NamedTuple
 
 __all__ = [
+    "CLIENTS",
     "OURS",
+    "OUR_CLIENT",
     "PEERS",
+    "Client",
     "Launch",
     "Peer",
+    "compared_with",
     "control",
     "find_peers",
     "our_side",
 ]
-
-_RESOURCE = "tests.benchmarks.apps.resources.Root"
-_ASGI = "tests.benchmarks.apps.asgi:app"
-_WSGI = "tests.benchmarks.apps.wsgi:app"
-
-# What the command twistd does; it need not be installed beside the interpreter.
-_TWISTD = "from twisted.scripts.twistd import run; run()"
-
-# Connections stay open while 8,000 of them are made, for which the default of
-# some servers (5 seconds) is too short.  Costs and saves nothing otherwise.
-_KEEP_ALIVE = "75"
 
 EVERYTHING = frozenset(
     {"body", "close", "paths", "pipeline", "static", "tls", "keep-alive", "many"}
 )
 
 
-@dataclass(frozen=True)
-class Launch:
+class Launch(NamedTuple):
     """
     What a command needs to know.
 
@@ -64,7 +56,9 @@ class Peer:
     @ivar modules: what must be importable.
     @ivar log: where access lines go: C{"file"} (a file of their own),
         C{"twisted"} (Twisted's log, itself in a file) or C{"off"}.
-    @ivar command: makes the command.
+    @ivar words: what follows the interpreter, with C{{port}} and C{{folder}}.
+    @ivar plain: what follows that without TLS, and C{secure} with it, where
+        C{{certificate}} and C{{key}} are known.
     @ivar can: which of L{EVERYTHING} it can do.
     """
 
@@ -72,249 +66,228 @@ class Peer:
     title: str
     modules: tuple[str, ...]
     log: str
-    command: Callable[[Launch], list[str]]
+    words: tuple[str, ...]
+    plain: str = ""
+    secure: str = ""
     can: frozenset[str] = EVERYTHING
 
+    def command(self, launch: Launch) -> list[str]:
+        """
+        The command that starts it.
+        """
+        rest = self.plain if launch.certificate is None else self.secure
+        certificate, key = launch.certificate or ("", "")
+        values = {"port": launch.port, "folder": launch.folder}
+        values |= {"certificate": certificate, "key": key}
+        words = [word.format(**values) for word in (*self.words, *rest.split())]
+        return [launch.python, *words]
 
-def _twistd(plugin: str, *options: str) -> Callable[[Launch], list[str]]:
+
+_TCP = "tcp:{port}:interface=127.0.0.1"
+_SSL = "ssl:{port}:interface=127.0.0.1:certKey={certificate}:privateKey={key}"
+_FILES = "--certfile {certificate} --keyfile {key}"
+
+# Connections stay open while 8,000 of them are made, for which the default of
+# some servers (5 seconds) is too short.  Costs and saves nothing otherwise.
+_KEEP_ALIVE = "75"
+_ACCESS_FILE = "--logfile={folder}/access.log"
+
+
+def _twistd(plugin: str, *options: str) -> tuple[str, ...]:
     """
     C{twistd PLUGIN} with the resource tree.
     """
-
-    def command(launch: Launch) -> list[str]:
-        endpoint = f"tcp:{launch.port}:interface=127.0.0.1"
-        if launch.certificate is not None:
-            certificate, key = launch.certificate
-            endpoint = (
-                f"ssl:{launch.port}:interface=127.0.0.1"
-                f":certKey={certificate}:privateKey={key}"
-            )
-        chosen = [option.format(folder=launch.folder) for option in options]
-        return [
-            *[launch.python, "-c", _TWISTD],
-            # In the foreground, so that we can stop it; the log is where it
-            # would be in the background.
-            "--nodaemon",
-            "--pidfile=",
-            f"--logfile={launch.folder}/twistd.log",
-            plugin,
-            f"--class={_RESOURCE}",
-            f"--listen={endpoint}",
-            *chosen,
-        ]
-
-    return command
+    return (
+        # What the command does; it need not be installed beside the interpreter.
+        *("-c", "from twisted.scripts.twistd import run; run()"),
+        # In the foreground, so that we can stop it; the log is where it would be
+        # in the background.
+        *("--nodaemon", "--pidfile=", "--logfile={folder}/twistd.log"),
+        *(plugin, "--class=tests.benchmarks.apps.resources.Root", *options),
+    )
 
 
-def _uvicorn(*options: str) -> Callable[[Launch], list[str]]:
+def _twisted(
+    name: str, title: str, log: str, plugin: str, *options: str, needs: str
+) -> Peer:
+    modules = (*needs.split(), "twisted.internet.ssl")
+    words = _twistd(plugin, *options)
+    return Peer(
+        name, title, modules, log, words, f"--listen={_TCP}", f"--listen={_SSL}"
+    )
+
+
+def _h11(name: str, log: str, *options: str) -> Peer:
+    title = " ".join(["twistd h11web", *(one.partition("=")[0] for one in options)])
+    needs = "twisted_h11.server twisted_h11.tap"
+    return _twisted(name, title, log, "h11web", *options, needs=needs)
+
+
+def _web(name: str, title: str, log: str, *options: str) -> Peer:
+    return _twisted(name, title, log, "web", *options, needs="twisted.web")
+
+
+def _other(
+    name: str,
+    title: str,
+    modules: str,
+    command: str,
+    plain: str = "",
+    secure: str = "",
+    cannot: str = "",
+) -> Peer:
     """
-    C{uvicorn} with the ASGI application.
+    A server without an access log.
+
+    @param command: a module that is run, and its options.
     """
-
-    def command(launch: Launch) -> list[str]:
-        made = [
-            *[launch.python, "-m", "uvicorn", _ASGI],
-            *["--host", "127.0.0.1", "--port", str(launch.port)],
-            *["--no-access-log", "--timeout-keep-alive", _KEEP_ALIVE],
-            *options,
-        ]
-        if launch.certificate is not None:
-            certificate, key = launch.certificate
-            made += ["--ssl-certfile", certificate, "--ssl-keyfile", key]
-        return made
-
-    return command
+    words = ("-m", *command.split())
+    can = EVERYTHING - {*cannot.split()}
+    return Peer(name, title, (*modules.split(),), "off", words, plain, secure, can)
 
 
-def _hypercorn(launch: Launch) -> list[str]:
-    """
-    C{hypercorn}, which has no access log unless asked.
-    """
-    made = [
-        *[launch.python, "-m", "hypercorn", "--bind", f"127.0.0.1:{launch.port}"],
-        *["--keep-alive", _KEEP_ALIVE],
-    ]
-    if launch.certificate is not None:
-        certificate, key = launch.certificate
-        made += ["--certfile", certificate, "--keyfile", key]
-    return [*made, _ASGI]
-
-
-def _daphne(launch: Launch) -> list[str]:
-    """
-    C{daphne}, whose verbosity decides about the access log.
-    """
-    made = [launch.python, "-m", "daphne", "--verbosity", "0"]
-    if launch.certificate is None:
-        made += ["--bind", "127.0.0.1", "--port", str(launch.port)]
-    else:
-        certificate, key = launch.certificate
-        endpoint = f"ssl:{launch.port}:interface=127.0.0.1"
-        made += ["--endpoint", f"{endpoint}:certKey={certificate}:privateKey={key}"]
-    return [*made, _ASGI]
-
-
-def _granian(launch: Launch) -> list[str]:
-    """
-    C{granian} with the ASGI application; its access log is off by default.
-    """
-    made = [
-        *[launch.python, "-m", "granian", "--interface", "asgi"],
-        *["--host", "127.0.0.1", "--port", str(launch.port), "--no-access-log"],
-    ]
-    if launch.certificate is not None:
-        certificate, key = launch.certificate
-        made += ["--ssl-certificate", certificate, "--ssl-keyfile", key]
-    return [*made, _ASGI]
-
-
-def _gunicorn(*options: str) -> Callable[[Launch], list[str]]:
-    """
-    C{gunicorn} with the WSGI application; its access log is off by default.
-    """
-
-    def command(launch: Launch) -> list[str]:
-        made = [
-            *[launch.python, "-m", "gunicorn", "--bind", f"127.0.0.1:{launch.port}"],
-            *options,
-        ]
-        if launch.certificate is not None:
-            certificate, key = launch.certificate
-            made += ["--certfile", certificate, "--keyfile", key]
-        return [*made, _WSGI]
-
-    return command
-
-
-def _own(module: str) -> Callable[[Launch], list[str]]:
-    """
-    An application of ours that starts its server itself.
-    """
-
-    def command(launch: Launch) -> list[str]:
-        made = [launch.python, "-m", f"tests.benchmarks.apps.{module}"]
-        made += ["--port", str(launch.port)]
-        if launch.certificate is not None:
-            certificate, key = launch.certificate
-            made += ["--cert", certificate, "--key", key]
-        return made
-
-    return command
-
-
-_ACCESS_FILE = "--logfile={folder}/access.log"
-_TWISTED = ("twisted.web", "twisted.internet.ssl")
-_H11 = ("twisted_h11.server", "twisted_h11.tap", "twisted.internet.ssl")
+# Servers for ASGI leave static files to the framework.
+_ASGI = "tests.benchmarks.apps.asgi:app"
+_UVICORN = (
+    f"uvicorn {_ASGI} --host 127.0.0.1 --port {{port}} --no-access-log"
+    f" --timeout-keep-alive {_KEEP_ALIVE}"
+)
+_UVICORN_FILES = "--ssl-certfile {certificate} --ssl-keyfile {key}"
+_GUNICORN = "gunicorn tests.benchmarks.apps.wsgi:app --bind 127.0.0.1:{port}"
+# Applications of ours that start their server themselves.
+_OWN = "tests.benchmarks.apps.{} --port {{port}}"
+_OWN_FILES = "--cert {certificate} --key {key}"
 
 PEERS: list[Peer] = [
-    Peer("h11web", "twistd h11web", _H11, "twisted", _twistd("h11web")),
-    Peer(
-        "h11web-logfile",
-        "twistd h11web --logfile",
-        _H11,
-        "file",
-        _twistd("h11web", _ACCESS_FILE),
-    ),
-    Peer(
-        "h11web-nolog",
-        "twistd h11web --no-access-log",
-        _H11,
-        "off",
-        _twistd("h11web", "--no-access-log"),
-    ),
-    Peer("twistd-web", "twistd web", _TWISTED, "twisted", _twistd("web")),
-    Peer(
-        "twistd-web-logfile",
-        "twistd web --logfile",
-        _TWISTED,
-        "file",
-        _twistd("web", _ACCESS_FILE),
-    ),
-    Peer(
+    _h11("h11web", "twisted"),
+    _h11("h11web-logfile", "file", _ACCESS_FILE),
+    _h11("h11web-nolog", "off", "--no-access-log"),
+    _web("twistd-web", "twistd web", "twisted"),
+    _web("twistd-web-logfile", "twistd web --logfile", "file", _ACCESS_FILE),
+    _other(
         "uvicorn-h11",
         "uvicorn, h11",
-        ("uvicorn", "h11"),
-        "off",
-        _uvicorn("--http", "h11", "--loop", "asyncio"),
-        # Servers for ASGI leave static files to the framework.
-        EVERYTHING - {"static"},
+        "uvicorn h11",
+        f"{_UVICORN} --http h11 --loop asyncio",
+        secure=_UVICORN_FILES,
+        cannot="static",
     ),
-    Peer(
+    _other(
         "uvicorn-httptools",
         "uvicorn, httptools, uvloop",
-        ("uvicorn", "httptools", "uvloop"),
-        "off",
-        _uvicorn("--http", "httptools", "--loop", "uvloop"),
-        EVERYTHING - {"static"},
+        "uvicorn httptools uvloop",
+        f"{_UVICORN} --http httptools --loop uvloop",
+        secure=_UVICORN_FILES,
+        cannot="static",
     ),
-    Peer(
+    _other(
         "hypercorn",
         "hypercorn",
-        ("hypercorn",),
-        "off",
-        _hypercorn,
-        EVERYTHING - {"static"},
+        "hypercorn",
+        f"hypercorn {_ASGI} --bind 127.0.0.1:{{port}} --keep-alive {_KEEP_ALIVE}",
+        secure=_FILES,
+        cannot="static",
     ),
-    Peer(
+    _other(
         "daphne",
         "daphne",
-        ("daphne.cli",),
-        "off",
-        _daphne,
-        EVERYTHING - {"static"},
+        "daphne.cli",
+        # Its verbosity decides about the access log.
+        f"daphne {_ASGI} --verbosity 0",
+        "--bind 127.0.0.1 --port {port}",
+        f"--endpoint {_SSL}",
+        cannot="static",
     ),
-    Peer("aiohttp", "aiohttp", ("aiohttp",), "off", _own("aiohttp_app")),
-    Peer("tornado", "tornado", ("tornado",), "off", _own("tornado_app")),
-    Peer(
+    _other(
+        *("aiohttp", "aiohttp", "aiohttp"),
+        _OWN.format("aiohttp_app"),
+        secure=_OWN_FILES,
+    ),
+    _other(
+        *("tornado", "tornado", "tornado"),
+        _OWN.format("tornado_app"),
+        secure=_OWN_FILES,
+    ),
+    _other(
         "granian",
         "granian, ASGI",
-        ("granian",),
-        "off",
-        _granian,
+        "granian",
+        f"granian {_ASGI} --interface asgi --host 127.0.0.1 --port {{port}}"
+        " --no-access-log",
+        secure="--ssl-certificate {certificate} --ssl-keyfile {key}",
         # A worker takes as many connections as wait at most, 1,024; the others
         # get no answer until one of these has gone.
-        EVERYTHING - {"static", "many"},
+        cannot="static many",
     ),
-    Peer(
-        "gunicorn",
-        "gunicorn",
-        ("gunicorn",),
-        "off",
-        _gunicorn(),
+    _other(
+        *("gunicorn", "gunicorn", "gunicorn", _GUNICORN),
+        secure=_FILES,
         # The default worker closes every connection after one request.
-        EVERYTHING - {"keep-alive", "pipeline", "many"},
+        cannot="keep-alive pipeline many",
     ),
-    Peer(
+    _other(
         "gunicorn-gthread",
         "gunicorn, 4 threads",
-        ("gunicorn",),
-        "off",
-        _gunicorn("--threads", "4", "--keep-alive", _KEEP_ALIVE),
+        "gunicorn",
+        f"{_GUNICORN} --threads 4 --keep-alive {_KEEP_ALIVE}",
+        secure=_FILES,
         # A worker takes 1,000 connections.
-        EVERYTHING - {"many"},
+        cannot="many",
     ),
-    Peer(
+    _other(
         "bare",
         "bare Twisted Protocol",
-        ("twisted.internet", "twisted.internet.ssl"),
-        "off",
-        _own("bare"),
+        "twisted.internet twisted.internet.ssl",
+        _OWN.format("bare"),
+        secure=_OWN_FILES,
         # It answers everything with one constant.
-        frozenset({"tls", "keep-alive", "many"}),
+        cannot="body close paths pipeline static",
     ),
 ]
 
 OURS = frozenset({"h11web", "h11web-logfile", "h11web-nolog"})
 
 
+class Client(NamedTuple):
+    """
+    A client.
+
+    @ivar name: for results, and for L{tests.benchmarks.apps.clients}.
+    @ivar title: for tables and charts.
+    @ivar module: what must be importable.
+    """
+
+    name: str
+    title: str
+    module: str
+
+
+OUR_CLIENT = "h11-agent"
+
+CLIENTS = [
+    Client(OUR_CLIENT, "twisted_h11's Agent", "twisted_h11.client"),
+    Client("twisted-agent", "twisted.web's Agent", "twisted.web.client"),
+    Client("httpx", "httpx", "httpx"),
+    Client("aiohttp-client", "aiohttp", "aiohttp"),
+]
+
+
 def our_side(peer: Peer) -> str:
     """
     Which of ours a peer is compared with: the one whose access log is the same.
     """
-    for candidate in PEERS:
-        if candidate.name in OURS and candidate.log == peer.log:
-            return candidate.name
-    raise ValueError(f"nothing of ours logs like {peer.name}")
+    [name] = [one.name for one in PEERS if one.name in OURS and one.log == peer.log]
+    return name
+
+
+def compared_with(name: str) -> str | None:
+    """
+    Which of ours a peer, a client or twisted.web's site is compared with; C{None}
+    for ours.
+    """
+    ours = {peer.name: our_side(peer) for peer in PEERS if peer.name not in OURS}
+    ours |= {one.name: OUR_CLIENT for one in CLIENTS if one.name != OUR_CLIENT}
+    return {**ours, "twisted.web": "twisted_h11"}.get(name)
 
 
 def find_peers(patterns: list[str]) -> list[Peer]:
@@ -327,11 +300,10 @@ def find_peers(patterns: list[str]) -> list[Peer]:
     """
     found: set[str] = set()
     for pattern in patterns:
-        matching = {peer for peer in PEERS if fnmatchcase(peer.name, pattern)}
+        matching = [peer for peer in PEERS if fnmatchcase(peer.name, pattern)]
         if not matching:
             raise ValueError(f"no peer is called {pattern!r}; --list says which are")
-        found |= {peer.name for peer in matching}
-        found |= {our_side(peer) for peer in matching}
+        found.update(*((peer.name, our_side(peer)) for peer in matching))
     return [peer for peer in PEERS if not patterns or peer.name in found]
 
 
@@ -340,17 +312,13 @@ def control(peers: list[Peer]) -> list[Peer]:
     Put C{twistd web} in our place, with the same logs: its ratio to itself
     shows how much of a difference is noise.
     """
-    stand_ins = {
-        "h11web": _twistd("web"),
-        "h11web-logfile": _twistd("web", _ACCESS_FILE),
-        "h11web-nolog": _twistd("web", "--logfile=/dev/null"),
-    }
+    options = {"file": [_ACCESS_FILE], "off": ["--logfile=/dev/null"]}
     return [
         replace(
             peer,
             title=f"control for {peer.name}",
-            modules=_TWISTED,
-            command=stand_ins[peer.name],
+            modules=("twisted.web", "twisted.internet.ssl"),
+            words=_twistd("web", *options.get(peer.log, [])),
         )
         if peer.name in OURS
         else peer

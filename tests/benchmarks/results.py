@@ -5,45 +5,32 @@ What was measured, what was left out and why, and the ratios.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
 from tests.benchmarks.cases import CASES
+from tests.benchmarks.peers import compared_with
 
-__all__ = ["TARGETS", "Book", "Ratio", "Series", "Target"]
+__all__ = ["TARGETS", "Book", "Ratio", "Series"]
 
 FORMAT = 1
 
 
-@dataclass(frozen=True)
-class Target:
-    """
-    A promise about one ratio.
-
-    @ivar case: C{level/name}.
-    @ivar peer: whom we are compared with.
-    @ivar limit: the least ratio where more is better, else the greatest.
-    """
-
-    case: str
-    peer: str
-    limit: float
-
-
-TARGETS: list[Target] = [
-    Target("memory/minimal", "twisted.web", 0.45),
-    Target("memory/browser-varied", "twisted.web", 0.50),
-    Target("memory/post-json", "twisted.web", 0.60),
-    Target("rate/browser", "twistd-web-logfile", 3.0),
-    Target("rate/browser-varied", "twistd-web-logfile", 2.5),
-    Target("rate/browser", "uvicorn-h11", 2.5),
-    Target("rate/browser", "aiohttp", 1.0),
-    Target("rate/browser", "bare", 0.45),
-    Target("rate/pipeline-64", "twistd-web-logfile", 3.0),
-    Target("idle/connections", "twistd-web-logfile", 1.0),
-]
+# What is promised of a ratio, by case and peer: the least where more is better, else
+# the greatest.
+TARGETS: dict[tuple[str, str], float] = {
+    ("memory/minimal", "twisted.web"): 0.45,
+    ("memory/browser-varied", "twisted.web"): 0.50,
+    ("memory/post-json", "twisted.web"): 0.60,
+    ("rate/browser", "twistd-web-logfile"): 3.0,
+    ("rate/browser-varied", "twistd-web-logfile"): 2.5,
+    ("rate/browser", "uvicorn-h11"): 2.5,
+    ("rate/browser", "aiohttp"): 1.0,
+    ("rate/browser", "bare"): 0.45,
+    ("rate/pipeline-64", "twistd-web-logfile"): 3.0,
+    ("idle/connections", "twistd-web-logfile"): 1.0,
+}
 
 
 @dataclass
@@ -121,16 +108,26 @@ def _cpu(mine: Series, theirs: Series) -> float | None:
     return median(other) / median(ours)
 
 
+def _about(one: Series | Ratio, values: list[float]) -> dict[str, Any]:
+    """
+    What the document says of both.
+    """
+    return {
+        "case": one.case,
+        "peer": one.peer,
+        "better": "higher" if one.higher else "lower",
+        "median": one.median,
+        "low": min(values),
+        "high": max(values),
+    }
+
+
 class Book:
     """
     Takes down results as they come.
-
-    @param ours: for the name of a peer, which of ours it is compared with, or
-        C{None} for one of ours.
     """
 
-    def __init__(self, ours: Callable[[str], str | None]) -> None:
-        self._ours = ours
+    def __init__(self) -> None:
         self._series: dict[tuple[str, str], Series] = {}
         self._leftOut: dict[tuple[str, str], str] = {}
 
@@ -177,10 +174,9 @@ class Book:
         """
         Every peer compared with what of ours has the same access log.
         """
-        targets = {(one.case, one.peer): one.limit for one in TARGETS}
         made = []
         for theirs in self.series():
-            ours = self._ours(theirs.peer)
+            ours = compared_with(theirs.peer)
             mine = self._series.get((theirs.case, ours)) if ours else None
             if ours is None or mine is None:
                 continue
@@ -190,7 +186,7 @@ class Book:
                 if turn in mine.values and value
             ]
             if values:
-                target = targets.get((theirs.case, theirs.peer))
+                target = TARGETS.get((theirs.case, theirs.peer))
                 made.append(
                     Ratio(
                         theirs.case,
@@ -221,13 +217,8 @@ class Book:
             **about,
             "results": [
                 {
-                    "case": one.case,
-                    "peer": one.peer,
+                    **_about(one, list(one.values.values())),
                     "unit": one.unit,
-                    "better": "higher" if one.higher else "lower",
-                    "median": one.median,
-                    "low": min(one.values.values()),
-                    "high": max(one.values.values()),
                     "rounds": {str(turn): one.values[turn] for turn in one.values},
                     **one.more,
                 }
@@ -235,13 +226,8 @@ class Book:
             ],
             "ratios": [
                 {
-                    "case": one.case,
+                    **_about(one, one.values),
                     "ours": one.ours,
-                    "peer": one.peer,
-                    "better": "higher" if one.higher else "lower",
-                    "median": one.median,
-                    "low": min(one.values),
-                    "high": max(one.values),
                     "values": one.values,
                     "target": one.target,
                     "met": one.met,

@@ -21,6 +21,7 @@ class Settings:
     @ivar connections: how many connections wrk holds open.
     @ivar idleConnections: how many connections are idle.
     @ivar bulkLength: bytes of the large body.
+    @ivar clientRequests: how many requests a client sends.
     @ivar serverCore: core of the servers, or C{None} to leave it open.
     @ivar loadCore: core of the load.
     @ivar control: whether twisted.web stands in our place.
@@ -32,6 +33,7 @@ class Settings:
     connections: int = 32
     idleConnections: int = 8000
     bulkLength: int = 1 << 30
+    clientRequests: int = 4000
     serverCore: int | None = None
     loadCore: int | None = None
     control: bool = False
@@ -45,20 +47,16 @@ def estimate(cases: list[Case], peers: list[Peer], settings: Settings) -> float:
     total = 0.0
     for case in cases:
         able = sum(1 for peer in peers if case.needs <= peer.can)
-        if case.level == "memory":
-            total += 0.6 * (settings.rounds * 3 + 1)
-        elif case.level == "rate":
-            # Checks and warm-up; the start of servers, once in a round.
-            total += settings.rounds * able * (settings.seconds + 0.3)
-        elif case.level == "idle":
-            perConnection = 0.0006
-            total += (
-                settings.rounds * able * (3 + settings.idleConnections * perConnection)
-            )
-        elif case.level == "bulk":
-            total += settings.rounds * able * (1 + 2 * settings.bulkLength / (1 << 30))
-        elif case.level == "client":
-            total += settings.rounds * 20
+        seconds = {
+            "memory": 0.6 * 3,
+            # Checks and warm-up, too.
+            "rate": able * (settings.seconds + 0.3),
+            "idle": able * (3 + settings.idleConnections * 0.0006),
+            "bulk": able * (1 + 2 * settings.bulkLength / (1 << 30)),
+            "client": 20,
+        }
+        total += settings.rounds * seconds[case.level]
     if any(case.level == "rate" for case in cases):
+        # The start of servers, once in a round.
         total += settings.rounds * len(peers) * 1.5
     return total

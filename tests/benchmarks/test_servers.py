@@ -12,11 +12,11 @@ from unittest import skipUnless
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.benchmarks import bulk, client, rate
+from tests.benchmarks import levels
 from tests.benchmarks.apps import payload
 from tests.benchmarks.cases import find_cases
 from tests.benchmarks.machine import cores
-from tests.benchmarks.peers import PEERS, Peer
+from tests.benchmarks.peers import CLIENTS, OUR_CLIENT, PEERS, Peer, find_peers
 from tests.benchmarks.results import Book
 from tests.benchmarks.servers import Server, ServerFailed, Workshop
 from tests.benchmarks.settings import Settings
@@ -122,7 +122,7 @@ class ServerTests(SynchronousTestCase):
         [case] = find_cases(["rate/browser-varied"])
         [bare] = [peer for peer in PEERS if peer.name == "bare"]
         with Server(bare, self.workshop) as server:
-            rate.check(server, case)
+            levels.check(server, case)
             self.assertGreater(server.seconds(), 0)
             self.assertGreater(server.resident(), 1 << 20)
             self.assertGreaterEqual(server.peak(), server.resident())
@@ -138,23 +138,23 @@ class ServerTests(SynchronousTestCase):
         [case] = find_cases(["rate/response-10k"])
         [bare] = [peer for peer in PEERS if peer.name == "bare"]
         with Server(bare, self.workshop) as server:
-            error = self.assertRaises(Unexpected, rate.check, server, case)
+            error = self.assertRaises(Unexpected, levels.check, server, case)
         self.assertIn(f"{len(payload.HELLO)} bytes instead of 10240", str(error))
 
     def test_clients(self) -> None:
         """
         Each client that is installed is measured; each that is not is named.
         """
-        self.patch(client, "REQUESTS", 40)
-        book = Book(lambda name: None if name == client.OURS else client.OURS)
+        book = Book()
         cases = find_cases(["client"])
-        client.run(book, cases, [], self.workshop, Settings(rounds=1))
+        settings = Settings(rounds=1, clientRequests=40)
+        levels.client(book, cases, [], self.workshop, settings)
         measured = {series.peer: series.median for series in book.series()}
         left = {peer: reason for _, peer, reason in book.leftOut()}
-        names = [one.name for one in client.CLIENTS]
+        names = [one.name for one in CLIENTS]
         self.assertEqual(sorted([*measured, *left]), sorted(names))
         self.assertGreater(min(measured.values()), 0)
-        self.assertIn(client.OURS, measured)
+        self.assertIn(OUR_CLIENT, measured)
         for reason in left.values():
             self.assertIn("missing: ", reason)
 
@@ -162,17 +162,16 @@ class ServerTests(SynchronousTestCase):
         """
         Both of Twisted's servers count a body that is streamed.
         """
-        for name in ("h11web", "twistd-web"):
-            [peer] = [one for one in PEERS if one.name == name]
-            with Server(peer, self.workshop) as server:
-                for move in bulk._MOVES.values():
-                    move(server, 300_000)
+        for one in find_peers(["h11web", "twistd-web"]):
+            with Server(one, self.workshop) as server:
+                for name in levels.MOVES:
+                    levels.move(server, name, 300_000)
 
     def test_doesNotStart(self) -> None:
         """
         A server that ends at once is an error with its last words.
         """
-        command = [sys.executable, "-c", "raise SystemExit('no, thank you')"]
-        peer = Peer("p", "p", (), "off", lambda launch: command)
+        words = ("-c", "raise SystemExit('no, thank you')")
+        peer = Peer("p", "p", (), "off", words)
         with self.assertRaisesRegex(ServerFailed, "no, thank you"):
             Server(peer, self.workshop).__enter__()
