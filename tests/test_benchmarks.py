@@ -348,8 +348,6 @@ class BookTests(SynchronousTestCase):
             peer,
             turn,
             value,
-            "requests/s",
-            True,
             cpu_per_request=1 / value,
         )
 
@@ -368,7 +366,7 @@ class BookTests(SynchronousTestCase):
         Where less is better, the target is the greatest ratio that meets it.
         """
         for name, value in (("h11web-logfile", 3.0), ("twistd-web-logfile", 4.0)):
-            self.book.add("idle/connections", name, 0, value, "bytes/connection", False)
+            self.book.add("idle/connections", name, 0, value)
         [_, ratio] = self.book.ratios()
         self.assertEqual((ratio.median, ratio.target, ratio.met), (0.75, 1.0, True))
 
@@ -400,10 +398,7 @@ class BookTests(SynchronousTestCase):
         A figure that was disturbed, or limited by the load, is pointed out.
         """
         for peer, busy, disturbed in (("a", 0.5, 0.4), ("b", 0.5, 0), ("c", 1, 0)):
-            self.book.add(
-                "rate/tls", peer, 0, 1, "requests/s", True,
-                busy=busy, disturbed=disturbed,
-            )  # fmt: skip
+            self.book.add("rate/tls", peer, 0, 1, busy=busy, disturbed=disturbed)
         printed = text(self.book.document())
         self.assertIn("rate/tls, a: something else used 40%", printed)
         self.assertIn("rate/tls, b: used 50% of its core", printed)

@@ -65,6 +65,23 @@ class Pull:
         self.stopped += 1
 
 
+def paused() -> tuple[MemorySite, Any, Pull]:
+    """
+    A site whose answer a L{Pull} gives, a client that has paused, and the producer.
+    """
+    producers: list[Pull] = []
+
+    def render(request: Any) -> None:
+        producers.append(Pull(request, 1000))
+        request.registerProducer(producers[0], False)
+
+    site = MemorySite(Calls(render), fastPath=FAST_PATH)
+    connection = site.connect()
+    connection.pause()
+    connection.send(GET)
+    return site, connection, producers[0]
+
+
 @implementer(IPushProducer)
 class Push:
     """
@@ -246,22 +263,13 @@ class DownloadTests(SynchronousTestCase):
         """
         A client that pauses is what holds back a pull producer.
         """
-        producers: list[Pull] = []
-
-        def render(request: Any) -> None:
-            producers.append(Pull(request, 1000))
-            request.registerProducer(producers[0], False)
-
-        site = MemorySite(Calls(render), fastPath=FAST_PATH)
-        connection = site.connect()
-        connection.pause()
-        connection.send(GET)
-        left = producers[0].left
+        site, connection, producer = paused()
+        left = producer.left
         self.assertGreater(left, 900)
         site.flush()
-        self.assertEqual(left, producers[0].left)
+        self.assertEqual(left, producer.left)
         connection.resume()
-        self.assertEqual(0, producers[0].left)
+        self.assertEqual(0, producer.left)
         self.assertGreater(len(connection.received), 10_000_000)
         site.close()
 
@@ -511,20 +519,11 @@ class EndTests(SynchronousTestCase):
         """
         Producers are stopped once when the client goes; nothing is asked then.
         """
-        producers: list[Any] = []
-
-        def render(request: Any) -> None:
-            producers.append(Pull(request, 1000))
-            request.registerProducer(producers[0], False)
-
-        site = MemorySite(Calls(render), fastPath=FAST_PATH)
-        connection = site.connect()
-        connection.pause()
-        connection.send(GET)
+        site, connection, producer = paused()
         connection.abort()
-        asked = producers[0].asked
+        asked = producer.asked
         site.flush()
-        self.assertEqual((1, asked), (producers[0].stopped, producers[0].asked))
+        self.assertEqual((1, asked), (producer.stopped, producer.asked))
 
     def test_producerAtTheEnd(self) -> None:
         """

@@ -136,9 +136,7 @@ def _memory(book: Book, cases: list[Case], settings: Settings) -> None:
             continue
         for name, figures in (("twisted_h11", mine), ("twisted.web", other)):
             for turn, figure in enumerate(figures):
-                book.add(
-                    case.fullName, name, turn, figure, unit="s/request", higher=False
-                )
+                book.add(case.fullName, name, turn, figure)
 
 
 def _present(

@@ -236,8 +236,6 @@ def rate(
                         case.fullName,
                         peer.name,
                         turn,
-                        unit="requests/s",
-                        higher=True,
                         **figures,
                     )
 
@@ -303,8 +301,6 @@ def idle(
                     peer.name,
                     turn,
                     value,
-                    unit="bytes/connection",
-                    higher=False,
                     resident_before=before,
                 )
 
@@ -367,8 +363,6 @@ def bulk(
                     peer.name,
                     turn,
                     server.seconds() - used,
-                    unit="s",
-                    higher=False,
                     passed=time.monotonic() - began,
                     grown=max(0, server.peak() - before),
                 )
@@ -419,8 +413,6 @@ def client(
                             one.name,
                             turn,
                             got["cpu"],
-                            unit="s/request",
-                            higher=False,
                             passed=got["passed"],
                         )
 

@@ -33,21 +33,33 @@ TARGETS: dict[tuple[str, str], float] = {
 }
 
 
+UNITS = {
+    "memory": "s/request",
+    "rate": "requests/s",
+    "idle": "bytes/connection",
+    "bulk": "s",
+    "client": "s/request",
+}
+
+
+def more_is_better(case: str) -> bool:
+    """
+    Whether the greater figure is the better one.
+    """
+    return case.startswith("rate/")
+
+
 @dataclass
 class Series:
     """
     What was measured of one peer in one case.
 
-    @ivar unit: of the values.
-    @ivar higher: whether more is better.
     @ivar values: by the number of the round.
     @ivar more: other figures of the same rounds, by their name.
     """
 
     case: str
     peer: str
-    unit: str
-    higher: bool
     values: dict[int, float] = field(default_factory=dict)
     more: dict[str, list[float]] = field(default_factory=dict)
 
@@ -73,7 +85,6 @@ class Ratio:
     case: str
     ours: str
     peer: str
-    higher: bool
     values: list[float]
     target: float | None
     cpu: float | None = None
@@ -92,7 +103,7 @@ class Ratio:
         """
         if self.target is None:
             return None
-        if self.higher:
+        if more_is_better(self.case):
             return self.median >= self.target
         return self.median <= self.target
 
@@ -115,7 +126,7 @@ def _about(one: Series | Ratio, values: list[float]) -> dict[str, Any]:
     return {
         "case": one.case,
         "peer": one.peer,
-        "better": "higher" if one.higher else "lower",
+        "better": "higher" if more_is_better(one.case) else "lower",
         "median": one.median,
         "low": min(values),
         "high": max(values),
@@ -137,14 +148,12 @@ class Book:
         peer: str,
         turn: int,
         value: float,
-        unit: str,
-        higher: bool,
         **more: float,
     ) -> None:
         """
         Take down one figure of one round.
         """
-        series = self._series.setdefault((case, peer), Series(case, peer, unit, higher))
+        series = self._series.setdefault((case, peer), Series(case, peer))
         series.values[turn] = value
         for name, figure in more.items():
             series.more.setdefault(name, []).append(figure)
@@ -192,7 +201,6 @@ class Book:
                         theirs.case,
                         ours,
                         theirs.peer,
-                        theirs.higher,
                         values,
                         target,
                         _cpu(mine, theirs),
@@ -218,7 +226,7 @@ class Book:
             "results": [
                 {
                     **_about(one, list(one.values.values())),
-                    "unit": one.unit,
+                    "unit": UNITS[one.case.partition("/")[0]],
                     "rounds": {str(turn): one.values[turn] for turn in one.values},
                     **one.more,
                 }

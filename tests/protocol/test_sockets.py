@@ -21,7 +21,6 @@ from twisted.internet.endpoints import (
 )
 from twisted.internet.interfaces import IPullProducer
 from twisted.internet.protocol import Factory, Protocol, connectionDone
-from twisted.internet.task import deferLater
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -36,6 +35,7 @@ from tests.support.socket_cases import (
     UNIXBackend,
     certificate,
 )
+from tests.support.times import eventually
 from twisted_h11._wire.sockets import is_bare_socket
 from twisted_h11.protocol import FileRegion, H11Factory, H11Protocol
 from twisted_h11.server import Limits
@@ -387,10 +387,7 @@ class Bodies:
         await self.turns(5)
         peer.abort()
         await peer.gone()
-        for _ in range(1000):
-            if self.channels[0].gone:
-                break
-            await deferLater(net, 0.005)
+        await eventually(lambda: self.channels[0].gone)
         self.assertTrue(factory.stopped)
         sent = factory.sent
         await self.turns(5)
@@ -446,10 +443,7 @@ class Bodies:
         await self.turns(20)
         peer.abort()
         await peer.gone()
-        for _ in range(1000):
-            if self.channels[0].gone:
-                break
-            await deferLater(net, 0.005)
+        await eventually(lambda: self.channels[0].gone)
         self.assertTrue(factory.ends)
         self.assertEqual(not self.slow, factory.ends[-1] is None)
 

@@ -164,6 +164,17 @@ class MessageTests(ServerTestCase):
         holding.requests.clear()
         holding.lost.clear()
 
+    def assertToldOnce(self, render: Any) -> None:
+        """
+        What C{render} does leaves one line in the log.
+        """
+        wire = self.connect(self.site(render))
+        before = len(self.events)
+        wire.send(GET)
+        wire.settle(6)
+        self.flushLoggedErrors()
+        self.assertEqual(1, len(self.messages()[before:]), self.messages()[before:])
+
     def test_tooMuchOnce(self) -> None:
         """
         A response longer than its Content-Length is told once.
@@ -175,12 +186,7 @@ class MessageTests(ServerTestCase):
                 request.write(b"more")
             request.finish()
 
-        wire = self.connect(self.site(render))
-        before = len(self.events)
-        wire.send(GET)
-        wire.settle(6)
-        self.flushLoggedErrors()
-        self.assertEqual(1, len(self.messages()[before:]), self.messages()[before:])
+        self.assertToldOnce(render)
 
     def test_tooLittleOnce(self) -> None:
         """
@@ -192,9 +198,4 @@ class MessageTests(ServerTestCase):
             request.write(b"more")
             request.finish()
 
-        wire = self.connect(self.site(render))
-        before = len(self.events)
-        wire.send(GET)
-        wire.settle(6)
-        self.flushLoggedErrors()
-        self.assertEqual(1, len(self.messages()[before:]), self.messages()[before:])
+        self.assertToldOnce(render)

@@ -7,6 +7,8 @@ The application for aiohttp, run by C{aiohttp.web.run_app}.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 from aiohttp import web
 
 from tests.benchmarks.apps import payload
@@ -15,16 +17,11 @@ from tests.benchmarks.apps._arguments import arguments, context
 __all__: list[str] = []
 
 
-async def _hello(request: web.Request) -> web.Response:
-    return web.Response(body=payload.HELLO, content_type="text/plain", charset="utf-8")
+def _whole(body: bytes) -> Callable[[web.Request], Awaitable[web.Response]]:
+    async def answer(request: web.Request) -> web.Response:
+        return web.Response(body=body, content_type="text/plain", charset="utf-8")
 
-
-async def _ten_k(request: web.Request) -> web.Response:
-    return web.Response(body=payload.TEN_K, content_type="text/plain", charset="utf-8")
-
-
-async def _one_m(request: web.Request) -> web.Response:
-    return web.Response(body=payload.ONE_M, content_type="text/plain", charset="utf-8")
+    return answer
 
 
 async def _chunked(request: web.Request) -> web.StreamResponse:
@@ -69,9 +66,8 @@ def main() -> None:
     """
     options = arguments()
     app = web.Application()
-    app.router.add_get("/", _hello)
-    app.router.add_get("/10k", _ten_k)
-    app.router.add_get("/1m", _one_m)
+    for path, body in payload.WHOLE.items():
+        app.router.add_get(path, _whole(body))
     app.router.add_get("/chunked", _chunked)
     app.router.add_post("/echo-length", _echo_length)
     app.router.add_put("/upload", _upload)

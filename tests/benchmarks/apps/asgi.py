@@ -25,12 +25,8 @@ async def app(scope: dict[str, Any], receive: _Receive, send: _Send) -> None:
         # How an application says that it has no start-up and shutdown steps.
         raise ValueError(f"no such scope here: {scope['type']}")
     path = scope["path"]
-    if path == "/":
-        await _whole(send, payload.HELLO)
-    elif path == "/10k":
-        await _whole(send, payload.TEN_K)
-    elif path == "/1m":
-        await _whole(send, payload.ONE_M)
+    if path in payload.WHOLE:
+        await _whole(send, payload.WHOLE[path])
     elif path == "/chunked":
         await _pieces(send, payload.PIECES, [_CONTENT_TYPE])
     elif path in ("/echo-length", "/upload", "/stream"):

@@ -17,6 +17,7 @@ import asyncio
 import json
 import time
 from collections.abc import Awaitable, Callable, Coroutine
+from importlib import import_module
 from typing import Any
 
 from tests.benchmarks.apps import payload
@@ -49,7 +50,7 @@ class _Measure:
             if body != payload.HELLO:
                 raise ValueError(f"answered with {body[:40]!r}")
 
-    async def run(self, together: Callable[[list[Any]], Awaitable[Any]]) -> None:
+    async def run(self, together: Callable[..., Awaitable[Any]]) -> None:
         """
         Warm up, measure, print.
 
@@ -59,36 +60,39 @@ class _Measure:
         for count in (max(number // 5, self._options.connections), number):
             self._left = count
             began, used = time.monotonic(), time.process_time()
-            await together([self.worker() for _ in range(self._options.connections)])
+            await together(*(self.worker() for _ in range(self._options.connections)))
             used = time.process_time() - used
             passed = time.monotonic() - began
         print("RESULT", json.dumps({"cpu": used / number, "passed": passed / number}))
 
 
-def _twisted(make: Callable[[Any], tuple[Any, Any]]) -> Callable[..., None]:
+def _twisted(module: str) -> Callable[..., None]:
     """
     A client on Twisted's reactor.
 
-    @param make: gives an agent, and C{readBody}.
+    @param module: has C{Agent}, C{HTTPConnectionPool} and C{readBody}.
     """
 
     def run(url: str, options: argparse.Namespace) -> None:
         from twisted.internet import defer, task
         from twisted.web.http_headers import Headers
 
+        names = import_module(module)
         fields = Headers({name: [value] for name, value in _FIELDS.items()})
 
-        def together(coroutines: list[Any]) -> Awaitable[Any]:
+        def together(*coroutines: Any) -> Awaitable[Any]:
             found = [defer.ensureDeferred(coroutine) for coroutine in coroutines]
             return defer.gatherResults(found, consumeErrors=True)
 
         async def main(reactor: Any) -> None:
-            agent, readBody = make((reactor, options.connections))
+            pool = names.HTTPConnectionPool(reactor)
+            pool.maxPersistentPerHost = options.connections
+            agent = names.Agent(reactor, pool=pool)
             target = url.encode("ascii")
 
             async def ask() -> bytes:
                 response = await agent.request(b"GET", target, fields)
-                body: bytes = await readBody(response)
+                body: bytes = await names.readBody(response)
                 return body
 
             await _Measure(ask, options).run(together)
@@ -98,39 +102,11 @@ def _twisted(make: Callable[[Any], tuple[Any, Any]]) -> Callable[..., None]:
     return run
 
 
-def _twisted_web(needed: tuple[Any, int]) -> tuple[Any, Any]:
-    from twisted.web.client import Agent, HTTPConnectionPool, readBody
-
-    reactor, connections = needed
-    pool = HTTPConnectionPool(reactor)
-    pool.maxPersistentPerHost = connections
-    return Agent(reactor, pool=pool), readBody
-
-
-def _ours(needed: tuple[Any, int]) -> tuple[Any, Any]:
-    from twisted_h11.client import Agent, HTTPConnectionPool, readBody
-
-    reactor, connections = needed
-    pool = HTTPConnectionPool(reactor)
-    pool.maxPersistentPerHost = connections
-    return Agent(reactor, pool=pool), readBody
-
-
-def _asyncio(
-    session: Callable[[str, argparse.Namespace], Coroutine[Any, Any, None]],
-) -> Callable[..., None]:
+def _asyncio(session: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
     """
     A client on asyncio's loop.
     """
-
-    def run(url: str, options: argparse.Namespace) -> None:
-        asyncio.run(session(url, options))
-
-    return run
-
-
-async def _gather(coroutines: list[Any]) -> None:
-    await asyncio.gather(*coroutines)
+    return lambda url, options: asyncio.run(session(url, options))
 
 
 async def _httpx(url: str, options: argparse.Namespace) -> None:
@@ -142,7 +118,7 @@ async def _httpx(url: str, options: argparse.Namespace) -> None:
             content: bytes = (await client.get(url)).content
             return content
 
-        await _Measure(ask, options).run(_gather)
+        await _Measure(ask, options).run(asyncio.gather)
 
 
 async def _aiohttp(url: str, options: argparse.Namespace) -> None:
@@ -155,12 +131,12 @@ async def _aiohttp(url: str, options: argparse.Namespace) -> None:
                 content: bytes = await response.read()
                 return content
 
-        await _Measure(ask, options).run(_gather)
+        await _Measure(ask, options).run(asyncio.gather)
 
 
 CLIENTS: dict[str, Callable[..., None]] = {
-    "h11-agent": _twisted(_ours),
-    "twisted-agent": _twisted(_twisted_web),
+    "h11-agent": _twisted("twisted_h11.client"),
+    "twisted-agent": _twisted("twisted.web.client"),
     "httpx": _asyncio(_httpx),
     "aiohttp-client": _asyncio(_aiohttp),
 }

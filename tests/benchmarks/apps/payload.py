@@ -27,6 +27,7 @@ __all__ = [
     "ONE_M",
     "PIECES",
     "TEN_K",
+    "WHOLE",
     "blocks",
     "static_root",
 ]
@@ -35,6 +36,8 @@ CONTENT_TYPE = "text/plain; charset=utf-8"
 HELLO = b"Hello, world!\n"
 TEN_K = b"0123456789abcde\n" * 640
 ONE_M = b"0123456789abcde\n" * 65536
+# What is answered whole, by path.
+WHOLE = {"/": HELLO, "/10k": TEN_K, "/1m": ONE_M}
 PIECES = [b"0123456789abcde\n" * 16] * 4
 BLOCK = b"\0" * 65536
 

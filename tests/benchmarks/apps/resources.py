@@ -33,9 +33,6 @@ class _Constant(Resource):
         self.body = body
 
     def render_GET(self, request: Request) -> bytes:
-        """
-        The bytes.
-        """
         request.setHeader(b"content-type", _CONTENT_TYPE)
         return self.body
 
@@ -46,9 +43,6 @@ class _TwoFields(_Constant):
     """
 
     def render_GET(self, request: Request) -> bytes:
-        """
-        The bytes, after the fields were read.
-        """
         request.getHeader(b"accept-language")
         request.getHeader(b"user-agent")
         return _Constant.render_GET(self, request)
@@ -60,9 +54,6 @@ class _AllFields(_Constant):
     """
 
     def render_GET(self, request: Request) -> bytes:
-        """
-        The bytes, after the fields were read.
-        """
         for _ in request.requestHeaders.getAllRawHeaders():
             pass
         return _Constant.render_GET(self, request)
@@ -76,9 +67,6 @@ class _Chunked(Resource):
     isLeaf = True
 
     def render_GET(self, request: Request) -> int:
-        """
-        The pieces.
-        """
         request.setHeader(b"content-type", _CONTENT_TYPE)
         for piece in payload.PIECES:
             request.write(piece)
@@ -103,15 +91,9 @@ class _Length(Resource):
     isLeaf = True
 
     def render_POST(self, request: Request) -> bytes:
-        """
-        Read all of the body at once.
-        """
         return self._answer(request, len(_content(request).read()))
 
     def render_PUT(self, request: Request) -> bytes:
-        """
-        Read the body piece by piece.
-        """
         length = 0
         content = _content(request)
         while piece := content.read(len(payload.BLOCK)):
@@ -191,9 +173,6 @@ class _Download(Resource):
     isLeaf = True
 
     def render_GET(self, request: Request) -> int:
-        """
-        Hand the producer over.
-        """
         assert request.postpath is not None
         length = int(request.postpath[0])
         request.setHeader(b"content-type", b"application/octet-stream")
@@ -210,11 +189,10 @@ class Root(Resource):
 
     def __init__(self) -> None:
         Resource.__init__(self)
-        self.putChild(b"", _Constant(payload.HELLO))
+        for path, body in payload.WHOLE.items():
+            self.putChild(path[1:].encode("ascii"), _Constant(body))
         self.putChild(b"two-fields", _TwoFields(payload.HELLO))
         self.putChild(b"all-fields", _AllFields(payload.HELLO))
-        self.putChild(b"10k", _Constant(payload.TEN_K))
-        self.putChild(b"1m", _Constant(payload.ONE_M))
         self.putChild(b"chunked", _Chunked())
         self.putChild(b"echo-length", _Length())
         self.putChild(b"upload", _Length())

@@ -72,9 +72,10 @@ async def main() -> None:
     options = arguments()
     app = Application(
         [
-            (r"/", _Constant, {"body": payload.HELLO}),
-            (r"/10k", _Constant, {"body": payload.TEN_K}),
-            (r"/1m", _Constant, {"body": payload.ONE_M}),
+            *(
+                (path, _Constant, {"body": body})
+                for path, body in payload.WHOLE.items()
+            ),
             (r"/chunked", _Chunked),
             (r"/echo-length", _EchoLength),
             (r"/upload", _Upload),

@@ -20,12 +20,8 @@ def app(environ: dict[str, Any], start_response: _StartResponse) -> Iterable[byt
     Answer one request.
     """
     path = environ["PATH_INFO"]
-    if path == "/":
-        return _whole(start_response, payload.HELLO)
-    if path == "/10k":
-        return _whole(start_response, payload.TEN_K)
-    if path == "/1m":
-        return _whole(start_response, payload.ONE_M)
+    if path in payload.WHOLE:
+        return _whole(start_response, payload.WHOLE[path])
     if path == "/chunked":
         start_response("200 OK", [("Content-Type", payload.CONTENT_TYPE)])
         return iter(payload.PIECES)
@@ -36,11 +32,11 @@ def app(environ: dict[str, Any], start_response: _StartResponse) -> Iterable[byt
         return _whole(start_response, b"%d" % length)
     if path.startswith("/download/"):
         length = int(path.removeprefix("/download/"))
-        _start(start_response, length)
+        _start(start_response, length, "application/octet-stream")
         return iter(payload.blocks(length))
     if path == "/static/1m.bin":
         name = os.path.join(payload.static_root(), "1m.bin")
-        _start(start_response, os.path.getsize(name))
+        _start(start_response, os.path.getsize(name), "application/octet-stream")
         # The server closes it when it has been sent.
         opened = open(name, "rb")  # noqa: SIM115
         wrapped: Iterable[bytes] = environ["wsgi.file_wrapper"](opened)
@@ -49,14 +45,11 @@ def app(environ: dict[str, Any], start_response: _StartResponse) -> Iterable[byt
     return []
 
 
-def _start(start_response: _StartResponse, length: int) -> None:
+def _start(start_response: _StartResponse, length: int, kind: str) -> None:
     """
-    Begin an answer of opaque bytes.
+    Begin an answer.
     """
-    fields = [
-        ("Content-Type", "application/octet-stream"),
-        ("Content-Length", str(length)),
-    ]
+    fields = [("Content-Type", kind), ("Content-Length", str(length))]
     start_response("200 OK", fields)
 
 
@@ -64,9 +57,5 @@ def _whole(start_response: _StartResponse, body: bytes) -> list[bytes]:
     """
     Answer with bytes that are already there.
     """
-    fields = [
-        ("Content-Type", payload.CONTENT_TYPE),
-        ("Content-Length", str(len(body))),
-    ]
-    start_response("200 OK", fields)
+    _start(start_response, len(body), payload.CONTENT_TYPE)
     return [body]
