@@ -85,7 +85,14 @@ class Responding(Streaming):
         encoder: Any = self._encoder
         if encoder:
             data = as_bytes(encoder.encode(data), "what an encoder gives")
-        self._writeContent(data)
+        if not self.startedWriting:
+            self._begin(data)
+        elif data and self._hasContent:
+            self.sentLength += len(data)
+            channel: Any = self.channel
+            cycle = channel.cycle
+            if cycle is not None:
+                cycle.send(data)
 
     def _asBytes(self, data: Any) -> bytes:
         if isinstance(data, str) and not data:
@@ -104,16 +111,12 @@ class Responding(Streaming):
         if (self.startedWriting, self.sentLength) == written:
             self._fail500("The resource wrote something that is not bytes.")
 
-    def _writeContent(self, data: bytes) -> None:
-        channel: Any = self.channel
-        if self.startedWriting:
-            if data and self._hasContent:
-                self.sentLength += len(data)
-                cycle = channel.cycle
-                if cycle is not None:
-                    cycle.send(data)
-            return
+    def _begin(self, data: bytes) -> None:
+        """
+        Send the head, and the first content with it.
+        """
         self.startedWriting = 1
+        channel: Any = self.channel
         cycle = channel.cycle
         try:
             headers = self.responseHeaders
@@ -225,8 +228,10 @@ class Responding(Streaming):
         if encoder and not self.finished:
             data = as_bytes(encoder.finish(), "what an encoder gives")
             self._encoder = None
-            if data:
-                self._writeContent(data)
+            if data and self.startedWriting:
+                _write(self, data)
+            elif data:
+                self._begin(data)
         if self.finished:
             warnings.warn("Warning! request.finish called twice.", stacklevel=2)
             return
