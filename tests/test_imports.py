@@ -23,9 +23,10 @@ BELOW: dict[str, set[str]] = {
     "limits": {"_boundary"},
     "_wire": {"_boundary", "limits"},
     "_http": {"_boundary", "limits"},
-    "protocol": {"_boundary", "_http", "_wire", "limits"},
+    "_events": {"_boundary", "_http", "_wire", "limits"},
+    "protocol": {"_boundary", "_events", "_http", "_wire", "limits"},
     "_server": {
-        *("", "_boundary", "_http", "_wire"),
+        *("", "_boundary", "_events", "_http", "_wire"),
         *("forwarding", "interfaces", "limits", "protocol"),
     },
     "_client": {"_boundary", "_http", "_wire", "forwarding", "limits", "protocol"},

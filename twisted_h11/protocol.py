@@ -16,30 +16,10 @@ role.  Subclass it, and write C{eventReceived}::
 
     endpoint.listen(H11Factory(Hello))
 
-h11's documentation describes what a "push" adapter has to get right.  In its
-words, and what is done here:
-
-  - C{NEED_DATA}: return, and wait for the transport to call again.
-  - C{PAUSED}: the peer has sent more than the current message.  The transport
-    is paused as soon as more than C{readAhead} bytes wait.  A transport that is
-    paused does not notice that its peer has gone, which is why one may want to
-    read a little ahead.
-  - Whoever can not take more of a body now calls C{pauseReading}.
-  - C{startNextCycle}: what had waited is delivered, in order, once, and without
-    recursion: ten thousand pipelined requests need no more stack than one.
-    While a client does not read its responses, its next request waits, too.
-  - Half-close: the end of the peer's bytes is an event, C{ConnectionClosed}.
-    A response that is under way is still sent.  Where there is no half-close
-    (TLS), it comes when the connection was closed in order.  When there is
-    nothing left to do, the connection is closed; a server's in stages (RFC 9112
-    section 9.6).
-  - A protocol error of the peer is reported once, to C{protocolError}.  What
-    follows a last message (C{Connection: close}) is none; it is not read.
-  - A protocol error of our own is an exception of C{sendEvent}.
-  - Switching protocols: C{switchProtocol} gives the transport, and what was
-    received but not understood, to another Twisted protocol.
-  - C{sendfile}: L{FileRegion} is a body, or a part of one, that never enters
-    this process.
+h11's documentation describes what a "push" adapter has to get right: C{NEED_DATA} and
+C{PAUSED}, C{startNextCycle} without recursion, half-close, errors of either side,
+switching protocols, C{sendfile}.  The page "h11's events" of the documentation goes
+through it, with what is done here.
 
 The L{h11.Connection} is made when it is first needed; an idle connection has
 none.
@@ -48,11 +28,10 @@ none.
 from __future__ import annotations
 
 from collections.abc import Callable
-from email.utils import formatdate
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import h11
-from twisted.internet.error import ConnectionAborted, ConnectionDone
+from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import (
     IAddress,
     IProtocol,
@@ -69,19 +48,16 @@ from twisted_h11._boundary.checks import (
     instance,
     optional,
 )
-from twisted_h11._boundary.octets import as_bytes
-from twisted_h11._http.raw_guard import RawGuard
-from twisted_h11._wire.closing import End
+from twisted_h11._events.reading import SENT, EventReader
+from twisted_h11._events.sending import send_event
+from twisted_h11._http.response_head import malformed_answer
 from twisted_h11._wire.files import FileRegion
 from twisted_h11._wire.protocol import DEFAULT_LIMITS, WireProtocol
 from twisted_h11._wire.sockets import is_bare_socket
-from twisted_h11._wire.wire import EVENTS, PEER, READ_AHEAD
+from twisted_h11._wire.wire import EVENTS, PEER
 from twisted_h11.limits import Limits
 
 __all__ = ["FileRegion", "H11Factory", "H11Protocol"]
-
-# The states in which a role has nothing more to send of its message.
-_SENT = (h11.DONE, h11.MUST_CLOSE, h11.CLOSED)
 
 
 class H11Protocol(WireProtocol):
@@ -107,11 +83,7 @@ class H11Protocol(WireProtocol):
     readAhead: int = 0
     maxIncompleteEventSize: int | None = None
 
-    _h11: h11.Connection | None = None
-    _delivering = False
-    _refused = False
-    _guard: RawGuard | None = None
-    _headOnly = False
+    _h11Reader: EventReader | None = None
     _halfClosing = False
 
     def __repr__(self) -> str:
@@ -121,10 +93,11 @@ class H11Protocol(WireProtocol):
             state = "not connected"
         elif self.wire.closing is not None:
             state = "closing"
-        elif self._h11 is None:
+        elif self._h11Reader is None:
             state = "idle"
         else:
-            state = f"we {self._h11.our_state}, they {self._h11.their_state}"
+            conn = self._h11Reader.conn
+            state = f"we {conn.our_state}, they {conn.their_state}"
         return f"<{type(self).__name__} {state} at {id(self):#x}>"
 
     @property
@@ -133,13 +106,15 @@ class H11Protocol(WireProtocol):
         The h11 connection, for a look at its states.  Give bytes and events to
         this protocol, not to it.
         """
-        if self._h11 is None:
+        return self._reader().conn
+
+    def _reader(self) -> EventReader:
+        if self._h11Reader is None:
             longest = self.maxIncompleteEventSize
             if longest is None:
                 longest = self.limits.maxHeadLength
-            self._h11 = h11.Connection(self.role, max_incomplete_event_size=longest)
-            self._guard = RawGuard(longest)
-        return self._h11
+            self._h11Reader = EventReader(self, self.wire, self.role, longest)
+        return self._h11Reader
 
     # -- what the wire tells ------------------------------------------------
 
@@ -148,9 +123,9 @@ class H11Protocol(WireProtocol):
         Drop the connection at once, with everything that was not yet sent.
         """
         super().abortConnection()
-        if self._h11 is not None:
+        if self._h11Reader is not None:
             # Some of what h11 has sent may never leave.
-            self._h11.send_failed()
+            self._h11Reader.conn.send_failed()
 
     def wireWritable(self) -> None:
         """
@@ -195,22 +170,10 @@ class H11Protocol(WireProtocol):
         """
         state = self.h11Connection.our_state
         if self.role is h11.SERVER and state in (h11.IDLE, h11.SEND_RESPONSE):
-            body = b"The request is malformed.\n"
-            self.sendEvent(
-                h11.Response(
-                    status_code=error.error_status_hint,
-                    headers=[
-                        ("Date", formatdate(usegmt=True)),
-                        ("Content-Type", "text/plain; charset=utf-8"),
-                        ("Content-Length", str(len(body))),
-                        ("Connection", "close"),
-                    ],
-                )
-            )
-            if not (self._headOnly and state is h11.SEND_RESPONSE):
-                self.sendEvent(h11.Data(data=body))
-            self.sendEvent(h11.EndOfMessage())
-        elif self.role is h11.SERVER and state in _SENT:
+            headOnly = state is h11.SEND_RESPONSE and self._reader().headOnly
+            for event in malformed_answer(error, headOnly):
+                self.sendEvent(event)
+        elif self.role is h11.SERVER and state in SENT:
             self._closeInStages()
         else:
             self.abortConnection()
@@ -242,20 +205,12 @@ class H11Protocol(WireProtocol):
         if closing is not None:
             closing.received(len(data))
             return
-        if self._refused or not data:
+        if data:
             # h11 reads b"" as the end of file.
-            return
-        conn = self.h11Connection
-        if self._guard is not None:
-            self._guard.received(data)
-        conn.receive_data(data)
-        self._deliver()
+            self._reader().received(data)
 
     def _inputEnded(self) -> None:
-        if self._refused:
-            return
-        self.h11Connection.receive_data(b"")
-        self._deliver()
+        self._reader().received(b"")
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
@@ -267,16 +222,22 @@ class H11Protocol(WireProtocol):
         reason = reason or connectionDone
         self.wire.lost(reason)
         self._nextSuccessor = None
-        if self._h11 is None:
+        events = self._h11Reader
+        if events is None:
             return
-        self._h11.send_failed()
+        events.conn.send_failed()
         if reason.check(ConnectionDone) is not None and not (
-            self.wire.eof or self._refused
+            self.wire.eof or events.refused
         ):
             self.wire.eof = True
             self.wire.holds = 0
-            self._h11.receive_data(b"")
-            self._deliver()
+            events.received(b"")
+        events.end()
+
+    def _letGo(self) -> None:
+        super()._letGo()
+        if self._h11Reader is not None:
+            self._h11Reader.end()
 
     # -- events out -------------------------------------------------------------
 
@@ -300,40 +261,12 @@ class H11Protocol(WireProtocol):
             more can be sent on this connection then.
         @raise TypeError: for data that is not bytes; nothing has happened then.
         """
-        if type(event) is h11.Data and type(event.data) is not bytes:
-            event = _in_bytes(event)
-        conn = self.h11Connection
-        wire = self.wire
-        if wire.transport is None or (wire.closing is not None and wire.queue is None):
-            conn.send_failed()
-            _end_region(event, ConnectionAborted("The connection is closed."))
-            return
-        if self._guard is not None and isinstance(event, h11.Request):
-            self._guard.method = event.method
-        parts: list[Any] | None = conn.send_with_data_passthrough(event)
-        if parts is None:
-            self._sendingEnded(conn)
-            return
-        self._sendParts(parts)
-        if type(event) is h11.EndOfMessage:
-            self._closeIfOver()
-        elif not parts:
-            # A chunk of no length is not sent.
-            _end_region(event, None)
-
-    def _sendParts(self, parts: list[Any]) -> None:
-        wire = self.wire
-        wire.beginJoin()
-        try:
-            for part in parts:
-                if isinstance(part, FileRegion):
-                    wire.backPressure().sendRegion(part)
-                    if wire.closing is not None and wire.closing.how is End.ABORT:
-                        return
-                else:
-                    wire.send(bytes(part) if type(part) is not bytes else part)
-        finally:
-            wire.endJoin()
+        events = self._reader()
+        events.sending(event)
+        if not send_event(self.wire, events.conn, event):
+            self._sendingEnded(events.conn)
+        elif type(event) is h11.EndOfMessage:
+            self.closeIfOver()
 
     def _sendingEnded(self, conn: h11.Connection) -> None:
         """
@@ -396,92 +329,19 @@ class H11Protocol(WireProtocol):
             raise h11.LocalProtocolError(f"Can't switch in state {conn.our_state}")
         return conn.trailing_data
 
-    # -- the loop -----------------------------------------------------------------
-
     def _deliver(self) -> None:
-        """
-        Deliver all events that are ready.  Whoever calls this from within an
-        event is not obeyed but remembered: the loop that runs goes on.
-        """
-        if self._delivering or self._h11 is None:
-            return
-        self._delivering = True
-        begun = self.wire.beginBatch()
-        try:
-            while (
-                self._successor is None
-                and self.wire.closing is None
-                and not self.wire.holds & (EVENTS | PEER)
-            ):
-                if not self._deliverNext(self._h11):
-                    break
-        finally:
-            self._delivering = False
-            self.wire.endBatch(begun)
+        if self._h11Reader is not None:
+            self._h11Reader.deliver()
 
-    def _deliverNext(self, conn: h11.Connection) -> bool:
-        """
-        Deliver one event.
+    # -- the end ------------------------------------------------------------------
 
-        @return: whether there may be another one.
+    def closeIfOver(self) -> None:
         """
-        if conn.their_state is h11.MUST_CLOSE and conn.trailing_data[0]:
-            # Behind a last message there is nothing that could be meant, and
-            # the answer to it is not to be spoilt by what is there.
-            self._pauseBehind(conn)
-            return False
-        guard = self._guard
-        try:
-            problem = guard.problem(conn) if guard is not None else None
-            if problem is not None:
-                raise problem
-            event = conn.next_event()
-        except h11.RemoteProtocolError as error:
-            self._refused = True
-            try:
-                self.protocolError(error)
-            finally:
-                # It is in a frame of its own traceback: h11 raises it as self.
-                error.__traceback__ = None
-            return False
-        if event is h11.NEED_DATA:
-            self.wire.release(READ_AHEAD)
-            return False
-        if event is h11.PAUSED:
-            self._pauseBehind(conn)
-            return False
-        assert isinstance(event, h11.Event)
-        if guard is not None:
-            guard.delivered(event, conn)
-        kind = type(event)
-        if isinstance(event, h11.Request):
-            self._headOnly = event.method == b"HEAD"
-        self.eventReceived(event)
-        if kind is h11.ConnectionClosed:
-            if conn.our_state in (h11.IDLE, h11.ERROR, *_SENT):
-                self.loseConnection()
-            return False
-        if kind is h11.EndOfMessage:
-            self._closeIfOver()
-        return True
-
-    def _pauseBehind(self, conn: h11.Connection) -> None:
+        A message has ended: close when both have, and no other may follow.
         """
-        The peer has ended its message, and may have sent more.
-        """
-        if not self.wire.holds & READ_AHEAD:
-            if len(conn.trailing_data[0]) > self.readAhead:
-                self.wire.hold(READ_AHEAD)
-
-    def _closeIfOver(self) -> None:
-        """
-        Close when both messages have ended and no other may follow.
-        """
-        conn = self._h11
-        if (
-            conn is not None
-            and conn.our_state in (h11.MUST_CLOSE, h11.CLOSED)
-            and (conn.their_state in _SENT or conn.their_state is h11.ERROR)
+        conn = self.h11Connection
+        if conn.our_state in (h11.MUST_CLOSE, h11.CLOSED) and (
+            conn.their_state in SENT or conn.their_state is h11.ERROR
         ):
             self._closeAsRole()
 
@@ -494,30 +354,6 @@ class H11Protocol(WireProtocol):
             self._closeInStages()
         else:
             self.loseConnection()
-
-
-def _in_bytes(event: h11.Data) -> h11.Data:
-    """
-    The same with its data as bytes, unless that is a region of a file.
-    """
-    data: object = event.data
-    if isinstance(data, FileRegion):
-        return event
-    return h11.Data(
-        data=as_bytes(data, "Data.data"),
-        chunk_start=event.chunk_start,
-        chunk_end=event.chunk_end,
-    )
-
-
-def _end_region(event: h11.Event, error: BaseException | None) -> None:
-    """
-    Tell whoever sent a region that no transport will get it.
-    """
-    if type(event) is h11.Data:
-        data: object = event.data
-        if isinstance(data, FileRegion):
-            data.end(error)
 
 
 class H11Factory(Factory):

@@ -220,9 +220,9 @@ class DeliveryTests(ProtocolTestCase):
         h11's connection is made with the first byte.
         """
         wire = self.connect(Recording)
-        self.assertIsNone(wire.channel._h11)
+        self.assertIsNone(wire.channel._h11Reader)
         wire.send(b"G")
-        self.assertIsNotNone(wire.channel._h11)
+        self.assertIsNotNone(wire.channel._h11Reader)
 
     def test_failingReceiver(self) -> None:
         """

@@ -194,8 +194,8 @@ class ProtocolTestCase(LeakChecks, SynchronousTestCase):
         factory = H11Factory(protocol, Limits(**limits), self.clock)
         wire = Wire(factory, self.clock, transport)
         self.watch("protocol", wire.channel)
-        if wire.channel._h11 is not None:
-            self.watch("h11", wire.channel._h11)
+        if wire.channel._h11Reader is not None:
+            self.watch("h11", wire.channel._h11Reader.conn)
         self.wires.append(wire)
         return wire
 

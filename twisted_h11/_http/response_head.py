@@ -14,11 +14,12 @@ status (RFC 9112 section 6.3), and h11 writes it.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from email.utils import formatdate
 from html import escape
 from http import HTTPStatus
 
+import h11
 from twisted.web.http import RESPONSES
 
 from twisted_h11._http.abnf import has_control, is_length, is_token
@@ -30,6 +31,7 @@ __all__ = [
     "error_page",
     "error_response",
     "http_date",
+    "malformed_answer",
     "reason_of",
 ]
 
@@ -296,3 +298,26 @@ def error_response(
     lines += [name + b": " + value for name, value in extra]
     content = b"" if method == b"HEAD" else body
     return b"\r\n".join(lines) + b"\r\n\r\n" + content, len(content)
+
+
+def malformed_answer(
+    error: h11.RemoteProtocolError, headOnly: bool
+) -> Iterator[h11.Event]:
+    """
+    The events of a response to a request that h11 refuses.
+
+    @param headOnly: whether the response has no content.
+    """
+    body = b"The request is malformed.\n"
+    yield h11.Response(
+        status_code=error.error_status_hint,
+        headers=[
+            (b"Date", http_date()),
+            (b"Content-Type", b"text/plain; charset=utf-8"),
+            (b"Content-Length", b"%d" % len(body)),
+            (b"Connection", b"close"),
+        ],
+    )
+    if not headOnly:
+        yield h11.Data(data=body)
+    yield h11.EndOfMessage()

@@ -17,13 +17,12 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import h11
-from twisted.internet.error import ConnectionAborted
 from twisted.web.http_headers import Headers
 
+from twisted_h11._events.sending import send_event
 from twisted_h11._http import fastpath
 from twisted_h11._http.response_head import ResponseHead, reason_of
 from twisted_h11._http.strict import RequestHead
-from twisted_h11._wire.closing import End
 from twisted_h11._wire.files import FileRegion
 from twisted_h11._wire.wire import Wire
 
@@ -199,32 +198,7 @@ class H11Framer:
         return self
 
     def _send(self, event: h11.Event) -> None:
-        conn, wire = self._conn, self._wire
-        region = getattr(event, "data", None)
-        if not isinstance(region, FileRegion):
-            region = None
-        if wire.transport is None or (wire.closing is not None and wire.queue is None):
-            conn.send_failed()
-            if region is not None:
-                region.end(ConnectionAborted("The connection is closed."))
-            return
-        parts: list[Any] | None = conn.send_with_data_passthrough(event)
-        if not parts:
-            if region is not None:
-                # A chunk of no length is not sent.
-                region.end(None)
-            return
-        wire.beginJoin()
-        try:
-            for part in parts:
-                if isinstance(part, FileRegion):
-                    wire.backPressure().sendRegion(part)
-                    if wire.closing is not None and wire.closing.how is End.ABORT:
-                        return
-                else:
-                    wire.send(bytes(part))
-        finally:
-            wire.endJoin()
+        send_event(self._wire, self._conn, event)
 
 
 class FastFramer:

@@ -253,7 +253,9 @@ class BodyIterator(Generic[T]):
     forgotten.
     """
 
+    # Also of one whose constructor has failed.
     _transport: Any = None
+    _end: Failure | None = None
 
     def __init__(self, body: Any, items: deque[T] | None = None) -> None:
         """
@@ -261,7 +263,6 @@ class BodyIterator(Generic[T]):
         @param items: where a subclass puts what it makes of the body.
         """
         self._items: deque[T] = deque() if items is None else items
-        self._end: Failure | None = None
         self._waiter: Deferred[None] | None = None
         self._feed = feed = _Feed(self)
         body.deliverBody(feed)

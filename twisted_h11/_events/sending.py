@@ -1,0 +1,62 @@
+"""
+Events out: h11 turns them into bytes and regions of files, and a wire takes these.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import h11
+from twisted.internet.error import ConnectionAborted
+
+from twisted_h11._boundary.octets import as_bytes
+from twisted_h11._wire.closing import End
+from twisted_h11._wire.files import FileRegion
+from twisted_h11._wire.wire import Wire
+
+__all__ = ["send_event"]
+
+
+def send_event(wire: Wire, conn: h11.Connection, event: h11.Event) -> bool:
+    """
+    Send an event.  On a connection that is gone, or closing, nothing is written, and
+    h11's state is C{ERROR} then.
+
+    @param event: L{h11.Data} may have a L{FileRegion} as its data.
+    @return: whether it was sent; L{h11.ConnectionClosed} has no bytes.
+    @raise h11.LocalProtocolError: if the event is not allowed now.
+    @raise TypeError: for data that is not bytes; nothing has happened then.
+    """
+    region: Any = None
+    if type(event) is h11.Data and type(event.data) is not bytes:
+        region = event.data
+        if not isinstance(region, FileRegion):
+            region = None
+            event = h11.Data(
+                data=as_bytes(event.data, "Data.data"),
+                chunk_start=event.chunk_start,
+                chunk_end=event.chunk_end,
+            )
+    if wire.transport is None or (wire.closing is not None and wire.queue is None):
+        conn.send_failed()
+        if region is not None:
+            region.end(ConnectionAborted("The connection is closed."))
+        return True
+    parts: list[Any] | None = conn.send_with_data_passthrough(event)
+    if parts is None:
+        return False
+    if not parts and region is not None:
+        # A chunk of no length is not sent.
+        region.end(None)
+    wire.beginJoin()
+    try:
+        for part in parts:
+            if isinstance(part, FileRegion):
+                wire.backPressure().sendRegion(part)
+                if wire.closing is not None and wire.closing.how is End.ABORT:
+                    break
+            else:
+                wire.send(bytes(part) if type(part) is not bytes else part)
+    finally:
+        wire.endJoin()
+    return True
