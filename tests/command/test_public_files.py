@@ -310,8 +310,9 @@ class LinkTests(FilesTestCase):
         not be told from what is not there.
         """
         self.assertStatus(404, *self.OUT, b"/loop", b"/dangling", b"/loop/x")
-        listed = self.file(listDirectories=True)
-        self.assertStatus(404, *self.OUT, root=listed)
+        for wanted in (True, False):
+            root = self.file(listDirectories=wanted)
+            self.assertStatus(404, *self.OUT, root=root)
 
     def test_outsideAllowed(self) -> None:
         """

@@ -236,12 +236,13 @@ class SocketTests:
         """
         It is told of an error, and not of the end.
         """
-        for name in ("request", "channel", "transport"):
-            site = Site(Begun(ENDS[name]), fastPath=FAST_PATH)
+        ends = [ENDS[name] for name in ("request", "channel", "transport")]
+        for end in (*ends, lambda request: request.transport.loseWriteConnection()):
+            site = Site(Begun(end), fastPath=FAST_PATH)
             peer = await self.open(site)
             peer.send(OLD)
             await peer.gone()
-            self.assertIs(None, peer.lost.check(ConnectionDone), name)
+            self.assertIs(None, peer.lost.check(ConnectionDone), end)
 
 
 class TCPTests(SocketTests, TCPBackend):

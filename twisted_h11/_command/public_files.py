@@ -243,10 +243,11 @@ class PublicFile(static.File):
         """
         See L{static.File.directoryListing}; C{forbidden} if it may not be seen.
         """
+        if not self._mayOpen(self.path):
+            # Nor does anybody learn what there is outside.
+            return self.childNotFound
         if not self.policy.listDirectories:
             return self.forbidden
-        if not self._mayOpen(self.path):
-            return self.childNotFound
         try:
             names = [name for name in self.listNames() if self._mayBeListed(name)]
         except PermissionError:

@@ -11,13 +11,15 @@ They belong to the new protocol, and reach it after the response has gone out.
 Whoever has the transport may also close it.  A transport does not close while
 it waits for its producer, which is us: TLS for ever, a socket once it was full.
 So C{loseConnection} of a transport that we have shown is ours, and means the
-same as the channel's.
+same as the channel's.  So does its C{loseWriteConnection} where the end of the
+output would make a response that is not complete look as if it were.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from twisted.internet.interfaces import IProtocol
@@ -30,46 +32,55 @@ __all__ = ["HandOver"]
 _PROTOCOLS = ("wrappedProtocol", "protocol")
 
 
+def _halve(channel: Any, halve: Callable[[], None]) -> None:
+    cycle = channel.cycle
+    cut = cycle is not None and cycle.endsWithConnection()
+    (channel.loseConnection if cut else halve)()
+
+
 class HandOver:
     """
     A transport that others have, too, and that one of them may take.
 
     @param channel: the channel that has it.  The C{loseConnection} of the transport
-        is the channel's from now on.
+        is the channel's from now on, and sometimes its C{loseWriteConnection}.
     @param transport: the transport.
     @ivar isTaken: whether somebody has taken it from the channel.
     """
 
-    __slots__ = ("_before", "_lose", "_protocols", "_rest", "_transport", "isTaken")
+    __slots__ = ("_before", "_ours", "_protocols", "_rest", "_transport", "isTaken")
 
     def __init__(self, channel: Any, transport: Any) -> None:
-        lose = channel.loseConnection
         self._transport = transport
         self._protocols = self._served()
-        self._before = getattr(transport, "__dict__", {}).get("loseConnection")
-        self._lose: Callable[[], None] | None = lose
+        self._ours: dict[str, Any] = {"loseConnection": channel.loseConnection}
+        halve = getattr(transport, "loseWriteConnection", None)
+        if halve is not None:
+            self._ours["loseWriteConnection"] = partial(_halve, channel, halve)
+        own = getattr(transport, "__dict__", {})
+        self._before = {name: own[name] for name in self._ours if name in own}
         self._rest: tuple[IProtocol, bytes] | None = None
         self.isTaken = False
         # One that takes no attributes keeps its own.
         with suppress(AttributeError):
-            transport.loseConnection = lose
+            for name, method in self._ours.items():
+                setattr(transport, name, method)
 
     def _served(self) -> list[Any]:
         return [getattr(self._transport, name, None) for name in _PROTOCOLS]
 
     def restore(self) -> None:
         """
-        The transport's C{loseConnection} is its own again, unless somebody else has
-        changed it since.
+        The transport's methods are its own again, unless somebody else has changed
+        them since.
         """
-        transport, lose = self._transport, self._lose
-        if lose is None:
-            return
-        self._lose = None
-        if getattr(transport, "__dict__", {}).get("loseConnection") == lose:
-            del transport.loseConnection
-            if self._before is not None:
-                transport.loseConnection = self._before
+        ours, self._ours = self._ours, {}
+        own = getattr(self._transport, "__dict__", {})
+        for name, method in ours.items():
+            if own.get(name) == method:
+                delattr(self._transport, name)
+                if name in self._before:
+                    setattr(self._transport, name, self._before[name])
 
     @property
     def isPending(self) -> bool:
