@@ -343,13 +343,7 @@ class BookTests(SynchronousTestCase):
                 self._add("twistd-web-logfile", turn, other)
 
     def _add(self, peer: str, turn: int, value: float) -> None:
-        self.book.add(
-            "rate/browser",
-            peer,
-            turn,
-            value,
-            cpu_per_request=1 / value,
-        )
+        self.book.add("rate/browser", peer, turn, value, cpu_per_request=1 / value)
 
     def test_ratioRoundByRound(self) -> None:
         """
@@ -357,9 +351,9 @@ class BookTests(SynchronousTestCase):
         out of it.
         """
         [ratio] = self.book.ratios()
-        self.assertEqual(ratio.values, [3, 2])
-        self.assertEqual(ratio.median, 2.5)
-        self.assertEqual((ratio.target, ratio.met), (3.0, False))
+        self.assertEqual(ratio["values"], [3, 2])
+        self.assertEqual(ratio["median"], 2.5)
+        self.assertEqual((ratio["target"], ratio["met"]), (3.0, False))
 
     def test_lessIsBetter(self) -> None:
         """
@@ -368,7 +362,9 @@ class BookTests(SynchronousTestCase):
         for name, value in (("h11web-logfile", 3.0), ("twistd-web-logfile", 4.0)):
             self.book.add("idle/connections", name, 0, value)
         [_, ratio] = self.book.ratios()
-        self.assertEqual((ratio.median, ratio.target, ratio.met), (0.75, 1.0, True))
+        self.assertEqual(
+            (ratio["median"], ratio["target"], ratio["met"]), (0.75, 1.0, True)
+        )
 
     def test_leftOut(self) -> None:
         """

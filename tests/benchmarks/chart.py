@@ -52,10 +52,7 @@ def panels(
 
 
 def draw(
-    document: dict[str, Any],
-    path: str,
-    level: str = "rate",
-    cases: list[Case] = CASES,
+    document: dict[str, Any], path: str, level: str = "rate", cases: list[Case] = CASES
 ) -> None:
     """
     Draw our figure divided by each peer's, with the spread of the rounds.

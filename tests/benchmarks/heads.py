@@ -109,10 +109,7 @@ def browser(host: bytes, target: bytes = b"/", varied: bool = False) -> Message:
             b"User-Agent",
             b"Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
         ),
-        (
-            b"Accept",
-            b"text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
-        ),
+        (b"Accept", b"text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"),
         (b"Accept-Language", b"en-US,en;q=0.5"),
         (b"Accept-Encoding", b"gzip, deflate, br, zstd"),
         (b"Referer", b"http://" + host + b"/"),

@@ -21,12 +21,7 @@ from typing import Any
 
 from tests.benchmarks.cases import Case
 from tests.benchmarks.heads import head
-from tests.benchmarks.machine import (
-    busy_seconds,
-    pinned,
-    probe,
-    raise_descriptor_limit,
-)
+from tests.benchmarks.machine import busy_seconds, pinned, probe, raise_descriptor_limit
 from tests.benchmarks.peers import CLIENTS, PEERS, Peer
 from tests.benchmarks.results import Book
 from tests.benchmarks.servers import Server, ServerFailed, Workshop
@@ -232,12 +227,7 @@ def rate(
                                     )
                             continue
                     figures = _rate_of(running[which], case, settings)
-                    book.add(
-                        case.fullName,
-                        peer.name,
-                        turn,
-                        **figures,
-                    )
+                    book.add(case.fullName, peer.name, turn, **figures)
 
 
 # -- memory of idle connections ----------------------------------------------------
@@ -258,7 +248,7 @@ def _memory_of(server: Server, case: Case, connections: int) -> tuple[float, int
     """
     check(server, case)
     time.sleep(_SETTLE)
-    before = server.resident()
+    before = server.memory("VmRSS")
     message = case.message(server.host)
     with ExitStack() as stack:
         held = []
@@ -269,7 +259,7 @@ def _memory_of(server: Server, case: Case, connections: int) -> tuple[float, int
                 raise Unexpected("another answer than before")
             held.append(connection)
         time.sleep(_SETTLE)
-        after = server.resident()
+        after = server.memory("VmRSS")
         closed = sum(1 for connection in held if not connection.isOpen())
         if closed:
             raise Unexpected(f"{closed} of {connections} idle connections were closed")
@@ -296,13 +286,7 @@ def idle(
         for case, peer in _each(book, cases, peers, workshop, settings, turn):
             with _measuring(book, case, peer.name), Server(peer, workshop) as server:
                 value, before = _memory_of(server, case, settings.idleConnections)
-                book.add(
-                    case.fullName,
-                    peer.name,
-                    turn,
-                    value,
-                    resident_before=before,
-                )
+                book.add(case.fullName, peer.name, turn, value, resident_before=before)
 
 
 # -- one large body ----------------------------------------------------------------
@@ -356,7 +340,7 @@ def bulk(
             with _measuring(book, case, peer.name), Server(peer, workshop) as server:
                 move(server, case.name, 1 << 20)
                 used, began = server.seconds(), time.monotonic()
-                before = server.resident()
+                before = server.memory("VmRSS")
                 move(server, case.name, settings.bulkLength)
                 book.add(
                     case.fullName,
@@ -364,7 +348,7 @@ def bulk(
                     turn,
                     server.seconds() - used,
                     passed=time.monotonic() - began,
-                    grown=max(0, server.peak() - before),
+                    grown=max(0, server.memory("VmHWM") - before),
                 )
 
 

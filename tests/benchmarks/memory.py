@@ -24,8 +24,6 @@ import tempfile
 import time
 from collections.abc import Callable
 from statistics import median
-from types import TracebackType
-from typing import Any
 
 from twisted.internet import error
 from twisted.internet.base import ReactorBase
@@ -36,6 +34,7 @@ from twisted.web.server import Site as TwistedSite
 from tests.benchmarks.apps.resources import Root
 from tests.benchmarks.cases import CASES, Case
 from tests.support.memory import MemoryTransport
+from twisted_h11.server import Site
 
 __all__ = [
     "CountingTransport",
@@ -59,18 +58,12 @@ SiteFactory = Callable[..., TwistedSite]
 class TimerReactor(ReactorBase):
     """
     The timers of a real reactor, and nothing else of it: no descriptors, no
-    threads, and independent of the reactor of the process.
+    threads, independent of the reactor of the process, nothing to wait for.
     """
 
-    def installWaker(self) -> None:
-        """
-        Nothing has to be woken.
-        """
+    def installWaker(self) -> None: ...
 
-    def doIteration(self, delay: float | None) -> None:
-        """
-        Nothing has to be waited for.
-        """
+    def doIteration(self, delay: float | None) -> None: ...
 
 
 class CountingTransport(MemoryTransport):
@@ -111,17 +104,8 @@ class CountingTransport(MemoryTransport):
 
 # The site that is the measure.
 twisted_site: SiteFactory = TwistedSite
-
-
-def h11_site(resource: Root, **kwargs: Any) -> TwistedSite:
-    """
-    Our site.
-
-    @raise ImportError: when this checkout does not have it.
-    """
-    from twisted_h11.server import Site
-
-    return Site(resource, **kwargs)
+# Ours.
+h11_site: SiteFactory = Site
 
 
 class Side:
@@ -149,12 +133,7 @@ class Side:
         self._site.doStart()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._site.doStop()
         for call in self._reactor.getDelayedCalls():
             call.cancel()

@@ -5,16 +5,16 @@ What was measured, what was left out and why, and the ratios.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
 from tests.benchmarks.cases import CASES
 from tests.benchmarks.peers import compared_with
 
-__all__ = ["TARGETS", "Book", "Ratio", "Series"]
+__all__ = ["TARGETS", "Book", "save"]
 
 FORMAT = 1
+_LEFT = ("case", "peer", "reason")
 
 
 # What is promised of a ratio, by case and peer: the least where more is better, else
@@ -49,87 +49,18 @@ def more_is_better(case: str) -> bool:
     return case.startswith("rate/")
 
 
-@dataclass
-class Series:
+def _entry(case: str, peer: str, figures: list[float], **more: Any) -> dict[str, Any]:
     """
-    What was measured of one peer in one case.
-
-    @ivar values: by the number of the round.
-    @ivar more: other figures of the same rounds, by their name.
-    """
-
-    case: str
-    peer: str
-    values: dict[int, float] = field(default_factory=dict)
-    more: dict[str, list[float]] = field(default_factory=dict)
-
-    @property
-    def median(self) -> float:
-        """
-        The value that half of the rounds are below.
-        """
-        return median(self.values.values())
-
-
-@dataclass(frozen=True)
-class Ratio:
-    """
-    Ours divided by a peer's, round by round.
-
-    @ivar target: the limit, or C{None} where nothing is promised.
-    @ivar cpu: where the server's CPU time per request was taken down too: the
-        peer's divided by ours, so that it can be held beside the ratio of the
-        rates.  Other work on the core changes it less.
-    """
-
-    case: str
-    ours: str
-    peer: str
-    values: list[float]
-    target: float | None
-    cpu: float | None = None
-
-    @property
-    def median(self) -> float:
-        """
-        The ratio that half of the rounds are below.
-        """
-        return median(self.values)
-
-    @property
-    def met(self) -> bool | None:
-        """
-        Whether the promise is kept, or C{None} where there is none.
-        """
-        if self.target is None:
-            return None
-        if more_is_better(self.case):
-            return self.median >= self.target
-        return self.median <= self.target
-
-
-def _cpu(mine: Series, theirs: Series) -> float | None:
-    """
-    The peer's CPU time per request divided by ours.
-    """
-    ours = mine.more.get("cpu_per_request")
-    other = theirs.more.get("cpu_per_request")
-    if not ours or not other or not median(ours):
-        return None
-    return median(other) / median(ours)
-
-
-def _about(one: Series | Ratio, values: list[float]) -> dict[str, Any]:
-    """
-    What the document says of both.
+    What results and ratios have in common.
     """
     return {
-        "case": one.case,
-        "peer": one.peer,
-        "better": "higher" if more_is_better(one.case) else "lower",
-        "median": one.median,
-        "low": min(values),
-        "high": max(values),
+        "case": case,
+        "peer": peer,
+        "better": "higher" if more_is_better(case) else "lower",
+        "median": median(figures),
+        "low": min(figures),
+        "high": max(figures),
+        **more,
     }
 
 
@@ -139,31 +70,28 @@ class Book:
     """
 
     def __init__(self) -> None:
-        self._series: dict[tuple[str, str], Series] = {}
+        # By case and peer: the figures by the number of the round, and other figures
+        # of the same rounds by their name.
+        self._figures: dict[tuple[str, str], dict[int, float]] = {}
+        self._more: dict[tuple[str, str], dict[str, list[float]]] = {}
         self._leftOut: dict[tuple[str, str], str] = {}
 
-    def add(
-        self,
-        case: str,
-        peer: str,
-        turn: int,
-        value: float,
-        **more: float,
-    ) -> None:
+    def add(self, case: str, peer: str, turn: int, value: float, **more: float) -> None:
         """
         Take down one figure of one round.
         """
-        series = self._series.setdefault((case, peer), Series(case, peer))
-        series.values[turn] = value
+        self._figures.setdefault((case, peer), {})[turn] = value
+        others = self._more.setdefault((case, peer), {})
         for name, figure in more.items():
-            series.more.setdefault(name, []).append(figure)
+            others.setdefault(name, []).append(figure)
 
     def leaveOut(self, case: str, peer: str, reason: str) -> None:
         """
         Take down that something can not be measured, or no longer; what was
         measured of it so far is dropped.  The first reason stays.
         """
-        self._series.pop((case, peer), None)
+        self._figures.pop((case, peer), None)
+        self._more.pop((case, peer), None)
         self._leftOut.setdefault((case, peer), reason)
 
     def isLeftOut(self, case: str, peer: str) -> bool:
@@ -172,40 +100,68 @@ class Book:
         """
         return (case, peer) in self._leftOut
 
-    def series(self) -> list[Series]:
+    def _sorted(self) -> list[tuple[str, str]]:
+        order = {case.fullName: place for place, case in enumerate(CASES)}
+        return sorted(self._figures, key=lambda which: order[which[0]])
+
+    def results(self) -> list[dict[str, Any]]:
         """
         All that was measured, by case.
         """
-        order = {case.fullName: place for place, case in enumerate(CASES)}
-        return sorted(self._series.values(), key=lambda one: order[one.case])
+        found = []
+        for case, peer in self._sorted():
+            figures = self._figures[case, peer]
+            more: dict[str, Any] = {
+                "unit": UNITS[case.partition("/")[0]],
+                "rounds": {str(turn): one for turn, one in figures.items()},
+                **self._more[case, peer],
+            }
+            found.append(_entry(case, peer, [*figures.values()], **more))
+        return found
 
-    def ratios(self) -> list[Ratio]:
+    def ratios(self) -> list[dict[str, Any]]:
         """
-        Every peer compared with what of ours has the same access log.
+        Every peer compared, round by round, with what of ours has the same access
+        log: ours divided by the peer's.
+
+        C{target} is the promise, or C{None} where there is none, and C{met} whether it
+        is kept.  C{cpu} can be held beside a ratio of rates: where the server's CPU
+        time per request was taken down, the peer's divided by ours.  Other work on the
+        core changes it less.
         """
         made = []
-        for theirs in self.series():
-            ours = compared_with(theirs.peer)
-            mine = self._series.get((theirs.case, ours)) if ours else None
-            if ours is None or mine is None:
+        for case, peer in self._sorted():
+            ours = compared_with(peer)
+            if ours is None or (case, ours) not in self._figures:
                 continue
+            mine, theirs = self._figures[case, ours], self._figures[case, peer]
             values = [
-                mine.values[turn] / value
-                for turn, value in sorted(theirs.values.items())
-                if turn in mine.values and value
+                mine[turn] / value
+                for turn, value in sorted(theirs.items())
+                if turn in mine and value
             ]
-            if values:
-                target = TARGETS.get((theirs.case, theirs.peer))
-                made.append(
-                    Ratio(
-                        theirs.case,
-                        ours,
-                        theirs.peer,
-                        values,
-                        target,
-                        _cpu(mine, theirs),
-                    )
+            if not values:
+                continue
+            used, others = (
+                median(self._more[case, name].get("cpu_per_request", [0]))
+                for name in (ours, peer)
+            )
+            target, met = TARGETS.get((case, peer)), None
+            if target is not None:
+                reached = median(values)
+                met = reached >= target if more_is_better(case) else reached <= target
+            made.append(
+                _entry(
+                    case,
+                    peer,
+                    values,
+                    ours=ours,
+                    values=values,
+                    target=target,
+                    met=met,
+                    cpu=others / used if others and used else None,
                 )
+            )
         return made
 
     def leftOut(self) -> list[tuple[str, str, str]]:
@@ -220,33 +176,13 @@ class Book:
 
         @param about: what else is to be said: machine, versions, settings.
         """
+        left = [dict(zip(_LEFT, one, strict=True)) for one in self.leftOut()]
         return {
             "format": FORMAT,
             **about,
-            "results": [
-                {
-                    **_about(one, list(one.values.values())),
-                    "unit": UNITS[one.case.partition("/")[0]],
-                    "rounds": {str(turn): one.values[turn] for turn in one.values},
-                    **one.more,
-                }
-                for one in self.series()
-            ],
-            "ratios": [
-                {
-                    **_about(one, one.values),
-                    "ours": one.ours,
-                    "values": one.values,
-                    "target": one.target,
-                    "met": one.met,
-                    "cpu": one.cpu,
-                }
-                for one in self.ratios()
-            ],
-            "left_out": [
-                {"case": case, "peer": peer, "reason": reason}
-                for case, peer, reason in self.leftOut()
-            ],
+            "results": self.results(),
+            "ratios": self.ratios(),
+            "left_out": left,
         }
 
 

@@ -12,7 +12,6 @@ import ssl
 import subprocess
 import tempfile
 import time
-from types import TracebackType
 
 from tests.benchmarks.apps import payload
 from tests.benchmarks.machine import pinned
@@ -96,11 +95,7 @@ class Server:
     """
 
     def __init__(
-        self,
-        peer: Peer,
-        workshop: Workshop,
-        tls: bool = False,
-        core: int | None = None,
+        self, peer: Peer, workshop: Workshop, tls: bool = False, core: int | None = None
     ) -> None:
         self.peer = peer
         self._core = workshop.core if core is None else core
@@ -133,12 +128,7 @@ class Server:
             raise
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     def context(self) -> ssl.SSLContext | None:
@@ -218,9 +208,10 @@ class Server:
                 ticks += sum(map(int, _stat(process)[11:13]))
         return ticks / _TICKS
 
-    def _memory(self, field: str) -> int:
+    def memory(self, field: str) -> int:
         """
-        A figure of C{/proc/PID/status} in bytes, added over its processes.
+        A figure of C{/proc/PID/status} in bytes, added over its processes: C{VmRSS},
+        what is resident, or C{VmHWM}, the most that ever was.
         """
         total = 0
         for process in self._processes():
@@ -232,18 +223,6 @@ class Server:
                     if line.startswith(field + ":"):
                         total += int(line.split()[1]) * 1024
         return total
-
-    def resident(self) -> int:
-        """
-        Resident memory in bytes.
-        """
-        return self._memory("VmRSS")
-
-    def peak(self) -> int:
-        """
-        The most resident memory that it ever had, in bytes.
-        """
-        return self._memory("VmHWM")
 
     def stop(self) -> None:
         """

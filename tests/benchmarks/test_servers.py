@@ -124,8 +124,8 @@ class ServerTests(SynchronousTestCase):
         with Server(bare, self.workshop) as server:
             levels.check(server, case)
             self.assertGreater(server.seconds(), 0)
-            self.assertGreater(server.resident(), 1 << 20)
-            self.assertGreaterEqual(server.peak(), server.resident())
+            self.assertGreater(server.memory("VmRSS"), 1 << 20)
+            self.assertGreaterEqual(server.memory("VmHWM"), server.memory("VmRSS"))
             processes = server._processes()
         self.assertTrue(processes)
         for process in processes:
@@ -149,7 +149,7 @@ class ServerTests(SynchronousTestCase):
         cases = find_cases(["client"])
         settings = Settings(rounds=1, clientRequests=40)
         levels.client(book, cases, [], self.workshop, settings)
-        measured = {series.peer: series.median for series in book.series()}
+        measured = {one["peer"]: one["median"] for one in book.results()}
         left = {peer: reason for _, peer, reason in book.leftOut()}
         names = [one.name for one in CLIENTS]
         self.assertEqual(sorted([*measured, *left]), sorted(names))
