@@ -16,7 +16,7 @@ import h11
 
 from tests.fuzz.law import BrokenLaw, same
 from twisted_h11._client.errors import MalformedResponse
-from twisted_h11._http.abnf import find_head_end
+from twisted_h11._http.abnf import find_head_end, has_control
 from twisted_h11._http.chunks import ChunkDecoder, TolerantRules
 from twisted_h11._http.received_head import (
     CHUNKED,
@@ -207,7 +207,9 @@ def check_chunks(pieces: Sequence[bytes]) -> bool:
     if reader.odd:
         # What h11 refuses may be forgiven, but is never taken for usual.
         if expected.end == "ended":
-            same("chunked body", ours, expected)
+            # A field with a control character, which h11 takes, is left out.
+            trailers = [f for f in expected.trailers or [] if not has_control(f[1])]
+            same("chunked body", ours, expected._replace(trailers=trailers))
     elif reader.error is not None:
         # Where in a refused body the error is found may differ.
         same("chunked body", ours.end, expected.end)

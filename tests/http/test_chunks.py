@@ -178,6 +178,19 @@ class ChunkTests(ClientTestCase):
                     reader.feed(data[start : start + size])
                 self.assertIn(f"the {what} is longer than 100", str(reader.error))
 
+    def test_controlInTrailers(self) -> None:
+        """
+        A field of the trailer section with a control character, which h11 takes, is
+        left out, and said to be odd.
+        """
+        data = b"3\r\nabc\r\n0\r\nDigest: \x1dx\r\nA: b\r\n\r\n"
+        self.assertFalse(check_chunks([data]))
+        reader = ChunkDecoder(TolerantRules(LONGEST))
+        self.assertEqual(b"abc", reader.feed(data))
+        self.assertEqual(
+            (True, True, [(b"A", b"b")]), (reader.ended, reader.odd, reader.trailers)
+        )
+
     def test_framingInTrailers(self) -> None:
         """
         A malformed field in the trailer section that could be about framing fails
