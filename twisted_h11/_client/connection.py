@@ -38,7 +38,6 @@ from twisted_h11._boundary.guarded import guarded
 from twisted_h11._client.exchange import Exchange
 from twisted_h11._client.interfaces import ExchangeHandler, Owner
 from twisted_h11._client.request import ClientRequest
-from twisted_h11._client.waits import Wait
 from twisted_h11._wire.closing import End
 from twisted_h11._wire.outbox import Outbox
 from twisted_h11._wire.progress import bytes_unsent
@@ -55,6 +54,7 @@ try:
     from select import POLLIN, poll
 except ImportError:  # pragma: no cover - not on POSIX
     poll = None  # type: ignore[assignment,misc]
+from twisted_h11._client.settings import Wait
 
 __all__ = ["ClientConnection", "State"]
 

@@ -45,6 +45,7 @@ from twisted.internet.abstract import isIPAddress, isIPv6Address
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
 from twisted.internet.ssl import optionsForClientTLS
 from twisted.protocols.policies import ProtocolWrapper
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from twisted_h11._boundary.twisted_private_client import (
@@ -52,10 +53,10 @@ from twisted_h11._boundary.twisted_private_client import (
     name_in_callback,
     verified_name,
 )
-from twisted_h11._client.creating import CarefulCreator
 from twisted_h11._client.errors import RequestError
 
 __all__ = [
+    "CarefulCreator",
     "CertificateError",
     "IdentityChecked",
     "NameMismatch",
@@ -103,6 +104,43 @@ class NoName(CertificateError, service_identity.CertificateError):
     """
     The certificate has no name that could be compared.
     """
+
+
+@implementer(IOpenSSLClientConnectionCreator)
+class CarefulCreator:
+    """
+    A connection creator that always creates a connection.
+
+    Twisted asks an application's creator when the transport is there already.  If that
+    raises, neither the protocol nor whoever waits for the endpoint is told.  So the
+    problem is kept here, and whoever waits looks for it.
+
+    @ivar original: what makes the connections.
+    @ivar problem: why the last one must not be used, or C{None}.
+    """
+
+    problem: Failure | None = None
+
+    def __init__(self, creator: Any) -> None:
+        self.original = creator
+
+    def clientConnectionForTLS(self, tlsProtocol: Any) -> Any:
+        """
+        See L{IOpenSSLClientConnectionCreator}.
+        """
+        self.problem = None
+        try:
+            connection = self.original.clientConnectionForTLS(tlsProtocol)
+            if not hasattr(connection, "set_connect_state"):
+                raise TypeError(
+                    f"{self.original!r} made {connection!r}, which is no connection "
+                    "of OpenSSL"
+                )
+        except BaseException:
+            self.problem = Failure()
+            # No byte of it is sent.
+            return SSL.Connection(SSL.Context(SSL.TLS_METHOD))
+        return connection
 
 
 def check_identity(certificate: Certificate, name: str) -> None:

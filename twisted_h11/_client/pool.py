@@ -38,10 +38,9 @@ from twisted_h11._client.connection import ClientConnection, State
 from twisted_h11._client.errors import PoolTimedOut, QueueFull
 from twisted_h11._client.idle import IdleConnections
 from twisted_h11._client.party import is_for, plain_key
-from twisted_h11._client.queue import Line, Ticket, Waiter
+from twisted_h11._client.queue import Line, Slots, Ticket, Waiter
 from twisted_h11._client.request import DEFAULT_SETTINGS
 from twisted_h11._client.settings import ClientSettings, PoolSettings
-from twisted_h11._client.slots import Slots
 from twisted_h11._client.twisted_pool import PlainWaiter
 
 __all__ = ["HTTPConnectionPool", "PoolCounts"]

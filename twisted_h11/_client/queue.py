@@ -1,5 +1,5 @@
 """
-Who waits for a connection, and where in the line.
+How many connections there may be, and who waits in line for one.
 """
 
 from __future__ import annotations
@@ -16,10 +16,63 @@ from twisted.python.failure import Failure
 
 from twisted_h11._client.attempt import Attempt
 from twisted_h11._client.connection import ClientConnection
-from twisted_h11._client.settings import ClientSettings
-from twisted_h11._client.slots import Slots
+from twisted_h11._client.settings import ClientSettings, PoolSettings
 
-__all__ = ["Line", "Ticket", "Waiter"]
+__all__ = ["Line", "Slots", "Ticket", "Waiter"]
+
+
+class Slots:
+    """
+    How many connections there are, to each origin and to all, from the attempt to
+    make them until they are closed.
+
+    @ivar settings: has the bounds.
+    @ivar total: how many slots are taken.
+    """
+
+    def __init__(self, settings: PoolSettings) -> None:
+        self.settings = settings
+        self.total = 0
+        self._taken: dict[Hashable, int] = {}
+
+    def __iter__(self) -> Iterator[tuple[Hashable, int]]:
+        """
+        Each key that has taken slots, and how many.
+        """
+        return iter(self._taken.items())
+
+    def areLeft(self) -> bool:
+        """
+        Whether the bound for all is not reached.
+        """
+        return self.total < self.settings.maxConnections
+
+    def areLeftFor(self, key: Hashable) -> bool:
+        """
+        Whether the bound for each is not reached by C{key}.
+        """
+        return self._taken.get(key, 0) < self.settings.maxConnectionsPerOrigin
+
+    def take(self, key: Hashable) -> None:
+        """
+        A connection is about to be made.
+        """
+        self._taken[key] = self._taken.get(key, 0) + 1
+        self.total += 1
+
+    def free(self, key: Hashable) -> bool:
+        """
+        A connection has gone, or was not made.
+
+        @return: whether this was what C{key} had to wait for, if it did.
+        """
+        left = self._taken[key] - 1
+        self.total -= 1
+        if left:
+            self._taken[key] = left
+        else:
+            del self._taken[key]
+        return left == self.settings.maxConnectionsPerOrigin - 1
 
 
 class Waiter(Interface):

@@ -19,7 +19,7 @@ from twisted_h11._client.interfaces import ClientLine
 from twisted_h11._client.request import ClientRequest
 from twisted_h11._client.response import Response
 from twisted_h11._client.response_reader import ResponseReader
-from twisted_h11._client.waits import Wait
+from twisted_h11._client.settings import Wait
 from twisted_h11._http.received_head import CHUNKED, UNTIL_CLOSE, Fields
 
 __all__ = ["ResponseSource"]

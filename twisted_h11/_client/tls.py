@@ -35,8 +35,8 @@ from zope.interface import implementer
 from twisted_h11._boundary.checks import BYTES, instance, listed, optional
 from twisted_h11._boundary.checks import checked as checked_arguments
 from twisted_h11._boundary.twisted_private_client import verified_name
-from twisted_h11._client.creating import CarefulCreator
 from twisted_h11._client.identity import (
+    CarefulCreator,
     CertificateError,
     IdentityChecked,
     checked,
