@@ -5,6 +5,7 @@ Imports run downwards only: the folders of the package are floors of a house.
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -212,6 +213,19 @@ class ReaderTests(SynchronousTestCase):
         Modules of others are not ours.
         """
         self.assertEqual(set(), self.read("import h11, twisted_h11x\nimport twisted"))
+
+    def test_map(self) -> None:
+        """
+        Each module that CONTRIBUTING's map names is there, and each test.
+        """
+        text = (PACKAGE.parent / "CONTRIBUTING.rst").read_text()
+        modules = re.findall(r"``(_\w+/\w+)``", text)
+        tests = re.findall(r"``(tests/[\w/]+\.py)``", text)
+        self.assertGreater(len(modules), 20)
+        self.assertGreater(len(tests), 5)
+        paths = [PACKAGE / f"{module}.py" for module in modules]
+        paths += [PACKAGE.parent / test for test in tests]
+        self.assertEqual([], [str(path) for path in paths if not path.exists()])
 
     def test_upwards(self) -> None:
         """
