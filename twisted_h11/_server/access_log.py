@@ -27,7 +27,7 @@ __all__ = ["FLUSH_SECONDS", "BatchedFile", "LogFileError", "combined_line", "ope
 FLUSH_SECONDS = 0.5
 _MOST_LINES = 256
 
-# Asked for as a number: bytes look for bytes four times as long.
+# `34 in line` is four times as fast as `b'"' in line`.
 _BACKSLASH, _QUOTE = b'\\"'
 
 _STANDARD = {

@@ -20,7 +20,7 @@ framing is taken off again.
 from __future__ import annotations
 
 from enum import Enum
-from typing import Any, Protocol
+from typing import Any
 
 from twisted.internet.error import ConnectionDone
 from twisted.logger import Logger
@@ -35,12 +35,11 @@ from twisted_h11._http.response_head import (
 )
 from twisted_h11._http.strict import RequestHead
 from twisted_h11._server.framers import FastFramer, Framer, H11Framer, Pairs
-from twisted_h11._server.interfaces import Served
-from twisted_h11._server.slow_client import SlowClient
+from twisted_h11._server.interfaces import CycleOwner
 from twisted_h11._wire.closing import End
 from twisted_h11._wire.wire import Wire
 
-__all__ = ["Cycle", "CycleOwner", "State", "tell_lost"]
+__all__ = ["Cycle", "State", "tell_lost"]
 
 
 class State(Enum):
@@ -63,56 +62,6 @@ _NO_TRAILERS: Pairs = []
 
 # Content that is no longer is copied behind its head.
 _LONG = 16 * 1024
-
-
-class CycleOwner(Protocol):
-    """
-    What a cycle needs of its connection.
-
-    @ivar site: the site.
-    @ivar persistent: whether another request may follow.
-    @ivar cycle: the current cycle.
-    """
-
-    site: Served | None
-    persistent: Any
-    cycle: Any
-
-    def h11Framer(self) -> H11Framer:
-        """
-        What frames by h11 on this connection.
-        """
-
-    def bodyLeft(self) -> int:
-        """
-        How many bytes of the request's body have not been received, where its length
-        is known.
-        """
-
-    def slowClient(self) -> SlowClient:
-        """
-        What watches a client that does not keep up.
-        """
-
-    def sendError(self, status: int, reason: str, method: bytes) -> int:
-        """
-        Send a response of our own, and close.
-        """
-
-    def abortConnection(self) -> None:
-        """
-        End the connection at once.
-        """
-
-    def endCycle(self) -> None:
-        """
-        The response has ended.
-        """
-
-    def awaitNext(self) -> None:
-        """
-        Both messages have ended, and h11 has seen neither.
-        """
 
 
 class Cycle:

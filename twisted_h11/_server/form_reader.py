@@ -122,7 +122,7 @@ class Part(RequestBody):
         """
         error = reason.value
         if not isinstance(error, (MultipartError, RequestBodyCut)):
-            error = RequestBodyCut("Whoever takes the form has failed.")
+            error = RequestBodyCut("The application failed while reading the form.")
         self._fail(error)
 
     async def read(self, most: int) -> bytes:

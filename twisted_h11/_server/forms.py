@@ -283,7 +283,7 @@ class WithForms(server.Request):
     """
 
     # The body as a stream, of whoever takes it.
-    _source: Any = None
+    _requestBody: Any = None
 
     @cached_property
     def args(self) -> Args:  # type: ignore[override]
@@ -301,7 +301,7 @@ class WithForms(server.Request):
             content: Any = self.content
             if content is not None and not content.closed:
                 args.update(form_of(self, content, limits))
-            elif (self.finished or self._disconnected) and self._source is None:
+            elif (self.finished or self._disconnected) and self._requestBody is None:
                 if _kind_of(self) is not None:
                     raise RuntimeError("The form is gone: ask for args before finish.")
         return args

@@ -1,14 +1,16 @@
 """
-What the connections and requests of a server need of the site above them.
+What the rooms of the server need of those above them.
 """
 
 from __future__ import annotations
 
 from typing import Any, Protocol
 
+from twisted_h11._server.framers import H11Framer
+from twisted_h11._server.slow_client import SlowClient
 from twisted_h11.limits import Limits
 
-__all__ = ["Routed", "Served"]
+__all__ = ["CycleOwner", "Routed", "Served"]
 
 
 class Routed(Protocol):
@@ -43,4 +45,54 @@ class Served(Routed, Protocol):
     def log(self, request: Any) -> None:
         """
         Write a line to the access log, if there is one.
+        """
+
+
+class CycleOwner(Protocol):
+    """
+    What a cycle needs of its connection.
+
+    @ivar site: the site.
+    @ivar persistent: whether another request may follow.
+    @ivar cycle: the current cycle.
+    """
+
+    site: Served | None
+    persistent: Any
+    cycle: Any
+
+    def h11Framer(self) -> H11Framer:
+        """
+        What frames by h11 on this connection.
+        """
+
+    def bodyLeft(self) -> int:
+        """
+        How many bytes of the request's body have not been received, where its length
+        is known.
+        """
+
+    def slowClient(self) -> SlowClient:
+        """
+        What watches a client that does not keep up.
+        """
+
+    def sendError(self, status: int, reason: str, method: bytes) -> int:
+        """
+        Send a response of our own, and close.
+        """
+
+    def abortConnection(self) -> None:
+        """
+        End the connection at once.
+        """
+
+    def endCycle(self) -> None:
+        """
+        The response has ended.
+        """
+
+    def awaitNext(self) -> None:
+        """
+        Both messages have ended, and h11 has seen neither.
         """

@@ -63,7 +63,6 @@ class Rendering(WithForms, Arguments):
     """
 
     routed: Any = None
-
     _direct = False
     _running: Deferred[Any] | None = None
     _ownHalfClose = False

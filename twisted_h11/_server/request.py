@@ -148,7 +148,7 @@ class Request(Responding):
         for name in (
             "_lastTransport",
             "_requestHead",
-            "_source",
+            "_requestBody",
             "_responseTrailers",
             "trailers",
             "routed",
@@ -264,7 +264,7 @@ class Request(Responding):
         """
         Render a streaming resource.  Called by the channel.
         """
-        self._source = source
+        self._requestBody = source
         self.routed = None
         try:
             self._encoder = encoder_for(resource, self)

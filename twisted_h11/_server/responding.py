@@ -306,7 +306,7 @@ class Responding(Streaming):
         # As the inherited method, whose first failure would be its last.
         self._disconnected = True
         self.channel = None  # type: ignore[assignment]
-        source, self._source = self._source, None
+        source, self._requestBody = self._requestBody, None
         running, self._running = self._running, None
         if self.content is not None:
             guarded("Closing the content of a request", self.content.close)

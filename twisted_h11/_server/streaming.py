@@ -57,7 +57,7 @@ class Streaming(Rendering):
     """
 
     trailerFields: list[tuple[bytes, bytes]] = []  # noqa: RUF012 (never changed)
-    _source: RequestBody | None = None
+    _requestBody: RequestBody | None = None
     _responseTrailers: Headers | None = None
     _hasContent = True
     _gate: Gate | None = None
@@ -68,12 +68,12 @@ class Streaming(Rendering):
         look at, so that L{twisted.web.client.readBody} and treq's C{content},
         C{collect} and C{json_content} work on it.
         """
-        if self._source is None:
+        if self._requestBody is None:
             content: Any = self.content
             if content is None:
                 content = BytesIO()
-            self._source = SpooledBody(self, content)
-        return self._source
+            self._requestBody = SpooledBody(self, content)
+        return self._requestBody
 
     def deliverBody(self, protocol: IProtocol) -> None:
         """
