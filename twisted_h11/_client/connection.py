@@ -289,10 +289,9 @@ class ClientConnection(Protocol):
         transport = wire.transport
         if transport is None or wire.closing is not None:
             raise h11.LocalProtocolError("The connection is closed")
-        resume = wire.holds and wire.pausable and not wire.eof
         wire.detach()
         self._successor = protocol
-        if resume:
+        if wire.holds and not wire.eof and IPushProducer.providedBy(transport):
             transport.resumeProducing()
         # The transport keeps calling us where we can not be replaced; instance
         # attributes pass its calls on at no cost.

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from enum import Enum
 
+from twisted.internet.interfaces import IPushProducer
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 
 from twisted_h11._wire.progress import bytes_taken
@@ -51,17 +52,18 @@ class Closing:
     One connection that ends.
 
     @ivar how: how it ends.
+    @ivar outputEnded: whether our own half-close has reached the socket.
     @ivar later: whether the transport is full, so that the end has to wait.
     """
 
-    __slots__ = ("_left", "_takenBefore", "_wire", "how", "later")
+    __slots__ = ("_left", "_takenBefore", "_wire", "how", "later", "outputEnded")
 
     def __init__(self, wire: OwnWire, how: End) -> None:
         self._wire = wire
         self._left = wire.user.limits.lingerLength
         self._takenBefore: int | None = None
         self.how = how
-        self.later = False
+        self.later = self.outputEnded = False
 
     def begin(self, how: End) -> None:
         """
@@ -90,7 +92,7 @@ class Closing:
         Have the transport close when it has sent what it has.
         """
         wire = self._wire
-        if wire.outputEnded:
+        if self.outputEnded:
             # Nothing is left to send: the transport does not wait for anything.
             wire.deadline.disarm()
         else:
@@ -105,7 +107,7 @@ class Closing:
         if wire.eof:
             self.lose()
             return
-        if wire.holds and wire.pausable:
+        if wire.holds and IPushProducer.providedBy(transport):
             transport.resumeProducing()
         wire.holds = 0
         if isinstance(transport, TLSMemoryBIOProtocol):

@@ -180,7 +180,8 @@ class WireProtocol(Protocol):
         """
         Our own half-close has reached the socket.
         """
-        self.wire.outputEnded = True
+        if self.wire.closing is not None:
+            self.wire.closing.outputEnded = True
 
     # -- giving the transport away --------------------------------------------------
 
@@ -197,7 +198,7 @@ class WireProtocol(Protocol):
         transport = wire.transport
         self._letGo()
         self._successor = successor
-        if wire.holds and wire.pausable and not wire.eof:
+        if wire.holds and not wire.eof and IPushProducer.providedBy(transport):
             transport.resumeProducing()
         wire.holds = 0
         # The transport keeps calling us where we can not be replaced; instance

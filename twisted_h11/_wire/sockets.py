@@ -9,6 +9,7 @@ import socket
 from typing import Any
 
 from twisted.internet import tcp
+from twisted.internet.interfaces import ITCPTransport
 from twisted.python.runtime import platform
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "MOST_PIECES",
     "is_bare_socket",
     "limit_unsent",
+    "send_at_once",
     "write_now",
 ]
 
@@ -107,6 +109,16 @@ def _overrun(data: list[bytes], sent: int) -> list[bytes]:
             return [piece[sent:], *data[place + 1 :]]
         sent -= len(piece)
     return []
+
+
+def send_at_once(transport: Any) -> None:
+    """
+    Have the kernel send small writes at once, if it is TCP.
+    """
+    if ITCPTransport.providedBy(transport):
+        # Twisted 24.7 says that a UNIX socket is TCP.
+        with contextlib.suppress(OSError):
+            transport.setTcpNoDelay(True)
 
 
 def limit_unsent(wire: Any) -> None:

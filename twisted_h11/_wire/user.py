@@ -142,10 +142,8 @@ class OwnWire(Protocol):
     transport: Any
     deadline: Any
     hasRoom: bool
-    pausable: bool
     holds: int
     eof: bool
-    outputEnded: bool
     pressure: Any
     closing: Any
 

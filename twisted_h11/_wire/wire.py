@@ -24,11 +24,7 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet.error import ConnectionAborted
-from twisted.internet.interfaces import (
-    IConsumer,
-    IPushProducer,
-    ITCPTransport,
-)
+from twisted.internet.interfaces import IConsumer, IPushProducer
 from twisted.python.failure import Failure
 
 from twisted_h11._wire.closing import Closing, End
@@ -40,6 +36,7 @@ from twisted_h11._wire.sockets import (
     BATCH_LENGTH,
     MOST_PIECES,
     is_bare_socket,
+    send_at_once,
     write_now,
 )
 from twisted_h11._wire.user import GIVEN_AWAY, LOST, Nobody, State, WireUser
@@ -84,12 +81,12 @@ class Wire:
     @ivar deadline: what is waited for.
     @ivar pending: what has been written and not given to the transport.
     @ivar joining: how many callers want their writes to be joined.
-    @ivar batching: whether a segment is being worked on.
+    @ivar batching: whether a segment is being worked on; C{None} if that is not to
+        delay a write, since others write to the transport, too.
     @ivar hasRoom: whether what is written now leaves at once.
     @ivar pressure: knows of a transport that has no room; C{None} until it is needed.
     @ivar holds: why the network is quiet, a bit for each reason.
     @ivar eof: whether the peer will send nothing more.
-    @ivar outputEnded: whether our own half-close has reached the socket.
     @ivar closing: how the connection ends; C{None} while it does not.
     @ivar droppedLength: how many bytes of what was written are lost.
     """
@@ -98,7 +95,6 @@ class Wire:
     __slots__ = (
         "_pendingLength",
         "_registered",
-        "_shared",
         "batching",
         "closing",
         "deadline",
@@ -107,8 +103,6 @@ class Wire:
         "hasRoom",
         "holds",
         "joining",
-        "outputEnded",
-        "pausable",
         "pending",
         "pressure",
         "transport",
@@ -121,9 +115,8 @@ class Wire:
         self.deadline = Deadline(self)
         self.pending: list[bytes] | tuple[()] = ()
         self._pendingLength = self.joining = self.holds = self.droppedLength = 0
-        self.batching = self.pausable = self._registered = False
-        self.eof = self.outputEnded = False
-        self._shared = False
+        self._registered = self.eof = False
+        self.batching: bool | None = False
         self.hasRoom = True
         self.pressure: BackPressure | None = None
         self.closing: Closing | None = None
@@ -153,13 +146,7 @@ class Wire:
         Learn when the transport has no room, and ask for small writes at once.
         """
         self.transport = transport
-        if ITCPTransport.providedBy(transport):
-            try:
-                transport.setTcpNoDelay(True)
-            except OSError:
-                # Twisted 24.7 says that a UNIX socket is TCP.
-                pass
-        self.pausable = IPushProducer.providedBy(transport)
+        send_at_once(transport)
         if IConsumer.providedBy(transport):
             self.register()
 
@@ -171,10 +158,9 @@ class Wire:
         """
         if self.pending:
             self.flush()
-        if not self._shared:
-            self._shared = True
+        if self.batching is not None:
+            self.batching = None
             self.user.wireShared()
-        self.batching = False
         return self.transport
 
     def register(self) -> None:
@@ -329,7 +315,7 @@ class Wire:
 
         @return: what to pass to L{endBatch}.
         """
-        if self.batching or self._shared:
+        if self.batching is not False:
             return False
         self.batching = True
         return True
@@ -339,7 +325,8 @@ class Wire:
         The segment is done: write, or wait for the end of the turn.
         """
         if begun:
-            self.batching = False
+            if self.batching:
+                self.batching = False
             if self.pending and not self.joining:
                 outbox = self.user.outbox
                 if outbox is not None and is_bare_socket(self.transport):
@@ -369,7 +356,7 @@ class Wire:
         """
         Keep the network quiet until C{why} is released.
         """
-        if not self.holds and self.pausable and self.transport is not None:
+        if not self.holds and IPushProducer.providedBy(self.transport):
             self.transport.pauseProducing()
         self.holds |= why
 
@@ -381,10 +368,9 @@ class Wire:
             self.holds &= ~why
             if (
                 not self.holds
-                and self.pausable
-                and self.transport is not None
                 and not self.eof
                 and self.closing is None
+                and IPushProducer.providedBy(self.transport)
             ):
                 self.transport.resumeProducing()
 
