@@ -178,6 +178,25 @@ class ChunkTests(ClientTestCase):
                     reader.feed(data[start : start + size])
                 self.assertIn(f"the {what} is longer than 100", str(reader.error))
 
+    def test_framingThatH11Refuses(self) -> None:
+        """
+        A field about framing in the trailer section, which says nothing there, fails
+        the body if h11 refuses it.
+        """
+        for line, refused in (
+            (b"Transfer-Encoding: cuhkned", True),
+            (b"Content-Length: x", True),
+            (b"Content-Length: 1\r\nContent-Length: 2", True),
+            (b"Transfer-Encoding: chunked", False),
+            (b"Content-Length: 5", False),
+        ):
+            data = b"3\r\nabc\r\n0\r\n" + line + b"\r\n\r\n"
+            for pieces in ([data], cut(data, [1] * 100)):
+                check_chunks(pieces)
+                reader = ChunkDecoder(TolerantRules(LONGEST))
+                self.assertEqual(b"abc", b"".join(map(reader.feed, pieces)))
+                self.assertEqual(refused, reader.error is not None, line)
+
     def test_controlInTrailers(self) -> None:
         """
         A field of the trailer section with a control character, which h11 takes, is

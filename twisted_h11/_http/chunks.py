@@ -315,6 +315,12 @@ class TolerantRules:
             if line in (b"\r\n", b"\n"):
                 fields, left = read_fields(self.section)
                 odd = odd or left
+                if fields:
+                    # h11 looks at those about framing, although they say nothing.
+                    try:
+                        h11.EndOfMessage(headers=fields)
+                    except h11.LocalProtocolError as error:
+                        raise h11.RemoteProtocolError(str(error)) from None
             else:
                 self.section.append(line)
                 self._sectionLength += len(line)
