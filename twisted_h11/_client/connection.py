@@ -38,6 +38,7 @@ from twisted_h11._boundary.guarded import guarded
 from twisted_h11._client.exchange import Exchange
 from twisted_h11._client.interfaces import ExchangeHandler, Owner
 from twisted_h11._client.request import ClientRequest
+from twisted_h11._client.settings import Wait
 from twisted_h11._wire.closing import End
 from twisted_h11._wire.outbox import Outbox
 from twisted_h11._wire.progress import bytes_unsent
@@ -54,7 +55,6 @@ try:
     from select import POLLIN, poll
 except ImportError:  # pragma: no cover - not on POSIX
     poll = None  # type: ignore[assignment,misc]
-from twisted_h11._client.settings import Wait
 
 __all__ = ["ClientConnection", "State"]
 
@@ -106,7 +106,7 @@ class ClientConnection(Protocol):
     # For the wire.
     limits = LIMITS
     finalWaits: frozenset[Enum] = frozenset()
-    # An early answer had better be read before more is written.
+    # Read an early answer before more of the request is written.
     writesNow = False
     outbox: Outbox | None = None
     cooperate: Any = None
@@ -197,7 +197,7 @@ class ClientConnection(Protocol):
 
     def adopt(self, owner: Owner[ClientConnection]) -> None:
         """
-        From now on C{owner} is told.
+        Tell C{owner} from now on.
         """
         self._owner = owner
 
@@ -330,7 +330,7 @@ class ClientConnection(Protocol):
         elif self.wire.closing is not None:
             self.wire.closing.received(len(data))
         else:
-            # Nobody asked for this.
+            # No request is under way, so these bytes are no answer.
             self.abortConnection()
 
     def readConnectionLost(self) -> None:
@@ -355,7 +355,7 @@ class ClientConnection(Protocol):
 
     def writeConnectionLost(self) -> None:
         """
-        Nobody closes our side alone.
+        Our side is never closed alone.
         """
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
@@ -492,7 +492,7 @@ class ClientConnection(Protocol):
 
     def _nothing(self) -> None:
         """
-        What the wire tells, and need not be known here.
+        Calls of the wire that change nothing here.
         """
 
     wireShared = wireTaken = wireClosing = wireEnded = _nothing

@@ -136,7 +136,7 @@ class Exchange:
         self.wait()
 
     def _startBody(self) -> None:
-        # Whoever was told that the head has left may have cancelled it.
+        # The trace function may have cancelled the request.
         if self.sender is not None:
             self.connection.wire.deadline.disarm()
             self.sender.start()
@@ -175,7 +175,7 @@ class Exchange:
         if not self._seen:
             if self.reused and self.connection.tellsUnsent:
                 if self._noneLeft(self.connection.wire.transport):
-                    # It can not be the answer: the server sent it to nobody.
+                    # The bytes were sent before the server had the request.
                     self.fail(Failure(UnexpectedEnd(_UNASKED)), None, True)
                     return
             self._seen = True
@@ -211,7 +211,7 @@ class Exchange:
         assert handler is not None
         response = self._makeResponse(head)
         if self.isOver:
-            # Whoever was told has cancelled it.
+            # The trace function has cancelled the request.
             return
         length = head.length
         reader = self.reader
@@ -236,7 +236,7 @@ class Exchange:
             if unwanted.started and (head.code < 400 or head.persistent):
                 unwanted = None
             else:
-                # What is not wanted is not sent; the request stays unfinished.
+                # The rest of the body is not sent: the connection is not re-used.
                 reader.persistent = False
                 self.sender = None
         self._expectBody(response, False)
@@ -402,7 +402,7 @@ class Exchange:
 
     def drop(self) -> None:
         """
-        Nobody wants the connection.
+        Drop the connection: the application does not want it.
         """
         self._end()
         self.connection.exchangeFailed()

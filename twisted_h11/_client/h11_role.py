@@ -1,8 +1,7 @@
 """
-h11's part of an exchange on the client's side.
+h11 for one exchange of a client.
 
-An h11 connection lives for one exchange and is first
-shown the request: what a response means depends on it.
+h11 is shown the request first, because what a response means depends on it.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ def read_whole_body(conn: h11.Connection, data: bytes) -> bytes:
     Let h11 read a body that is all in C{data}.
     """
     if data:
-        # To h11 no bytes would be the end of them.
+        # h11 reads b'' as end of file.
         conn.receive_data(data)
     pieces = []
     while isinstance(event := conn.next_event(), h11.Data):

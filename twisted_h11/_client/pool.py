@@ -334,12 +334,12 @@ class HTTPConnectionPool:
 
     def connectionOpened(self, connection: ClientConnection) -> None:
         """
-        Known already.
+        See L{Owner<twisted_h11._client.interfaces.Owner>}.  The attempt tells the pool.
         """
 
     def connectionReady(self, connection: ClientConnection) -> None:
         """
-        TLS has negotiated anew: nothing to do.
+        See L{Owner<twisted_h11._client.interfaces.Owner>}.  Nothing to do.
         """
 
     def connectionIdle(self, connection: ClientConnection) -> None:
@@ -418,7 +418,7 @@ class HTTPConnectionPool:
         @return: a Deferred that fires when no connection is left.
         """
         waiting = self._line.clear()
-        # Whoever is told may ask for another connection at once.
+        # A waiter may ask for another connection as soon as it is told.
         for waiter in waiting:
             waiter.connectionFailed(
                 errors.adopt(Failure(CancelledError()), errors.QUEUED)

@@ -77,22 +77,22 @@ class Slots:
 
 class Waiter(Interface):
     """
-    Whoever has asked for a connection and did not get it at once.
+    What waits for a connection.
     """
 
     def connectionAvailable(self, connection: ClientConnection) -> None:
         """
-        Here it is; it must be used, or aborted, at once.
+        The connection is here; it must be used, or aborted, at once.
         """
 
     def connectionFailed(self, reason: Failure) -> None:
         """
-        There will be none.
+        No connection could be had.
         """
 
     def connectionBegun(self) -> None:
         """
-        One is being made.
+        A connection is being made.
         """
 
 
@@ -126,7 +126,7 @@ class Ticket:
 
     def take(self) -> Waiter | None:
         """
-        The waiter, who is about to be told; nobody waits from now on.
+        Take the waiter out, to tell it how the wait ended.
         """
         waiter, self.waiter = self.waiter, None
         return waiter
@@ -263,7 +263,7 @@ class Line:
 
     def gaveUp(self, ticket: Ticket) -> None:
         """
-        Nobody waits with C{ticket} any more, wherever in the line it stands.
+        C{ticket} has no waiter any more, wherever in the line it stands.
         """
         self.length -= 1
         ticket.stopTimer()
@@ -273,9 +273,9 @@ class Line:
 
     def clear(self) -> list[Waiter]:
         """
-        Send everybody away.
+        Empty the line.
 
-        @return: those who are to be told.
+        @return: the waiters, who have not been told yet.
         """
         waiting = []
         for ticket in self:

@@ -43,7 +43,7 @@ def _nothing() -> None:
 
 class SendingUser(Interface):
     """
-    Who is told how a L{BodySender} has ended; one of the two, once.
+    Told how a L{BodySender} has ended, by one of two calls, once.
     """
 
     def bodySent(self) -> None:

@@ -58,8 +58,8 @@ def none_left(wire: Any, request: ClientRequest, sender: BodySender | None) -> b
 
 class TLSPassage:
     """
-    Sees a request through the TLS layer, which joins what is written in a turn of
-    the reactor, and gives it to the socket at the end of it.
+    Watches a request in the TLS layer, which joins what is written in a turn of the
+    reactor and gives it to the socket at the end of the turn.
 
     @ivar waiting: whether it was not given to the socket; it may never be, if the
         server had ended TLS before.
@@ -80,7 +80,7 @@ class TLSPassage:
 
     def cancel(self) -> None:
         """
-        It does not matter any more.
+        Stop watching.
         """
         if self.waiting and self._call.active():
             self._call.cancel()

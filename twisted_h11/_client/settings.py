@@ -31,7 +31,7 @@ __all__ = [
 # RFC 9110 section 9.2.2, but for PUT, which twisted.web does not repeat either.
 REPEATABLE = frozenset((b"GET", b"HEAD", b"OPTIONS", b"DELETE", b"TRACE"))
 
-# What is no number.
+# The fields that are not numbers.
 _CHOICES = {"retryMethods": listed(BYTES), "retryNewConnections": BOOL}
 
 
