@@ -17,9 +17,9 @@ from zope.interface import implementer
 
 from twisted_h11._boundary.checks import wrong
 from twisted_h11._client.agent_headers import Headers
-from twisted_h11._client.request_body import body_length
 from twisted_h11._client.request_head import (
     asks_to_close,
+    body_length,
     request_fields,
     request_head,
 )

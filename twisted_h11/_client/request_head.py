@@ -1,5 +1,10 @@
 """
-Heads of requests that go out: their parts are checked, and joined.
+Heads of requests that go out, and how they frame the body: their parts are checked,
+and joined.
+
+A length that is neither a number of bytes nor unknown would leave a body without any
+framing, and a server would read it as the next request (RFC 9112 section 6.3).  So
+L{body_length} looks at it once, before there is a connection.
 
 L{request_head} writes exactly what h11 would write (a test holds it to that), so
 that h11 can be shown the same request later, when a response needs it.
@@ -8,16 +13,29 @@ that h11 can be shown the same request later, when a response needs it.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
+
+from twisted.web.iweb import UNKNOWN_LENGTH
 
 from twisted_h11._client.errors import RequestError
 from twisted_h11._http.abnf import is_field_content, is_target, is_token
 from twisted_h11._http.received_head import Fields
 
 __all__ = [
+    "CHUNKED_LENGTH",
     "BadRequest",
+    "body_length",
     "request_fields",
     "request_head",
 ]
+
+
+# The length of a body that goes out in chunks.
+CHUNKED_LENGTH = -1
+
+# RFC 9110 section 8.6 sets no bound; h11 takes twenty digits, and there are
+# servers that count in 63 bits and let what is larger wrap around.
+LONGEST = 2**63 - 1
 
 
 class BadRequest(RequestError, ValueError):
@@ -26,6 +44,46 @@ class BadRequest(RequestError, ValueError):
 
     @since: 0.1
     """
+
+
+def body_length(body: Any) -> int:
+    """
+    The length of a body.
+
+    @param body: bytes, or an L{IBodyProducer<twisted.web.iweb.IBodyProducer>}.
+    @return: the length in bytes, or L{CHUNKED_LENGTH} if it is not known.
+    @raise TypeError: if it is not a body, or its length is neither an C{int} nor
+        C{UNKNOWN_LENGTH}.
+    @raise ValueError: if its length can not be the length of anything.
+    """
+    if isinstance(body, bytes):
+        return len(body)
+    if not callable(getattr(body, "startProducing", None)):
+        raise TypeError(
+            f"bodyProducer must be bytes or an IBodyProducer, not {type(body).__name__}"
+        )
+    try:
+        length = body.length
+    except AttributeError:
+        raise TypeError(
+            f"bodyProducer, a {type(body).__name__}, has no length: it must be "
+            "UNKNOWN_LENGTH or the number of bytes"
+        ) from None
+    if length is UNKNOWN_LENGTH:
+        return CHUNKED_LENGTH
+    if isinstance(length, bool) or not isinstance(length, int):
+        raise TypeError(
+            "The length of bodyProducer must be UNKNOWN_LENGTH or an int, not "
+            f"{length!r:.99}"
+        )
+    # A subclass of int may be printed as anything.
+    length = int(length)
+    if not 0 <= length <= LONGEST:
+        raise ValueError(
+            f"The length of bodyProducer must be from 0 to {LONGEST}, not "
+            + (f"{length}" if length.bit_length() < 99 else "a much larger number")
+        )
+    return length
 
 
 def request_fields(

@@ -25,7 +25,6 @@ from zope.interface import implementer
 
 from twisted_h11._boundary.guarded import guarded, log_failure
 from twisted_h11._client.request import ClientRequest
-from twisted_h11._client.request_body import piece_of
 from twisted_h11._wire.wire import Wire
 
 __all__ = ["PIECE_LENGTH", "BodySender"]
@@ -39,6 +38,20 @@ def _nothing() -> None:
     For a producer that can not be paused: Twisted's own example of one has no
     C{resumeProducing}.
     """
+
+
+def piece_of(data: Any) -> bytes:
+    """
+    What a producer has written, as bytes that do not change any more, and that are
+    counted as they are sent (a C{memoryview} may have items of several bytes).
+
+    @raise TypeError: if it is not bytes.
+    """
+    if isinstance(data, (bytes, bytearray, memoryview)):
+        return bytes(data)
+    raise TypeError(
+        f"The body of a request is written as bytes, not {type(data).__name__}"
+    )
 
 
 class SendingUser(Interface):
