@@ -16,7 +16,7 @@ import h11
 
 from tests.fuzz.law import BrokenLaw, same
 from twisted_h11._client.errors import MalformedResponse
-from twisted_h11._http.abnf import find_head_end, has_control
+from twisted_h11._http.abnf import find_head_end, has_bad_byte, has_control
 from twisted_h11._http.chunks import ChunkDecoder, TolerantRules
 from twisted_h11._http.received_head import (
     CHUNKED,
@@ -211,8 +211,11 @@ def check_chunks(pieces: Sequence[bytes]) -> bool:
             trailers = [f for f in expected.trailers or [] if not has_control(f[1])]
             same("chunked body", ours, expected._replace(trailers=trailers))
     elif reader.error is not None:
-        # Where in a refused body the error is found may differ.
-        same("chunked body", ours.end, expected.end)
+        # A control character in an extension is refused, and h11 takes it.
+        line = reader.error.startswith("illegal chunk header")
+        if not (line and has_bad_byte(b"".join(pieces))):
+            # Where in a refused body the error is found may differ.
+            same("chunked body", ours.end, expected.end)
     else:
         same("chunked body", ours, expected)
     return reader.ended and not reader.odd

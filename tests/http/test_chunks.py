@@ -197,6 +197,18 @@ class ChunkTests(ClientTestCase):
                 self.assertEqual(b"abc", b"".join(map(reader.feed, pieces)))
                 self.assertEqual(refused, reader.error is not None, line)
 
+    def test_controlInExtension(self) -> None:
+        """
+        A control character in the extension of a chunk, which h11 takes, is refused:
+        it could be the end of the line to somebody else.
+        """
+        for line in (b"3;x=\x04", b"3;x\x0010", b"3;x\ry"):
+            data = line + b"\r\nabc\r\n0\r\n\r\n"
+            self.assertFalse(check_chunks([data]))
+            reader = ChunkDecoder(TolerantRules(LONGEST))
+            self.assertEqual(b"", reader.feed(data))
+            self.assertIn("illegal chunk header", str(reader.error))
+
     def test_controlInTrailers(self) -> None:
         """
         A field of the trailer section with a control character, which h11 takes, is
