@@ -7,8 +7,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IProducer, IPullProducer, IPushProducer
 from twisted.internet.task import CooperativeTask, cooperate
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from twisted_h11._boundary.guarded import guarded
@@ -22,7 +24,8 @@ class PullAdapter:
     """
     Drives a pull producer as a push producer, a step of the reactor at a time.
 
-    @param producer: the pull producer.
+    @param producer: the pull producer.  If its C{resumeProducing} returns a Deferred,
+        it is called again when that has fired.
     @param call: what each of its steps is called by.  If the step raises, it has to
         call L{end}.
     @param start: what starts a task; the one of all the program if it is not given.
@@ -32,7 +35,7 @@ class PullAdapter:
         self,
         producer: IPullProducer,
         call: Callable[[Callable[[], object]], object],
-        start: Callable[[Iterator[None]], CooperativeTask[Any]] | None = None,
+        start: Callable[[Iterator[Any]], CooperativeTask[Any]] | None = None,
     ) -> None:
         self._producer = producer
         self._call: Callable[[Callable[[], object]], object] | None = call
@@ -41,10 +44,25 @@ class PullAdapter:
             start = cooperate
         self._task: CooperativeTask[Any] | None = start(self._pull())
 
-    def _pull(self) -> Iterator[None]:
+    def _pull(self) -> Iterator[Deferred[object] | None]:
+        resume: Callable[[], Any] = self._producer.resumeProducing
+        answers: list[object] = []
         while self._call is not None:
-            self._call(self._producer.resumeProducing)
-            yield None
+            self._call(lambda: answers.append(resume()))
+            answer = answers.pop() if answers else None
+            if isinstance(answer, Deferred):
+                # Of a producer in another process: one step after the other.
+                answer.addErrback(self._failed)
+                yield answer
+            else:
+                yield None
+
+    def _failed(self, reason: Failure) -> None:
+        """
+        A step has failed after some time.
+        """
+        if self._call is not None:
+            self._call(reason.raiseException)
 
     def end(self) -> None:
         """
