@@ -358,7 +358,7 @@ class TimerTests(ProtocolTestCase):
         protocol = H11Factory().buildProtocol(None)
         protocol.makeConnection(MemoryTransport())
         protocol.loseConnection()
-        delayed: Any = protocol.wire.deadline._call
+        delayed: Any = protocol.wire._call
         self.assertTrue(delayed.active())
         protocol.connectionLost()
         self.assertFalse(delayed.active())

@@ -205,7 +205,7 @@ class ClientConnection(Protocol):
         """
         Close, unless there is another request within C{seconds}.
         """
-        self.wire.deadline.arm(seconds, Wait.REQUEST)
+        self.wire.arm(seconds, Wait.REQUEST)
 
     def handshakeCompleted(self) -> None:
         """
@@ -255,7 +255,7 @@ class ClientConnection(Protocol):
         """
         self._exchange = None
         wire = self.wire
-        wire.deadline.disarm()
+        wire.disarm()
         if wire.holds:
             wire.release(APPLICATION)
             wire.release(CONSUMER)

@@ -108,7 +108,7 @@ class Exchange:
             wire.send(request.head)
             self._report("head sent")
             if request.expect and self.sender is not None:
-                wire.deadline.arm(request.settings.continueTimeout, Wait.CONTINUE)
+                wire.arm(request.settings.continueTimeout, Wait.CONTINUE)
             else:
                 self._startBody()
 
@@ -138,7 +138,7 @@ class Exchange:
     def _startBody(self) -> None:
         # The trace function may have cancelled the request.
         if self.sender is not None:
-            self.connection.wire.deadline.disarm()
+            self.connection.wire.disarm()
             self.sender.start()
             self.wait()
 
@@ -319,21 +319,21 @@ class Exchange:
         sender = self.sender
         source = self.source
         if wire.full and (sender is not None or source is None):
-            wire.deadline.arm(settings.writeTimeout, Wait.WRITE)
+            wire.arm(settings.writeTimeout, Wait.WRITE)
         elif source is not None:
             if not source.switched:
                 source.wait()
         elif sender is None:
-            wire.deadline.arm(settings.headTimeout, Wait.HEAD)
+            wire.arm(settings.headTimeout, Wait.HEAD)
         elif sender.started:
-            wire.deadline.disarm()
+            wire.disarm()
 
     def wireFull(self) -> None:
         """
         The server does not take what is sent.
         """
         self._fullSince = self.connection.clock.seconds()
-        if self.connection.wire.deadline.waiting is not Wait.WRITE:
+        if self.connection.wire.waiting is not Wait.WRITE:
             self.wait()
 
     def wireWritable(self) -> None:
@@ -368,7 +368,7 @@ class Exchange:
         if since is not None and seconds is not None:
             left = since + seconds - self.connection.clock.seconds()
             if left > 0:
-                wire.deadline.arm(left, wait)
+                wire.arm(left, wait)
                 return
         self.fail(Failure(timed_out(wait, settings)))
 

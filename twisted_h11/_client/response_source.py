@@ -263,14 +263,14 @@ class ResponseSource:
         """
         exchange = self._exchange
         settings = exchange.request.settings
-        deadline = exchange.connection.wire.deadline
+        wire = exchange.connection.wire
         if self._unclaimed is not None:
-            deadline.arm(settings.claimTimeout, Wait.CLAIM)
+            wire.arm(settings.claimTimeout, Wait.CLAIM)
         elif self._held:
-            deadline.disarm()
+            wire.disarm()
         else:
             self.lastPiece = exchange.connection.clock.seconds()
-            deadline.arm(settings.readTimeout, Wait.READ)
+            wire.arm(settings.readTimeout, Wait.READ)
 
 
 def too_large(limit: int) -> ResponseTooLarge:

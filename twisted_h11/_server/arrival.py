@@ -27,7 +27,7 @@ def arrive(channel: Any) -> None:
             _turn_away(channel, verdict)
             return
     if channel.isSecure():
-        channel.wire.deadline.arm(channel.limits.handshakeTimeout, Wait.HANDSHAKE)
+        channel.wire.arm(channel.limits.handshakeTimeout, Wait.HANDSHAKE)
     else:
         _wait_for_first_byte(channel)
 
@@ -36,7 +36,7 @@ def finish_handshake(channel: Any) -> None:
     """
     The TLS handshake is over: wait for the first byte.
     """
-    waiting = channel.wire.deadline.waiting
+    waiting = channel.wire.waiting
     if waiting in (None, Wait.HANDSHAKE) and channel.wire.closing is None:
         _wait_for_first_byte(channel)
 
@@ -59,7 +59,7 @@ def _wait_for_first_byte(channel: Any) -> None:
     timeout = channel.limits.firstByteTimeout
     if timeout is not None and channel.timeOut is not None:
         timeout = min(timeout, channel.timeOut)
-    channel.wire.deadline.arm(None if channel.timeOut is None else timeout, Wait.IDLE)
+    channel.wire.arm(None if channel.timeOut is None else timeout, Wait.IDLE)
 
 
 def _turn_away(channel: Any, verdict: Verdict) -> None:

@@ -199,8 +199,8 @@ class Channel(HTTPChannelNames):
         wire = self.wire
         self.cycle = cycle = Cycle(self, wire, head, unseenHead)
         if not wire.eof:
-            wire.deadline.waiting = None
-        elif wire.deadline.waiting is None:
+            wire.waiting = None
+        elif wire.waiting is None:
             await_response(self, cycle)
         self.served = served = self.served + 1
         most = self.limits.maxRequestsPerConnection
@@ -242,9 +242,9 @@ class Channel(HTTPChannelNames):
             pass
         elif not wire.hasRoom:
             # The peer has yet to take what we wrote: it is not idle.
-            wire.deadline.disarm()
+            wire.disarm()
         else:
-            wire.deadline.arm(self.timeOut, _IDLE)
+            wire.arm(self.timeOut, _IDLE)
         self.reader.advance()
 
     # -- what the wire tells; see WireUser ---------------------------------------
@@ -263,8 +263,8 @@ class Channel(HTTPChannelNames):
         """See L{WireUser}."""
         wire, reader = self.wire, self.reader
         if wire.closing is None and reader.state is _HEAD:
-            if wire.deadline.waiting is None and not wire.eof:
-                wire.deadline.arm(self.timeOut, _IDLE)
+            if wire.waiting is None and not wire.eof:
+                wire.arm(self.timeOut, _IDLE)
             reader.advance()
         if self._slowClient is not None:
             self._slowClient.writable()

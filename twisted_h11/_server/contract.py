@@ -328,8 +328,8 @@ class HTTPChannelNames(WireProtocol):
         """
         Begin the wait of an idle connection anew.
         """
-        if self.wire.deadline.waiting is Wait.IDLE:
-            self.wire.deadline.arm(self.timeOut, Wait.IDLE)
+        if self.wire.waiting is Wait.IDLE:
+            self.wire.arm(self.timeOut, Wait.IDLE)
 
     def setHalfCloseTimeout(self, seconds: float) -> None:
         """

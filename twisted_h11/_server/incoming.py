@@ -167,7 +167,7 @@ class Incoming:
         It is the client's turn to send: what arrives from now on counts.
         """
         self._rateSeen = self.received
-        self._wire.deadline.arm(self._wire.user.limits.rateWindow, Wait.BODY)
+        self._wire.arm(self._wire.user.limits.rateWindow, Wait.BODY)
 
     def isTooSlow(self, limits: Limits) -> bool:
         """

@@ -228,8 +228,8 @@ class RequestReader:
 
     def _waitForHead(self) -> bool:
         self._refuseEnd()
-        if self._wire.deadline.waiting is not Wait.HEAD:
-            self._wire.deadline.arm(self._owner.limits.headTimeout, Wait.HEAD)
+        if self._wire.waiting is not Wait.HEAD:
+            self._wire.arm(self._owner.limits.headTimeout, Wait.HEAD)
         return False
 
     def _readFast(self, buffer: bytes, start: int) -> bool:
@@ -326,7 +326,7 @@ class RequestReader:
 
     def _waitForBody(self) -> bool:
         self._refuseEnd()
-        if self._wire.deadline.waiting is None and self.incoming is not None:
+        if self._wire.waiting is None and self.incoming is not None:
             self.incoming.beginWindow()
         return False
 
@@ -342,9 +342,9 @@ class RequestReader:
         self.state = _NOTHING
         self.incoming = None
         cycle.requestEnded = True
-        deadline = self._wire.deadline
-        if deadline.waiting is Wait.BODY:
-            deadline.disarm()
+        wire = self._wire
+        if wire.waiting is Wait.BODY:
+            wire.disarm()
         if cycle.request is None:
             owner.endCycle()
         else:

@@ -48,7 +48,7 @@ def _body_window_over(channel: Any) -> None:
     if incoming.isTooSlow(channel.limits):
         channel.refuse(408, "The request body did not arrive in time.")
     else:
-        channel.wire.deadline.arm(channel.limits.rateWindow, Wait.BODY)
+        channel.wire.arm(channel.limits.rateWindow, Wait.BODY)
 
 
 def _request_unanswered(channel: Any) -> None:
@@ -81,7 +81,7 @@ def await_response(channel: Any, cycle: Cycle) -> None:
     seconds = cycle.halfCloseTimeout
     if seconds is None:
         seconds = channel.limits.halfCloseTimeout
-    channel.wire.deadline.arm(seconds, Wait.CLIENT)
+    channel.wire.arm(seconds, Wait.CLIENT)
 
 
 def set_timeout(channel: Any, period: float | None) -> float | None:
@@ -90,14 +90,14 @@ def set_timeout(channel: Any, period: float | None) -> float | None:
     """
     before: float | None = channel.timeOut
     cycle: Cycle | None = channel.cycle
-    deadline = channel.wire.deadline
+    wire = channel.wire
     if cycle is None or cycle.request is None:
         channel.timeOut = period
-        if deadline.waiting is Wait.IDLE:
-            deadline.arm(period, Wait.IDLE)
+        if wire.waiting is Wait.IDLE:
+            wire.arm(period, Wait.IDLE)
     elif not channel.wire.eof:
         # Else the client waits for halfCloseTimeout seconds, not longer.
-        deadline.arm(period, Wait.REQUEST)
+        wire.arm(period, Wait.REQUEST)
         if period is None and channel.reader.state is Reading.BODY:
             # That is the client's time, not the application's.
             channel.reader.incoming.beginWindow()

@@ -76,9 +76,9 @@ class Closing:
             wire.flush()
         if not wire.hasRoom:
             self.later = True
-            if wire.deadline.waiting not in wire.user.finalWaits:
+            if wire.waiting not in wire.user.finalWaits:
                 self._takenBefore = bytes_taken(wire.transport)
-                wire.deadline.arm(wire.user.limits.rateWindow, ClosingWait.TAKEN)
+                wire.arm(wire.user.limits.rateWindow, ClosingWait.TAKEN)
             return
         wire.unregister()
         self.later = False
@@ -94,10 +94,10 @@ class Closing:
         wire = self._wire
         if self.outputEnded:
             # Nothing is left to send: the transport does not wait for anything.
-            wire.deadline.disarm()
+            wire.disarm()
         else:
             self._takenBefore = bytes_taken(wire.transport)
-            wire.deadline.arm(wire.user.limits.abortTimeout, ClosingWait.LOST)
+            wire.arm(wire.user.limits.abortTimeout, ClosingWait.LOST)
         self._left = wire.user.limits.lingerLength
         wire.transport.loseConnection()
 
@@ -118,7 +118,7 @@ class Closing:
         self._left = wire.user.limits.lingerLength
         if is_bare_socket(transport):
             transport.loseWriteConnection()
-        wire.deadline.arm(wire.user.limits.lingerTimeout, ClosingWait.LINGERED)
+        wire.arm(wire.user.limits.lingerTimeout, ClosingWait.LINGERED)
 
     def deadlineOver(self, wait: ClosingWait) -> None:
         """
@@ -132,7 +132,7 @@ class Closing:
         if wait is ClosingWait.TAKEN:
             seconds = limits.rateWindow
         if self._isMakingProgress(seconds):
-            self._wire.deadline.arm(seconds, wait)
+            self._wire.arm(seconds, wait)
         else:
             self._wire.user.dropConnection()
 

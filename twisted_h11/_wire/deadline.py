@@ -13,26 +13,35 @@ anybody.
 from __future__ import annotations
 
 from enum import Enum
+from typing import Any
 
 from twisted.internet.interfaces import IDelayedCall
 
-from twisted_h11._wire.closing import ClosingWait
-from twisted_h11._wire.user import OwnWire
+from twisted_h11._wire.closing import Closing, ClosingWait
+from twisted_h11._wire.user import WireUser
 
-__all__ = ["Deadline"]
+__all__ = ["Waiter"]
 
 
-class Deadline:
+class Waiter:
     """
-    The time until which one thing has to have happened.
+    What waits for one thing at a time.  L{Wire<twisted_h11._wire.wire.Wire>} is its
+    only subclass: an object of its own for the deadline would cost each idle
+    connection 48 bytes.
 
     @ivar waiting: what is waited for; C{None} for nothing.
+    @ivar user: who is told.
+    @ivar transport: C{None} when the connection is gone.
+    @ivar closing: how the connection ends.
     """
 
-    __slots__ = ("_call", "_wire", "waiting")
+    __slots__ = ("_call", "closing", "transport", "user", "waiting")
 
-    def __init__(self, wire: OwnWire) -> None:
-        self._wire: OwnWire | None = wire
+    user: WireUser
+    transport: Any
+    closing: Closing | None
+
+    def __init__(self) -> None:
         self.waiting: Enum | None = None
         self._call: IDelayedCall | None = None
 
@@ -47,8 +56,8 @@ class Deadline:
         call = self._call
         if call is not None:
             call.reset(seconds)
-        elif self._wire is not None:
-            callLater = self._wire.user.callLater
+        elif self.transport is not None:
+            callLater = self.user.callLater
             if callLater is None:
                 from twisted.internet import reactor
 
@@ -73,23 +82,15 @@ class Deadline:
         if call is not None and call.active():
             call.cancel()
 
-    def release(self) -> None:
-        """
-        Wait for nothing any more, and forget the wire.
-        """
-        self.cancel()
-        self._wire = None
-
     def __call__(self) -> None:
         """
         The time is over.
         """
         self._call = None
-        wire = self._wire
         wait, self.waiting = self.waiting, None
-        if wait is None or wire is None:
+        if wait is None:
             return
         if not isinstance(wait, ClosingWait):
-            wire.user.deadlineOver(wait)
-        elif wire.closing is not None:
-            wire.closing.deadlineOver(wait)
+            self.user.deadlineOver(wait)
+        elif self.closing is not None:
+            self.closing.deadlineOver(wait)

@@ -140,12 +140,23 @@ class OwnWire(Protocol):
 
     user: WireUser
     transport: Any
-    deadline: Any
     hasRoom: bool
     holds: int
     eof: bool
     pressure: Any
     closing: Any
+
+    waiting: Enum | None
+
+    def arm(self, seconds: float | None, wait: Enum) -> None:
+        """
+        Wait so many seconds for something.
+        """
+
+    def disarm(self) -> None:
+        """
+        Wait for nothing.
+        """
 
     def flush(self) -> None:
         """

@@ -28,7 +28,7 @@ from twisted.internet.interfaces import IConsumer, IPushProducer
 from twisted.python.failure import Failure
 
 from twisted_h11._wire.closing import Closing, End
-from twisted_h11._wire.deadline import Deadline
+from twisted_h11._wire.deadline import Waiter
 from twisted_h11._wire.pressure import BackPressure
 from twisted_h11._wire.progress import bytes_unsent
 from twisted_h11._wire.region_queue import RegionQueue
@@ -70,7 +70,7 @@ def end_connection(transport: Any) -> None:
         transport.loseConnection()
 
 
-class Wire:
+class Wire(Waiter):
     """
     One transport.
 
@@ -78,7 +78,6 @@ class Wire:
     at most one producer above it.
 
     @ivar transport: the transport; C{None} before the connection and after it.
-    @ivar deadline: what is waited for.
     @ivar pending: what has been written and not given to the transport.
     @ivar joining: how many callers want their writes to be joined.
     @ivar batching: whether a segment is being worked on; C{None} if that is not to
@@ -96,8 +95,6 @@ class Wire:
         "_pendingLength",
         "_registered",
         "batching",
-        "closing",
-        "deadline",
         "droppedLength",
         "eof",
         "hasRoom",
@@ -105,14 +102,12 @@ class Wire:
         "joining",
         "pending",
         "pressure",
-        "transport",
-        "user",
     )
 
     def __init__(self, user: WireUser) -> None:
+        super().__init__()
         self.user: WireUser = user
         self.transport: Any = None
-        self.deadline = Deadline(self)
         self.pending: list[bytes] | tuple[()] = ()
         self._pendingLength = self.joining = self.holds = self.droppedLength = 0
         self._registered = self.eof = False
@@ -184,7 +179,7 @@ class Wire:
         """
         self.flush()
         self.user.wireEnded()
-        self.deadline.release()
+        self.cancel()
         self.unregister()
         self.transport = None
         self._forget(GIVEN_AWAY)
@@ -194,7 +189,7 @@ class Wire:
         The connection is gone: stop everything that belongs to it.
         """
         self.user.wireEnded()
-        self.deadline.release()
+        self.cancel()
         self.transport = None
         self._registered = False
         self._drop(reason.value)
@@ -395,7 +390,7 @@ class Wire:
         if transport is None:
             return
         self.user.wireEnded()
-        self.deadline.cancel()
+        self.cancel()
         self.closing = Closing(self, End.ABORT)
         self._drop(ConnectionAborted())
         self.unregister()
