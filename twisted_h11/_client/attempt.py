@@ -219,13 +219,11 @@ class Attempt:
 
     def connectionIdle(self, connection: ClientConnection) -> None:
         """
-        Not before it was used.
+        The pool is the owner before a connection becomes idle.
         """
 
-    def connectionClosing(self, connection: ClientConnection) -> None:
-        """
-        Its end will tell more.
-        """
+    # connectionGone will tell more.
+    connectionClosing = connectionIdle
 
     def connectionGone(self, connection: ClientConnection, reason: Failure) -> None:
         """

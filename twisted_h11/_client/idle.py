@@ -8,8 +8,21 @@ from collections import OrderedDict
 from collections.abc import Hashable, Iterable, Iterator
 
 from twisted_h11._client.connection import ClientConnection
+from twisted_h11._client.settings import PoolSettings
 
-__all__ = ["IdleConnections"]
+__all__ = ["IdleConnections", "is_good"]
+
+
+def is_good(connection: ClientConnection, settings: PoolSettings) -> bool:
+    """
+    Whether an idle connection may have one more request.
+    """
+    age, requests = settings.maxAge, settings.maxRequests
+    return (
+        connection.isUsable()
+        and (age is None or connection.clock.seconds() - connection.since < age)
+        and (requests is None or connection.served < requests)
+    )
 
 
 class IdleConnections:

@@ -1,24 +1,15 @@
 """
-Many connections, bounded.
+The connections of agents, bounded.
 
-The pool's promises:
+B{Slots.}  A connection takes a slot when the attempt to make it begins, and gives it
+back when it is closed, or given to another protocol, so that there are never more
+sockets than slots.  Each key (see L{twisted_h11._client.party}) has a bound of its
+own, and all together have one.
 
-B{Slots.}  A connection takes a slot when the attempt to make it begins, and
-gives it back when it is closed, or given to another protocol; not earlier, so
-that there are never more sockets than slots.  There are so many slots for each
-origin, and so many for all.
-
-B{Turns.}  Who finds no slot waits in line.  Whoever has waited longest and can
-be served is served first, whatever its origin: an idle connection of another
-origin is closed to make room, and a connection that becomes idle is closed if
-somebody older waits for another origin and only the total stands in the way.
-
-B{Keys.}  A connection is used only by whom it was made by, or by who would have
-made the same one; see L{twisted_h11._client.party}.  What is said of an origin above is
-meant of each of these apart.
-
-B{Cancelling.}  A waiter that gives up leaves no trace in the line; an attempt
-that is given up frees its slot, once.
+B{Turns.}  Who finds no slot waits in line.  Whoever has waited longest and can be
+served is served first, whatever its key: an idle connection of another key is closed
+to make room, and so is one that becomes idle when somebody older waits for another
+key and only the total stands in the way.
 """
 
 from __future__ import annotations
@@ -35,8 +26,7 @@ from twisted_h11._boundary.checks import BOOL, REACTOR, checked, instance, optio
 from twisted_h11._client import errors
 from twisted_h11._client.attempt import Attempt
 from twisted_h11._client.connection import ClientConnection, State
-from twisted_h11._client.errors import PoolTimedOut, QueueFull
-from twisted_h11._client.idle import IdleConnections
+from twisted_h11._client.idle import IdleConnections, is_good
 from twisted_h11._client.party import is_for, plain_key
 from twisted_h11._client.queue import Line, Slots, Ticket, Waiter
 from twisted_h11._client.request import DEFAULT_SETTINGS
@@ -126,8 +116,7 @@ class HTTPConnectionPool:
         """
         What the pool holds now.
 
-        @param key: count for this origin only: C{(scheme, host, port)}; for all
-            agents together.
+        @param key: count for this origin only: C{(scheme, host, port)}, all agents.
         """
         if key is None:
             connecting, idle = len(self._attempts), len(self._idle)
@@ -156,8 +145,7 @@ class HTTPConnectionPool:
         """
         key = plain_key(key, endpoint)
         waiter = PlainWaiter(self._reactor, self.cachedConnectionTimeout)
-        connection = self.idleConnection(key)
-        if connection is not None:
+        if (connection := self.idleConnection(key)) is not None:
             waiter.connectionAvailable(connection)
         else:
             waiter.ticket = self.wait(key, endpoint, DEFAULT_SETTINGS, waiter)
@@ -173,23 +161,10 @@ class HTTPConnectionPool:
         if key in self._line:
             return None
         while (connection := self._idle.take(key)) is not None:
-            if self._isGood(connection):
+            if is_good(connection, self.settings):
                 return connection
             connection.loseConnection()
         return None
-
-    def _isGood(self, connection: ClientConnection) -> bool:
-        settings = self.settings
-        return (
-            connection.isUsable()
-            and (
-                settings.maxAge is None
-                or self._reactor.seconds() - connection.since < settings.maxAge
-            )
-            and (
-                settings.maxRequests is None or connection.served < settings.maxRequests
-            )
-        )
 
     def wait(
         self,
@@ -216,40 +191,11 @@ class HTTPConnectionPool:
             started=self._reactor.seconds(),
             fresh=fresh,
         )
-        limit = self.settings.maxQueued
         if key not in line and self._hasRoom(key):
             self._begin(ticket)
-            return ticket
-        if limit is not None and line.length >= limit:
-            ticket.waiter = None
-            text = f"{line.length} requests wait for a connection already (maxQueued)"
-            waiter.connectionFailed(errors.phased(QueueFull(text), errors.QUEUED, 0.0))
-            return ticket
-        line.join(ticket)
-        seconds = settings.poolTimeout
-        if seconds is None:
-            seconds = self.settings.queueTimeout
-        if seconds is not None:
-            ticket.timer = self._reactor.callLater(
-                seconds, self._waitedTooLong, ticket, seconds
-            )
+        else:
+            line.join(ticket, self._reactor, self)
         return ticket
-
-    def _waitedTooLong(self, ticket: Ticket, seconds: float) -> None:
-        ticket.timer = None
-        waiter = ticket.take()
-        if waiter is None:
-            return
-        self._line.gaveUp(ticket)
-        waiter.connectionFailed(
-            errors.phased(
-                PoolTimedOut(
-                    f"No connection became free within {seconds:g} s: {self!r}"
-                ),
-                errors.QUEUED,
-                self._reactor.seconds() - ticket.started,
-            )
-        )
 
     def _hasRoom(self, key: Hashable) -> bool:
         """
@@ -260,8 +206,7 @@ class HTTPConnectionPool:
         if not slots.areLeftFor(key):
             return False
         if not slots.areLeft():
-            idle = self._idle.oldest()
-            if idle is not None:
+            if (idle := self._idle.oldest()) is not None:
                 idle.loseConnection()
         return slots.areLeft()
 
@@ -285,18 +230,17 @@ class HTTPConnectionPool:
     # -- connections --------------------------------------------------------
 
     def _begin(self, ticket: Ticket) -> None:
-        key = ticket.key
-        self._slots.take(key)
+        self._slots.take(ticket.key)
         attempt = ticket.attempt = Attempt(
             clock=self._reactor,
-            key=key,
+            key=ticket.key,
             endpoint=ticket.endpoint,
             connectTimeout=ticket.settings.connectTimeout,
             tlsTimeout=ticket.settings.tlsTimeout,
             started=ticket.started,
             done=lambda attempt, connection: self._made(ticket, attempt, connection),
             failed=lambda attempt, reason: self._notMade(ticket, attempt, reason),
-            freed=lambda attempt: self._notNeeded(attempt, key),
+            freed=self._notNeeded,
         )
         self._attempts.add(attempt)
         if ticket.waiter is not None:
@@ -310,65 +254,46 @@ class HTTPConnectionPool:
         ticket.attempt = None
         self._keys[connection] = ticket.key
         connection.adopt(self)
-        waiter = ticket.take()
-        if waiter is None:
-            connection.abortConnection()
-        else:
-            waiter.connectionAvailable(connection)
+        ticket.give(connection)
 
-    def _notNeeded(self, attempt: Attempt, key: Hashable) -> None:
+    def _notNeeded(self, attempt: Attempt) -> None:
         self._attempts.discard(attempt)
-        self._freeAndServe(key)
+        self._freeAndServe(attempt.key)
 
     def _notMade(self, ticket: Ticket, attempt: Attempt, reason: Failure) -> None:
         self._attempts.discard(attempt)
         ticket.attempt = None
-        waiter = ticket.take()
-        if waiter is not None:
-            waiter.connectionFailed(reason)
+        ticket.fail(reason)
 
     def _freeAndServe(self, key: Hashable) -> None:
         if self._slots.free(key):
             self._line.announce(key)
         self._serve()
 
-    def connectionOpened(self, connection: ClientConnection) -> None:
-        """
-        See L{Owner<twisted_h11._client.interfaces.Owner>}.  The attempt tells the pool.
-        """
-
     def connectionReady(self, connection: ClientConnection) -> None:
         """
-        See L{Owner<twisted_h11._client.interfaces.Owner>}.  Nothing to do.
+        Only an attempt waits for this, and for the transport.
         """
+
+    connectionOpened = connectionReady
 
     def connectionIdle(self, connection: ClientConnection) -> None:
         """
         A connection has become free: give it to whoever waits, or keep it.
         """
         key = self._keys[connection]
-        if not self.persistent or not self._isGood(connection):
+        if not self.persistent or not is_good(connection, self.settings):
             connection.loseConnection()
             return
         line = self._line
         if line.length:
             ticket = line.first(key)
-            if not self._slots.areLeft():
-                oldest = line.oldest()
-                if oldest is not None and oldest.key != key:
-                    if ticket is None or oldest.number < ticket.number:
-                        # It is another origin's turn.
-                        connection.loseConnection()
-                        return
+            if line.needsRoomFirst(key) or (ticket is not None and ticket.fresh):
+                connection.loseConnection()
+                return
             if ticket is not None:
-                if ticket.fresh:
-                    # It makes room for a new one.
-                    connection.loseConnection()
-                    return
                 line.leave(ticket)
-                waiter = ticket.take()
-                assert waiter is not None
-                waiter.connectionAvailable(connection)
+                ticket.give(connection)
                 return
         kept = self._idle.put(key, connection)
         connection.expireIn(self.cachedConnectionTimeout)
@@ -417,9 +342,8 @@ class HTTPConnectionPool:
 
         @return: a Deferred that fires when no connection is left.
         """
-        waiting = self._line.clear()
         # A waiter may ask for another connection as soon as it is told.
-        for waiter in waiting:
+        for waiter in self._line.clear():
             waiter.connectionFailed(
                 errors.adopt(Failure(CancelledError()), errors.QUEUED)
             )

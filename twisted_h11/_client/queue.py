@@ -11,11 +11,13 @@ from dataclasses import dataclass, field
 from typing import Any
 from typing import Protocol as Interface
 
-from twisted.internet.interfaces import IDelayedCall
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 
+from twisted_h11._client import errors
 from twisted_h11._client.attempt import Attempt
 from twisted_h11._client.connection import ClientConnection
+from twisted_h11._client.errors import PoolTimedOut, QueueFull
 from twisted_h11._client.settings import ClientSettings, PoolSettings
 
 __all__ = ["Line", "Slots", "Ticket", "Waiter"]
@@ -131,6 +133,24 @@ class Ticket:
         waiter, self.waiter = self.waiter, None
         return waiter
 
+    def give(self, connection: ClientConnection) -> None:
+        """
+        Give the connection to whoever still waits, or drop it.
+        """
+        waiter = self.take()
+        if waiter is not None:
+            waiter.connectionAvailable(connection)
+        else:
+            connection.abortConnection()
+
+    def fail(self, reason: Failure) -> None:
+        """
+        Tell whoever still waits that no connection could be had.
+        """
+        waiter = self.take()
+        if waiter is not None:
+            waiter.connectionFailed(reason)
+
     def cancel(self) -> None:
         """
         The connection is not wanted any more; the waiter hears nothing.
@@ -196,10 +216,18 @@ class Line:
         self._number += 1
         return self._number
 
-    def join(self, ticket: Ticket) -> None:
+    def join(self, ticket: Ticket, clock: IReactorTime, pool: object) -> None:
         """
-        Wait behind all others.
+        Wait behind all others, within the bounds of the settings.
+
+        @param pool: whose line it is; the error says what it holds.
         """
+        settings = self._slots.settings
+        limit = settings.maxQueued
+        if limit is not None and self.length >= limit:
+            text = f"{self.length} requests wait for a connection already (maxQueued)"
+            ticket.fail(errors.phased(QueueFull(text), errors.QUEUED, 0.0))
+            return
         queue = self._queues.get(ticket.key)
         if queue is None:
             queue = self._queues[ticket.key] = deque()
@@ -207,6 +235,26 @@ class Line:
         self.length += 1
         if len(queue) == 1:
             self.announce(ticket.key)
+        seconds = ticket.settings.poolTimeout
+        if seconds is None:
+            seconds = settings.queueTimeout
+        if seconds is not None:
+            ticket.timer = clock.callLater(
+                seconds, self._waitedTooLong, ticket, seconds, clock, pool
+            )
+
+    def _waitedTooLong(
+        self, ticket: Ticket, seconds: float, clock: IReactorTime, pool: object
+    ) -> None:
+        ticket.timer = None
+        waiter = ticket.take()
+        assert waiter is not None
+        self.gaveUp(ticket)
+        text = f"No connection became free within {seconds:g} s: {pool!r}"
+        elapsed = clock.seconds() - ticket.started
+        waiter.connectionFailed(
+            errors.phased(PoolTimedOut(text), errors.QUEUED, elapsed)
+        )
 
     def announce(self, key: Hashable) -> None:
         """
@@ -251,6 +299,17 @@ class Line:
         """
         queue = self._queues.get(key)
         return None if queue is None else queue[0]
+
+    def needsRoomFirst(self, key: Hashable) -> bool:
+        """
+        Whether a connection of C{key} must close for somebody who has waited longer
+        than all who wait for C{key}.
+        """
+        oldest = None if self._slots.areLeft() else self.oldest()
+        if oldest is None or oldest.key == key:
+            return False
+        first = self.first(key)
+        return first is None or oldest.number < first.number
 
     def leave(self, ticket: Ticket) -> None:
         """
