@@ -145,11 +145,15 @@ def _parse_text(text: str) -> _Rule:
     if "/" in host:
         return _Rule(_network(host), None, port)
     addresses = _addresses(host)
+    if not addresses:
+        if host.startswith("*."):
+            host = host[1:]
+        host = ascii_name(host.removeprefix("."))
+        # With dots or other digits around it it is an address all the same.
+        addresses = _addresses(host)
     if addresses:
         return _Rule(ipaddress.ip_network(addresses[0]), None, port)
-    if host.startswith("*."):
-        host = host[1:]
-    return _Rule(None, ascii_name(host.removeprefix(".")), port)
+    return _Rule(None, host, port)
 
 
 def _network(text: str) -> _Network:
