@@ -76,7 +76,7 @@ class PatternTests(SynchronousTestCase):
         names = {name for one in patterns_of(twisted_h11) for name in one.where}
         self.assertEqual([], compiled_late(twisted_h11))
         for name in (
-            "twisted_h11._http.received_head._match_head",
+            "twisted_h11._http.response_received._match_head",
             "twisted_h11._http.abnf.is_host",
         ):
             self.assertIn(name, names)

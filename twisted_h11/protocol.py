@@ -50,7 +50,7 @@ from twisted_h11._boundary.checks import (
 )
 from twisted_h11._events.reading import SENT, EventReader
 from twisted_h11._events.sending import send_event
-from twisted_h11._http.response_head import malformed_answer
+from twisted_h11._http.response_to_send import malformed_answer
 from twisted_h11._wire.files import FileRegion
 from twisted_h11._wire.protocol import DEFAULT_LIMITS, WireProtocol
 from twisted_h11._wire.sockets import is_bare_socket

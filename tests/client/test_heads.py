@@ -13,7 +13,7 @@ from tests.fuzz import client_law
 from tests.fuzz.client_law import check_head
 from tests.fuzz.law import BrokenLaw
 from twisted_h11._client.request_head import BadRequest, request_fields, request_head
-from twisted_h11._http.received_head import CHUNKED, UNTIL_CLOSE
+from twisted_h11._http.response_received import CHUNKED, UNTIL_CLOSE
 
 TOKEN = st.text("abcXYZ-019!~", min_size=1, max_size=10).map(str.encode)
 VALUE = st.one_of(

@@ -18,7 +18,7 @@ from tests.fuzz.law import BrokenLaw, same
 from twisted_h11._client.errors import MalformedResponse
 from twisted_h11._http.abnf import find_head_end, has_bad_byte, has_control
 from twisted_h11._http.chunks import ChunkDecoder, TolerantRules
-from twisted_h11._http.received_head import (
+from twisted_h11._http.response_received import (
     CHUNKED,
     UNTIL_CLOSE,
     ReceivedHead,

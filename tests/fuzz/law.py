@@ -16,8 +16,8 @@ from twisted.web.http_headers import Headers
 
 from twisted_h11._http import fastpath
 from twisted_h11._http.fastpath import FastHead, whole_head
-from twisted_h11._http.response_head import BadResponse, ResponseHead
-from twisted_h11._http.strict import Refused, RequestHead, check_request_head
+from twisted_h11._http.response_to_send import BadResponse, ResponseHead
+from twisted_h11._http.strict_requests import Refused, RequestHead, check_request_head
 from twisted_h11.limits import Limits
 
 __all__ = [

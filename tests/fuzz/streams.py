@@ -22,7 +22,7 @@ from zope.interface import implementer
 
 from tests.fuzz.law import BrokenLaw
 from tests.support.wire import Wire
-from twisted_h11._http import response_head
+from twisted_h11._http import response_to_send
 from twisted_h11.interfaces import IStreamingResource
 from twisted_h11.server import Limits, Site
 
@@ -44,7 +44,7 @@ def frozen_date() -> Any:
     """
     A context in which every C{Date} is the same.
     """
-    return patch.object(response_head, "time", _NOW)
+    return patch.object(response_to_send, "time", _NOW)
 
 
 @dataclass

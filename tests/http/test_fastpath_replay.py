@@ -16,7 +16,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.fuzz.strategies import head
 from tests.fuzz.streams import KINDS, Outcome, check_stream
 from tests.support.responses import WireResponse, read_responses
-from twisted_h11._http.strict import RequestHead
+from twisted_h11._http.strict_requests import RequestHead
 from twisted_h11._server.framers import FastFramer, H11Framer
 
 FAST = head(b"GET /whole HTTP/1.1", b"Host: a")

@@ -90,6 +90,22 @@ class LifetimeTests(ServerTestCase):
         """
         self.endings(lambda request: b"hello", GET, GET * 10, post(b"hello"))
 
+    def test_callsAfterwards(self) -> None:
+        """
+        A connection that is lost takes no notice of a transport that calls on.
+        """
+        for before in (b"", GET, GET[:9], post(b"some")[:-2]):
+            wire = self.connect(self.site(self.watching(lambda request: b"")))
+            wire.send(before).vanish()
+            channel = wire.channel
+            channel.dataReceived(GET)
+            channel.readConnectionLost()
+            channel.resumeProducing()
+            channel.loseConnection()
+            channel.abortConnection()
+            self.assertEqual(int(before == GET), self.rendered)
+            self.rendered = 0
+
     def test_requestDiesWithItsResponse(self) -> None:
         """
         A request does not wait for the end of the connection.

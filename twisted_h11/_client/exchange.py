@@ -27,7 +27,7 @@ from twisted_h11._client.response_reader import ResponseReader
 from twisted_h11._client.response_source import ResponseSource, too_large
 from twisted_h11._client.sent import TLSPassage, none_left
 from twisted_h11._client.settings import Wait, seconds_for, timed_out
-from twisted_h11._http.received_head import Fields, ReceivedHead
+from twisted_h11._http.response_received import Fields, ReceivedHead
 from twisted_h11._wire.wire import READ_AHEAD
 
 __all__ = ["Exchange"]

@@ -25,7 +25,7 @@ from twisted_h11._client.request_head import (
 )
 from twisted_h11._client.settings import ClientSettings
 from twisted_h11._http.abnf import is_target, is_token
-from twisted_h11._http.received_head import Fields
+from twisted_h11._http.response_received import Fields
 
 __all__ = ["ClientRequest", "check_method", "check_uri"]
 

@@ -19,7 +19,7 @@ from twisted.web.iweb import UNKNOWN_LENGTH
 
 from twisted_h11._client.errors import RequestError
 from twisted_h11._http.abnf import is_field_content, is_target, is_token
-from twisted_h11._http.received_head import Fields
+from twisted_h11._http.response_received import Fields
 
 __all__ = [
     "CHUNKED_LENGTH",

@@ -26,7 +26,7 @@ from twisted_h11._boundary.checks import check_protocol
 from twisted_h11._boundary.guarded import log_failure
 from twisted_h11._client import errors
 from twisted_h11._client.request import ClientRequest
-from twisted_h11._http.received_head import Fields, ReceivedHead
+from twisted_h11._http.response_received import Fields, ReceivedHead
 from twisted_h11._wire.delivery import BodyIterator, Delivery
 from twisted_h11.forwarding import deliver_to
 

@@ -27,14 +27,14 @@ from twisted_h11._client.request import ClientRequest
 from twisted_h11._client.response import InterimResponse
 from twisted_h11._http.abnf import find_head_end
 from twisted_h11._http.chunks import ChunkDecoder, TolerantRules, frame
-from twisted_h11._http.received_head import (
+from twisted_h11._http.response_received import (
     CHUNKED,
     Fields,
     ReceivedHead,
     read_event,
     read_response,
 )
-from twisted_h11._http.tolerance import EMPTY_LINES, forgive
+from twisted_h11._http.tolerant_responses import EMPTY_LINES, forgive
 
 __all__ = ["Reading", "ResponseReader", "ResponseUser"]
 

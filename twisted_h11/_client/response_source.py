@@ -20,7 +20,7 @@ from twisted_h11._client.request import ClientRequest
 from twisted_h11._client.response import Response
 from twisted_h11._client.response_reader import ResponseReader
 from twisted_h11._client.settings import Wait
-from twisted_h11._http.received_head import CHUNKED, UNTIL_CLOSE, Fields
+from twisted_h11._http.response_received import CHUNKED, UNTIL_CLOSE, Fields
 
 __all__ = ["ResponseSource"]
 

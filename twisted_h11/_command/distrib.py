@@ -20,7 +20,7 @@ from twisted.web.http import SERVICE_UNAVAILABLE
 from twisted.web.server import NOT_DONE_YET
 
 from twisted_h11._command.public_files import PublicFile
-from twisted_h11._http.response_head import error_page
+from twisted_h11._http.response_to_send import error_page
 
 __all__ = ["Subscription", "UserDirectory"]
 

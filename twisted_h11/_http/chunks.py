@@ -22,9 +22,13 @@ from twisted_h11._http.abnf import (
     match_chunk_size,
     match_chunk_size_line,
 )
-from twisted_h11._http.received_head import Fields
-from twisted_h11._http.strict import Refused, check_field_lines, describe_bad_byte
-from twisted_h11._http.tolerance import read_fields
+from twisted_h11._http.response_received import Fields
+from twisted_h11._http.strict_requests import (
+    Refused,
+    check_field_lines,
+    describe_bad_byte,
+)
+from twisted_h11._http.tolerant_responses import read_fields
 from twisted_h11.limits import Limits
 
 __all__ = ["ChunkDecoder", "StrictRules", "TolerantRules", "frame"]
@@ -184,7 +188,7 @@ class ChunkDecoder:
 
 class StrictRules:
     """
-    What the server accepts; see L{twisted_h11._http.strict}.
+    What the server accepts; see L{twisted_h11._http.strict_requests}.
 
     Each method of a set of rules returns C{start} if more bytes must come first;
     C{seen} bytes from there on have been looked at by an earlier call.

@@ -6,7 +6,7 @@ body, or one with a C{Content-Length}.  For their heads three regular
 expressions over the bytes give the head that h11 gives.  Most responses have
 fields that need no mending, and a length or chunks.  A server reads such requests
 and writes such responses here; a client reads the responses by
-L{read_response<twisted_h11._http.received_head.read_response>}, under the same law.
+L{read_response<twisted_h11._http.response_received.read_response>}, under the same law.
 
 Everything here is a pure function of bytes that answers, or returns C{None} for
 "ask the strict layer and h11".  They never guess: whatever is unusual
@@ -31,14 +31,14 @@ from twisted_h11._http.abnf import (
     is_short_length,
     is_trimmed_field,
 )
-from twisted_h11._http.strict import RequestHead
+from twisted_h11._http.strict_requests import RequestHead
 from twisted_h11.limits import Limits
 
 __all__ = ["FastHead", "read_request", "response_head", "whole_head"]
 
 # -- the server: requests in --------------------------------------------------
 
-# What is refused in a target (see twisted_h11._http.strict) is not in these classes.
+# What strict_requests refuses in a target is not in these classes.
 _line = re.compile(
     rb"(?!CONNECT )([A-Z]+) (/[!\"$->@-\[\]-~]*(?:\?[!\"$-~]*)?) HTTP/1\.1\r\n"
 )

@@ -24,9 +24,13 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from twisted_h11._boundary.guarded import guarded
-from twisted_h11._http.strict import RequestHead
-from twisted_h11._server.admission import report_dropped
-from twisted_h11._server.arrival import arrive, finish_handshake, first_bytes
+from twisted_h11._http.strict_requests import RequestHead
+from twisted_h11._server.admission import (
+    arrive,
+    finish_handshake,
+    first_bytes,
+    report_dropped,
+)
 from twisted_h11._server.connections import Connections
 from twisted_h11._server.contract import HTTPChannelNames
 from twisted_h11._server.cycle import Cycle

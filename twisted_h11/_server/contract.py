@@ -16,7 +16,7 @@ from twisted.python.failure import Failure
 from twisted.web.http_headers import Headers
 
 from twisted_h11._boundary.octets import as_bytes
-from twisted_h11._http.strict import Refused
+from twisted_h11._http.strict_requests import Refused
 from twisted_h11._server import foreign
 from twisted_h11._server.cycle import Cycle
 from twisted_h11._server.interfaces import Served

@@ -28,12 +28,12 @@ from twisted.python.failure import Failure
 
 from twisted_h11._boundary.guarded import guarded
 from twisted_h11._http.chunks import ChunkDecoder
-from twisted_h11._http.response_head import (
+from twisted_h11._http.response_to_send import (
     BadResponse,
     ResponseHead,
     check_fields,
 )
-from twisted_h11._http.strict import RequestHead
+from twisted_h11._http.strict_requests import RequestHead
 from twisted_h11._server.framers import FastFramer, Framer, H11Framer, Pairs
 from twisted_h11._server.interfaces import CycleOwner
 from twisted_h11._wire.closing import End

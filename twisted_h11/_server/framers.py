@@ -21,8 +21,8 @@ from twisted.web.http_headers import Headers
 
 from twisted_h11._events.sending import send_event
 from twisted_h11._http import fastpath
-from twisted_h11._http.response_head import ResponseHead, reason_of
-from twisted_h11._http.strict import RequestHead
+from twisted_h11._http.response_to_send import ResponseHead, reason_of
+from twisted_h11._http.strict_requests import RequestHead
 from twisted_h11._wire.files import FileRegion
 from twisted_h11._wire.wire import Wire
 

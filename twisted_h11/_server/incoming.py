@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from twisted_h11._boundary.guarded import log_failure
 from twisted_h11._http.chunks import ChunkDecoder
-from twisted_h11._http.strict import Refused
+from twisted_h11._http.strict_requests import Refused
 from twisted_h11._server.body import RequestBody
 from twisted_h11._server.cycle import Cycle
 from twisted_h11._server.forms import FormError, receive_with_form

@@ -103,7 +103,8 @@ def refusal_page(method: bytes, allowed: list[bytes]) -> tuple[int, str, str]:
     """
     What the page says for a method that is not there.
 
-    @return: the status, and what L{error_page<twisted_h11._http.response_head>} takes.
+    @return: the status, and what
+        L{error_page<twisted_h11._http.response_to_send>} takes.
     """
     if method not in KNOWN_METHODS:
         # The sentence of twisted.web, which clients and tests look for.

@@ -12,8 +12,8 @@ from twisted.web.http_headers import Headers
 
 from twisted_h11._boundary.guarded import guarded
 from twisted_h11._http.abnf import match_rough_request_line
-from twisted_h11._http.response_head import error_response
-from twisted_h11._http.strict import RequestHead
+from twisted_h11._http.response_to_send import error_response
+from twisted_h11._http.strict_requests import RequestHead
 from twisted_h11._server.cycle import Cycle, State, tell_lost
 from twisted_h11._wire.closing import End
 

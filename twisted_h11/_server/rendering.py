@@ -35,7 +35,7 @@ from twisted_h11._boundary.twisted_private import (
     response_headers,
     set_known,
 )
-from twisted_h11._http.response_head import error_page, http_date
+from twisted_h11._http.response_to_send import error_page, http_date
 from twisted_h11._server.adapted import ADAPTERS
 from twisted_h11._server.arguments import Arguments
 from twisted_h11._server.body import RequestBodyCut

@@ -25,7 +25,7 @@ from twisted.web.iweb import INonQueuedRequestFactory
 from zope.interface import provider
 
 from twisted_h11._boundary.twisted_private import encoder_for
-from twisted_h11._http.strict import RequestHead
+from twisted_h11._http.strict_requests import RequestHead
 from twisted_h11._server.body import RequestBody
 from twisted_h11._server.channel import Channel
 from twisted_h11._server.request_headers import RequestHeaders

@@ -9,7 +9,7 @@ from typing import Any
 from twisted.web.http_headers import Headers
 
 from twisted_h11._http.fastpath import FastHead
-from twisted_h11._http.strict import RequestHead
+from twisted_h11._http.strict_requests import RequestHead
 
 __all__ = ["RequestHeaders"]
 

@@ -8,7 +8,7 @@ arrives waits here, and L{Reading} says what it is taken for:
     the first bytes (the PROXY protocol).
   - C{HEAD}: between messages.  A common head is taken by
     L{twisted_h11._http.fastpath}.  Any other is found by its empty line, judged by
-    L{twisted_h11._http.strict}, then given to h11, and both must agree.
+    L{twisted_h11._http.strict_requests}, then given to h11, and both must agree.
   - C{BODY}: as many bytes as belong to the message go to h11, and what h11 makes of
     them to the request.  Of a body that follows a head of the fast path only the
     length matters, so it goes to the request at once.  Of a chunked body the strict
@@ -32,7 +32,7 @@ import h11
 
 from twisted_h11._http import fastpath
 from twisted_h11._http.chunks import ChunkDecoder, StrictRules
-from twisted_h11._http.strict import (
+from twisted_h11._http.strict_requests import (
     Refused,
     RequestHead,
     check_partial_head,
@@ -116,8 +116,9 @@ class RequestReader:
 
     def end(self) -> None:
         """
-        The connection is gone: keep nothing.
+        The connection is gone: keep nothing, and look at nothing any more.
         """
+        self.isAdvancing = True
         self._buffer, self._start = b"", 0
         self._owner = self._lastHead = self.incoming = None
 
@@ -158,7 +159,7 @@ class RequestReader:
         except h11.RemoteProtocolError as error:
             owner.refuse(error.error_status_hint, "The request is malformed.")
         finally:
-            self.isAdvancing = False
+            self.isAdvancing = self._owner is None
             wire.endBatch(begun)
         owner.advanced()
         if wire.transport is None:

@@ -15,7 +15,7 @@ from twisted.web.http_headers import Headers
 
 from twisted_h11._boundary.twisted_private import raw_fields
 from twisted_h11._http import fastpath
-from twisted_h11._http.response_head import BadResponse, ResponseHead, check_fields
+from twisted_h11._http.response_to_send import BadResponse, ResponseHead, check_fields
 from twisted_h11._server.cycle import Cycle, State
 from twisted_h11._server.framers import FastFramer, Pairs
 from twisted_h11._wire.files import FileRegion

@@ -13,7 +13,7 @@ from typing import Any
 from twisted.web.iweb import INonQueuedRequestFactory
 
 from twisted_h11._boundary.guarded import log_failure
-from twisted_h11._http.strict import Refused, RequestHead
+from twisted_h11._http.strict_requests import Refused, RequestHead
 from twisted_h11._server.adapted import adapt_request
 from twisted_h11._server.body import RequestBody
 from twisted_h11._server.cycle import Cycle

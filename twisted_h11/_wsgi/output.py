@@ -24,7 +24,7 @@ from twisted.python.failure import Failure
 from twisted.web import util
 from zope.interface import implementer
 
-from twisted_h11._http.response_head import error_page
+from twisted_h11._http.response_to_send import error_page
 from twisted_h11._wsgi.head import Head
 from twisted_h11._wsgi.input import ClientDisconnected
 

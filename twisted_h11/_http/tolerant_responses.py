@@ -39,7 +39,7 @@ from twisted_h11._http.abnf import (
     is_token,
     is_tolerant_status_line,
 )
-from twisted_h11._http.received_head import Fields
+from twisted_h11._http.response_received import Fields
 
 __all__ = ["EMPTY_LINES", "Tolerated", "forgive", "read_fields"]
 
