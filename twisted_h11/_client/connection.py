@@ -22,34 +22,19 @@ from typing import Any
 
 import h11
 from twisted.internet.error import ConnectionDone
-from twisted.internet.interfaces import (
-    IHalfCloseableProtocol,
-    IHandshakeListener,
-    IProtocol,
-    IPushProducer,
-    ISSLTransport,
-)
-from twisted.internet.protocol import Protocol, connectionDone
+from twisted.internet.interfaces import IHandshakeListener, IProtocol, ISSLTransport
+from twisted.internet.protocol import connectionDone
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from twisted_h11._boundary.guarded import guarded
 from twisted_h11._client.exchange import Exchange
 from twisted_h11._client.interfaces import ExchangeHandler, Owner
 from twisted_h11._client.request import ClientRequest
 from twisted_h11._client.settings import Wait
-from twisted_h11._wire.closing import End
-from twisted_h11._wire.outbox import Outbox
 from twisted_h11._wire.progress import bytes_unsent
-from twisted_h11._wire.wire import (
-    APPLICATION,
-    CONSUMER,
-    READ_AHEAD,
-    Wire,
-    end_connection,
-)
-from twisted_h11.limits import Limits
+from twisted_h11._wire.protocol import WireProtocol
+from twisted_h11._wire.wire import APPLICATION, CONSUMER, READ_AHEAD
 
 try:
     from select import POLLIN, poll
@@ -57,9 +42,6 @@ except ImportError:  # pragma: no cover - not on POSIX
     poll = None  # type: ignore[assignment,misc]
 
 __all__ = ["ClientConnection", "State"]
-
-# They bound how a connection closes.
-LIMITS = Limits()
 
 
 class State(Enum):
@@ -80,8 +62,8 @@ class State(Enum):
     CLOSED = "closed"
 
 
-@implementer(IHandshakeListener, IHalfCloseableProtocol, IPushProducer)
-class ClientConnection(Protocol):
+@implementer(IHandshakeListener)
+class ClientConnection(WireProtocol):
     """
     One connection to a server or proxy.
 
@@ -103,23 +85,15 @@ class ClientConnection(Protocol):
     host: Any = None
     handshakeDetails: Any = None
 
-    # For the wire.
-    limits = LIMITS
-    finalWaits: frozenset[Enum] = frozenset()
-    # Read an early answer before more of the request is written.
-    writesNow = False
-    outbox: Outbox | None = None
-    cooperate: Any = None
-
     _exchange: Exchange | None = None
     _poll: Any = None
-    _successor: Any = None
+    _rest = b""
 
     def __init__(self, owner: Owner[ClientConnection], clock: Any) -> None:
+        super().__init__()
         self._owner: Owner[ClientConnection] | None = owner
         self.clock = clock
         self.callLater = clock.callLater
-        self.wire = Wire(self)
 
     @property
     def state(self) -> State:
@@ -157,18 +131,11 @@ class ClientConnection(Protocol):
 
     # -- the connection -----------------------------------------------------
 
-    def makeConnection(self, transport: Any) -> None:
-        """
-        The transport is here.
-        """
-        self.connected = 1
-        self.wire.connected(transport)
-        self.connectionMade()
-
     def connectionMade(self) -> None:
         """
         Look at what kind of transport it is.
         """
+        super().connectionMade()
         transport = self.wire.transport
         self.since = self.clock.seconds()
         self.secure = ISSLTransport.providedBy(transport)
@@ -178,22 +145,9 @@ class ClientConnection(Protocol):
         if hasattr(transport, "getHost"):
             self.host = transport.getHost()
         self.tellsUnsent = bytes_unsent(transport) is not None
-        if poll is not None:
-            raw = transport.transport if self.wantsHandshake else transport
-            getHandle = getattr(raw, "getHandle", None)
-            handle = getHandle() if getHandle is not None else None
-            if isinstance(handle, socket.socket):
-                self._poll = poll()
-                self._poll.register(handle.fileno(), POLLIN)
+        self._poll = _poll_of(transport.transport if self.wantsHandshake else transport)
         if self._owner is not None:
             self._owner.connectionOpened(self)
-
-    @property
-    def transport(self) -> Any:  # type: ignore[override]
-        """
-        The transport, for a look at it; not for writing to it.
-        """
-        return self.wire.transport
 
     def adopt(self, owner: Owner[ClientConnection]) -> None:
         """
@@ -286,37 +240,14 @@ class ClientConnection(Protocol):
         self._tellGone(connectionDone)
         report("ended")
         wire = self.wire
-        transport = wire.transport
-        if transport is None or wire.closing is not None:
+        if wire.transport is None or wire.closing is not None:
             raise h11.LocalProtocolError("The connection is closed")
-        wire.detach()
-        self._successor = protocol
-        if wire.holds and not wire.eof and IPushProducer.providedBy(transport):
-            transport.resumeProducing()
-        # The transport keeps calling us where we can not be replaced; instance
-        # attributes pass its calls on at no cost.
-        self.dataReceived = protocol.dataReceived  # type: ignore[method-assign]
-        self.connectionLost = protocol.connectionLost  # type: ignore
-        for name in ("protocol", "wrappedProtocol"):
-            if getattr(transport, name, None) is self:
-                setattr(transport, name, protocol)
-        connected = guarded("Connecting a protocol", protocol.makeConnection, transport)
-        if connected and data:
-            connected = guarded("A protocol", protocol.dataReceived, data)
-        if not connected:
-            end_connection(transport)
-        if wire.eof:
-            self._endSuccessor()
+        self._rest = data
+        self._giveTo(protocol)
 
-    def _endSuccessor(self) -> None:
-        """
-        The server has closed its side of a connection that was given away.
-        """
-        successor = self._successor
-        if IHalfCloseableProtocol.providedBy(successor):
-            successor.readConnectionLost()
-        else:
-            successor.transport.loseConnection()
+    def _takeTrailingData(self) -> tuple[bytes, bool]:
+        rest, self._rest = self._rest, b""
+        return rest, self.wire.eof
 
     # -- from the transport ---------------------------------------------------
 
@@ -333,18 +264,8 @@ class ClientConnection(Protocol):
             # No request is under way, so these bytes are no answer.
             self.abortConnection()
 
-    def readConnectionLost(self) -> None:
-        """
-        The server will send nothing more.
-        """
-        if self._successor is not None:
-            self._endSuccessor()
-            return
+    def _inputEnded(self) -> None:
         wire = self.wire
-        wire.eof = True
-        if wire.closing is not None:
-            wire.closing.inputEnded()
-            return
         exchange = self._exchange
         if exchange is not None:
             if exchange.source is not None and exchange.source.switched:
@@ -352,11 +273,6 @@ class ClientConnection(Protocol):
             exchange.inputEnded(Failure(ConnectionDone()), wire.transport)
         if wire.closing is None:
             self.loseConnection()
-
-    def writeConnectionLost(self) -> None:
-        """
-        Our side is never closed alone.
-        """
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
@@ -385,14 +301,14 @@ class ClientConnection(Protocol):
         """
         Close the connection after what was written has gone out.
         """
-        self.wire.close(End.LOSE)
+        super().loseConnection()
         self._tellClosing()
 
     def abortConnection(self) -> None:
         """
         Drop the connection at once.
         """
-        self.wire.abort()
+        super().abortConnection()
         self._tellClosing()
 
     def _tellClosing(self) -> None:
@@ -405,27 +321,6 @@ class ClientConnection(Protocol):
         """
         if self._exchange is not None:
             self._exchange.fail(reason)
-
-    # -- the producer that the transport sees -------------------------------------
-
-    def pauseProducing(self) -> None:
-        """
-        The transport has no room.
-        """
-        self.wire.backPressure().pauseProducing()
-
-    def resumeProducing(self) -> None:
-        """
-        The transport has room again.
-        """
-        self.wire.backPressure().resumeProducing()
-
-    def stopProducing(self) -> None:
-        """
-        The transport will take nothing more.
-        """
-        if self.wire.pressure is not None:
-            self.wire.pressure.stopProducing()
 
     # -- what the wire tells ----------------------------------------------------
 
@@ -468,31 +363,15 @@ class ClientConnection(Protocol):
                 self._exchange.generationFailed(Failure())
         return True
 
-    def dropConnection(self) -> None:
-        """
-        The end took too long.
-        """
-        self.abortConnection()
 
-    def producing(self) -> object:
-        """
-        See L{tellProducer}.
-        """
-
-    def producerFailed(self, what: object) -> None:
-        """
-        See L{tellProducer}.
-        """
-
-    def wireQueueSent(self) -> bool:
-        """
-        A client sends no regions of files.
-        """
-        return False
-
-    def _nothing(self) -> None:
-        """
-        Calls of the wire that change nothing here.
-        """
-
-    wireShared = wireTaken = wireClosing = wireEnded = _nothing
+def _poll_of(transport: Any) -> Any:
+    """
+    What tells whether something has arrived at a socket; C{None} for other transports.
+    """
+    getHandle = getattr(transport, "getHandle", None)
+    handle = getHandle() if getHandle is not None and poll is not None else None
+    if not isinstance(handle, socket.socket):
+        return None
+    polled = poll()
+    polled.register(handle.fileno(), POLLIN)
+    return polled
