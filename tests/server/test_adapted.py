@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from twisted.internet.address import UNIXAddress
 from twisted.internet.threads import deferToThread
 from twisted.python.threadpool import ThreadPool
 from twisted.web import server, twcgi, wsgi
@@ -13,6 +14,7 @@ from twisted.web.proxy import ProxyRequest, ReverseProxyResource
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 
+from tests.support.memory import MemoryTransport
 from tests.support.server_cases import FAST_PATH, GET, ServerTestCase, get
 from tests.support.socket_cases import TCPBackend, net
 from tests.support.wsgi import Inline, NoThreads
@@ -65,6 +67,8 @@ class VariableTests(ServerTestCase):
     Fields that may not become variables.
     """
 
+    addresses: tuple[Any, ...] = ()
+
     def environs(self, **options: Any) -> list[dict[str, Any]]:
         """
         What a WSGI application, a CGI script, and one that is found late, get.
@@ -91,7 +95,8 @@ class VariableTests(ServerTestCase):
             if path == b"/wsgi":
                 # That of Twisted waits for the reactor, which does not run.
                 self.patch(wsgi, "blockingCallFromThread", lambda r, f, *a: f(*a))
-            wire = self.connect(site).send(request)
+            transport = MemoryTransport(*self.addresses)
+            wire = self.connect(site, transport).send(request)
             wire.pump()
             self.assertEqual([200], wire.statuses)
         return found
@@ -117,6 +122,18 @@ class VariableTests(ServerTestCase):
             for environ in self.environs(environUnderscores=True, **options):
                 self.assertEqual("b", environ["HTTP_X_A"])
                 self.assertNotIn("HTTP_PROXY", environ)
+
+    def test_unix(self) -> None:
+        """
+        A UNIX socket has neither host nor port.
+        """
+        self.addresses = (UNIXAddress("/x"), UNIXAddress(None))
+        for options in ({}, {"requestFactory": Foreign}):
+            environs = self.environs(**options)
+            self.assertEqual(3, len(environs))
+            for environ in environs:
+                self.assertEqual("", environ["REMOTE_ADDR"])
+                self.assertEqual("80", environ["SERVER_PORT"])
 
     def test_requestKeepsThem(self) -> None:
         """

@@ -60,9 +60,9 @@ def _find(kind: type) -> Render | None:
     if issubclass(kind, wsgi.WSGIResource):
         if render is wsgi.WSGIResource.render:
             return _render_wsgi
-        return _render_hidden
+        return _render_variables
     if issubclass(kind, twcgi.CGIScript):
-        return _render_hidden
+        return _render_variables
     if issubclass(kind, MAY_HAVE_RANGES):
         return render_ranged
     base = _proxy_class(kind, "ReverseProxyResource")
@@ -101,22 +101,46 @@ class Adapted:
         return self._render(self._resource, request)
 
 
-# -- fields that are hidden -------------------------------------------------------
+# -- what becomes a variable --------------------------------------------------------
 
 
-def _render_hidden(resource: Any, request: Any) -> Any:
+class _NoAddress:
     """
-    Render while the request has only the fields that may become variables.
+    The address of an end that has neither host nor port, as on a UNIX socket; see
+    L{make_environ<twisted_h11._server.environ.make_environ>}.
+    """
+
+    host = ""
+
+    def __init__(self, port: str) -> None:
+        self.port = port
+
+
+def _render_variables(resource: Any, request: Any) -> Any:
+    """
+    Render while the request has only the fields that may become variables, and
+    addresses with a host and a port.
     """
     site = getattr(request, "site", None)
     headers = request.requestHeaders
     request.requestHeaders = foldable_headers(
         headers, getattr(site, "environUnderscores", False)
     )
+    replaced = []
+    if not hasattr(request.getHost(), "port"):
+        server = _NoAddress("443" if request.isSecure() else "80")
+        request.getHost = lambda: server
+        replaced.append("getHost")
+    if not hasattr(request.getClientAddress(), "host"):
+        client = _NoAddress("")
+        request.getClientAddress = lambda: client
+        replaced.append("getClientAddress")
     try:
         return resource.render(request)
     finally:
         request.requestHeaders = headers
+        for name in replaced:
+            delattr(request, name)
 
 
 # -- writers that wait ------------------------------------------------------------
@@ -184,7 +208,7 @@ def _render_wsgi(resource: Any, request: Any) -> Any:
     drained = _drained(request)
     if drained is not None:
         resource = with_reactor(resource, lambda found: _PacedCalls(found, drained))
-    return _render_hidden(resource, request)
+    return _render_variables(resource, request)
 
 
 class _PacedConnections(_Reactor):
