@@ -132,7 +132,11 @@ def is_complete(response: Any, begin: int) -> bool:
     ranges: str = response.headers.getRawHeaders("content-range", [""])[0]
     if ranges.replace(" ", "") == f"bytes*/{begin}":
         return True
-    raise Failed("The server has less than what is here already", 33)
+    raise Failed(
+        f"The server sends nothing from byte {begin} on (Content-Range: {ranges!r}); "
+        "what is here was kept",
+        33,
+    )
 
 
 def open_output(
