@@ -4,6 +4,7 @@ HTTP/2 connections: what a client can do to us with one, and for how long.
 
 from __future__ import annotations
 
+import gc
 import os
 import random
 from functools import partial
@@ -18,7 +19,7 @@ from tests.support.optional import need
 from tests.support.server_cases import Calls, Echo, Holding, ServerTestCase
 from tests.support.wire import Wire
 from twisted import internet
-from twisted_h11._server.http2_frames import PREFACE
+from twisted_h11._server.http2_frames import DATA, PREFACE
 from twisted_h11.server import Limits
 
 LIMITS = Limits()
@@ -30,6 +31,13 @@ class Transport(SecureMemoryTransport):
     """
 
     negotiatedProtocol = b"h2"
+
+
+def frame_of(kind: int, flags: int, payload: bytes) -> bytes:
+    """
+    A frame of no stream.
+    """
+    return len(payload).to_bytes(3, "big") + bytes((kind, flags, 0, 0, 0, 0)) + payload
 
 
 class Client:
@@ -241,6 +249,59 @@ class CountTests(BoundsTestCase):
                     client.wire.send(client.flush())
             self.assertLessEqual(len(echo.seen), 40)
             self.assertDropped(client, "resets too many streams")
+
+    def test_resetsOfOurs(self) -> None:
+        """
+        Nor does it help to have us reset them, by an error in a stream that has ended
+        or has too large a window.
+        """
+        for frame in (frame_of(DATA, 0, b"x"), frame_of(8, 0, b"\x7f\xff\xff\xff")):
+            holding = Holding()
+            client = self.client(self.made(holding, maxStreamResets=20))
+            for number in range(100):
+                if not client.closed:
+                    stream = 2 * number + 1
+                    data = client.request(stream).flush()
+                    at = stream.to_bytes(4, "big")
+                    client.wire.send(data + frame[:5] + at + frame[9:])
+            self.assertEqual(21, len(holding.requests))
+            self.assertDropped(client, "resets too many streams")
+            client.wire.vanish()
+            self.assertEqual(21, len(holding.lost))
+            holding.requests.clear()
+            holding.lost.clear()
+        # h2's errors are in the frames that they refer to.
+        gc.collect()
+
+    def test_abandoned(self) -> None:
+        """
+        What the application breaks off by itself is not the client's doing.
+        """
+
+        def render(request: Any) -> None:
+            request.write(b"x")
+            self.clock.callLater(0.1, request.channel.loseConnection)
+
+        client = self.client(self.made(render, maxStreamResets=5))
+        for number in range(20):
+            client.request(2 * number + 1).go(0.2)
+        self.assertFalse(client.closed)
+
+    def test_settings(self) -> None:
+        """
+        One that sends more and more settings is dropped, before h2 keeps them all.
+        """
+        for each in (1, 50, 2000):
+            client = self.client(self.made())
+            sent = 0
+            while sent < 65000 and not client.closed:
+                numbers = range(10 + sent, 10 + sent + each)
+                payload = b"".join(n.to_bytes(2, "big") + bytes(4) for n in numbers)
+                client.wire.send(frame_of(4, 0, payload))
+                sent += each
+            self.assertLess(sent, 1001 + each)
+            client.seen = len(client.wire.output)
+            self.assertDropped(client, "too many settings")
 
     def test_someResets(self) -> None:
         """

@@ -8,7 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple, Protocol
 
-__all__ = ["Frame", "FrameReader", "frames_in", "goaway", "window_settings"]
+__all__ = [
+    "Frame",
+    "FrameReader",
+    "errors_in",
+    "frames_in",
+    "goaway",
+    "window_settings",
+]
 
 # RFC 9113 sections 3.4, 4.1 and 6.
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
@@ -64,6 +71,18 @@ def frames_in(data: bytes) -> Iterator[Frame]:
         frame = Frame.read(data, at)
         at += HEAD_LENGTH + frame.length
         yield frame
+
+
+def errors_in(data: bytes) -> Iterator[int]:
+    """
+    The streams that frames of ours reset because of what the client has sent, and
+    not because nobody wants to go on with them, which has no error code.
+    """
+    at = 0
+    for frame in frames_in(data):
+        at += HEAD_LENGTH + frame.length
+        if frame.kind == RST_STREAM and any(data[at - frame.length : at]):
+            yield frame.number
 
 
 def window_settings(payload: bytes) -> Iterator[int]:

@@ -18,9 +18,12 @@ What is bounded:
   - memory: what is written to streams and not sent (C{writeBufferLength}), and the
     bodies of the requests that are coming (C{maxBodyLength}), each for all streams
     together;
-  - work: streams that the client resets (C{maxStreamResets} more than were answered,
-    against U{rapid reset<https://www.cve.org/CVERecord?id=CVE-2023-44487>}), and
-    C{maxRequestsPerConnection}.
+  - work: streams that the client resets, or has us reset by an error of its own
+    (C{maxStreamResets} more than were answered, against U{rapid
+    reset<https://www.cve.org/CVERecord?id=CVE-2023-44487>} and U{its
+    relative<https://www.cve.org/CVERecord?id=CVE-2025-8671>}), and
+    C{maxRequestsPerConnection};
+  - settings, each of which h2 keeps, also those that it does not know.
 
 That at most 100 streams are open at a time, and how long heads are, h2 sees to.
 """
@@ -38,8 +41,10 @@ from twisted_h11._server.http2_frames import (
     DATA,
     HEADERS,
     RST_STREAM,
+    SETTINGS,
     Frame,
     FrameReader,
+    errors_in,
     frames_in,
     goaway,
 )
@@ -49,6 +54,9 @@ from twisted_h11._server.http2_watch import Guarded, Watch
 __all__ = ["Guard", "Guarded"]
 
 NO_ERROR, ENHANCE_YOUR_CALM = 0, 0xB
+
+# Clients send some ten when they begin, and change a window now and then.
+MOST_SETTINGS = 1000
 
 
 class Guard:
@@ -75,7 +83,7 @@ class Guard:
         self._checking = False
         # The number of the last stream, and how many there were.
         self._last = 0
-        self._requests = self._resets = self._answered = 0
+        self._requests = self._resets = self._answered = self._settings = 0
 
     def start(self, protocol: Any) -> None:
         """
@@ -166,16 +174,19 @@ class Guard:
             stream.received += frame.length
             self._checkBodies()
         if kind == RST_STREAM:
-            self._resets += 1
-            most = self._limits.maxStreamResets
-            if most is not None and self._resets > most + self._answered:
-                self.drop("it resets too many streams", ENHANCE_YOUR_CALM)
-                return True
-            self._ended(number)
+            self._resetCame()
+            if not self._over:
+                self._ended(number)
         elif frame.endsStream:
             stream.coming = False
             self._watch.rates()
         return True
+
+    def _resetCame(self) -> None:
+        self._resets += 1
+        most = self._limits.maxStreamResets
+        if most is not None and self._resets > most + self._answered:
+            self.drop("it resets too many streams", ENHANCE_YOUR_CALM)
 
     def _requestCame(self, number: int) -> None:
         self._last = number
@@ -189,8 +200,13 @@ class Guard:
 
     def windowCame(self, frame: Frame, payload: bytes) -> None:
         """
-        The client says how much may be sent.
+        The client says how much may be sent, or something else in its settings.
         """
+        if frame.kind == SETTINGS:
+            self._settings += len(payload) // 6
+            if self._settings > MOST_SETTINGS:
+                self.drop("it has too many settings", ENHANCE_YOUR_CALM)
+                return
         try:
             self._flow.windowCame(frame, payload)
         except TakenBack:
@@ -210,6 +226,9 @@ class Guard:
         """
         Frames are about to leave: whole ones, as h2 gives them.
         """
+        for number in errors_in(data):
+            if number in self._streams:
+                self._resetCame()
         for frame in frames_in(data):
             stream = self._streams.get(frame.number)
             if stream is None:
@@ -341,8 +360,9 @@ class _GuardedTransport:
         if self._guard.isOver():
             return
         self._guard.sent(data)
-        self._transport.write(data)
-        self._guard.settle()
+        if not self._guard.isOver():
+            self._transport.write(data)
+            self._guard.settle()
 
     def writeSequence(self, data: Any) -> None:
         """
