@@ -327,7 +327,7 @@ class WritingTests(ProtocolTestCase):
                 protocol.sendEvent(h11.Response(status_code=200, headers=[]))
                 for _ in range(10):
                     protocol.sendEvent(h11.Data(data=b"x" * 50_000))
-                found.append(protocol.wire._pendingLength)
+                found.append(protocol.wire.pendingLength)
 
         found: list[int] = []
         self.serve(answer).send(post(b"x"))

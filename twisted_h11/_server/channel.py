@@ -43,6 +43,7 @@ from twisted_h11._server.timeouts import (
     time_out,
 )
 from twisted_h11._wire.closing import End
+from twisted_h11._wire.pressure import unsent_length
 from twisted_h11._wire.wire import CONSUMER
 
 __all__ = ["Channel"]
@@ -145,7 +146,7 @@ class Channel(HTTPChannelNames):
             report_dropped(self._log, wire.transport)
         unsent = 0
         if request is not None or (slow is not None and slow.told is not None):
-            unsent = wire.unsentLength()
+            unsent = unsent_length(wire)
         wire.lost(reason)
         wire.droppedLength = unsent
         self._forget()

@@ -28,6 +28,7 @@ from twisted_h11._server.slow_client import SlowClient
 from twisted_h11._server.states import Wait
 from twisted_h11._server.timeouts import set_half_close, set_timeout
 from twisted_h11._wire.drained import client_gone
+from twisted_h11._wire.pressure import unsent_length
 from twisted_h11._wire.protocol import WireProtocol
 from twisted_h11._wire.wire import APPLICATION
 
@@ -235,7 +236,7 @@ class HTTPChannelNames(WireProtocol):
         if slow is None or slow.told is None:
             self.wire.abort()
             return
-        unsent = self.wire.unsentLength()
+        unsent = unsent_length(self.wire)
         self.wire.abort()
         slow.tell(Failure(ConnectionAborted()), unsent)
 

@@ -34,6 +34,7 @@ from twisted.python.failure import Failure
 from twisted_h11._boundary.guarded import guarded
 from twisted_h11._server.peer_watch import PeerWatch, Watched
 from twisted_h11._wire.drained import Waiting
+from twisted_h11._wire.pressure import queued_length
 from twisted_h11._wire.progress import bytes_unsent
 from twisted_h11._wire.wire import Wire
 
@@ -187,7 +188,7 @@ class _Backlog:
         cycle, most = owner.cycle, owner.limits.writeBufferLength
         kept = bytes_unsent(self._wire.transport)
         # As many as were written, where nobody knows.
-        unsent = self._counted if kept is None else kept + self._wire.queuedLength()
+        unsent = self._counted if kept is None else kept + queued_length(self._wire)
         # At least so much must be written before it can be too much.
         self._counted = unsent
         if most is None or unsent <= most or cycle is None or not cycle.isAnswering():

@@ -22,7 +22,7 @@ from twisted.protocols.tls import TLSMemoryBIOProtocol
 
 from twisted_h11._wire.progress import bytes_taken
 from twisted_h11._wire.sockets import is_bare_socket
-from twisted_h11._wire.user import OwnWire
+from twisted_h11._wire.user import OwnWire, State
 
 __all__ = ["Closing", "ClosingWait", "End"]
 
@@ -64,6 +64,15 @@ class Closing:
         self._takenBefore: int | None = None
         self.how = how
         self.later = self.outputEnded = False
+
+    @property
+    def state(self) -> State:
+        """
+        What the wire is doing.
+        """
+        if self.later:
+            return State.FLUSHING
+        return State.LINGERING if self.how is End.LINGER else State.CLOSING
 
     def begin(self, how: End) -> None:
         """

@@ -9,16 +9,19 @@ taken it.
 
 from __future__ import annotations
 
+from typing import Any
+
 from twisted.internet.interfaces import IProducer
 
 from twisted_h11._boundary.guarded import guarded
+from twisted_h11._wire.file_queue import RegionQueue
 from twisted_h11._wire.files import FileRegion
 from twisted_h11._wire.producers import Registered
-from twisted_h11._wire.region_queue import RegionQueue
+from twisted_h11._wire.progress import bytes_unsent
 from twisted_h11._wire.sockets import limit_unsent
 from twisted_h11._wire.user import OwnWire
 
-__all__ = ["BackPressure"]
+__all__ = ["BackPressure", "queued_length", "unsent_length"]
 
 
 class BackPressure:
@@ -147,3 +150,23 @@ class BackPressure:
         queue, self.queue = self.queue, None
         self._wire.hasRoom = not self.full
         return 0 if queue is None else queue.drop(error)
+
+
+def queued_length(wire: OwnWire) -> int:
+    """
+    How many bytes wait at a wire, the regions of files not counted.
+    """
+    queue: Any = wire.pressure.queue if wire.pressure is not None else None
+    queued: int = queue.queued(False) if queue is not None else 0
+    return wire.pendingLength + queued
+
+
+def unsent_length(wire: OwnWire) -> int:
+    """
+    How many bytes of what was written the kernel has not been given, the regions of
+    files and what was dropped of them counted too.
+    """
+    queue: Any = wire.pressure.queue if wire.pressure is not None else None
+    queued: int = queue.queued(True) if queue is not None else 0
+    kept = bytes_unsent(wire.transport) or 0
+    return wire.droppedLength + wire.pendingLength + queued + kept

@@ -22,7 +22,8 @@ from twisted_h11._boundary.guarded import guarded
 from twisted_h11._boundary.octets import as_bytes
 from twisted_h11._wire.closing import End
 from twisted_h11._wire.outbox import Outbox
-from twisted_h11._wire.wire import Wire, end_connection
+from twisted_h11._wire.sockets import end_connection
+from twisted_h11._wire.wire import Wire
 from twisted_h11.limits import Limits
 
 __all__ = ["DEFAULT_LIMITS", "WireProtocol", "give_trailing"]

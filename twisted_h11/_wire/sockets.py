@@ -15,6 +15,7 @@ from twisted.python.runtime import platform
 __all__ = [
     "BATCH_LENGTH",
     "MOST_PIECES",
+    "end_connection",
     "is_bare_socket",
     "limit_unsent",
     "send_at_once",
@@ -140,3 +141,14 @@ def is_bare_socket(transport: object) -> bool:
     the presence of C{fileno} or C{loseWriteConnection}: wrappers forward those.
     """
     return type(transport) in _BARE and not transport.TLS  # type: ignore[attr-defined]
+
+
+def end_connection(transport: Any) -> None:
+    """
+    End the connection of a transport, at once where it knows how to.
+    """
+    abort = getattr(transport, "abortConnection", None)
+    if abort is not None:
+        abort()
+    else:
+        transport.loseConnection()

@@ -143,6 +143,8 @@ class OwnWire(Protocol):
     hasRoom: bool
     holds: int
     eof: bool
+    pendingLength: int
+    droppedLength: int
     pressure: Any
     closing: Any
 

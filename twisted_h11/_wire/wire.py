@@ -29,12 +29,12 @@ from twisted.python.failure import Failure
 
 from twisted_h11._wire.closing import Closing, End
 from twisted_h11._wire.deadline import Waiter
+from twisted_h11._wire.file_queue import RegionQueue
 from twisted_h11._wire.pressure import BackPressure
-from twisted_h11._wire.progress import bytes_unsent
-from twisted_h11._wire.region_queue import RegionQueue
 from twisted_h11._wire.sockets import (
     BATCH_LENGTH,
     MOST_PIECES,
+    end_connection,
     is_bare_socket,
     send_at_once,
     write_now,
@@ -48,7 +48,6 @@ __all__ = [
     "PEER",
     "READ_AHEAD",
     "Wire",
-    "end_connection",
 ]
 
 # Why the network is quiet: one bit for each party that may ask for it.
@@ -59,26 +58,13 @@ EVENTS = 8  # it takes no more events now
 PEER = 16  # the peer has to take its responses first
 
 
-def end_connection(transport: Any) -> None:
-    """
-    End the connection of a transport, at once where it knows how to.
-    """
-    abort = getattr(transport, "abortConnection", None)
-    if abort is not None:
-        abort()
-    else:
-        transport.loseConnection()
-
-
 class Wire(Waiter):
     """
     One transport.
 
-    It learns from the transport when the peer does not read, and is the consumer of
-    at most one producer above it.
-
     @ivar transport: the transport; C{None} before the connection and after it.
     @ivar pending: what has been written and not given to the transport.
+    @ivar pendingLength: how many bytes that are.
     @ivar joining: how many callers want their writes to be joined.
     @ivar batching: whether a segment is being worked on; C{None} if that is not to
         delay a write, since others write to the transport, too.
@@ -92,7 +78,6 @@ class Wire(Waiter):
 
     # Attributes in slots are found fastest, and each request asks for many of these.
     __slots__ = (
-        "_pendingLength",
         "_registered",
         "batching",
         "droppedLength",
@@ -101,6 +86,7 @@ class Wire(Waiter):
         "holds",
         "joining",
         "pending",
+        "pendingLength",
         "pressure",
     )
 
@@ -109,7 +95,7 @@ class Wire(Waiter):
         self.user: WireUser = user
         self.transport: Any = None
         self.pending: list[bytes] | tuple[()] = ()
-        self._pendingLength = self.joining = self.holds = self.droppedLength = 0
+        self.pendingLength = self.joining = self.holds = self.droppedLength = 0
         self._registered = self.eof = False
         self.batching: bool | None = False
         self.hasRoom = True
@@ -127,12 +113,7 @@ class Wire(Waiter):
         if self.transport is None:
             user: object = self.user
             return user.state if isinstance(user, Nobody) else State.UNCONNECTED
-        if self.closing is None:
-            return State.OPEN
-        if self.closing.later:
-            return State.FLUSHING
-        lingers = self.closing.how is End.LINGER
-        return State.LINGERING if lingers else State.CLOSING
+        return State.OPEN if self.closing is None else self.closing.state
 
     # -- the transport ----------------------------------------------------------
 
@@ -251,8 +232,8 @@ class Wire(Waiter):
             pending.append(data)
         else:
             self.pending = [data]
-        self._pendingLength += len(data)
-        if not (self.batching or self.joining) or self._pendingLength > BATCH_LENGTH:
+        self.pendingLength += len(data)
+        if not (self.batching or self.joining) or self.pendingLength > BATCH_LENGTH:
             self.flush()
 
     def pend(self, data: bytes) -> None:
@@ -263,7 +244,7 @@ class Wire(Waiter):
             self.pending.append(data)
         else:
             self.pending = [data]
-        self._pendingLength += len(data)
+        self.pendingLength += len(data)
 
     def flush(self) -> None:
         """
@@ -273,11 +254,11 @@ class Wire(Waiter):
         if data:
             # A few long ones are not copied.
             if len(data) > 1 and (
-                self._pendingLength <= BATCH_LENGTH or len(data) > MOST_PIECES
+                self.pendingLength <= BATCH_LENGTH or len(data) > MOST_PIECES
             ):
                 data = [b"".join(data)]
             self.pending = ()
-            self._pendingLength = 0
+            self.pendingLength = 0
             transport = self.transport
             if transport is None:
                 return
@@ -306,9 +287,7 @@ class Wire(Waiter):
     def beginBatch(self) -> bool:
         """
         Join what is written while a segment is being worked on, unless somebody else
-        has the transport.
-
-        @return: what to pass to L{endBatch}.
+        has the transport; returns what to pass to L{endBatch}.
         """
         if self.batching is not False:
             return False
@@ -328,22 +307,6 @@ class Wire(Waiter):
                     outbox.add(self)
                 else:
                     self.flush()
-
-    def queuedLength(self) -> int:
-        """
-        How many bytes wait here, the regions of files not counted.
-        """
-        queued = self.queue.queued(False) if self.queue is not None else 0
-        return self._pendingLength + queued
-
-    def unsentLength(self) -> int:
-        """
-        How many bytes of what was written the kernel has not been given, the
-        regions of files and what was dropped of them counted too.
-        """
-        queued = self.queue.queued(True) if self.queue is not None else 0
-        kept = bytes_unsent(self.transport) or 0
-        return self.droppedLength + self._pendingLength + queued + kept
 
     # -- reading --------------------------------------------------------------------
 
