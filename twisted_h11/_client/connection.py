@@ -28,10 +28,16 @@ from twisted.protocols.tls import TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from twisted_h11._client.errors import Generation
 from twisted_h11._client.exchange import Exchange
 from twisted_h11._client.interfaces import ExchangeHandler, Owner
 from twisted_h11._client.request import ClientRequest
-from twisted_h11._client.settings import Wait
+from twisted_h11._client.timeouts import (
+    Wait,
+    time_out,
+    wire_full,
+    wire_writable,
+)
 from twisted_h11._wire.progress import bytes_unsent
 from twisted_h11._wire.protocol import WireProtocol
 from twisted_h11._wire.wire import APPLICATION, CONSUMER, READ_AHEAD
@@ -332,21 +338,21 @@ class ClientConnection(WireProtocol):
             self.loseConnection()
         elif self._exchange is not None:
             assert isinstance(wait, Wait)
-            self._exchange.deadlineOver(wait)
+            time_out(self._exchange, wait)
 
     def wireWaits(self) -> None:
         """
         The server does not take what is written.
         """
         if self._exchange is not None:
-            self._exchange.wireFull()
+            wire_full(self._exchange)
 
     def wireWritable(self) -> None:
         """
         The server takes what is written.
         """
         if self._exchange is not None:
-            self._exchange.wireWritable()
+            wire_writable(self._exchange)
 
     def tellProducer(self, call: Callable[[], object]) -> bool:
         """
@@ -360,7 +366,7 @@ class ClientConnection(WireProtocol):
             raise
         except BaseException:
             if self._exchange is not None:
-                self._exchange.generationFailed(Failure())
+                self._exchange.fail(Failure(), Generation)
         return True
 
 

@@ -227,6 +227,23 @@ def describe(error: BaseException | None) -> str:
     return text
 
 
+def explain(error: Exception, raw: bytes) -> MalformedResponse:
+    """
+    Say what was wrong with a head, and name the fields that are to blame.
+    """
+    text = str(error)
+    if "Content-Length" in text or "Transfer-Encoding" in text:
+        parts = [line.partition(b":") for line in raw.splitlines()]
+        found = [
+            f"{name.decode('latin-1').strip()}: {value.decode('latin-1').strip()}"
+            for name, _, value in parts
+            if name.strip().lower() in (b"content-length", b"transfer-encoding")
+        ]
+        if found:
+            return MalformedResponse(f"{text}: {', '.join(found)!s}"[:500])
+    return MalformedResponse(text[:500])
+
+
 def wrap(
     kind: Any,
     phase: str,
@@ -242,6 +259,30 @@ def wrap(
     else:
         error = kind(list(reasons))
     return phased(error, phase, elapsed)
+
+
+def of_exchange(
+    phase: str,
+    kind: Any,
+    answered: bool,
+    elapsed: float,
+    reason: Failure,
+    response: Any,
+) -> Failure:
+    """
+    Make the failure of an exchange.
+
+    @param kind: the class of the failure, if that is known already.
+    @param answered: whether anything of a response was received.
+    """
+    late = isinstance(reason.value, TimedOut)
+    if phase is BODY or (kind is None and answered):
+        kind = FailedTimedOut if late else Failed
+    elif kind is None and phase is SENDING:
+        kind = TransmissionTimedOut if late else Transmission
+    elif kind is None:
+        kind = NeverReceivedTimedOut if late else NeverReceived
+    return wrap(kind, phase, elapsed, reason, response=response)
 
 
 def phased(error: Any, phase: str, elapsed: float) -> Failure:

@@ -12,22 +12,21 @@ from __future__ import annotations
 
 from typing import Any
 
-import h11
 from twisted.internet.defer import CancelledError
 from twisted.internet.interfaces import IProtocol
 from twisted.python.failure import Failure
 
 from twisted_h11._client import errors
-from twisted_h11._client.errors import MalformedResponse, TimedOut, UnexpectedEnd
+from twisted_h11._client.errors import MalformedResponse, UnexpectedEnd
 from twisted_h11._client.interfaces import ClientLine, ExchangeHandler
 from twisted_h11._client.request import ClientRequest
-from twisted_h11._client.request_sender import PIECE_LENGTH, BodySender
+from twisted_h11._client.request_sender import BodySender, send_whole
 from twisted_h11._client.response import InterimResponse, Response
 from twisted_h11._client.response_reader import ResponseReader
 from twisted_h11._client.response_source import ResponseSource, too_large
 from twisted_h11._client.sent import TLSPassage, none_left
-from twisted_h11._client.settings import Wait, seconds_for, timed_out
-from twisted_h11._http.response_received import Fields, ReceivedHead
+from twisted_h11._client.timeouts import Wait, set_deadline
+from twisted_h11._http.response_received import ReceivedHead
 from twisted_h11._wire.wire import READ_AHEAD
 
 __all__ = ["Exchange"]
@@ -43,20 +42,19 @@ class Exchange:
     @ivar request: the request.
     @ivar reused: whether the connection had another request before.
     @ivar reader: what reads the response.
-    @ivar sender: what sends the body of the request; C{None} when it is out, or
-        stopped.
-    @ivar source: where the response has its body from; C{None} while there is no
-        response.
+    @ivar sender: what still sends the body of the request, or C{None}.
+    @ivar source: where the response has its body from, as soon as there is one.
+    @ivar fullSince: since when the server does not take what is sent.
     @ivar isOver: whether it has ended, well or not.
     """
 
     __slots__ = (
-        "_fullSince",
         "_handler",
         "_interim",
         "_passage",
         "_seen",
         "connection",
+        "fullSince",
         "isOver",
         "reader",
         "request",
@@ -80,9 +78,12 @@ class Exchange:
         self._passage: TLSPassage | None = None
         # Whether anything was received.
         self._seen = False
-        self._fullSince = 0.0
+        self.fullSince = 0.0
 
-    def _report(self, name: str, failure: Failure | None = None) -> None:
+    def report(self, name: str, failure: Failure | None = None) -> None:
+        """
+        Tell the trace.
+        """
         if self.request.report is not None:
             self.request.report(name, self.connection, failure)
 
@@ -92,55 +93,37 @@ class Exchange:
         """
         Send the request, or its head, and begin with its body.
         """
-        request = self.request
-        body = request.body
-        if body is None:
-            self._sendWhole(b"")
-        elif (
-            isinstance(body, bytes)
-            and len(body) <= PIECE_LENGTH
-            and not (request.expect or request.chunked)
-        ):
-            self._sendWhole(body)
+        connection, request = self.connection, self.request
+        wire, conn = connection.wire, self.reader.h11
+        if send_whole(wire, request, conn):
+            if request.report is not None:
+                self.report("head sent")
+                self.report("body sent")
+                if self.isOver:
+                    return
+            if connection.secure and self.reused:
+                if request.method not in request.settings.retryMethods:
+                    clock = connection.clock
+                    self._passage = TLSPassage(wire.transport, request, clock)
+            set_deadline(self)
+            return
+        self.sender = BodySender(self, wire, request, conn)
+        wire.send(request.head)
+        self.report("head sent")
+        if request.expect and self.sender is not None:
+            wire.arm(request.settings.continueTimeout, Wait.CONTINUE)
         else:
-            wire = self.connection.wire
-            self.sender = BodySender(self, wire, request, self.reader.h11)
-            wire.send(request.head)
-            self._report("head sent")
-            if request.expect and self.sender is not None:
-                wire.arm(request.settings.continueTimeout, Wait.CONTINUE)
-            else:
-                self._startBody()
+            self.startBody()
 
-    def _sendWhole(self, body: bytes) -> None:
-        request = self.request
-        connection = self.connection
-        conn = self.reader.h11
-        data = request.head
-        if conn is None:
-            data += body
-        else:
-            if body:
-                data += conn.send(h11.Data(data=body)) or b""
-            data += conn.send(h11.EndOfMessage()) or b""
-        connection.wire.send(data)
-        if request.report is not None:
-            self._report("head sent")
-            self._report("body sent")
-            if self.isOver:
-                return
-        if connection.secure:
-            if self.reused and request.method not in request.settings.retryMethods:
-                transport = connection.wire.transport
-                self._passage = TLSPassage(transport, request, connection.clock)
-        self.wait()
-
-    def _startBody(self) -> None:
+    def startBody(self) -> None:
+        """
+        Begin with the body.
+        """
         # The trace function may have cancelled the request.
         if self.sender is not None:
             self.connection.wire.disarm()
             self.sender.start()
-            self.wait()
+            set_deadline(self)
 
     def bodySent(self) -> None:
         """
@@ -148,23 +131,8 @@ class Exchange:
         """
         self.sender = None
         if not self.isOver:
-            self._report("body sent")
-            self.wait()
-
-    def generationFailed(self, reason: Failure) -> None:
-        """
-        The producer of the body has failed.
-        """
-        self.fail(reason, errors.Generation)
-
-    def _noneLeft(self, transport: Any) -> bool:
-        """
-        Whether it is certain that nothing of the request has left.
-        """
-        passage = self._passage
-        if passage is not None and passage.waiting:
-            return True
-        return none_left(transport, self.request, self.sender)
+            self.report("body sent")
+            set_deadline(self)
 
     # -- the response -----------------------------------------------------------
 
@@ -174,7 +142,8 @@ class Exchange:
         """
         if not self._seen:
             if self.reused and self.connection.tellsUnsent:
-                if self._noneLeft(self.connection.wire.transport):
+                transport = self.connection.wire.transport
+                if none_left(transport, self.request, self.sender, self._passage):
                     # The bytes were sent before the server had the request.
                     self.fail(Failure(UnexpectedEnd(_UNASKED)), None, True)
                     return
@@ -185,22 +154,20 @@ class Exchange:
         """
         The head of an interim response is here.
         """
-        if self._interim is None:
-            self._interim = []
-        self._interim.append(response)
+        self._interim = [*(self._interim or ()), response]
         if len(self._interim) > self.request.settings.maxInterimResponses:
             text = "Too many interim responses (maxInterimResponses)"
-            self.readingFailed(MalformedResponse(text))
+            self.fail(Failure(MalformedResponse(text)))
         elif response.code == 100 and self.sender is not None:
             if not self.sender.started:
-                self._startBody()
+                self.startBody()
 
     def _makeResponse(self, head: ReceivedHead) -> Response:
         response = Response(head, self.request)
         if self._interim:
             response.interimResponses, self._interim = self._interim, None
         if self.request.report is not None:
-            self._report("head received")
+            self.report("head received")
         return response
 
     def headRead(self, head: ReceivedHead, data: bytes) -> None:
@@ -213,8 +180,7 @@ class Exchange:
         if self.isOver:
             # The trace function has cancelled the request.
             return
-        length = head.length
-        reader = self.reader
+        length, reader = head.length, self.reader
         if not head.persistent:
             reader.persistent = False
         limit = self.request.settings.maxBodyLength
@@ -227,10 +193,9 @@ class Exchange:
             response._body.complete(body)
             self.over(len(data) == head.size + length)
             if self.request.report is not None:
-                self._report("ended")
+                self.report("ended")
             handler.responseReceived(response)
             return
-        reader.beginBody(length)
         unwanted = self.sender
         if unwanted is not None:
             if unwanted.started and (head.code < 400 or head.persistent):
@@ -239,7 +204,7 @@ class Exchange:
                 # The rest of the body is not sent: the connection is not re-used.
                 reader.persistent = False
                 self.sender = None
-        self._expectBody(response, False)
+        self._expectBody(response, length)
         if unwanted is not None:
             unwanted.stop()
         handler.responseReceived(response)
@@ -256,43 +221,23 @@ class Exchange:
             # What is left of the body would be read as the other protocol's
             # (RFC 9110 section 7.8).
             text = f"The server answered {head.code} before the request was complete"
-            self.readingFailed(MalformedResponse(text))
+            self.fail(Failure(MalformedResponse(text)))
             return
         self.connection.wire.hold(READ_AHEAD)
         response = self._makeResponse(head)
         if not self.isOver:
-            self._expectBody(response, True)
+            self._expectBody(response, None)
             handler.responseReceived(response)
 
-    def _expectBody(self, response: Response, switched: bool) -> None:
+    def _expectBody(self, response: Response, length: int | None) -> None:
+        # No length: another protocol follows.
         self._handler = None
-        source = self.source = ResponseSource(self, response, switched)
-        if switched:
+        source = self.source = ResponseSource(self, response, length is None)
+        if length is None:
             source.wait()
         else:
-            self.wait()
-
-    def bodyRead(self, data: bytes) -> None:
-        """
-        A piece of the body is here.
-        """
-        assert self.source is not None
-        self.source.bodyRead(data)
-
-    def bodyEnded(self, trailers: Fields, clean: bool) -> None:
-        """
-        The body is complete.
-
-        @param clean: whether nothing was received behind it.
-        """
-        assert self.source is not None
-        self.source.bodyEnded(trailers, clean)
-
-    def readingFailed(self, error: Exception) -> None:
-        """
-        The response is malformed, or too large.
-        """
-        self.fail(Failure(error))
+            self.reader.beginBody(length, source)
+            set_deadline(self)
 
     def inputEnded(self, reason: Failure, transport: Any) -> None:
         """
@@ -303,74 +248,10 @@ class Exchange:
         if self.source is not None:
             self.source.inputEnded(reason)
         else:
-            nothingSent = not self._seen and self._noneLeft(transport)
+            nothingSent = not self._seen and none_left(
+                transport, self.request, self.sender, self._passage
+            )
             self.fail(reason, None, nothingSent)
-
-    # -- time ---------------------------------------------------------------
-
-    def wait(self) -> None:
-        """
-        Set the deadline for what is waited for now.
-        """
-        if self.isOver:
-            return
-        wire = self.connection.wire
-        settings = self.request.settings
-        sender = self.sender
-        source = self.source
-        if wire.full and (sender is not None or source is None):
-            wire.arm(settings.writeTimeout, Wait.WRITE)
-        elif source is not None:
-            if not source.switched:
-                source.wait()
-        elif sender is None:
-            wire.arm(settings.headTimeout, Wait.HEAD)
-        elif sender.started:
-            wire.disarm()
-
-    def wireFull(self) -> None:
-        """
-        The server does not take what is sent.
-        """
-        self._fullSince = self.connection.clock.seconds()
-        if self.connection.wire.waiting is not Wait.WRITE:
-            self.wait()
-
-    def wireWritable(self) -> None:
-        """
-        The server takes more.
-        """
-        # A fast upload comes here with each write: the deadline stays, and the clock
-        # is looked at when it is over.
-        if self.source is not None or self.sender is None:
-            self.wait()
-
-    def deadlineOver(self, wait: Wait) -> None:
-        """
-        What was waited for has not happened.
-        """
-        wire = self.connection.wire
-        if wait is Wait.CONTINUE:
-            self._startBody()
-            return
-        since = None
-        if wait is Wait.WRITE:
-            if not wire.full:
-                # It reads again; the next pause begins anew.
-                self.wait()
-                return
-            since = self._fullSince
-        elif wait is Wait.READ and self.source is not None:
-            # The deadline is not pushed forward with each piece.
-            since = self.source.lastPiece
-        settings = self.request.settings
-        seconds = seconds_for(wait, settings)
-        if since is not None and seconds is not None:
-            left = since + seconds - self.connection.clock.seconds()
-            if left > 0:
-                wire.arm(left, wait)
-                return
-        self.fail(Failure(timed_out(wait, settings)))
 
     # -- the end ------------------------------------------------------------
 
@@ -407,19 +288,13 @@ class Exchange:
         self._end()
         self.connection.exchangeFailed()
 
-    def ended(self) -> None:
-        """
-        Tell the trace that the response is complete.
-        """
-        self._report("ended")
-
     def giveTo(self, protocol: IProtocol) -> None:
         """
         Give the connection to another protocol.
         """
         rest = self.reader.takeRest()
         self._end()
-        self.connection.giveTo(protocol, rest, self._report)
+        self.connection.giveTo(protocol, rest, self.report)
 
     def cancel(self) -> None:
         """
@@ -450,27 +325,12 @@ class Exchange:
         if sender is not None:
             sender.stop()
         elapsed = self.connection.clock.seconds() - self.request.started
-        late = isinstance(reason.value, TimedOut)
-        if source is None:
-            phase = errors.SENDING if sender is not None or kind else errors.HEAD
-            if kind is None:
-                kind = self._kindOfFailure(sender is not None, late)
-        else:
-            phase = errors.BODY
-            kind = errors.FailedTimedOut if late else errors.Failed
-        failure = errors.wrap(kind, phase, elapsed, reason, response=response)
-        self._report("ended", failure)
+        sending = sender is not None or kind is not None
+        early = errors.SENDING if sending else errors.HEAD
+        phase = early if source is None else errors.BODY
+        failure = errors.of_exchange(phase, kind, self._seen, elapsed, reason, response)
+        self.report("ended", failure)
         if handler is not None:
             handler.requestFailed(failure, nothingSent)
         elif response is not None:
             response._ended(failure)
-
-    def _kindOfFailure(self, sending: bool, late: bool) -> Any:
-        """
-        What has failed while there was no response yet.
-        """
-        if self._seen:
-            return errors.FailedTimedOut if late else errors.Failed
-        if sending:
-            return errors.TransmissionTimedOut if late else errors.Transmission
-        return errors.NeverReceivedTimedOut if late else errors.NeverReceived

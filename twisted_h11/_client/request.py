@@ -187,6 +187,15 @@ class ClientRequest:
         whole: bytes = URI.fromBytes(self.uri).toBytes()
         return whole
 
+    def sentByH11(self) -> h11.Connection:
+        """
+        An h11 connection that has sent the head: what a response means depends on it.
+        """
+        size = self.settings.maxHeadLength
+        conn = h11.Connection(h11.CLIENT, max_incomplete_event_size=size)
+        conn.send(self.event())
+        return conn
+
     def event(self) -> h11.Request:
         """
         This request, for h11.

@@ -24,10 +24,11 @@ from twisted.web._newclient import ExcessWrite, WrongBodyLength
 from zope.interface import implementer
 
 from twisted_h11._boundary.guarded import guarded, log_failure
+from twisted_h11._client.errors import Generation
 from twisted_h11._client.request import ClientRequest
 from twisted_h11._wire.wire import Wire
 
-__all__ = ["PIECE_LENGTH", "BodySender"]
+__all__ = ["BodySender", "send_whole"]
 
 # In which pieces a body that is given as bytes goes out, if it is long.
 PIECE_LENGTH = 64 * 1024
@@ -54,6 +55,29 @@ def piece_of(data: Any) -> bytes:
     )
 
 
+def send_whole(wire: Wire, request: ClientRequest, conn: h11.Connection | None) -> bool:
+    """
+    Send a request at once, if its body is short and waits for nothing.
+
+    @param conn: the h11 connection that writes the body; C{None} on the fast path.
+    @return: whether it was sent.
+    """
+    body, data = request.body, request.head
+    if body is not None:
+        if not isinstance(body, bytes) or len(body) > PIECE_LENGTH:
+            return False
+        if request.expect or request.chunked:
+            return False
+        if conn is None:
+            data += body
+        elif body:
+            data += conn.send(h11.Data(data=body)) or b""
+    if conn is not None:
+        data += conn.send(h11.EndOfMessage()) or b""
+    wire.send(data)
+    return True
+
+
 class SendingUser(Interface):
     """
     Told how a L{BodySender} has ended, by one of two calls, once.
@@ -64,7 +88,7 @@ class SendingUser(Interface):
         All of the body was written.
         """
 
-    def generationFailed(self, reason: Failure) -> None:
+    def fail(self, reason: Failure, kind: Any) -> None:
         """
         The producer of the body has failed.
         """
@@ -132,7 +156,7 @@ class BodySender:
                 f"startProducing must return a Deferred, not {type(producing).__name__}"
             )
             if self._user is not None:
-                user.generationFailed(Failure(error))
+                user.fail(Failure(error), Generation)
             return
         producing.addCallbacks(self._finished, self._failed)
         if self._user is not None:
@@ -179,7 +203,7 @@ class BodySender:
                 data = piece_of(data)
             except TypeError as error:
                 self._refused = True
-                user.generationFailed(Failure(error))
+                user.fail(Failure(error), Generation)
                 raise
         size = len(data)
         if not size:
@@ -188,9 +212,8 @@ class BodySender:
         if self._left >= 0:
             self._left -= size
             if self._left < 0:
-                user.generationFailed(
-                    Failure(WrongBodyLength("too many bytes written"))
-                )
+                excess = WrongBodyLength("too many bytes written")
+                user.fail(Failure(excess), Generation)
                 return
         wire = self._wire
         transport = wire.transport
@@ -217,7 +240,7 @@ class BodySender:
         if user is None:
             return
         if self._left > 0:
-            user.generationFailed(Failure(WrongBodyLength("too few bytes written")))
+            user.fail(Failure(WrongBodyLength("too few bytes written")), Generation)
             return
         if self._h11 is not None:
             self._wire.send(self._h11.send(h11.EndOfMessage()) or b"")
@@ -228,7 +251,7 @@ class BodySender:
     def _failed(self, reason: Failure) -> None:
         user = self._leave()
         if user is not None:
-            user.generationFailed(reason)
+            user.fail(reason, Generation)
         elif not self._refused:
             # What its write raised was told then.
             log_failure("A body producer, after its request,", reason)

@@ -17,12 +17,13 @@ connection.
 from __future__ import annotations
 
 from enum import Enum
+from typing import Any
 from typing import Protocol as Interface
 
 import h11
+from twisted.python.failure import Failure
 
-from twisted_h11._client.errors import MalformedResponse, ResponseTooLarge
-from twisted_h11._client.h11_role import begin_exchange, read_whole_body
+from twisted_h11._client.errors import MalformedResponse, ResponseTooLarge, explain
 from twisted_h11._client.request import ClientRequest
 from twisted_h11._client.response import InterimResponse
 from twisted_h11._http.abnf import find_head_end
@@ -37,8 +38,6 @@ from twisted_h11._http.response_received import (
 from twisted_h11._http.tolerant_responses import EMPTY_LINES, forgive
 
 __all__ = ["Reading", "ResponseReader", "ResponseUser"]
-
-_FRAMING = frozenset((b"content-length", b"transfer-encoding"))
 
 
 class Reading(Enum):
@@ -82,6 +81,17 @@ class ResponseUser(Interface):
         The server has switched: what follows is for another protocol.
         """
 
+    def fail(self, reason: Failure) -> None:
+        """
+        The response is malformed, or too large.
+        """
+
+
+class BodyUser(Interface):
+    """
+    Who is told what was read of a body; each of these calls may stop the reader, too.
+    """
+
     def bodyRead(self, data: bytes) -> None:
         """
         A piece of the body is here.
@@ -94,27 +104,19 @@ class ResponseUser(Interface):
         @param clean: whether nothing was received behind it.
         """
 
-    def readingFailed(self, error: Exception) -> None:
-        """
-        The response is malformed, or too large.
-        """
 
-
-def explain(error: h11.RemoteProtocolError, raw: bytes) -> MalformedResponse:
+def read_whole_body(conn: h11.Connection, data: bytes) -> bytes:
     """
-    Say what was wrong with a head, and name the fields that are to blame.
+    Let h11 read a body that is all in C{data}.
     """
-    text = str(error)
-    if "Content-Length" in text or "Transfer-Encoding" in text:
-        parts = [line.partition(b":") for line in raw.splitlines()]
-        found = [
-            f"{name.decode('latin-1').strip()}: {value.decode('latin-1').strip()}"
-            for name, _, value in parts
-            if name.strip().lower() in _FRAMING
-        ]
-        if found:
-            return MalformedResponse(f"{text}: {', '.join(found)!s}"[:500])
-    return MalformedResponse(text[:500])
+    if data:
+        # h11 reads b'' as end of file.
+        conn.receive_data(data)
+    pieces = []
+    while isinstance(event := conn.next_event(), h11.Data):
+        pieces.append(event.data)
+    assert isinstance(event, h11.EndOfMessage), event
+    return b"".join(pieces)
 
 
 class ResponseReader:
@@ -132,6 +134,7 @@ class ResponseReader:
     """
 
     __slots__ = (
+        "_body",
         "_buffer",
         "_chunks",
         "_emptyLines",
@@ -146,12 +149,14 @@ class ResponseReader:
 
     def __init__(self, user: ResponseUser, request: ClientRequest) -> None:
         self._user = user
+        # Set with the length of a body.
+        self._body: Any = None
         self._request = request
         self._buffer: bytearray | None = None
         self._searched = 0
         self._emptyLines = 0
         self._chunks: ChunkDecoder | None = None
-        self.h11 = None if request.fast else begin_exchange(request)
+        self.h11 = None if request.fast else request.sentByH11()
         self.left = 0
         self.persistent = True
         self.state = _HEAD
@@ -164,7 +169,7 @@ class ResponseReader:
         Read nothing more.
         """
         self.state = Reading.NOTHING
-        self.h11 = self._buffer = self._chunks = None
+        self.h11 = self._body = self._buffer = self._chunks = None
         # No cycle is left behind.
         del self._user
 
@@ -177,7 +182,7 @@ class ResponseReader:
             left = self.left - len(data)
             if left > 0:
                 self.left = left
-                self._user.bodyRead(data)
+                self._body.bodyRead(data)
             else:
                 self._readLast(data, left)
         elif state is _HEAD:
@@ -185,7 +190,7 @@ class ResponseReader:
         elif state is _CHUNKS:
             self._readChunks(data)
         elif state is Reading.UNTIL_END:
-            self._user.bodyRead(data)
+            self._body.bodyRead(data)
         elif state is Reading.EVENTS:
             self._readEvents(data)
         elif state is Reading.SUCCESSOR:
@@ -220,7 +225,7 @@ class ResponseReader:
             end = len(buffer) if found is None else found.end()
             if end > limit:
                 text = f"The response head is longer than {limit} bytes (maxHeadLength)"
-                self._user.readingFailed(ResponseTooLarge(text))
+                self._user.fail(Failure(ResponseTooLarge(text)))
                 return
             if found is None:
                 self._searched = max(0, end - 2)
@@ -253,7 +258,7 @@ class ResponseReader:
             head, odd = forgive(raw, request.method)
             if odd:
                 self.persistent = False
-            conn = begin_exchange(request) if self.h11 is None else self.h11
+            conn = request.sentByH11() if self.h11 is None else self.h11
             conn.receive_data(head)
             event = conn.next_event()
             if isinstance(event, h11.InformationalResponse):
@@ -261,7 +266,7 @@ class ResponseReader:
             assert isinstance(event, h11.Response), event
             answer = read_event(event, raw, request.method)
         except h11.RemoteProtocolError as error:
-            self._user.readingFailed(explain(error, raw))
+            self._user.fail(Failure(explain(error, raw)))
         else:
             if request.method == b"CONNECT" and 200 <= answer.code < 300:
                 self._switched(answer, rest)
@@ -309,12 +314,13 @@ class ResponseReader:
             return read_whole_body(self.h11, data[start:])
         return data[start : start + length] if length else b""
 
-    def beginBody(self, length: int) -> None:
+    def beginBody(self, length: int, user: BodyUser) -> None:
         """
         Read a body from now on.
 
         @param length: see L{ReceivedHead.length}.
         """
+        self._body = user
         self.left = length
         if length == CHUNKED:
             self.state = _CHUNKS
@@ -333,9 +339,9 @@ class ResponseReader:
         The last piece of a body, with what was received behind it.
         """
         self.left = 0
-        self._user.bodyRead(data if left == 0 else data[:left])
+        self._body.bodyRead(data if left == 0 else data[:left])
         if self.state is _LENGTH:
-            self._user.bodyEnded([], left == 0)
+            self._body.bodyEnded([], left == 0)
 
     def _readChunks(self, data: bytes) -> None:
         chunks = self._chunks
@@ -348,9 +354,9 @@ class ResponseReader:
             self._readEvents(frame(body, chunks))
         else:
             if body:
-                self._user.bodyRead(body)
+                self._body.bodyRead(body)
             if chunks.ended and self.state is _CHUNKS:
-                self._user.bodyEnded(chunks.trailers, True)
+                self._body.bodyEnded(chunks.trailers, True)
         if chunks.error is not None and self.state is not Reading.NOTHING:
             self._refuse(chunks.error)
 
@@ -375,15 +381,15 @@ class ResponseReader:
             if isinstance(event, h11.Data):
                 if self.left > 0:
                     self.left -= len(event.data)
-                self._user.bodyRead(bytes(event.data))
+                self._body.bodyRead(bytes(event.data))
             elif isinstance(event, h11.EndOfMessage):
                 trailers = [
                     (bytes(name), bytes(value))
                     for name, value in event.headers.raw_items()
                 ]
-                self._user.bodyEnded(trailers, not conn.trailing_data[0])
+                self._body.bodyEnded(trailers, not conn.trailing_data[0])
             else:
                 return
 
     def _refuse(self, text: str) -> None:
-        self._user.readingFailed(MalformedResponse(text[:500]))
+        self._user.fail(Failure(MalformedResponse(text[:500])))

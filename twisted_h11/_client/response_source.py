@@ -19,7 +19,7 @@ from twisted_h11._client.interfaces import ClientLine
 from twisted_h11._client.request import ClientRequest
 from twisted_h11._client.response import Response
 from twisted_h11._client.response_reader import ResponseReader
-from twisted_h11._client.settings import Wait
+from twisted_h11._client.timeouts import Wait, set_deadline
 from twisted_h11._http.response_received import CHUNKED, UNTIL_CLOSE, Fields
 
 __all__ = ["ResponseSource"]
@@ -34,11 +34,6 @@ class SourceExchange(Interface):
     request: ClientRequest
     reader: ResponseReader
 
-    def wait(self) -> None:
-        """
-        Something else is waited for now.
-        """
-
     def over(self, clean: bool) -> None:
         """
         The response is complete.
@@ -49,9 +44,9 @@ class SourceExchange(Interface):
         Nobody wants the connection.
         """
 
-    def ended(self) -> None:
+    def report(self, name: str) -> None:
         """
-        The response has been told that it is complete.
+        Tell the trace.
         """
 
     def fail(self, reason: Failure) -> None:
@@ -130,7 +125,7 @@ class ResponseSource:
             return
         self._unclaimed = None
         self._response = response
-        exchange.wait()
+        set_deadline(exchange)
 
     def hold(self, why: int) -> None:
         """
@@ -139,7 +134,7 @@ class ResponseSource:
         self._exchange.connection.wire.hold(why)
         if self._unclaimed is None:
             self._held = True
-            self._exchange.wait()
+            set_deadline(self._exchange)
 
     def release(self, why: int) -> None:
         """
@@ -147,7 +142,7 @@ class ResponseSource:
         """
         self._held = False
         self._exchange.connection.wire.release(why)
-        self._exchange.wait()
+        set_deadline(self._exchange)
 
     def abortConnection(self, reason: Failure | None = None) -> None:
         """
@@ -222,7 +217,7 @@ class ResponseSource:
         self._exchange.over(clean)
         if response is not None:
             response._ended(reason)
-        self._exchange.ended()
+        self._exchange.report("ended")
 
     def inputEnded(self, reason: Failure) -> None:
         """

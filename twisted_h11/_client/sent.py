@@ -27,13 +27,21 @@ from twisted_h11._wire.sockets import is_bare_socket
 __all__ = ["TLSPassage", "none_left"]
 
 
-def none_left(wire: Any, request: ClientRequest, sender: BodySender | None) -> bool:
+def none_left(
+    wire: Any,
+    request: ClientRequest,
+    sender: BodySender | None,
+    passage: TLSPassage | None = None,
+) -> bool:
     """
     Whether it is certain that the kernel has taken nothing of a request.
 
     @param wire: the transport; it may have been closed.
     @param sender: what still sends the body.
+    @param passage: what watches the request in the TLS layer.
     """
+    if passage is not None and passage.waiting:
+        return True
     unsent = bytes_unsent(wire)
     if not unsent or request.bodyStarted:
         return False

@@ -12,21 +12,12 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import Field, dataclass, fields
-from enum import Enum
 from typing import Any
 
 from twisted_h11._boundary.checks import BOOL, BYTES, listed, no_number, wrong
-from twisted_h11._client.errors import TimedOut
 from twisted_h11.limits import KIB, _bound
 
-__all__ = [
-    "ClientSettings",
-    "PoolSettings",
-    "Wait",
-    "describe_settings",
-    "seconds_for",
-    "timed_out",
-]
+__all__ = ["ClientSettings", "PoolSettings", "describe_settings"]
 
 # RFC 9110 section 9.2.2, but for PUT, which twisted.web does not repeat either.
 REPEATABLE = frozenset((b"GET", b"HEAD", b"OPTIONS", b"DELETE", b"TRACE"))
@@ -277,32 +268,3 @@ def describe_settings(settings: type[_Checked]) -> list[Field[Any]]:
         C{doc} and C{optional}.
     """
     return list(fields(settings))  # type: ignore[arg-type]
-
-
-class Wait(Enum):
-    """
-    What a connection waits for: the name of the time-out in L{ClientSettings}, and the
-    text of the error when it is over.
-    """
-
-    CONTINUE = "continueTimeout", ""
-    WRITE = "writeTimeout", "The server took nothing of the request for"
-    HEAD = "headTimeout", "No response head came within"
-    CLAIM = "claimTimeout", "Nobody asked for the response body for"
-    READ = "readTimeout", "Nothing of the response body came for"
-    REQUEST = "idleTimeout", ""
-
-
-def seconds_for(wait: Wait, settings: ClientSettings) -> float | None:
-    """
-    How long something is waited for; C{None} for ever.
-    """
-    seconds: float | None = getattr(settings, wait.value[0])
-    return seconds
-
-
-def timed_out(wait: Wait, settings: ClientSettings) -> TimedOut:
-    """
-    The error that says what did not come in time.
-    """
-    return TimedOut(f"{wait.value[1]} {seconds_for(wait, settings):g} s")

@@ -1,0 +1,97 @@
+"""
+What an exchange of the client waits for, and what happens when it waits in vain.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Any
+
+from twisted.python.failure import Failure
+
+from twisted_h11._client.errors import TimedOut
+
+__all__ = ["Wait", "set_deadline", "time_out", "wire_full", "wire_writable"]
+
+
+class Wait(Enum):
+    """
+    What a connection waits for: the name of the time-out in L{ClientSettings}, and the
+    text of the error when it is over.
+    """
+
+    CONTINUE = "continueTimeout", ""
+    WRITE = "writeTimeout", "The server took nothing of the request for"
+    HEAD = "headTimeout", "No response head came within"
+    CLAIM = "claimTimeout", "Nobody asked for the response body for"
+    READ = "readTimeout", "Nothing of the response body came for"
+    REQUEST = "idleTimeout", ""
+
+
+def set_deadline(exchange: Any) -> None:
+    """
+    Set the deadline for what is waited for now.
+    """
+    if exchange.isOver:
+        return
+    wire = exchange.connection.wire
+    settings = exchange.request.settings
+    sender = exchange.sender
+    source = exchange.source
+    if wire.full and (sender is not None or source is None):
+        wire.arm(settings.writeTimeout, Wait.WRITE)
+    elif source is not None:
+        if not source.switched:
+            source.wait()
+    elif sender is None:
+        wire.arm(settings.headTimeout, Wait.HEAD)
+    elif sender.started:
+        wire.disarm()
+
+
+def wire_full(exchange: Any) -> None:
+    """
+    The server does not take what is sent.
+    """
+    connection = exchange.connection
+    exchange.fullSince = connection.clock.seconds()
+    if connection.wire.waiting is not Wait.WRITE:
+        set_deadline(exchange)
+
+
+def wire_writable(exchange: Any) -> None:
+    """
+    The server takes more.
+    """
+    # A fast upload comes here with each write: the deadline stays, and the clock is
+    # looked at when it is over.
+    if exchange.source is not None or exchange.sender is None:
+        set_deadline(exchange)
+
+
+def time_out(exchange: Any, wait: Wait) -> None:
+    """
+    What was waited for has not happened.
+    """
+    if wait is Wait.CONTINUE:
+        exchange.startBody()
+        return
+    wire = exchange.connection.wire
+    since = None
+    if wait is Wait.WRITE:
+        if not wire.full:
+            # It reads again; the next pause begins anew.
+            set_deadline(exchange)
+            return
+        since = exchange.fullSince
+    elif wait is Wait.READ and exchange.source is not None:
+        # The deadline is not pushed forward with each piece.
+        since = exchange.source.lastPiece
+    name, text = wait.value
+    seconds = getattr(exchange.request.settings, name)
+    if since is not None and seconds is not None:
+        left = since + seconds - exchange.connection.clock.seconds()
+        if left > 0:
+            wire.arm(left, wait)
+            return
+    exchange.fail(Failure(TimedOut(f"{text} {seconds:g} s")))
