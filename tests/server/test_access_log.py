@@ -260,11 +260,11 @@ class BatchTests(ServerTestCase):
         super().setUp()
         self.path = os.path.abspath(self.mktemp())
 
-    def logging(self, resource: Any = None) -> Any:
+    def logging(self, resource: Any = None, **options: Any) -> Any:
         """
         A site that runs.
         """
-        site = self.site(resource, logPath=self.path)
+        site = self.site(resource, logPath=self.path, **options)
         site.startFactory()
         return site
 
@@ -323,6 +323,19 @@ class BatchTests(ServerTestCase):
         self.assertGreaterEqual(found, _MOST_LINES)
         self.clock.advance(FLUSH_SECONDS)
         self.assertEqual(len(self.lines()), _MOST_LINES + 5)
+
+    def test_anyText(self) -> None:
+        """
+        A line that no encoding has does not take the others of its batch with it, and
+        the encoding is not that of the terminal.
+        """
+        texts = iter(["before", "l\xf6ve \udcff", "behind"])
+        site = self.logging(logFormatter=lambda when, request: next(texts))
+        self.connect(site).send(get() * 3)
+        self.clock.advance(FLUSH_SECONDS)
+        with open(self.path, "rb") as file:
+            content = file.read()
+        self.assertEqual(b"before\nl\xc3\xb6ve \\udcff\nbehind\n", content)
 
     def test_stop(self) -> None:
         """

@@ -100,7 +100,9 @@ def open_log(path: str | bytes) -> Any:
             os.set_blocking(descriptor, True)
     except OSError as error:
         raise LogFileError(error.errno, error.strerror, path) from error
-    return os.fdopen(descriptor, "w", 1, newline="\n")
+    return os.fdopen(
+        descriptor, "w", 1, "utf-8", errors="backslashreplace", newline="\n"
+    )
 
 
 def _logged_fields(head: FastHead) -> str:
