@@ -270,27 +270,30 @@ class WaysTests(IdentityTestCase):
     def test_lostBehindProxy(self) -> Any:
         """
         A connection that is lost behind a tunnel, which may be the doing of either,
-        is told as one through the proxy.
+        is told as one through the proxy; and so is a page where TLS should be.
         """
 
         class Opening(Protocol):
             def dataReceived(self, data: bytes) -> None:
                 assert self.transport is not None
+                page: bytes = self.factory.page
                 if data.startswith(b"CONNECT"):
-                    self.transport.write(b"HTTP/1.1 200 OK\r\n\r\n")
-                else:
+                    self.transport.write(b"HTTP/1.1 200 OK\r\n\r\n" + page)
+                if page or not data.startswith(b"CONNECT"):
                     self.transport.loseConnection()
 
-        factory: Any = Factory.forProtocol(Opening)
-        factory.port = self.proxyPort(factory)
-        agent = self.proxied(TLSPolicy.trusting(PEM), factory, False)
-        error = yield self.assertFailure(
-            agent.request(b"GET", b"https://localhost/"), TLSFailed
-        )
-        self.assertNotIsInstance(error, ProxyError)
-        self.assertIn(
-            f"through the proxy localhost:{factory.port} was lost", str(error)
-        )
+        for page, end in ((b"", "was lost"), (b"<html>page</html>", "failed")):
+            factory: Any = Factory.forProtocol(Opening)
+            factory.page = page
+            factory.port = self.proxyPort(factory)
+            agent = self.proxied(TLSPolicy.trusting(PEM), factory, False)
+            error = yield self.assertFailure(
+                agent.request(b"GET", b"https://localhost/"), TLSFailed
+            )
+            self.assertNotIsInstance(error, ProxyError)
+            self.assertIn(
+                f"through the proxy localhost:{factory.port} {end}", str(error)
+            )
 
     def proxyPort(self, factory: Any) -> int:
         """

@@ -40,6 +40,7 @@ from twisted_h11.client import (
     ProxyRefused,
     RedirectAgent,
     RequestError,
+    RequestNotSent,
     ResponseFailed,
     TunnelEndpoint,
 )
@@ -394,6 +395,22 @@ class BlameTests(ProxyTestCase):
         error = self.failing(deferred, ResponseFailed)
         self.assertNotIsInstance(error, ProxyError)
         error.reasons[0].trap(MalformedResponse)
+
+    def test_page(self) -> None:
+        """
+        A page behind the answer that opens a tunnel is nobody's response, and the
+        error says why nothing was sent.
+        """
+        page = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\npage"
+        for more in (page, b"page"):
+            for agent in (self.throughProxy(), self.proxyAgent()):
+                deferred = self.requested(agent, b"ws://a/")
+                peer = self.proxy.peers[-1]
+                peer.take()
+                peer.send(OPEN + more)
+                error = self.failing(deferred, RequestNotSent)
+                self.assertIn("before the request was sent", str(error))
+                self.assertEqual(b"", peer.take())
 
     def test_noProtocol(self) -> None:
         """

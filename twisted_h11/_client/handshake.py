@@ -41,6 +41,7 @@ def explain_handshake(
     """
     error = reason.value
     text: str | None = None
+    through = "" if proxy is None else f"through the proxy {proxy} ".replace("  ", " ")
     problem = problem_of(connection)
     if problem is not None:
         return Failure(problem)
@@ -56,11 +57,9 @@ def explain_handshake(
             text = _bad_chain(connection)
         if text is None:
             text = ", ".join(reasons) or "unknown error"
-            return _because(SSL.Error, f"The TLS handshake failed: {text}", error)
+            text = f"The TLS handshake {through}failed: {text}"
+            return _because(SSL.Error, text, error)
     else:
-        through = (
-            "" if proxy is None else f"through the proxy {proxy} ".replace("  ", " ")
-        )
         return _because(
             SSL.Error,
             f"The connection {through}was lost during the TLS handshake: {error}",

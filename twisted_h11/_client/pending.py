@@ -25,6 +25,9 @@ from twisted_h11._client.response import Response
 
 __all__ = ["Call"]
 
+_TOO_EARLY = (
+    "The connection ended, or the server sent something, before the request was sent"
+)
 _TRIED_AGAIN = (errors.NeverReceived, errors.Transmission)
 
 
@@ -118,7 +121,7 @@ class Call:
         if self._over or connection.state is not State.IDLE:
             connection.loseConnection()
             if not self._over:
-                self._failWithout(Failure(errors.RequestNotSent()))
+                self._failWithout(Failure(errors.RequestNotSent(_TOO_EARLY)))
             return
         exchange = self._exchange = connection.begin(request, self)
         try:
