@@ -31,7 +31,6 @@ from twisted.web.http import PotentialDataLoss
 
 from twisted_h11._client.agent import Agent
 from twisted_h11._client.agent_headers import Headers
-from twisted_h11._client.decoding import GzipDecoder
 from twisted_h11._client.endpoints import UNIXEndpointFactory
 from twisted_h11._client.errors import (
     ConnectTimedOut,
@@ -63,6 +62,7 @@ from twisted_h11._client.trace import TraceEvent
 from twisted_h11._client.tunnel import ProxyRefused, TunnelEndpoint
 from twisted_h11._client.wrappers import (
     BrowserLikeRedirectAgent,
+    GzipDecoder,
     RedirectAgent,
     readBody,
 )

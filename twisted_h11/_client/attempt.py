@@ -124,20 +124,12 @@ class Attempt:
         self._timer = None
         if self._phase is errors.HANDSHAKE:
             assert self.tlsTimeout is not None
-            reason = Failure(
-                TimedOut(f"The TLS handshake took longer than {self.tlsTimeout:g} s")
+            error = TimedOut(
+                f"The TLS handshake took longer than {self.tlsTimeout:g} s"
             )
-            self._fail(
-                errors.wrap(errors.TLSTimedOut, self._phase, self._elapsed(), reason)
-            )
+            self._failHandshake(Failure(error), errors.TLSTimedOut)
         else:
-            self._fail(
-                errors.phased(
-                    ConnectTimedOut(f"No connection within {self.connectTimeout:g} s"),
-                    self._phase,
-                    self._elapsed(),
-                )
-            )
+            self._failConnecting(f"No connection within {self.connectTimeout:g} s")
 
     def _elapsed(self) -> float:
         elapsed: float = self.clock.seconds() - self.started
@@ -190,13 +182,7 @@ class Attempt:
             self._fail(reason)
         elif type(error) is TwistedTimeoutError:
             # An address did not answer within the time of its endpoint.
-            self._fail(
-                errors.phased(
-                    ConnectTimedOut("The connection was not made in time"),
-                    self._phase,
-                    self._elapsed(),
-                )
-            )
+            self._failConnecting("The connection was not made in time")
         else:
             self._fail(reason)
 
@@ -236,36 +222,27 @@ class Attempt:
             # We had given it up; only now its slot is free.
             self.freed(self)
             return
-        self._fail(
-            errors.wrap(
-                errors.TLSFailed,
-                errors.HANDSHAKE,
-                self._elapsed(),
-                explain_handshake(
-                    reason,
-                    connection.handshakeDetails,
-                    getattr(self.endpoint, "proxy", None),
-                ),
-            )
-        )
+        proxy = getattr(self.endpoint, "proxy", None)
+        details = connection.handshakeDetails
+        self._failHandshake(explain_handshake(reason, details, proxy))
 
     # -- the end ------------------------------------------------------------
 
     def _ready(self, connection: ClientConnection) -> None:
         problem = check_transport(connection.transport)
         if problem is not None:
-            self._fail(
-                errors.wrap(
-                    errors.TLSFailed,
-                    errors.HANDSHAKE,
-                    self._elapsed(),
-                    Failure(problem),
-                )
-            )
+            self._failHandshake(Failure(problem))
             return
         self._finish()
         self._connection = None
         self.done(self, connection)
+
+    def _failConnecting(self, text: str) -> None:
+        error = ConnectTimedOut(text)
+        self._fail(errors.phased(error, self._phase, self._elapsed()))
+
+    def _failHandshake(self, reason: Failure, kind: Any = errors.TLSFailed) -> None:
+        self._fail(errors.wrap(kind, errors.HANDSHAKE, self._elapsed(), reason))
 
     def _fail(self, reason: Failure) -> None:
         if self._over:

@@ -64,8 +64,8 @@ class ResponseSource:
     """
     The body of one response, as the response sees it.
 
-    The response belongs to its application.  Until the body is asked for nobody else
-    keeps it; if it is thrown away before, the exchange fails.
+    Until the body is asked for nobody but the application keeps the response; if it is
+    thrown away before, the exchange fails.
 
     @ivar lastPiece: when the last piece of the body came.
     @ivar switched: whether there is no body, but another protocol.
