@@ -2,15 +2,14 @@
 One client connection: one request at a time, and its response.
 
 A L{ClientConnection} has a L{Wire}, which knows the transport, and for the time of a
-request an L{Exchange}, which has what reads the response and what sends the request.
-Its own are the TLS handshake, the time in between, and its end.
+request an L{Exchange}.  Its own are the TLS handshake, the time in between, and its
+end.
 
-B{Nothing unasked.}  Anything that arrives on an idle connection condemns it: it was
-not asked for, so it can not be the answer to the next request (RFC 9112 section
-9.2).
+Anything that arrives on an idle connection condemns it: it was not asked for, so it
+can not be the answer to the next request (RFC 9112 section 9.2).
 
-B{One owner.}  Whoever made the connection (the pool) is told when it is idle,
-and when it is gone; exactly once each.
+Whoever owns the connection (the pool) is told when it is idle, and when it is gone;
+exactly once each.
 """
 
 from __future__ import annotations

@@ -2,19 +2,16 @@
 What can go wrong with a request, and in which phase it went wrong.
 
 Code that uses twisted.web's client catches C{ResponseFailed},
-C{RequestTransmissionFailed} and their kin, looks at their C{reasons} and logs
-C{str(error)}, which says nothing.  The classes here are subclasses of those,
-so that such code goes on working, and say two things more: the B{phase} in
-which the request failed, and how long after its start.
+C{RequestTransmissionFailed} and their kin, and looks at their C{reasons}.  The classes
+here are subclasses of those, so that such code goes on working, and say two things
+more: the B{phase} in which the request failed, and how long after its start.
 
-A time-out is both: an instance of the class that twisted.web would use for a
-connection lost at that moment, and of L{TimedOut}, which is a
-L{twisted.internet.error.TimeoutError}.
+A time-out is an instance of the class that twisted.web would use for a connection lost
+at that moment, and of L{TimedOut}, a L{twisted.internet.error.TimeoutError}.
 
-All of them are L{RequestError}s, and so is what others raise on the way: a name
-that is not known, a refused connection, an endpoint of the application's own, a
-cancelled request.  L{adopt} makes such an error an instance of its own class and
-of L{RequestError} at the same time.
+All of them are L{RequestError}s.  What others raise on the way (a name that is not
+known, a refused connection, an endpoint of the application's own, a cancelled request)
+is made an instance of its own class and of L{RequestError} by L{adopt}.
 """
 
 from __future__ import annotations

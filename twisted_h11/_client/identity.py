@@ -1,21 +1,20 @@
 """
 Whether a certificate is for the name that was asked for (RFC 9110 section 4.3.4).
 
-service-identity compares the names.  Twisted calls it from OpenSSL's verify
-callback, and since 26.4 lets the handshake go on if it raises anything but
+service-identity compares the names.  Twisted calls it from OpenSSL's verify callback,
+and since 26.4 lets the handshake go on if it raises anything but
 C{VerificationError}: a certificate without a usable subjectAltName, or with a
-malformed one, is then good for every name.  So for connections that Twisted
-would verify we set a callback of our own, L{IdentityChecked}, which accepts a
-certificate only when service-identity has said that it matches.  No byte of the
-application leaves before, because the handshake does not end.
+malformed one, is then good for every name.  So connections that Twisted would verify
+have a callback of ours, L{IdentityChecked}, which accepts a certificate only when
+service-identity has said that it matches.  Until then the handshake does not end, and
+no byte of the application leaves.
 
-An endpoint, or a connection creator, that an application has made may have Twisted's
-callback in it without our knowing.  L{check_transport} looks again when the
-handshake is over, before the first request: where that callback is in force, the
-name that it was to verify is verified.
+An endpoint or a connection creator of an application may have Twisted's callback in
+it.  L{check_transport} looks when the handshake is over, before the first request, and
+verifies the name that this callback was to verify.
 
-Policies that verify in a way of their own (a pinned key, no name at all) are
-theirs to decide; nothing is added to them.
+To policies that verify in a way of their own (a pinned key, no name at all) nothing is
+added.
 """
 
 from __future__ import annotations

@@ -1,21 +1,21 @@
 """
 Who talks to whom: what a connection must have in common with a request.
 
-A connection is good for a request only if the request would have made the same
-one.  So the pool's keys say, besides scheme, host and port, by whom the connection
-was made: the policy that verifies the server and shows a client certificate, the
-local address, the reactor that looks names up (it may refuse some), the proxy with
-its credentials, or the endpoint factory.  How long anybody waits is not part of it.
+A connection is good for a request only if the request would have made the same one.
+So the pool's keys say, besides scheme, host and port, by whom the connection was made:
+the policy that verifies the server and shows a client certificate, the local address,
+the reactor that looks names up (it may refuse some), the proxy with its credentials,
+or the endpoint factory; but not how long anybody waits.
 
-A L{Party} stands for such things.  For equal things there is one L{Party} at a
-time, so that keys are compared by identity, fast, and never by what the classes of
-an application say of equality.  It refers to them, so that none can go and leave
-its address in memory to another; it goes when the last agent and the last
-connection have gone that have it in their keys.
+A L{Party} stands for such things.  For equal things there is one L{Party} at a time,
+so that keys are compared by identity, fast, whatever the classes of an application say
+of equality.  It refers to the things, so that none can go and leave its address in
+memory to another; it goes with the last agent and the last connection that have it in
+their keys.
 
-B{Agents of Twisted's} ask a pool with scheme, host and port only, and with an
-endpoint made for the one request.  L{plain_key} finds out which agent asks.  What
-it can not find out is not shared.
+Twisted's agents ask a pool with scheme, host and port only, and with an endpoint made
+for the one request.  L{plain_key} finds out which agent asks.  What it can not find
+out is not shared.
 """
 
 from __future__ import annotations

@@ -1,14 +1,14 @@
 """
 The body of a request on its way out.
 
-A body is C{bytes} or an L{IBodyProducer}.  L{BodySender} frames it, by its
-length, or chunked where the length is not known (or h11 does, to the same
-bytes), holds the producer to the length it promised, and passes the transport's
-back-pressure on to it.  The producer's C{stopProducing} is called at most once.
+A body is C{bytes} or an L{IBodyProducer}.  L{BodySender} frames it, by its length, or
+chunked where the length is not known (or h11 does, to the same bytes), holds the
+producer to the length it promised, and passes the transport's back-pressure on to it.
+The producer's C{stopProducing} is called at most once.
 
-A producer is code of the application.  Whatever it raises, returns or writes, the
-request fails for it; the connection is given up first, and nothing of what was
-written is sent where it could be taken for something else.
+Whatever a producer raises, returns or writes, the request fails for it; the connection
+is given up first, and nothing of what was written is sent where it could be taken for
+something else.
 """
 
 from __future__ import annotations

@@ -1,11 +1,10 @@
 """
 The response that an application sees.
 
-A response belongs to its connection only while its body arrives.  What came
-before anybody asked for the body is kept here, within a bound; so is what
-came while the reader of the body was paused.  When the body has ended the
-response lets go of the connection, which may then serve another request, even
-if nobody has read this one yet.
+A response belongs to its connection only while its body arrives.  What came before
+anybody asked for the body is kept here, within a bound, and so is what came while its
+reader was paused.  When the body has ended the response lets go of the connection,
+which may then serve another request, even if nobody has read this response yet.
 """
 
 from __future__ import annotations

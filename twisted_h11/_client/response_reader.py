@@ -1,17 +1,16 @@
 """
 Reading a response: its heads, its body, and where they end.
 
-B{Framing decides, never guesses.}  Where a body ends is known from its head alone.
-What arrives behind it is not read (RFC 9112 section 9.2).
+Where a body ends is known from its head alone; what arrives behind it is not read
+(RFC 9112 section 9.2).
 
-B{Whole heads.}  A head is looked at when it is complete.  The usual one is read by
-the fast path, a pure function, and the usual chunked body by L{ChunkDecoder}; all
-others by an h11 connection that lives for this response only, and is first shown
-the request.  A request that may not take this fast path (C{Agent(...,
-fastPath=False)}) has an h11 connection for its whole exchange: it writes the head and
-the body of the request, and reads every head and every body.  What stays here are
-the size of a head, which is given to h11 when it is complete, and the end of the
-connection.
+A head is looked at when it is complete.  The usual one is read by the fast path, a
+pure function, and the usual chunked body by L{ChunkDecoder}; all others by an h11
+connection that lives for this response only, and is first shown the request.  A
+request that may not take this fast path (C{Agent(..., fastPath=False)}) has an h11
+connection for its whole exchange: it writes the head and the body of the request, and
+reads every head and every body.  What stays here are the size of a head, which is
+given to h11 when it is complete, and the end of the connection.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
 """
 Whether anything of a request has left.
 
-A request that has not left is sent again on another connection, whatever its
-method: no server can have acted on it.  So this must be certain, and it is where
-the transport is a socket of Twisted's, or TLS on one: what the transport still
-keeps is at least all that was written of the request, and it is sent in order.
-Of TLS a record that has left in part can not be read, and what it adds to a
-request that is written at once is less than its first record.
+A request that has not left is sent again on another connection, whatever its method:
+no server can have acted on it.  This is certain where the transport is a socket of
+Twisted's, or TLS on one: what the transport still keeps is at least all that was
+written of the request, and it is sent in order.  Of TLS a record that has left in part
+can not be read, and what TLS adds to a request that is written at once is less than
+its first record.
 
 Of other transports, and of a producer's body, nothing is known.
 """

@@ -1,11 +1,10 @@
 """
 Every bound and choice of the client, in two frozen settings objects.
 
-L{PoolSettings} belongs to a pool of connections, which several agents may
-share; L{ClientSettings} to an agent.  They follow the rules of
-L{twisted_h11.limits}: each bound has a unit and a precedent, C{None} switches
-off only what says so, and the tables of the documentation are made from the
-metadata of the fields.
+L{PoolSettings} belongs to a pool of connections, which several agents may share;
+L{ClientSettings} to an agent.  As in L{twisted_h11.limits} each bound has a unit and a
+precedent, C{None} switches off only what says so, and the tables of the documentation
+are made from the metadata of the fields.
 """
 
 from __future__ import annotations

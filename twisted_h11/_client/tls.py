@@ -1,11 +1,10 @@
 """
 TLS for the client: how it is made, and what is verified.
 
-The certificate chain is verified by OpenSSL against the trusted roots, the name
-by service-identity (L{twisted_h11._client.identity}).  L{TLSPolicy} adds the
-choices that
-L{BrowserLikePolicyForHTTPS<twisted.web.client.BrowserLikePolicyForHTTPS>} does
-not have.  There is none to switch verification off.
+OpenSSL verifies the certificate chain against the trusted roots, and service-identity
+the name (L{twisted_h11._client.identity}).  L{TLSPolicy} adds choices to those of
+L{BrowserLikePolicyForHTTPS<twisted.web.client.BrowserLikePolicyForHTTPS>}; none of
+them switches verification off.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
 """
 The URI of a request: its parts, and what is wrong with it.
 
-twisted.web's parser finds a host in nearly everything.  What it finds goes to name
-servers, into Host and into the log of a proxy; so one that is none is refused here,
-before anything is sent, by all agents alike.
+What twisted.web's parser takes for a host goes to name servers, into Host and into the
+log of a proxy; so what is no host is refused here, before anything is sent.
 """
 
 from __future__ import annotations
