@@ -14,7 +14,7 @@ from twisted.web.client import readBody
 from tests.support.client_cases import ClientTestCase
 from tests.support.producers import OK
 from twisted_h11._client import agent as agent_module
-from twisted_h11._client.pending import Call
+from twisted_h11._client.call import Call
 
 
 class LeakTests(ClientTestCase):

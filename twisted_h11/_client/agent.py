@@ -2,7 +2,7 @@
 L{Agent}: what turns a method and a URI into a response.
 
 The agent checks the request, finds out where it must go, and starts a
-L{Call<twisted_h11._client.pending.Call>}, which sees it through.
+L{Call<twisted_h11._client.call.Call>}, which sees it through.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ from twisted_h11._boundary.checks import (
 )
 from twisted_h11._boundary.guarded import guarded
 from twisted_h11._client import errors
+from twisted_h11._client.call import Call
 from twisted_h11._client.endpoints import LazyEndpoint, StandardEndpointFactory
 from twisted_h11._client.party import party, place
-from twisted_h11._client.pending import Call
 from twisted_h11._client.pool import HTTPConnectionPool
 from twisted_h11._client.proxy import Proxies, Route, Via
 from twisted_h11._client.request import (

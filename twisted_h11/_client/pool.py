@@ -24,9 +24,9 @@ from twisted.python.failure import Failure
 
 from twisted_h11._boundary.checks import BOOL, REACTOR, checked, instance, optional
 from twisted_h11._client import errors
-from twisted_h11._client.attempt import Attempt
+from twisted_h11._client.connecting import Attempt
 from twisted_h11._client.connection import ClientConnection, State
-from twisted_h11._client.idle import IdleConnections, is_good
+from twisted_h11._client.idle_connections import IdleConnections, is_good
 from twisted_h11._client.party import is_for, plain_key
 from twisted_h11._client.queue import Line, Slots, Ticket, Waiter
 from twisted_h11._client.request import DEFAULT_SETTINGS

@@ -15,7 +15,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 
 from twisted_h11._client import errors
-from twisted_h11._client.attempt import Attempt
+from twisted_h11._client.connecting import Attempt
 from twisted_h11._client.connection import ClientConnection
 from twisted_h11._client.errors import PoolTimedOut, QueueFull
 from twisted_h11._client.settings import ClientSettings, PoolSettings

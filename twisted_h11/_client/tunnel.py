@@ -150,7 +150,7 @@ class TunnelEndpoint:
         See L{IStreamClientEndpoint}.
         """
         # It needs ours for its TLS, and we need it.
-        from twisted_h11._client.attempt import Attempt
+        from twisted_h11._client.connecting import Attempt
 
         headers = []
         if self._authorization is not None:
