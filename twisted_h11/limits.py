@@ -207,8 +207,8 @@ class Limits:
         100,
         "streams",
         "nginx 2 * http2_max_concurrent_streams; Twisted 1000, and 33 a second",
-        "streams of an HTTP/2 connection that the client may reset, or have reset "
-        "by an error, beyond as many as were answered; then it is dropped",
+        "streams that an HTTP/2 client may reset, or have reset by errors, beyond "
+        "those that were answered; then it is dropped",
         optional=True,
     )
     maxRequestsPerConnection: int | None = _bound(
