@@ -284,7 +284,7 @@ class H11Protocol(WireProtocol):
 
     def _halfClose(self) -> None:
         wire = self.wire
-        if self._halfClosing and wire.transport is not None and wire.closing is None:
+        if self._halfClosing and wire.isOpen:
             self._halfClosing = False
             wire.flush()
             wire.transport.loseWriteConnection()
@@ -319,7 +319,7 @@ class H11Protocol(WireProtocol):
         @raise h11.LocalProtocolError: if the two sides have not agreed on it, or
             the connection is gone.
         """
-        if self.wire.transport is None or self.wire.closing is not None:
+        if not self.wire.isOpen:
             raise h11.LocalProtocolError("The connection is closed")
         self._giveTo(protocol)
 

@@ -189,8 +189,7 @@ class ClientConnection(WireProtocol):
         wire = self.wire
         return (
             self._exchange is None
-            and wire.closing is None
-            and wire.transport is not None
+            and wire.isOpen
             and not wire.eof
             and (self._poll is None or not self._poll.poll(0))
         )
@@ -245,7 +244,7 @@ class ClientConnection(WireProtocol):
         self._tellGone(connectionDone)
         report("ended")
         wire = self.wire
-        if wire.transport is None or wire.closing is not None:
+        if not wire.isOpen:
             raise h11.LocalProtocolError("The connection is closed")
         self._rest = data
         self._giveTo(protocol)

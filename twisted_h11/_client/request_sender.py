@@ -217,7 +217,7 @@ class BodySender:
                 return
         wire = self._wire
         transport = wire.transport
-        if transport is not None and wire.closing is None:
+        if wire.isOpen:
             if self._h11 is not None:
                 wire.send(self._h11.send(h11.Data(data=data)) or b"")
             elif self._chunked:

@@ -14,10 +14,7 @@ from __future__ import annotations
 from enum import Enum
 
 import h11
-from twisted.internet.interfaces import (
-    IHandshakeListener,
-    IProtocol,
-)
+from twisted.internet.interfaces import IHandshakeListener, IProtocol
 from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -38,10 +35,7 @@ from twisted_h11._server.framers import H11Framer
 from twisted_h11._server.handover import HandOver
 from twisted_h11._server.request_reader import RequestReader
 from twisted_h11._server.states import Reading, Wait
-from twisted_h11._server.timeouts import (
-    await_response,
-    time_out,
-)
+from twisted_h11._server.timeouts import await_response, time_out
 from twisted_h11._wire.closing import End
 from twisted_h11._wire.pressure import unsent_length
 from twisted_h11._wire.wire import CONSUMER
@@ -319,8 +313,6 @@ class Channel(HTTPChannelNames):
         if self._handOver is not None and self._handOver.look(self):
             self._handOver = None
 
-    advanced = lookForSuccessor
-
     def _protocolUpgradeForWebsockets(self, protocol: IProtocol) -> None:
         """
         Called by L{twisted.web.websocket.WebSocketResource}, before it writes
@@ -346,7 +338,7 @@ class Channel(HTTPChannelNames):
 
         @raise h11.LocalProtocolError: if the connection is gone.
         """
-        if self.wire.transport is None or self.wire.closing is not None:
+        if not self.wire.isOpen:
             raise h11.LocalProtocolError("The connection is closed")
         self._giveTo(protocol)
 

@@ -132,7 +132,7 @@ class HTTPChannelNames(WireProtocol):
         cycle = self.cycle
         if cycle is not None and request is cycle.request:
             foreign.finish(cycle, request)
-        elif self.wire.transport is not None and self.wire.closing is None:
+        elif self.wire.isOpen:
             # Else it was given away (switch), aborted, or is closing.
             raise TypeError(f"{request!r} is not the request that is answered now")
 
@@ -152,7 +152,7 @@ class HTTPChannelNames(WireProtocol):
         @return: fires with C{None}, at once if there is room; fails with
             L{ConnectionLost} if the connection ends before.  It may be cancelled.
         """
-        if self.wire.transport is None or self.wire.closing is not None:
+        if not self.wire.isOpen:
             return client_gone()
         return succeed(None) if self.wire.hasRoom else self.slowClient().drained()
 

@@ -60,9 +60,6 @@ _COMPLETE, _FAILED = State.COMPLETE, State.FAILED
 
 _NO_TRAILERS: Pairs = []
 
-# Content that is no longer is copied behind its head.
-_LONG = 16 * 1024
-
 
 class Cycle:
     """
@@ -183,12 +180,7 @@ class Cycle:
         """
         Whether the application may still write to the response.
         """
-        return (
-            self.wire.transport is not None
-            and self.wire.closing is None
-            and self.request is not None
-            and not self.isOver
-        )
+        return self.wire.isOpen and self.request is not None and not self.isOver
 
     def endsWithConnection(self) -> bool:
         """
@@ -262,7 +254,7 @@ class Cycle:
         The request has finished its response.
         """
         self.request = None
-        if self.wire.transport is None or self.wire.closing is not None:
+        if not self.wire.isOpen:
             return
         answer = self.answer
         if answer is None or self.isOver:
@@ -308,7 +300,7 @@ class Cycle:
         """
         answered, byClose = self.isOver, self.endsWithConnection()
         self.owner.persistent = False
-        if self.wire.transport is None or self.wire.closing is not None:
+        if not self.wire.isOpen:
             self.state = _FAILED
             return
         # How a raw response is delimited only its writer knows.
@@ -331,7 +323,7 @@ class Cycle:
         """
         The application raised: 500 if nothing was sent, else the end.
         """
-        request, self.request = self.request, None
+        request = self.takeRequest()
         if self.hasBegun(request):
             self.fail()
         else:

@@ -148,7 +148,7 @@ class RequestReader:
         owner, wire = self._owner, self._wire
         begun = wire.beginBatch()
         try:
-            while wire.closing is None and wire.transport is not None:
+            while wire.isOpen:
                 state = self.state
                 if state is _NOTHING:
                     break
@@ -161,7 +161,8 @@ class RequestReader:
         finally:
             self.isAdvancing = self._owner is None
             wire.endBatch(begun)
-        owner.advanced()
+        # Somebody may have taken the transport.
+        owner.lookForSuccessor()
         if wire.transport is None:
             return
         if self._start and self._start >= len(self._buffer):
@@ -246,9 +247,8 @@ class RequestReader:
         head = fastpath.read_request(buffer, start, owner.limits, self._lastHead)
         if head is None:
             return False
-        if self._lastHead is None:
-            if owner.connections is not None:
-                owner.connections.warm(self)
+        if self._lastHead is None and owner.connections is not None:
+            owner.connections.warm(self)
         self._lastHead = head
         self._skippedLine = False
         self._start = end = head.end

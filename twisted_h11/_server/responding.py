@@ -310,7 +310,8 @@ class Responding(Streaming):
         running, self._running = self._running, None
         if self.content is not None:
             guarded("Closing the content of a request", self.content.close)
-        if self._direct and channel is not None and _has_answered(channel):
+        cycle = channel.cycle if self._direct and channel is not None else None
+        if cycle is not None and cycle.answer is not None:
             # What was cut has its line, too.
             unsent = channel.wire.droppedLength
             self.sentLength = max(self.sentLength - unsent, 0)
@@ -321,13 +322,6 @@ class Responding(Streaming):
             source.failed(reason)
         if running is not None:
             guarded("Cancelling a request", running.cancel)
-
-
-def _has_answered(channel: Any) -> bool:
-    """
-    Whether the head of the current response was sent.
-    """
-    return channel.cycle is not None and channel.cycle.answer is not None
 
 
 # Ours, whatever a class may be given in their place.

@@ -48,7 +48,7 @@ def respond(
     Send a response head.  If it can not be sent, a 500 goes out instead.
     """
     wire, owner, head = cycle.wire, cycle.owner, cycle.head
-    if wire.transport is None or wire.closing is not None or cycle.answer is not None:
+    if not wire.isOpen or cycle.answer is not None:
         return
     extra = owner.site.extraHeaders if owner.site is not None else ()
     try:
@@ -149,8 +149,7 @@ def answer_whole(
         cycle.unseenHead is None
         or not cycle.requestEnded
         or cycle.answer is not None
-        or wire.transport is None
-        or wire.closing is not None
+        or not wire.isOpen
         or (owner.site is not None and owner.site.extraHeaders)
     ):
         return False
@@ -178,8 +177,7 @@ def send_interim(cycle: Cycle | None, status: int, pairs: Pairs) -> bool:
     pairs = check_fields(pairs)
     if (
         cycle is None
-        or cycle.wire.transport is None
-        or cycle.wire.closing is not None
+        or not cycle.wire.isOpen
         or cycle.answer is not None
         or cycle.head.version == b"HTTP/1.0"
     ):
@@ -220,13 +218,7 @@ def send_region(cycle: Cycle | None, region: FileRegion) -> None:
         # A raw response.
         cycle.wire.backPressure().sendRegion(region)
         return
-    if (
-        cycle is None
-        or answer is None
-        or cycle.isOver
-        or cycle.wire.transport is None
-        or cycle.wire.closing is not None
-    ):
+    if cycle is None or answer is None or cycle.isOver or not cycle.wire.isOpen:
         region.end(ConnectionAborted("The response is over."))
         return
     left = cycle.left

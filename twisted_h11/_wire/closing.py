@@ -143,7 +143,7 @@ class Closing:
         if self._isMakingProgress(seconds):
             self._wire.arm(seconds, wait)
         else:
-            self._wire.user.dropConnection()
+            self._wire.user.abortConnection()
 
     def _isMakingProgress(self, seconds: float) -> bool:
         """
@@ -175,4 +175,4 @@ class Closing:
         """
         self._left -= length
         if self._left < 0:
-            self._wire.user.dropConnection()
+            self._wire.user.abortConnection()

@@ -159,7 +159,7 @@ class RegionQueue:
             self._log.debug("A file was not sent whole: {error}", error=error)
         else:
             self._log.error("A file could not be sent: {error}", error=error)
-        self._wire.user.dropConnection()
+        self._wire.user.abortConnection()
 
     def drop(self, error: BaseException | None) -> int:
         """

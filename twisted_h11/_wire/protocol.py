@@ -297,12 +297,6 @@ class WireProtocol(Protocol):
         """
         self.abortConnection()
 
-    def dropConnection(self) -> None:
-        """
-        Called by the wire: the peer does not play its part.
-        """
-        self.abortConnection()
-
 
 def give_trailing(successor: Any, transport: Any, trailing: bytes) -> None:
     """

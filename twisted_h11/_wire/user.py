@@ -127,9 +127,10 @@ class WireUser(Protocol):
         @param what: what L{producing} has returned before.
         """
 
-    def dropConnection(self) -> None:
+    def abortConnection(self) -> None:
         """
-        Call L{Wire.abort}, and see to what that means.
+        The peer does not play its part: call L{Wire.abort}, and see to what that
+        means.
         """
 
 
@@ -210,7 +211,7 @@ class Nobody:
     pauseProducing = resumeProducing = stopProducing = _nothing
     deadlineOver = wireShared = wireWaits = wireTaken = wireWritable = _nothing
     wireQueueSent = wireClosing = wireEnded = _nothing
-    producing = producerFailed = dropConnection = _nothing
+    producing = producerFailed = abortConnection = _nothing
 
     def tellProducer(self, call: Callable[[], object]) -> bool:
         """

@@ -63,12 +63,15 @@ class Wire(Waiter):
     One transport.
 
     @ivar transport: the transport; C{None} before the connection and after it.
+    @ivar isOpen: whether there is a transport, and it is not about to close.
     @ivar pending: what has been written and not given to the transport.
     @ivar pendingLength: how many bytes that are.
     @ivar joining: how many callers want their writes to be joined.
     @ivar batching: whether a segment is being worked on; C{None} if that is not to
         delay a write, since others write to the transport, too.
     @ivar hasRoom: whether what is written now leaves at once.
+    @ivar full: whether the transport has no room.
+    @ivar queue: what waits for a region of a file; C{None} if nothing does.
     @ivar pressure: knows of a transport that has no room; C{None} until it is needed.
     @ivar holds: why the network is quiet, a bit for each reason.
     @ivar eof: whether the peer will send nothing more.
@@ -115,6 +118,10 @@ class Wire(Waiter):
             return user.state if isinstance(user, Nobody) else State.UNCONNECTED
         return State.OPEN if self.closing is None else self.closing.state
 
+    @property
+    def isOpen(self) -> bool:
+        return self.transport is not None and self.closing is None
+
     # -- the transport ----------------------------------------------------------
 
     def connected(self, transport: Any) -> None:
@@ -128,9 +135,7 @@ class Wire(Waiter):
 
     def share(self) -> Any:
         """
-        Show the transport to somebody who may write to it.
-
-        @return: the transport, to which everything that was pending was written.
+        The transport, for somebody who may write to it; what was pending is written.
         """
         if self.pending:
             self.flush()
@@ -202,16 +207,10 @@ class Wire(Waiter):
 
     @property
     def full(self) -> bool:
-        """
-        Whether the transport has no room.
-        """
         return self.pressure is not None and self.pressure.full
 
     @property
     def queue(self) -> RegionQueue | None:
-        """
-        What waits for a region of a file; C{None} if nothing does.
-        """
         return None if self.pressure is None else self.pressure.queue
 
     # -- writing ------------------------------------------------------------------
