@@ -9,7 +9,6 @@ import weakref
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import trustme
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet import reactor
@@ -22,7 +21,7 @@ from twisted.internet.endpoints import (
 )
 from twisted.internet.ssl import optionsForClientTLS, trustRootFromCertificates
 from twisted.internet.task import Clock
-from twisted.trial.unittest import SynchronousTestCase, TestCase
+from twisted.trial.unittest import SynchronousTestCase
 from twisted.web import client as theirs
 from twisted.web.client import URI, BrowserLikePolicyForHTTPS, readBody
 from twisted.web.http_headers import Headers
@@ -34,13 +33,18 @@ from tests.support.client_memory import MemoryEndpoint
 from tests.support.producers import OK
 from tests.support.server_cases import FAST_PATH
 from tests.support.times import eventually
-from tests.support.tls_servers import listen_tls, make_factory, private_of, stop
+from tests.support.tls_servers import (
+    PoolTestCase,
+    listen_tls,
+    make_factory,
+    private_of,
+    stop,
+)
 from twisted_h11._client import party
 from twisted_h11.client import (
     Agent,
     ClientSettings,
     HTTPConnectionPool,
-    PoolSettings,
     Proxies,
     Proxy,
     ProxyAgent,
@@ -451,7 +455,7 @@ class BoundTests(ClientTestCase):
         self.assertLessEqual(len(pool._idle), 5)
 
 
-class SharingTests(TestCase):
+class SharingTests(PoolTestCase):
     """
     With real servers.
     """
@@ -460,27 +464,10 @@ class SharingTests(TestCase):
 
     def setUp(self) -> None:
         """
-        Make an authority for servers and clients, and a pool.
+        Show the authority's own certificate to clients and servers.
         """
-        self.authority = trustme.CA(key_type=trustme.KeyType.ECDSA)
+        super().setUp()
         self.pem = self.authority.cert_pem.bytes()
-        self.pool = HTTPConnectionPool(net, settings=PoolSettings())
-        self.addCleanup(self.close)
-
-    @inlineCallbacks
-    def close(self) -> Any:
-        """
-        Leave nothing open.
-        """
-        yield self.pool.close()
-        yield eventually(lambda: not any(self.pool.counts()))
-        self.assertEqual((0, 0, 0, 0), tuple(self.pool.counts()))
-
-    def leaf(self, *names: str) -> trustme.LeafCert:
-        """
-        A certificate.
-        """
-        return self.authority.issue_cert(*names, key_type=trustme.KeyType.ECDSA)
 
     @inlineCallbacks
     def say(self, agent: Any, uri: bytes) -> Any:

@@ -9,7 +9,6 @@ import socket
 from typing import Any
 from unittest import skipIf
 
-import trustme
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, inlineCallbacks
 from twisted.internet.endpoints import HostnameEndpoint
@@ -17,18 +16,22 @@ from twisted.internet.error import ConnectError, ConnectionRefusedError
 from twisted.internet.protocol import Factory, ProcessProtocol, Protocol
 from twisted.internet.task import deferLater
 from twisted.protocols.portforward import ProxyClientFactory
-from twisted.trial.unittest import SynchronousTestCase, TestCase
+from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.client import PartialDownloadError, readBody
 
 from tests.support.optional import find_program
 from tests.support.ports import free_port
 from tests.support.server_cases import FAST_PATH
-from tests.support.times import eventually
-from tests.support.tls_servers import listen_tls, make_factory, private_of, stop
+from tests.support.tls_servers import (
+    PoolTestCase,
+    listen_tls,
+    make_factory,
+    private_of,
+    stop,
+)
 from twisted_h11.client import (
     Agent,
     ClientSettings,
-    HTTPConnectionPool,
     Proxies,
     Proxy,
     ProxyRefused,
@@ -136,7 +139,7 @@ class ProxyProcess(ProcessProtocol):
         self.ended.callback(None)
 
 
-class NetworkTestCase(TestCase):
+class NetworkTestCase(PoolTestCase):
     """
     Real sockets, and nothing left of them.
     """
@@ -145,27 +148,10 @@ class NetworkTestCase(TestCase):
 
     def setUp(self) -> None:
         """
-        Make the pool.
+        Trust the authority.
         """
-        self.pool = HTTPConnectionPool(net)
-        self.authority = trustme.CA(key_type=trustme.KeyType.ECDSA)
+        super().setUp()
         self.policy = TLSPolicy.trusting(self.authority.cert_pem.bytes())
-        self.addCleanup(self.close)
-
-    @inlineCallbacks
-    def close(self) -> Any:
-        """
-        Leave nothing open.
-        """
-        yield self.pool.close()
-        yield eventually(lambda: not any(self.pool.counts()))
-        self.assertEqual((0, 0, 0, 0), tuple(self.pool.counts()))
-
-    def leaf(self, *names: str) -> trustme.LeafCert:
-        """
-        A certificate.
-        """
-        return self.authority.issue_cert(*names, key_type=trustme.KeyType.ECDSA)
 
     def plain(self, answer: bytes | None = None) -> Any:
         """

@@ -14,7 +14,6 @@ from twisted.internet.defer import Deferred, inlineCallbacks
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.ssl import TLSVersion, trustRootFromCertificates
-from twisted.trial.unittest import TestCase
 from twisted.web.client import Agent as TwistedAgent
 from twisted.web.client import (
     BrowserLikePolicyForHTTPS,
@@ -23,8 +22,8 @@ from twisted.web.client import (
 )
 
 from tests.support.server_cases import FAST_PATH
-from tests.support.times import eventually
 from tests.support.tls_servers import (
+    PoolTestCase,
     certificate_of,
     listen_tls,
     private_of,
@@ -33,7 +32,6 @@ from twisted_h11.client import (
     Agent,
     CertificateError,
     ClientSettings,
-    HTTPConnectionPool,
     TimedOut,
     TLSFailed,
     TLSPolicy,
@@ -46,37 +44,12 @@ NOW = datetime.datetime.now(datetime.timezone.utc)
 DAY = datetime.timedelta(days=1)
 
 
-class TLSTests(TestCase):
+class TLSTests(PoolTestCase):
     """
     Against a real server, with certificates of our own authority.
     """
 
     timeout = 20
-
-    def setUp(self) -> None:
-        """
-        Make the authority and the pool.
-        """
-        self.authority = trustme.CA(key_type=trustme.KeyType.ECDSA)
-        self.pool = HTTPConnectionPool(clock)
-        self.addCleanup(self.close)
-
-    @inlineCallbacks
-    def close(self) -> Any:
-        """
-        Leave nothing open.
-        """
-        yield self.pool.close()
-        yield eventually(lambda: not any(self.pool.counts()))
-        self.assertEqual((0, 0, 0, 0), tuple(self.pool.counts()))
-
-    def leaf(self, *names: str, **options: Any) -> trustme.LeafCert:
-        """
-        A certificate for C{names}.
-        """
-        return self.authority.issue_cert(
-            *names, key_type=trustme.KeyType.ECDSA, **options
-        )
 
     def agent(self, policy: Any = None, **settings: Any) -> Agent:
         """

@@ -54,6 +54,18 @@ END = st.sampled_from(
 )
 
 
+def read_cut(data: bytes, size: int) -> tuple[ChunkDecoder, bytes]:
+    """
+    Have a chunked body read in segments of a length.
+
+    @return: what has read it, and the body.
+    """
+    reader = ChunkDecoder(TolerantRules(LONGEST))
+    starts = range(0, len(data), size)
+    body = b"".join([reader.feed(data[start : start + size]) for start in starts])
+    return reader, body
+
+
 class ChunkTests(ClientTestCase):
     """
     L{ChunkDecoder}, and the connection that it reads for.
@@ -131,10 +143,7 @@ class ChunkTests(ClientTestCase):
         """
         data = b"5\r\nhello\r\nA\r\n0123456789\r\n0\r\n\r\n"
         for size in range(1, len(data) + 1):
-            reader = ChunkDecoder(TolerantRules(LONGEST))
-            body = b""
-            for start in range(0, len(data), size):
-                body += reader.feed(data[start : start + size])
+            reader, body = read_cut(data, size)
             self.assertEqual(b"hello0123456789", body)
             self.assertEqual(
                 (True, b"", False), (reader.ended, reader.rest, reader.odd)
@@ -153,10 +162,7 @@ class ChunkTests(ClientTestCase):
             )
             self.assertNotEqual(usual, data)
             for size in range(1, len(data) + 1):
-                reader = ChunkDecoder(TolerantRules(LONGEST))
-                body = b""
-                for start in range(0, len(data), size):
-                    body += reader.feed(data[start : start + size])
+                reader, body = read_cut(data, size)
                 self.assertEqual(b"hel\nl\r\n", body)
                 self.assertEqual(
                     (True, True, [(b"A", b"b")]),

@@ -9,7 +9,7 @@ from typing import Any
 import trustme
 from OpenSSL import SSL
 from twisted.internet import reactor
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, inlineCallbacks
 from twisted.internet.interfaces import IOpenSSLContextFactory
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.internet.ssl import (
@@ -18,9 +18,13 @@ from twisted.internet.ssl import (
     PrivateCertificate,
     trustRootFromCertificates,
 )
+from twisted.trial.unittest import TestCase
 from zope.interface import implementer
 
-__all__ = ["Server", "certificate_of", "listen_tls", "private_of"]
+from tests.support.times import eventually
+from twisted_h11.client import HTTPConnectionPool
+
+__all__ = ["PoolTestCase", "Server", "certificate_of", "listen_tls", "private_of"]
 
 net: Any = reactor
 
@@ -41,6 +45,37 @@ def private_of(leaf: trustme.LeafCert) -> PrivateCertificate:
         leaf.private_key_and_cert_chain_pem.bytes()
     )
     return found
+
+
+class PoolTestCase(TestCase):
+    """
+    A pool on real sockets, of which nothing is left, and an authority.
+    """
+
+    def setUp(self) -> None:
+        """
+        Make both.
+        """
+        self.authority = trustme.CA(key_type=trustme.KeyType.ECDSA)
+        self.pool = HTTPConnectionPool(net)
+        self.addCleanup(self.close)
+
+    @inlineCallbacks
+    def close(self) -> Any:
+        """
+        Leave nothing open.
+        """
+        yield self.pool.close()
+        yield eventually(lambda: not any(self.pool.counts()))
+        self.assertEqual((0, 0, 0, 0), tuple(self.pool.counts()))
+
+    def leaf(self, *names: str, **options: Any) -> trustme.LeafCert:
+        """
+        A certificate for C{names}.
+        """
+        return self.authority.issue_cert(
+            *names, key_type=trustme.KeyType.ECDSA, **options
+        )
 
 
 class Server(Protocol):
