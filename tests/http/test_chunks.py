@@ -228,6 +228,20 @@ class ChunkTests(ClientTestCase):
             (True, True, [(b"A", b"b")]), (reader.ended, reader.odd, reader.trailers)
         )
 
+    def test_controlInFramingTrailer(self) -> None:
+        """
+        A control character in a field of the trailer section that could be about
+        framing, which h11 takes, fails the body.
+        """
+        for name in (b"conten%t-length", b"Content-Length", b"Transfer-Encoding"):
+            data = b"0\r\n" + name + b": 8\x01\r\n\r\n"
+            for pieces in ([data], cut(data, [1] * 100)):
+                self.assertFalse(check_chunks(pieces))
+                reader = ChunkDecoder(TolerantRules(LONGEST))
+                for piece in pieces:
+                    reader.feed(piece)
+                self.assertIn("where the response ends", str(reader.error))
+
     def test_framingInTrailers(self) -> None:
         """
         A malformed field in the trailer section that could be about framing fails
