@@ -211,6 +211,13 @@ class Limits:
         "those that were answered; then it is dropped",
         optional=True,
     )
+    maxSettings: int | None = _bound(
+        1000,
+        "settings",
+        "nghttp2 32 in one frame; h2 has none and keeps each",
+        "settings that an HTTP/2 client may send on one connection; then it is dropped",
+        optional=True,
+    )
     maxRequestsPerConnection: int | None = _bound(
         None,
         "requests",

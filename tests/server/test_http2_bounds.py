@@ -291,15 +291,17 @@ class CountTests(BoundsTestCase):
         """
         One that sends more and more settings is dropped, before h2 keeps them all.
         """
-        for each in (1, 50, 2000):
-            client = self.client(self.made())
+        for each, most in ((1, 1000), (50, 1000), (2000, 1000), (1, 20)):
+            # The default is 1000.
+            options = {} if most == 1000 else {"maxSettings": most}
+            client = self.client(self.made(**options))
             sent = 0
             while sent < 65000 and not client.closed:
                 numbers = range(10 + sent, 10 + sent + each)
                 payload = b"".join(n.to_bytes(2, "big") + bytes(4) for n in numbers)
                 client.wire.send(frame_of(4, 0, payload))
                 sent += each
-            self.assertLess(sent, 1001 + each)
+            self.assertLess(sent, most + 1 + each)
             client.seen = len(client.wire.output)
             self.assertDropped(client, "too many settings")
 

@@ -23,7 +23,8 @@ What is bounded:
     reset<https://www.cve.org/CVERecord?id=CVE-2023-44487>} and U{its
     relative<https://www.cve.org/CVERecord?id=CVE-2025-8671>}), and
     C{maxRequestsPerConnection};
-  - settings, each of which h2 keeps, also those that it does not know.
+  - settings (C{maxSettings}), each of which h2 keeps, also those that it does not
+    know.
 
 That at most 100 streams are open at a time, and how long heads are, h2 sees to.
 """
@@ -54,9 +55,6 @@ from twisted_h11._server.http2_watch import Guarded, Watch
 __all__ = ["Guard", "Guarded"]
 
 NO_ERROR, ENHANCE_YOUR_CALM = 0, 0xB
-
-# Clients send some ten when they begin, and change a window now and then.
-MOST_SETTINGS = 1000
 
 
 class Guard:
@@ -204,7 +202,8 @@ class Guard:
         """
         if frame.kind == SETTINGS:
             self._settings += len(payload) // 6
-            if self._settings > MOST_SETTINGS:
+            most = self._limits.maxSettings
+            if most is not None and self._settings > most:
                 self.drop("it has too many settings", ENHANCE_YOUR_CALM)
                 return
         try:
