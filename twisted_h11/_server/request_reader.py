@@ -148,7 +148,8 @@ class RequestReader:
         owner, wire = self._owner, self._wire
         begun = wire.beginBatch()
         try:
-            while wire.isOpen:
+            # wire.isOpen, without the call: it is asked twice for each request.
+            while wire.closing is None and wire.transport is not None:
                 state = self.state
                 if state is _NOTHING:
                     break

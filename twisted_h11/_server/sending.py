@@ -48,7 +48,8 @@ def respond(
     Send a response head.  If it can not be sent, a 500 goes out instead.
     """
     wire, owner, head = cycle.wire, cycle.owner, cycle.head
-    if not wire.isOpen or cycle.answer is not None:
+    # wire.isOpen, without the call.
+    if wire.transport is None or wire.closing is not None or cycle.answer is not None:
         return
     extra = owner.site.extraHeaders if owner.site is not None else ()
     try:
@@ -149,7 +150,9 @@ def answer_whole(
         cycle.unseenHead is None
         or not cycle.requestEnded
         or cycle.answer is not None
-        or not wire.isOpen
+        # wire.isOpen, without the call.
+        or wire.transport is None
+        or wire.closing is not None
         or (owner.site is not None and owner.site.extraHeaders)
     ):
         return False
