@@ -53,13 +53,12 @@ class Connection(Protocol):
 
 class Remembering(Protocol):
     """
-    What reads the requests of a connection, and remembers the head of the last one.
+    A connection that remembers the head of its last request.
+
+    @ivar reader: its L{RequestReader<twisted_h11._server.request_reader>}.
     """
 
-    def forgetLastHead(self) -> None:
-        """
-        Remember it no longer.
-        """
+    reader: Any
 
 
 class Connections:
@@ -120,7 +119,7 @@ class Connections:
         """
         self._admission.moved(old, new)
 
-    def warm(self, reader: Remembering) -> None:
+    def warm(self, connection: Remembering) -> None:
         """
         A connection begins to remember its last head.  Only so many do: an idle
         connection need not keep a kilobyte that it may never use.
@@ -129,8 +128,8 @@ class Connections:
         if len(warm) >= _MOST_WARM:
             forgetful = warm.popleft()()
             if forgetful is not None:
-                forgetful.forgetLastHead()
-        warm.append(ref(reader))
+                forgetful.reader.forgetLastHead()
+        warm.append(ref(connection))
 
     def gone(self, connection: Connection) -> None:
         """

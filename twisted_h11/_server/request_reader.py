@@ -63,7 +63,6 @@ class RequestReader:
     """
 
     __slots__ = (
-        "__weakref__",
         "_buffer",
         "_lastHead",
         "_owner",
@@ -249,7 +248,7 @@ class RequestReader:
         if head is None:
             return False
         if self._lastHead is None and owner.connections is not None:
-            owner.connections.warm(self)
+            owner.connections.warm(owner)
         self._lastHead = head
         self._skippedLine = False
         self._start = end = head.end
