@@ -89,7 +89,6 @@ def options_list() -> list[str]:
     """
     options = Options()
     bounds = {option_name(field.name)[2:] for field in describe_limits()}
-    defaults = {row[0]: row[2] for row in Options.optParameters}
     takes = {name.rstrip("=") for name in options.longOpt if name.endswith("=")}
     names = {name.rstrip("=") for name in options.longOpt} - bounds
     out: list[str] = []
@@ -101,8 +100,9 @@ def options_list() -> list[str]:
             if meant == name and len(same) == 1
         )
         text = _literals(options.docs.get(name) or "Display this help and exit.")
-        if defaults.get(name) is not None:
-            text += f" [default: {defaults[name]}]"
+        default = options.defaults.get(name)
+        if isinstance(default, str):
+            text += f" [default: {default}]"
         spelled = [f"``-{one}``" for one in short]
         out += [", ".join([*spelled, f"``--{name}{value}``"]), f"    {text}", ""]
     return out

@@ -25,24 +25,17 @@ import os
 from importlib.metadata import version
 from typing import Any, ClassVar, NoReturn
 
-from twisted.internet import endpoints
-from twisted.internet.interfaces import IStreamServerEndpoint
 from twisted.python import usage
 from twisted.web import distrib
 
 from twisted_h11 import __version__
-from twisted_h11._command.bounds import (
-    bound_name,
-    describe_bound,
-    format_bound,
-    parse_bound,
-    parse_seconds,
-)
-from twisted_h11._command.endpoints import parse_endpoint, tcp_description
+from twisted_h11._command.bounds import bound_name, parse_seconds
+from twisted_h11._command.limit_options import LimitOptions
+from twisted_h11._command.listen_options import ListenOptions
 from twisted_h11._command.root_options import RootOptions
 from twisted_h11._command.suggest import with_suggestion
 from twisted_h11._http.abnf import has_control, is_token
-from twisted_h11.limits import Limits, describe_limits
+from twisted_h11.limits import describe_limits
 
 __all__ = ["DEFAULT_GRACE", "Options"]
 
@@ -70,10 +63,6 @@ or the connection.
 
 
 _LOGFILE = "Path to the access log, in combined log format; -: standard output."
-_INTERFACE = (
-    "IP address to listen on when --port is a number or is left out. By default a "
-    "number listens on all IPv4 interfaces."
-)
 _GRACE = (
     "Seconds that busy connections get to finish when the server stops, before they "
     "are aborted; as much as Gunicorn and Kubernetes give."
@@ -97,19 +86,7 @@ _UNDERSCORES = (
 )
 
 
-def _limit_parameters() -> list[list[Any]]:
-    """
-    One parameter per field of L{Limits}, as L{usage.Options} takes them.
-    """
-    parameters: list[list[Any]] = []
-    for bound in describe_limits():
-        parameters.append(
-            [bound_name(bound), None, format_bound(bound), describe_bound(bound)]
-        )
-    return parameters
-
-
-class Options(RootOptions):
+class Options(RootOptions, ListenOptions, LimitOptions):
     """
     What C{twistd h11web} takes.
 
@@ -130,9 +107,7 @@ class Options(RootOptions):
 
     optParameters: ClassVar[list[list[Any]]] = [
         ["logfile", "l", None, _LOGFILE],
-        ["interface", None, None, _INTERFACE],
         ["grace", None, f"{DEFAULT_GRACE:g}", _GRACE],
-        *_limit_parameters(),
     ]
 
     optFlags: ClassVar[list[list[str]]] = [
@@ -151,8 +126,6 @@ class Options(RootOptions):
             # Handlers' docstrings come with their indentation.
             self.docs[name] = " ".join(text.split())
         self["extraHeaders"] = []
-        self["ports"] = []
-        self["port"] = None
 
     def parseOptions(self, options: list[str] | None = None) -> None:
         """
@@ -177,29 +150,6 @@ class Options(RootOptions):
         versions = [f"{name} {version(name)}" for name in ("h11", "Twisted")]
         print(", ".join([f"twisted-h11 {__version__}", *versions]))
         raise SystemExit(0)
-
-    # -- where to listen --------------------------------------------------
-
-    def opt_port(self, port: str) -> None:
-        """
-        Port number, or endpoint description, to listen on. Port 0 takes a free
-        one; the log says which. [default: 8080]
-        """
-        if self["port"] is not None:
-            raise usage.UsageError(
-                "--port is given more than once; --listen may be repeated"
-            )
-        self["port"] = port
-
-    opt_p = opt_port
-
-    def opt_listen(self, description: str) -> None:
-        """
-        Endpoint description to listen on, such as tcp:8080, unix:/run/web.sock
-        (which everybody may connect to, unless it ends in :mode=660 or another
-        mode) or ssl:8443:privateKey=key.pem:certKey=cert.pem. May be repeated.
-        """
-        self["ports"].append(description)
 
     # -- what to send -----------------------------------------------------
 
@@ -241,7 +191,7 @@ class Options(RootOptions):
         """
         Check what the options say together, and parse the endpoints.
         """
-        self["limits"] = self._limits()
+        self.checkLimits()
         try:
             self["grace"] = parse_seconds(self["grace"])
         except ValueError as error:
@@ -262,7 +212,7 @@ class Options(RootOptions):
         if self.parent is not None and self.parent.get("logfile") not in (None, "-"):
             # twistd itself would end in a traceback.
             _check_logfile("twistd --logfile", self.parent["logfile"])
-        self["listen"] = self._endpoints()
+        self.checkListen()
 
     def _checkPersonal(self) -> None:
         """
@@ -285,72 +235,6 @@ class Options(RootOptions):
         for name, isGiven in given.items():
             if isGiven:
                 raise usage.UsageError(f"--{name} and --personal exclude each other")
-
-    def _limits(self) -> Limits:
-        """
-        The L{Limits} that the options ask for.
-        """
-        values: dict[str, Any] = {}
-        for bound in describe_limits():
-            option = bound_name(bound)
-            try:
-                values[bound.name] = parse_bound(bound, self[option])
-            except ValueError as error:
-                raise usage.UsageError(f"--{option} {self[option]}: {error}") from None
-        all_, each = values["maxConnections"], values["maxConnectionsPerPeer"]
-        if all_ is not None and each is not None and each > all_:
-            raise usage.UsageError(
-                f"--max-connections-per-peer {each}: can not be reached with "
-                f"--max-connections {all_}"
-            )
-        try:
-            return Limits(**values)
-        except ValueError as error:
-            raise usage.UsageError(f"limits: {error}") from None
-
-    def _endpoints(self) -> list[tuple[str, IStreamServerEndpoint]]:
-        """
-        What to listen on, each with its name for messages.
-        """
-        listen = [
-            (description, self._endpoint("listen", description, description))
-            for description in self["ports"]
-        ]
-        port, interface = self["port"], self["interface"]
-        if port is None and not listen:
-            if self["personal"]:
-                path = os.path.expanduser(f"~/{distrib.UserDirectory.userSocketName}")
-                port = "unix:" + endpoints.quoteStringArgument(path)
-            else:
-                port = "8080"
-        if port is not None and port.isascii() and port.isdecimal():
-            try:
-                name, description = tcp_description(port, interface)
-            except ValueError as error:
-                raise usage.UsageError(str(error)) from None
-            listen.append((name, self._endpoint("port", port, description)))
-        elif interface is not None:
-            raise usage.UsageError("--interface goes with a --port that is a number")
-        elif port is not None and ":" not in port:
-            raise usage.UsageError(
-                f"--port {port}: neither a number nor an endpoint description"
-            )
-        elif port is not None:
-            listen.append((port, self._endpoint("port", port, port)))
-        return listen
-
-    def _endpoint(
-        self, option: str, value: str, description: str
-    ) -> IStreamServerEndpoint:
-        """
-        Parse one endpoint description: certificates are loaded here.
-        """
-        from twisted.internet import reactor
-
-        try:
-            return parse_endpoint(reactor, description)
-        except ValueError as error:
-            raise usage.UsageError(f"--{option} {value}: {error}") from None
 
 
 def _partition(header: str) -> tuple[bytes, bytes, bytes]:
