@@ -83,6 +83,10 @@ def makeService(config: Options) -> IService:
     factory = makePersonalServerFactory(site) if config["personal"] else site
     listening = ListeningService(config["listen"], factory, stopping.drain)
     stopping.status = lambda: int(listening.failed)
+    if config["check"]:
+        listening.check()
+        print("twistd h11web: everything is as it should be")
+        raise SystemExit(0)
     if command is not None:
         from twisted.internet import reactor
 

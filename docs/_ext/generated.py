@@ -14,6 +14,7 @@ from docutils import nodes
 from docutils.parsers.rst import Directive
 from docutils.statemachine import StringList
 
+from twisted_h11._command.grouped_help import grouped
 from twisted_h11.limits import Limits, describe_limits
 from twisted_h11.tap import Options
 
@@ -85,21 +86,27 @@ def _literals(text: str) -> str:
 
 def options_list() -> list[str]:
     """
-    The lines of a definition list of all options but those of the limits.
+    The lines of definition lists, under headings, of all options but those of the
+    limits.
     """
     options = Options()
     bounds = {option_name(field.name)[2:] for field in describe_limits()}
     takes = {name.rstrip("=") for name in options.longOpt if name.endswith("=")}
-    names = {name.rstrip("=") for name in options.longOpt} - bounds
     out: list[str] = []
-    for name in sorted(name for name in names if len(name) > 1):
+    for heading, name in [
+        (heading if not place else "", name)
+        for heading, names in grouped(options).items()
+        for place, name in enumerate(name for name in names if name not in bounds)
+    ]:
+        if heading:
+            out += [f"**{heading}**", ""]
         value = " VALUE" if name in takes else ""
         short = sorted(
             same
             for same, meant in options.synonyms.items()
             if meant == name and len(same) == 1
         )
-        text = _literals(options.docs.get(name) or "Display this help and exit.")
+        text = _literals(" ".join((options.docs.get(name) or "").split()))
         default = options.defaults.get(name)
         if isinstance(default, str):
             text += f" [default: {default}]"

@@ -41,6 +41,8 @@ class LimitOptions(usage.Options):
     @since: 0.1
     """
 
+    heading = "Limits"
+
     optParameters: ClassVar[list[list[Any]]] = _limit_parameters()
 
     def checkLimits(self) -> None:

@@ -32,6 +32,8 @@ class ListenOptions(usage.Options):
     @since: 0.1
     """
 
+    heading = "Where to listen"
+
     optParameters: ClassVar[list[list[Any]]] = [
         ["interface", None, None, _INTERFACE],
     ]

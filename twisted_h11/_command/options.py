@@ -22,6 +22,8 @@ Four rules:
 from __future__ import annotations
 
 import os
+import sys
+import textwrap
 from importlib.metadata import version
 from typing import Any, ClassVar, NoReturn
 
@@ -30,6 +32,8 @@ from twisted.web import distrib
 
 from twisted_h11 import __version__
 from twisted_h11._command.bounds import bound_name, parse_seconds
+from twisted_h11._command.configuration import Configuration
+from twisted_h11._command.grouped_help import describe_options
 from twisted_h11._command.limit_options import LimitOptions
 from twisted_h11._command.listen_options import ListenOptions
 from twisted_h11._command.root_options import RootOptions
@@ -63,6 +67,14 @@ or the connection.
 
 
 _LOGFILE = "Path to the access log, in combined log format; -: standard output."
+_CONFIG = (
+    "A TOML file with options, as name = value; what the command line and the "
+    "environment say wins."
+)
+_CHECK = (
+    "See whether everything is as it should be (options, files, certificates, the "
+    "application, ports), say so, and exit."
+)
 _GRACE = (
     "Seconds that busy connections get to finish when the server stops, before they "
     "are aborted; as much as Gunicorn and Kubernetes give."
@@ -96,6 +108,8 @@ class Options(RootOptions, ListenOptions, LimitOptions):
     @since: 0.1
     """
 
+    heading = "The server"
+
     synopsis = "[h11web options]"
 
     longdesc = (
@@ -107,12 +121,14 @@ class Options(RootOptions, ListenOptions, LimitOptions):
 
     optParameters: ClassVar[list[list[Any]]] = [
         ["logfile", "l", None, _LOGFILE],
+        ["config", None, None, _CONFIG],
         ["grace", None, f"{DEFAULT_GRACE:g}", _GRACE],
     ]
 
     optFlags: ClassVar[list[list[str]]] = [
         ["display-tracebacks", "", _TRACEBACKS],
         ["personal", "", _PERSONAL],
+        ["check", "", _CHECK],
         ["no-access-log", "", "Write no access log lines."],
         ["http2", "", _HTTP2],
         ["environ-underscores", "", _UNDERSCORES],
@@ -129,19 +145,33 @@ class Options(RootOptions, ListenOptions, LimitOptions):
 
     def parseOptions(self, options: list[str] | None = None) -> None:
         """
-        Parse the command line.
+        Parse the command line, and what the environment and the file that
+        C{--config} names say; see L{twisted_h11._command.configuration}.
 
         @raise usage.UsageError: for whatever is wrong with it.
         @raise SystemExit: instead, as a command of twistd, with the same line
             as its message.
         """
+        given = sys.argv[1:] if options is None else options
+        said: Configuration | None = None
         try:
-            super().parseOptions(options)
+            said = Configuration(self, given, os.environ)
+            super().parseOptions(said.arguments)
         except usage.UsageError as error:
             line = with_suggestion(" ".join(str(error).split()), self)
+            if said is not None:
+                line = said.explain(line)
             if self.parent is None:
                 raise usage.UsageError(line) from None
             raise SystemExit(f"twistd h11web: {line}") from None
+
+    def getUsage(self, width: int | None = None) -> str:
+        """
+        The options under headings.
+        """
+        width = width or int(os.environ.get("COLUMNS", "80"))
+        about = "\n".join(textwrap.wrap(self.longdesc, width))
+        return f"{describe_options(self, width)}\n{about}\n"
 
     def opt_version(self) -> NoReturn:
         """

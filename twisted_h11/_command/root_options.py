@@ -22,7 +22,12 @@ from twisted_h11._command.public_files import SCRIPTS, FilePolicy, PublicFile
 from twisted_h11._http.abnf import TOKEN
 from twisted_h11.wsgi import WSGIResource
 
-__all__ = ["RootOptions"]
+__all__ = ["ROOTS", "RootOptions"]
+
+ROOTS = frozenset(("class", "path", "resource-script", "user", "wsgi"))
+"""
+Options of which only one can be given.
+"""
 
 _MEDIA_TYPE = re.compile(
     rb"%(token)s/%(token)s(; ?%(token)s=(%(token)s|\"[ !#-\[\]-~]*\"))*"
@@ -61,6 +66,8 @@ class RootOptions(usage.Options):
 
     @since: 0.1
     """
+
+    heading = "What to serve"
 
     optParameters: ClassVar[list[list[Any]]] = [
         ["list-directories", None, "off", _LISTING],
@@ -124,7 +131,7 @@ class RootOptions(usage.Options):
     def opt_processor(self, processor: str) -> None:
         """
         `ext=class' where `class' is added as a processor for files ending
-        with `ext'. Goes after --path.
+        with `ext'. May be repeated. Goes after --path.
         """
         self._file("processor")
         if "=" not in processor:

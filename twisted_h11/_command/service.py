@@ -166,6 +166,15 @@ class ListeningService(Service):
             self._abandon()
             raise error
 
+    def check(self) -> None:
+        """
+        See whether all ports can be opened: open them, and close them again.
+
+        @raise StartError: for one that can not be opened.
+        """
+        self.privilegedStartService()
+        self._abandon()
+
     def _abandon(self) -> None:
         """
         Close what is open already, so that no UNIX socket is left behind.

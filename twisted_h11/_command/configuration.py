@@ -1,0 +1,266 @@
+"""
+Options of C{twistd h11web} from a file and from the environment.
+
+There is one definition of an option, that of L{usage.Options}: what stands in a TOML
+file or in an environment variable is made into the arguments that mean the same, and
+parsed as those of the command line are.  C{idle-timeout} on the command line is
+C{idle-timeout} in the file and C{H11WEB_IDLE_TIMEOUT} in the environment.
+
+The command line wins over the environment, and that over the file, for each option;
+of an option that may be repeated the values are not added up.  The options that say
+what to serve count as one, for they exclude each other.
+"""
+
+from __future__ import annotations
+
+import getopt
+import re
+import stat
+import sys
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from os import fstat
+from typing import Any
+
+from twisted.python import usage
+
+from twisted_h11._command.root_options import ROOTS
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib  # same interface, on Python 3.10
+
+__all__ = ["INTERNAL", "PREFIX", "Configuration"]
+
+PREFIX = "H11WEB_"
+
+INTERNAL = frozenset(("H11WEB_WORKER",))
+"""
+Variables that a server sets for its workers; they are no options.
+"""
+
+_LARGEST_FILE = 1 << 20
+
+# What makes no sense anywhere but on the command line.
+_COMMANDS = frozenset(("help", "version", "check"))
+
+_ON = frozenset(("on", "true", "yes", "1"))
+_OFF = frozenset(("off", "false", "no", "0", ""))
+
+_OPTION = re.compile(r"--([a-z0-9][a-z0-9-]*)")
+
+# A message shows so much of a value.
+_MOST_SHOWN = 60
+
+
+class Configuration:
+    """
+    What a command line, the environment and a file say together.
+
+    @ivar arguments: a command line that says it all.
+
+    @param options: those that are to be parsed.
+    @param argv: the command line.
+    @param environ: the environment.
+    @raise usage.UsageError: for what is wrong with the environment or the file.
+    """
+
+    def __init__(
+        self, options: usage.Options, argv: Iterable[str], environ: Mapping[str, str]
+    ) -> None:
+        self.arguments = list(argv)
+        self._takes = {
+            name.rstrip("="): name.endswith("=")
+            for name in options.longOpt
+            if len(name.rstrip("=")) > 1
+        }
+        self._repeatable = {
+            name
+            for name, text in options.docs.items()
+            if "May be repeated" in " ".join((text or "").split())
+        }
+        self._origins: dict[str, str] = {}
+        try:
+            given, _ = getopt.getopt(
+                self.arguments, options.shortOpt, list(options.longOpt)
+            )
+        except getopt.GetoptError:
+            # It is said when it is parsed.
+            return
+        named = [(options.synonyms[name.lstrip("-")], value) for name, value in given]
+        names = {name for name, _ in named}
+        if names & {"help", "version"}:
+            return
+        path = dict(named).get("config") or environ.get(PREFIX + "CONFIG")
+        taken = _with_roots(names)
+        values: dict[str, list[str] | None] = {}
+        for source in (self._fromEnvironment(environ), self._fromFile(path)):
+            found = {
+                name: (said, origin)
+                for name, (said, origin) in source.items()
+                if name not in taken
+            }
+            values.update((name, said) for name, (said, _) in found.items())
+            self._origins.update((name, where) for name, (_, where) in found.items())
+            taken |= _with_roots(set(source))
+        # What goes after --path finds it, wherever the two come from.
+        ordered = sorted(values, key=lambda name: name not in ROOTS)
+        more = [arg for name in ordered for arg in self._arguments(name, values[name])]
+        if names & ROOTS:
+            self.arguments += more
+        else:
+            self.arguments = more + self.arguments
+
+    def explain(self, line: str) -> str:
+        """
+        Say where the option came from that a message is about, if that was not the
+        command line.
+        """
+        option = _OPTION.search(line)
+        origin = self._origins.get(option[1]) if option is not None else None
+        return line if origin is None else f"{line} (from {origin})"
+
+    def _arguments(self, name: str, said: list[str] | None) -> list[str]:
+        if said is None:
+            return []
+        return [f"--{name}={v}" if self._takes[name] else f"--{name}" for v in said]
+
+    # -- the environment ----------------------------------------------------------
+
+    def _fromEnvironment(
+        self, environ: Mapping[str, str]
+    ) -> dict[str, tuple[list[str] | None, str]]:
+        """
+        What each option is given; C{None} for a flag that is off.
+        """
+        found: dict[str, tuple[list[str] | None, str]] = {}
+        for variable in sorted(environ):
+            if not variable.startswith(PREFIX) or variable in INTERNAL:
+                continue
+            text = environ[variable]
+            name = variable.removeprefix(PREFIX).lower().replace("_", "-")
+            if name == "config":
+                continue
+            spelled = _variable(name)
+            if spelled != variable or name not in self._takes or name in _COMMANDS:
+                near = self._near(name)
+                raise usage.UsageError(
+                    f"environment variable {variable}: there is no such option"
+                    + (f"; did you mean {_variable(near)}?" if near else "")
+                )
+            if name in self._repeatable:
+                # One a line: values have blanks and commas in them.
+                said: list[str] | None = [v for v in text.splitlines() if v.strip()]
+            elif self._takes[name]:
+                said = [text]
+            else:
+                said = _flag(text)
+                if said is None and text.lower() not in _OFF:
+                    raise usage.UsageError(
+                        f"environment variable {variable}: must be on or off, not "
+                        f"{_shown(text)}"
+                    )
+            found[name] = said, f"environment variable {variable}"
+        return found
+
+    # -- the file -----------------------------------------------------------------
+
+    def _fromFile(self, path: str | None) -> dict[str, tuple[list[str] | None, str]]:
+        """
+        What each option is given; C{None} for a flag that is off.
+        """
+        if path is None:
+            return {}
+        found: dict[str, tuple[list[str] | None, str]] = {}
+        for name, value in _read(path).items():
+            if name not in self._takes or name in _COMMANDS or name == "config":
+                if isinstance(value, dict):
+                    problem = "tables are not used, options stand at the top"
+                else:
+                    near = self._near(name)
+                    problem = "there is no such option" + (
+                        f"; did you mean {near}?" if near else ""
+                    )
+                raise usage.UsageError(f"--config {path}: {_shown(name)}: {problem}")
+            try:
+                found[name] = self._said(name, value), f"{path}"
+            except ValueError as error:
+                raise usage.UsageError(f"--config {path}: {name}: {error}") from None
+        return found
+
+    def _said(self, name: str, value: Any) -> list[str] | None:
+        """
+        A value of the file, as it is written on a command line.
+        """
+        if not self._takes[name]:
+            if not isinstance(value, bool):
+                raise ValueError("must be true or false")
+            return [""] if value else None
+        if isinstance(value, list):
+            if name not in self._repeatable:
+                raise ValueError("takes one value, not a list")
+            return [_scalar(one) for one in value]
+        return [_scalar(value)]
+
+    def _near(self, name: str) -> str | None:
+        """
+        The option that somebody may have meant.
+        """
+        spelled = name.lower().replace("_", "-")
+        known = sorted(set(self._takes) - _COMMANDS - {"config"})
+        near = get_close_matches(spelled, known, 1)
+        return near[0] if near else None
+
+
+def _with_roots(names: set[str]) -> set[str]:
+    return names | ROOTS if names & ROOTS else set(names)
+
+
+def _variable(name: str) -> str:
+    return PREFIX + name.upper().replace("-", "_")
+
+
+def _flag(text: str) -> list[str] | None:
+    return [""] if text.lower() in _ON else None
+
+
+def _shown(text: str) -> str:
+    """
+    Text of somebody else's in a message of one line.
+    """
+    return repr(text if len(text) <= _MOST_SHOWN else text[:_MOST_SHOWN] + "...")
+
+
+def _scalar(value: Any) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int | float):
+        return repr(value)
+    raise ValueError("must be text, a number, true or false, or a list of text")
+
+
+def _read(path: str) -> dict[str, Any]:
+    """
+    Read a TOML file.
+
+    @raise usage.UsageError: if that is not possible.
+    """
+    try:
+        with open(path, "rb") as file:
+            status = fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise usage.UsageError(f"--config {path}: not a file")
+            if status.st_size > _LARGEST_FILE:
+                raise usage.UsageError(
+                    f"--config {path}: longer than {_LARGEST_FILE} bytes"
+                )
+            text = file.read(_LARGEST_FILE).decode("utf-8")
+            read: dict[str, Any] = tomllib.loads(text)
+            return read
+    except (OSError, ValueError) as error:
+        # A mistake in the file is a ValueError, and so is text that is no UTF-8.
+        reason = getattr(error, "strerror", None) or str(error)
+        raise usage.UsageError(f"--config {path}: {reason}") from None
