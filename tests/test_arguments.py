@@ -89,6 +89,8 @@ CONSTRUCTORS: list[Case] = [
             "serverHeader": ONLY_BYTES,
             "accessLog": FLAGS,
             "environUnderscores": FLAGS,
+            "logRotateSize": NUMBERS,
+            "logRotateCount": [None, *NUMBERS],
             "extraHeaders": [
                 *OTHERS,
                 [("A", "b")],
@@ -97,6 +99,15 @@ CONSTRUCTORS: list[Case] = [
                 [(b"A",)],
                 [(b"A", None)],
             ],
+        },
+    ),
+    (
+        server.LogFile,
+        {"path": "/dev/null"},
+        {
+            "path": [None, 5],
+            "rotateSize": NUMBERS,
+            "rotateCount": [None, *NUMBERS],
         },
     ),
     (

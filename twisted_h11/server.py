@@ -11,9 +11,9 @@ Everything that a resource, a request or a site does in twisted.web it does
 here; C{docs/migrating.rst} lists what differs, and why.
 """
 
-from twisted_h11._server.access_log import LogFileError
 from twisted_h11._server.body import RequestBody, RequestBodyCut
 from twisted_h11._server.forms import FormError
+from twisted_h11._server.log_file import LogFile, LogFileError
 from twisted_h11._server.request import Request, RequestDisconnected
 from twisted_h11._server.site import SERVER_HEADER, Site
 from twisted_h11.limits import Limits, describe_limits
@@ -22,6 +22,7 @@ __all__ = [
     "SERVER_HEADER",
     "FormError",
     "Limits",
+    "LogFile",
     "LogFileError",
     "Request",
     "RequestBody",

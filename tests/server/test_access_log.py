@@ -20,12 +20,8 @@ from tests.fuzz.strategies import REAL, examples, head
 from tests.support.server_cases import Calls, Holding, ServerTestCase, get, post
 from tests.support.wire import Wire
 from twisted_h11._server import access_log
-from twisted_h11._server.access_log import (
-    _MOST_LINES,
-    FLUSH_SECONDS,
-    BatchedFile,
-    combined_line,
-)
+from twisted_h11._server.access_log import combined_line
+from twisted_h11._server.log_file import _MOST_LINES, FLUSH_SECONDS
 from twisted_h11.server import Site
 
 PEERS = [
@@ -449,80 +445,3 @@ class BatchTests(ServerTestCase):
         self.connect(site).send(get())
         self.clock.advance(FLUSH_SECONDS)
         self.assertEqual(self.lines(), [])
-
-
-class BatchedFileTests(SynchronousTestCase):
-    """
-    The file by itself.
-    """
-
-    def test_oneWrite(self) -> None:
-        """
-        What waits goes out in one write.
-        """
-        writes: list[str] = []
-
-        class Recorder(io.StringIO):
-            def write(self, text: str) -> int:
-                writes.append(text)
-                return len(text)
-
-        clock: Any = Clock()
-        batched = BatchedFile(Recorder(), clock)
-        for line in ("a\n", "b\n", "c\n"):
-            batched.write(line)
-        self.assertEqual(writes, [])
-        clock.advance(FLUSH_SECONDS)
-        self.assertEqual(writes, ["a\nb\nc\n"])
-        self.assertEqual(clock.getDelayedCalls(), [])
-
-    def test_failing(self) -> None:
-        """
-        A disk that is full for a while costs lines, and only those.
-        """
-
-        class Full(io.StringIO):
-            full = True
-
-            def write(self, text: str) -> int:
-                if self.full:
-                    raise OSError("no space left on device")
-                return super().write(text)
-
-        clock: Any = Clock()
-        file = Full()
-        batched = BatchedFile(file, clock)
-        batched.write("lost\n")
-        self.assertRaises(OSError, clock.advance, FLUSH_SECONDS)
-        for _ in range(5):
-            # Once is enough to be told.
-            batched.write("lost\n")
-            clock.advance(FLUSH_SECONDS)
-        file.full = False
-        batched.write("kept\n")
-        clock.advance(FLUSH_SECONDS)
-        self.assertEqual(file.getvalue(), "kept\n")
-        file.full = True
-        batched.write("lost\n")
-        self.assertRaises(OSError, clock.advance, FLUSH_SECONDS)
-
-    def test_close(self) -> None:
-        """
-        C{close} writes what waits, closes the file, and leaves no timer.
-        """
-
-        class Kept(io.StringIO):
-            said = ""
-
-            def close(self) -> None:
-                self.said = self.getvalue()
-                super().close()
-
-        clock: Any = Clock()
-        file = Kept()
-        batched = BatchedFile(file, clock)
-        batched.write("a\n")
-        batched.close()
-        self.assertEqual((file.said, file.closed), ("a\n", True))
-        self.assertEqual(clock.getDelayedCalls(), [])
-        self.assertTrue(batched.closed)

@@ -32,11 +32,12 @@ from twisted_h11._boundary.checks import (
 )
 from twisted_h11._boundary.guarded import guarded, log_failure
 from twisted_h11._http.abnf import is_token, is_trimmed_value
-from twisted_h11._server.access_log import BatchedFile, combined_line, open_log
+from twisted_h11._server.access_log import combined_line
 from twisted_h11._server.adapted import ADAPTERS, Adapted
 from twisted_h11._server.channel import Channel
 from twisted_h11._server.connections import Connections
 from twisted_h11._server.http2 import Negotiator, check_http2
+from twisted_h11._server.log_file import BatchedFile, LogFile, check_rotation
 from twisted_h11._server.ranges import render_ranged, settle_range
 from twisted_h11._server.request import Request
 from twisted_h11._server.routing import find_resource
@@ -104,6 +105,8 @@ class Site(server.Site):
         serverHeader=optional(BYTES),
         accessLog=BOOL,
         environUnderscores=BOOL,
+        logRotateSize=optional(NUMBER),
+        logRotateCount=NUMBER,
     )
     def __init__(
         self,
@@ -122,6 +125,8 @@ class Site(server.Site):
         accessLog: bool = True,
         extraHeaders: Iterable[tuple[bytes, bytes]] = (),
         environUnderscores: bool = False,
+        logRotateSize: int | None = None,
+        logRotateCount: int = 5,
     ) -> None:
         """
         All other arguments are those of L{twisted.web.server.Site}.  A
@@ -143,6 +148,9 @@ class Site(server.Site):
         @param extraHeaders: pairs of name and value for every response.
         @param environUnderscores: whether WSGI and CGI programs get fields with an
             underscore in their names.
+        @param logRotateSize: the number of bytes that the file C{logPath} may have
+            before it is renamed, see L{LogFile}; C{None} if it never is.
+        @param logRotateCount: how many renamed files there may be.
         @raise TypeError: for an argument that is something else.
         @raise ValueError: if HTTP/2 is asked for and can not be had, or a
             header can not be sent.
@@ -162,6 +170,9 @@ class Site(server.Site):
         self._http2 = http2
         self.fastPath = fastPath
         self.accessLog = accessLog
+        check_rotation(logRotateSize, logRotateCount)
+        self._rotation = (logRotateSize, logRotateCount)
+        self._dropped = 0
         self.serverHeader = serverHeader
         if isinstance(extraHeaders, Iterator):
             extraHeaders = list(extraHeaders)
@@ -288,7 +299,7 @@ class Site(server.Site):
         """
         See L{twisted.web.http.HTTPFactory}.
         """
-        return open_log(path)
+        return LogFile(path, *self._rotation)
 
     def stopFactory(self) -> None:
         """
@@ -297,10 +308,12 @@ class Site(server.Site):
         self._connections.whenEmpty(self._stop)
 
     def _stop(self) -> None:
+        logFile = getattr(self, "logFile", None)
         if not guarded("Closing the access log", super().stopFactory):
             # The rest of it is still to be done.
             self.logFile = log.logfile
             super().stopFactory()
+        self._dropped += getattr(logFile, "dropped", 0)
 
     # -- the log ------------------------------------------------------------------
 
@@ -317,7 +330,39 @@ class Site(server.Site):
         except KeyboardInterrupt:
             raise
         except BaseException:
+            self._dropped += 1
             log_failure("The access log")
+
+    @property
+    def droppedLogLines(self) -> int:
+        """
+        How many lines of the access log could not be made or written, as on a full
+        disk, since this site was made.
+        """
+        logFile = getattr(self, "logFile", None)
+        return self._dropped + int(getattr(logFile, "dropped", 0))
+
+    def reopenLog(self) -> None:
+        """
+        Write what waits, close the file C{logPath}, and open what has its name now.
+        Whoever moves the file away, as logrotate does, calls this afterwards.  A site
+        without a file of its own does nothing.
+
+        @raise LogFileError: if it can not be opened; then lines still go to the old
+            file.
+        """
+        reopen = getattr(getattr(self, "logFile", None), "reopen", None)
+        if reopen is not None:
+            reopen()
+
+    def flushLog(self) -> None:
+        """
+        Write the lines of the access log that wait; otherwise that happens within
+        half a second, and when the site stops.  It may be called in any thread.
+        """
+        flush = getattr(getattr(self, "logFile", None), "flush", None)
+        if flush is not None:
+            flush()
 
     def _logTime(self) -> str:
         """
