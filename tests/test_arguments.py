@@ -73,6 +73,11 @@ AGENT = {
 # A callable, arguments that it takes, and for each argument some that it does not.
 CONSTRUCTORS: list[Case] = [
     (
+        server.TrustedProxies,
+        {"networks": ["10.0.0.0/8"]},
+        {"networks": [*OTHERS, "10.0.0.0/8", [b"10.0.0.0/8"]], "forwarded": [5, b"x"]},
+    ),
+    (
         server.Site,
         {"resource": Resource()},
         {
@@ -91,6 +96,8 @@ CONSTRUCTORS: list[Case] = [
             "environUnderscores": FLAGS,
             "logRotateSize": NUMBERS,
             "logRotateCount": [None, *NUMBERS],
+            "trustedProxies": [*OTHERS, ["10.0.0.0/8"], server.TrustedProxies],
+            "rootPath": ONLY_BYTES,
             "extraHeaders": [
                 *OTHERS,
                 [("A", "b")],

@@ -16,6 +16,7 @@ from twisted_h11._server.forms import FormError
 from twisted_h11._server.log_file import LogFile, LogFileError
 from twisted_h11._server.request import Request, RequestDisconnected
 from twisted_h11._server.site import SERVER_HEADER, Site
+from twisted_h11._server.trusted import TrustedProxies
 from twisted_h11.limits import Limits, describe_limits
 
 __all__ = [
@@ -29,5 +30,6 @@ __all__ = [
     "RequestBodyCut",
     "RequestDisconnected",
     "Site",
+    "TrustedProxies",
     "describe_limits",
 ]

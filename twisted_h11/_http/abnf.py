@@ -28,11 +28,13 @@ __all__ = [
     "has_never_valid",
     "is_absolute_form",
     "is_authority_form",
+    "is_bare_ipv6",
     "is_chunk_line",
     "is_field_content",
     "is_host",
     "is_length",
     "is_long_length",
+    "is_node",
     "is_origin_form",
     "is_request_line",
     "is_short_length",
@@ -44,8 +46,10 @@ __all__ = [
     "is_trimmed_value",
     "match_chunk_size",
     "match_chunk_size_line",
+    "match_forwarded_pair",
     "match_rough_request_line",
     "match_token",
+    "match_white_space",
 ]
 
 # -- RFC 9110 section 5: fields -------------------------------------------------
@@ -139,6 +143,27 @@ is_absolute_form = re.compile(
 # query): they are in nobody's framing.  A fragment is not, and neither is a
 # backslash in the path, which is a slash to some.
 is_origin_form = re.compile(rb"[^#?\\]*(?:\?[^#]*)?").fullmatch
+
+# -- RFC 7239 section 4: who forwards -----------------------------------------------
+
+# OWS (RFC 9110 section 5.6.3)
+match_white_space = re.compile(rb"[ \t]*").match
+
+# forwarded-pair = token "=" value, the value a token or a quoted-string (RFC 9110
+# section 5.6.4).
+match_forwarded_pair = re.compile(
+    rb"(" + TOKEN + rb")=(?:(" + TOKEN + rb")|"
+    rb'"((?:[\t !\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t -~\x80-\xff])*)")'
+).match
+
+# node = nodename [ ":" node-port ] (section 6).  An address is judged by ipaddress.
+is_node = re.compile(
+    rb"(?:([0-9.]+)|\[([0-9A-Fa-f:.]+)\]|([Uu][Nn][Kk][Nn][Oo][Ww][Nn]|"
+    rb"_[A-Za-z0-9._-]+))(?::([0-9]{1,5}|_[A-Za-z0-9._-]+))?"
+).fullmatch
+
+# An address of IPv6 without brackets, as X-Forwarded-For has it.
+is_bare_ipv6 = re.compile(rb"[0-9A-Fa-f]*:[0-9A-Fa-f:.]+").fullmatch
 
 # -- RFC 9112 section 7.1: chunks --------------------------------------------------
 

@@ -73,6 +73,8 @@ class RequestHead:
     @ivar length: of the body, in bytes; C{None} for chunked.
     @ivar keepAlive: whether the client lets the connection be used again.
     @ivar expectsContinue: whether the client waits for a 100 response.
+    @ivar received: the head as it was received, where this one tells what a proxy has
+        said of it; else there is no such attribute.
     """
 
     __slots__ = (
@@ -81,9 +83,12 @@ class RequestHead:
         "keepAlive",
         "length",
         "method",
+        "received",
         "target",
         "version",
     )
+
+    received: RequestHead
 
     def __init__(
         self,

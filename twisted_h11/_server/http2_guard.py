@@ -70,6 +70,7 @@ class Guard:
     def __init__(self, site: Guarded, transport: Any) -> None:
         self._reactor = site.reactor
         self._limits = site.limits
+        self._proxied = site.proxied
         self._transport = transport
         self._protocol: Any = None
         self._streams: dict[int, Stream] = {}
@@ -91,11 +92,13 @@ class Guard:
         """
         self._protocol = protocol
         make = protocol.requestFactory
+        proxied = self._proxied
 
         def makeRequest(twisteds: Any, *args: Any, **kwargs: Any) -> Any:
             stream = self._streams[twisteds.streamID]
             stream.attach(twisteds)
-            return make(stream, *args, **kwargs)
+            request = make(stream, *args, **kwargs)
+            return request if proxied is None else proxied.watch(request, stream)
 
         protocol.requestFactory = makeRequest
         # Its own time-out is put off by every ping, and not by a request that runs.

@@ -100,7 +100,8 @@ class Rendering(WithForms, Arguments):
             named = absolute_target(self.method, self.uri)
             if named is not None:
                 authority, self.path = named
-                self.requestHeaders.setRawHeaders(b"Host", [authority])
+                if not getattr(channel, "hostIsForwarded", False):
+                    self.requestHeaders.setRawHeaders(b"Host", [authority])
 
     def _answerStar(self) -> None:
         """

@@ -177,7 +177,9 @@ class Request(Responding):
         twisted.web presents them.
         """
         head = self._requestHead
-        return list(head.fields) if head is not None else []
+        if head is None:
+            return []
+        return list(getattr(head, "received", head).fields)
 
     @cached_property
     def received_cookies(self) -> dict[bytes, bytes]:  # type: ignore[override]

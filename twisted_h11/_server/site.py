@@ -38,9 +38,16 @@ from twisted_h11._server.channel import Channel
 from twisted_h11._server.connections import Connections
 from twisted_h11._server.http2 import Negotiator, check_http2
 from twisted_h11._server.log_file import BatchedFile, LogFile, check_rotation
+from twisted_h11._server.proxied import (
+    Proxied,
+    ProxiedChannel,
+    check_root_path,
+    mount,
+)
 from twisted_h11._server.ranges import render_ranged, settle_range
 from twisted_h11._server.request import Request
 from twisted_h11._server.routing import find_resource
+from twisted_h11._server.trusted import TrustedProxies
 from twisted_h11._wire.outbox import Outbox
 from twisted_h11.limits import Limits
 
@@ -81,6 +88,7 @@ class Site(server.Site):
     @ivar environUnderscores: whether fields with an underscore in their names are
         in the variables that WSGI and CGI programs get.  They can pass for fields
         that only a proxy may set.
+    @ivar trustedProxies: the L{TrustedProxies}, or C{None} if no proxy is believed.
 
     @since: 0.1
     """
@@ -107,6 +115,8 @@ class Site(server.Site):
         environUnderscores=BOOL,
         logRotateSize=optional(NUMBER),
         logRotateCount=NUMBER,
+        trustedProxies=optional(instance("TrustedProxies", TrustedProxies)),
+        rootPath=BYTES,
     )
     def __init__(
         self,
@@ -127,6 +137,8 @@ class Site(server.Site):
         environUnderscores: bool = False,
         logRotateSize: int | None = None,
         logRotateCount: int = 5,
+        trustedProxies: TrustedProxies | None = None,
+        rootPath: bytes = b"",
     ) -> None:
         """
         All other arguments are those of L{twisted.web.server.Site}.  A
@@ -151,15 +163,23 @@ class Site(server.Site):
         @param logRotateSize: the number of bytes that the file C{logPath} may have
             before it is renamed, see L{LogFile}; C{None} if it never is.
         @param logRotateCount: how many renamed files there may be.
+        @param trustedProxies: whose word is taken for who the client is; by default
+            nobody's.
+        @param rootPath: what a proxy takes off the path of each request before it
+            comes here, as in C{b"/app"}.  It is put before the path again, and the
+            root of the resources stands below it.
         @raise TypeError: for an argument that is something else.
         @raise ValueError: if HTTP/2 is asked for and can not be had, or a
-            header can not be sent.
+            header can not be sent, or the root path is no path.
         """
         if type(self).getResourceFor is Site.getResourceFor:
             _check_root(resource)
         self.limits = limits if limits is not None else Limits()
         if timeout is _NOT_GIVEN:
             timeout = self.limits.idleTimeout
+        rootPath = check_root_path(rootPath)
+        if rootPath and resource is not None:
+            resource = mount(resource, rootPath)
         # Twisted knows this one since 25.5.
         more = {} if parsePOSTFormSubmission else {"parsePOSTFormSubmission": False}
         super().__init__(
@@ -190,6 +210,10 @@ class Site(server.Site):
         self._logText = ""
         self._outbox = Outbox()
         self._connections = Connections()
+        self.trustedProxies = trustedProxies
+        self.proxied: Proxied | None = None
+        if trustedProxies is not None or rootPath:
+            self.proxied = Proxied(trustedProxies, rootPath)
         self._common: dict[str, Any] | None = None
         self._madeClass: Any = None
 
@@ -251,12 +275,14 @@ class Site(server.Site):
             "fastPath": self.fastPath,
             "outbox": self._outbox,
             "cooperate": self._cooperate,
+            "proxied": self.proxied,
         }
         if common != self._common:
             self._common = common
             made = {k: v for k, v in common.items() if k not in _CALLABLES}
             made.update((k, staticmethod(common[k])) for k in _CALLABLES)
-            self._madeClass = type("Channel", (Channel,), made)
+            base = Channel if self.proxied is None else ProxiedChannel
+            self._madeClass = type("Channel", (base,), made)
         return self._madeClass
 
     def acceptableProtocols(self) -> list[bytes]:

@@ -1,0 +1,319 @@
+"""
+Connections behind a proxy: requests as the client has sent them.
+
+A site that trusts proxies, or has a root path, makes its connections of
+L{ProxiedChannel}; any other has nothing of this.  Whatever asks a request or its
+channel, a request of a foreign class too, gets the same answer, because what it asks
+is told here, before the request is made: the address, whether it is secure, and the
+head with the host and the path that the client has sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+from twisted.internet.interfaces import IAddress
+from twisted.web.resource import Resource
+
+from twisted_h11._http.abnf import is_absolute_form, is_host, is_origin_form, is_target
+from twisted_h11._http.fastpath import FastHead
+from twisted_h11._http.forwarded import Malformed, read_host
+from twisted_h11._http.strict_requests import Refused, RequestHead
+from twisted_h11._server.channel import Channel
+from twisted_h11._server.cycle import Cycle
+from twisted_h11._server.routing import absolute_target
+from twisted_h11._server.trusted import Origin, TrustedProxies, to_address
+
+__all__ = ["Proxied", "ProxiedChannel", "check_root_path", "mount"]
+
+
+# -- the path below which a site is -------------------------------------------------
+
+
+def check_root_path(path: bytes) -> bytes:
+    """
+    @return: a root path without its last slash.
+    @raise ValueError: if it is none.
+    """
+    path = path.rstrip(b"/") if path.strip(b"/") else b""
+    segments = [unquote_to_bytes(segment) for segment in path.split(b"/")[1:]]
+    if path and (
+        path[:1] != b"/"
+        or b"?" in path
+        or not is_target(path)
+        or not is_origin_form(path)
+        or any(segment in (b"", b".", b"..") for segment in segments)
+    ):
+        raise ValueError(
+            "a root path is a path as in a URL, such as /app, without empty segments, "
+            f"dots, query and fragment, not {path.decode('latin-1')!r}"
+        )
+    return path
+
+
+def mount(resource: Any, path: bytes) -> Any:
+    """
+    Put the root of a site's resources below a root path.
+    """
+    for segment in reversed(path.split(b"/")[1:]):
+        parent = Resource()
+        parent.putChild(unquote_to_bytes(segment), resource)
+        resource = parent
+    return resource
+
+
+def _below(root: bytes, method: bytes, target: bytes) -> bytes:
+    """
+    The target that the client has sent, where the proxy has taken the root path off.
+    """
+    if target[:1] == b"/":
+        return root + target
+    absolute = is_absolute_form(target)
+    if absolute is None or method == b"CONNECT":
+        return target
+    path, query = absolute[2] or b"/", absolute[3] or b""
+    return target[: absolute.end(1)] + root + path + query
+
+
+# -- requests -----------------------------------------------------------------------
+
+
+class Proxied:
+    """
+    What a site knows of the proxies in front of it.
+
+    @param trusted: whom it believes.
+    @param rootPath: what they take off the path of each request.
+    """
+
+    def __init__(self, trusted: TrustedProxies | None, rootPath: bytes) -> None:
+        self.trusted = trusted
+        self.rootPath = rootPath
+
+    def origin(self, peer: IAddress, values: Any) -> Origin | None:
+        """
+        What is believed of a request.
+
+        @param peer: who is connected.
+        @param values: gives the values of a field.
+        @raise Refused: if it can not be read.
+        """
+        trusted = self.trusted
+        if trusted is None or not trusted.trusts(peer):
+            return None
+        try:
+            return trusted.origin(values)
+        except Malformed as error:
+            raise Refused(400, str(error)) from None
+
+    def head(self, head: RequestHead, origin: Origin | None) -> RequestHead:
+        """
+        The head that the client has sent.
+        """
+        host = None if origin is None else origin.host
+        if not self.rootPath and host is None:
+            return head
+        target = head.target
+        if self.rootPath:
+            target = _below(self.rootPath, head.method, target)
+        return _changed(head, target, host)
+
+    def watch(self, request: Any, stream: Any) -> Any:
+        """
+        Have a request of HTTP/2 know what is believed of it, before it is processed.
+        Its head comes after it was made, field by field.
+
+        @param request: the request.
+        @param stream: its channel.
+        @return: the request.
+        """
+        process = request.requestReceived
+
+        def requestReceived(command: bytes, path: bytes, version: bytes) -> None:
+            # Else it would be its own owner.
+            del request.requestReceived
+            try:
+                self._see(request, stream)
+            except Refused as refused:
+                _refuse(request, command, path, version, refused)
+                return
+            if self.rootPath:
+                path = _below(self.rootPath, command, path)
+            process(command, path, version)
+
+        request.requestReceived = requestReceived
+        return request
+
+    def _see(self, request: Any, stream: Any) -> None:
+        headers = request.requestHeaders
+
+        def values(name: bytes) -> Sequence[bytes]:
+            found: Sequence[bytes] = headers.getRawHeaders(name, [])
+            return found
+
+        origin = self.origin(stream.getPeer(), values)
+        if origin is None:
+            return
+        secure = stream.isSecure() if origin.secure is None else origin.secure
+        stream.isSecure = lambda: secure
+        if origin.client is not None:
+            request.client = origin.client
+        if origin.host is not None:
+            headers.setRawHeaders(b"Host", [origin.host])
+        hosts = values(b"host")
+        authority = hosts[0] if hosts else None
+        request.host = public_host(authority, secure, request.host)
+
+
+def _refuse(
+    request: Any, command: bytes, path: bytes, version: bytes, refused: Refused
+) -> None:
+    """
+    Answer a request of HTTP/2 that the application never sees.
+    """
+    request.method, request.uri, request.clientproto = command, path, version
+    request.path = path.partition(b"?")[0]
+    page = refused.reason.encode("utf-8") + b"\n"
+    request.setResponseCode(refused.status)
+    request.setHeader(b"Content-Type", b"text/plain; charset=utf-8")
+    request.setHeader(b"Content-Length", b"%d" % len(page))
+    request.write(b"" if command == b"HEAD" else page)
+    request.finish()
+
+
+def _changed(head: RequestHead, target: bytes, host: bytes | None) -> RequestHead:
+    """
+    A head with another target, and perhaps with another host.
+    """
+    made: RequestHead
+    if type(head) is FastHead and host is None:
+        made = FastHead(
+            head.method, target, head.block, head.lowered, head.length or 0, head.end
+        )
+        made.logged = head.logged
+        made.keepAlive = head.keepAlive
+    else:
+        fields = head.fields
+        if host is not None:
+            fields = [(b"Host", host)]
+            fields += [pair for pair in head.fields if pair[0].lower() != b"host"]
+        made = RequestHead(
+            head.method,
+            target,
+            head.version,
+            fields,
+            head.length,
+            head.keepAlive,
+            head.expectsContinue,
+        )
+    made.received = head
+    return made
+
+
+def values_of(head: RequestHead) -> Any:
+    """
+    What gives the values of a field in a head.
+    """
+    if isinstance(head, FastHead):
+        return head.find
+
+    def find(name: bytes) -> Sequence[bytes]:
+        return [value for key, value in head.fields if key.lower() == name]
+
+    return find
+
+
+def public_host(authority: bytes | None, secure: bool, otherwise: IAddress) -> IAddress:
+    """
+    Where a client has connected to, by the authority of what it has asked for.
+
+    @param secure: whether it has used TLS.
+    @param otherwise: the answer if there is no authority that says.
+    """
+    if not authority or is_host(authority) is None:
+        return otherwise
+    try:
+        name, port = read_host(authority)
+    except Malformed:
+        return otherwise
+    return to_address(name, port or (443 if secure else 80))
+
+
+# -- connections --------------------------------------------------------------------
+
+
+class ProxiedChannel(Channel):
+    """
+    A connection of a site that is behind a proxy.
+
+    @ivar proxied: what the site knows of that.
+    @ivar hostIsForwarded: whether the current request's host is what a proxy says,
+        whatever its target says.
+    """
+
+    proxied: Proxied
+    hostIsForwarded = False
+
+    _origin: Origin | None = None
+    _public: IAddress | None = None
+
+    def makeCycle(self, head: RequestHead, unseenHead: bytes | None) -> Cycle:
+        """
+        See L{Channel.makeCycle}.
+
+        @raise Refused: if a trusted proxy says what can not be read.
+        """
+        self._origin = self._public = None
+        self.hostIsForwarded = False
+        cycle = super().makeCycle(head, unseenHead)
+        proxied = self.proxied
+        origin = proxied.origin(self.connectedPeer(), values_of(head))
+        cycle.head = seen = proxied.head(head, origin)
+        if origin is not None:
+            self._origin = origin
+            self.hostIsForwarded = origin.host is not None
+            self._public = self._publicHost(seen)
+        return cycle
+
+    def _publicHost(self, head: RequestHead) -> IAddress:
+        hosts = values_of(head)(b"host")
+        if not self.hostIsForwarded and head.target[:1] != b"/":
+            absolute = absolute_target(head.method, head.target)
+            hosts = hosts if absolute is None else absolute[:1]
+        authority = hosts[0] if hosts else None
+        return public_host(authority, self.isSecure(), super().getHost())
+
+    def connectedPeer(self) -> IAddress:
+        """
+        Who is connected, whatever is said of the client.
+        """
+        return super().getPeer()
+
+    def getPeer(self) -> IAddress:
+        """
+        The address of the client of the current request; between requests, of who is
+        connected.
+        """
+        origin = self._origin
+        if origin is None or origin.client is None or self.cycle is None:
+            return super().getPeer()
+        return origin.client
+
+    def getHost(self) -> IAddress:
+        """
+        Where the client of the current request has connected to.
+        """
+        if self._public is None or self.cycle is None:
+            return super().getHost()
+        return self._public
+
+    def isSecure(self) -> bool:
+        """
+        Whether the client of the current request has used TLS.
+        """
+        origin = self._origin
+        if origin is None or origin.secure is None or self.cycle is None:
+            return super().isSecure()
+        return origin.secure

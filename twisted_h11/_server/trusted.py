@@ -1,0 +1,261 @@
+"""
+Which proxies are believed, and what they say of a request.
+
+Anybody can send C{X-Forwarded-For}.  A proxy adds to its end the address from which
+it has the request itself; so from the end backwards each address is as good as the
+one who wrote it, as long as that is a proxy that we trust.  The first address that is
+not that of a trusted proxy is the client's, and what stands before it was written by
+the client.
+
+What can not be read is refused with 400.  nginx would take the last address that it
+could read, which is that of the proxy: often one of this machine, to which
+applications allow more than to a stranger.  Caddy would skip it, and take the next
+one, which a stranger may have written.  An address that a trusted proxy does not know
+or hides (C{unknown}, C{_hidden}) is no error: then the client's address is that of
+the proxy that says so, as with nginx.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from typing import Any, NamedTuple
+
+from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
+from twisted.internet.interfaces import IAddress
+
+from twisted_h11._boundary.checks import STR, Kind, checked, listed, optional
+from twisted_h11._http.forwarded import (
+    Node,
+    read_forwarded,
+    read_host,
+    read_list,
+    read_node,
+    read_scheme,
+    unmapped,
+)
+
+__all__ = ["FAMILIES", "Origin", "TrustedProxies", "to_address"]
+
+FAMILIES = ("x-forwarded", "forwarded")
+"""
+The families of fields that may be believed.
+"""
+
+_UNIX = "unix"
+
+# How many answers are remembered.
+_MOST_KNOWN = 1024
+
+Values = Callable[[bytes], Sequence[bytes]]
+
+
+class Origin(NamedTuple):
+    """
+    What a trusted proxy has said of a request; C{None} for what it has not said.
+
+    @ivar client: the address of the client.
+    @ivar secure: whether the client has used TLS.
+    @ivar host: what the client has in its Host field.
+    """
+
+    client: IAddress | None
+    secure: bool | None
+    host: bytes | None
+
+
+def to_address(host: str, port: int) -> IAddress:
+    """
+    An address of TCP.
+
+    @param host: an address, or the name of a host.
+    """
+    kind: Any = IPv6Address if ":" in host else IPv4Address
+    address: IAddress = kind("TCP", host, port)
+    return address
+
+
+class TrustedProxies:
+    """
+    The proxies whose word is taken for who the client is, and how it has come.
+
+    ::
+
+        proxies = TrustedProxies(["10.0.0.0/8", "::1", "unix"])
+        Site(root, trustedProxies=proxies)
+
+    Only for connections from these addresses the fields of one family are believed:
+    C{X-Forwarded-For}, C{X-Forwarded-Proto} and C{X-Forwarded-Host}, or C{Forwarded}
+    (RFC 7239); the other family never is.  Then C{getClientAddress}, C{isSecure},
+    C{getRequestHostname}, C{getHost}, C{prePathURL}, the access log and the variables
+    of WSGI and CGI programs tell of the client's request to the first of the trusted
+    proxies, not of the proxy's request to us.  A request whose fields can not be read
+    is answered with 400.
+
+    Where connections begin with a header of the PROXY protocol, the same networks say
+    who may send one (L{ProxyProtocolFactory<twisted_h11.server.ProxyProtocolFactory>}),
+    and the address in that header is the one that is looked up here.
+
+    @ivar forwarded: the family that is believed.
+
+    @since: 0.1
+    """
+
+    @checked(
+        networks=listed(
+            Kind("networks", lambda n: not isinstance(n, (bytes, int, type(None))))
+        ),
+        forwarded=optional(STR),
+    )
+    def __init__(
+        self, networks: Iterable[Any], forwarded: str | None = "x-forwarded"
+    ) -> None:
+        """
+        @param networks: what L{ipaddress.ip_network} takes, such as
+            C{"192.0.2.0/24"}, C{"2001:db8::/32"} or a single address; or C{"unix"}
+            for whoever connects to a UNIX socket.
+        @param forwarded: C{"x-forwarded"} or C{"forwarded"}; C{None} to believe no
+            field, where the list is for the PROXY protocol only.
+        @raise TypeError: if C{networks} is a string, not a list of them, or
+            C{forwarded} is something else.
+        @raise ValueError: if one is no network, or has bits beside its mask, or if
+            there is no such family.
+        """
+        if forwarded is not None and forwarded not in FAMILIES:
+            raise ValueError(
+                f"forwarded must be one of {', '.join(FAMILIES)} or None, "
+                f"not {forwarded!r}"
+            )
+        self.forwarded = forwarded
+        self._unix = False
+        self._networks: list[IPv4Network | IPv6Network] = []
+        for network in networks:
+            if network == _UNIX:
+                self._unix = True
+            else:
+                self._networks.append(ip_network(network))
+        self._known: dict[str, bool] = {}
+
+    def __repr__(self) -> str:
+        names = [str(network) for network in self._networks] + [_UNIX] * self._unix
+        return f"<TrustedProxies {', '.join(names)}: {self.forwarded}>"
+
+    def trusts(self, address: IAddress | None) -> bool:
+        """
+        Whether an address is that of a trusted proxy.
+
+        @param address: the address of a peer; of a UNIX socket it is the kind that
+            counts, not the path.
+        """
+        peer: Any = address
+        if isinstance(peer, UNIXAddress):
+            return self._unix
+        host = getattr(peer, "host", None)
+        return isinstance(host, str) and self._trustsHost(host)
+
+    def sent(self, request: Any) -> bool:
+        """
+        Whether a request came over a connection from a trusted proxy.
+
+        @param request: a request that is not answered yet, of a site with these
+            C{trustedProxies}.
+        """
+        channel: Any = getattr(request, "channel", None)
+        if channel is None:
+            return False
+        connected = getattr(channel, "connectedPeer", channel.getPeer)
+        return self.trusts(connected())
+
+    def _trustsHost(self, host: str) -> bool:
+        known = self._known.get(host)
+        if known is None:
+            if len(self._known) >= _MOST_KNOWN:
+                self._known.clear()
+            known = self._known[host] = self._lookUp(host)
+        return known
+
+    def _lookUp(self, host: str) -> bool:
+        try:
+            address = ip_address(unmapped(host))
+        except ValueError:
+            return False
+        return any(address in network for network in self._networks)
+
+    # -- what is believed ---------------------------------------------------------
+
+    def origin(self, values: Values) -> Origin | None:
+        """
+        What the fields of a request say that came from a trusted proxy.
+
+        @param values: gives the values of a field, by its name in lower case.
+        @return: C{None} if they say nothing.
+        @raise twisted_h11._http.forwarded.Malformed: if they can not be read.
+        """
+        if self.forwarded == "forwarded":
+            said = self._said(values)
+        elif self.forwarded is not None:
+            said = self._saidX(values)
+        else:
+            return None
+        if said is None:
+            return None
+        client, scheme, host = said
+        if host is not None:
+            read_host(host)
+        return Origin(
+            None if client is None else to_address(client.host or "", client.port),
+            None if scheme is None else read_scheme(scheme),
+            host,
+        )
+
+    def _said(
+        self, values: Values
+    ) -> tuple[Node | None, bytes | None, bytes | None] | None:
+        elements = read_forwarded(values(b"forwarded"))
+        if not elements:
+            return None
+        client, depth = self._walk([element.get(b"for") for element in elements])
+        # From the client's proxy on.
+        believed = elements[-depth:]
+        scheme, host = (
+            next((e[name] for e in believed if name in e), None)
+            for name in (b"proto", b"host")
+        )
+        return client, scheme, host
+
+    def _saidX(
+        self, values: Values
+    ) -> tuple[Node | None, bytes | None, bytes | None] | None:
+        nodes, schemes, hosts = (
+            read_list(values(b"x-forwarded-" + name))
+            for name in (b"for", b"proto", b"host")
+        )
+        if not (nodes or schemes or hosts):
+            return None
+        client, depth = self._walk(nodes)
+        # Some proxies add to the list, some have but one value.
+        scheme, host = (
+            found[-min(max(depth, 1), len(found))] if found else None
+            for found in (schemes, hosts)
+        )
+        return client, scheme, host
+
+    def _walk(self, nodes: Sequence[bytes | None]) -> tuple[Node | None, int]:
+        """
+        Go from the proxy that is connected to us towards the client, as far as the
+        proxies are trusted.
+
+        @param nodes: what each proxy says from whom it has the request.
+        @return: the last address that was told, and how many proxies have told.
+        """
+        client = None
+        depth = 0
+        for text in reversed(nodes):
+            depth += 1
+            node = None if text is None else read_node(text)
+            if node is None or node.host is None:
+                break
+            client = node
+            if not self._trustsHost(node.host):
+                break
+        return client, depth
