@@ -73,6 +73,19 @@ AGENT = {
 # A callable, arguments that it takes, and for each argument some that it does not.
 CONSTRUCTORS: list[Case] = [
     (
+        server.ProxyProtocolFactory,
+        {
+            "factory": server.Site(Resource(), reactor=MemoryReactorClock()),
+            "trusted": server.TrustedProxies([]),
+        },
+        {
+            "factory": OTHERS,
+            "trusted": [*OTHERS, ["10.0.0.0/8"]],
+            "reactor": OTHERS,
+            "limits": [*OTHERS, server.Limits],
+        },
+    ),
+    (
         server.TrustedProxies,
         {"networks": ["10.0.0.0/8"]},
         {"networks": [*OTHERS, "10.0.0.0/8", [b"10.0.0.0/8"]], "forwarded": [5, b"x"]},

@@ -138,6 +138,13 @@ class Limits:
         "longest trailer section, with its line ends",
         status=431,
     )
+    maxProxyHeaderLength: int = _bound(
+        4 * KIB,
+        "bytes",
+        "nginx NGX_PROXY_PROTOCOL_MAX_HEADER",
+        "longest header of the PROXY protocol, where connections begin with one",
+        positive=True,
+    )
     readAhead: int = _bound(
         16 * KIB,
         "bytes",

@@ -14,6 +14,7 @@ here; C{docs/migrating.rst} lists what differs, and why.
 from twisted_h11._server.body import RequestBody, RequestBodyCut
 from twisted_h11._server.forms import FormError
 from twisted_h11._server.log_file import LogFile, LogFileError
+from twisted_h11._server.proxy_protocol import ProxyProtocolFactory
 from twisted_h11._server.request import Request, RequestDisconnected
 from twisted_h11._server.site import SERVER_HEADER, Site
 from twisted_h11._server.trusted import TrustedProxies
@@ -25,6 +26,7 @@ __all__ = [
     "Limits",
     "LogFile",
     "LogFileError",
+    "ProxyProtocolFactory",
     "Request",
     "RequestBody",
     "RequestBodyCut",

@@ -26,15 +26,16 @@ from twisted_h11._server.cycle import Cycle
 from twisted_h11._server.routing import absolute_target
 from twisted_h11._server.trusted import Origin, TrustedProxies, to_address
 
-__all__ = ["Proxied", "ProxiedChannel", "check_root_path", "mount"]
+__all__ = ["Proxied", "ProxiedChannel", "proxied_by"]
 
 
 # -- the path below which a site is -------------------------------------------------
 
 
-def check_root_path(path: bytes) -> bytes:
+def _checked(path: bytes) -> bytes:
     """
-    @return: a root path without its last slash.
+    A root path without its last slash.
+
     @raise ValueError: if it is none.
     """
     path = path.rstrip(b"/") if path.strip(b"/") else b""
@@ -51,17 +52,6 @@ def check_root_path(path: bytes) -> bytes:
             f"dots, query and fragment, not {path.decode('latin-1')!r}"
         )
     return path
-
-
-def mount(resource: Any, path: bytes) -> Any:
-    """
-    Put the root of a site's resources below a root path.
-    """
-    for segment in reversed(path.split(b"/")[1:]):
-        parent = Resource()
-        parent.putChild(unquote_to_bytes(segment), resource)
-        resource = parent
-    return resource
 
 
 def _below(root: bytes, method: bytes, target: bytes) -> bytes:
@@ -91,6 +81,18 @@ class Proxied:
     def __init__(self, trusted: TrustedProxies | None, rootPath: bytes) -> None:
         self.trusted = trusted
         self.rootPath = rootPath
+
+    def mount(self, resource: Any) -> Any:
+        """
+        Put the root of a site's resources, if there is one, below the root path.
+        """
+        for segment in reversed(
+            self.rootPath.split(b"/")[1:] if resource is not None else ()
+        ):
+            parent = Resource()
+            parent.putChild(unquote_to_bytes(segment), resource)
+            resource = parent
+        return resource
 
     def origin(self, peer: IAddress, values: Any) -> Origin | None:
         """
@@ -165,6 +167,18 @@ class Proxied:
         hosts = values(b"host")
         authority = hosts[0] if hosts else None
         request.host = public_host(authority, secure, request.host)
+
+
+def proxied_by(trusted: TrustedProxies | None, rootPath: bytes) -> Proxied | None:
+    """
+    What a site knows of proxies in front of it, if there is anything to be known.
+
+    @raise ValueError: if the root path is none.
+    """
+    rootPath = _checked(rootPath)
+    if trusted is None and not rootPath:
+        return None
+    return Proxied(trusted, rootPath)
 
 
 def _refuse(

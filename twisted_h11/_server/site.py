@@ -38,12 +38,7 @@ from twisted_h11._server.channel import Channel
 from twisted_h11._server.connections import Connections
 from twisted_h11._server.http2 import Negotiator, check_http2
 from twisted_h11._server.log_file import BatchedFile, LogFile, check_rotation
-from twisted_h11._server.proxied import (
-    Proxied,
-    ProxiedChannel,
-    check_root_path,
-    mount,
-)
+from twisted_h11._server.proxied import ProxiedChannel, proxied_by
 from twisted_h11._server.ranges import render_ranged, settle_range
 from twisted_h11._server.request import Request
 from twisted_h11._server.routing import find_resource
@@ -177,9 +172,10 @@ class Site(server.Site):
         self.limits = limits if limits is not None else Limits()
         if timeout is _NOT_GIVEN:
             timeout = self.limits.idleTimeout
-        rootPath = check_root_path(rootPath)
-        if rootPath and resource is not None:
-            resource = mount(resource, rootPath)
+        self.trustedProxies = trustedProxies
+        self.proxied = proxied_by(trustedProxies, rootPath)
+        if self.proxied is not None:
+            resource = self.proxied.mount(resource)
         # Twisted knows this one since 25.5.
         more = {} if parsePOSTFormSubmission else {"parsePOSTFormSubmission": False}
         super().__init__(
@@ -210,10 +206,6 @@ class Site(server.Site):
         self._logText = ""
         self._outbox = Outbox()
         self._connections = Connections()
-        self.trustedProxies = trustedProxies
-        self.proxied: Proxied | None = None
-        if trustedProxies is not None or rootPath:
-            self.proxied = Proxied(trustedProxies, rootPath)
         self._common: dict[str, Any] | None = None
         self._madeClass: Any = None
 

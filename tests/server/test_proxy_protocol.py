@@ -1,0 +1,271 @@
+"""
+Connections that begin with a header of the PROXY protocol.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.internet.address import IPv4Address, UNIXAddress
+from twisted.internet.interfaces import IAddress
+
+from tests.support.memory import MemoryTransport
+from tests.support.server_cases import GET, ServerTestCase, get
+from tests.support.wire import Wire, splittings
+from tests.wire.test_proxy_header import BAD, GOOD, INET, SIGNATURE, v2
+from twisted_h11.server import Limits, ProxyProtocolFactory, TrustedProxies
+
+PROXY = IPv4Address("TCP", "10.0.0.1", 40001)
+STRANGER = IPv4Address("TCP", "203.0.113.9", 40002)
+LINE = b"PROXY TCP4 192.0.2.1 198.51.100.1 50001 443\r\n"
+
+
+def tell(request: Any) -> bytes:
+    """
+    Who is there.
+    """
+    client, host = request.getClientAddress(), request.getHost()
+    return f"{client.host} {client.port} {host.host} {host.port}".encode()
+
+
+class ProxyTestCase(ServerTestCase):
+    """
+    A site behind the factory.
+    """
+
+    def begin(
+        self, resource: Any = tell, networks: Any = ("10.0.0.0/8",), **options: Any
+    ) -> Any:
+        """
+        Make the site.
+
+        @return: the factory around it.
+        """
+        proxies = TrustedProxies(networks)
+        self.made = self.site(resource, trustedProxies=proxies, start=True, **options)
+        factory = ProxyProtocolFactory(self.made, proxies, self.made.limits, self.clock)
+        self.addCleanup(setattr, self, "made", None)
+        return factory
+
+    def open(self, factory: Any, peer: IAddress = PROXY) -> Wire:
+        """
+        A connection.
+        """
+        wire = Wire(factory, self.clock, MemoryTransport(peer=peer))
+        self.wires.append(wire)
+        return wire
+
+    def dropped(self) -> list[str]:
+        """
+        What the log says of connections that were dropped.
+        """
+        return [text for text in self.messages() if "ropped" in text]
+
+
+class FactoryTests(ProxyTestCase):
+    """
+    Who is served as whom, and who is not.
+    """
+
+    def test_addresses(self) -> None:
+        """
+        Application and log have the addresses of the header, for all requests.
+        """
+        for line, client in (
+            (LINE, b"192.0.2.1 50001 198.51.100.1 443"),
+            (v2(1, 0x11, INET), b"192.0.2.1 8080 10.0.0.1 80"),
+            (v2(1, 0x11, INET + b"\x04\0\x01x"), b"192.0.2.1 8080 10.0.0.1 80"),
+        ):
+            for _, pieces in splittings(line + GET + GET, 7):
+                factory = self.begin()
+                wire = self.open(factory).send(*pieces)
+                self.assertEqual([client] * 2, [r.body for r in wire.responses])
+                for text in self.made.access.getvalue().splitlines():
+                    self.assertTrue(text.startswith('"192.0.2.1" - - '), text)
+        self.assertEqual([], self.dropped())
+
+    def test_noAddress(self) -> None:
+        """
+        For C{LOCAL}, C{UNKNOWN} and C{UNSPEC} it is the proxy that is there.
+        """
+        for line in (
+            b"PROXY UNKNOWN 127.0.0.1 127.0.0.1 1 2\r\n",
+            v2(0, 0x11, INET),
+            v2(1, 0x00, b""),
+        ):
+            wire = self.open(self.begin()).send(line, GET)
+            self.assertEqual(b"10.0.0.1 40001 192.0.2.80 80", wire.only().body)
+
+    def test_good(self) -> None:
+        """
+        After every header that is in order the request is answered.
+        """
+        for line, _, _ in GOOD:
+            factory = self.begin(lambda request: b"yes")
+            self.assertEqual(b"yes", self.open(factory).send(line + GET).only().body)
+
+    def test_bad(self) -> None:
+        """
+        What does not begin with one is dropped at once, unanswered, and logged with
+        the proxy's address.
+        """
+        for data in BAD:
+            wire = self.open(self.begin()).send(data)
+            self.assertTrue(wire.closed, data)
+            self.assertTrue(wire.aborted)
+            self.assertEqual(b"", wire.output)
+            (line,) = self.dropped()
+            self.assertIn("10.0.0.1", line)
+            self.assertIn("PROXY protocol", line)
+            self.events.clear()
+
+    def test_elsewhere(self) -> None:
+        """
+        A connection from elsewhere is dropped before anything is read.
+        """
+        for peer in (STRANGER, UNIXAddress("/run/a"), UNIXAddress(None)):
+            self.assertIsNone(self.begin().buildProtocol(peer))
+            (line,) = self.dropped()
+            self.assertIn("trusted", line)
+            self.events.clear()
+        wire = self.open(self.begin(networks=["unix"]), UNIXAddress(None))
+        self.assertEqual(200, wire.send(LINE + GET).only().status)
+
+    def test_logIsBounded(self) -> None:
+        """
+        A flood of them has one line a minute, which has their number.
+        """
+        factory = self.begin()
+        for _ in range(1000):
+            factory.buildProtocol(STRANGER)
+        self.assertEqual(1, len(self.dropped()))
+        self.clock.advance(60)
+        factory.buildProtocol(STRANGER)
+        self.assertEqual(2, len(self.dropped()))
+        self.assertIn("999 others", self.dropped()[-1])
+        factory.buildProtocol(STRANGER)
+        factory.stopFactory()
+        self.assertIn("1 other", self.dropped()[-1])
+
+    def test_slow(self) -> None:
+        """
+        A header has the time of the first byte, however it trickles.
+        """
+        wire = self.open(self.begin())
+        for byte in LINE[:20]:
+            wire.send(bytes((byte,)))
+            if wire.closed:
+                break
+            wire.advance(5)
+        self.assertTrue(wire.closed)
+        self.assertEqual(b"", wire.output)
+        (line,) = self.dropped()
+        self.assertIn("within a header", line)
+
+    def test_nothing(self) -> None:
+        """
+        A proxy that connects and closes, to see whether we are there, is nothing to
+        talk about.
+        """
+        wire = self.open(self.begin()).vanish()
+        self.assertTrue(wire.closed)
+        self.assertEqual([], self.dropped())
+
+    def test_neverAnything(self) -> None:
+        """
+        One that stays and says nothing is closed.
+        """
+        wire = self.open(self.begin())
+        wire.advance((Limits().firstByteTimeout or 0) + 20)
+        self.assertTrue(wire.closed)
+
+    def test_longHeader(self) -> None:
+        """
+        C{maxProxyHeaderLength} is kept, before the bytes are here.
+        """
+        factory = self.begin(limits={"maxProxyHeaderLength": 100})
+        wire = self.open(factory).send(SIGNATURE + b"\x21\x11\0\x60")
+        self.assertTrue(wire.closed)
+
+    def test_connectionsPerPeer(self) -> None:
+        """
+        Connections are counted for the clients, not for the proxy.
+        """
+        factory = self.begin(limits={"maxConnectionsPerPeer": 2})
+        other = LINE.replace(b"192.0.2.1", b"192.0.2.2")
+        wires = [
+            self.open(factory).send(line + GET) for line in (LINE, LINE, other, other)
+        ]
+        self.assertEqual([[200]] * 4, [wire.statuses for wire in wires])
+        self.assertRefused(self.open(factory).send(LINE + GET), 503)
+        wires[0].vanish()
+        self.assertEqual([200], self.open(factory).send(LINE + GET).statuses)
+
+    def test_halfClose(self) -> None:
+        """
+        A client that has sent all closes its side, and gets its answer.
+        """
+        wire = self.open(self.begin()).send(LINE + GET).halfClose()
+        self.assertEqual([200], wire.statuses)
+        self.assertTrue(wire.closed)
+
+    def test_drain(self) -> None:
+        """
+        Draining ends connections whose header is not here yet, and idle ones.
+        """
+        factory = self.begin()
+        fresh, begun = self.open(factory), self.open(factory).send(LINE[:9])
+        idle = self.open(factory).send(LINE + GET)
+        done: list[object] = []
+        self.made.drain(5).addCallback(done.append)
+        for wire in (fresh, begun, idle):
+            wire.pump()
+            self.assertTrue(wire.closed)
+        self.assertEqual([None], done)
+
+    def test_fieldsOfTheClient(self) -> None:
+        """
+        Who is named by the header is not believed because the proxy is.
+        """
+        wire = self.open(self.begin())
+        wire.send(LINE + get(b"/", b"X-Forwarded-For: 127.0.0.1"))
+        self.assertTrue(wire.only().body.startswith(b"192.0.2.1 "))
+
+    def test_fieldsOfAnotherProxy(self) -> None:
+        """
+        If it is one of the proxies that is named, its fields are believed.
+        """
+        line = LINE.replace(b"192.0.2.1", b"10.7.7.7")
+        wire = self.open(self.begin())
+        wire.send(line + get(b"/", b"X-Forwarded-For: 192.0.2.9"))
+        self.assertTrue(wire.only().body.startswith(b"192.0.2.9 "))
+
+    @given(
+        st.one_of(
+            st.binary(max_size=120),
+            st.builds(
+                "PROXY TCP4 {} {} {} {}\r\n".format,
+                *(st.ip_addresses(), st.ip_addresses()),
+                *(st.integers(0, 70000), st.integers(0, 70000)),
+            ).map(str.encode),
+            st.sampled_from([case[0] for case in GOOD]),
+        )
+    )
+    def test_forged(self, header: bytes) -> None:
+        """
+        Whatever a stranger sends, it gets no answer, and no line in the access log;
+        on a site that expects no header it is a bad request of the stranger's.
+        """
+        factory = self.begin()
+        self.assertIsNone(factory.buildProtocol(STRANGER))
+        self.assertEqual("", self.made.access.getvalue())
+        wire = self.open(self.made, STRANGER).send(header + GET)
+        wire.settle(10)
+        for line in self.made.access.getvalue().splitlines():
+            self.assertTrue(line.startswith('"203.0.113.9" - - '), line)
+        for response in wire.responses:
+            self.assertIn(response.status, (200, 400, 414, 431, 505))
+            if response.status == 200:
+                self.assertTrue(response.body.startswith(b"203.0.113.9 40002 "))
