@@ -327,16 +327,19 @@ STREAMS = ["streaming", *("streaming/" + kind for kind in STREAMING)]
 
 
 @st.composite
-def streams(draw: Any) -> list[bytes]:
+def streams(draw: Any, streaming: bool = True) -> list[bytes]:
     """
     The requests of one connection.
+
+    @param streaming: whether some are for resources that stream.
     """
+    kinds = [*(STREAMS if streaming else []), *KIND_NAMES, *KIND_NAMES]
     made = []
     for _ in range(draw(st.integers(1, 3))):
         if draw(st.integers(0, 3)) == 0:
             made.append(draw(st.one_of(generated(), mutated())))
             continue
-        kind = draw(st.sampled_from([*STREAMS, *KIND_NAMES, *KIND_NAMES])).encode()
+        kind = draw(st.sampled_from(kinds)).encode()
         method = draw(st.sampled_from([b"GET", b"GET", b"POST", b"HEAD"]))
         lines = [method + b" /" + kind + b" HTTP/1.1", b"Host: a"]
         body = b""

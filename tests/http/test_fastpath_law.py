@@ -257,6 +257,20 @@ class ResponseTests(SynchronousTestCase):
         common.setRawHeaders(b"content-length", [b"3"])
         self.assertTrue(check_response(404, b"Not Found", common))
 
+    def test_coding(self) -> None:
+        """
+        C{Transfer-Encoding: chunked}, which twisted.web's own requests set, is
+        common, wherever it stands, and with a length; no other coding is.
+        """
+        coding = (b"Transfer-Encoding", [b"chunked"])
+        length = (b"Content-Length", [b"3"])
+        for order in ((DATE, coding), (coding, DATE), (DATE, coding, length)):
+            self.assertTrue(check_response(200, b"OK", fields(*order)))
+            self.assertEqual(2, check_memory([(200, b"OK", fields(*order[:2]), 3)] * 2))
+        for values in ([b"identity"], [b"gzip"], [b"chunked", b"chunked"], []):
+            made = fields(DATE, (b"Transfer-Encoding", values))
+            self.assertFalse(check_response(200, b"OK", made), values)
+
     def test_everyByte(self) -> None:
         """
         Every byte, in a reason phrase, in a name and in a value: at either end

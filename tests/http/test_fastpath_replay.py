@@ -211,7 +211,7 @@ class ReplayTests(SynchronousTestCase):
         """
         The application says C{Transfer-Encoding: chunked} itself.
         """
-        response = self.responses("coded")
+        response = self.responses("coded", needsH11=False)
         self.assertEqual((response.framing, response.body), ("chunked", b"abcdef"))
 
     def test_padded(self) -> None:

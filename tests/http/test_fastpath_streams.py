@@ -11,6 +11,7 @@ from typing import Any
 from hypothesis import example, given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
+from twisted.web import server
 
 from tests.fuzz.strategies import (
     CURL,
@@ -57,6 +58,17 @@ class StreamTests(SynchronousTestCase):
         The same bytes come back for the same bytes in the same segments.
         """
         self.check(choice.draw(split(requests)), extraHeaders=extra)
+
+    @examples(60)
+    @given(st.data(), streams(streaming=False))
+    def test_foreign(self, choice: Any, requests: list[bytes]) -> None:
+        """
+        So it is where the requests are twisted.web's.
+        """
+        self.patch(server, "datetimeToString", lambda: b"now")
+        self.check(choice.draw(split(requests)), requestFactory=server.Request)
+        # What only ours has is missed.
+        self.flushLoggedErrors(AttributeError)
 
     def test_everySplit(self) -> None:
         """

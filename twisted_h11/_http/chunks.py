@@ -90,6 +90,14 @@ class ChunkDecoder:
         """
         return self._rules.odd
 
+    @property
+    def isBetween(self) -> bool:
+        """
+        Whether the next byte that L{feed} is given begins a chunk line, so that whole
+        chunks may pass it by.
+        """
+        return self._state is _SIZE and not self._line and self.error is None
+
     def scan(self, data: Any, start: int) -> int:
         """
         Look at what has been received.

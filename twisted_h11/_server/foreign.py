@@ -2,8 +2,11 @@
 Requests that frame their responses themselves, as twisted.web's do.
 
 A chunked response of theirs comes with its framing, which is taken off: the framer
-frames.  twisted.web's own C{Request} writes an error page into a response that has
-begun, and test servers leave the last chunk out; neither may look complete.
+frames.  A chunk in the pieces of L{twisted.web.http.toChunk} is known by them, since
+its data is one; whatever else is written is decoded.
+
+twisted.web's own C{Request} writes an error page into a response that has begun, and
+test servers leave the last chunk out; neither may look complete.
 """
 
 from __future__ import annotations
@@ -19,6 +22,11 @@ __all__ = ["finish", "write", "write_sequence"]
 
 # Bytes of a chunk line that a request writes; twisted.web's have no extension.
 _LONGEST_CHUNK_LINE = 1024
+
+# What ends a chunked response, and what has decoded nothing else.
+_LAST = b"0\r\n\r\n"
+_ENDED = ChunkDecoder(TolerantRules(_LONGEST_CHUNK_LINE))
+_ENDED.feed(_LAST)
 
 
 def write(cycle: Cycle, data: bytes) -> None:
@@ -40,8 +48,13 @@ def write(cycle: Cycle, data: bytes) -> None:
         ):
             chunks = cycle.foreignChunks
             if chunks is None:
+                if data == _LAST:
+                    cycle.foreignChunks = _ENDED
+                    return
                 chunks = ChunkDecoder(TolerantRules(_LONGEST_CHUNK_LINE))
                 cycle.foreignChunks = chunks
+            elif chunks is _ENDED:
+                return
             data = chunks.feed(data)
             if chunks.error is not None:
                 cycle.complain("a chunk of the body is malformed")
@@ -54,6 +67,23 @@ def write_sequence(cycle: Cycle, parts: Iterable[bytes]) -> None:
     """
     Send content; see L{write}.
     """
+    if type(parts) is tuple and len(parts) == 4:
+        size, lineEnd, data, end = parts
+        request, answer, chunks = cycle.request, cycle.answer, cycle.foreignChunks
+        if (
+            answer is not None
+            and type(data) is bytes
+            and data
+            and size == b"%x" % len(data)
+            and lineEnd == end == b"\r\n"
+            # As L{write} looks at them.
+            and getattr(request, "chunked", False)
+            and (getattr(request, "code", 0) != 500 or answer.status == 500)
+            and not getattr(request, "leavesFraming", False)
+            and (chunks is None or chunks.isBetween)
+        ):
+            cycle.send(data)
+            return
     write(cycle, b"".join([_checked(cycle, part) for part in parts]))
 
 
