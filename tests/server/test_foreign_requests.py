@@ -490,6 +490,103 @@ class RequestFactoryTests(ServerTestCase):
         self.assertEqual([1, 1, 1], seen)
 
 
+class FieldsTests(ServerTestCase):
+    """
+    Where the fields of a foreign request are found.
+    """
+
+    def seen(self, factory: Any) -> list[tuple[bytes, list[bytes]]]:
+        """
+        The fields that a request of C{factory} has, and what C{aliased} of it has,
+        which must be the same.
+        """
+        found: list[Any] = []
+
+        def render(request: Any) -> bytes:
+            for headers in (
+                request.requestHeaders,
+                getattr(request, "aliased", request.requestHeaders),
+            ):
+                found.append([(k, list(v)) for k, v in headers.getAllRawHeaders()])
+            return b""
+
+        wire = self.talk(render, get(b"/", b"B: 1", b"b: 2"), requestFactory=factory)
+        self.assertEqual([200], wire.statuses)
+        self.assertEqual(*found)
+        fields: list[tuple[bytes, list[bytes]]] = found[0]
+        return fields
+
+    def test_each(self) -> None:
+        """
+        In C{requestHeaders}, whatever a class has done to that.
+        """
+
+        class Mine(Headers):
+            pass
+
+        class Aliased(server.Request):
+            def __init__(self, *args: Any, **kwargs: Any) -> None:
+                super().__init__(*args, **kwargs)
+                self.aliased = self.requestHeaders
+
+        class Own(server.Request):
+            def __init__(self, *args: Any, **kwargs: Any) -> None:
+                super().__init__(*args, **kwargs)
+                self.requestHeaders = Mine()
+
+        class Property(server.Request):
+            @property
+            def requestHeaders(self) -> Headers:
+                return self.aliased
+
+            @requestHeaders.setter
+            def requestHeaders(self, headers: Headers) -> None:
+                if hasattr(self, "aliased"):
+                    raise AttributeError("it is set once")
+                self.aliased = headers
+
+        for factory in (server.Request, Aliased, Own, Property):
+            fields = self.seen(factory)
+            self.assertEqual(
+                [(b"Host", [b"example.com"]), (b"B", [b"1", b"2"])], fields, factory
+            )
+
+    def test_someAlready(self) -> None:
+        """
+        Fields that a class has set before are kept.
+        """
+
+        class Mine(server.Request):
+            def __init__(self, *args: Any, **kwargs: Any) -> None:
+                super().__init__(*args, **kwargs)
+                self.requestHeaders.addRawHeader(b"B", b"0")
+
+        fields = self.seen(Mine)
+        self.assertEqual(
+            [(b"B", [b"0", b"1", b"2"]), (b"Host", [b"example.com"])], fields
+        )
+
+    def test_changed(self) -> None:
+        """
+        They may be changed, as twisted.web's C{setHost} does.
+        """
+        seen = []
+
+        def render(request: Any) -> bytes:
+            request.setHost(b"other.example", 80)
+            request.requestHeaders.addRawHeader(b"b", b"3")
+            request.requestHeaders.removeHeader(b"c")
+            seen.append(dict(request.requestHeaders.getAllRawHeaders()))
+            seen.append(request.getHeader("host"))
+            return b""
+
+        data = get(b"/", b"B: 1", b"C: 2")
+        self.talk(render, data, requestFactory=server.Request)
+        self.assertEqual(
+            [{b"Host": [b"other.example"], b"B": [b"1", b"3"]}, "other.example"], seen
+        )
+
+
 class FramingTests(ServerTestCase):
     """
     A foreign request frames chunks itself; they go out framed once.

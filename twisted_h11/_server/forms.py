@@ -318,6 +318,10 @@ def receive_with_form(request: Any, head: Any, site: Any, limits: Limits) -> Non
     @raise FormError: as L{form_of}, before anything was called.
     """
     form: Args = {}
+    if head.method != b"POST" and b"?" not in head.target:
+        # Nothing of it could be a form.
+        request.requestReceived(head.method, head.target, head.version)
+        return
     if b"?" in head.target:
         parse_query(head.target.partition(b"?")[2], limits.maxFormFields)
     content = getattr(request, "content", None)

@@ -24,7 +24,7 @@ from twisted_h11._wire.closing import End
 from twisted_h11._wire.wire import Wire
 from twisted_h11.limits import Limits
 
-__all__ = ["Incoming"]
+__all__ = ["Incoming", "answer"]
 
 _TOO_LONG = "The request body is too long."
 
@@ -132,25 +132,7 @@ class Incoming:
 
         @raise Refused: if the body is a form that is not to be read.
         """
-        cycle, chunks = self._cycle, self.chunks
-        request, head = cycle.request, cycle.head
-        try:
-            if chunks is not None and chunks.trailers:
-                request.trailerFields = chunks.trailers
-            if self.sink is not None:
-                self.sink.ended()
-            elif getattr(request, "leavesFraming", False):
-                request.requestReceived(head.method, head.target, head.version)
-            else:
-                receive_with_form(request, head, site, self._wire.user.limits)
-        except KeyboardInterrupt:
-            raise
-        except FormError as error:
-            raise Refused(error.status, str(error)) from None
-        except BaseException:
-            log_failure("A request")
-            if cycle.request is request:
-                cycle.applicationFailed()
+        answer(self._cycle, site, self._wire.user.limits, self.sink, self.chunks)
 
     def dropSink(self) -> None:
         """
@@ -184,3 +166,35 @@ class Incoming:
         self.wasHeld = held
         rate = limits.minBodyRate
         return rate is not None and waited and came < rate * limits.rateWindow
+
+
+def answer(
+    cycle: Cycle,
+    site: Served | None,
+    limits: Limits,
+    sink: RequestBody | None = None,
+    chunks: ChunkDecoder | None = None,
+) -> None:
+    """
+    All of a request is here: have it answered.
+
+    @raise Refused: if its body is a form that is not to be read.
+    """
+    request, head = cycle.request, cycle.head
+    try:
+        if chunks is not None and chunks.trailers:
+            request.trailerFields = chunks.trailers
+        if sink is not None:
+            sink.ended()
+        elif getattr(request, "leavesFraming", False):
+            request.requestReceived(head.method, head.target, head.version)
+        else:
+            receive_with_form(request, head, site, limits)
+    except KeyboardInterrupt:
+        raise
+    except FormError as error:
+        raise Refused(error.status, str(error)) from None
+    except BaseException:
+        log_failure("A request")
+        if cycle.request is request:
+            cycle.applicationFailed()

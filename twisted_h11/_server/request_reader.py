@@ -40,7 +40,7 @@ from twisted_h11._http.strict_requests import (
 )
 from twisted_h11._server.cycle import Cycle
 from twisted_h11._server.incoming import Incoming
-from twisted_h11._server.starting import serve_whole, start_request
+from twisted_h11._server.starting import serve_bodiless, serve_whole, start_request
 from twisted_h11._server.states import Reading, Wait
 from twisted_h11._wire.wire import READ_AHEAD, Wire
 
@@ -255,11 +255,13 @@ class RequestReader:
         cycle = owner.makeCycle(head, buffer[start:end])
         length = head.length
         if not length:
+            self.state = _NOTHING
             factory = owner.requestFactory
             if getattr(factory, "servesWhole", False):
-                self.state = _NOTHING
                 serve_whole(owner, cycle, factory)
-                return True
+            else:
+                serve_bodiless(owner, cycle)
+            return True
         assert length is not None
         self._start = end = end + min(length, len(buffer) - end)
         self.incoming = incoming = Incoming(

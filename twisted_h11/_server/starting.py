@@ -8,19 +8,24 @@ other request collects its body first, as in twisted.web.
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
 from typing import Any
 
+from twisted.web.http_headers import Headers
 from twisted.web.iweb import INonQueuedRequestFactory
 
 from twisted_h11._boundary.guarded import log_failure
+from twisted_h11._boundary.twisted_private import raw_fields
 from twisted_h11._http.strict_requests import Refused, RequestHead
 from twisted_h11._server.adapted import adapt_request
 from twisted_h11._server.body import RequestBody
 from twisted_h11._server.cycle import Cycle
-from twisted_h11._server.incoming import Incoming
+from twisted_h11._server.incoming import Incoming, answer
+from twisted_h11._server.request_headers import RequestHeaders
 from twisted_h11._server.routing import route_early
 
-__all__ = ["serve_whole", "start_request"]
+__all__ = ["serve_bodiless", "serve_whole", "start_request"]
 
 
 def start_request(channel: Any, cycle: Cycle, incoming: Incoming) -> None:
@@ -77,6 +82,27 @@ def serve_whole(channel: Any, cycle: Cycle, factory: Any) -> None:
             cycle.applicationFailed()
 
 
+def serve_bodiless(channel: Any, cycle: Cycle) -> None:
+    """
+    Make a request that has no body, by whatever makes them, and have it answered.
+
+    @raise Refused: if it has too many arguments.
+    """
+    cycle.requestEnded = True
+    try:
+        cycle.request = request = _make_request(channel, cycle.head)
+        request.gotLength(0)
+    except KeyboardInterrupt:
+        raise
+    except BaseException:
+        log_failure("Making a request")
+        cycle.applicationFailed()
+        return
+    # Unless it is over already.
+    if channel.wire.closing is None and cycle.request is request:
+        answer(cycle, channel.site, channel.limits)
+
+
 def _make_request(channel: Any, head: RequestHead) -> Any:
     """
     Make the request object, as L{twisted.web.http.HTTPChannel} would.
@@ -92,9 +118,30 @@ def _make_request(channel: Any, head: RequestHead) -> Any:
     if takeHead is not None:
         takeHead(head)
     else:
-        addRawHeader = request.requestHeaders.addRawHeader
-        for name, value in head.fields:
-            addRawHeader(name, value)
+        _give_fields(request, head)
         adapt_request(request)
     request.parseCookies()
     return request
+
+
+def _give_fields(request: Any, head: RequestHead) -> None:
+    """
+    Give a foreign request its fields: as L{RequestHeaders}, if it has its own from
+    twisted.web and nobody else has those.
+    """
+    if (
+        type(request.requestHeaders) is Headers
+        and not hasattr(type(request), "requestHeaders")
+        # By its attribute, and here.
+        and _holders(request.requestHeaders) == 2
+        and not raw_fields(request.requestHeaders)
+    ):
+        request.requestHeaders = RequestHeaders(head)
+    else:
+        addRawHeader = request.requestHeaders.addRawHeader
+        for name, value in head.fields:
+            addRawHeader(name, value)
+
+
+# How many references to an object there are; where Python can not tell, too many.
+_holders: Callable[[object], int] = getattr(sys, "getrefcount", lambda _: 0)
