@@ -22,6 +22,8 @@ BELOW: dict[str, set[str]] = {
     "interfaces": set(),
     "forwarding": set(),
     "limits": {"_boundary"},
+    "_tls": {"_boundary"},
+    "tls": {"_tls"},
     "_wire": {"_boundary", "limits"},
     "_http": {"_boundary", "limits"},
     "_events": {"_boundary", "_http", "_wire", "limits"},
@@ -38,7 +40,10 @@ BELOW: dict[str, set[str]] = {
     "multipart": {"_boundary", "_server", "_wire"},
     "_testing": {"_boundary", "client", "server"},
     "testing": {"_testing"},
-    "_command": {"", "_boundary", "_http", "client", "limits", "server", "wsgi"},
+    "_command": {
+        *("", "_boundary", "_http", "_tls"),
+        *("client", "limits", "server", "tls", "wsgi"),
+    },
     "tap": {"_command", "server"},
     "__main__": {"_command"},
 }

@@ -1,0 +1,3 @@
+"""
+Tests of the server's side of TLS.
+"""

@@ -1,0 +1,47 @@
+"""
+Certificates in a folder: C{NAME.pem} files with certificate and key, and folders such
+as certbot makes below C{/etc/letsencrypt/live}.
+"""
+
+from __future__ import annotations
+
+import os
+
+__all__ = ["find_pairs"]
+
+_CERTIFICATE, _KEY = "fullchain.pem", "privkey.pem"
+
+
+def find_pairs(folder: str) -> list[tuple[str, str]]:
+    """
+    The certificates in a folder, each with its key, as paths; the one named
+    C{default} first, the others in the order of their names.
+
+    What begins with a dot is not looked at (Kubernetes puts links and folders of its
+    own there), nor is what is neither a C{.pem} file nor a folder with certbot's
+    names in it.
+
+    @raise ValueError: if there is none.
+    @raise OSError: if the folder can not be read.
+    """
+    names = [name for name in os.listdir(folder) if not name.startswith(".")]
+    if _CERTIFICATE in names and _KEY in names:
+        raise ValueError(
+            f"{folder}: this is the folder of one certificate, not one with folders "
+            f"or NAME.pem files in it; use its {_CERTIFICATE} and {_KEY} by themselves"
+        )
+    found = []
+    for stem, name in sorted((n.removesuffix(".pem"), n) for n in names):
+        path = os.path.join(folder, name)
+        certificate, key = os.path.join(path, _CERTIFICATE), os.path.join(path, _KEY)
+        if os.path.lexists(certificate) or os.path.lexists(key):
+            found.append((stem, certificate, key))
+        elif name.endswith(".pem") and not os.path.isdir(path):
+            found.append((stem, path, path))
+    if not found:
+        raise ValueError(
+            f"{folder}: no certificates; expected NAME.pem files with certificate and "
+            f"key, or NAME/{_CERTIFICATE} with NAME/{_KEY}"
+        )
+    found.sort(key=lambda row: row[0] != "default")
+    return [(certificate, key) for _, certificate, key in found]
