@@ -382,6 +382,7 @@ class ConstructorTests(SynchronousTestCase):
         # Made by us, or Twisted's own.
         given = {
             "InterimResponse",
+            "LogField",
             "MemoryConnection",
             "Part",
             "Parts",

@@ -14,6 +14,13 @@ here; C{docs/migrating.rst} lists what differs, and why.
 from twisted_h11._server.body import RequestBody, RequestBodyCut
 from twisted_h11._server.forms import FormError
 from twisted_h11._server.log_file import LogFile, LogFileError
+from twisted_h11._server.log_format import (
+    COMBINED_LOG_FORMAT,
+    LogField,
+    access_log_format,
+    describe_log_fields,
+    json_log_format,
+)
 from twisted_h11._server.proxy_protocol import ProxyProtocolFactory
 from twisted_h11._server.request import Request, RequestDisconnected
 from twisted_h11._server.site import SERVER_HEADER, Site
@@ -21,9 +28,11 @@ from twisted_h11._server.trusted import TrustedProxies
 from twisted_h11.limits import Limits, describe_limits
 
 __all__ = [
+    "COMBINED_LOG_FORMAT",
     "SERVER_HEADER",
     "FormError",
     "Limits",
+    "LogField",
     "LogFile",
     "LogFileError",
     "ProxyProtocolFactory",
@@ -33,5 +42,8 @@ __all__ = [
     "RequestDisconnected",
     "Site",
     "TrustedProxies",
+    "access_log_format",
     "describe_limits",
+    "describe_log_fields",
+    "json_log_format",
 ]

@@ -4,7 +4,9 @@ HTTP/2: off unless asked for, and then handed to what Twisted builds for it.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from io import StringIO
 from typing import Any
 from unittest import mock
 
@@ -16,7 +18,7 @@ from twisted.web import http
 from tests.support.optional import need
 from tests.support.server_cases import FAST_PATH, GET, Calls, Echo, ServerTestCase
 from tests.support.socket_cases import Peer, TLSBackend, certificate
-from twisted_h11.server import Limits, Site
+from twisted_h11.server import Limits, Site, access_log_format, json_log_format
 
 net: Any = reactor
 
@@ -293,6 +295,47 @@ class NegotiatedTests(TLSBackend):
         peer.send(GET)
         (response,) = await peer.responses(1)
         self.assertEqual(200, response.status)
+
+    async def test_accessLog(self) -> None:
+        """
+        The access log knows of such requests what it knows of others.
+        """
+        need("h2")
+        site = self.site(http2=True, logFormatter=json_log_format())
+        client = await self.h2(site)
+        site.logFile = log = StringIO()
+        client.request(1, b"hello", **{"user-agent": 'a "b"'})
+        while not client.named("StreamEnded", 1):
+            self.assertFalse(client.lost)
+            await self.turns(1)
+        found = json.loads(log.getvalue())
+        self.assertIn(found.pop("tls"), ("TLSv1.2", "TLSv1.3"))
+        self.assertTrue(0 <= found["seconds"] < 60)
+        expected = {
+            "client": "127.0.0.1",
+            "protocol": "HTTP/2",
+            "method": "POST",
+            "target": "/path?a=b",
+            "host": "localhost",
+            "status": 200,
+            "bytes_in": 5,
+            "agent": 'a "b"',
+            "certificate": None,
+        }
+        self.assertEqual(expected, {name: found[name] for name in expected})
+
+    async def test_accessLogOf11(self) -> None:
+        """
+        So it does over TLS without HTTP/2.
+        """
+        made = access_log_format("{tls} {protocol} {bytes_in}")
+        site = self.site(logFormatter=made)
+        port = await self.listen(site)
+        site.logFile = log = StringIO()
+        peer = await self.connect(port)
+        peer.send(GET)
+        await peer.responses(1)
+        self.assertRegex(log.getvalue(), r"\ATLSv1\.[23] HTTP/1\.1 -\n\Z")
 
     async def test_drain(self) -> None:
         """

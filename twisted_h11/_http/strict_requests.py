@@ -75,9 +75,13 @@ class RequestHead:
     @ivar expectsContinue: whether the client waits for a 100 response.
     @ivar received: the head as it was received, where this one tells what a proxy has
         said of it; else there is no such attribute.
+    @ivar began: when it was here, in seconds; only if somebody has asked for that.
+    @ivar bodyLength: how much of the body has come; not set if there is none.
     """
 
     __slots__ = (
+        "began",
+        "bodyLength",
         "expectsContinue",
         "fields",
         "keepAlive",
@@ -89,6 +93,8 @@ class RequestHead:
     )
 
     received: RequestHead
+    began: float
+    bodyLength: int
 
     def __init__(
         self,

@@ -141,6 +141,9 @@ class Channel(HTTPChannelNames):
         unsent = 0
         if request is not None or (slow is not None and slow.told is not None):
             unsent = unsent_length(wire)
+        if cycle is not None and self.reader.incoming is not None:
+            # For the access log.
+            cycle.head.bodyLength = self.reader.incoming.received
         wire.lost(reason)
         wire.droppedLength = unsent
         self._forget()

@@ -193,7 +193,7 @@ class Guard:
         self._last = number
         self._watch.idle(False)
         self._requests += 1
-        self._streams[number] = Stream(self, self._flow.firstWindow)
+        self._streams[number] = Stream(self, self._flow.firstWindow, self._transport)
         self._watch.rates()
         most = self._limits.maxRequestsPerConnection
         if most is not None and self._requests >= most:

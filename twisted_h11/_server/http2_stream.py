@@ -35,6 +35,7 @@ class Stream:
     The channel of one request.
 
     @ivar coming: whether the client is still sending the request.
+    @ivar connection: the transport of the connection.
     @ivar received: bytes of its body.
     @ivar window: how many bytes the client lets be sent.
     @ivar given: bytes that Twisted has, and has not sent.
@@ -42,8 +43,9 @@ class Stream:
     @ivar finished: whether all of the response was written.
     """
 
-    def __init__(self, owner: _Owner, window: int) -> None:
+    def __init__(self, owner: _Owner, window: int, connection: Any) -> None:
         self._owner = owner
+        self.connection = connection
         self._twisteds: Any = None
         self._queue: deque[bytes] = deque()
         self._end: Callable[[], object] | None = None

@@ -26,6 +26,7 @@ class RefusedRequest:
     """
     What a log formatter asks of a request, with C{-} for what is not known.
 
+    @param channel: the connection.
     @param peer: the client's address.
     @param head: the head, if it was in order.
     @param partial: else what there is of it.
@@ -35,11 +36,13 @@ class RefusedRequest:
 
     def __init__(
         self,
+        channel: Any,
         peer: IAddress,
         head: RequestHead | None,
         partial: bytes,
         status: int,
     ) -> None:
+        self.channel = channel
         self.client = peer
         self.code = status
         self.sentLength = 0
@@ -94,7 +97,7 @@ def refuse(channel: Any, status: int, reason: str) -> None:
             head = cycle.head
         else:
             partial = channel.reader.unread[: channel.limits.maxHeadLength]
-        refused = RefusedRequest(peer, head, partial, status)
+        refused = RefusedRequest(channel, peer, head, partial, status)
         refused.sentLength = send_error(channel, status, reason, refused.method)
         if channel.site is not None:
             guarded("The access log", channel.site.log, refused)

@@ -76,6 +76,9 @@ class Request(Responding):
         if kwargs or not isinstance(channel, Channel):
             self._direct = isinstance(channel, Channel)
             super().__init__(channel, queued, **kwargs)
+            site: Any = getattr(channel, "site", None)
+            if getattr(site, "timesRequests", False):
+                self.began = site.reactor.seconds()
             return
         # What the inherited methods would set, without their reading of the
         # channel's transport (which ends the joining of writes for good).  A
@@ -155,6 +158,7 @@ class Request(Responding):
             "_running",
             "_ownHalfClose",
             "_gate",
+            "began",
         ):
             copied.pop(name, None)
         copied["received_cookies"] = self.received_cookies

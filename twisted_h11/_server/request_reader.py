@@ -345,6 +345,7 @@ class RequestReader:
         self.state = _NOTHING
         self.incoming = None
         cycle.requestEnded = True
+        cycle.head.bodyLength = incoming.received
         wire = self._wire
         if wire.waiting is Wait.BODY:
             wire.disarm()

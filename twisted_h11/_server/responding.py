@@ -254,6 +254,8 @@ class Responding(Streaming):
         wire = channel.wire
         behind = not wire.hasRoom and wire.transport is not None
         if behind:
+            # For the access log.
+            self._lastTransport = wire.transport
             channel.slowClient().told = partial(self._sent, channel.factory)
         else:
             # As guarded() does it, for every request.

@@ -13,7 +13,7 @@ from twisted.internet.interfaces import IAddress
 from twisted.logger import Logger
 from twisted.python import log
 from twisted.web import server
-from twisted.web.http import combinedLogFormatter, datetimeToLogString
+from twisted.web.http import combinedLogFormatter
 from twisted.web.resource import IResource
 
 from twisted_h11 import __version__
@@ -32,13 +32,14 @@ from twisted_h11._boundary.checks import (
 )
 from twisted_h11._boundary.guarded import guarded, log_failure
 from twisted_h11._http.abnf import is_token, is_trimmed_value
-from twisted_h11._server.access_log import combined_line
+from twisted_h11._server.access_log import combined_line, log_times
 from twisted_h11._server.adapted import ADAPTERS, Adapted
 from twisted_h11._server.channel import Channel
+from twisted_h11._server.channel_class import ChannelClass
 from twisted_h11._server.connections import Connections
 from twisted_h11._server.http2 import Negotiator, check_http2
 from twisted_h11._server.log_file import BatchedFile, LogFile, check_rotation
-from twisted_h11._server.proxied import ProxiedChannel, proxied_by
+from twisted_h11._server.proxied import proxied_by
 from twisted_h11._server.ranges import render_ranged, settle_range
 from twisted_h11._server.request import Request
 from twisted_h11._server.routing import find_resource
@@ -52,9 +53,6 @@ SERVER_HEADER = b"twisted-h11/" + __version__.encode("ascii")
 """
 What the C{Server} field says unless it is told otherwise.
 """
-
-# Not to be bound to a channel when they are found on its class.
-_CALLABLES = ("cooperate", "callLater", "requestFactory")
 
 # The time-out of a site that is given none.
 _NOT_GIVEN: Any = -1.0
@@ -80,6 +78,8 @@ class Site(server.Site):
     @ivar limits: the L{Limits} of its connections.
     @ivar serverHeader: the value of the C{Server} field, or C{None}.
     @ivar extraHeaders: pairs of bytes that every response gets.
+    @ivar timesRequests: whether it is noted when requests begin; so it is if the
+        C{logFormatter} asks for C{seconds}.
     @ivar environUnderscores: whether fields with an underscore in their names are
         in the variables that WSGI and CGI programs get.  They can pass for fields
         that only a proxy may set.
@@ -201,13 +201,15 @@ class Site(server.Site):
                 raise ValueError(f"this is not a header field: {name!r}: {value!r}")
         if logFormatter is None or logFormatter is combinedLogFormatter:
             logFormatter = combined_line
+        onClock = getattr(logFormatter, "withClock", None)
+        if onClock is not None:
+            logFormatter = onClock(self.reactor.seconds)
         self._formatLine = logFormatter
-        self._logSecond = -1
-        self._logText = ""
+        self.timesRequests = "seconds" in getattr(logFormatter, "fields", ())
+        self._logTime = log_times(self.reactor)
         self._outbox = Outbox()
         self._connections = Connections()
-        self._common: dict[str, Any] | None = None
-        self._madeClass: Any = None
+        self._channels = ChannelClass()
 
     def getResourceFor(self, request: Any) -> Any:
         """
@@ -248,14 +250,6 @@ class Site(server.Site):
         return self._buildChannel()
 
     def _buildChannel(self) -> Channel:
-        channel: Channel = self._channelClass()()
-        return channel
-
-    def _channelClass(self) -> Any:
-        """
-        A subclass of L{Channel} that has all that our connections have in
-        common, so that an idle connection need not keep it.
-        """
         common = {
             "connections": self._connections,
             "factory": self,
@@ -269,13 +263,8 @@ class Site(server.Site):
             "cooperate": self._cooperate,
             "proxied": self.proxied,
         }
-        if common != self._common:
-            self._common = common
-            made = {k: v for k, v in common.items() if k not in _CALLABLES}
-            made.update((k, staticmethod(common[k])) for k in _CALLABLES)
-            base = Channel if self.proxied is None else ProxiedChannel
-            self._madeClass = type("Channel", (base,), made)
-        return self._madeClass
+        channel: Channel = self._channels.having(common, self.timesRequests)()
+        return channel
 
     def acceptableProtocols(self) -> list[bytes]:
         """
@@ -381,13 +370,3 @@ class Site(server.Site):
         flush = getattr(getattr(self, "logFile", None), "flush", None)
         if flush is not None:
             flush()
-
-    def _logTime(self) -> str:
-        """
-        The time of an access log line; made once a second.
-        """
-        second = int(self.reactor.seconds())
-        if second != self._logSecond:
-            self._logSecond = second
-            self._logText = datetimeToLogString(second)
-        return self._logText
