@@ -21,6 +21,7 @@ from twisted_h11._server.log_format import (
     describe_log_fields,
     json_log_format,
 )
+from twisted_h11._server.proxied import check_root_path
 from twisted_h11._server.proxy_protocol import ProxyProtocolFactory
 from twisted_h11._server.request import Request, RequestDisconnected
 from twisted_h11._server.site import SERVER_HEADER, Site
@@ -43,6 +44,7 @@ __all__ = [
     "Site",
     "TrustedProxies",
     "access_log_format",
+    "check_root_path",
     "describe_limits",
     "describe_log_fields",
     "json_log_format",

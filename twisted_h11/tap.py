@@ -59,6 +59,8 @@ def makeService(config: Options) -> IService:
             accessLog=not config["no-access-log"],
             extraHeaders=tuple(config["extraHeaders"]),
             environUnderscores=bool(config["environ-underscores"]),
+            trustedProxies=config["proxies"],
+            rootPath=config["rootPath"],
             **settings,
         )
         if config["http2"] and all(is_plain(name) for name, _ in config["listen"]):

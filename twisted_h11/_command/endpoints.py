@@ -24,6 +24,7 @@ from twisted_h11._command.pem import check_directory, check_files
 
 __all__ = [
     "describe_port",
+    "endpoint_kind",
     "explain",
     "is_plain",
     "parse_endpoint",
@@ -130,6 +131,13 @@ def _arguments(description: str) -> list[str]:
     if parts[0] == "haproxy" and len(parts) > 1:
         del parts[0]
     return [re.sub(r"\\(.)", r"\1", part) for part in parts]
+
+
+def endpoint_kind(description: str) -> str:
+    """
+    The kind of an endpoint, such as C{tcp} or C{haproxy}.
+    """
+    return description.partition(":")[0]
 
 
 def _check_certificates(description: str) -> None:

@@ -13,6 +13,7 @@ from twisted.python import usage
 from twisted.web import distrib
 
 from twisted_h11._command.endpoints import parse_endpoint, tcp_description
+from twisted_h11._command.proxy_options import ProxyOptions
 
 __all__ = ["ListenOptions"]
 
@@ -22,7 +23,7 @@ _INTERFACE = (
 )
 
 
-class ListenOptions(usage.Options):
+class ListenOptions(ProxyOptions):
     """
     Where to listen.
 
@@ -101,9 +102,7 @@ class ListenOptions(usage.Options):
         """
         Parse one endpoint description: certificates are loaded here.
         """
-        from twisted.internet import reactor
-
         try:
-            return parse_endpoint(reactor, description)
+            return parse_endpoint(self.reactorFor(description), description)
         except ValueError as error:
             raise usage.UsageError(f"--{option} {value}: {error}") from None

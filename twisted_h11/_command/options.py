@@ -227,6 +227,7 @@ class Options(RootOptions, ListenOptions, LimitOptions):
         except ValueError as error:
             raise usage.UsageError(f"--grace {self['grace']}: {error}") from None
         self.checkRoot()
+        self.checkProxies()
         self._checkPersonal()
         if self["logfile"] is not None:
             if self["no-access-log"]:
@@ -257,6 +258,7 @@ class Options(RootOptions, ListenOptions, LimitOptions):
             "logfile": self["logfile"] is not None,
             "no-access-log": bool(self["no-access-log"]),
             "http2": bool(self["http2"]),
+            **self.givenForProxies(),
         }
         for bound in describe_limits():
             given[bound_name(bound)] = (

@@ -26,17 +26,20 @@ from twisted_h11._server.cycle import Cycle
 from twisted_h11._server.routing import absolute_target
 from twisted_h11._server.trusted import Origin, TrustedProxies, to_address
 
-__all__ = ["Proxied", "ProxiedChannel", "proxied_by"]
+__all__ = ["Proxied", "ProxiedChannel", "check_root_path", "proxied_by"]
 
 
 # -- the path below which a site is -------------------------------------------------
 
 
-def _checked(path: bytes) -> bytes:
+def check_root_path(path: bytes) -> bytes:
     """
-    A root path without its last slash.
+    Look at a root path, as L{Site} takes it.
 
+    @return: the path, without a slash at its end.
     @raise ValueError: if it is none.
+
+    @since: 0.1
     """
     path = path.rstrip(b"/") if path.strip(b"/") else b""
     segments = [unquote_to_bytes(segment) for segment in path.split(b"/")[1:]]
@@ -86,9 +89,9 @@ class Proxied:
         """
         Put the root of a site's resources, if there is one, below the root path.
         """
-        for segment in reversed(
-            self.rootPath.split(b"/")[1:] if resource is not None else ()
-        ):
+        if resource is None:
+            return None
+        for segment in reversed(self.rootPath.split(b"/")[1:]):
             parent = Resource()
             parent.putChild(unquote_to_bytes(segment), resource)
             resource = parent
@@ -175,7 +178,7 @@ def proxied_by(trusted: TrustedProxies | None, rootPath: bytes) -> Proxied | Non
 
     @raise ValueError: if the root path is none.
     """
-    rootPath = _checked(rootPath)
+    rootPath = check_root_path(rootPath)
     if trusted is None and not rootPath:
         return None
     return Proxied(trusted, rootPath)

@@ -112,7 +112,7 @@ class _Connection(ProtocolWrapper):
         """
         See L{IHalfCloseableProtocol}.
         """
-        half: Any = IHalfCloseableProtocol(self.wrappedProtocol, None)
+        half = self._half()
         if half is not None and self._header is not None:
             half.readConnectionLost()
         elif self.transport is not None:
@@ -122,9 +122,19 @@ class _Connection(ProtocolWrapper):
         """
         See L{IHalfCloseableProtocol}.
         """
-        half: Any = IHalfCloseableProtocol(self.wrappedProtocol, None)
+        half = self._half()
         if half is not None:
             half.writeConnectionLost()
+
+    def _half(self) -> Any:
+        """
+        The wrapped protocol, if it can be half closed by itself.  A wrapper, as that of
+        TLS, says of itself whatever we say, and asks us then.
+        """
+        wrapped = self.wrappedProtocol
+        if IHalfCloseableProtocol.implementedBy(type(wrapped)):
+            return wrapped
+        return None
 
 
 class ProxyProtocolFactory(WrappingFactory):
