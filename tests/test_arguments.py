@@ -6,6 +6,7 @@ argument, what it must be, and what it is.
 from __future__ import annotations
 
 import inspect
+import os
 from array import array
 from collections.abc import Callable
 from dataclasses import fields
@@ -23,7 +24,15 @@ from typing_extensions import assert_type
 
 from tests.support.client_cases import ClientTestCase
 from tests.support.server_cases import GET, ServerTestCase, post
-from twisted_h11 import client, multipart, protocol, server, testing, wsgi
+from twisted_h11 import (
+    client,
+    multipart,
+    protocol,
+    resources,
+    server,
+    testing,
+    wsgi,
+)
 from twisted_h11._boundary.checks import Kind, checked
 from twisted_h11._boundary.octets import as_bytes
 from twisted_h11._client.settings import describe_settings
@@ -91,6 +100,33 @@ CONSTRUCTORS: list[Case] = [
         {"networks": [*OTHERS, "10.0.0.0/8", [b"10.0.0.0/8"]], "forwarded": [5, b"x"]},
     ),
     (
+        server.Compression,
+        {},
+        {
+            "types": ["text/html", 5, [b"text/html"]],
+            "minimumLength": NUMBERS,
+            "level": NUMBERS,
+        },
+    ),
+    (
+        server.ErrorPages,
+        {"pages": {}},
+        {"pages": [5, "404.html", [404], {"404": "x"}, {404: 5}]},
+    ),
+    (resources.PasswordFile, {"path": os.devnull}, {"path": [5, None, object()]}),
+    (
+        resources.protect,
+        {
+            "resource": Resource(),
+            "passwords": resources.PasswordFile(os.devnull),
+        },
+        {
+            "resource": [],
+            "passwords": [*OTHERS, resources.PasswordFile],
+            "realm": [5, b"x"],
+        },
+    ),
+    (
         server.Site,
         {"resource": Resource()},
         {
@@ -109,6 +145,8 @@ CONSTRUCTORS: list[Case] = [
             "environUnderscores": FLAGS,
             "logRotateSize": NUMBERS,
             "logRotateCount": [None, *NUMBERS],
+            "compression": [*OTHERS, True],
+            "errorPages": [*OTHERS, {404: "404.html"}],
             "trustedProxies": [*OTHERS, ["10.0.0.0/8"], server.TrustedProxies],
             "rootPath": ONLY_BYTES,
             "extraHeaders": [

@@ -34,6 +34,8 @@ BELOW: dict[str, set[str]] = {
     },
     "_client": {"_boundary", "_http", "_wire", "forwarding", "limits", "protocol"},
     "_wsgi": {"_boundary", "_http", "_server", "_wire", "interfaces", "limits"},
+    "_resources": {"_boundary", "_http", "_server"},
+    "resources": {"_resources"},
     "server": {"_server", "limits"},
     "client": {"_client"},
     "wsgi": {"_boundary", "_server", "_wsgi", "interfaces", "limits"},
@@ -42,7 +44,7 @@ BELOW: dict[str, set[str]] = {
     "testing": {"_testing"},
     "_command": {
         *("", "_boundary", "_http", "_tls"),
-        *("client", "limits", "server", "tls", "wsgi"),
+        *("client", "limits", "resources", "server", "tls", "wsgi"),
     },
     "tap": {"_command", "server"},
     "__main__": {"_command"},

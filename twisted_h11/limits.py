@@ -313,6 +313,12 @@ class Limits:
         "none",
         "time for a response to end after the client closed its sending side",
     )
+    maxCompressors: int = _bound(
+        256,
+        "responses",
+        "none; each takes some 260 KiB",
+        "responses that are compressed at the same time; others leave as they are",
+    )
     lingerTimeout: float = _bound(
         5,
         "seconds",

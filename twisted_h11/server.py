@@ -12,6 +12,8 @@ here; C{docs/migrating.rst} lists what differs, and why.
 """
 
 from twisted_h11._server.body import RequestBody, RequestBodyCut
+from twisted_h11._server.compression import COMPRESSED_TYPES, Compression
+from twisted_h11._server.error_pages import ErrorPages
 from twisted_h11._server.forms import FormError
 from twisted_h11._server.log_file import LogFile, LogFileError
 from twisted_h11._server.log_format import (
@@ -30,7 +32,10 @@ from twisted_h11.limits import Limits, describe_limits
 
 __all__ = [
     "COMBINED_LOG_FORMAT",
+    "COMPRESSED_TYPES",
     "SERVER_HEADER",
+    "Compression",
+    "ErrorPages",
     "FormError",
     "Limits",
     "LogField",

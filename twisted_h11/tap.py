@@ -39,7 +39,7 @@ def makeService(config: Options) -> IService:
     """
     service = MultiService()
     root = config["root"]
-    if root is None:
+    if root is None and not config["vhosts"]:
         root = Welcome()
     elif config["indexes"]:
         root.indexNames = config["indexes"]
@@ -52,11 +52,13 @@ def makeService(config: Options) -> IService:
         settings["serverHeader"] = config["serverHeader"]
     try:
         site = Site(
-            root,
+            config.wrapRoot(root),
             logPath="/dev/stdout" if config["logfile"] == "-" else config["logfile"],
             limits=config["limits"],
             http2=bool(config["http2"]),
             accessLog=not config["no-access-log"],
+            compression=config["compression"],
+            errorPages=config["errorPages"],
             extraHeaders=tuple(config["extraHeaders"]),
             environUnderscores=bool(config["environ-underscores"]),
             trustedProxies=config["proxies"],

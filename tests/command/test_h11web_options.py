@@ -25,8 +25,8 @@ from twisted.web.wsgi import WSGIResource
 
 from twisted_h11._command.bounds import bound_name, format_bound, parse_bound
 from twisted_h11._command.options import Options
-from twisted_h11._command.public_files import FilePolicy, PublicFile
 from twisted_h11.limits import KIB, Limits, describe_limits
+from twisted_h11.resources import FilePolicy, PublicFile
 from twisted_h11.wsgi import WSGIResource as OurWSGIResource
 
 
@@ -160,7 +160,8 @@ class SameAsWebTests(OptionsTestCase):
                 [f"--{name}", "ON", "--path", path],
             ):
                 root = self.parse(*arguments)["root"]
-                self.assertEqual(FilePolicy(**{field: True}), root.policy)
+                allowed: dict[str, Any] = {field: True}
+                self.assertEqual(FilePolicy(**allowed), root.policy)
             root = self.parse("--path", path, f"--{name}", "off")["root"]
             self.assertEqual(FilePolicy(), root.policy)
         root = self.parse("--path", path, "--scripts", "on")["root"]

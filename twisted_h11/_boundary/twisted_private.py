@@ -18,6 +18,8 @@ from twisted.web.http_headers import Headers
 __all__ = [
     "encoder_for",
     "end_well",
+    "error_page_code",
+    "is_error_page",
     "parses_forms",
     "raw_fields",
     "response_headers",
@@ -42,6 +44,28 @@ def encoder_for(resrc: Any, request: Any) -> Any:
     if _IEncodingResource is not None and not _IEncodingResource.providedBy(resrc):
         return None
     return getEncoder(request)
+
+
+def is_error_page(kind: type) -> bool:
+    """
+    Whether a class is one of Twisted's for pages that say what is wrong: that of
+    L{twisted.web.pages.notFound}, or one behind the deprecated C{NoResource}.
+    """
+    if kind.__module__ == "twisted.web.pages":
+        return True
+    return kind.__module__ == "twisted.web.resource" and hasattr(kind, "template")
+
+
+def error_page_code(page: Any) -> int | None:
+    """
+    The status of such a page.
+
+    Without the private attribute: C{None}, which is not known.
+    """
+    code = getattr(page, "_code", None)
+    if code is None:
+        code = getattr(page, "code", None)
+    return code if isinstance(code, int) else None
 
 
 def parses_forms(site: Any) -> bool:

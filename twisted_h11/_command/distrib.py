@@ -19,8 +19,8 @@ from twisted.web.http import REQUEST_ENTITY_TOO_LARGE as CONTENT_TOO_LARGE
 from twisted.web.http import SERVICE_UNAVAILABLE
 from twisted.web.server import NOT_DONE_YET
 
-from twisted_h11._command.public_files import PublicFile
 from twisted_h11._http.response_to_send import error_page
+from twisted_h11.resources import PublicFile
 
 __all__ = ["Subscription", "UserDirectory"]
 

@@ -31,6 +31,7 @@ from twisted.python import usage
 from twisted.web import distrib
 
 from twisted_h11 import __version__
+from twisted_h11._command.answer_options import AnswerOptions
 from twisted_h11._command.bounds import bound_name, parse_seconds
 from twisted_h11._command.configuration import Configuration
 from twisted_h11._command.grouped_help import describe_options
@@ -98,7 +99,7 @@ _UNDERSCORES = (
 )
 
 
-class Options(RootOptions, ListenOptions, LimitOptions):
+class Options(RootOptions, AnswerOptions, ListenOptions, LimitOptions):
     """
     What C{twistd h11web} takes.
 
@@ -228,6 +229,7 @@ class Options(RootOptions, ListenOptions, LimitOptions):
             raise usage.UsageError(f"--grace {self['grace']}: {error}") from None
         self.checkRoot()
         self.checkProxies()
+        self.checkAnswers()
         self._checkPersonal()
         if self["logfile"] is not None:
             if self["no-access-log"]:
@@ -259,6 +261,10 @@ class Options(RootOptions, ListenOptions, LimitOptions):
             "no-access-log": bool(self["no-access-log"]),
             "http2": bool(self["http2"]),
             **self.givenForProxies(),
+            "compress": self["compression"] is not None,
+            "error-page": self["errorPages"] is not None,
+            "basic-auth": self["passwords"] is not None,
+            "vhost": bool(self["vhosts"]),
         }
         for bound in describe_limits():
             given[bound_name(bound)] = (

@@ -18,8 +18,8 @@ from twisted.web.script import ResourceScriptWrapper
 from twisted_h11._command.distrib import UserDirectory
 from twisted_h11._command.endpoints import explain
 from twisted_h11._command.named import find_object
-from twisted_h11._command.public_files import SCRIPTS, FilePolicy, PublicFile
 from twisted_h11._http.abnf import TOKEN
+from twisted_h11.resources import SCRIPTS, FilePolicy, PublicFile
 from twisted_h11.wsgi import WSGIResource
 
 __all__ = ["ROOTS", "RootOptions"]
@@ -244,12 +244,13 @@ class RootOptions(usage.Options):
         """
         allowed = {name: _switch(name, self[name]) for name in _FILE_SWITCHES}
         root = self["root"]
+        self["policy"] = policy = FilePolicy(
+            dotFiles=allowed["dot-files"],
+            outsideLinks=allowed["outside-links"],
+            listDirectories=allowed["list-directories"],
+        )
         if isinstance(root, PublicFile):
-            root.policy = FilePolicy(
-                dotFiles=allowed["dot-files"],
-                outsideLinks=allowed["outside-links"],
-                listDirectories=allowed["list-directories"],
-            )
+            root.policy = policy
             if allowed["scripts"]:
                 root.processors = {**SCRIPTS, **root.processors}
             return

@@ -272,6 +272,7 @@ def error_response(
     server: bytes | None,
     extra: Iterable[tuple[bytes, bytes]] = (),
     method: bytes | None = None,
+    page: tuple[bytes, bytes] | None = None,
 ) -> tuple[bytes, int]:
     """
     A whole response that refuses a request and ends the connection.
@@ -281,9 +282,12 @@ def error_response(
     @param server: the value of the C{Server} field, or C{None} for none.
     @param extra: further fields.
     @param method: the request's method, where it is known; HEAD gets no body.
+    @param page: the media type and the content, in the place of C{reason}.
     @return: the bytes of the response, and the length of its content.
     """
-    body = reason.encode("utf-8") + b"\n"
+    if page is None:
+        page = b"text/plain; charset=utf-8", reason.encode("utf-8") + b"\n"
+    kind, body = page
     lines = [
         b"HTTP/1.1 %d %s" % (status, RESPONSES.get(status, b"Error")),
         b"Date: " + http_date(),
@@ -291,7 +295,7 @@ def error_response(
     if server is not None:
         lines.append(b"Server: " + server)
     lines += [
-        b"Content-Type: text/plain; charset=utf-8",
+        b"Content-Type: " + kind,
         b"Content-Length: %d" % len(body),
         b"Connection: close",
     ]

@@ -10,6 +10,9 @@ something, and know nothing of a client that is slower.  Both do all that throug
 their reactor; so they are rendered with one that waits for the client.  The resource
 itself is not changed, a copy of it is rendered.
 
+What stands for something that can not be served gives way to the site's own page for
+that (L{twisted_h11._server.error_pages}).
+
 C{static.File} trusts a C{Range} field, which is settled before
 (L{twisted_h11._server.ranges}).
 
@@ -27,8 +30,9 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.web import twcgi, wsgi
 
-from twisted_h11._boundary.twisted_private import with_reactor
+from twisted_h11._boundary.twisted_private import is_error_page, with_reactor
 from twisted_h11._server.environ import foldable_headers
+from twisted_h11._server.error_pages import render_error
 from twisted_h11._server.ranges import MAY_HAVE_RANGES, render_ranged
 
 __all__ = ["ADAPTERS", "Adapted", "adapt_request"]
@@ -63,6 +67,8 @@ def _find(kind: type) -> Render | None:
         return _render_variables
     if issubclass(kind, twcgi.CGIScript):
         return _render_variables
+    if is_error_page(kind):
+        return render_error
     if issubclass(kind, MAY_HAVE_RANGES):
         return render_ranged
     base = _proxy_class(kind, "ReverseProxyResource")

@@ -137,7 +137,8 @@ def settle_range(request: Any, resrc: Any) -> None:
         return
     value = None
     # A range of what an encoder makes of the file is not one of the file.
-    if len(values) == 1 and not getattr(request, "_encoder", None):
+    encoder = getattr(request, "_encoder", None)
+    if len(values) == 1 and (not encoder or getattr(encoder, "leavesRanges", False)):
         if _is_same(request, resrc):
             value = settled(values[0], size)
     if value is None:
@@ -163,6 +164,8 @@ def _is_same(request: Any, file: File) -> bool:
         return True
     if value[0][:1] in (b'"', b"W"):
         etag = getattr(request, "etag", None)
+        if etag is None and hasattr(file, "entityTag"):
+            etag = file.entityTag()
         return etag is not None and etag == value[0] and etag[:1] == b'"'
     try:
         return bool(stringToDatetime(value[0]) == ceil(file.getModificationTime()))

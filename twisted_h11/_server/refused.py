@@ -113,12 +113,14 @@ def send_error(channel: Any, status: int, reason: str, method: bytes) -> int:
     """
     channel.persistent = False
     site = channel.site
+    pages = getattr(site, "errorPages", None)
     data, length = error_response(
         status,
         reason,
         site.serverHeader if site is not None else None,
         site.extraHeaders if site is not None else (),
         method,
+        None if pages is None else pages.get(status),
     )
     if channel.cycle is not None:
         channel.cycle.over(State.COMPLETE)

@@ -39,6 +39,7 @@ from twisted_h11._http.response_to_send import error_page, http_date
 from twisted_h11._server.adapted import ADAPTERS
 from twisted_h11._server.arguments import Arguments
 from twisted_h11._server.body import RequestBodyCut
+from twisted_h11._server.error_pages import replace_page
 from twisted_h11._server.forms import FormError, WithForms
 from twisted_h11._server.methods import (
     KNOWN_METHODS,
@@ -84,6 +85,9 @@ class Rendering(WithForms, Arguments):
                 self.postpath = path_segments(self.method, self.path)
                 resrc = self.site.getResourceFor(self)  # type: ignore[union-attr]
             self._encoder = encoder_for(resrc, self)
+            compression = getattr(self.site, "compression", None)
+            if compression is not None and self._encoder is None:
+                self._encoder = compression.encoder(self)
             self.render(resrc)
         except Exception:
             self.processingFailed(Failure())
@@ -261,10 +265,9 @@ class Rendering(WithForms, Arguments):
         allowed = allow_field(resrc, names, self.method)
         code, brief, sentence = refusal_page(self.method, allowed)
         self.setResponseCode(code)
-        self.setHeader(b"Content-Type", b"text/html; charset=utf-8")
         if self.method in KNOWN_METHODS:
             self.setHeader(b"Allow", b", ".join(allowed))
-        return error_page(code, brief, sentence)
+        return replace_page(self, code, error_page(code, brief, sentence))
 
     def _renderHeadByGet(self, resrc: Any) -> Any:
         """
@@ -352,7 +355,5 @@ class Rendering(WithForms, Arguments):
         self._inFakeHead = False
         self.etag = None
         self.lastModified = None
-        body = error_page(code, brief, detail)
         self.setResponseCode(code)
-        self.setHeader(b"Content-Type", b"text/html; charset=utf-8")
-        self._sendWhole(body)
+        self._sendWhole(replace_page(self, code, error_page(code, brief, detail)))

@@ -274,6 +274,9 @@ class Request(Responding):
         self.routed = None
         try:
             self._encoder = encoder_for(resource, self)
+            compression = getattr(self.site, "compression", None)
+            if compression is not None and self._encoder is None:
+                self._encoder = compression.encoder(self)
             self.render(resource)
         except Exception:
             self.processingFailed(Failure())

@@ -36,7 +36,9 @@ from twisted_h11._server.access_log import combined_line, log_times
 from twisted_h11._server.adapted import ADAPTERS, Adapted
 from twisted_h11._server.channel import Channel
 from twisted_h11._server.channel_class import ChannelClass
+from twisted_h11._server.compression import Compression
 from twisted_h11._server.connections import Connections
+from twisted_h11._server.error_pages import ErrorPages
 from twisted_h11._server.http2 import Negotiator, check_http2
 from twisted_h11._server.log_file import BatchedFile, LogFile, check_rotation
 from twisted_h11._server.proxied import proxied_by
@@ -112,6 +114,8 @@ class Site(server.Site):
         logRotateCount=NUMBER,
         trustedProxies=optional(instance("TrustedProxies", TrustedProxies)),
         rootPath=BYTES,
+        compression=optional(instance("Compression", Compression)),
+        errorPages=optional(instance("ErrorPages", ErrorPages)),
     )
     def __init__(
         self,
@@ -134,6 +138,8 @@ class Site(server.Site):
         logRotateCount: int = 5,
         trustedProxies: TrustedProxies | None = None,
         rootPath: bytes = b"",
+        compression: Compression | None = None,
+        errorPages: ErrorPages | None = None,
     ) -> None:
         """
         All other arguments are those of L{twisted.web.server.Site}.  A
@@ -163,6 +169,9 @@ class Site(server.Site):
         @param rootPath: what a proxy takes off the path of each request before it
             comes here, as in C{b"/app"}.  It is put before the path again, and the
             root of the resources stands below it.
+        @param compression: which responses leave compressed; none if it is not given.
+        @param errorPages: pages in the place of ours and Twisted's for requests that
+            can not be served.
         @raise TypeError: for an argument that is something else.
         @raise ValueError: if HTTP/2 is asked for and can not be had, or a
             header can not be sent, or the root path is no path.
@@ -196,6 +205,8 @@ class Site(server.Site):
             raise wrong("extraHeaders", PAIRS.name, extraHeaders)
         self.extraHeaders = list(extraHeaders)
         self.environUnderscores = environUnderscores
+        self.compression = compression
+        self.errorPages = errorPages
         for name, value in [(b"Server", serverHeader or b""), *self.extraHeaders]:
             if not is_token(name) or not is_trimmed_value(value):
                 raise ValueError(f"this is not a header field: {name!r}: {value!r}")

@@ -82,7 +82,6 @@ def send_static(request: Sending, producer: Any) -> bool:
         producer = producer.producer
     if (
         type(producer) not in _KINDS
-        or request._encoder
         or request.startedWriting
         or overrides(producer, type(producer), _PRODUCING)
         or request.overridesWriting()
@@ -95,7 +94,7 @@ def send_static(request: Sending, producer: Any) -> bool:
     if sum(map(len, parts)) <= _SMALL:
         return _sendSmall(request, producer, parts)
     channel: Any = request.channel
-    if not is_bare_socket(channel.wire.transport):
+    if request._encoder or not is_bare_socket(channel.wire.transport):
         return False
 
     def ended(error: BaseException | None) -> None:

@@ -25,6 +25,7 @@ from twisted.web import util
 from zope.interface import implementer
 
 from twisted_h11._http.response_to_send import error_page
+from twisted_h11._server.error_pages import replace_page
 from twisted_h11._wsgi.head import Head
 from twisted_h11._wsgi.input import ClientDisconnected
 
@@ -320,9 +321,8 @@ def send_page(
     if failure is not None and getattr(site, "displayTracebacks", False):
         brief = "web.Server Traceback (most recent call last)"
         detail = util.formatFailure(failure).decode("utf-8", "replace")
-    page = error_page(code, brief, detail)
     request.setResponseCode(code)
-    request.setHeader(b"Content-Type", b"text/html; charset=utf-8")
+    page = replace_page(request, code, error_page(code, brief, detail))
     request.setHeader(b"Content-Length", b"%d" % len(page))
     request.write(b"" if request.method == b"HEAD" else page)
     request.finish()

@@ -16,22 +16,30 @@ HTML.  A server that is told only C{--path} knows nothing of the kind.  So here:
   - Only regular files are opened: a pipe would hold the whole server.
 
 L{FilePolicy} allows what is not as it should be for somebody.
+
+Each file has a strong entity tag, of its time and its length.  Where there is a file
+of the same name and C{.br} or C{.gz}, which is no older, it may be sent in the place of
+the one that was asked for.
 """
 
 from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass
 from typing import Any
 
 from twisted.logger import Logger
 from twisted.python.filepath import InsecurePath
 from twisted.web import script, static, twcgi
+from twisted.web.http import CACHED, OK
 from twisted.web.resource import IResource
 from twisted.web.util import redirectTo
 
-__all__ = ["SCRIPTS", "FilePolicy", "PublicFile"]
+from twisted_h11._http.negotiation import choose_coding, with_member
+from twisted_h11._resources.file_policy import FilePolicy
+from twisted_h11._resources.not_found import Fallback, Refusal
+
+__all__ = ["SCRIPTS", "PublicFile"]
 
 SCRIPTS: dict[str, Any] = {
     ".cgi": twcgi.CGIScript,
@@ -47,32 +55,8 @@ _TYPES = {**static.File.contentTypes, ".txt": "text/plain"}
 
 _NO_SNIFF = (b"X-Content-Type-Options", b"nosniff")
 
-
-@dataclass(frozen=True, kw_only=True)
-class FilePolicy:
-    """
-    What may be served.
-
-    @ivar dotFiles: whether names that begin with a dot are.
-    @ivar outsideLinks: whether symbolic links may leave the root.
-    @ivar listDirectories: whether a directory without an index is listed.
-    """
-
-    dotFiles: bool = False
-    outsideLinks: bool = False
-    listDirectories: bool = False
-
-    def allows(self, name: str, inRoot: bool) -> bool:
-        """
-        Whether a name may be asked for.
-
-        @param inRoot: whether it is one of the root directory.
-        """
-        if not name.startswith("."):
-            return "\0" not in name
-        if name in (".", "..") or "\0" in name:
-            return False
-        return self.dotFiles or (inRoot and name == ".well-known")
+# The best first.
+_SIBLINGS = {b"br": ".br", b"gzip": ".gz"}
 
 
 class PublicFile(static.File):
@@ -81,9 +65,17 @@ class PublicFile(static.File):
 
     @ivar policy: what may be served of it.
     @ivar rootPath: the root that nothing may leave.
+
+    @since: 0.1
     """
 
     _log = Logger()
+
+    childNotFound: Any = Refusal(static.File.childNotFound)
+    forbidden: Any = Refusal(static.File.forbidden)
+
+    # Goes with the tag of what is encoded.
+    _tagSuffix = b""
 
     def __init__(
         self,
@@ -109,7 +101,21 @@ class PublicFile(static.File):
         file: PublicFile = super().createSimilarFile(path)
         file.policy = self.policy
         file.rootPath = self.rootPath
+        file.childNotFound = self.childNotFound
         return file
+
+    def fallBackTo(self, path: str) -> None:
+        """
+        Answer requests for pages that are not there with one file, so that an
+        application in a browser can have paths of its own.
+
+        @param path: the file, in this directory.
+        @raise ValueError: if it is no file there.
+        """
+        file = self.createSimilarFile(os.path.join(self.path, path))
+        if not os.path.isfile(file.path) or not file._mayOpen(file.path):
+            raise ValueError(f"no such file in {self.path}")
+        self.childNotFound = Fallback(file, self.childNotFound)
 
     # -- finding --------------------------------------------------------------
 
@@ -198,12 +204,74 @@ class PublicFile(static.File):
         if not self._mayOpen(self.path):
             return self.childNotFound.render(request)
         try:
-            return super().render_GET(request)
+            if not os.path.isfile(self.path):
+                return super().render_GET(request)
+            sibling = self._sibling(request)
+            return self._send(request) if sibling is None else sibling._send(request)
         except FileNotFoundError:
             # It has gone in between.
             return self.childNotFound.render(request)
 
     render_HEAD = render_GET
+
+    def entityTag(self) -> bytes:
+        """
+        A strong validator for the file (RFC 9110 section 8.8.3).
+
+        @raise OSError: if there is none.
+        """
+        status = os.stat(self.path)
+        tag = b"%x-%x%b" % (status.st_mtime_ns, status.st_size, self._tagSuffix)
+        return b'"' + tag + b'"'
+
+    def _send(self, request: Any) -> Any:
+        cacheControl = self.policy.cacheControl
+        if cacheControl is not None:
+            if not request.responseHeaders.hasHeader(b"Cache-Control"):
+                request.setHeader(b"Cache-Control", cacheControl)
+        if request.setETag(self.entityTag()) is CACHED:
+            # Only what could be read can be the same.
+            try:
+                self.openForReading().close()
+            except PermissionError:
+                request.etag = None
+                request.setResponseCode(OK)
+                return self.forbidden.render(request)
+            return b""
+        return super().render_GET(request)
+
+    def _sibling(self, request: Any) -> PublicFile | None:
+        """
+        The encoded file to send in the place of this one.
+        """
+        kind, encoding = static.getTypeAndEncoding(
+            self.basename(), self.contentTypes, self.contentEncodings, self.defaultType
+        )
+        if not self.policy.precompressed or encoding is not None:
+            return None
+        offered = [c for c, suffix in _SIBLINGS.items() if self._isFresh(suffix)]
+        headers = request.requestHeaders
+        if not offered:
+            return None
+        varies = request.responseHeaders.getRawHeaders(b"Vary", [])
+        varies = with_member(varies, b"Accept-Encoding")
+        request.responseHeaders.setRawHeaders(b"Vary", varies)
+        accepted = headers.getRawHeaders(b"Accept-Encoding", ())
+        coding = choose_coding(accepted, offered)
+        if coding is None or headers.hasHeader(b"Range"):
+            return None
+        sibling = self.createSimilarFile(self.path + _SIBLINGS[coding])
+        sibling.type, sibling.encoding = kind, coding.decode("ascii")
+        sibling._tagSuffix = b"-" + coding
+        return sibling
+
+    def _isFresh(self, suffix: str) -> bool:
+        path = self.path + suffix
+        try:
+            changed = os.stat(path).st_mtime_ns
+            return changed >= os.stat(self.path).st_mtime_ns and self._mayOpen(path)
+        except OSError:
+            return False
 
     def openForReading(self) -> Any:
         """

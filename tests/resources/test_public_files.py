@@ -10,7 +10,7 @@ from typing import Any
 
 from tests.support.responses import WireResponse
 from tests.support.server_cases import ServerTestCase, get
-from twisted_h11._command.public_files import SCRIPTS, FilePolicy, PublicFile
+from twisted_h11.resources import SCRIPTS, FilePolicy, PublicFile
 
 SECRET = b"the secret"
 FUTURE = b"Fri, 01 Jan 2100 00:00:00 GMT"
@@ -90,7 +90,7 @@ class FilesTestCase(ServerTestCase):
         for name, target in LINKS.items():
             os.symlink(target.format(root=self.root), os.path.join(self.root, name))
 
-    def file(self, path: str | None = None, **policy: bool) -> PublicFile:
+    def file(self, path: str | None = None, **policy: Any) -> PublicFile:
         """
         The root.
         """

@@ -1,0 +1,270 @@
+"""
+Resources behind a password.
+"""
+
+from __future__ import annotations
+
+import os
+from base64 import b64encode
+from typing import Any
+
+import bcrypt
+from twisted.cred.credentials import UsernamePassword
+from twisted.cred.error import UnauthorizedLogin
+from twisted.internet.defer import Deferred
+from twisted.trial.unittest import TestCase
+from twisted.web.resource import Resource
+
+import twisted_h11._resources.passwords
+from tests.support.server_cases import ServerTestCase, get
+from twisted_h11.resources import PasswordFile, protect
+
+
+def hashed(password: bytes) -> bytes:
+    """
+    A hash that is made quickly.
+    """
+    made: bytes = bcrypt.hashpw(password, bcrypt.gensalt(4))
+    return made
+
+
+class Threads:
+    """
+    Calls that somebody makes later.
+    """
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[Deferred[Any], Any, tuple[Any, ...]]] = []
+
+    def defer(self, call: Any, *args: Any) -> Deferred[Any]:
+        """
+        As C{deferToThread}.
+        """
+        done: Deferred[Any] = Deferred()
+        self.calls.append((done, call, args))
+        return done
+
+    def run(self) -> None:
+        """
+        Make all calls.
+        """
+        while self.calls:
+            done, call, args = self.calls.pop(0)
+            done.callback(call(*args))
+
+
+class PasswordCase(ServerTestCase):
+    """
+    A file of passwords, and threads that run when they are told to.
+    """
+
+    def setUp(self) -> None:
+        """
+        Make them.
+        """
+        super().setUp()
+        self.path: str = self.mktemp()
+        self.write(b"ann:" + hashed(b"secret") + b"\n")
+        self.threads = Threads()
+        self.patch(
+            twisted_h11._resources.passwords, "deferToThread", self.threads.defer
+        )
+
+    def write(self, content: bytes) -> None:
+        """
+        Write the file.
+        """
+        with open(self.path, "wb") as file:
+            file.write(content)
+
+
+class ProtectTests(PasswordCase):
+    """
+    L{protect}.
+    """
+
+    def ask(self, site: Any, *fields: bytes, target: bytes = b"/a/b") -> Any:
+        """
+        One request: its response.
+        """
+        wire = self.connect(site)
+        wire.send(get(target, *fields))
+        self.threads.run()
+        return wire.settle(1).responses[-1]
+
+    def authorization(self, text: bytes) -> bytes:
+        """
+        The field for C{name:password}.
+        """
+        return b"Authorization: Basic " + b64encode(text)
+
+    def root(self) -> Resource:
+        """
+        Something to protect.
+        """
+
+        class Leaf(Resource):
+            isLeaf = True
+
+            def render_GET(self, request: Any) -> bytes:
+                path: bytes = request.path
+                return b"inside " + path
+
+        root = Resource()
+        child = Resource()
+        root.putChild(b"a", child)
+        child.putChild(b"b", Leaf())
+        return root
+
+    def test_each(self) -> None:
+        """
+        Who has no name and password, or another one, gets 401 and is asked for it,
+        also for what is not there; who has it is let in.
+        """
+        site = self.site(protect(self.root(), PasswordFile(self.path), "The cellar"))
+        for text in (
+            b"",
+            b"ann",
+            b"ann:",
+            b"ann:wrong",
+            b"bob:secret",
+            b"ANN:secret",
+            b"ann:secret\0",
+            b"ann:secret\0x",
+        ):
+            for target in (b"/a/b", b"/", b"/nothing"):
+                response = self.ask(site, self.authorization(text), target=target)
+                self.assertEqual(response.status, 401, text)
+                self.assertIn(b'realm="The cellar"', response.get(b"WWW-Authenticate"))
+        for field in (b"Authorization: Basic !!", b"Authorization: x", b"X: y"):
+            self.assertEqual(self.ask(site, field).status, 401, field)
+        response = self.ask(site, self.authorization(b"ann:secret"))
+        self.assertEqual((response.status, response.body), (200, b"inside /a/b"))
+        response = self.ask(site, self.authorization(b"ann:secret"), target=b"/no")
+        self.assertEqual(response.status, 404)
+
+    def test_remembered(self) -> None:
+        """
+        A password that was right is not compared again; a wrong one is.
+        """
+        site = self.site(protect(self.root(), PasswordFile(self.path)))
+        self.ask(site, self.authorization(b"ann:secret"))
+        wire = self.connect(site)
+        wire.send(get(b"/a/b", self.authorization(b"ann:secret")))
+        self.assertEqual(self.threads.calls, [])
+        self.assertEqual(wire.responses[-1].status, 200)
+        wire = self.connect(site)
+        wire.send(get(b"/a/b", self.authorization(b"ann:wrong")))
+        self.assertEqual(len(self.threads.calls), 1)
+        self.threads.run()
+
+    def test_wrong(self) -> None:
+        """
+        A realm that could not be quoted is an error.
+        """
+        for realm in ('a"b', "a\\b", "a\r\nb"):
+            self.raised(
+                ValueError, protect, self.root(), PasswordFile(self.path), realm
+            )
+
+
+class FileTests(PasswordCase):
+    """
+    L{PasswordFile}.
+    """
+
+    def allows(self, file: PasswordFile, name: bytes, password: bytes) -> bool:
+        """
+        Whether it has that name with that password.
+        """
+        asked = file.requestAvatarId(UsernamePassword(name, password))
+        self.threads.run()
+        found: list[Any] = []
+        asked.addErrback(lambda f: f.trap(UnauthorizedLogin)).addCallback(found.append)
+        return found == [name]
+
+    def test_lines(self) -> None:
+        """
+        Empty lines and comments are passed over; anything else is told by its number.
+        """
+        self.write(b"# people\n\nann:" + hashed(b"a") + b"\r\nbob:" + hashed(b"b"))
+        file = PasswordFile(self.path)
+        self.assertTrue(self.allows(file, b"ann", b"a"))
+        self.assertTrue(self.allows(file, b"bob", b"b"))
+        for line in (
+            b"ann",
+            b"ann:",
+            b":" + hashed(b"a"),
+            b"ann:plain",
+            b"ann:$apr1$x$y",
+            b"ann:{SHA}x",
+            b"ann:" + hashed(b"a")[:-1],
+            b"\xff\x00",
+        ):
+            self.write(b"ann:" + hashed(b"a") + b"\n" + line)
+            message = self.raised(ValueError, PasswordFile, self.path)
+            self.assertIn("line 2", message)
+        self.write(b"#" * ((1 << 20) + 1))
+        self.assertIn("longer", self.raised(ValueError, PasswordFile, self.path))
+        self.raised(OSError, PasswordFile, self.path + "x")
+
+    def test_changed(self) -> None:
+        """
+        A file that changes counts from then on, also for what was remembered; one that
+        is wrong is told once, and what it said before holds.
+        """
+        file = PasswordFile(self.path)
+        self.assertTrue(self.allows(file, b"ann", b"secret"))
+        self.write(b"ann:" + hashed(b"other") + b"\n#")
+        self.assertFalse(self.allows(file, b"ann", b"secret"))
+        self.assertTrue(self.allows(file, b"ann", b"other"))
+        self.write(b"nonsense")
+        for _ in range(3):
+            self.assertTrue(self.allows(file, b"ann", b"other"))
+        os.unlink(self.path)
+        self.assertTrue(self.allows(file, b"ann", b"other"))
+        told = [line for line in self.messages() if "Can not read" in line]
+        self.assertEqual(len(told), 2)
+        self.write(b"ann:" + hashed(b"third") + b"\n")
+        self.assertTrue(self.allows(file, b"ann", b"third"))
+
+    def test_long(self) -> None:
+        """
+        What bcrypt does not look at does not count, and is no error.
+        """
+        self.write(b"ann:" + hashed(b"x" * 72))
+        file = PasswordFile(self.path)
+        self.assertTrue(self.allows(file, b"ann", b"x" * 72))
+        self.assertTrue(self.allows(file, b"ann", b"x" * 100_000))
+        self.assertFalse(self.allows(file, b"ann", b"x" * 71))
+
+    def test_bounds(self) -> None:
+        """
+        Two passwords are compared at a time, some wait, and the rest fails at once.
+        """
+        file = PasswordFile(self.path)
+        failed: list[Any] = []
+        for n in range(100):
+            asked = file.requestAvatarId(UsernamePassword(b"bob", b"%d" % n))
+            asked.addErrback(lambda f: failed.append(f.trap(UnauthorizedLogin)))
+        self.assertEqual(len(self.threads.calls), 2)
+        self.assertEqual(len(failed), 100 - 2 - 64)
+        self.threads.run()
+        self.assertEqual(len(failed), 100)
+
+
+class ThreadTests(TestCase):
+    """
+    A real thread.
+    """
+
+    async def test_compared(self) -> None:
+        """
+        A password is compared in a thread of the reactor's.
+        """
+        path: str = self.mktemp()
+        with open(path, "wb") as file:
+            file.write(b"ann:" + hashed(b"secret"))
+        passwords = PasswordFile(path)
+        name = await passwords.requestAvatarId(UsernamePassword(b"ann", b"secret"))
+        self.assertEqual(name, b"ann")

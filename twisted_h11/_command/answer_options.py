@@ -1,0 +1,221 @@
+"""
+The options of C{twistd h11web} that say what responses are like: compressed, cached,
+with pages of one's own, behind a password, by host.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from typing import Any, ClassVar
+
+from twisted.python import usage
+from twisted.web.vhost import NameVirtualHost
+
+from twisted_h11._command.endpoints import explain
+from twisted_h11._http.abnf import has_control
+from twisted_h11.resources import PasswordFile, PublicFile, protect
+from twisted_h11.server import COMPRESSED_TYPES, Compression, ErrorPages
+
+__all__ = ["AnswerOptions"]
+
+_COMPRESS = (
+    "Compress responses by gzip for clients that take it: text, JSON, JavaScript and "
+    "the like, see --compress-type."
+)
+_MINIMUM = (
+    "Bytes of content below which a response is not compressed, where its length is "
+    "known. Goes with --compress."
+)
+_LEVEL = "1 (fastest) to 9 (smallest). Goes with --compress."
+_CACHE = "Value of the Cache-Control field of files. Goes with --path."
+_PRECOMPRESSED = (
+    "Send name.br or name.gz in the place of name to clients that take it, if it is "
+    "there and no older: on or off. Goes with --path."
+)
+_SPA = (
+    "A file in the directory, such as index.html, that answers requests for pages that "
+    "are not there: GET, HTML accepted, no extension. Goes with --path."
+)
+_AUTH = (
+    "A file of names and bcrypt hashes as htpasswd -B makes it: only who is in it may "
+    "see anything. Use it with TLS. Needs twisted-h11[passwords]."
+)
+
+
+class AnswerOptions(usage.Options):
+    """
+    What responses are like.
+
+    After L{checkAnswers}, C{self["compression"]} and C{self["errorPages"]} are what the
+    site takes, and L{wrapRoot} gives what it serves.
+
+    @since: 0.1
+    """
+
+    heading = "Answers"
+
+    optFlags: ClassVar[list[list[str]]] = [["compress", "", _COMPRESS]]
+
+    optParameters: ClassVar[list[list[Any]]] = [
+        ["compress-min-length", None, "1024", _MINIMUM],
+        ["compress-level", None, "6", _LEVEL],
+        ["cache-control", None, None, _CACHE],
+        ["precompressed", None, "off", _PRECOMPRESSED],
+        ["spa", None, None, _SPA],
+        ["basic-auth", None, None, _AUTH],
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self["compressTypes"] = []
+        self["pages"] = {}
+        self["vhosts"] = {}
+        self["passwords"] = None
+
+    def opt_compress_type(self, kind: str) -> None:
+        """
+        A media type that is compressed, such as text/html, or text/* for all of a
+        kind. May be repeated; the list then takes the place of the usual one. Goes
+        with --compress.
+        """
+        self["compressTypes"].append(kind)
+
+    def opt_error_page(self, page: str) -> None:
+        """
+        STATUS=FILE: the file is the page for requests that can not be served with
+        this status, 400 to 599; what an application answers is its own. May be
+        repeated.
+        """
+        status, equals, path = page.partition("=")
+        if not equals or not (status.isascii() and status.isdecimal()):
+            raise usage.UsageError(f"--error-page {page}: not of the form STATUS=FILE")
+        if int(status) in self["pages"]:
+            raise usage.UsageError(f"--error-page {page}: {status} has a page already")
+        try:
+            ErrorPages({int(status): path})
+        except (OSError, ValueError) as error:
+            raise usage.UsageError(f"--error-page {page}: {explain(error)}") from None
+        self["pages"][int(status)] = path
+
+    def opt_vhost(self, vhost: str) -> None:
+        """
+        NAME=DIRECTORY: the directory is served to requests for that host; the options
+        that go with --path hold for it, too. Other hosts get what the other options
+        say is served, or 404. May be repeated.
+        """
+        name, equals, path = vhost.partition("=")
+        problem = None
+        if not equals or not name or not path:
+            problem = "not of the form NAME=DIRECTORY"
+        elif (
+            not name.isascii()
+            or ":" in name
+            or "/" in name
+            or has_control(vhost.encode("utf-8", "surrogateescape"))
+        ):
+            problem = "not the name of a host, without a port"
+        elif name.lower() in self["vhosts"]:
+            problem = "the host has a directory already"
+        elif not os.path.isdir(path):
+            problem = "no such directory"
+        elif not os.access(path, os.R_OK | os.X_OK):
+            problem = "Permission denied"
+        if problem is not None:
+            raise usage.UsageError(f"--vhost {vhost}: {problem}")
+        self["vhosts"][name.lower()] = PublicFile(os.path.abspath(path))
+
+    def checkAnswers(self) -> None:
+        """
+        Check what the options say together, and read the files.
+        """
+        self["compression"] = self._compression()
+        self["errorPages"] = ErrorPages(self["pages"]) if self["pages"] else None
+        self._settleFiles()
+        if self["basic-auth"] is not None:
+            try:
+                self["passwords"] = PasswordFile(self["basic-auth"])
+            except ImportError:
+                raise usage.UsageError(
+                    "--basic-auth needs bcrypt: pip install twisted-h11[passwords]"
+                ) from None
+            except (OSError, ValueError) as error:
+                raise usage.UsageError(
+                    f"--basic-auth {self['basic-auth']}: {explain(error)}"
+                ) from None
+
+    def _compression(self) -> Compression | None:
+        values = {}
+        for name, most in (("compress-min-length", 10), ("compress-level", 1)):
+            text = self[name]
+            if not (text.isascii() and text.isdecimal() and len(text) <= most):
+                raise usage.UsageError(f"--{name} {text}: not a whole number")
+            values[name] = int(text)
+        try:
+            compression = Compression(
+                types=self["compressTypes"] or COMPRESSED_TYPES,
+                minimumLength=values["compress-min-length"],
+                level=values["compress-level"],
+            )
+        except ValueError as error:
+            raise usage.UsageError(f"--compress: {error}") from None
+        if self["compress"]:
+            return compression
+        given = [name for name in values if self[name] != self.defaults[name]]
+        if self["compressTypes"]:
+            given.append("compress-type")
+        if given:
+            raise usage.UsageError(f"--{given[0]} goes with --compress")
+        return None
+
+    def _settleFiles(self) -> None:
+        files = [*self["vhosts"].values()]
+        root = self["root"]
+        if isinstance(root, PublicFile):
+            files.append(root)
+        precompressed, cacheControl = self["precompressed"].lower(), None
+        if precompressed not in ("on", "off"):
+            raise usage.UsageError(
+                f"--precompressed {precompressed}: must be on or off"
+            )
+        if self["cache-control"] is not None:
+            cacheControl = os.fsencode(self["cache-control"]).strip(b" \t")
+            if not cacheControl or has_control(cacheControl):
+                raise usage.UsageError(
+                    f"--cache-control {self['cache-control']!r}: must be printable text"
+                )
+        given = {
+            "cache-control": cacheControl is not None,
+            "precompressed": precompressed == "on",
+            "spa": self["spa"] is not None,
+        }
+        for name, isGiven in given.items():
+            if isGiven and not files:
+                raise usage.UsageError(f"--{name} goes with --path or --vhost")
+        for file in files:
+            file.policy = replace(
+                self["policy"],
+                precompressed=given["precompressed"],
+                cacheControl=cacheControl,
+            )
+            if self["spa"] is not None:
+                try:
+                    file.fallBackTo(self["spa"])
+                except ValueError as error:
+                    raise usage.UsageError(f"--spa {self['spa']}: {error}") from None
+
+    def wrapRoot(self, root: Any) -> Any:
+        """
+        What the site serves.
+
+        @param root: what the options for that say; C{None} if they say nothing.
+        """
+        if self["vhosts"]:
+            hosts = NameVirtualHost()
+            hosts.default = root
+            for name, file in self["vhosts"].items():
+                hosts.addHost(name.encode("ascii"), file)
+            root = hosts
+        if self["passwords"] is not None:
+            root = protect(root, self["passwords"])
+        return root

@@ -1,0 +1,197 @@
+"""
+Resources behind a password: HTTP Basic (RFC 7617), with the file of C{htpasswd}.
+
+Comparing a password by bcrypt takes as long as it does on purpose, a tenth of a second
+or more.  So it is done in a thread, a few at a time, and what was right is remembered,
+as an HMAC under a key of this process.
+"""
+
+from __future__ import annotations
+
+import hmac
+import os
+from collections import OrderedDict
+from secrets import token_bytes
+from typing import Any
+
+from twisted.cred.checkers import ICredentialsChecker
+from twisted.cred.credentials import IUsernamePassword
+from twisted.cred.error import UnauthorizedLogin
+from twisted.cred.portal import IRealm, Portal
+from twisted.internet.defer import Deferred, DeferredSemaphore, fail, succeed
+from twisted.internet.threads import deferToThread
+from twisted.logger import Logger
+from twisted.web.guard import BasicCredentialFactory, HTTPAuthSessionWrapper
+from twisted.web.resource import IResource
+from zope.interface import implementer
+
+from twisted_h11._boundary.checks import PATH, STR, checked, instance
+
+__all__ = ["PasswordFile", "protect"]
+
+# What bcrypt looks at of a password.
+_MOST_BYTES = 72
+
+_PREFIXES = (b"$2a$", b"$2b$", b"$2y$")
+
+# How many passwords are compared at a time, and wait for that.
+_AT_A_TIME = 2
+_MOST_WAITING = 64
+
+_MOST_REMEMBERED = 1024
+
+_LARGEST_FILE = 1 << 20
+
+
+@implementer(ICredentialsChecker)
+class PasswordFile:
+    """
+    Names and passwords in a file as C{htpasswd -B} makes it: a line for each, with the
+    bcrypt hash behind the colon.  A file that changes is read again; if it can not be
+    read, or has anything else in it, what it said before holds, and the log says so.
+
+    @since: 0.1
+    """
+
+    credentialInterfaces = (IUsernamePassword,)
+
+    _log = Logger()
+
+    @checked(path=PATH)
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        """
+        @param path: the file.
+        @raise TypeError: if it is no path.
+        @raise ValueError: for a line that is something else, with its number.
+        @raise OSError: if it can not be read.
+        @raise ImportError: if C{bcrypt} is not installed (C{twisted-h11[passwords]}).
+        """
+        import bcrypt
+
+        self._bcrypt: Any = bcrypt
+        self._path = os.fspath(path)
+        self._key = token_bytes(32)
+        # Somebody who does not exist takes as long.
+        self._nobody: bytes = bcrypt.hashpw(
+            token_bytes(16).hex().encode(), bcrypt.gensalt(10)
+        )
+        self._right: OrderedDict[bytes, None] = OrderedDict()
+        self._turns = DeferredSemaphore(_AT_A_TIME)
+        self._changed: tuple[int, ...] | None = self._stat()
+        self._hashes = self._read()
+
+    def _stat(self) -> tuple[int, ...]:
+        status = os.stat(self._path)
+        return status.st_mtime_ns, status.st_size, status.st_ino
+
+    def _read(self) -> dict[bytes, bytes]:
+        with open(self._path, "rb") as file:
+            text = file.read(_LARGEST_FILE + 1)
+        if len(text) > _LARGEST_FILE:
+            raise ValueError(f"longer than {_LARGEST_FILE} bytes")
+        hashes = {}
+        for number, line in enumerate(text.splitlines(), 1):
+            line = line.strip()
+            if not line or line.startswith(b"#"):
+                continue
+            name, _, hashed = line.partition(b":")
+            if not name or not hashed.startswith(_PREFIXES) or len(hashed) != 60:
+                raise ValueError(
+                    f"line {number} is not NAME:HASH with a hash of bcrypt, as "
+                    "htpasswd -B makes it"
+                )
+            hashes[name] = hashed
+        return hashes
+
+    def _refresh(self) -> None:
+        """
+        Read the file again, if it has changed.
+        """
+        changed = None
+        try:
+            changed = self._stat()
+            if changed == self._changed:
+                return
+            self._hashes = self._read()
+            self._log.info("Read {path} again", path=self._path)
+        except (OSError, ValueError) as error:
+            if changed != self._changed:
+                self._log.error(
+                    "Can not read {path}, what it said before holds: {error}",
+                    path=self._path,
+                    error=str(error),
+                )
+        self._changed = changed
+
+    def requestAvatarId(self, credentials: Any) -> Deferred[Any]:
+        """
+        See L{ICredentialsChecker.requestAvatarId}.
+        """
+        self._refresh()
+        name, password = credentials.username, credentials.password[:_MOST_BYTES]
+        hashed = self._hashes.get(name)
+        told = b"\0".join((name, password, hashed or b""))
+        digest = hmac.digest(self._key, told, "sha256")
+        if digest in self._right:
+            self._right.move_to_end(digest)
+            return succeed(name)
+        if len(self._turns.waiting) >= _MOST_WAITING:
+            return fail(UnauthorizedLogin("too many passwords are being compared"))
+        # bcrypt ends at a NUL, or raises.
+        known = hashed is not None and b"\0" not in password
+        checking: Deferred[bool] = self._turns.run(
+            deferToThread,
+            self._bcrypt.checkpw,
+            password.replace(b"\0", b""),
+            hashed or self._nobody,
+        )
+
+        def checked(isRight: bool) -> bytes:
+            if not (isRight and known):
+                raise UnauthorizedLogin("wrong name or password")
+            self._right[digest] = None
+            if len(self._right) > _MOST_REMEMBERED:
+                self._right.popitem(last=False)
+            return bytes(name)
+
+        return checking.addCallback(checked)
+
+
+@implementer(IRealm)
+class _Realm:
+    """
+    Everybody gets the same resource.
+    """
+
+    def __init__(self, resource: Any) -> None:
+        self._resource = resource
+
+    def requestAvatar(self, avatarId: Any, mind: Any, *interfaces: Any) -> Any:
+        """
+        See L{IRealm.requestAvatar}.
+        """
+        if IResource not in interfaces:
+            raise NotImplementedError("only resources are protected")
+        return IResource, self._resource, lambda: None
+
+
+@checked(passwords=instance("a PasswordFile", PasswordFile), realm=STR)
+def protect(
+    resource: Any, passwords: PasswordFile, realm: str = "Restricted"
+) -> HTTPAuthSessionWrapper:
+    """
+    A resource, and all below it, for those who have a name and a password.  Use it
+    with TLS: the password goes with each request as it is.
+
+    @param resource: what is protected.
+    @param passwords: who may see it.
+    @param realm: what the browser shows; no quotes.
+    @raise TypeError: for an argument that is something else.
+    @raise ValueError: for a realm with quotes or control characters.
+
+    @since: 0.1
+    """
+    if '"' in realm or "\\" in realm or not realm.isprintable():
+        raise ValueError(f"a realm has no quotes or control characters: {realm!r}")
+    portal = Portal(_Realm(resource), [passwords])
+    return HTTPAuthSessionWrapper(portal, [BasicCredentialFactory(realm.encode())])

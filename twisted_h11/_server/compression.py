@@ -1,0 +1,242 @@
+"""
+Responses that leave compressed.
+
+Whether one does is settled when its head is: by its status, its type, its length, and
+by what the client takes.  Until then an encoder stands in the place of the request's,
+and knows nothing yet; so a file that is not compressed still goes out as a region, and
+its ranges are served.
+
+A response that is there in one piece keeps a C{Content-Length}.  One that comes in
+pieces, and did not say how long it is, is flushed with each: whoever writes a piece
+wants it to arrive.
+
+What is compressed is another representation (RFC 9110 section 8.8.3): a strong entity
+tag becomes a weak one, as nginx does it, and C{Vary} says why there are two.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable
+from typing import Any
+from weakref import WeakSet
+
+from twisted_h11._boundary.checks import INT, STR, checked, listed
+from twisted_h11._http.negotiation import choose_coding, is_listed, with_member
+
+__all__ = ["COMPRESSED_TYPES", "Compression"]
+
+COMPRESSED_TYPES = (
+    "application/atom+xml",
+    "application/javascript",
+    "application/json",
+    "application/ld+json",
+    "application/manifest+json",
+    "application/rss+xml",
+    "application/wasm",
+    "application/xhtml+xml",
+    "application/xml",
+    "image/svg+xml",
+    "text/css",
+    "text/csv",
+    "text/html",
+    "text/javascript",
+    "text/markdown",
+    "text/plain",
+    "text/xml",
+)
+"""
+Media types that are compressed by default: text.  Images, films and archives are
+compressed already, and C{text/event-stream} is for events that shall arrive at once.
+"""
+
+# These have no content of their own, or a part of it.
+_NEVER = frozenset((204, 205, 206, 304))
+
+# zlib's argument for the format of gzip, with the largest window.
+_GZIP = 31
+
+_VARIES = b"Accept-Encoding"
+
+
+class Compression:
+    """
+    Which responses of a site are compressed, by gzip (RFC 9110 section 8.4.1.3).
+
+    It is for the responses of L{Request<twisted_h11.server.Request>}.  A page that has
+    a secret in it beside what somebody else chose should not be compressed (the attack
+    is called BREACH); C{Cache-Control: no-transform} keeps it as it is.
+
+    C{Limits.maxCompressors} bounds how many are compressed at the same time.
+
+    @since: 0.1
+    """
+
+    @checked(types=listed(STR), minimumLength=INT, level=INT)
+    def __init__(
+        self,
+        *,
+        types: Iterable[str] = COMPRESSED_TYPES,
+        minimumLength: int = 1024,
+        level: int = 6,
+    ) -> None:
+        """
+        @param types: media types, such as C{text/html}; C{text/*} for all of a kind.
+        @param minimumLength: bytes of content below which it is not worth it, where
+            the length is known.  Starlette has 500, nginx 20.
+        @param level: 1 (fastest) to 9 (smallest).
+        @raise TypeError: for an argument that is something else.
+        @raise ValueError: for a level or a type that there is not.
+        """
+        if not 1 <= level <= 9:
+            raise ValueError(f"level must be 1 to 9, not {level}")
+        kinds = {kind.strip().lower() for kind in types}
+        for kind in kinds:
+            main, slash, sub = kind.partition("/")
+            if not (main and slash and sub and kind.isascii()):
+                raise ValueError(f"not a media type: {kind!r}")
+        self._kinds = frozenset(kind.encode("ascii") for kind in kinds)
+        self._minimumLength = minimumLength
+        self._level = level
+        self._running: WeakSet[Any] = WeakSet()
+
+    def encoder(self, request: Any) -> Encoder:
+        """
+        What stands in the place of a request's encoder.
+        """
+        return Encoder(self, request)
+
+    def compressor(self, request: Any) -> Any:
+        """
+        What compresses the response to a request, whose head is complete but for that;
+        the fields are changed accordingly.
+
+        @return: a C{zlib.compressobj}, or C{None}.
+        """
+        headers = request.responseHeaders
+        if not self._isWorthIt(request.code, headers):
+            return None
+        varies = with_member(headers.getRawHeaders(b"Vary", []), _VARIES)
+        headers.setRawHeaders(b"Vary", varies)
+        accepted = request.requestHeaders.getRawHeaders(_VARIES, ())
+        if choose_coding(accepted, (b"gzip",)) is None:
+            return None
+        if len(self._running) >= request.site.limits.maxCompressors:
+            return None
+        return zlib.compressobj(self._level, zlib.DEFLATED, _GZIP)
+
+    def began(self, encoder: Encoder) -> None:
+        """
+        A response is compressed; it counts until it is gone.
+        """
+        self._running.add(encoder)
+
+    def _isWorthIt(self, code: int, headers: Any) -> bool:
+        if code in _NEVER or headers.hasHeader(b"Content-Encoding"):
+            return False
+        if is_listed(headers.getRawHeaders(b"Cache-Control", ()), b"no-transform"):
+            return False
+        length = headers.getRawHeaders(b"Content-Length", [b""])[0]
+        if length.isdigit() and int(length) < self._minimumLength:
+            return False
+        kind = headers.getRawHeaders(b"Content-Type", [b""])[0]
+        kind = kind.partition(b";")[0].strip().lower()
+        return kind in self._kinds or kind.partition(b"/")[0] + b"/*" in self._kinds
+
+
+class Encoder:
+    """
+    The encoder of one response; see C{twisted.web.iweb._IRequestEncoder}.
+
+    @cvar leavesRanges: it encodes nothing of which a range was asked for.
+    """
+
+    leavesRanges = True
+
+    def __init__(self, policy: Compression, request: Any) -> None:
+        self._policy = policy
+        self._request = request
+        self._compressor: Any = None
+        self._settled = False
+        # Whether each piece is to arrive; whether it was all one piece.
+        self._flushes = self._isWhole = False
+
+    def settle(self) -> bool:
+        """
+        Whether content is compressed.  The head of the response is complete, or this
+        would be wrong later.
+        """
+        if not self._settled:
+            self._settled = True
+            request = self._request
+            headers = request.responseHeaders
+            self._compressor = self._policy.compressor(request)
+            if self._compressor is not None:
+                self._flushes = not headers.hasHeader(b"Content-Length")
+        return self._compressor is not None
+
+    def encode(self, data: bytes) -> bytes:
+        """
+        Compress some of the content.
+        """
+        request = self._request
+        if not request.startedWriting and self.settle():
+            length = request.responseHeaders.getRawHeaders(b"Content-Length", [b""])[0]
+            if length == b"%d" % len(data):
+                return self._encodeWhole(data)
+            self._begin(None)
+        compressor = self._compressor
+        if compressor is None:
+            return data
+        if self._isWhole:
+            return b""
+        encoded: bytes = compressor.compress(data)
+        if self._flushes and data:
+            encoded += compressor.flush(zlib.Z_SYNC_FLUSH)
+        return encoded
+
+    def _encodeWhole(self, data: bytes) -> bytes:
+        encoded: bytes = self._compressor.compress(data) + self._compressor.flush()
+        if len(encoded) >= len(data):
+            self._compressor = None
+            return data
+        self._isWhole = True
+        self._begin(len(encoded))
+        return encoded
+
+    def _begin(self, length: int | None) -> None:
+        """
+        Say in the head what becomes of the content.
+
+        @param length: of the compressed content, if that is known.
+        """
+        request = self._request
+        if length is None:
+            self._policy.began(self)
+        headers = request.responseHeaders
+        headers.setRawHeaders(b"Content-Encoding", [b"gzip"])
+        for name in (b"Accept-Ranges", b"Content-Digest", b"Content-Length"):
+            headers.removeHeader(name)
+        if length is not None:
+            headers.setRawHeaders(b"Content-Length", [b"%d" % length])
+        etag = request.etag
+        if etag is not None and etag.startswith(b'"'):
+            request.etag = b"W/" + etag
+        tags = headers.getRawHeaders(b"ETag", [])
+        if tags and tags[0].startswith(b'"'):
+            headers.setRawHeaders(b"ETag", [b"W/" + tags[0]])
+
+    def finish(self) -> bytes:
+        """
+        The rest of the content.
+        """
+        request = self._request
+        if request.method == b"HEAD" and not request.startedWriting and self.settle():
+            # As the head of a response to GET.
+            self._begin(None)
+        self._request = None
+        compressor, self._compressor = self._compressor, None
+        if compressor is None or self._isWhole or request.method == b"HEAD":
+            return b""
+        rest: bytes = compressor.flush()
+        return rest

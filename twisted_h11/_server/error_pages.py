@@ -1,0 +1,109 @@
+"""
+Pages of a site for requests that can not be served.
+
+They stand in the place of the pages that we make, and of those that Twisted's
+resources make for what is not there.  What an application answers is its own, whatever
+the status.
+"""
+
+from __future__ import annotations
+
+import mimetypes
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from twisted_h11._boundary.checks import PATH, Kind, checked
+from twisted_h11._boundary.twisted_private import error_page_code
+
+__all__ = ["ErrorPages", "render_error", "replace_page"]
+
+_LARGEST = 1 << 20
+"""
+What is kept in memory of a page; a page that says what is wrong is short.
+"""
+
+_PAGES = Kind(
+    "a mapping of paths by status",
+    lambda pages: (
+        isinstance(pages, Mapping)
+        and all(type(status) is int and PATH.test(pages[status]) for status in pages)
+    ),
+)
+
+
+class ErrorPages:
+    """
+    Pages by status.  The files are read once.
+
+    @since: 0.1
+    """
+
+    @checked(pages=_PAGES)
+    def __init__(self, pages: Mapping[int, str | os.PathLike[str]]) -> None:
+        """
+        @param pages: the path of a file for each status, which is 400 to 599.
+        @raise TypeError: for anything else.
+        @raise ValueError: for another status, or a file that is longer than 1 MiB.
+        @raise OSError: for a file that can not be read.
+        """
+        self._pages: dict[int, tuple[bytes, bytes]] = {}
+        for status, path in pages.items():
+            if not 400 <= status <= 599:
+                raise ValueError(f"the status of an error is 400 to 599, not {status}")
+            with open(path, "rb") as file:
+                content = file.read(_LARGEST + 1)
+            if len(content) > _LARGEST:
+                raise ValueError(f"{os.fspath(path)} is longer than {_LARGEST} bytes")
+            self._pages[status] = _type_of(os.fspath(path)), content
+
+    def __repr__(self) -> str:
+        return f"<ErrorPages {sorted(self._pages)}>"
+
+    def get(self, status: int) -> tuple[bytes, bytes] | None:
+        """
+        The media type and the content of the page for a status, if there is one.
+        """
+        return self._pages.get(status)
+
+
+def _type_of(path: str) -> bytes:
+    kind = mimetypes.guess_type(path)[0] or "text/html"
+    if kind.startswith("text/"):
+        kind += "; charset=utf-8"
+    return kind.encode("ascii")
+
+
+def replace_page(request: Any, status: int, page: bytes) -> bytes:
+    """
+    The page for a request that can not be served: the site's, if it has one for the
+    status, else C{page}.  The request gets the media type of the site's.
+
+    @param page: HTML of ours.
+    """
+    site = getattr(request, "site", None)
+    pages = getattr(site, "errorPages", None)
+    if status == 500 and getattr(site, "displayTracebacks", False):
+        # Somebody wants to see what our page says.
+        pages = None
+    found = None if pages is None else pages.get(status)
+    if found is None:
+        request.setHeader(b"Content-Type", b"text/html; charset=utf-8")
+        return page
+    request.setHeader(b"Content-Type", found[0])
+    content: bytes = found[1]
+    return content
+
+
+def render_error(resource: Any, request: Any) -> Any:
+    """
+    Render a resource of Twisted's that stands for what can not be served.
+    """
+    pages = getattr(getattr(request, "site", None), "errorPages", None)
+    status = error_page_code(resource)
+    found = None if pages is None or status is None else pages.get(status)
+    if found is None:
+        return resource.render(request)
+    request.setResponseCode(status)
+    request.setHeader(b"Content-Type", found[0])
+    return found[1]

@@ -1,0 +1,19 @@
+"""
+Resources for everybody: files of a directory, and what is behind a password.
+
+::
+
+    from twisted_h11.resources import FilePolicy, PasswordFile, PublicFile, protect
+
+    files = PublicFile("/srv/www")
+    files.policy = FilePolicy(precompressed=True, cacheControl=b"max-age=3600")
+    root = protect(files, PasswordFile("/etc/h11web.passwd"))
+
+They are what C{twistd h11web} serves with C{--path} and C{--basic-auth}.
+"""
+
+from twisted_h11._resources.file_policy import FilePolicy
+from twisted_h11._resources.passwords import PasswordFile, protect
+from twisted_h11._resources.public_files import SCRIPTS, PublicFile
+
+__all__ = ["SCRIPTS", "FilePolicy", "PasswordFile", "PublicFile", "protect"]
