@@ -116,8 +116,7 @@ class SameAsWebTests(OptionsTestCase):
     def test_allThatIsNotDeprecated(self) -> None:
         """
         Each option of C{twistd web} that is not deprecated is there under the
-        same names.  The deprecated ones are not, but for two whose names are those of
-        options of ours.
+        same names, and the deprecated ones are not.
         """
         theirs, ours = web_tap.Options(), Options()
         deprecated = {
@@ -134,7 +133,7 @@ class SameAsWebTests(OptionsTestCase):
             if long in deprecated
         }
         self.assertEqual(set(), wanted - set(ours.synonyms.items()))
-        self.assertEqual({"certificate", "https"}, deprecated & set(ours.synonyms))
+        self.assertEqual(set(), deprecated & set(ours.synonyms))
 
     def test_path(self) -> None:
         """
@@ -799,8 +798,9 @@ class SuggestionTests(OptionsTestCase):
             ("--max_connections", "did you mean --max-connections?"),
             ("--Port", "did you mean --port?"),
             ("--wsgii", "did you mean --wsgi?"),
-            ("--privkey=x", "use --private-key"),
-            ("--certficate=x", "did you mean --certificate?"),
+            ("--https", "use --listen ssl:"),
+            ("--privkey=x", "use --listen ssl:"),
+            ("--certificate=x", "use --listen ssl:"),
             ("--notracebacks", "there are none without --display-tracebacks"),
             ("--max=3", "it may be --max-body-length, --max-chunk"),
             ("--l=3", "it may be --linger-length, --linger-timeout, --list-d"),

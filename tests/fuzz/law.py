@@ -15,7 +15,8 @@ import h11
 from twisted.web.http_headers import Headers
 
 from twisted_h11._http import fastpath
-from twisted_h11._http.fastpath import FastHead, whole_head
+from twisted_h11._http.fast_responses import begun_head, whole_head
+from twisted_h11._http.fastpath import FastHead
 from twisted_h11._http.response_to_send import BadResponse, ResponseHead
 from twisted_h11._http.strict_requests import Refused, RequestHead, check_request_head
 from twisted_h11.limits import Limits
@@ -30,6 +31,7 @@ __all__ = [
 ]
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+LAST_REQUEST = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
 
 
 class BrokenLaw(AssertionError):
@@ -156,15 +158,20 @@ def check_pipeline(data: bytes, limits: Limits | None = None) -> int:
 
 
 def _slow_response(
-    status: int, reason: bytes, fields: Sequence[tuple[bytes, bytes]], date: bytes
+    status: int,
+    reason: bytes,
+    fields: Sequence[tuple[bytes, bytes]],
+    date: bytes,
+    request: bytes = REQUEST,
 ) -> bytes | None:
     """
-    What goes out without the fast path, for a GET that keeps alive.
+    What goes out without the fast path.
 
+    @param request: a GET.
     @return: C{None} if it is refused.
     """
     conn = h11.Connection(h11.SERVER)
-    conn.receive_data(REQUEST)
+    conn.receive_data(request)
     while type(conn.next_event()) is not h11.EndOfMessage:
         pass
     try:
@@ -194,24 +201,31 @@ def _pairs(headers: Headers) -> list[tuple[bytes, bytes]]:
 
 def check_response(status: int, reason: bytes, headers: Headers) -> bool:
     """
-    Hold C{response_head} to the Law.
+    Hold C{begun_head} to the Law.
 
     @return: whether it has answered.
     @raise BrokenLaw: naming the difference.
     """
-    made = fastpath.response_head(status, reason, headers.getAllRawHeaders())
-    if made is None:
-        return False
-    data, length = made
-    if length is None:
-        # As L{twisted_h11._server.answering} ends it.
-        data += b"Transfer-Encoding: chunked\r\n"
+    raw: Any = headers._rawHeaders
     slow = _slow_response(status, reason, _pairs(headers), b"-")
-    same("response head", data + b"\r\n", slow)
-    # The head as h11 is told of it, should it be needed after all.
-    answer = ResponseHead.sent(status, reason, data + b"\r\n", length)
-    again = _slow_response(status, reason, answer.fields, b"-")
-    same("response head when replayed", data + b"\r\n", again)
+    made = None
+    # The second one is remembered.
+    for _ in range(2):
+        made = begun_head(status, reason, raw)
+        if made is None:
+            return False
+        same("response head", made.raw, slow)
+        # The head as h11 is told of it, should it be needed after all.
+        again = _slow_response(status, reason, made.fields, b"-")
+        same("response head when replayed", made.raw, again)
+        lengths = headers.getRawHeaders(b"Content-Length")
+        same("length", made.length, int(lengths[0]) if lengths else None)
+    # As the channel says it to a client that closes.
+    closing = [*_pairs(headers), (b"Connection", b"close")]
+    slow = _slow_response(status, reason, closing, b"-", LAST_REQUEST)
+    for _ in range(2):
+        made = begun_head(status, reason, raw, True)
+        same("last response head", b"uncommon " + (made.raw if made else b""), slow)
     return True
 
 

@@ -34,7 +34,7 @@ from tests.fuzz.strategies import (
     mutated,
     response_fields,
 )
-from twisted_h11._http import fastpath
+from twisted_h11._http import fast_responses, fastpath
 from twisted_h11.limits import Limits
 
 
@@ -213,7 +213,7 @@ DATE = (b"Date", [b"Tue, 14 Nov 2023 22:13:20 GMT"])
 
 class ResponseTests(SynchronousTestCase):
     """
-    C{response_head} and C{whole_head} against ResponseHead and h11.
+    C{begun_head} and C{whole_head} against ResponseHead and h11.
     """
 
     @examples(200)
@@ -298,7 +298,7 @@ class ResponseTests(SynchronousTestCase):
         raw: Any = headers._rawHeaders
         for value in (b"1", b"2"):
             raw[b"A"][:] = [value]
-            made = fastpath.whole_head(200, b"OK", raw, 0)
+            made = fast_responses.whole_head(200, b"OK", raw, 0)
             self.assertIn(b"A: " + value + b"\r\n", made or b"")
 
     def test_dateWithoutValue(self) -> None:
@@ -330,16 +330,17 @@ class ResponseTests(SynchronousTestCase):
         """
         The tables of lines that were found in order do not grow without bound.
         """
-        for number in range(3 * fastpath._MOST_LINES):
+        for number in range(3 * fast_responses._MOST_LINES):
             text = b"%d" % number
             made = fields(DATE, (b"X", [text]))
             check_response(200, text, made)
             check_memory([(200, text, made, 1)])
             check_request(head(b"GET / HTTP/1.1", b"Host: h" + text))
         for table in (
-            fastpath._lines,
-            fastpath._status_lines,
-            fastpath._prefixes,
+            fast_responses._lines,
+            fast_responses._status_lines,
+            fast_responses._prefixes,
+            fast_responses._begun,
         ):
-            self.assertLessEqual(len(table), fastpath._MOST_LINES)
+            self.assertLessEqual(len(table), fast_responses._MOST_LINES)
         self.assertLessEqual(len(fastpath._known_hosts), fastpath._MOST_KNOWN_HOSTS)

@@ -39,7 +39,6 @@ from twisted_h11._command.limit_options import LimitOptions
 from twisted_h11._command.listen_options import ListenOptions
 from twisted_h11._command.root_options import RootOptions
 from twisted_h11._command.suggest import with_suggestion
-from twisted_h11._command.tls_options import TLSOptions
 from twisted_h11._http.abnf import has_control, is_token
 from twisted_h11.limits import describe_limits
 
@@ -100,7 +99,7 @@ _UNDERSCORES = (
 )
 
 
-class Options(RootOptions, AnswerOptions, ListenOptions, TLSOptions, LimitOptions):
+class Options(RootOptions, AnswerOptions, ListenOptions, LimitOptions):
     """
     What C{twistd h11web} takes.
 
@@ -247,7 +246,6 @@ class Options(RootOptions, AnswerOptions, ListenOptions, TLSOptions, LimitOption
             # twistd itself would end in a traceback.
             _check_logfile("twistd --logfile", self.parent["logfile"])
         self.checkListen()
-        self["listen"] += self.checkTLS(self.makeEndpoint)
 
     def _checkPersonal(self) -> None:
         """
@@ -262,7 +260,6 @@ class Options(RootOptions, AnswerOptions, ListenOptions, TLSOptions, LimitOption
             "logfile": self["logfile"] is not None,
             "no-access-log": bool(self["no-access-log"]),
             "http2": bool(self["http2"]),
-            **self.givenForTLS(),
             **self.givenForProxies(),
             "compress": self["compression"] is not None,
             "error-page": self["errorPages"] is not None,

@@ -19,7 +19,9 @@ _AMBIGUOUS = re.compile(r"option --(\S+) not a unique prefix")
 _MOST_LISTED = 6
 
 _GONE = {
-    "privkey": "--private-key",
+    "https": "--listen ssl:PORT:privateKey=KEY.pem:certKey=CERTIFICATE.pem",
+    "certificate": "--listen ssl:PORT:privateKey=KEY.pem:certKey=CERTIFICATE.pem",
+    "privkey": "--listen ssl:PORT:privateKey=KEY.pem:certKey=CERTIFICATE.pem",
     "notracebacks": "nothing: there are none without --display-tracebacks",
 }
 """

@@ -3,10 +3,10 @@ The same answers as h11 for the common messages, without the state machine.
 
 Most requests are a request line and a handful of plain fields, and have no
 body, or one with a C{Content-Length}.  For their heads three regular
-expressions over the bytes give the head that h11 gives.  Most responses have
-fields that need no mending, and a length or chunks.  A server reads such requests
-and writes such responses here; a client reads the responses by
-L{read_response<twisted_h11._http.response_received.read_response>}, under the same law.
+expressions over the bytes give the head that h11 gives.  A server reads such requests
+here, and writes its responses by L{twisted_h11._http.fast_responses}; a client reads
+them by L{read_response<twisted_h11._http.response_received.read_response>}, under the
+same law.
 
 Everything here is a pure function of bytes that answers, or returns C{None} for
 "ask the strict layer and h11".  They never guess: whatever is unusual
@@ -22,21 +22,16 @@ fuzz target hold it, and the whole test suite runs with and without this module.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
 
 from twisted_h11._http.abnf import (
     FIELD_LINE,
-    is_field_content,
     is_host,
     is_short_length,
-    is_trimmed_field,
 )
 from twisted_h11._http.strict_requests import RequestHead
 from twisted_h11.limits import Limits
 
-__all__ = ["FastHead", "read_request", "response_head", "whole_head"]
-
-# -- the server: requests in --------------------------------------------------
+__all__ = ["FastHead", "read_request"]
 
 # What strict_requests refuses in a target is not in these classes.
 _line = re.compile(
@@ -216,126 +211,3 @@ def _know(host: bytes) -> bool:
         _known_hosts.clear()
     _known_hosts.add(host)
     return True
-
-
-# -- the server: responses out ------------------------------------------------
-
-# Lines that were found in order.  Most responses of a site repeat most of them.
-_lines: dict[tuple[bytes, bytes], bytes] = {}
-_status_lines: dict[tuple[int, bytes], bytes] = {}
-_MOST_LINES = 512
-
-
-def _line_of(name: bytes, value: bytes) -> bytes | None:
-    line = b"%b: %b\r\n" % (name, value)
-    if is_trimmed_field(line) is None:
-        return None
-    if len(line) < 128:
-        if len(_lines) >= _MOST_LINES:
-            _lines.clear()
-        _lines[name, value] = line
-    return line
-
-
-def _status_line_of(status: int, reason: bytes) -> bytes | None:
-    if status < 200 or status > 599 or status in (204, 205, 304):
-        return None
-    if is_field_content(reason) is None:
-        return None
-    line = b"HTTP/1.1 %d %b\r\n" % (status, reason)
-    if len(_status_lines) >= _MOST_LINES:
-        _status_lines.clear()
-    _status_lines[status, reason] = line
-    return line
-
-
-def response_head(
-    status: int, reason: bytes, fields: Iterable[tuple[bytes, Sequence[bytes]]]
-) -> tuple[bytes, int | None] | None:
-    """
-    The head of a common response to an HTTP/1.1 request that keeps alive,
-    without the empty line that ends it.
-
-    @param status: not 1xx, 204, 205 or 304.
-    @param reason: the reason phrase.
-    @param fields: names, as L{twisted.web.http_headers.Headers} spells them,
-        and their values.
-    @return: the bytes, and the length of the content (C{None} if it was not
-        said).  C{None} instead for anything unusual.
-    """
-    line = _status_lines.get((status, reason)) or _status_line_of(status, reason)
-    if line is None:
-        return None
-    lines = [line]
-    length = None
-    dated = False
-    for name, values in fields:
-        if name == b"Content-Length":
-            if length is not None or len(values) != 1:
-                return None
-            value = values[0]
-            if is_short_length(value) is None:
-                return None
-            length = int(value)
-            lines.append(b"Content-Length: %b\r\n" % value)
-            continue
-        if name == b"Date":
-            dated = bool(values)
-        elif name in _UNUSUAL:
-            if name == b"Transfer-Encoding" and values == [b"chunked"]:
-                # twisted.web's own requests say so; whoever sends the head decides.
-                continue
-            return None
-        for value in values:
-            line = _lines.get((name, value)) or _line_of(name, value)
-            if line is None:
-                return None
-            lines.append(line)
-    if not dated:
-        return None
-    return b"".join(lines), length
-
-
-# Heads without their Content-Length.  Most responses of a site have the same
-# fields, and differ in the length of their content only.
-_prefixes: dict[tuple[object, ...], bytes] = {}
-
-
-def whole_head(
-    status: int,
-    reason: bytes,
-    fields: dict[bytes, list[bytes]],
-    length: int,
-    close: bool = False,
-) -> bytes | None:
-    """
-    A whole head, with C{Content-Length} at its end.
-
-    @param fields: as for L{response_head}; without C{Content-Length}.
-    @param length: of the content.
-    @param close: whether this is the last response.
-    @return: its bytes, or C{None} for anything unusual.
-    """
-    prefix = key = None
-    try:
-        # One value to a name, so that no two sets of fields have the same key.
-        key = (status, reason, *fields, *[value for (value,) in fields.values()])
-        prefix = _prefixes.get(key)
-    except ValueError:
-        pass
-    if prefix is None:
-        made = response_head(status, reason, fields.items())
-        if made is None or made[1] is not None:
-            return None
-        prefix = made[0]
-        if key is not None and len(prefix) < 1024:
-            if len(_prefixes) >= _MOST_LINES:
-                _prefixes.clear()
-            _prefixes[key] = prefix
-    if close:
-        return b"%bContent-Length: %d\r\nConnection: close\r\n\r\n" % (prefix, length)
-    return b"%bContent-Length: %d\r\n\r\n" % (prefix, length)
-
-
-# h11 puts Host first, even in a response.
-_UNUSUAL = frozenset((b"Connection", b"Host", b"Transfer-Encoding"))

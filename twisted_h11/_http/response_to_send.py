@@ -91,6 +91,7 @@ class ResponseHead:
 
     @ivar status: 200 to 599 (RFC 9110 section 15).
     @ivar reason: the reason phrase.
+    @ivar raw: its bytes, where it was found in order and is sent by other means.
     @ivar length: of the content, if the application has said it.
     @ivar hasContent: whether a body follows on the wire.
     @ivar close: whether the application asked for C{Connection: close}.
@@ -98,15 +99,15 @@ class ResponseHead:
 
     __slots__ = (
         "_fields",
-        "_raw",
         "close",
         "hasContent",
         "length",
+        "raw",
         "reason",
         "status",
     )
 
-    _raw: bytes
+    raw: bytes
 
     @classmethod
     def sent(
@@ -120,7 +121,7 @@ class ResponseHead:
         head = cls.__new__(cls)
         head.status = status
         head.reason = reason
-        head._raw = raw
+        head.raw = raw
         head.length = length
         head.hasContent = True
         head.close = False
@@ -188,7 +189,7 @@ class ResponseHead:
         try:
             return self._fields
         except AttributeError:
-            lines = self._raw[:-4].split(b"\r\n")[1:]
+            lines = self.raw[:-4].split(b"\r\n")[1:]
             pairs = [tuple(line.split(b": ", 1)) for line in lines]
             self._fields = [
                 (pair[0], pair[1]) for pair in pairs if pair[0] != b"Transfer-Encoding"

@@ -17,10 +17,8 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import h11
-from twisted.web.http_headers import Headers
 
 from twisted_h11._events.sending import send_event
-from twisted_h11._http import fastpath
 from twisted_h11._http.response_to_send import ResponseHead, reason_of
 from twisted_h11._http.strict_requests import RequestHead
 from twisted_h11._wire.files import FileRegion
@@ -245,26 +243,23 @@ class FastFramer:
         self.requestEnded = last
         return (piece,) if piece else ()
 
-    def respond(
-        self, status: int, reason: bytes, headers: Headers, close: bool
-    ) -> ResponseHead | None:
+    def respond(self, answer: ResponseHead, data: bytes = b"") -> None:
         """
-        Send a response head, if it is a common one.
+        Send a response head that is a common one.
 
-        @param close: whether the connection ends with the response.
-        @return: the head; C{None} if it is not common, and nothing was sent.
+        @param answer: the head, with its bytes.
+        @param data: the first content, which is copied.
         """
-        fast = fastpath.response_head(status, reason, headers.getAllRawHeaders())
-        if fast is None:
-            return None
-        data, length = fast
-        if length is None:
-            data += b"Transfer-Encoding: chunked\r\n"
-        data += b"Connection: close\r\n\r\n" if close else b"\r\n"
-        self._answer = answer = ResponseHead.sent(status, reason, data, length)
-        self._length = length
-        self._wire.send(data)
-        return answer
+        self._answer = answer
+        self._length = answer.length
+        if not data:
+            self._wire.send(answer.raw)
+            return
+        self._sent = len(data)
+        if answer.length is None:
+            self._wire.send(b"%b%x\r\n%b\r\n" % (answer.raw, len(data), data))
+        else:
+            self._wire.send(answer.raw + data)
 
     def data(self, data: bytes) -> None:
         """

@@ -150,6 +150,7 @@ class Request(Responding):
         copied["args"] = self.args
         for name in (
             "_lastTransport",
+            "_open",
             "_requestHead",
             "_requestBody",
             "_responseTrailers",

@@ -143,8 +143,16 @@ class RequestReader:
         """
         if self.isAdvancing:
             return
-        self.isAdvancing = True
         owner, wire = self._owner, self._wire
+        if (
+            self.state is _HEAD
+            and self._start >= len(self._buffer)
+            and not (wire.holds or wire.eof)
+        ):
+            # As always when a response ends later than its request.
+            owner.lookForSuccessor()
+            return
+        self.isAdvancing = True
         begun = wire.beginBatch()
         try:
             # wire.isOpen, without the call: it is asked twice for each request.

@@ -53,6 +53,10 @@ class Responding(Streaming):
     A request that is answered.
     """
 
+    # Where content goes, once the head is out and there is nothing about content
+    # that write would have to look at.
+    _open: Any = None
+
     def setETag(self, etag: Any) -> Any:
         """
         See L{twisted.web.http.Request.setETag}.  C{If-None-Match} is read as RFC 9110
@@ -92,6 +96,11 @@ class Responding(Streaming):
         """
         if type(data) is not bytes:
             data = self._asBytes(data)
+        cycle = self._open
+        if cycle is not None and not self.finished:
+            self.sentLength += len(data)
+            cycle.send(data)
+            return
         if not self._direct:
             super().write(data)
             return
@@ -113,9 +122,8 @@ class Responding(Streaming):
         elif data and self._hasContent:
             self.sentLength += len(data)
             channel: Any = self.channel
-            cycle = channel.cycle
-            if cycle is not None:
-                cycle.send(data)
+            if channel.cycle is not None:
+                channel.cycle.send(data)
 
     def _asBytes(self, data: Any) -> bytes:
         if isinstance(data, str) and not data:
@@ -152,7 +160,7 @@ class Responding(Streaming):
             if self.cookies:
                 headers.setRawHeaders(b"Set-Cookie", self.cookies)
             self._hasContent = cycle is not None and start(
-                cycle, b"%d" % self.code, self.code_message, headers, data
+                cycle, self.code, self.code_message, headers, data
             )
         except Exception:
             if cycle is None or cycle.answer is None:
@@ -163,6 +171,8 @@ class Responding(Streaming):
             self.sentLength += len(data)
             if cycle.left is None and self.clientproto != b"HTTP/1.0":
                 self.chunked = 1
+            if not self._encoder:
+                self._open = cycle
 
     def _prepareContentType(self) -> None:
         headers = self.responseHeaders
@@ -294,6 +304,7 @@ class Responding(Streaming):
         if whole is not None:
             whole.wholeAnswered()
         else:
+            self._open = None
             channel.requestDone(self)
         del self.channel
         content, self.content = self.content, None
@@ -333,6 +344,7 @@ class Responding(Streaming):
             self._lastTransport = channel.wire.transport
         # As the inherited method, whose first failure would be its last.
         self._disconnected = True
+        self._open = None
         self.channel = None  # type: ignore[assignment]
         self._encoder = None
         source, self._requestBody = self._requestBody, None

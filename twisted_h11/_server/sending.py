@@ -14,7 +14,7 @@ from twisted.logger import Logger
 from twisted.web.http_headers import Headers
 
 from twisted_h11._boundary.twisted_private import raw_fields
-from twisted_h11._http import fastpath
+from twisted_h11._http.fast_responses import begun_head, whole_head
 from twisted_h11._http.response_to_send import BadResponse, ResponseHead, check_fields
 from twisted_h11._server.cycle import Cycle, State
 from twisted_h11._server.framers import FastFramer, Pairs
@@ -47,37 +47,57 @@ def respond(
     """
     Send a response head.  If it can not be sent, a 500 goes out instead.
     """
-    wire, owner, head = cycle.wire, cycle.owner, cycle.head
+    wire, owner = cycle.wire, cycle.owner
     # wire.isOpen, without the call.
     if wire.transport is None or wire.closing is not None or cycle.answer is not None:
         return
-    extra = owner.site.extraHeaders if owner.site is not None else ()
     try:
+        status = int(code)
+        if type(headers) is Headers and _respond_fast(cycle, status, reason, headers):
+            return
         if isinstance(headers, Headers):
-            framer = cycle.framer
-            if (
-                type(framer) is FastFramer
-                # h11 puts the field elsewhere where only we want to close.
-                and (owner.persistent or not head.keepAlive)
-                and not extra
-                and head.method != b"HEAD"
-            ):
-                answer = framer.respond(
-                    int(code), reason, headers, not owner.persistent
-                )
-                if answer is not None:
-                    cycle.answer = answer
-                    cycle.left = answer.length
-                    cycle.state = _STREAMING
-                    return
             pairs = [(k, v) for k, vs in headers.getAllRawHeaders() for v in vs]
         else:
             pairs = list(headers)
-        pairs += extra
-        _respond_by_h11(cycle, ResponseHead(int(code), reason, pairs, head.method))
+        if owner.site is not None:
+            pairs += owner.site.extraHeaders
+        _respond_by_h11(cycle, ResponseHead(status, reason, pairs, cycle.head.method))
     except (BadResponse, h11.LocalProtocolError, TypeError, ValueError) as error:
         # As it came from the application, it may be anything.
         _respond_failed(cycle, error)
+
+
+def _respond_fast(
+    cycle: Cycle, status: int, reason: bytes, headers: Headers, data: bytes = b""
+) -> bool:
+    """
+    Send a response head without h11, if it is a common one.
+
+    @param data: content that is no longer than the response is to be.
+    @return: whether it is; if not, nothing was done.
+    """
+    owner, head, framer = cycle.owner, cycle.head, cycle.framer
+    site = owner.site
+    if (
+        type(framer) is not FastFramer
+        # h11 puts the field elsewhere where only we want to close.
+        or (head.keepAlive and not owner.persistent)
+        or (site is not None and site.extraHeaders)
+        or head.method == b"HEAD"
+    ):
+        return False
+    answer = begun_head(status, reason, raw_fields(headers), not owner.persistent)
+    if answer is None:
+        return False
+    length = answer.length
+    if length is not None:
+        if len(data) > length:
+            return False
+        cycle.left = length - len(data)
+    cycle.answer = answer
+    cycle.state = _STREAMING
+    framer.respond(answer, data)
+    return True
 
 
 def _respond_by_h11(cycle: Cycle, answer: ResponseHead) -> None:
@@ -119,7 +139,7 @@ def _respond_failed(cycle: Cycle, error: Exception) -> None:
 
 
 def start(
-    cycle: Cycle, code: bytes, reason: bytes, headers: Headers, data: bytes
+    cycle: Cycle, status: int, reason: bytes, headers: Headers, data: bytes
 ) -> bool:
     """
     Send a response head and its first content in one write.
@@ -127,9 +147,24 @@ def start(
     @return: whether the response has content on the wire.
     """
     wire = cycle.wire
+    if (
+        cycle.answer is None
+        and len(data) <= _LONG
+        # Else the content is counted.
+        and wire.hasRoom
+        # wire.isOpen, without the call.
+        and wire.transport is not None
+        and wire.closing is None
+        # As they came from the application, they may be anything.
+        and type(status) is int
+        and type(reason) is bytes
+        and type(headers) is Headers
+        and _respond_fast(cycle, status, reason, headers, data)
+    ):
+        return True
     wire.beginJoin()
     try:
-        respond(cycle, code, reason, headers)
+        respond(cycle, b"%d" % status, reason, headers)
         cycle.send(data)
     finally:
         wire.endJoin()
@@ -156,7 +191,7 @@ def answer_whole(
         or (owner.site is not None and owner.site.extraHeaders)
     ):
         return False
-    head = fastpath.whole_head(
+    head = whole_head(
         status, reason, raw_fields(headers), len(content), not owner.persistent
     )
     if head is None:
