@@ -143,6 +143,8 @@ CONSTRUCTORS: list[Case] = [
             "serverHeader": ONLY_BYTES,
             "accessLog": FLAGS,
             "environUnderscores": FLAGS,
+            "requestIds": FLAGS,
+            "requestIdHeader": ONLY_BYTES,
             "logRotateSize": NUMBERS,
             "logRotateCount": [None, *NUMBERS],
             "compression": [*OTHERS, True],

@@ -145,6 +145,14 @@ class Limits:
         "longest header of the PROXY protocol, where connections begin with one",
         positive=True,
     )
+    maxRequestIdLength: int = _bound(
+        200,
+        "bytes",
+        "Heroku's router, 200 characters",
+        "longest identifier of a request that is believed of a trusted proxy; "
+        "a longer one is replaced",
+        positive=True,
+    )
     readAhead: int = _bound(
         16 * KIB,
         "bytes",

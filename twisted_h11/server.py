@@ -26,6 +26,7 @@ from twisted_h11._server.log_format import (
 from twisted_h11._server.proxied import check_root_path
 from twisted_h11._server.proxy_protocol import ProxyProtocolFactory
 from twisted_h11._server.request import Request, RequestDisconnected
+from twisted_h11._server.request_ids import add_request_id, current_request_id
 from twisted_h11._server.site import SERVER_HEADER, Site
 from twisted_h11._server.trusted import TrustedProxies
 from twisted_h11.limits import Limits, describe_limits
@@ -49,7 +50,9 @@ __all__ = [
     "Site",
     "TrustedProxies",
     "access_log_format",
+    "add_request_id",
     "check_root_path",
+    "current_request_id",
     "describe_limits",
     "describe_log_fields",
     "json_log_format",

@@ -37,6 +37,7 @@ from zope.interface import implementer
 
 from twisted_h11._boundary.checks import CALLABLE, REACTOR, Kind, checked, optional
 from twisted_h11._server.environ import make_environ
+from twisted_h11._server.request_ids import identified
 from twisted_h11._wsgi.call import Call, FileWrapper
 from twisted_h11._wsgi.head import WSGIError
 from twisted_h11._wsgi.input import ClientDisconnected, open_input
@@ -161,10 +162,13 @@ class WSGIResource(wsgi.WSGIResource):
         environ["wsgi.multiprocess"] = False
         environ["wsgi.run_once"] = False
         environ["wsgi.file_wrapper"] = FileWrapper
+        identifier = getattr(request, "requestId", None)
+        if identifier is not None:
+            environ["twisted_h11.request_id"] = identifier
         output = Output(self._reactor, request, high)
         call = Call(self._application, environ, output, stream, self._over)
         self._calls.add(call)
-        self._threads.callInThread(call.run)
+        self._threads.callInThread(identified(call.run))
         return NOT_DONE_YET
 
     def _begin(self, request: Any) -> None:

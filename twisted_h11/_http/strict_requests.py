@@ -76,6 +76,7 @@ class RequestHead:
     @ivar received: the head as it was received, where this one tells what a proxy has
         said of it; else there is no such attribute.
     @ivar began: when it was here, in seconds; only if somebody has asked for that.
+    @ivar requestId: the identifier of the request; not set if it has none.
     @ivar bodyLength: how much of the body has come; not set if there is none.
     """
 
@@ -88,6 +89,7 @@ class RequestHead:
         "length",
         "method",
         "received",
+        "requestId",
         "target",
         "version",
     )
@@ -95,6 +97,7 @@ class RequestHead:
     received: RequestHead
     began: float
     bodyLength: int
+    requestId: str
 
     def __init__(
         self,

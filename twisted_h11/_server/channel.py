@@ -62,6 +62,7 @@ class Channel(HTTPChannelNames):
     countedHost: str | None = None
 
     writesNow = True
+    readerClass = RequestReader
     finalWaits = frozenset((Wait.HANDSHAKE, Wait.CLIENT))
 
     _h11Framer: H11Framer | None = None
@@ -72,7 +73,7 @@ class Channel(HTTPChannelNames):
 
     def __init__(self) -> None:
         super().__init__()
-        self.reader = RequestReader(self, self.wire)
+        self.reader = self.readerClass(self, self.wire)
 
     def __repr__(self) -> str:
         reads = self.reader.state.name.lower()

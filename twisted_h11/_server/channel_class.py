@@ -14,6 +14,7 @@ from typing import Any
 from twisted_h11._http.strict_requests import RequestHead
 from twisted_h11._server.channel import Channel
 from twisted_h11._server.cycle import Cycle
+from twisted_h11._server.identified import IdentifiedChannel
 from twisted_h11._server.proxied import ProxiedChannel
 
 __all__ = ["ChannelClass", "TimedChannel"]
@@ -47,14 +48,16 @@ class ChannelClass:
         self._made: Any = None
         self._madeOf: Any = None
 
-    def having(self, common: dict[str, Any], timed: bool) -> Any:
+    def having(self, common: dict[str, Any], timed: bool, identified: bool) -> Any:
         """
         The class.
 
         @param common: what its attributes are.
         @param timed: whether it is a L{TimedChannel}.
+        @param identified: whether it is an L{IdentifiedChannel}.
         """
         bases: tuple[type, ...] = (
+            *([IdentifiedChannel] if identified else ()),
             *([TimedChannel] if timed else ()),
             *([ProxiedChannel] if common["proxied"] is not None else ()),
         ) or (Channel,)

@@ -11,6 +11,7 @@ what it inherits.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from io import BytesIO
 from typing import Any
@@ -70,6 +71,7 @@ class Request(Responding):
     _direct = True
 
     _requestHead: RequestHead | None = None
+    _requestId: str | None = None
     _lastTransport: Any = None
 
     def __init__(self, channel: Any, queued: Any = False, **kwargs: Any) -> None:
@@ -160,12 +162,35 @@ class Request(Responding):
             "_ownHalfClose",
             "_gate",
             "began",
+            "_requestId",
         ):
             copied.pop(name, None)
         copied["received_cookies"] = self.received_cookies
         return copied
 
     # -- the head ---------------------------------------------------
+
+    @property
+    def requestId(self) -> str | None:
+        """
+        The identifier of this request, if its site gives requests one
+        (C{requestIds}): made at random, or what a trusted proxy has sent in the field
+        that the site believes (C{requestIdHeader}).
+        """
+        head = self._requestHead
+        if head is not None:
+            return getattr(head, "requestId", None)
+        if self._requestId is None:
+            channel: Any = getattr(self, "channel", None)
+            ids = getattr(getattr(channel, "site", None), "requestIds", None)
+            if ids is not None:
+                peer = channel.getPeer()
+                self._requestId = ids.of(self._values, peer)
+        return self._requestId
+
+    def _values(self, name: bytes) -> Sequence[bytes]:
+        values: Sequence[bytes] = self.requestHeaders.getRawHeaders(name, ())
+        return values
 
     def headReceived(self, head: RequestHead) -> None:
         """

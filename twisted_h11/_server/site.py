@@ -44,6 +44,7 @@ from twisted_h11._server.log_file import BatchedFile, LogFile, check_rotation
 from twisted_h11._server.proxied import proxied_by
 from twisted_h11._server.ranges import render_ranged, settle_range
 from twisted_h11._server.request import Request
+from twisted_h11._server.request_ids import make_request_ids
 from twisted_h11._server.routing import find_resource
 from twisted_h11._server.trusted import TrustedProxies
 from twisted_h11._wire.outbox import Outbox
@@ -114,6 +115,8 @@ class Site(server.Site):
         logRotateCount=NUMBER,
         trustedProxies=optional(instance("TrustedProxies", TrustedProxies)),
         rootPath=BYTES,
+        requestIds=BOOL,
+        requestIdHeader=optional(BYTES),
         compression=optional(instance("Compression", Compression)),
         errorPages=optional(instance("ErrorPages", ErrorPages)),
     )
@@ -138,6 +141,8 @@ class Site(server.Site):
         logRotateCount: int = 5,
         trustedProxies: TrustedProxies | None = None,
         rootPath: bytes = b"",
+        requestIds: bool = False,
+        requestIdHeader: bytes | None = None,
         compression: Compression | None = None,
         errorPages: ErrorPages | None = None,
     ) -> None:
@@ -169,12 +174,18 @@ class Site(server.Site):
         @param rootPath: what a proxy takes off the path of each request before it
             comes here, as in C{b"/app"}.  It is put before the path again, and the
             root of the resources stands below it.
+        @param requestIds: whether requests have identifiers: C{request.requestId},
+            C{request_id} in the access log, and L{current_request_id}.
+        @param requestIdHeader: the field in which trusted proxies send identifiers,
+            as in C{b"X-Request-ID"}.  One that is no token (RFC 9110 section 5.6.2),
+            or too long, is replaced; by default all are made here.
         @param compression: which responses leave compressed; none if it is not given.
         @param errorPages: pages in the place of ours and Twisted's for requests that
             can not be served.
         @raise TypeError: for an argument that is something else.
         @raise ValueError: if HTTP/2 is asked for and can not be had, or a
-            header can not be sent, or the root path is no path.
+            header can not be sent, or the root path is no path, or identifiers are to
+            be believed of nobody.
         """
         if type(self).getResourceFor is Site.getResourceFor:
             _check_root(resource)
@@ -221,6 +232,9 @@ class Site(server.Site):
         self._outbox = Outbox()
         self._connections = Connections()
         self._channels = ChannelClass()
+        self.requestIds = make_request_ids(
+            requestIds, requestIdHeader, trustedProxies, self.limits.maxRequestIdLength
+        )
 
     def getResourceFor(self, request: Any) -> Any:
         """
@@ -274,7 +288,9 @@ class Site(server.Site):
             "cooperate": self._cooperate,
             "proxied": self.proxied,
         }
-        channel: Channel = self._channels.having(common, self.timesRequests)()
+        channel: Channel = self._channels.having(
+            common, self.timesRequests, self.requestIds is not None
+        )()
         return channel
 
     def acceptableProtocols(self) -> list[bytes]:

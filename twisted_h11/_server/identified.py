@@ -1,0 +1,79 @@
+"""
+Connections whose requests have identifiers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum
+from typing import Any
+
+from twisted.internet.protocol import connectionDone
+from twisted.python.failure import Failure
+
+from twisted_h11._http.strict_requests import RequestHead
+from twisted_h11._server.channel import Channel
+from twisted_h11._server.cycle import Cycle
+from twisted_h11._server.proxied import values_of
+from twisted_h11._server.request_ids import current
+from twisted_h11._server.request_reader import RequestReader
+
+__all__ = ["IdentifiedChannel"]
+
+
+def _within(cycle: Cycle | None, call: Callable[..., Any], *args: Any) -> None:
+    """
+    Call what may work on the request of a cycle.
+    """
+    head = None if cycle is None else cycle.head
+    token = current.set(getattr(head, "requestId", None))
+    try:
+        call(*args)
+    finally:
+        current.reset(token)
+
+
+class _Reader(RequestReader):
+    """
+    A reader that works on each request under its identifier.
+    """
+
+    __slots__ = ()
+
+    def advance(self) -> None:
+        """
+        Do all that can be done with the bytes that are here.
+        """
+        if not self.isAdvancing:
+            _within(self._owner.cycle, super().advance)
+
+
+class IdentifiedChannel(Channel):
+    """
+    A channel whose requests have identifiers.
+    """
+
+    readerClass = _Reader
+
+    def makeCycle(self, head: RequestHead, unseenHead: bytes | None) -> Cycle:
+        """
+        Called by the reader: a request head is here.
+        """
+        cycle = super().makeCycle(head, unseenHead)
+        # Behind a proxy it has another head.
+        head = cycle.head
+        peer = getattr(self, "connectedPeer", self.getPeer)()
+        head.requestId = found = self.factory.requestIds.of(values_of(head), peer)
+        # The reader takes it back.
+        current.set(found)
+        return cycle
+
+    def deadlineOver(self, wait: Enum) -> None:
+        """See L{WireUser}."""
+        _within(self.cycle, super().deadlineOver, wait)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """
+        Tell the request, and drop everything.
+        """
+        _within(self.cycle, super().connectionLost, reason)
