@@ -123,7 +123,7 @@ class InstalledTests(SynchronousTestCase):
 
     def test_requirements(self) -> None:
         """
-        The dependencies at run time are these four, with their oldest versions.
+        The dependencies at run time are these, with their oldest versions.
         """
         plain = {
             re.sub(r"\s", "", line)
@@ -137,6 +137,7 @@ class InstalledTests(SynchronousTestCase):
                 "pyOpenSSL>=21.0",
                 "service-identity>=24.1",
                 "Twisted[tls]>=24.7",
+                'tomli>=2;python_version<"3.11"',
             },
         )
 
