@@ -5,8 +5,27 @@ Interfaces that users of this package implement or check for.
 from __future__ import annotations
 
 from twisted.web.resource import IResource
+from zope.interface import Interface
 
-__all__ = ["IStreamingResource"]
+__all__ = ["IDrainable", "IStreamingResource"]
+
+
+class IDrainable(Interface):
+    """
+    A protocol that has a connection of a site's (C{request.switchProtocol}), and that
+    can be asked to end it.
+
+    L{twisted.web.websocket} needs nothing of this: its connections get a close frame
+    with the status 1001.  Any other protocol may go on for as long as the site waits
+    for its requests, and is dropped then.
+
+    @since: 0.1
+    """
+
+    def drain() -> None:
+        """
+        The site ends: close the connection soon, as the protocol is to be closed.
+        """
 
 
 class IStreamingResource(IResource):

@@ -19,7 +19,13 @@ from twisted.internet.interfaces import (
 )
 from zope.interface import implementer
 
-__all__ = ["CLIENT", "SERVER", "MemoryTransport", "SecureMemoryTransport"]
+__all__ = [
+    "CLIENT",
+    "SERVER",
+    "MemoryTransport",
+    "SecureMemoryTransport",
+    "TellingTransport",
+]
 
 CLIENT = IPv4Address("TCP", "192.0.2.7", 50007)
 SERVER = IPv4Address("TCP", "192.0.2.80", 80)
@@ -213,3 +219,17 @@ class SecureMemoryTransport(MemoryTransport):
         Nothing is set.
         """
         return False
+
+
+class TellingTransport(MemoryTransport):
+    """
+    One that is told of its end, and tells its protocol, as those of sockets are.
+    """
+
+    def connectionLost(self, reason: Any) -> None:
+        """
+        See L{twisted.internet.interfaces.IFileDescriptor}.
+        """
+        protocol, self.protocol = self.protocol, None
+        assert protocol is not None
+        protocol.connectionLost(reason)

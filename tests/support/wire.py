@@ -152,10 +152,14 @@ class Wire:
         transport.ended = True
         transport.disconnecting = True
         self.lostWith = Failure(reason)
-        protocol, transport.protocol = transport.protocol, None
         producer, transport.producer = transport.producer, None
         if producer is not None:
             producer.stopProducing()
+        tell = getattr(transport, "connectionLost", None)
+        if tell is not None:
+            tell(self.lostWith)
+            return
+        protocol, transport.protocol = transport.protocol, None
         assert protocol is not None
         protocol.connectionLost(self.lostWith)
 

@@ -32,6 +32,7 @@ from twisted_h11._server.connections import Connections
 from twisted_h11._server.contract import HTTPChannelNames
 from twisted_h11._server.cycle import Cycle
 from twisted_h11._server.framers import H11Framer
+from twisted_h11._server.given_away import give_away
 from twisted_h11._server.handover import HandOver
 from twisted_h11._server.request_reader import RequestReader
 from twisted_h11._server.states import Reading, Wait
@@ -148,6 +149,8 @@ class Channel(HTTPChannelNames):
         wire.lost(reason)
         wire.droppedLength = unsent
         self._forget()
+        if self.connections is not None:
+            self.connections.gone(self)
         if slow is not None:
             slow.tell(reason, unsent)
         if request is not None:
@@ -162,18 +165,19 @@ class Channel(HTTPChannelNames):
 
     def _forget(self) -> None:
         """
-        The site has nothing to do with this connection any more.
+        Nothing of what is kept between requests is needed any more.
         """
         self._h11Framer = None
         self.reader.forgetLastHead()
-        if self.connections is not None:
-            self.connections.gone(self)
 
     def _letGo(self) -> None:
+        transport = self.wire.transport
         super()._letGo()
         # Drop both references: the successor may keep the request alive.
         self.cycle = None
         self._forget()
+        if self.connections is not None:
+            give_away(self, transport, self._successor, self._draining)
         handOver = self._handOver
         if handOver is None or not handOver.isPending:
             self._handOver = None

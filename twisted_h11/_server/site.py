@@ -305,7 +305,8 @@ class Site(server.Site):
     def drain(self, timeout: float | None = None) -> Deferred[None]:
         """
         Let all connections end: idle ones at once, busy ones after their
-        current response.
+        current response, and those that were given away when their protocols end
+        them (L{IDrainable<twisted_h11.interfaces.IDrainable>}).
 
         New connections are not refused: stop listening first.
 

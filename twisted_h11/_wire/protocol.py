@@ -197,8 +197,8 @@ class WireProtocol(Protocol):
             return
         trailing, ended = self._takeTrailingData()
         transport = wire.transport
-        self._letGo()
         self._successor = successor
+        self._letGo()
         if wire.holds and not wire.eof and IPushProducer.providedBy(transport):
             transport.resumeProducing()
         wire.holds = 0
