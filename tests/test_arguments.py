@@ -14,6 +14,7 @@ from io import BytesIO
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import TCP4ServerEndpoint
 from twisted.internet.protocol import Protocol
 from twisted.internet.task import Clock
 from twisted.internet.testing import MemoryReactorClock, StringTransport
@@ -31,6 +32,7 @@ from twisted_h11 import (
     resources,
     server,
     testing,
+    tls,
     wsgi,
 )
 from twisted_h11._boundary.checks import Kind, checked
@@ -44,6 +46,7 @@ TEXTS: list[Any] = [5, None, ["x"], object()]
 ONLY_BYTES: list[Any] = ["text", 5, ["x"], object()]
 CALLS: list[Any] = [5, "name"]
 OTHERS: list[Any] = [{"a": 1}, "text", 5]
+PATHS: list[Any] = [5, [os.devnull], object()]
 FLAGS: list[Any] = ["yes", None, []]
 
 
@@ -115,6 +118,34 @@ CONSTRUCTORS: list[Case] = [
     ),
     (resources.PasswordFile, {"path": os.devnull}, {"path": [5, None, object()]}),
     (
+        tls.ServerTLS,
+        {"certificate": os.devnull},
+        {
+            "certificate": PATHS,
+            "privateKey": PATHS,
+            "certificates": PATHS,
+            "clientCA": PATHS,
+            "minimumVersion": [b"1.2", 1.2],
+            "clientCertificate": [b"1.2", 1.2],
+            "interval": NUMBERS,
+            "clock": OTHERS,
+        },
+    ),
+    (
+        tls.TLSEndpoint,
+        {"endpoint": TCP4ServerEndpoint(MemoryReactorClock(), 0), "tls": None},
+        {"endpoint": OTHERS, "tls": [*OTHERS, None, tls.ServerTLS]},
+    ),
+    (
+        resources.HTTPSRedirect,
+        {"resource": Resource()},
+        {
+            "resource": [None, 5, Resource],
+            "port": [0, 65536, "443"],
+            "plain": [["/x/"], b"/x/", 5],
+        },
+    ),
+    (
         resources.protect,
         {
             "resource": Resource(),
@@ -145,6 +176,7 @@ CONSTRUCTORS: list[Case] = [
             "environUnderscores": FLAGS,
             "requestIds": FLAGS,
             "requestIdHeader": ONLY_BYTES,
+            "hsts": NUMBERS,
             "logRotateSize": NUMBERS,
             "logRotateCount": [None, *NUMBERS],
             "compression": [*OTHERS, True],
@@ -439,7 +471,10 @@ class ConstructorTests(SynchronousTestCase):
             "BrowserLikeRedirectAgent",
         }
         seen = 0
-        for module in (server, client, protocol, testing, multipart, wsgi):
+        for module in (
+            *(server, client, protocol, testing, multipart, wsgi),
+            tls,
+        ):
             for name in module.__all__:
                 value = getattr(module, name)
                 if not inspect.isclass(value) or issubclass(value, Exception):

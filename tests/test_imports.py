@@ -34,7 +34,7 @@ BELOW: dict[str, set[str]] = {
     },
     "_client": {"_boundary", "_http", "_wire", "forwarding", "limits", "protocol"},
     "_wsgi": {"_boundary", "_http", "_server", "_wire", "interfaces", "limits"},
-    "_resources": {"_boundary", "_http", "_server"},
+    "_resources": {"_boundary", "_http", "_server", "interfaces"},
     "resources": {"_resources"},
     "server": {"_server", "limits"},
     "client": {"_client"},

@@ -1,5 +1,6 @@
 """
-Resources for everybody: files of a directory, and what is behind a password.
+Resources for everybody: files of a directory, what is behind a password, and what is
+served with TLS only.
 
 ::
 
@@ -13,7 +14,15 @@ They are what C{twistd h11web} serves with C{--path} and C{--basic-auth}.
 """
 
 from twisted_h11._resources.file_policy import FilePolicy
+from twisted_h11._resources.https_redirect import HTTPSRedirect
 from twisted_h11._resources.passwords import PasswordFile, protect
 from twisted_h11._resources.public_files import SCRIPTS, PublicFile
 
-__all__ = ["SCRIPTS", "FilePolicy", "PasswordFile", "PublicFile", "protect"]
+__all__ = [
+    "SCRIPTS",
+    "FilePolicy",
+    "HTTPSRedirect",
+    "PasswordFile",
+    "PublicFile",
+    "protect",
+]

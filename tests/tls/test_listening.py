@@ -163,6 +163,35 @@ class ListeningTests(Programs):
         run = await self.run_(self.program("curl"), "-sS", "--cacert", self.root, url)
         self.assertEqual((56, b""), (self.status, run.output), run.errors)
 
+    async def test_peerCertificate(self) -> None:
+        """
+        A request knows the certificate of its client, over HTTP/2 too.
+        """
+
+        def render(request: Any) -> bytes:
+            certificate = request.getPeerCertificate()
+            if certificate is None:
+                return b"nobody"
+            name = certificate.to_cryptography().subject.rfc4514_string()
+            return b"%b by %b" % (name.encode(), request.clientproto)
+
+        tls = ServerTLS(
+            certificates=self.live, clientCA=self.root, clientCertificate="optional"
+        )
+        endpoint = SSL4ServerEndpoint(net, 0, tls, interface="127.0.0.1")
+        site = Site(Calls(render), fastPath=FAST_PATH, http2=True)
+        port: Any = await endpoint.listen(self.watched(site))
+        self.ports.append(port)
+        url = f"https://127.0.0.1:{port.getHost().port}/"
+        leaf = self.authority.leaf("me@a.example", common_name="me")
+        mine = write_file(f"{self.folder}/me.pem", both(leaf))
+        for version, spoken in (("--http1.1", b"HTTP/1.1"), ("--http2", b"HTTP/2")):
+            options = ("--cacert", self.root, version, url)
+            self.assertEqual(b"nobody", await self.curl(*options))
+            said = await self.curl("--cert", mine, *options)
+            self.assertTrue(said.startswith(b"CN=me,"), said)
+            self.assertTrue(said.endswith(b" by " + spoken), said)
+
     async def test_endpoint(self) -> None:
         """
         L{TLSEndpoint} puts TLS on any endpoint.

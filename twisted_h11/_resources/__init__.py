@@ -1,5 +1,5 @@
 """
-Resources for everybody: files, passwords.
+Resources for everybody: files, passwords, the way to TLS.
 
-It may import the public modules of the server, C{_http} and C{_boundary}.
+It may import C{server}, C{interfaces}, C{_http} and C{_boundary}.
 """

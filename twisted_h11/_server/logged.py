@@ -14,6 +14,7 @@ from typing import Any
 __all__ = [
     "body_length",
     "client_host",
+    "peer_certificate",
     "peer_subject",
     "request_id",
     "seconds",
@@ -97,12 +98,19 @@ def tls_version(request: Any) -> str | None:
     return None if ask is None else str(ask())
 
 
+def peer_certificate(request: Any) -> Any:
+    """
+    The client's certificate, as pyOpenSSL has it.
+    """
+    ask = getattr(_tls(request), "get_peer_certificate", None)
+    return None if ask is None else ask()
+
+
 def peer_subject(request: Any) -> str | None:
     """
     Whom the client's certificate names.
     """
-    ask = getattr(_tls(request), "get_peer_certificate", None)
-    certificate = None if ask is None else ask()
+    certificate = peer_certificate(request)
     if certificate is None:
         return None
     parts = certificate.get_subject().get_components()

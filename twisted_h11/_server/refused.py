@@ -15,6 +15,7 @@ from twisted_h11._http.abnf import match_rough_request_line
 from twisted_h11._http.response_to_send import error_response
 from twisted_h11._http.strict_requests import RequestHead
 from twisted_h11._server.cycle import Cycle, State, tell_lost
+from twisted_h11._server.transport_security import security_fields
 from twisted_h11._wire.closing import End
 
 __all__ = ["RefusedRequest", "refuse", "send_error"]
@@ -118,7 +119,10 @@ def send_error(channel: Any, status: int, reason: str, method: bytes) -> int:
         status,
         reason,
         site.serverHeader if site is not None else None,
-        site.extraHeaders if site is not None else (),
+        [
+            *(site.extraHeaders if site is not None else ()),
+            *security_fields(site, channel.isSecure()),
+        ],
         method,
         None if pages is None else pages.get(status),
     )

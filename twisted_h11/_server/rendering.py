@@ -49,6 +49,7 @@ from twisted_h11._server.methods import (
 )
 from twisted_h11._server.ranges import is_range_failure
 from twisted_h11._server.routing import absolute_target, find_resource, path_segments
+from twisted_h11._server.transport_security import STRICT_TRANSPORT, security_fields
 
 __all__ = ["Rendering"]
 
@@ -95,8 +96,15 @@ class Rendering(WithForms, Arguments):
     def _prepare(self) -> None:
         channel: Any = self.channel
         self.site = site = channel.site
-        name = getattr(site, "serverHeader", server.version)
         headers = self.responseHeaders
+        try:
+            name, transportSecurity = site.serverHeader, site.transportSecurity
+        except AttributeError:
+            # It is one of Twisted's.
+            name = getattr(site, "serverHeader", server.version)
+        else:
+            if transportSecurity is not None and self.isSecure():
+                set_known(headers, STRICT_TRANSPORT, transportSecurity)
         if name is not None:
             set_known(headers, b"Server", name)
         set_known(headers, b"Date", http_date())
@@ -351,6 +359,8 @@ class Rendering(WithForms, Arguments):
         self.responseHeaders = response_headers(
             getattr(channel.site, "serverHeader", server.version), http_date()
         )
+        for name, value in security_fields(channel.site, self.isSecure()):
+            set_known(self.responseHeaders, name, value)
         self._encoder = None
         self._inFakeHead = False
         self.etag = None

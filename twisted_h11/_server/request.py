@@ -16,6 +16,7 @@ from functools import cached_property
 from io import BytesIO
 from typing import Any
 
+from OpenSSL.crypto import X509
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.python import reflect
 from twisted.python.components import Componentized
@@ -29,6 +30,7 @@ from twisted_h11._boundary.twisted_private import encoder_for
 from twisted_h11._http.strict_requests import RequestHead
 from twisted_h11._server.body import RequestBody
 from twisted_h11._server.channel import Channel
+from twisted_h11._server.logged import peer_certificate
 from twisted_h11._server.request_headers import RequestHeaders
 from twisted_h11._server.responding import RequestDisconnected, Responding
 
@@ -167,6 +169,18 @@ class Request(Responding):
             copied.pop(name, None)
         copied["received_cookies"] = self.received_cookies
         return copied
+
+    def getPeerCertificate(self) -> X509 | None:
+        """
+        The certificate that the client has shown in the TLS handshake, where the server
+        has asked for one and found it good, as in
+        L{ISSLTransport<twisted.internet.interfaces.ISSLTransport>}.
+
+        @return: pyOpenSSL's; its C{to_cryptography()} is that of cryptography.  C{None}
+            if there is none, or when the connection is gone.
+        """
+        certificate: X509 | None = peer_certificate(self)
+        return certificate
 
     # -- the head ---------------------------------------------------
 

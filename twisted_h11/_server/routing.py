@@ -21,13 +21,20 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from twisted.web.pages import notFound
-from twisted.web.resource import Resource, getChildForRequest
+from twisted.web.resource import IResource, Resource, getChildForRequest
 
+from twisted_h11._boundary.checks import wrong
 from twisted_h11._http.abnf import is_absolute_form
 from twisted_h11._server.interfaces import Routed
 from twisted_h11.interfaces import IStreamingResource
 
-__all__ = ["absolute_target", "find_resource", "path_segments", "route_early"]
+__all__ = [
+    "absolute_target",
+    "check_root",
+    "find_resource",
+    "path_segments",
+    "route_early",
+]
 
 # `37 in path` is four times as fast as `b"%" in path`.
 _PERCENT = ord("%")
@@ -59,6 +66,19 @@ def absolute_target(method: bytes, target: bytes) -> tuple[bytes, bytes] | None:
         # RFC 9112 section 3.2.4
         path = b"*" if method == b"OPTIONS" and not query else b"/"
     return authority, path
+
+
+def check_root(resource: Any) -> None:
+    """
+    Refuse what can not be the root of resources.
+    """
+    if isinstance(resource, type) or (
+        resource is not None
+        and not IResource.providedBy(resource)
+        and not hasattr(resource, "render")
+        and not hasattr(resource, "getChildWithDefault")
+    ):
+        raise wrong("resource", "a resource (an instance, not a class)", resource)
 
 
 def find_resource(resource: Any, request: Any) -> Any:

@@ -14,13 +14,13 @@ from twisted.logger import Logger
 from twisted.python import log
 from twisted.web import server
 from twisted.web.http import combinedLogFormatter
-from twisted.web.resource import IResource
 
 from twisted_h11 import __version__
 from twisted_h11._boundary.checks import (
     BOOL,
     BYTES,
     CALLABLE,
+    INT,
     NUMBER,
     PAIRS,
     PATH,
@@ -45,7 +45,8 @@ from twisted_h11._server.proxied import proxied_by
 from twisted_h11._server.ranges import render_ranged, settle_range
 from twisted_h11._server.request import Request
 from twisted_h11._server.request_ids import make_request_ids
-from twisted_h11._server.routing import find_resource
+from twisted_h11._server.routing import check_root, find_resource
+from twisted_h11._server.transport_security import max_age
 from twisted_h11._server.trusted import TrustedProxies
 from twisted_h11._wire.outbox import Outbox
 from twisted_h11.limits import Limits
@@ -61,19 +62,6 @@ What the C{Server} field says unless it is told otherwise.
 _NOT_GIVEN: Any = -1.0
 
 
-def _check_root(resource: Any) -> None:
-    """
-    Refuse what can not be the root of resources.
-    """
-    if isinstance(resource, type) or (
-        resource is not None
-        and not IResource.providedBy(resource)
-        and not hasattr(resource, "render")
-        and not hasattr(resource, "getChildWithDefault")
-    ):
-        raise wrong("resource", "a resource (an instance, not a class)", resource)
-
-
 class Site(server.Site):
     """
     A web site: resources, sessions and a log, over HTTP/1.1.
@@ -81,6 +69,7 @@ class Site(server.Site):
     @ivar limits: the L{Limits} of its connections.
     @ivar serverHeader: the value of the C{Server} field, or C{None}.
     @ivar extraHeaders: pairs of bytes that every response gets.
+    @ivar transportSecurity: the value of C{Strict-Transport-Security}, or C{None}.
     @ivar timesRequests: whether it is noted when requests begin; so it is if the
         C{logFormatter} asks for C{seconds}.
     @ivar environUnderscores: whether fields with an underscore in their names are
@@ -111,6 +100,7 @@ class Site(server.Site):
         serverHeader=optional(BYTES),
         accessLog=BOOL,
         environUnderscores=BOOL,
+        hsts=optional(INT),
         logRotateSize=optional(NUMBER),
         logRotateCount=NUMBER,
         trustedProxies=optional(instance("TrustedProxies", TrustedProxies)),
@@ -137,6 +127,7 @@ class Site(server.Site):
         accessLog: bool = True,
         extraHeaders: Iterable[tuple[bytes, bytes]] = (),
         environUnderscores: bool = False,
+        hsts: int | None = None,
         logRotateSize: int | None = None,
         logRotateCount: int = 5,
         trustedProxies: TrustedProxies | None = None,
@@ -166,6 +157,9 @@ class Site(server.Site):
         @param extraHeaders: pairs of name and value for every response.
         @param environUnderscores: whether WSGI and CGI programs get fields with an
             underscore in their names.
+        @param hsts: for how many seconds browsers are to use TLS only, which responses
+            with TLS tell them (C{Strict-Transport-Security}, RFC 6797); 0 takes back
+            what was said before.
         @param logRotateSize: the number of bytes that the file C{logPath} may have
             before it is renamed, see L{LogFile}; C{None} if it never is.
         @param logRotateCount: how many renamed files there may be.
@@ -188,7 +182,7 @@ class Site(server.Site):
             be believed of nobody.
         """
         if type(self).getResourceFor is Site.getResourceFor:
-            _check_root(resource)
+            check_root(resource)
         self.limits = limits if limits is not None else Limits()
         if timeout is _NOT_GIVEN:
             timeout = self.limits.idleTimeout
@@ -216,6 +210,7 @@ class Site(server.Site):
             raise wrong("extraHeaders", PAIRS.name, extraHeaders)
         self.extraHeaders = list(extraHeaders)
         self.environUnderscores = environUnderscores
+        self.transportSecurity = max_age(hsts)
         self.compression = compression
         self.errorPages = errorPages
         for name, value in [(b"Server", serverHeader or b""), *self.extraHeaders]:
