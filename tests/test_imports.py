@@ -37,6 +37,7 @@ BELOW: dict[str, set[str]] = {
     "_resources": {"_boundary", "_http", "_server", "interfaces"},
     "resources": {"_resources"},
     "server": {"_server", "limits"},
+    "service": {"_boundary"},
     "client": {"_client"},
     "wsgi": {"_boundary", "_server", "_wsgi", "interfaces", "limits"},
     "multipart": {"_boundary", "_server", "_wire"},
@@ -44,7 +45,7 @@ BELOW: dict[str, set[str]] = {
     "testing": {"_testing"},
     "_command": {
         *("", "_boundary", "_http", "_tls"),
-        *("client", "limits", "resources", "server", "tls", "wsgi"),
+        *("client", "limits", "resources", "server", "service", "tls", "wsgi"),
     },
     "tap": {"_command", "server"},
     "__main__": {"_command"},

@@ -7,53 +7,11 @@ C{twistd -ny embedding.py}
 from __future__ import annotations
 
 from twisted.application import service
-from twisted.internet import reactor
-from twisted.internet.defer import Deferred, maybeDeferred
-from twisted.internet.endpoints import serverFromString
-from twisted.internet.interfaces import IListeningPort
-from twisted.logger import Logger
 from twisted.web.resource import Resource
 from twisted.web.static import Data
 
 from twisted_h11.server import Limits, Site
-
-log = Logger()
-
-
-class WebService(service.Service):
-    """
-    Listens with a L{Site}, and drains it at the end.
-    """
-
-    _port: IListeningPort | None = None
-
-    def __init__(self, site: Site, description: str) -> None:
-        self.site = site
-        self.endpoint = serverFromString(reactor, description)
-
-    async def _listen(self) -> None:
-        self._port = await self.endpoint.listen(self.site)
-
-    async def _stop(self) -> None:
-        if self._port is not None:
-            await maybeDeferred(self._port.stopListening)
-        await self.site.drain(30)
-
-    def startService(self) -> None:
-        """
-        Listen; what goes wrong is in the log.
-        """
-        super().startService()
-        Deferred.fromCoroutine(self._listen()).addErrback(
-            lambda failure: log.failure("can not listen", failure)
-        )
-
-    def stopService(self) -> Deferred[None]:
-        """
-        Stop listening; then give open requests 30 seconds.
-        """
-        super().stopService()
-        return Deferred.fromCoroutine(self._stop())
+from twisted_h11.service import SiteService
 
 
 def makeSite() -> Site:
@@ -71,11 +29,11 @@ def makeSite() -> Site:
     )
 
 
-def makeService(description: str = "tcp:8080:interface=127.0.0.1") -> WebService:
+def makeService(description: str = "tcp:8080:interface=127.0.0.1") -> SiteService:
     """
-    The site on an endpoint.
+    The site on an endpoint; there may be more pairs of both.
     """
-    return WebService(makeSite(), description)
+    return SiteService([(description, makeSite())], grace=30)
 
 
 application = service.Application("web")

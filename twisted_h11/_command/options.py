@@ -41,14 +41,9 @@ from twisted_h11._command.root_options import RootOptions
 from twisted_h11._command.suggest import with_suggestion
 from twisted_h11._http.abnf import has_control, is_token
 from twisted_h11.limits import describe_limits
+from twisted_h11.service import DEFAULT_GRACE
 
 __all__ = ["DEFAULT_GRACE", "Options"]
-
-DEFAULT_GRACE = 30.0
-"""
-Seconds that busy connections get at shutdown: Gunicorn's C{graceful_timeout},
-and what Kubernetes waits before it kills.
-"""
 
 _OURS_TO_SEND = frozenset(
     (

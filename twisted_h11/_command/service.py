@@ -21,23 +21,16 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from twisted.application.service import Service
-from twisted.internet.defer import (
-    CancelledError,
-    Deferred,
-    DeferredList,
-    maybeDeferred,
-    succeed,
-)
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.error import ReactorNotRunning
 from twisted.internet.interfaces import IStreamServerEndpoint
 from twisted.internet.protocol import Factory
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from twisted_h11._boundary.descriptors import raise_descriptor_limit
 from twisted_h11._command.endpoints import describe_port, explain
 from twisted_h11.server import LogFileError
+from twisted_h11.service import SiteService
 
 __all__ = ["ListeningService", "StartError"]
 
@@ -71,9 +64,10 @@ def _fail_at_exit() -> None:
     atexit.register(leave)
 
 
-class ListeningService(Service):
+class ListeningService(SiteService):
     """
-    Listens on several endpoints with one factory.
+    Listens on several endpoints with one factory, and ends the process when it can
+    not.
 
     Stopping it closes the ports first and drains the connections then.
 
@@ -81,8 +75,6 @@ class ListeningService(Service):
 
     @since: 0.1
     """
-
-    _log = Logger()
 
     def __init__(
         self,
@@ -99,15 +91,14 @@ class ListeningService(Service):
         @param reactor: stopped when a port fails to open after the start.
             By default the global one.
         """
-        if reactor is None:
-            from twisted.internet import reactor
         self.listen = list(listen)
         self.factory = factory
-        self.ports: list[Any] = []
+        super().__init__(
+            [(endpoint, factory) for _, endpoint in self.listen],
+            reactor=reactor,
+            names=[name for name, _ in self.listen],
+        )
         self._drain = drain
-        self._reactor = reactor
-        self._waiting: list[Deferred[Any]] = []
-        self._opened = False
         self.failed = False
         self._failAtExit = _fail_at_exit
 
@@ -117,54 +108,8 @@ class ListeningService(Service):
 
         @raise StartError: for one that can not be opened.
         """
-        super().privilegedStartService()
-        if self._opened:
-            return
-        self._opened = True
         raise_descriptor_limit()
-        for description, endpoint in self.listen:
-            self._open(description, endpoint)
-
-    def startService(self) -> None:
-        """
-        Open all ports, unless L{privilegedStartService} has done it.
-        """
-        super().startService()
-        if not self._opened:
-            self.privilegedStartService()
-
-    def _open(self, description: str, endpoint: IStreamServerEndpoint) -> None:
-        """
-        Open one port.
-        """
-        failedNow: list[Failure] = []
-        starting = True
-
-        def opened(port: Any) -> None:
-            self.ports.append(port)
-            getHost = getattr(port, "getHost", None)
-            self._log.info(
-                "Listening on {where}",
-                where=describe_port(description, getHost and getHost()),
-                endpoint=description,
-            )
-
-        def failed(failure: Failure) -> None:
-            if failure.check(CancelledError):
-                return
-            if starting:
-                failedNow.append(failure)
-            else:
-                self._failedLater(description, failure)
-
-        waiting: Deferred[Any] = maybeDeferred(endpoint.listen, self.factory)
-        self._waiting.append(waiting)
-        waiting.addCallbacks(opened, failed)
-        starting = False
-        if failedNow:
-            error = StartError(self._report(description, failedNow[0]))
-            self._abandon()
-            raise error
+        super().privilegedStartService()
 
     def check(self) -> None:
         """
@@ -173,23 +118,20 @@ class ListeningService(Service):
         @raise StartError: for one that can not be opened.
         """
         self.privilegedStartService()
-        self._abandon()
+        self.closeNow()
 
-    def _abandon(self) -> None:
+    def opened(self, name: str, port: Any) -> None:
         """
-        Close what is open already, so that no UNIX socket is left behind.
-
-        A port closes in a later turn of the reactor, which will not run when
-        twistd ends here.
+        See L{SiteService}.
         """
-        stopped = self.stopService()
-        turns = 0
-        while not (self._reactor.running or stopped.called or turns == 10):
-            # That of asyncio has no default for the delay.
-            self._reactor.iterate(0)
-            turns += 1
+        getHost = getattr(port, "getHost", None)
+        self._log.info(
+            "Listening on {where}",
+            where=describe_port(name, getHost and getHost()),
+            endpoint=name,
+        )
 
-    def _report(self, description: str, failure: Failure) -> str:
+    def failedToOpen(self, name: str, failure: Failure) -> Exception:
         """
         Say on stderr and in the log why a port did not open.
         """
@@ -200,22 +142,21 @@ class ListeningService(Service):
             what, problem = "write the access log", reason
             self._log.error("Can not write the access log {reason}", reason=reason)
         else:
-            what, problem = "listen on", f"{description}: {reason}"
+            what, problem = "listen on", f"{name}: {reason}"
             self._log.error(
                 "Can not listen on {endpoint}: {reason}",
-                endpoint=description,
+                endpoint=name,
                 reason=reason,
             )
         if sys.__stderr__ is not None:
             line = f"twistd h11web: can not {what} {problem}"
             print(line, file=sys.__stderr__, flush=True)
-        return problem
+        return StartError(problem)
 
-    def _failedLater(self, description: str, failure: Failure) -> None:
+    def failedLater(self) -> None:
         """
         A port failed to open after the start: end the process.
         """
-        self._report(description, failure)
         self.failed = True
         self._failAtExit()
         try:
@@ -224,27 +165,8 @@ class ListeningService(Service):
             # It is about to start: twistd starts services first.
             self._reactor.callWhenRunning(self._reactor.stop)
 
-    def stopService(self) -> Deferred[None]:
+    def drainSites(self) -> Deferred[None]:
         """
-        Close the ports, then drain the connections.
-
-        @return: fires when all connections are gone.
+        Drain the connections, and whatever else the command has.
         """
-        super().stopService()
-        waiting, self._waiting = self._waiting, []
-        ports, self.ports = self.ports, []
-        self._opened = False
-        for pending in waiting:
-            pending.cancel()
-        closing = []
-        for port in ports:
-            # What stdio: gives is no port.
-            close = getattr(port, "stopListening", None)
-            if close is not None:
-                closing.append(maybeDeferred(close))
-
-        def drain(_: object) -> Deferred[None]:
-            return succeed(None) if self._drain is None else self._drain()
-
-        done: Deferred[Any] = DeferredList(closing, consumeErrors=True)
-        return done.addCallback(drain)
+        return succeed(None) if self._drain is None else self._drain()

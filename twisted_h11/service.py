@@ -1,0 +1,323 @@
+"""
+Sites as a service of L{twisted.application}: they listen when it starts, and finish
+what they have begun when it stops.
+
+::
+
+    from twisted.application import service
+    from twisted_h11.service import SiteService
+
+    application = service.Application("web")
+    SiteService([("tcp:8080", site)]).setServiceParent(application)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from twisted.application.service import Service
+from twisted.internet.defer import (
+    CancelledError,
+    Deferred,
+    DeferredList,
+    fail,
+    maybeDeferred,
+    succeed,
+)
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.interfaces import IStreamServerEndpoint
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from twisted_h11._boundary.checks import (
+    NUMBER,
+    Kind,
+    checked,
+    listed,
+    optional,
+)
+from twisted_h11._boundary.explain import explain
+
+__all__ = ["DEFAULT_GRACE", "ListenError", "SiteService"]
+
+DEFAULT_GRACE = 30.0
+"""
+Seconds that busy connections get when a service stops: Gunicorn's C{graceful_timeout},
+and what Kubernetes waits before it kills.
+"""
+
+
+_LISTEN = listed(
+    Kind(
+        "pairs of an endpoint and a site",
+        lambda pair: (
+            isinstance(pair, (tuple, list))
+            and len(pair) == 2
+            and (isinstance(pair[0], str) or callable(getattr(pair[0], "listen", None)))
+            and callable(getattr(pair[1], "buildProtocol", None))
+        ),
+    )
+)
+
+
+class ListenError(Exception):
+    """
+    A service can not listen.  The text says where, and why not.
+
+    @since: 0.1
+    """
+
+
+class SiteService(Service):
+    """
+    Listens on endpoints with sites.
+
+    When it starts it listens on all of its endpoints, with the privileges that the
+    process may still have then.  When it stops it listens no longer, and drains all
+    sites at once (L{Site.drain<twisted_h11.server.Site.drain>}): idle connections are
+    closed, busy ones end after their response, connections that were given away are
+    asked to, and the rest is dropped when the grace is over.  It has stopped when all
+    are gone.
+
+    A site may be on several endpoints, and may be wrapped, as by
+    L{ProxyProtocolFactory<twisted_h11.server.ProxyProtocolFactory>} and
+    L{TLSMemoryBIOFactory<twisted.protocols.tls.TLSMemoryBIOFactory>}.  A factory of
+    anything else is served, too; its connections are not waited for.
+
+    @ivar ports: what the endpoints listen with.
+
+    @since: 0.1
+    """
+
+    _log = Logger()
+
+    @checked(listen=_LISTEN, grace=optional(NUMBER))
+    def __init__(
+        self,
+        listen: Iterable[tuple[str | IStreamServerEndpoint, Any]],
+        grace: float | None = DEFAULT_GRACE,
+        reactor: Any = None,
+        names: Sequence[str] | None = None,
+    ) -> None:
+        """
+        @param listen: pairs of an endpoint, or its description as
+            L{serverFromString<twisted.internet.endpoints.serverFromString>} takes it,
+            and a site.
+        @param grace: seconds that connections get when the service stops; C{None} to
+            wait for ever.
+        @param reactor: for descriptions; by default the global one.
+        @param names: what the endpoints are called in messages, one for each; by
+            default their descriptions.
+        @raise TypeError: if an argument is something else.
+        @raise ValueError: if a description can not be understood.
+        """
+        if reactor is None:
+            from twisted.internet import reactor
+        self._reactor: Any = reactor
+        self._grace = grace
+        self._served = [self._parse(pair) for pair in listen]
+        if names is not None:
+            self._served = [
+                (name, endpoint, factory)
+                for name, (_, endpoint, factory) in zip(
+                    names, self._served, strict=True
+                )
+            ]
+        self.ports: list[Any] = []
+        self._opened = False
+        self._waiting: list[Deferred[Any]] = []
+        self._failure: ListenError | None = None
+        self._told: list[Deferred[list[Any]]] = []
+
+    def _parse(self, pair: Any) -> tuple[str, IStreamServerEndpoint, Any]:
+        endpoint, factory = pair
+        if not isinstance(endpoint, str):
+            return repr(endpoint), endpoint, factory
+        try:
+            return endpoint, serverFromString(self._reactor, endpoint), factory
+        except Exception as error:
+            raise ValueError(f"{endpoint}: {explain(error)}") from error
+
+    # -- the start ------------------------------------------------------------------
+
+    def privilegedStartService(self) -> None:
+        """
+        Listen on all endpoints.
+
+        @raise ListenError: if that is not possible on one that can tell at once; then
+            the service listens on none.
+        """
+        super().privilegedStartService()
+        if self._opened:
+            return
+        self._opened = True
+        self._failure = None
+        for name, endpoint, factory in self._served:
+            self._open(name, endpoint, factory)
+        self._tellListening()
+
+    def startService(self) -> None:
+        """
+        Listen on all endpoints, unless L{privilegedStartService} has done it.
+        """
+        super().startService()
+        if not self._opened:
+            self.privilegedStartService()
+
+    def whenListening(self) -> Deferred[list[Any]]:
+        """
+        Wait until the service listens on all of its endpoints.  With those of Twisted
+        it does when it has started; others may take their time.
+
+        @return: fires with the ports (L{IListeningPort
+            <twisted.internet.interfaces.IListeningPort>}), or fails with
+            L{ListenError}.
+        """
+        if self._failure is not None:
+            return fail(self._failure)
+        if self._opened and not self._waiting:
+            return succeed(list(self.ports))
+        waiting: Deferred[list[Any]] = Deferred()
+        self._told.append(waiting)
+        return waiting
+
+    def _open(self, name: str, endpoint: IStreamServerEndpoint, factory: Any) -> None:
+        failedNow: list[Failure] = []
+        starting = True
+
+        def opened(port: Any) -> None:
+            self._waiting.remove(waiting)
+            self.ports.append(port)
+            self.opened(name, port)
+            if not starting:
+                self._tellListening()
+
+        def failed(failure: Failure) -> None:
+            self._waiting.remove(waiting)
+            if failure.check(CancelledError):
+                return
+            if starting:
+                failedNow.append(failure)
+            else:
+                self._failed(self.failedToOpen(name, failure))
+                self.failedLater()
+
+        waiting: Deferred[Any] = maybeDeferred(endpoint.listen, factory)
+        self._waiting.append(waiting)
+        waiting.addCallbacks(opened, failed)
+        starting = False
+        if failedNow:
+            error = self.failedToOpen(name, failedNow[0])
+            self.closeNow()
+            self._failed(error)
+            raise error
+
+    def _tellListening(self) -> None:
+        if not self._waiting and self._failure is None:
+            told, self._told = self._told, []
+            for waiting in told:
+                waiting.callback(list(self.ports))
+
+    def _failed(self, error: Exception) -> None:
+        known = error if isinstance(error, ListenError) else ListenError(str(error))
+        self._failure = known
+        told, self._told = self._told, []
+        for waiting in told:
+            waiting.errback(known)
+
+    def closeNow(self) -> None:
+        """
+        Listen no longer, so that no UNIX socket is left behind.
+
+        A port closes in a later turn of the reactor.  Where that does not run, and may
+        never do, because the process ends here, it is run for a few turns.
+        """
+        stopped = self.stopService()
+        turns = 0
+        while not (self._reactor.running or stopped.called or turns == 10):
+            # That of asyncio has no default for the delay.
+            self._reactor.iterate(0)
+            turns += 1
+
+    # -- the end --------------------------------------------------------------------
+
+    def stopService(self) -> Deferred[None]:
+        """
+        Listen no longer, then drain the sites.
+
+        @return: fires when all connections are gone.
+        """
+        super().stopService()
+        waiting, self._waiting = self._waiting, []
+        ports, self.ports = self.ports, []
+        self._opened = False
+        for pending in waiting:
+            self._waiting.append(pending)
+            pending.cancel()
+        closing = []
+        for port in ports:
+            # What stdio: gives is no port.
+            close = getattr(port, "stopListening", None)
+            if close is not None:
+                closing.append(maybeDeferred(close))
+
+        def drain(_: object) -> Deferred[None]:
+            return self.drainSites()
+
+        done: Deferred[Any] = DeferredList(closing, consumeErrors=True)
+        return done.addCallback(drain)
+
+    # -- for subclasses -------------------------------------------------------------
+
+    def opened(self, name: str, port: Any) -> None:
+        """
+        Called when the service listens on an endpoint: it logs where.
+
+        @param name: the description of the endpoint.
+        @param port: its port.
+        """
+        getHost = getattr(port, "getHost", None)
+        self._log.info(
+            "Listening on {endpoint}: {where}",
+            endpoint=name,
+            where=getHost() if getHost is not None else port,
+        )
+
+    def failedToOpen(self, name: str, failure: Failure) -> Exception:
+        """
+        Called when the service can not listen on an endpoint: it logs why.
+
+        @return: what is raised by the start.
+        """
+        assert failure.value is not None
+        reason = explain(failure.value)
+        self._log.error(
+            "Can not listen on {endpoint}: {reason}", endpoint=name, reason=reason
+        )
+        return ListenError(f"can not listen on {name}: {reason}")
+
+    def failedLater(self) -> None:
+        """
+        Called when the service has started, and can not listen on an endpoint that
+        took its time: by default nothing more happens.
+        """
+
+    def drainSites(self) -> Deferred[None]:
+        """
+        Called when the service listens no longer.
+
+        @return: fires when it has stopped.
+        """
+        sites = []
+        for _, _, factory in self._served:
+            site = factory
+            while not callable(getattr(site, "drain", None)):
+                site = getattr(site, "wrappedFactory", None)
+                if site is None:
+                    break
+            if site is not None and site not in sites:
+                sites.append(site)
+        drained = [maybeDeferred(site.drain, self._grace) for site in sites]
+        done: Deferred[Any] = DeferredList(drained, consumeErrors=True)
+        return done.addCallback(lambda _: None)
