@@ -67,8 +67,8 @@ def makeService(config: Options) -> IService:
         )
         if config["http2"] and all(is_plain(name) for name, _ in config["listen"]):
             raise ValueError(
-                "--http2 needs an endpoint with TLS, such as --listen "
-                "ssl:8443:privateKey=key.pem:certKey=cert.pem"
+                "--http2 needs TLS: --https 443 --certificate FILE, or an endpoint "
+                "such as --listen ssl:8443:privateKey=key.pem:certKey=cert.pem"
             )
     except ValueError as error:
         print(f"twistd h11web: {error}", file=sys.stderr)

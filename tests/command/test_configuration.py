@@ -329,7 +329,7 @@ class HelpTests(ConfigurationTestCase):
         for heading, names in grouped(Options()).items():
             self.assertIn(f"{heading}:\n", text)
             for name in names:
-                line = rf"(?m)^ +(-., )?--{name}[= ]"
+                line = rf"(?m)^ {{1,8}}(-., )?--{name}[= ]"
                 self.assertEqual(len(re.findall(line, text)), 1, name)
         self.assertLessEqual(max(map(len, text.splitlines())), 100)
 

@@ -420,7 +420,7 @@ class MakeServiceTests(SynchronousTestCase):
         ):
             error = self.assertRaises(StartError, self.make, "--http2", *arguments)
             self.assertEqual(1, error.code)
-            self.assertIn("--http2 needs an endpoint with TLS", stderr.getvalue())
+            self.assertIn("--http2 needs TLS: --https 443 ", stderr.getvalue())
 
     def test_http2Missing(self) -> None:
         """

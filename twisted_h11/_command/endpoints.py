@@ -26,6 +26,7 @@ __all__ = [
     "describe_port",
     "endpoint_kind",
     "explain",
+    "has_tls",
     "is_plain",
     "parse_endpoint",
     "tcp_description",
@@ -52,17 +53,20 @@ def parse_endpoint(reactor: Any, description: str) -> IStreamServerEndpoint:
     return endpoint
 
 
-def tcp_description(port: str, interface: str | None) -> tuple[str, str]:
+def tcp_description(
+    port: str, interface: str | None, option: str = "port"
+) -> tuple[str, str]:
     """
     Where to listen for a port number, on one interface or on all.
 
+    @param option: the option that it was given to.
     @return: a name for messages, and the endpoint description.
 
     @raise ValueError: for a number that is too large, or an interface that is
         no IP address.
     """
     if int(port) > 65535:
-        raise ValueError(f"--port {port}: a port number is at most 65535")
+        raise ValueError(f"--{option} {port}: a port number is at most 65535")
     number = int(port)
     if interface is None:
         return f"port {number}", f"tcp:{number}"
@@ -90,9 +94,19 @@ def describe_port(description: str, host: object) -> str:
         return f"unix:{os.fsdecode(host.name)}" if host.name else "unix:"
     if not isinstance(host, (IPv4Address, IPv6Address)):
         return description
-    scheme = "https" if _arguments(description)[0] in ("ssl", "tls") else "http"
+    scheme = "https" if has_tls(description) else "http"
     name = f"[{host.host}]" if isinstance(host, IPv6Address) else host.host
     return f"{scheme}://{name}:{host.port}/"
+
+
+def has_tls(description: str) -> bool:
+    """
+    Whether what listens there speaks TLS.
+
+    @param description: the endpoint description, or another name.
+    """
+    kind = _arguments(description)[0]
+    return kind in ("ssl", "tls") or kind.startswith("https ")
 
 
 def _arguments(description: str) -> list[str]:

@@ -18,8 +18,8 @@ from twisted_h11._command.proxy_options import ProxyOptions
 __all__ = ["ListenOptions"]
 
 _INTERFACE = (
-    "IP address to listen on when --port is a number or is left out. By default a "
-    "number listens on all IPv4 interfaces."
+    "IP address to listen on when --port or --https is a number, or both are left out. "
+    "By default a number listens on all IPv4 interfaces."
 )
 
 
@@ -70,11 +70,11 @@ class ListenOptions(ProxyOptions):
         Parse the endpoints.
         """
         listen = [
-            (description, self._endpoint("listen", description, description))
+            (description, self.makeEndpoint("listen", description, description))
             for description in self["ports"]
         ]
         port, interface = self["port"], self["interface"]
-        if port is None and not listen:
+        if port is None and not (listen or self["https"]):
             if self["personal"]:
                 path = os.path.expanduser(f"~/{distrib.UserDirectory.userSocketName}")
                 port = "unix:" + endpoints.quoteStringArgument(path)
@@ -85,18 +85,18 @@ class ListenOptions(ProxyOptions):
                 name, description = tcp_description(port, interface)
             except ValueError as error:
                 raise usage.UsageError(str(error)) from None
-            listen.append((name, self._endpoint("port", port, description)))
-        elif interface is not None:
+            listen.append((name, self.makeEndpoint("port", port, description)))
+        elif interface is not None and not any(map(str.isdecimal, self["https"])):
             raise usage.UsageError("--interface goes with a --port that is a number")
         elif port is not None and ":" not in port:
             raise usage.UsageError(
                 f"--port {port}: neither a number nor an endpoint description"
             )
         elif port is not None:
-            listen.append((port, self._endpoint("port", port, port)))
+            listen.append((port, self.makeEndpoint("port", port, port)))
         self["listen"] = listen
 
-    def _endpoint(
+    def makeEndpoint(
         self, option: str, value: str, description: str
     ) -> IStreamServerEndpoint:
         """

@@ -39,6 +39,7 @@ from twisted_h11._command.limit_options import LimitOptions
 from twisted_h11._command.listen_options import ListenOptions
 from twisted_h11._command.root_options import RootOptions
 from twisted_h11._command.suggest import with_suggestion
+from twisted_h11._command.tls_options import TLSOptions
 from twisted_h11._http.abnf import has_control, is_token
 from twisted_h11.limits import describe_limits
 from twisted_h11.service import DEFAULT_GRACE
@@ -94,7 +95,7 @@ _UNDERSCORES = (
 )
 
 
-class Options(RootOptions, AnswerOptions, ListenOptions, LimitOptions):
+class Options(RootOptions, AnswerOptions, ListenOptions, TLSOptions, LimitOptions):
     """
     What C{twistd h11web} takes.
 
@@ -241,6 +242,7 @@ class Options(RootOptions, AnswerOptions, ListenOptions, LimitOptions):
             # twistd itself would end in a traceback.
             _check_logfile("twistd --logfile", self.parent["logfile"])
         self.checkListen()
+        self["listen"] += self.checkTLS(self.makeEndpoint)
 
     def _checkPersonal(self) -> None:
         """
@@ -255,6 +257,7 @@ class Options(RootOptions, AnswerOptions, ListenOptions, LimitOptions):
             "logfile": self["logfile"] is not None,
             "no-access-log": bool(self["no-access-log"]),
             "http2": bool(self["http2"]),
+            **self.givenForTLS(),
             **self.givenForProxies(),
             "compress": self["compression"] is not None,
             "error-page": self["errorPages"] is not None,

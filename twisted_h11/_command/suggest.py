@@ -19,9 +19,7 @@ _AMBIGUOUS = re.compile(r"option --(\S+) not a unique prefix")
 _MOST_LISTED = 6
 
 _GONE = {
-    "https": "--listen ssl:PORT:privateKey=KEY.pem:certKey=CERTIFICATE.pem",
-    "certificate": "--listen ssl:PORT:privateKey=KEY.pem:certKey=CERTIFICATE.pem",
-    "privkey": "--listen ssl:PORT:privateKey=KEY.pem:certKey=CERTIFICATE.pem",
+    "privkey": "--private-key",
     "notracebacks": "nothing: there are none without --display-tracebacks",
 }
 """

@@ -1,0 +1,305 @@
+"""
+C{twistd h11web} with TLS: the options, and what is served with them.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import select
+import shutil
+import ssl
+import subprocess
+from typing import Any, cast
+
+from twisted.internet.address import IPv4Address
+from twisted.trial.unittest import SkipTest
+
+from tests.command.test_h11web import SOON, CommandTestCase
+from tests.command.test_h11web_options import OptionsTestCase
+from tests.support.handshakes import (
+    Authority,
+    both,
+    chain,
+    handshake,
+    serial,
+    write_file,
+)
+from twisted_h11._command.endpoints import describe_port, is_plain
+from twisted_h11.tap import makeService
+from twisted_h11.tls import ServerTLS, TLSEndpoint
+
+
+class OptionTests(OptionsTestCase):
+    """
+    What they mean, and what is refused.
+    """
+
+    def setUp(self) -> None:
+        """
+        Certificates in files.
+        """
+        self.folder = self.directory()
+        self.authority = Authority()
+        self.leaf = self.authority.leaf("a.example")
+        self.certificate = self.file("cert.pem", chain(self.leaf))
+        self.key = self.file("key.pem", self.leaf.private_key_pem.bytes())
+        self.both = self.file("both.pem", both(self.leaf))
+        self.pair = ("--certificate", self.certificate, "--private-key", self.key)
+
+    def file(self, name: str, *contents: bytes) -> str:
+        """
+        Write a file.
+        """
+        return write_file(f"{self.folder}/{name}", *contents)
+
+    def tls(self, *arguments: str) -> ServerTLS:
+        """
+        The certificates of a command line.
+        """
+        tls = self.parse("--https", "0", *arguments)["tls"]
+        self.assertIsInstance(tls, ServerTLS)
+        return cast(ServerTLS, tls)
+
+    def test_files(self) -> None:
+        """
+        Certificate and key are in two files, or in one.
+        """
+        for arguments in (self.pair, ("--certificate", self.both)):
+            talk = handshake(self.tls(*arguments))
+            self.assertEqual(serial(self.leaf), talk.serial)
+
+    def test_folder(self) -> None:
+        """
+        C{--certificates} has more of them.
+        """
+        other = self.authority.leaf("b.example")
+        self.file("more/b.pem", both(other))
+        tls = self.tls("--certificates", f"{self.folder}/more", *self.pair)
+        for name, leaf in ((None, self.leaf), (b"b.example", other)):
+            self.assertEqual(serial(leaf), handshake(tls, name).serial)
+        alone = self.tls("--certificates", f"{self.folder}/more")
+        self.assertEqual(serial(other), handshake(alone).serial)
+
+    def test_version(self) -> None:
+        """
+        C{--tls-min-version} is that.
+        """
+        for arguments, works in (
+            ((), True),
+            (("--tls-min-version=1.2",), True),
+            (("--tls-min-version=1.3",), False),
+        ):
+            talk = handshake(self.tls(*self.pair, *arguments), highest=0x0303)
+            self.assertEqual(works, talk.error is None)
+
+    def test_clients(self) -> None:
+        """
+        With C{--client-ca} clients need a certificate, unless it is optional.
+        """
+        authority = self.file("ca.pem", self.authority.pem)
+        mine, other = self.authority.leaf("me@a"), Authority().leaf("me@a")
+        clientCA = ("--client-ca", authority)
+        for arguments, expected in (
+            ((), (True, True, True)),
+            (clientCA, (False, True, False)),
+            ((*clientCA, "--client-certificate=required"), (False, True, False)),
+            ((*clientCA, "--client-certificate=optional"), (True, True, False)),
+        ):
+            tls = self.tls(*self.pair, *arguments)
+            found = tuple(
+                handshake(tls, leaf=leaf).error is None for leaf in (None, mine, other)
+            )
+            self.assertEqual(expected, found, arguments)
+
+    def test_where(self) -> None:
+        """
+        C{--https} is a port, or an endpoint, of any number; alone it is the only one
+        to listen on.
+        """
+        for arguments, names in (
+            (["--https=1"], ["https port 1"]),
+            (
+                ["--https=1", "--interface=::1"],
+                ["https port 1 of ::1"],
+            ),
+            (
+                ["--https=1", "--https=tcp6:2"],
+                ["https port 1", "https tcp6:2"],
+            ),
+            (["--https=1", "--port=2"], ["port 2", "https port 1"]),
+            (["--https=1", "--listen=tcp:2"], ["tcp:2", "https port 1"]),
+            (["--https=unix:/s"], ["https unix:/s"]),
+        ):
+            with self.subTest(arguments=arguments):
+                listen = self.parse(*arguments, *self.pair)["listen"]
+                self.assertEqual(names, [name for name, _ in listen])
+                for name, endpoint in listen:
+                    secure = name.startswith("https")
+                    self.assertEqual(secure, isinstance(endpoint, TLSEndpoint))
+                    self.assertEqual(not secure, is_plain(name))
+        self.assertEqual(
+            "https://[::1]:8443/".replace("[::1]", "127.0.0.1"),
+            describe_port("https port 8443", IPv4Address("TCP", "127.0.0.1", 8443)),
+        )
+
+    def test_refused(self) -> None:
+        """
+        What does not go together, or can not be loaded, is refused with the reason.
+        """
+        https, missing = "--https=0", f"{self.folder}/missing.pem"
+        other = self.file("other.pem", both(Authority().leaf("a.example")))
+        empty = f"{self.folder}/empty"
+        os.mkdir(empty)
+        text = self.file("text.pem", b"nothing")
+        certificate = f"--certificate={self.certificate}"
+        for arguments, reason in (
+            ([https], "--https needs --certificate FILE, or --certificates FOLDER"),
+            ([certificate], "--certificate goes with --https"),
+            (["--certificates", self.folder], "--certificates goes with --https"),
+            (["--client-ca", self.both], "--client-ca goes with --https"),
+            (["--tls-min-version=1.3"], "--tls-min-version goes with --https"),
+            (["--private-key", self.key], "--private-key goes with --certificate"),
+            (
+                [https, "--private-key", self.key, "--certificates", self.folder],
+                "--private-key goes with --certificate",
+            ),
+            (
+                [https, *self.pair, "--client-certificate=optional"],
+                "--client-certificate goes with --client-ca",
+            ),
+            (
+                [https, *self.pair, "--client-ca", text, "--client-certificate=maybe"],
+                "--client-certificate maybe: must be optional or required",
+            ),
+            (
+                [https, *self.pair, "--tls-min-version=1.1"],
+                "--tls-min-version 1.1: must be 1.2 or 1.3",
+            ),
+            (
+                ["--https=70000", *self.pair],
+                "--https 70000: a port number is at most 65535",
+            ),
+            (["--https=x", *self.pair], "--https x: neither a number nor an endpoint"),
+            (["--https=foo:1", *self.pair], "--https foo:1: Unknown endpoint type"),
+            (
+                [f"--https=ssl:1:{self.both}", *self.pair],
+                f"--https ssl:1:{self.both}: that has TLS itself; use --listen",
+            ),
+            ([https, *self.pair, "--personal"], "--https and --personal exclude"),
+            (
+                [https, certificate],
+                f"--certificate: {self.certificate}: expected a private key in PEM",
+            ),
+            (
+                [https, f"--certificate={missing}"],
+                f"--certificate: {missing}: No such file or directory",
+            ),
+            (
+                [https, certificate, f"--private-key={missing}"],
+                f"--certificate: {missing}: No such file or directory",
+            ),
+            (
+                [https, certificate, f"--private-key={other}"],
+                f"--certificate: the private key in {other} is not that of the",
+            ),
+            (
+                [https, "--certificates", empty],
+                f"--certificates: {empty}: no certificates",
+            ),
+            (
+                [https, *self.pair, "--client-ca", text],
+                f"--client-ca: {text}: expected a certificate in PEM format",
+            ),
+        ):
+            with self.subTest(arguments=arguments):
+                self.assertIn(reason, self.refused(*arguments))
+
+    def test_http2(self) -> None:
+        """
+        C{--http2} is content with C{--https}.
+        """
+        makeService(self.parse("--http2", "--https=0", *self.pair))
+
+
+class ProcessTests(CommandTestCase):
+    """
+    As a process.
+    """
+
+    def setUp(self) -> None:
+        """
+        Certificates as certbot has them.
+        """
+        super().setUp()
+        self.authority = Authority()
+        self.context = ssl.create_default_context()
+        self.context.load_verify_locations(cadata=self.authority.pem.decode())
+        self.renew()
+
+    def renew(self) -> Any:
+        """
+        Write new ones.
+        """
+        leaf = self.authority.leaf("a.example")
+        live = f"{self.directory}/live/a.example"
+        write_file(f"{live}/fullchain.pem", chain(leaf))
+        write_file(f"{live}/privkey.pem", leaf.private_key_pem.bytes())
+        return leaf
+
+    def start(self, *arguments: str) -> tuple[Any, list[int]]:
+        """
+        Start a server.
+
+        @return: the process, and the ports that it has opened, when it has.
+        """
+        process = self.popen("-n", "h11web", "--interface=127.0.0.1", *arguments)
+        wanted = len([name for name in arguments if name in ("--https", "--port")])
+        ports: list[int] = []
+        assert process.stdout is not None
+        while len(ports) < wanted:
+            ready, _, _ = select.select([process.stdout], [], [], SOON)
+            line = process.stdout.readline() if ready else ""
+            self.assertTrue(line, "it does not listen")
+            found = re.search(r"Listening on https?://127\.0\.0\.1:(\d+)/", line)
+            if found:
+                ports.append(int(found[1]))
+        return process, ports
+
+    def curl(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """
+        Run curl.
+        """
+        path = shutil.which("curl")
+        if path is None:
+            raise SkipTest("curl is not installed")
+        ca = f"{self.directory}/ca.pem"
+        with open(ca, "wb") as file:
+            file.write(self.authority.pem)
+        return subprocess.run(
+            [path, "-sS", "--max-time", "20", "--cacert", ca, *arguments],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def test_served(self) -> None:
+        """
+        C{--https} serves with the certificates of a folder.
+        """
+        _, (number,) = self.start("--https", "0", "--certificates", "live")
+        run = self.curl(
+            *("--connect-to", f"::127.0.0.1:{number}", "https://a.example/x"),
+        )
+        self.assertEqual("", run.stderr)
+        self.assertIn('"version": "TLSv1.3"', run.stdout)
+
+    def test_refused(self) -> None:
+        """
+        What is wrong is one line, and a status.
+        """
+        missing = f"{self.directory}/nope: No such file or directory"
+        self.assertEqual(
+            (1, "", f"twistd h11web: --certificates: {missing}\n"),
+            self.run_("-n", "h11web", "--https", "0", "--certificates", "nope"),
+        )

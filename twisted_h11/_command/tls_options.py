@@ -1,0 +1,176 @@
+"""
+The options of C{twistd h11web} for TLS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from twisted.internet.interfaces import IStreamServerEndpoint
+from twisted.python import usage
+
+from twisted_h11._command.endpoints import has_tls, tcp_description
+from twisted_h11.tls import BadTLSFile, ServerTLS, TLSEndpoint
+
+__all__ = ["TLSOptions"]
+
+_CERTIFICATE = (
+    "PEM file with the certificate of the server, after it those that lead to an "
+    "authority, and perhaps its key. Read again when it changes. Goes with --https."
+)
+_PRIVATE_KEY = (
+    "PEM file with the key of --certificate; by default it is in the same file."
+)
+_CERTIFICATES = (
+    "Folder with NAME.pem files (certificate, chain and key) or, as certbot's live "
+    "folder, with NAME/fullchain.pem and NAME/privkey.pem; each for the names in the "
+    "certificate. Goes with --https."
+)
+_MINIMUM = "The oldest version of TLS to speak: 1.2 or 1.3. [default: 1.2]"
+_CLIENT_CA = (
+    "PEM file with the authorities that certificates of clients must be from. Goes "
+    "with --https."
+)
+_CLIENT_CERTIFICATE = (
+    "Whether a client must have a certificate of --client-ca: required or optional. "
+    "[default: required]"
+)
+
+_OPTIONS = {
+    "certificate": "certificate",
+    "certificates": "certificates",
+    "clientCA": "client-ca",
+}
+"""
+The options for the arguments of L{ServerTLS} that name files.
+"""
+
+_NEED_HTTPS = (
+    "certificate",
+    "certificates",
+    "tls-min-version",
+    "client-ca",
+)
+
+
+class TLSOptions(usage.Options):
+    """
+    Certificates, and where to listen with them.
+
+    After L{checkTLS}, C{self["tls"]} is a L{ServerTLS}, or C{None}.
+
+    @since: 0.1
+    """
+
+    heading = "TLS"
+
+    optParameters: ClassVar[list[list[Any]]] = [
+        ["certificate", None, None, _CERTIFICATE],
+        ["private-key", None, None, _PRIVATE_KEY],
+        ["certificates", None, None, _CERTIFICATES],
+        ["tls-min-version", None, None, _MINIMUM],
+        ["client-ca", None, None, _CLIENT_CA],
+        ["client-certificate", None, None, _CLIENT_CERTIFICATE],
+    ]
+
+    compData = usage.Completions(
+        optActions={
+            name: usage.CompleteFiles("*.pem")
+            for name in ("certificate", "private-key", "client-ca")
+        }
+    )
+
+    def __init__(self) -> None:
+        super().__init__()
+        self["https"] = []
+        self["tls"] = None
+
+    def opt_https(self, port: str) -> None:
+        """
+        Port number, or endpoint description, to listen on with TLS; without --port and
+        --listen it is the only one. Needs --certificate or --certificates. May be
+        repeated.
+        """
+        self["https"].append(port)
+
+    def checkTLS(
+        self, endpoint: Callable[[str, str, str], IStreamServerEndpoint]
+    ) -> list[tuple[str, IStreamServerEndpoint]]:
+        """
+        Load the certificates.
+
+        @param endpoint: makes an endpoint, given the name of an option, its value, and
+            the description of the endpoint.
+        @return: the endpoints to listen on with TLS, each with its name for messages.
+        """
+        for name in _NEED_HTTPS:
+            if self[name] is not None and not self["https"]:
+                raise usage.UsageError(f"--{name} goes with --https")
+        for name, other in (
+            ("private-key", "certificate"),
+            ("client-certificate", "client-ca"),
+        ):
+            if self[name] is not None and self[other] is None:
+                raise usage.UsageError(f"--{name} goes with --{other}")
+        if not self["https"]:
+            return []
+        if self["certificate"] is None and self["certificates"] is None:
+            raise usage.UsageError(
+                "--https needs --certificate FILE, or --certificates FOLDER"
+            )
+        tls = self["tls"] = _load(self)
+        return [self._secured(port, tls, endpoint) for port in self["https"]]
+
+    def givenForTLS(self) -> dict[str, bool]:
+        """
+        Which of these options were given, of those that need no other one.
+        """
+        return {"https": bool(self["https"])}
+
+    def _secured(
+        self,
+        port: str,
+        tls: ServerTLS,
+        endpoint: Callable[[str, str, str], IStreamServerEndpoint],
+    ) -> tuple[str, IStreamServerEndpoint]:
+        name = description = port
+        if port.isascii() and port.isdecimal():
+            try:
+                name, description = tcp_description(port, self["interface"], "https")
+            except ValueError as error:
+                raise usage.UsageError(str(error)) from None
+        elif ":" not in port:
+            raise usage.UsageError(
+                f"--https {port}: neither a number nor an endpoint description"
+            )
+        elif has_tls(port):
+            raise usage.UsageError(
+                f"--https {port}: that has TLS itself; use --listen, or tcp:..."
+            )
+        return f"https {name}", TLSEndpoint(endpoint("https", port, description), tls)
+
+
+def _load(options: usage.Options) -> ServerTLS:
+    """
+    Load the certificates that the options name.
+    """
+    minimum = options["tls-min-version"] or "1.2"
+    if minimum not in ("1.2", "1.3"):
+        raise usage.UsageError(f"--tls-min-version {minimum}: must be 1.2 or 1.3")
+    asked = options["client-certificate"]
+    if asked not in (None, "optional", "required"):
+        raise usage.UsageError(
+            f"--client-certificate {asked}: must be optional or required"
+        )
+    try:
+        return ServerTLS(
+            options["certificate"],
+            options["private-key"],
+            certificates=options["certificates"],
+            minimumVersion=minimum,
+            clientCA=options["client-ca"],
+            clientCertificate=asked,
+        )
+    except BadTLSFile as error:
+        raise usage.UsageError(f"--{_OPTIONS[error.argument]}: {error}") from None
