@@ -6,6 +6,7 @@ what is promised to them.
 from __future__ import annotations
 
 import warnings
+from functools import partial
 from io import BytesIO
 from typing import Any
 
@@ -232,6 +233,90 @@ class CallOrderTests(ServerTestCase):
 
         self.talk(render, GET)
         self.assertEqual([BytesIO], seen)
+
+
+class LongWay(server.Request):
+    """
+    Overrides everything that is passed by where it does what twisted.web's does.
+    """
+
+    def parseCookies(self) -> None:
+        """
+        As inherited.
+        """
+        super().parseCookies()
+
+    def gotLength(self, length: int | None) -> None:
+        """
+        As inherited.
+        """
+        super().gotLength(length)
+
+    def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
+        """
+        As inherited.
+        """
+        super().requestReceived(command, path, version)
+
+
+class ShortWayTests(ServerTestCase):
+    """
+    What is passed by where a request without a body overrides nothing of it.
+    """
+
+    def state(self, factory: Any, *data: bytes) -> list[dict[str, Any]]:
+        """
+        What C{process} finds.
+        """
+        states: list[dict[str, Any]] = []
+
+        class Mine(factory):  # type: ignore[misc]
+            def process(self) -> None:
+                state = dict(self.__dict__)
+                for name in ("channel", "transport", "client", "host"):
+                    del state[name]
+                content = state.pop("content")
+                state["content"] = type(content), content.tell(), content.read()
+                states.append(state)
+                super().process()
+
+        wire = self.talk(lambda _: b"", *data, requestFactory=Mine)
+        self.assertEqual([200] * len(data), wire.statuses)
+        return states
+
+    def test_same(self) -> None:
+        """
+        Nothing of it is missing.
+        """
+        data = [
+            get(b"/a/b"),
+            get(b"/a?b=c&d=e"),
+            get(b"/", b"Cookie: a=b", b"cookie: c=d"),
+            get(b"/", b"Content-Type: application/x-www-form-urlencoded"),
+            get(b"/", method=b"POST"),
+            get(b"*", method=b"OPTIONS"),
+        ]
+        self.assertEqual(self.state(LongWay, *data), self.state(server.Request, *data))
+
+    def test_replacedInOne(self) -> None:
+        """
+        What one object has in the place of a method is called.
+        """
+        calls = []
+
+        class Mine(server.Request):
+            def __init__(self, *args: Any, **kwargs: Any) -> None:
+                super().__init__(*args, **kwargs)
+                for name in ("parseCookies", "gotLength", "requestReceived"):
+                    setattr(self, name, partial(self.noted, name))
+
+            def noted(self, name: str, *args: Any) -> None:
+                calls.append(name)
+                getattr(server.Request, name)(self, *args)
+
+        wire = self.talk(Echo(), GET, requestFactory=Mine)
+        self.assertEqual([200], wire.statuses)
+        self.assertEqual(["parseCookies", "gotLength", "requestReceived"], calls)
 
 
 class FailingRequestTests(ServerTestCase):

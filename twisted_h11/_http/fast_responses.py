@@ -125,7 +125,9 @@ def begun_head(
         # One value to a name; see L{whole_head}.
         values = [value for (value,) in fields.values()]
         if b"Content-Length" in fields:
-            place = list(fields).index(b"Content-Length")
+            place = -1
+            if next(reversed(fields)) != b"Content-Length":
+                place = list(fields).index(b"Content-Length")
             value, values[place] = values[place], b""
             if is_short_length(value) is None:
                 return None

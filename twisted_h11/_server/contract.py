@@ -17,8 +17,10 @@ from twisted.web.http_headers import Headers
 
 from twisted_h11._boundary.octets import as_bytes
 from twisted_h11._http.strict_requests import Refused
-from twisted_h11._server import foreign
 from twisted_h11._server.cycle import Cycle
+from twisted_h11._server.foreign import finish as finish_foreign
+from twisted_h11._server.foreign import write as write_foreign
+from twisted_h11._server.foreign import write_sequence
 from twisted_h11._server.interfaces import Served
 from twisted_h11._server.ranges import bounded
 from twisted_h11._server.refused import refuse, send_error
@@ -110,7 +112,7 @@ class HTTPChannelNames(WireProtocol):
         response head it is a raw response, and goes out as it is.
         """
         if self.cycle is not None:
-            foreign.write(self.cycle, data)
+            write_foreign(self.cycle, data)
         else:
             as_bytes(data)
 
@@ -121,7 +123,7 @@ class HTTPChannelNames(WireProtocol):
         @raise TypeError: for anything but bytes.
         """
         if self.cycle is not None:
-            foreign.write_sequence(self.cycle, parts)
+            write_sequence(self.cycle, parts)
 
     def requestDone(self, request: Any) -> None:
         """
@@ -131,7 +133,7 @@ class HTTPChannelNames(WireProtocol):
         """
         cycle = self.cycle
         if cycle is not None and request is cycle.request:
-            foreign.finish(cycle, request)
+            finish_foreign(cycle, request)
         elif self.wire.isOpen:
             # Else it was given away (switch), aborted, or is closing.
             raise TypeError(f"{request!r} is not the request that is answered now")

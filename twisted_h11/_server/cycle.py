@@ -209,13 +209,14 @@ class Cycle:
             self.state = _COMPLETE
             self.wire.close(End.LINGER)
 
-    def send(self, data: bytes) -> None:
+    def send(self, data: bytes, chunk: bytes | None = None) -> None:
         """
         Send content.
 
         @param data: content, not framed.  What is more than the response's
             C{Content-Length} is dropped.  Before a response head it is a raw
             response, and goes out as it is.
+        @param chunk: the same as a chunk, where that is known.
         """
         answer, wire = self.answer, self.wire
         if answer is None:
@@ -236,7 +237,7 @@ class Cycle:
             self.left = left - len(data)
         if not wire.hasRoom and wire.transport is not None:
             self.owner.slowClient().countUnsent(len(data))
-        (self._framer or self.framer).data(data)
+        (self._framer or self.framer).data(data, chunk)
 
     def tooLong(self) -> None:
         """

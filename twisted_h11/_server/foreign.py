@@ -82,7 +82,7 @@ def write_sequence(cycle: Cycle, parts: Iterable[bytes]) -> None:
             and not getattr(request, "leavesFraming", False)
             and (chunks is None or chunks.isBetween)
         ):
-            cycle.send(data)
+            cycle.send(data, b"".join(parts))
             return
     write(cycle, b"".join([_checked(cycle, part) for part in parts]))
 

@@ -138,7 +138,7 @@ class H11Framer:
             )
         )
 
-    def data(self, data: bytes | FileRegion) -> None:
+    def data(self, data: bytes | FileRegion, chunk: bytes | None = None) -> None:
         """
         Send content.
         """
@@ -261,13 +261,15 @@ class FastFramer:
         else:
             self._wire.send(answer.raw + data)
 
-    def data(self, data: bytes) -> None:
+    def data(self, data: bytes, chunk: bytes | None = None) -> None:
         """
         Send content.
+
+        @param chunk: the same as a chunk, where that is known.
         """
         self._sent += len(data)
         if self._length is None:
-            data = b"%x\r\n%b\r\n" % (len(data), data)
+            data = chunk or b"%x\r\n%b\r\n" % (len(data), data)
         self._wire.send(data)
 
     def end(self, trailers: Pairs) -> None:

@@ -48,11 +48,19 @@ class HandOver:
     @ivar isTaken: whether somebody has taken it from the channel.
     """
 
-    __slots__ = ("_before", "_ours", "_protocols", "_rest", "_transport", "isTaken")
+    __slots__ = (
+        "_before",
+        "_ours",
+        "_protocol",
+        "_rest",
+        "_transport",
+        "_wrapped",
+        "isTaken",
+    )
 
     def __init__(self, channel: Any, transport: Any) -> None:
         self._transport = transport
-        self._protocols = self._served()
+        self._wrapped, self._protocol = self._served()
         self._ours: dict[str, Any] = {"loseConnection": channel.loseConnection}
         halve = getattr(transport, "loseWriteConnection", None)
         if halve is not None:
@@ -104,7 +112,12 @@ class HandOver:
         @return: whether all of that is done.
         """
         wire, reader = channel.wire, channel.reader
-        if wire.transport is not None and self._served() != self._protocols:
+        transport = self._transport
+        # For each request: without a list.
+        if wire.transport is not None and (
+            getattr(transport, "protocol", None) is not self._protocol
+            or getattr(transport, "wrappedProtocol", None) is not self._wrapped
+        ):
             channel.transport = None
         if wire.transport is not None or reader.isAdvancing:
             return False

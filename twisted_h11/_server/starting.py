@@ -10,13 +10,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from io import BytesIO
 from typing import Any
 
+from twisted.web import http, server
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import INonQueuedRequestFactory
 
 from twisted_h11._boundary.guarded import log_failure
 from twisted_h11._boundary.twisted_private import raw_fields
+from twisted_h11._http.fastpath import FastHead
 from twisted_h11._http.strict_requests import Refused, RequestHead
 from twisted_h11._server.adapted import adapt_request
 from twisted_h11._server.body import RequestBody
@@ -26,6 +29,28 @@ from twisted_h11._server.request_headers import RequestHeaders
 from twisted_h11._server.routing import route_early
 
 __all__ = ["serve_bodiless", "serve_whole", "start_request"]
+
+
+class _Kinds(dict[type, bool]):
+    """
+    For each class of requests whether it is called with the channel alone.
+    """
+
+    def __missing__(self, kind: type) -> bool:
+        if len(self) > 10_000:
+            # Somebody makes classes, and does not keep them.
+            self.clear()
+        self[kind] = alone = _takes_channel_alone(kind)
+        return alone
+
+
+_kinds = _Kinds()
+
+
+def _takes_channel_alone(factory: Any) -> bool:
+    return getattr(factory, "leavesFraming", False) or bool(
+        INonQueuedRequestFactory.providedBy(factory)
+    )
 
 
 def start_request(channel: Any, cycle: Cycle, incoming: Incoming) -> None:
@@ -91,7 +116,13 @@ def serve_bodiless(channel: Any, cycle: Cycle) -> None:
     cycle.requestEnded = True
     try:
         cycle.request = request = _make_request(channel, cycle.head)
-        request.gotLength(0)
+        if getattr(request.gotLength, "__func__", None) in _gotLength and not hasattr(
+            channel.site, "getContentFile"
+        ):
+            # What it would do.
+            request.content = BytesIO()
+        else:
+            request.gotLength(0)
     except KeyboardInterrupt:
         raise
     except BaseException:
@@ -108,9 +139,8 @@ def _make_request(channel: Any, head: RequestHead) -> Any:
     Make the request object, as L{twisted.web.http.HTTPChannel} would.
     """
     factory = channel.requestFactory
-    if getattr(factory, "leavesFraming", False) or (
-        INonQueuedRequestFactory.providedBy(factory)
-    ):
+    isKind = isinstance(factory, type)
+    if _kinds[factory] if isKind else _takes_channel_alone(factory):
         request = factory(channel)
     else:
         request = factory(channel, 0)
@@ -120,8 +150,20 @@ def _make_request(channel: Any, head: RequestHead) -> Any:
     else:
         _give_fields(request, head)
         adapt_request(request)
+        if (
+            type(head) is FastHead
+            and b"\ncookie:" not in head.lowered
+            and getattr(request.parseCookies, "__func__", None) is _parseCookies
+        ):
+            # It would find none.
+            return request
     request.parseCookies()
     return request
+
+
+# twisted.web's own, which are passed by where it is known what they would do.
+_gotLength = (server.Request.gotLength, http.Request.gotLength)
+_parseCookies = http.Request.parseCookies
 
 
 def _give_fields(request: Any, head: RequestHead) -> None:
