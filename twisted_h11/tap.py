@@ -8,6 +8,7 @@ is in L{twisted_h11._command.service}.
 
 from __future__ import annotations
 
+import signal
 import sys
 from functools import partial
 from typing import Any
@@ -17,8 +18,10 @@ from twisted.web import static
 from twisted.web.tap import makePersonalServerFactory
 
 from twisted_h11._command.endpoints import is_plain
+from twisted_h11._command.log_options import Logs
 from twisted_h11._command.options import Options
 from twisted_h11._command.service import ListeningService, StartError
+from twisted_h11._command.signals import Signals
 from twisted_h11._command.stopping import Stopping, leave
 from twisted_h11._command.welcome import Welcome
 from twisted_h11.server import Site
@@ -53,16 +56,15 @@ def makeService(config: Options) -> IService:
     try:
         site = Site(
             config.wrapRoot(root),
-            logPath="/dev/stdout" if config["logfile"] == "-" else config["logfile"],
             limits=config["limits"],
             http2=bool(config["http2"]),
-            accessLog=not config["no-access-log"],
             compression=config["compression"],
             errorPages=config["errorPages"],
             extraHeaders=tuple(config["extraHeaders"]),
             environUnderscores=bool(config["environ-underscores"]),
             trustedProxies=config["proxies"],
             rootPath=config["rootPath"],
+            **config["logging"],
             **settings,
         )
         if config["http2"] and all(is_plain(name) for name, _ in config["listen"]):
@@ -77,6 +79,7 @@ def makeService(config: Options) -> IService:
 
     # Embedded in something else the process is not ours to end.
     command = config.parent
+    logs = Logs(site, config["programLog"])
     pidfile = command.get("pidfile") if command is not None else None
     stopping = Stopping(
         site,
@@ -95,6 +98,10 @@ def makeService(config: Options) -> IService:
         from twisted.internet import reactor
 
         loop: Any = reactor
+        signals = Signals(loop)
+        signals.add(signal.SIGUSR1, logs.reopen)
         loop.callWhenRunning(stopping.heedSignals)
+        loop.callWhenRunning(signals.install)
+        logs.addIdentifiers()
     listening.setServiceParent(service)
     return service

@@ -213,6 +213,13 @@ class Site:
         self.drained: Deferred[None] = Deferred()
         self._connections: set[object] = set()
         self.graces: list[float] = []
+        self.flushes = 0
+
+    def flushLog(self) -> None:
+        """
+        Count.
+        """
+        self.flushes += 1
 
     def drain(self, grace: float) -> Deferred[None]:
         """
@@ -326,6 +333,7 @@ class StoppingTests(SynchronousTestCase):
                 self.patch(stopping, "_lastWords", go.wait)
             stopping._watch()
         self.assertEqual([5, 5], left)
+        self.assertEqual(2, self.site.flushes)
         self.assertEqual(1, len(self.lines()))
 
     def test_toldOnce(self) -> None:

@@ -18,6 +18,7 @@ __all__ = [
     "format_bound",
     "parse_bound",
     "parse_seconds",
+    "parse_size",
 ]
 
 _SUFFIXES = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
@@ -94,6 +95,22 @@ def parse_bound(bound: Field[Any], text: str) -> float | None:
     if value > _LARGEST:
         hint = "; none: no bound" if bound.metadata["optional"] else ""
         raise ValueError(f"more {unit} than there can be{hint}")
+    return value
+
+
+def parse_size(text: str) -> int:
+    """
+    Read a number of bytes, such as C{100M}.
+
+    @raise ValueError: for what is none.
+    """
+    match = _SIZE.fullmatch(text)
+    if match is None:
+        raise ValueError("not a number of bytes: expected 16k, 10M or 1G")
+    digits = match[1].lstrip("0") or "0"
+    value = int(digits[: _MOST_DIGITS + 1]) * _SUFFIXES[match[2].lower()]
+    if value > _LARGEST:
+        raise ValueError("more bytes than there can be")
     return value
 
 

@@ -37,6 +37,7 @@ from twisted_h11._command.configuration import Configuration
 from twisted_h11._command.grouped_help import describe_options
 from twisted_h11._command.limit_options import LimitOptions
 from twisted_h11._command.listen_options import ListenOptions
+from twisted_h11._command.log_options import LogOptions
 from twisted_h11._command.root_options import RootOptions
 from twisted_h11._command.suggest import with_suggestion
 from twisted_h11._command.tls_options import TLSOptions
@@ -63,7 +64,6 @@ or the connection.
 """
 
 
-_LOGFILE = "Path to the access log, in combined log format; -: standard output."
 _CONFIG = (
     "A TOML file with options, as name = value; what the command line and the "
     "environment say wins."
@@ -95,7 +95,9 @@ _UNDERSCORES = (
 )
 
 
-class Options(RootOptions, AnswerOptions, ListenOptions, TLSOptions, LimitOptions):
+class Options(
+    RootOptions, AnswerOptions, ListenOptions, TLSOptions, LogOptions, LimitOptions
+):
     """
     What C{twistd h11web} takes.
 
@@ -117,7 +119,6 @@ class Options(RootOptions, AnswerOptions, ListenOptions, TLSOptions, LimitOption
     )
 
     optParameters: ClassVar[list[list[Any]]] = [
-        ["logfile", "l", None, _LOGFILE],
         ["config", None, None, _CONFIG],
         ["grace", None, f"{DEFAULT_GRACE:g}", _GRACE],
     ]
@@ -126,7 +127,6 @@ class Options(RootOptions, AnswerOptions, ListenOptions, TLSOptions, LimitOption
         ["display-tracebacks", "", _TRACEBACKS],
         ["personal", "", _PERSONAL],
         ["check", "", _CHECK],
-        ["no-access-log", "", "Write no access log lines."],
         ["http2", "", _HTTP2],
         ["environ-underscores", "", _UNDERSCORES],
     ]
@@ -226,21 +226,8 @@ class Options(RootOptions, AnswerOptions, ListenOptions, TLSOptions, LimitOption
         self.checkRoot()
         self.checkProxies()
         self.checkAnswers()
+        self.checkLogs()
         self._checkPersonal()
-        if self["logfile"] is not None:
-            if self["no-access-log"]:
-                raise usage.UsageError(
-                    "--logfile and --no-access-log exclude each other"
-                )
-            if self["logfile"] != "-":
-                _check_logfile("--logfile", self["logfile"])
-            elif self.parent is not None and not self.parent.get("nodaemon"):
-                raise usage.UsageError(
-                    "--logfile -: a daemon has no standard output; use twistd -n"
-                )
-        if self.parent is not None and self.parent.get("logfile") not in (None, "-"):
-            # twistd itself would end in a traceback.
-            _check_logfile("twistd --logfile", self.parent["logfile"])
         self.checkListen()
         self["listen"] += self.checkTLS(self.makeEndpoint)
 
@@ -254,8 +241,7 @@ class Options(RootOptions, AnswerOptions, ListenOptions, TLSOptions, LimitOption
         given = {
             "add-header": bool(self["extraHeaders"]),
             "server-header": "serverHeader" in self,
-            "logfile": self["logfile"] is not None,
-            "no-access-log": bool(self["no-access-log"]),
+            **self.givenForLogs(),
             "http2": bool(self["http2"]),
             **self.givenForTLS(),
             **self.givenForProxies(),
@@ -278,20 +264,3 @@ def _partition(header: str) -> tuple[bytes, bytes, bytes]:
     The bytes that were typed on the command line, cut at the first colon.
     """
     return os.fsencode(header).partition(b":")
-
-
-def _check_logfile(option: str, path: str) -> None:
-    """
-    See that a log file can be written, without creating it yet.
-    """
-    path = os.path.abspath(path)
-    directory = os.path.dirname(path)
-    problem = None
-    if not os.path.isdir(directory):
-        problem = f"no such directory: {directory}"
-    elif os.path.isdir(path):
-        problem = "is a directory"
-    elif not os.access(path if os.path.exists(path) else directory, os.W_OK):
-        problem = "Permission denied"
-    if problem is not None:
-        raise usage.UsageError(f"{option} {path}: {problem}")

@@ -169,10 +169,23 @@ class Stopping:
         End the process, if nothing else does.
         """
         time.sleep(self._grace + _LATE)
-        # Whoever writes to the log may be what hangs.
-        last = threading.Thread(target=self._lastWords, daemon=True)
-        last.start()
-        last.join(_LOG_TIME)
+        self.endNow()
+
+    def endNow(self) -> None:
+        """
+        End the process as it is, but for what the logs have not been told; in any
+        thread.
+        """
+        # Whoever writes to a log may be what hangs.
+        ends = [
+            threading.Thread(target=call, daemon=True)
+            for call in (self._site.flushLog, self._lastWords)
+        ]
+        for one in ends:
+            one.start()
+        until = time.monotonic() + _LOG_TIME
+        for one in ends:
+            one.join(max(until - time.monotonic(), 0))
         if self._leave is not None:
             self._leave(self.status())
 

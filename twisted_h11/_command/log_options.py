@@ -1,0 +1,256 @@
+"""
+The options of C{twistd h11web} for logs: that of accesses, and the program's own.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import Any, ClassVar
+
+from twisted.logger import Logger, globalLogPublisher
+from twisted.python import usage
+
+from twisted_h11._command.bounds import parse_size
+from twisted_h11._command.endpoints import explain
+from twisted_h11._command.program_log import program_log
+from twisted_h11._http.abnf import is_token
+from twisted_h11.server import (
+    Site,
+    access_log_format,
+    add_request_id,
+    describe_log_fields,
+    json_log_format,
+)
+
+__all__ = ["LogOptions", "Logs"]
+
+_LOGFILE = (
+    "Path to the access log; -: standard output. By default it goes to the program's "
+    "log. SIGUSR1 has it opened anew."
+)
+_FORMAT = (
+    "What a line of the access log is: a text with fields in braces, such as "
+    "'{time} {client} \"{method} {target}\" {status}'. Fields are "
+    f"{', '.join(field.name for field in describe_log_fields())}. By default it is the "
+    "combined log format."
+)
+_JSON = "Write the access log as JSON, an object a line, with all fields."
+_SIZE = (
+    "Size at which the access log is renamed to its name and .1, and so on, and a new "
+    "one begun, such as 100M. By default never: that is for logrotate. Goes with "
+    "--logfile."
+)
+_COUNT = (
+    "How many renamed access logs are kept; 5 if nothing is said. Goes with "
+    "--log-rotate-size."
+)
+_IDS = (
+    "Give requests identifiers, for the access log, the application and the program's "
+    "log: on or off."
+)
+_ID_HEADER = (
+    "Field, such as X-Request-ID, in which the identifier of a request comes from a "
+    "--trust-proxy. Goes with --request-ids on."
+)
+_PROGRAM_JSON = "Write the program's log as JSON, an object a line."
+
+_DEFAULT_COUNT = 5
+
+
+class LogOptions(usage.Options):
+    """
+    Logs.
+
+    After L{checkLogs}, C{self["logging"]} is what a L{Site} takes of it, and
+    C{self["programLog"]} a L{ProgramLog<twisted_h11._command.program_log.ProgramLog>}
+    or C{None}.
+
+    @since: 0.1
+    """
+
+    heading = "Logs"
+
+    optParameters: ClassVar[list[list[Any]]] = [
+        ["logfile", "l", None, _LOGFILE],
+        ["log-format", None, None, _FORMAT],
+        ["log-rotate-size", None, None, _SIZE],
+        ["log-rotate-count", None, None, _COUNT],
+        ["request-ids", None, "off", _IDS],
+        ["request-id-header", None, None, _ID_HEADER],
+    ]
+
+    optFlags: ClassVar[list[list[str]]] = [
+        ["no-access-log", "", "Write no access log lines."],
+        ["log-json", "", _JSON],
+        ["program-log-json", "", _PROGRAM_JSON],
+    ]
+
+    def checkLogs(self) -> None:
+        """
+        Check what the options say together.  The proxies are known.
+        """
+        self._checkFile()
+        self["logging"] = {
+            "logPath": "/dev/stdout" if self["logfile"] == "-" else self["logfile"],
+            "accessLog": not self["no-access-log"],
+            "logFormatter": self._formatter(),
+            **self._rotation(),
+            **self._identifiers(),
+        }
+        if self.parent is not None and self.parent.get("logfile") not in (None, "-"):
+            # twistd itself would end in a traceback.
+            _check_logfile("twistd --logfile", self.parent["logfile"])
+        self["programLog"] = program_log(self.parent, bool(self["program-log-json"]))
+
+    def givenForLogs(self) -> dict[str, bool]:
+        """
+        Which of these options were given, but for the one for the program's log.
+        """
+        names = [row[0] for row in (*LogOptions.optParameters, *LogOptions.optFlags)]
+        given = {name: bool(self[name]) for name in names}
+        given["request-ids"] = self["logging"]["requestIds"]
+        del given["program-log-json"]
+        return given
+
+    def _checkFile(self) -> None:
+        if self["no-access-log"]:
+            for name in ("logfile", "log-format", "log-json", "log-rotate-size"):
+                if self[name]:
+                    raise usage.UsageError(
+                        f"--{name} and --no-access-log exclude each other"
+                    )
+        if self["logfile"] == "-":
+            if self.parent is not None and not self.parent.get("nodaemon"):
+                raise usage.UsageError(
+                    "--logfile -: a daemon has no standard output; use twistd -n"
+                )
+        elif self["logfile"] is not None:
+            _check_logfile("--logfile", self["logfile"])
+
+    def _formatter(self) -> Any:
+        text = self["log-format"]
+        if self["log-json"]:
+            if text is not None:
+                raise usage.UsageError("--log-json and --log-format exclude each other")
+            return json_log_format()
+        if text is None:
+            return None
+        try:
+            return access_log_format(text)
+        except ValueError as error:
+            raise usage.UsageError(f"--log-format: {error}") from None
+
+    def _rotation(self) -> dict[str, Any]:
+        size, count, path = (
+            self[name] for name in ("log-rotate-size", "log-rotate-count", "logfile")
+        )
+        if size is None:
+            if count is not None:
+                raise usage.UsageError("--log-rotate-count goes with --log-rotate-size")
+            return {}
+        if path is None:
+            raise usage.UsageError("--log-rotate-size goes with --logfile")
+        if path == "-" or not _may_be_regular(path):
+            raise usage.UsageError(
+                f"--log-rotate-size {size}: {path} is no file that could be renamed"
+            )
+        try:
+            most = parse_size(size)
+        except ValueError as error:
+            raise usage.UsageError(f"--log-rotate-size {size}: {error}") from None
+        if not most:
+            raise usage.UsageError(f"--log-rotate-size {size}: at least one byte")
+        count = str(_DEFAULT_COUNT) if count is None else count
+        if not (count.isascii() and count.isdecimal() and 0 < len(count) < 5):
+            raise usage.UsageError(
+                f"--log-rotate-count {count}: must be a number from 1 to 9999"
+            )
+        if not int(count):
+            raise usage.UsageError(f"--log-rotate-count {count}: at least one is kept")
+        return {"logRotateSize": most, "logRotateCount": int(count)}
+
+    def _identifiers(self) -> dict[str, Any]:
+        wanted, field = self["request-ids"].lower(), self["request-id-header"]
+        if wanted not in ("on", "off"):
+            raise usage.UsageError(
+                f"--request-ids {self['request-ids']}: must be on or off"
+            )
+        made: dict[str, Any] = {"requestIds": wanted == "on"}
+        if field is None:
+            return made
+        name = os.fsencode(field)
+        if not is_token(name):
+            raise usage.UsageError(
+                f"--request-id-header {field!r}: not the name of a field"
+            )
+        if wanted == "off":
+            raise usage.UsageError("--request-id-header goes with --request-ids on")
+        if self["proxies"] is None:
+            raise usage.UsageError(
+                "--request-id-header needs --trust-proxy, which says whom to believe"
+            )
+        made["requestIdHeader"] = name
+        return made
+
+
+class Logs:
+    """
+    The logs of a server that runs.
+
+    @param site: its site.
+    @param programLog: its own log, if that is ours.
+    """
+
+    _log = Logger()
+
+    def __init__(self, site: Site, programLog: Any) -> None:
+        self._site = site
+        self._programLog = programLog
+
+    def addIdentifiers(self) -> None:
+        """
+        Have the program's log tell the requests; before its observers are there.
+        """
+        if self._site.requestIds is not None:
+            globalLogPublisher.addObserver(add_request_id)
+
+    def reopen(self) -> None:
+        """
+        Open all files anew.  Where that is not possible, the old one goes on.
+        """
+        calls = [self._site.reopenLog]
+        if self._programLog is not None:
+            calls.insert(0, self._programLog.reopen)
+        for call in calls:
+            try:
+                call()
+            except OSError as error:
+                self._log.error(
+                    "Can not open a log anew, the old file goes on: {reason}",
+                    reason=explain(error),
+                )
+
+
+def _may_be_regular(path: str) -> bool:
+    try:
+        return stat.S_ISREG(os.stat(path).st_mode)
+    except OSError:
+        return True
+
+
+def _check_logfile(option: str, path: str) -> None:
+    """
+    See that a log file can be written, without creating it yet.
+    """
+    path = os.path.abspath(path)
+    directory = os.path.dirname(path)
+    problem = None
+    if not os.path.isdir(directory):
+        problem = f"no such directory: {directory}"
+    elif os.path.isdir(path):
+        problem = "is a directory"
+    elif not os.access(path if os.path.exists(path) else directory, os.W_OK):
+        problem = "Permission denied"
+    if problem is not None:
+        raise usage.UsageError(f"{option} {path}: {problem}")

@@ -1,0 +1,131 @@
+"""
+The program's own log, that of C{twistd --logfile}.
+
+twistd's own file renames itself each megabyte, for ever, and is not opened to append.
+Ours does neither: it may be moved away by logrotate and opened anew, or be cut.  It is
+given to twistd by its option C{--logger}, unless that, or C{--syslog}, is used by
+somebody else.
+
+An event is some lines of text, or one line of JSON.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from datetime import datetime, timezone
+from typing import Any
+
+from twisted.logger import (
+    FileLogObserver,
+    ILogObserver,
+    LogEvent,
+    eventAsJSON,
+    formatEvent,
+    textFileLogObserver,
+)
+from twisted.python import usage
+
+from twisted_h11.server import LogFile
+
+__all__ = ["ProgramLog", "json_line", "open_last", "program_log"]
+
+
+def json_line(event: LogEvent) -> str:
+    """
+    An event as L{eventAsJSON} has it, in one line; and before that, for others to read:
+    its C{time}, C{level}, C{message}, and C{traceback} if it is a failure's.
+    """
+    when = datetime.fromtimestamp(event.get("log_time") or 0, timezone.utc)
+    told: LogEvent = {
+        "time": when.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "level": getattr(event.get("log_level"), "name", "info"),
+        "message": formatEvent(event),
+    }
+    failure = event.get("log_failure")
+    if failure is not None:
+        told["traceback"] = failure.getTraceback()
+    told.update((name, value) for name, value in event.items() if name != "message")
+    # The one control character that JSON takes for a letter.
+    return eventAsJSON(told).replace("\x7f", "\\u007f") + "\n"
+
+
+class ProgramLog:
+    """
+    Where the program logs to.
+
+    @param path: the path of the file, or C{-} for the standard output.
+    @param json: whether in lines of JSON.
+    """
+
+    def __init__(self, path: str, json: bool) -> None:
+        # twistd may change the directory after it has made its log.
+        self._path = "/dev/stdout" if path == "-" else os.path.abspath(path)
+        self._json = json
+        self._file: LogFile | None = None
+
+    def observer(self) -> ILogObserver:
+        """
+        Open the file.
+
+        @return: what writes to it.
+        """
+        self._file = file = LogFile(self._path)
+        output: Any = file
+        if self._json:
+            return FileLogObserver(output, json_line)
+        made: ILogObserver = textFileLogObserver(output)
+        return made
+
+    def reopen(self) -> None:
+        """
+        Open what has the name of the file now.
+
+        @raise LogFileError: if that is not possible.
+        """
+        if self._file is not None:
+            self._file.reopen()
+
+
+def program_log(command: Any, json: bool) -> ProgramLog | None:
+    """
+    Give twistd a log of ours.
+
+    @param command: its options; C{None} if this is not a command of twistd.
+    @param json: whether the log is to be JSON.
+    @return: the log; C{None} where twistd has its own.
+    @raise usage.UsageError: if the log can not be JSON.
+    """
+    taken = command is None or command.get("logger") or command.get("syslog")
+    if taken:
+        if json and command is None:
+            raise usage.UsageError("--program-log-json is for commands of twistd")
+        if json:
+            raise usage.UsageError(
+                "--program-log-json goes neither with twistd --logger nor with --syslog"
+            )
+        return None
+    path = command.get("logfile")
+    toStdout = path == "-" or (not path and command.get("nodaemon"))
+    if toStdout and not json:
+        # twistd's own does that well.
+        return None
+    if path == "-" and not command.get("nodaemon"):
+        # twistd says so.
+        return None
+    made = ProgramLog("-" if toStdout else path or "twistd.log", json)
+    _logs.append(made)
+    # twistd wants a name that it can import.
+    command["logger"] = f"{__name__}.{open_last.__name__}"
+    return made
+
+
+# A process has but one log; the last that was asked for.
+_logs: deque[ProgramLog] = deque(maxlen=1)
+
+
+def open_last() -> ILogObserver:
+    """
+    Open the log that L{program_log} has made; called by twistd.
+    """
+    return _logs[-1].observer()
