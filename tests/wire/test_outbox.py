@@ -21,15 +21,18 @@ class Connection:
     What an outbox uses of a connection.
 
     @ivar flushes: how often it was flushed.
+    @ivar pending: what it has to send.
     """
 
     def __init__(self, clock: Clock) -> None:
         self.reactor = clock
         self.transport = self
         self.flushes = 0
+        self.pending = [b"answer"]
 
     def flush(self) -> None:
         self.flushes += 1
+        self.pending = []
 
 
 class Broken(Connection):
@@ -98,6 +101,32 @@ class OutboxTests(SynchronousTestCase):
         self.assertEqual(8, sent[0])
         self.assertEqual(0, sent[-1])
 
+    def test_more(self) -> None:
+        """
+        What more may be written to waits for the end of the turn, however lonely; it
+        may have left before.
+        """
+        for _ in range(20):
+            self.turn(1)
+        early, late = Connection(self.clock), Connection(self.clock)
+        for connection in (early, late, late):
+            self.outbox.wait(connection)
+        early.flush()
+        self.assertEqual(0, late.flushes)
+        self.clock.advance(0)
+        self.assertEqual([1, 1], [early.flushes, late.flushes])
+
+    def test_ended(self) -> None:
+        """
+        Turns in which all has left before say nothing of how many are busy.
+        """
+        for _ in range(20):
+            connection = Connection(self.clock)
+            self.outbox.wait(connection)
+            connection.flush()
+            self.clock.advance(0)
+        self.assertEqual(0, self.turn(1))
+
     def test_failure(self) -> None:
         """
         One that can not be written to does not keep the others back.
@@ -129,9 +158,10 @@ class Turns:
         outbox: Any = site._outbox
         flush, self.waited = outbox._flush, []
 
-        def noting() -> None:
+        def noting() -> int:
             self.waited.append(len(outbox._waiting))
-            flush()
+            sent: int = flush()
+            return sent
 
         outbox._flush = noting
         return site

@@ -21,7 +21,8 @@ def overrides(thing: Any, cls: type, names: Iterable[str]) -> bool:
     Whether an object does anything else under one of the C{names} than the
     instances of C{cls}.
 
-    @param thing: an instance of C{cls} or of a subclass.
+    @param thing: an instance of C{cls} or of a subclass.  A method of its own that
+        C{passesOn} is one that we have put before the class's.
     """
     kind = type(thing)
     if kind is not cls:
@@ -30,4 +31,6 @@ def overrides(thing: Any, cls: type, names: Iterable[str]) -> bool:
         if any(getattr(kind, name, None) is not getattr(cls, name) for name in names):
             return True
     own: dict[str, Any] = getattr(thing, "__dict__", {})
-    return bool(own) and any(name in own for name in names)
+    return bool(own) and any(
+        name in own and not getattr(own[name], "passesOn", False) for name in names
+    )

@@ -303,10 +303,9 @@ class Channel(HTTPChannelNames):
             self._handOver = HandOver(self, self.wire.transport)
         return self._handOver
 
-    def wireShared(self) -> None:
+    def wireShared(self) -> bool:
         """See L{WireUser}."""
-        if self.wire.transport is not None:
-            self._shared()
+        return self.wire.transport is None or self._shared().isOrdered
 
     def wireClosing(self) -> None:
         """See L{WireUser}."""

@@ -8,6 +8,10 @@ transport away (C{channel.transport = None}) and make their own protocol the
 transport's.  In each case bytes may have come together with the handshake.
 They belong to the new protocol, and reach it after the response has gone out.
 
+Whoever has the transport may write to it.  What was written to the channel in the same
+turn of the reactor goes first: those methods of a transport that we have shown that
+send something have what is pending written before they do.
+
 Whoever has the transport may also close it.  A transport does not close while
 it waits for its producer, which is us: TLS for ever, a socket once it was full.
 So C{loseConnection} of a transport that we have shown is ours, and means the
@@ -32,7 +36,33 @@ __all__ = ["HandOver"]
 _PROTOCOLS = ("wrappedProtocol", "protocol")
 
 
+# What sends something, of any transport.
+_SENDING = ("sendFileDescriptor", "startTLS", "write", "writeSequence")
+
+
+class _Behind:
+    """
+    A method of a transport, called when all that is pending was written.
+
+    @cvar passesOn: nothing that it does is left out by a shorter way.
+    """
+
+    __slots__ = ("_method", "_wire")
+
+    passesOn = True
+
+    def __init__(self, wire: Any, method: Callable[..., Any]) -> None:
+        self._wire = wire
+        self._method = method
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if self._wire.pending:
+            self._wire.flush()
+        return self._method(*args, **kwargs)
+
+
 def _halve(channel: Any, halve: Callable[[], None]) -> None:
+    channel.wire.flush()
     cycle = channel.cycle
     cut = cycle is not None and cycle.endsWithConnection()
     (channel.loseConnection if cut else halve)()
@@ -45,6 +75,7 @@ class HandOver:
     @param channel: the channel that has it.  The C{loseConnection} of the transport
         is the channel's from now on, and sometimes its C{loseWriteConnection}.
     @param transport: the transport.
+    @ivar isOrdered: whether what is pending goes before what others write.
     @ivar isTaken: whether somebody has taken it from the channel.
     """
 
@@ -55,6 +86,7 @@ class HandOver:
         "_rest",
         "_transport",
         "_wrapped",
+        "isOrdered",
         "isTaken",
     )
 
@@ -65,14 +97,19 @@ class HandOver:
         halve = getattr(transport, "loseWriteConnection", None)
         if halve is not None:
             self._ours["loseWriteConnection"] = partial(_halve, channel, halve)
+        for name in _SENDING:
+            method = getattr(transport, name, None)
+            if method is not None:
+                self._ours[name] = _Behind(channel.wire, method)
         own = getattr(transport, "__dict__", {})
         self._before = {name: own[name] for name in self._ours if name in own}
         self._rest: tuple[IProtocol, bytes] | None = None
-        self.isTaken = False
+        self.isTaken = self.isOrdered = False
         # One that takes no attributes keeps its own.
         with suppress(AttributeError):
             for name, method in self._ours.items():
                 setattr(transport, name, method)
+            self.isOrdered = True
 
     def _served(self) -> list[Any]:
         return [getattr(self._transport, name, None) for name in _PROTOCOLS]

@@ -16,8 +16,10 @@ to the wire flushes first, as it always does, so nothing is overtaken.
 
 Where there is but one busy peer there is nothing to collect, and waiting for the
 end of the turn is a loss, of a tenth of its rate.  How many there are is seen
-from how many waited in the last few turns; while there was one, answers go at
-once, but for every now and then, to see whether that has changed.
+from how many waited in the last few turns; while there was one, its answers go at
+once when they are complete (L{Outbox.add}), but for every now and then, to see whether
+that has changed.  What more may be written to in the same turn (L{Outbox.wait}) waits
+for its end all the same: one call for the head, the pieces and the end of a response.
 
 C{transport.write} would collect too: in a buffer of the transport, at the price
 of two calls of C{epoll_ctl} and another event for each answer.
@@ -46,9 +48,11 @@ class Pending(Protocol):
     A wire that has something to send.
 
     @ivar transport: its transport, a bare socket.
+    @ivar pending: what it has to send.
     """
 
     transport: Any
+    pending: Any
 
     def flush(self) -> None:
         """
@@ -63,37 +67,57 @@ class Outbox:
     """
 
     def __init__(self) -> None:
-        self._waiting: list[Pending] = []
+        # In order, and each once.
+        self._waiting: dict[Pending, None] = {}
         self._lonelyTurns = 0
         self._atOnce = 0
 
     def add(self, wire: Pending) -> None:
         """
-        Flush C{wire} before the reactor waits again, or now.
+        Flush C{wire} before the reactor waits again, or now: what it has to send is
+        complete.
 
         @param wire: one whose transport is a bare socket.
         """
         if self._atOnce:
             self._atOnce -= 1
             wire.flush()
-            return
+        else:
+            self.wait(wire)
+
+    def wait(self, wire: Pending) -> None:
+        """
+        Flush C{wire} before the reactor waits again: more may be written in this turn.
+
+        @param wire: one whose transport is a bare socket.
+        """
         waiting = self._waiting
         if not waiting:
             wire.transport.reactor.callLater(0, self._turnOver)
-        waiting.append(wire)
+        waiting[wire] = None
         if len(waiting) >= MOST_WAITING:
             self._flush()
 
     def _turnOver(self) -> None:
-        if len(self._waiting) != 1:
+        sent = self._flush()
+        if sent > 1:
             self._lonelyTurns = 0
+        elif not sent:
+            # All of it has left before.
+            pass
         elif self._lonelyTurns < _FEW_TURNS:
             self._lonelyTurns += 1
         else:
             self._atOnce = _AT_ONCE
-        self._flush()
 
-    def _flush(self) -> None:
-        waiting, self._waiting = self._waiting, []
+    def _flush(self) -> int:
+        """
+        @return: how many had something to send.
+        """
+        waiting, self._waiting = self._waiting, {}
+        sent = 0
         for wire in waiting:
-            guarded("Writing a response", wire.flush)
+            if wire.pending:
+                sent += 1
+                guarded("Writing a response", wire.flush)
+        return sent

@@ -239,10 +239,11 @@ class WireProtocol(Protocol):
         Called by the wire; there is no wait of our own.
         """
 
-    def wireShared(self) -> None:
+    def wireShared(self) -> bool:
         """
-        Called by the wire: somebody has the transport for the first time.
+        Called by the wire: somebody has the transport.
         """
+        return False
 
     def wireWaits(self) -> None:
         """

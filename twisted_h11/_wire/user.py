@@ -71,9 +71,11 @@ class WireUser(Protocol):
         What was waited for has not happened in time.
         """
 
-    def wireShared(self) -> None:
+    def wireShared(self) -> bool:
         """
-        Somebody has the transport for the first time.
+        Somebody has the transport.
+
+        @return: whether what is pending will be written before what others write.
         """
 
     def wireWaits(self) -> None:
@@ -209,9 +211,15 @@ class Nobody:
         pass
 
     pauseProducing = resumeProducing = stopProducing = _nothing
-    deadlineOver = wireShared = wireWaits = wireTaken = wireWritable = _nothing
+    deadlineOver = wireWaits = wireTaken = wireWritable = _nothing
     wireQueueSent = wireClosing = wireEnded = _nothing
     producing = producerFailed = abortConnection = _nothing
+
+    def wireShared(self) -> bool:
+        """
+        Nothing is pending.
+        """
+        return False
 
     def tellProducer(self, call: Callable[[], object]) -> bool:
         """

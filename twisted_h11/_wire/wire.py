@@ -4,13 +4,15 @@ One transport: its bytes, its back-pressure and its end.
 A L{Wire} knows nothing of HTTP.  It keeps three promises to the protocol that uses
 it.
 
-B{Writes are joined, never delayed.}  What one call from outside makes us write goes
-out in one C{transport.write} before that call returns.  While a segment is being
-worked on (L{Wire.beginBatch}) that covers the answers to all the requests in it; with
-an L{Outbox}, if the transport is a bare socket, they wait for the end of the turn.
-Others may write to the transport too (a resource that upgrades to WebSocket writes
-its own 101), so the transport is only shown by L{Wire.share}: that writes what is
-pending first, and from then on nothing is held beyond a single call.
+B{Writes are collected.}  What is written while a segment is being worked on
+(L{Wire.beginBatch}), or until L{Wire.endJoin}, goes out in one call.  With an
+L{Outbox}, if the transport is a bare socket, that holds for all that one turn of the
+reactor writes, whoever does it: it leaves at the end of the turn, or at once when there
+is a buffer full of it, or when a response has ended and nobody else waits.  Other
+transports are written to before the call from outside returns.  Others may write to the
+transport, too (a resource that upgrades to WebSocket writes its own 101).  So it is
+shown by L{Wire.share} only; the user then sees to it that whoever writes there has what
+is pending written first, or nothing is held beyond a single call any more.
 
 B{Reading has one switch.}  Everybody who wants the network to be quiet sets a bit of
 his own (L{Wire.hold}); the transport is paused with the first bit and resumed when
@@ -135,13 +137,14 @@ class Wire(Waiter):
 
     def share(self) -> Any:
         """
-        The transport, for somebody who may write to it; what was pending is written.
+        The transport, for somebody who may write to it; what is pending is written
+        first.
         """
-        if self.pending:
+        if self.batching is None:
             self.flush()
-        if self.batching is not None:
+        elif not self.user.wireShared():
+            self.flush()
             self.batching = None
-            self.user.wireShared()
         return self.transport
 
     def register(self) -> None:
@@ -232,7 +235,24 @@ class Wire(Waiter):
         else:
             self.pending = [data]
         self.pendingLength += len(data)
-        if not (self.batching or self.joining) or self.pendingLength > BATCH_LENGTH:
+        if self.pendingLength > BATCH_LENGTH:
+            self.flush()
+        elif not (self.batching or self.joining):
+            self._collect()
+
+    def _collect(self) -> None:
+        """
+        Write at the end of the turn, if that is possible.
+        """
+        outbox = self.user.outbox
+        if (
+            outbox is not None
+            and self.batching is not None
+            and self.closing is None
+            and is_bare_socket(self.transport)
+        ):
+            outbox.wait(self)
+        else:
             self.flush()
 
     def pend(self, data: bytes) -> None:
@@ -281,7 +301,7 @@ class Wire(Waiter):
         """
         self.joining -= 1
         if self.pending and not (self.joining or self.batching):
-            self.flush()
+            self._collect()
 
     def beginBatch(self) -> bool:
         """
@@ -302,7 +322,11 @@ class Wire(Waiter):
                 self.batching = False
             if self.pending and not self.joining:
                 outbox = self.user.outbox
-                if outbox is not None and is_bare_socket(self.transport):
+                if (
+                    outbox is not None
+                    and self.batching is not None
+                    and is_bare_socket(self.transport)
+                ):
                     outbox.add(self)
                 else:
                     self.flush()
