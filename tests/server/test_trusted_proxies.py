@@ -23,7 +23,7 @@ from tests.support.memory import MemoryTransport, SecureMemoryTransport
 from tests.support.server_cases import Calls, ServerTestCase, get
 from tests.support.wire import Wire
 from twisted_h11._server.environ import make_environ
-from twisted_h11.server import Request, TrustedProxies
+from twisted_h11.server import Request, TrustedProxies, access_log_format
 
 PROXY = IPv4Address("TCP", "10.0.0.1", 40001)
 STRANGER = IPv4Address("TCP", "203.0.113.9", 40002)
@@ -359,6 +359,19 @@ class Believed(ProxyTestCase):
         wire = self.behind().send(get(target, b"X-Forwarded-For: 192.0.2.1"))
         self.assertIn(b"b'other.example', 81,", wire.only().body)
 
+    def test_ipv6Host(self) -> None:
+        """
+        A host that is an address of IPv6 has brackets in URLs.
+        """
+        for host, url in (
+            (b"[2001:db8::1]:8443", b"https://[2001:db8::1]:8443/"),
+            (b"[2001:db8::1]", b"https://[2001:db8::1]/"),
+        ):
+            wire = self.behind(resource=lambda request: request.prePathURL())
+            line = b"X-Forwarded-Host: " + host
+            wire.send(get(b"/", line, b"X-Forwarded-Proto: https"))
+            self.assertEqual(url, wire.only().body)
+
     def test_raw(self) -> None:
         """
         The raw fields are those that were received, and other fields stay.
@@ -473,6 +486,25 @@ class NotBelieved(ProxyTestCase):
                 log = self.made.access.getvalue()
                 self.assertTrue(log.startswith('"10.0.0.1" - - '), log)
                 self.assertIn('"GET / HTTP/1.1" 400', log)
+
+    def test_noted(self) -> None:
+        """
+        A request that is refused, or has another head, has its time and its identifier
+        in the log.
+        """
+        wire = self.behind(
+            requestIds=True,
+            requestIdHeader=b"X-Request-ID",
+            logFormatter=access_log_format("{status} {seconds} {request_id} {client}"),
+            rootPath=b"/app",
+        )
+        ids = b"X-Request-ID: abc-1"
+        wire.send(get(b"/", ids, b"X-Forwarded-Host: b", b"X-Forwarded-For: ::1"))
+        wire.send(get(b"/", ids, b"X-Forwarded-For: a"))
+        self.assertEqual(
+            ["200 0.000 abc-1 ::1", "400 0.000 abc-1 10.0.0.1"],
+            self.made.access.getvalue().splitlines(),
+        )
 
     def test_afterwards(self) -> None:
         """

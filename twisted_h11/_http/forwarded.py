@@ -36,6 +36,9 @@ __all__ = [
     "unmapped",
 ]
 
+# What is longer is not remembered.
+_LONGEST_KNOWN = 64
+
 _COMMA, _SEMICOLON = b",;"
 
 # Traefik names the scheme that a WebSocket has.
@@ -76,7 +79,6 @@ def unmapped(host: str) -> str:
     return str(address)
 
 
-@lru_cache(maxsize=1024)
 def read_node(text: bytes) -> Node:
     """
     Read an address, with or without a port; also one of IPv6 without brackets, which
@@ -84,6 +86,10 @@ def read_node(text: bytes) -> Node:
 
     @raise Malformed: if it is nothing that a proxy may say.
     """
+    return _known_node(text) if len(text) < _LONGEST_KNOWN else _read_node(text)
+
+
+def _read_node(text: bytes) -> Node:
     match = is_node(text)
     if match is None:
         if is_bare_ipv6(text) is None:
@@ -105,6 +111,9 @@ def read_node(text: bytes) -> Node:
     if number > 65535:
         raise Malformed("A proxy tells a port that there can not be.")
     return Node(address, number)
+
+
+_known_node = lru_cache(maxsize=1024)(_read_node)
 
 
 def read_scheme(text: bytes) -> bool:

@@ -33,8 +33,7 @@ class TimedChannel(Channel):
         Called by the reader: a request head is here.
         """
         cycle = super().makeCycle(head, unseenHead)
-        # Behind a proxy it has another head.
-        cycle.head.began = self.factory.reactor.seconds()
+        head.began = self.factory.reactor.seconds()
         return cycle
 
 
@@ -57,9 +56,10 @@ class ChannelClass:
         @param identified: whether it is an L{IdentifiedChannel}.
         """
         bases: tuple[type, ...] = (
+            # First: what it refuses has a time and an identifier, too.
+            *([ProxiedChannel] if common["proxied"] is not None else ()),
             *([IdentifiedChannel] if identified else ()),
             *([TimedChannel] if timed else ()),
-            *([ProxiedChannel] if common["proxied"] is not None else ()),
         ) or (Channel,)
         if self._madeOf != (common, bases):
             self._madeOf = common, bases

@@ -60,8 +60,6 @@ class IdentifiedChannel(Channel):
         Called by the reader: a request head is here.
         """
         cycle = super().makeCycle(head, unseenHead)
-        # Behind a proxy it has another head.
-        head = cycle.head
         peer = getattr(self, "connectedPeer", self.getPeer)()
         head.requestId = found = self.factory.requestIds.of(values_of(head), peer)
         # The reader takes it back.

@@ -11,6 +11,7 @@ head with the host and the path that the client has sent.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -70,6 +71,9 @@ def _below(root: bytes, method: bytes, target: bytes) -> bytes:
     return target[: absolute.end(1)] + root + path + query
 
 
+# What else may be known of a head.
+_NOTED = ("began", "requestId")
+
 # -- requests -----------------------------------------------------------------------
 
 
@@ -108,6 +112,20 @@ class Proxied:
         trusted = self.trusted
         if trusted is None or not trusted.trusts(peer):
             return None
+        return self._believe(trusted, values)
+
+    def originOf(self, peer: IAddress, head: RequestHead) -> Origin | None:
+        """
+        The same, given a head.
+        """
+        trusted = self.trusted
+        if trusted is None or not trusted.trusts(peer):
+            return None
+        if type(head) is FastHead and trusted.beginning not in head.lowered:
+            return None
+        return self._believe(trusted, values_of(head))
+
+    def _believe(self, trusted: TrustedProxies, values: Any) -> Origin | None:
         try:
             return trusted.origin(values)
         except Malformed as error:
@@ -205,10 +223,14 @@ def _changed(head: RequestHead, target: bytes, host: bytes | None) -> RequestHea
     A head with another target, and perhaps with another host.
     """
     made: RequestHead
-    if type(head) is FastHead and host is None:
-        made = FastHead(
-            head.method, target, head.block, head.lowered, head.length or 0, head.end
-        )
+    if type(head) is FastHead:
+        block, lowered = head.block, head.lowered
+        if host is not None:
+            # It has one Host.
+            at = lowered.find(b"\nhost:") + 1
+            block = b"%bHost: %b%b" % (block[:at], host, block[block.find(b"\r", at) :])
+            lowered = block.lower()
+        made = FastHead(head.method, target, block, lowered, head.length or 0, head.end)
         made.logged = head.logged
         made.keepAlive = head.keepAlive
     else:
@@ -226,6 +248,9 @@ def _changed(head: RequestHead, target: bytes, host: bytes | None) -> RequestHea
             head.expectsContinue,
         )
     made.received = head
+    for name in _NOTED:
+        if hasattr(head, name):
+            setattr(made, name, getattr(head, name))
     return made
 
 
@@ -242,6 +267,17 @@ def values_of(head: RequestHead) -> Any:
     return find
 
 
+@lru_cache(maxsize=256)
+def _address_of(authority: bytes, secure: bool) -> IAddress | None:
+    if is_host(authority) is None:
+        return None
+    try:
+        name, port = read_host(authority)
+    except Malformed:
+        return None
+    return to_address(name, port or (443 if secure else 80))
+
+
 def public_host(authority: bytes | None, secure: bool, otherwise: IAddress) -> IAddress:
     """
     Where a client has connected to, by the authority of what it has asked for.
@@ -249,13 +285,10 @@ def public_host(authority: bytes | None, secure: bool, otherwise: IAddress) -> I
     @param secure: whether it has used TLS.
     @param otherwise: the answer if there is no authority that says.
     """
-    if not authority or is_host(authority) is None:
+    # No name is longer (RFC 1035 section 2.3.4), and none such is remembered.
+    if not authority or len(authority) > 300:
         return otherwise
-    try:
-        name, port = read_host(authority)
-    except Malformed:
-        return otherwise
-    return to_address(name, port or (443 if secure else 80))
+    return _address_of(authority, secure) or otherwise
 
 
 # -- connections --------------------------------------------------------------------
@@ -286,7 +319,7 @@ class ProxiedChannel(Channel):
         self.hostIsForwarded = False
         cycle = super().makeCycle(head, unseenHead)
         proxied = self.proxied
-        origin = proxied.origin(self.connectedPeer(), values_of(head))
+        origin = proxied.originOf(super().getPeer(), head)
         cycle.head = seen = proxied.head(head, origin)
         if origin is not None:
             self._origin = origin

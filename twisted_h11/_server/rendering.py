@@ -115,6 +115,16 @@ class Rendering(WithForms, Arguments):
                 if not getattr(channel, "hostIsForwarded", False):
                     self.requestHeaders.setRawHeaders(b"Host", [authority])
 
+    def prePathURL(self) -> bytes:
+        """
+        See L{twisted.web.server.Request.prePathURL}; an address of IPv6 has brackets.
+        """
+        url: bytes = super().prePathURL()
+        name = self.getRequestHostname()
+        if b":" in name:
+            url = url.replace(b"//" + name, b"//[" + name + b"]", 1)
+        return url
+
     def _answerStar(self) -> None:
         """
         C{OPTIONS *} asks about the server as a whole.

@@ -44,8 +44,21 @@ The families of fields that may be believed.
 
 _UNIX = "unix"
 
-# How many answers are remembered.
+# How many answers are remembered; and fields of how many bytes, so that they stay
+# small.
 _MOST_KNOWN = 1024
+_LONGEST_KNOWN = 256
+
+# The fields of each family, and what each of their lines begins with.
+_FIELDS: dict[str | None, tuple[bytes, ...]] = {
+    "x-forwarded": (b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host"),
+    "forwarded": (b"forwarded",),
+    None: (),
+}
+_BEGINNINGS = {"x-forwarded": b"\nx-forwarded-", "forwarded": b"\nforwarded:"}
+
+# Client, scheme and host.
+_Said = tuple["Node | None", "bytes | None", "bytes | None"]
 
 Values = Callable[[bytes], Sequence[bytes]]
 
@@ -97,6 +110,8 @@ class TrustedProxies:
     and the address in that header is the one that is looked up here.
 
     @ivar forwarded: the family that is believed.
+    @ivar beginning: what the lines of its fields begin with, in lower case, behind the
+        end of the line before.
 
     @since: 0.1
     """
@@ -135,6 +150,10 @@ class TrustedProxies:
             else:
                 self._networks.append(ip_network(network))
         self._known: dict[str, bool] = {}
+        self._fields = _FIELDS[forwarded]
+        # With None it is in no head.
+        self.beginning = _BEGINNINGS.get(forwarded or "", b"\n\n")
+        self._origins: dict[tuple[bytes, ...], Origin] = {}
 
     def __repr__(self) -> str:
         names = [str(network) for network in self._networks] + [_UNIX] * self._unix
@@ -189,17 +208,25 @@ class TrustedProxies:
 
         @param values: gives the values of a field, by its name in lower case.
         @return: C{None} if they say nothing.
-        @raise twisted_h11._http.forwarded.Malformed: if they can not be read.
+        @raise Malformed: if they can not be read.
         """
-        if self.forwarded == "forwarded":
-            said = self._said(values)
-        elif self.forwarded is not None:
-            said = self._saidX(values)
-        else:
-            return None
-        if said is None:
-            return None
-        client, scheme, host = said
+        # No value has a line end.
+        said = tuple([b"\n".join(values(name)) for name in self._fields])
+        origin = self._origins.get(said)
+        if origin is None and any(said):
+            origin = self._read([text.split(b"\n") for text in said])
+            if sum(map(len, said)) < _LONGEST_KNOWN:
+                if len(self._origins) >= _MOST_KNOWN:
+                    self._origins.clear()
+                self._origins[said] = origin
+        return origin
+
+    def _read(self, fields: list[list[bytes]]) -> Origin:
+        """
+        Read the fields of the family.
+        """
+        read = self._readForwarded if len(fields) == 1 else self._readXForwarded
+        client, scheme, host = read(*fields)
         if host is not None:
             read_host(host)
         return Origin(
@@ -208,12 +235,8 @@ class TrustedProxies:
             host,
         )
 
-    def _said(
-        self, values: Values
-    ) -> tuple[Node | None, bytes | None, bytes | None] | None:
-        elements = read_forwarded(values(b"forwarded"))
-        if not elements:
-            return None
+    def _readForwarded(self, values: list[bytes]) -> _Said:
+        elements = read_forwarded(values)
         client, depth = self._walk([element.get(b"for") for element in elements])
         # From the client's proxy on.
         believed = elements[-depth:]
@@ -223,15 +246,8 @@ class TrustedProxies:
         )
         return client, scheme, host
 
-    def _saidX(
-        self, values: Values
-    ) -> tuple[Node | None, bytes | None, bytes | None] | None:
-        nodes, schemes, hosts = (
-            read_list(values(b"x-forwarded-" + name))
-            for name in (b"for", b"proto", b"host")
-        )
-        if not (nodes or schemes or hosts):
-            return None
+    def _readXForwarded(self, *fields: list[bytes]) -> _Said:
+        nodes, schemes, hosts = map(read_list, fields)
         client, depth = self._walk(nodes)
         # Some proxies add to the list, some have but one value.
         scheme, host = (
