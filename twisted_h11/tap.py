@@ -55,9 +55,10 @@ def makeService(config: Options) -> IService:
         settings["serverHeader"] = config["serverHeader"]
     try:
         site = Site(
-            config.wrapRoot(root),
+            config.secureRoot(config.wrapRoot(root)),
             limits=config["limits"],
             http2=bool(config["http2"]),
+            hsts=config["hsts"],
             compression=config["compression"],
             errorPages=config["errorPages"],
             extraHeaders=tuple(config["extraHeaders"]),

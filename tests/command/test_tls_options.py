@@ -13,6 +13,7 @@ import subprocess
 from typing import Any, cast
 
 from twisted.internet.address import IPv4Address
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SkipTest
 
 from tests.command.test_h11web import SOON, CommandTestCase
@@ -25,9 +26,12 @@ from tests.support.handshakes import (
     serial,
     write_file,
 )
+from tests.support.wire import Wire
 from twisted_h11._command.endpoints import describe_port, is_plain
 from twisted_h11.tap import makeService
 from twisted_h11.tls import ServerTLS, TLSEndpoint
+
+LISTENING = re.compile(r"Listening on https?://127\.0\.0\.1:(\d+)/")
 
 
 class OptionTests(OptionsTestCase):
@@ -152,6 +156,7 @@ class OptionTests(OptionsTestCase):
         empty = f"{self.folder}/empty"
         os.mkdir(empty)
         text = self.file("text.pem", b"nothing")
+        redirect = ("--redirect-https", "--port=0")
         certificate = f"--certificate={self.certificate}"
         for arguments, reason in (
             ([https], "--https needs --certificate FILE, or --certificates FOLDER"),
@@ -179,6 +184,35 @@ class OptionTests(OptionsTestCase):
             (
                 ["--https=70000", *self.pair],
                 "--https 70000: a port number is at most 65535",
+            ),
+            (["--redirect-https"], "--redirect-https goes with --https, or with"),
+            (
+                ["--redirect-https", https, *self.pair],
+                "--redirect-https needs a --port or --listen without TLS",
+            ),
+            (
+                ["--redirect-https", https, f"--listen=ssl:0:{self.both}", *self.pair],
+                "--redirect-https needs a --port or --listen without TLS",
+            ),
+            (["--redirect-port=1"], "--redirect-port goes with --redirect-https"),
+            *(
+                (
+                    [*redirect, https, *self.pair, f"--redirect-port={port}"],
+                    f"--redirect-port {port}: must be a port number, at most 65535",
+                )
+                for port in ("0", "65536", "x", "-1", "\u0663", "9" * 20, "")
+            ),
+            (["--hsts=5"], "--hsts goes with --https, another endpoint with TLS, or"),
+            *(
+                (
+                    [https, *self.pair, f"--hsts={seconds}"],
+                    f"--hsts {seconds}: must be a whole number of seconds",
+                )
+                for seconds in ("x", "-1", "1.5", "9" * 20, "")
+            ),
+            (
+                ["--hsts=5", f"--listen=ssl:0:{self.both}", "--personal"],
+                "--hsts and --personal exclude each other",
             ),
             (["--https=x", *self.pair], "--https x: neither a number nor an endpoint"),
             (["--https=foo:1", *self.pair], "--https foo:1: Unknown endpoint type"),
@@ -214,6 +248,63 @@ class OptionTests(OptionsTestCase):
         ):
             with self.subTest(arguments=arguments):
                 self.assertIn(reason, self.refused(*arguments))
+
+    def site(self, *arguments: str) -> Any:
+        """
+        The site that is served.
+        """
+        service: Any = makeService(self.parse(*arguments))
+        (listening,) = service
+        return listening.factory
+
+    def test_hsts(self) -> None:
+        """
+        C{--hsts} is for whatever has TLS.
+        """
+        self.assertIsNone(self.site("--https=0", *self.pair).transportSecurity)
+        for arguments in (
+            ("--https=0", *self.pair),
+            (f"--listen=ssl:0:{self.both}",),
+            ("--trust-proxy=unix",),
+        ):
+            site = self.site("--hsts=60", *arguments)
+            self.assertEqual(b"max-age=60", site.transportSecurity)
+
+    def test_redirect(self) -> None:
+        """
+        C{--redirect-https} serves files with TLS only, but for those that authorities
+        look for.
+        """
+        with open(f"{self.folder}/index.html", "wb") as file:
+            file.write(b"index")
+        challenge = ".well-known/acme-challenge/token"
+        self.file(challenge, b"proof")
+        https = ("--https=0", "--port=0", *self.pair)
+        proxy = ("--trust-proxy=unix", "--redirect-port=8443")
+        files = ("--path", self.folder)
+        moved, port = "https://a.example/", "https://a.example:8443/"
+        for arguments, path, found in (
+            ((*https, *files), "", (301, moved)),
+            ((*https, *files), challenge, b"proof"),
+            (https, challenge, (301, moved + challenge)),
+            ((*https, "--redirect-port=8443"), "", (301, port)),
+            ((*proxy, *files), challenge, b"proof"),
+            ((*proxy, *files), "", (301, port)),
+            ((*https, f"--vhost=a.example={self.folder}"), challenge, b"proof"),
+            ((*https, f"--vhost=a.example={self.folder}"), "", (301, moved)),
+        ):
+            with self.subTest(arguments=arguments, path=path):
+                site = self.site("--redirect-https", "--no-access-log", *arguments)
+                clock = site.reactor = Clock()
+                wire = Wire(site, clock)
+                asked = f"GET /{path} HTTP/1.0\r\nHost: a.example\r\n\r\n"
+                response = wire.send(asked.encode()).only()
+                wire.vanish()
+                if isinstance(found, bytes):
+                    self.assertEqual(found, response.body)
+                else:
+                    location = response.get(b"Location") or b""
+                    self.assertEqual(found, (response.status, location.decode()))
 
     def test_http2(self) -> None:
         """
@@ -255,16 +346,14 @@ class ProcessTests(CommandTestCase):
         """
         process = self.popen("-n", "h11web", "--interface=127.0.0.1", *arguments)
         wanted = len([name for name in arguments if name in ("--https", "--port")])
-        ports: list[int] = []
+        said = ""
         assert process.stdout is not None
-        while len(ports) < wanted:
+        while len(ports := LISTENING.findall(said)) < wanted:
             ready, _, _ = select.select([process.stdout], [], [], SOON)
-            line = process.stdout.readline() if ready else ""
-            self.assertTrue(line, "it does not listen")
-            found = re.search(r"Listening on https?://127\.0\.0\.1:(\d+)/", line)
-            if found:
-                ports.append(int(found[1]))
-        return process, ports
+            data = os.read(process.stdout.fileno(), 65536) if ready else b""
+            self.assertTrue(data, "it does not listen")
+            said += data.decode()
+        return process, [int(port) for port in ports]
 
     def curl(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """
@@ -293,6 +382,29 @@ class ProcessTests(CommandTestCase):
         )
         self.assertEqual("", run.stderr)
         self.assertIn('"version": "TLSv1.3"', run.stdout)
+
+    def test_redirected(self) -> None:
+        """
+        Whoever comes without TLS is led to the port that is open with it, and told to
+        come there at once the next time.
+        """
+        _, ports = self.start(
+            *("--https", "0", "--certificates", "live", "--port", "0"),
+            *("--redirect-https", "--hsts", "60"),
+        )
+        run = self.curl(
+            *("-L", "-i", "--connect-to", f"a.example:{ports[0]}:127.0.0.1:{ports[0]}"),
+            *("--connect-to", f"a.example:{ports[1]}:127.0.0.1:{ports[1]}"),
+            f"http://a.example:{ports[0]}/x?y",
+        )
+        self.assertEqual("", run.stderr)
+        first, second, body = run.stdout.split("\n\n", 2)
+        self.assertIn(" 301 ", first)
+        self.assertIn(f"\nLocation: https://a.example:{ports[1]}/x?y", first)
+        self.assertNotIn("Strict-Transport-Security", first)
+        self.assertIn(" 200 ", second)
+        self.assertIn("\nStrict-Transport-Security: max-age=60", second)
+        self.assertIn('"version": "TLSv1.3"', body)
 
     def test_refused(self) -> None:
         """

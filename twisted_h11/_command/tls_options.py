@@ -11,6 +11,7 @@ from twisted.internet.interfaces import IStreamServerEndpoint
 from twisted.python import usage
 
 from twisted_h11._command.endpoints import has_tls, tcp_description
+from twisted_h11.resources import HTTPSRedirect, PublicFile
 from twisted_h11.tls import BadTLSFile, ServerTLS, TLSEndpoint
 
 __all__ = ["TLSOptions"]
@@ -36,6 +37,26 @@ _CLIENT_CERTIFICATE = (
     "Whether a client must have a certificate of --client-ca: required or optional. "
     "[default: required]"
 )
+_REDIRECT = (
+    "Send clients without TLS to the same address with https: by 301, or by 308 where "
+    "the method is neither GET nor HEAD. With --path, what is below "
+    "/.well-known/acme-challenge/ is served all the same. Goes with --https, or with "
+    "--trust-proxy."
+)
+_REDIRECT_PORT = (
+    "Port to which --redirect-https sends clients, where it is not the one of --https "
+    "itself: in a container, behind a proxy."
+)
+_HSTS = (
+    "Seconds for which browsers are to use TLS only (Strict-Transport-Security), told "
+    "in responses with TLS. Begin with few: there is no way back. Goes with TLS, or "
+    "with --trust-proxy."
+)
+
+_CHALLENGES = b"/.well-known/acme-challenge/"
+"""
+Where authorities look whether a name is ours (RFC 8555 section 8.3).
+"""
 
 _OPTIONS = {
     "certificate": "certificate",
@@ -72,7 +93,11 @@ class TLSOptions(usage.Options):
         ["tls-min-version", None, None, _MINIMUM],
         ["client-ca", None, None, _CLIENT_CA],
         ["client-certificate", None, None, _CLIENT_CERTIFICATE],
+        ["redirect-port", None, None, _REDIRECT_PORT],
+        ["hsts", None, None, _HSTS],
     ]
+
+    optFlags: ClassVar[list[list[str]]] = [["redirect-https", "", _REDIRECT]]
 
     compData = usage.Completions(
         optActions={
@@ -85,6 +110,7 @@ class TLSOptions(usage.Options):
         super().__init__()
         self["https"] = []
         self["tls"] = None
+        self._secured: list[TLSEndpoint] = []
 
     def opt_https(self, port: str) -> None:
         """
@@ -110,9 +136,11 @@ class TLSOptions(usage.Options):
         for name, other in (
             ("private-key", "certificate"),
             ("client-certificate", "client-ca"),
+            ("redirect-port", "redirect-https"),
         ):
-            if self[name] is not None and self[other] is None:
+            if self[name] is not None and not self[other]:
                 raise usage.UsageError(f"--{name} goes with --{other}")
+        self._checkTLSOnly()
         if not self["https"]:
             return []
         if self["certificate"] is None and self["certificates"] is None:
@@ -120,20 +148,80 @@ class TLSOptions(usage.Options):
                 "--https needs --certificate FILE, or --certificates FOLDER"
             )
         tls = self["tls"] = _load(self)
-        return [self._secured(port, tls, endpoint) for port in self["https"]]
+        secured = [self._secure(port, tls, endpoint) for port in self["https"]]
+        self._secured = [endpoint for _, endpoint in secured]
+        return list(secured)
 
     def givenForTLS(self) -> dict[str, bool]:
         """
         Which of these options were given, of those that need no other one.
         """
-        return {"https": bool(self["https"])}
+        return {
+            "https": bool(self["https"]),
+            "hsts": self["hsts"] is not None,
+            "redirect-https": bool(self["redirect-https"]),
+        }
 
-    def _secured(
+    def secureRoot(self, root: Any) -> Any:
+        """
+        What the site serves, with TLS only if that was asked for.
+
+        @param root: what it would serve.
+        """
+        if not self["redirect-https"]:
+            return root
+        files = isinstance(self["root"], PublicFile) or self["vhosts"]
+        port = self["redirect-port"] or self._openPort
+        return HTTPSRedirect(root, port, [_CHALLENGES] if files else [])
+
+    def _checkTLSOnly(self) -> None:
+        """
+        Check what is for clients without TLS, and against them.
+        """
+        listened = [name for name, _ in self["listen"]]
+        secure = self["https"] or self["trustedNetworks"]
+        if self["redirect-https"] and not secure:
+            raise usage.UsageError(
+                "--redirect-https goes with --https, or with --trust-proxy"
+            )
+        if self["redirect-https"] and all(map(has_tls, listened)):
+            raise usage.UsageError(
+                "--redirect-https needs a --port or --listen without TLS"
+            )
+        if self["hsts"] is not None and not (secure or any(map(has_tls, listened))):
+            raise usage.UsageError(
+                "--hsts goes with --https, another endpoint with TLS, or --trust-proxy"
+            )
+        for name, least, most, what in (
+            ("redirect-port", 1, 65535, "a port number, at most 65535"),
+            ("hsts", 0, 10**10, "a whole number of seconds"),
+        ):
+            text = self[name]
+            if text is None:
+                continue
+            if not (text.isascii() and text.isdecimal() and len(text) < 12):
+                raise usage.UsageError(f"--{name} {text}: must be {what}")
+            self[name] = int(text)
+            if not least <= self[name] <= most:
+                raise usage.UsageError(f"--{name} {text}: must be {what}")
+
+    def _openPort(self) -> int | None:
+        """
+        The number of the first port that is open with TLS.
+        """
+        for endpoint in self._secured:
+            for port in endpoint.ports:
+                number: int | None = getattr(port.getHost(), "port", None)
+                if number is not None:
+                    return number
+        return None
+
+    def _secure(
         self,
         port: str,
         tls: ServerTLS,
         endpoint: Callable[[str, str, str], IStreamServerEndpoint],
-    ) -> tuple[str, IStreamServerEndpoint]:
+    ) -> tuple[str, TLSEndpoint]:
         name = description = port
         if port.isascii() and port.isdecimal():
             try:

@@ -205,6 +205,8 @@ class TLSEndpoint:
     TLS on any other endpoint: on IPv6, on a socket that systemd hands over, on a UNIX
     socket.
 
+    @ivar ports: those that it has opened.
+
     @since: 0.1
     """
 
@@ -217,6 +219,7 @@ class TLSEndpoint:
         """
         self._endpoint = endpoint
         self._tls = tls
+        self.ports: list[IListeningPort] = []
 
     def listen(self, protocolFactory: IProtocolFactory) -> Deferred[IListeningPort]:
         """
@@ -224,4 +227,8 @@ class TLSEndpoint:
         """
         return self._endpoint.listen(
             TLSMemoryBIOFactory(self._tls, False, protocolFactory)
-        )
+        ).addCallback(self._listens)
+
+    def _listens(self, port: IListeningPort) -> IListeningPort:
+        self.ports.append(port)
+        return port
