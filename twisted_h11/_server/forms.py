@@ -28,6 +28,7 @@ from urllib.parse import unquote_to_bytes
 from twisted.web import http, server
 
 from twisted_h11._boundary.twisted_private import parses_forms
+from twisted_h11._server import plain
 from twisted_h11.limits import Limits
 
 __all__ = ["FormError", "WithForms", "form_of", "parse_multipart", "parse_query"]
@@ -332,7 +333,7 @@ def receive_with_form(request: Any, head: Any, site: Any, limits: Limits) -> Non
             request.method = head.method
             request.uri = request.path = head.target
             request.clientproto = head.version
-            request.process()
+            plain.process(request)
         else:
             request.requestReceived(head.method, head.target, head.version)
         return
