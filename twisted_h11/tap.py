@@ -100,9 +100,11 @@ def makeService(config: Options) -> IService:
 
         loop: Any = reactor
         signals = Signals(loop)
+        signals.add(signal.SIGHUP, config.reloadTLS)
         signals.add(signal.SIGUSR1, logs.reopen)
         loop.callWhenRunning(stopping.heedSignals)
-        loop.callWhenRunning(signals.install)
+        # From now on: until then such a signal would end the process.
+        signals.install()
         logs.addIdentifiers()
     listening.setServiceParent(service)
     return service

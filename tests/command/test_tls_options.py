@@ -8,8 +8,12 @@ import os
 import re
 import select
 import shutil
+import signal
+import socket
 import ssl
 import subprocess
+import threading
+import time
 from typing import Any, cast
 
 from twisted.internet.address import IPv4Address
@@ -383,6 +387,94 @@ class ProcessTests(CommandTestCase):
         self.assertEqual("", run.stderr)
         self.assertIn('"version": "TLSv1.3"', run.stdout)
 
+    def visit(self, number: int) -> tuple[int, bool]:
+        """
+        Connect, and ask for something.
+
+        @return: the serial number of the certificate, and whether there was an answer.
+        """
+        with (
+            socket.create_connection(("127.0.0.1", number), SOON) as plain,
+            self.context.wrap_socket(plain, server_hostname="a.example") as secure,
+        ):
+            found = secure.getpeercert()
+            assert found is not None
+            return int(str(found["serialNumber"]), 16), answers(secure)
+
+    def test_renewedUnderLoad(self) -> None:
+        """
+        While clients come and go, a certificate is renewed: after SIGHUP each new
+        connection gets the new one, those that are open go on, and nobody fails.  A bad
+        one changes nothing, and is one line in the log.
+        """
+        old = serial(self.renew())
+        process, (number,) = self.start(
+            "--https", "0", "--certificates", "live", "--no-access-log"
+        )
+        ended, failures = threading.Event(), []
+        visits: list[int] = []
+
+        def load() -> None:
+            while not ended.is_set():
+                try:
+                    shown, answered = self.visit(number)
+                    assert answered
+                    visits.append(shown)
+                except Exception as error:
+                    failures.append(error)
+
+        threads = [threading.Thread(target=load) for _ in range(4)]
+        with (
+            socket.create_connection(("127.0.0.1", number), SOON) as plain,
+            self.context.wrap_socket(plain, server_hostname="a.example") as running,
+        ):
+            self.assertTrue(answers(running))
+            try:
+                for thread in threads:
+                    thread.start()
+                serials = [old]
+                for _ in range(3):
+                    self.assertEqual(serials[-1], self.visit(number)[0])
+                    serials.append(serial(self.renew()))
+                    process.send_signal(signal.SIGHUP)
+                    self.until(process, "TLS: read all certificates again")
+                    self.assertEqual(serials[-1], self.visit(number)[0])
+                write_file(f"{self.directory}/live/a.example/fullchain.pem", b"")
+                process.send_signal(signal.SIGHUP)
+                self.until(process, "found an empty file; the old certificate is kept")
+                self.assertEqual(serials[-1], self.visit(number)[0])
+                count = len(visits)
+                while len(visits) < count + 20 and not failures:
+                    time.sleep(0.01)
+            finally:
+                ended.set()
+                for thread in threads:
+                    thread.join()
+            self.assertTrue(answers(running))
+        self.assertEqual([], failures)
+        self.assertEqual(set(serials), set(visits))
+
+    def test_withoutTLS(self) -> None:
+        """
+        SIGHUP does no harm where there is no certificate.
+        """
+        process, _ = self.start("--port", "0")
+        process.send_signal(signal.SIGHUP)
+        self.until(process, "There are no certificates")
+        process.send_signal(signal.SIGTERM)
+        self.assertEqual(0, process.wait(SOON))
+
+    def until(self, process: Any, text: str) -> None:
+        """
+        Wait until the server says something.
+        """
+        said = ""
+        while text not in said:
+            ready, _, _ = select.select([process.stdout], [], [], SOON)
+            data = os.read(process.stdout.fileno(), 65536) if ready else b""
+            self.assertTrue(data, f"it did not say it, but {said}")
+            said += data.decode()
+
     def test_redirected(self) -> None:
         """
         Whoever comes without TLS is led to the port that is open with it, and told to
@@ -415,3 +507,17 @@ class ProcessTests(CommandTestCase):
             (1, "", f"twistd h11web: --certificates: {missing}\n"),
             self.run_("-n", "h11web", "--https", "0", "--certificates", "nope"),
         )
+
+
+def answers(secure: ssl.SSLSocket) -> bool:
+    """
+    Ask for something, and read the answer.
+    """
+    secure.sendall(b"HEAD / HTTP/1.1\r\nHost: a.example\r\n\r\n")
+    said = b""
+    while not said.endswith(b"\r\n\r\n"):
+        data = secure.recv(65536)
+        if not data:
+            return False
+        said += data
+    return said.startswith(b"HTTP/1.1 200 ")

@@ -137,6 +137,24 @@ class RenewalTests(FilesTestCase):
         self.assertEqual(b"back", running.client.recv(4))
         self.assertEqual(serial(self.old), running.serial)
 
+    def test_handshakesUnderWay(self) -> None:
+        """
+        A handshake is completed, however far it was when certificates were renewed,
+        in each version of TLS.
+        """
+        for highest in (0x0303, 0x0304):
+            for name in (None, b"a.example"):
+                for rounds in range(4):
+                    for _ in range(2):
+                        talk = handshake(self.tls, name, highest=highest, rounds=rounds)
+                        before, new = self.old, self.authority.leaf("a.example")
+                        self.write(new)
+                        self.tls.reload()
+                        talk.go()
+                        self.assertIsNone(talk.error)
+                        self.assertIn(talk.serial, (serial(before), serial(new)))
+                        self.old = new
+
     def test_everyKindOfRenewal(self) -> None:
         """
         A renewal is noticed however the files are changed: in place, by another file
