@@ -387,6 +387,41 @@ class ProcessTests(CommandTestCase):
         self.assertEqual("", run.stderr)
         self.assertIn('"version": "TLSv1.3"', run.stdout)
 
+    def test_clientCertificate(self) -> None:
+        """
+        With files, and certificates of clients, whose names are in the log.
+        """
+        live = "live/a.example"
+        mine = self.authority.leaf("me@a.example", common_name="me")
+        write_file(f"{self.directory}/me.pem", both(mine))
+        write_file(f"{self.directory}/clients.pem", self.authority.pem)
+        _, (plain, secure) = self.start(
+            *("--https", "0", "--certificate", f"{live}/fullchain.pem"),
+            *("--private-key", f"{live}/privkey.pem", "--tls-min-version", "1.3"),
+            *("--client-ca", "clients.pem", "--client-certificate", "optional"),
+            *("--port", "0", "--redirect-https", "--redirect-port", "8443"),
+            *("--log-format", "{certificate} {tls}", "--logfile", "access"),
+        )
+        to = ("--connect-to", f"::127.0.0.1:{secure}", "https://a.example/")
+        for options, status in (
+            ((), 0),
+            (("--cert", f"{self.directory}/me.pem"), 0),
+            (("--tls-max", "1.2"), 35),
+        ):
+            self.assertEqual(status, self.curl(*options, *to).returncode, options)
+        run = self.curl("-i", f"http://127.0.0.1:{plain}/x")
+        self.assertIn("\nLocation: https://127.0.0.1:8443/x\n", run.stdout)
+        path = f"{self.directory}/access"
+        lines: list[str] = []
+        for _ in range(1000):
+            with open(path) as file:
+                lines = file.read().splitlines()
+            if len(lines) == 3:
+                break
+            time.sleep(0.01)
+        self.assertEqual(["- TLSv1.3", "- -"], [lines[0], lines[2]])
+        self.assertRegex(lines[1], "CN=me.* TLSv1.3")
+
     def visit(self, number: int) -> tuple[int, bool]:
         """
         Connect, and ask for something.
