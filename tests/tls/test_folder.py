@@ -227,6 +227,22 @@ class FolderTests(FilesTestCase):
         self.clock.advance(LATER)
         self.assertEqual(serial(b), self.shown(tls, b"b"))
 
+    def test_defaultGone(self) -> None:
+        """
+        That holds for the default, too, which goes on being the default.
+        """
+        a, b = self.put("a"), self.put("b")
+        tls = self.make()
+        os.unlink(f"{self.folder}/a.pem")
+        for _ in range(2):
+            self.clock.advance(LATER)
+            self.assertEqual(serial(a), self.shown(tls, None))
+        tls.reload()
+        self.assertEqual(serial(b), self.shown(tls, None))
+        first = self.put("0", live=True)
+        self.clock.advance(LATER)
+        self.assertEqual(serial(first), self.shown(tls, None))
+
     def test_folderGone(self) -> None:
         """
         Without its folder a server goes on with what it has, and says so once.

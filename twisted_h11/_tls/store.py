@@ -16,7 +16,7 @@ from OpenSSL import SSL, crypto
 from twisted.logger import Logger
 
 from twisted_h11._tls.contexts import ContextMaker
-from twisted_h11._tls.folder import find_pairs
+from twisted_h11._tls.folder import find_pairs, in_order
 from twisted_h11._tls.identity import Identity, Signature, load_identity, signature
 from twisted_h11._tls.pem import describe_problem, read_certificates
 
@@ -212,8 +212,9 @@ class Store:
                 self._report(problems, error, "the old certificates are kept")
             return {**dict.fromkeys(self._shown, False), **wanted}
         self._seen.pop((folder,), None)
-        wanted.update(dict.fromkeys(found, True))
-        return wanted if everything else {**wanted, **dict.fromkeys(self._shown, True)}
+        if not everything:
+            found = in_order({*found, *self._shown} - {*wanted})
+        return {**wanted, **dict.fromkeys(found, True)}
 
     def _reread(
         self,
