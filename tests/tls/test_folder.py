@@ -107,6 +107,18 @@ class FolderTests(FilesTestCase):
         self.put("c", leaf=self.authority.expired("x.example"))
         self.assertEqual(serial(new), self.shown(self.make(), b"x.example"))
 
+    def test_expiredName(self) -> None:
+        """
+        A wildcard that is valid goes before a certificate for the very name that has
+        expired, and that before a wildcard that has, too.
+        """
+        wild = self.put("w", "*.a.example")
+        old = self.put("a", leaf=self.authority.expired("x.a.example", "x.b.example"))
+        self.put("b", leaf=self.authority.expired("*.b.example"))
+        tls = self.make()
+        self.assertEqual(serial(wild), self.shown(tls, b"x.a.example"))
+        self.assertEqual(serial(old), self.shown(tls, b"x.b.example"))
+
     def test_other(self) -> None:
         """
         What is no certificate is not looked at: hidden files, other names, other

@@ -77,9 +77,12 @@ class Table:
         ordered = list(shown)
         self.default = ordered[0].context
         self.byName: dict[str, SSL.Context] = {}
+        self._valid: set[str] = set()
         # Of equals the first wins.
         ordered.sort(key=lambda one: one.identity.rank(), reverse=True)
         for one in ordered:
+            if one.identity.isValid:
+                self._valid.update(one.identity.names)
             for name in one.identity.names:
                 self.byName.setdefault(name, one.context)
 
@@ -92,10 +95,12 @@ class Table:
             return self.default
         text = name.decode("latin-1").lower().rstrip(".")
         found = self.byName.get(text)
-        if found is None:
+        if text not in self._valid:
             # RFC 6125 section 6.4.3: a wildcard is for one label.
             first, _, rest = text.partition(".")
-            found = self.byName.get(f"*.{rest}") if first else None
+            wildcard = f"*.{rest}" if first else ""
+            if found is None or wildcard in self._valid:
+                found = self.byName.get(wildcard, found)
         return self.default if found is None else found
 
 
