@@ -373,6 +373,23 @@ class ShortWayTests(ServerTestCase):
                 for other in outcomes[1:]:
                     self.assertEqual(outcomes[0], other, (kind, method))
 
+    def test_finishedAlready(self) -> None:
+        """
+        What a resource returns after it has finished is an error of the resource's.
+        """
+
+        def twice(request: Any) -> bytes:
+            request.write(b"abc")
+            request.finish()
+            return b"def"
+
+        for way in (server.Request, LongWay):
+            wire = self.talk(twice, GET, requestFactory=way)
+            wire.settle(6)
+            self.assertEqual([b"abc"], [r.body for r in wire.responses], way)
+            # The error, and that nothing can be said of it.
+            self.assertEqual(2, len(self.flushLoggedErrors(RuntimeError)), way)
+
     def test_methods(self) -> None:
         """
         A resource that has not got a method is asked once, and by GET for HEAD.

@@ -29,11 +29,14 @@ from twisted_h11._boundary.twisted_private import (
     set_known,
 )
 from twisted_h11._http.response_to_send import http_date
-from twisted_h11._server.sending import start
+from twisted_h11._http.strict_requests import RequestHead
+from twisted_h11._server.cycle import State
+from twisted_h11._server.sending import answer_whole, start
 
-__all__ = ["process"]
+__all__ = ["receive"]
 
 # As they are while nobody has changed the classes themselves.
+_requestReceived = http.Request.requestReceived
 _process = server.Request.process
 _render = server.Request.render
 _write = server.Request.write
@@ -72,7 +75,22 @@ class _Rendered:
         return self._outcomes.pop()
 
 
-def process(request: Any) -> None:
+def receive(request: Any, head: RequestHead) -> None:
+    """
+    Call the C{requestReceived} of a request that has neither a body nor a query, or do
+    what it would.
+    """
+    if getattr(request.requestReceived, "__func__", None) is _requestReceived:
+        request.args = {}
+        request.method = head.method
+        request.uri = request.path = head.target
+        request.clientproto = head.version
+        _find(request)
+    else:
+        request.requestReceived(head.method, head.target, head.version)
+
+
+def _find(request: Any) -> None:
     """
     Call C{request.process}, or do what it would.
     """
@@ -120,7 +138,8 @@ def _answer(request: Any, resource: Any) -> None:
         return
     if body is NOT_DONE_YET:
         return
-    channel = request.channel
+    # It has none after finish.
+    channel = getattr(request, "channel", None)
     if (
         type(body) is not bytes
         or channel is None
@@ -139,12 +158,26 @@ def _answer(request: Any, resource: Any) -> None:
     ):
         request.render(_Rendered(resource, body))
         return
-    headers = request.responseHeaders
-    set_known(headers, b"Content-Length", b"%d" % len(body))
-    if body and request.defaultContentType is not None:
-        if not raw_fields(headers).get(b"Content-Type"):
+    headers, cycle = request.responseHeaders, channel.cycle
+    fields = raw_fields(headers)
+    typed = bool(fields.get(b"Content-Type"))
+    # Its length is its last field, then.
+    if (
+        (typed or not body or request.defaultContentType is None)
+        and b"Content-Length" not in fields
+        # As they came from the application, they may be anything.
+        and type(request.code) is int
+        and type(request.code_message) is bytes
+        and answer_whole(cycle, request.code, request.code_message, headers, body)
+    ):
+        cycle.state = State.COMPLETE
+        set_known(headers, b"Content-Length", b"%d" % len(body))
+        request.startedWriting = 1
+    else:
+        set_known(headers, b"Content-Length", b"%d" % len(body))
+        if body and not typed and request.defaultContentType is not None:
             set_known(headers, b"Content-Type", request.defaultContentType)
-    request.startedWriting = 1
-    start(channel.cycle, request.code, request.code_message, headers, body)
+        request.startedWriting = 1
+        start(cycle, request.code, request.code_message, headers, body)
     request.sentLength += len(body)
     request.finish()
