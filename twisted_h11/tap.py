@@ -93,6 +93,7 @@ def makeService(config: Options) -> IService:
     stopping.status = lambda: int(listening.failed)
     if config["check"]:
         listening.check()
+        config.tellWarnings()
         print("twistd h11web: everything is as it should be")
         raise SystemExit(0)
     if command is not None:

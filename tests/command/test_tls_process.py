@@ -279,6 +279,36 @@ class ProcessTests(TLSProcessTestCase):
         self.assertIn("\nStrict-Transport-Security: max-age=60", second)
         self.assertIn('"version": "TLSv1.3"', body)
 
+    def test_check(self) -> None:
+        """
+        C{--check} loads the certificates, and tells of one that has expired.
+        """
+        arguments = (
+            "-n",
+            "h11web",
+            "--check",
+            "--https",
+            "0",
+            "--certificates",
+            "live",
+        )
+        fine = "twistd h11web: everything is as it should be\n"
+        self.assertEqual((0, fine, ""), self.run_(*arguments))
+        old = self.authority.expired("b.example")
+        write_file(f"{self.directory}/live/b.pem", both(old))
+        status, out, err = self.run_(*arguments)
+        self.assertEqual((0, fine), (status, out))
+        path = f"{self.directory}/live/b.pem"
+        self.assertEqual(
+            f"twistd h11web: warning: {path}: the certificate has expired, on "
+            "2020-01-01\n",
+            err,
+        )
+        write_file(path, b"")
+        status, out, err = self.run_(*arguments)
+        self.assertEqual((1, ""), (status, out))
+        self.assertIn(f"--certificates: {path}: expected a certificate", err)
+
     def test_refused(self) -> None:
         """
         What is wrong is one line, and a status.

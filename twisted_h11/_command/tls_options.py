@@ -4,6 +4,7 @@ The options of C{twistd h11web} for TLS.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -187,6 +188,13 @@ class TLSOptions(usage.Options):
             self._log.info("There are no certificates that could be read again")
         elif not tls.reload():
             self._log.info("TLS: read all certificates again")
+
+    def tellWarnings(self) -> None:
+        """
+        Say on stderr what clients will not accept of the certificates.
+        """
+        for warning in self["tls"].warnings() if self["tls"] is not None else ():
+            print(f"twistd h11web: warning: {warning}", file=sys.stderr)
 
     def _checkTLSOnly(self) -> None:
         """

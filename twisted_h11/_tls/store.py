@@ -182,6 +182,13 @@ class Store:
                 self._log.info("TLS: {path} is gone, and not shown", path=paths[0])
         return problems
 
+    def warnings(self) -> list[str]:
+        """
+        What clients will not accept today of what is shown, a line for each.
+        """
+        found = [one.identity.warning() for one in self._shown.values()]
+        return [warning for warning in found if warning is not None]
+
     # -- the parts of that --------------------------------------------------------
 
     def _refreshAuthorities(
