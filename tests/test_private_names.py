@@ -327,6 +327,11 @@ class HeadersTests(SynchronousTestCase):
         self.assertEqual(twisted_private.raw_fields(made), before)
         twisted_private.set_known(made, b"Date", b"e")
         self.assertEqual(made.getRawHeaders(b"date"), [b"e"])
+        for headers in (made, direct):
+            twisted_private.add_known(headers, b"X-A", b"1")
+            twisted_private.add_known(headers, b"X-A", b"2")
+            self.assertEqual(headers.getRawHeaders(b"x-a"), [b"1", b"2"])
+            self.patch(twisted_private, "_transparent", True)
 
 
 class EncodingTests(ServerTestCase):

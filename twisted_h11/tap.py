@@ -93,7 +93,6 @@ def makeService(config: Options) -> IService:
     stopping.status = lambda: int(listening.failed)
     if config["check"]:
         listening.check()
-        config.tellWarnings()
         print("twistd h11web: everything is as it should be")
         raise SystemExit(0)
     if command is not None:
@@ -101,11 +100,9 @@ def makeService(config: Options) -> IService:
 
         loop: Any = reactor
         signals = Signals(loop)
-        signals.add(signal.SIGHUP, config.reloadTLS)
         signals.add(signal.SIGUSR1, logs.reopen)
         loop.callWhenRunning(stopping.heedSignals)
-        # From now on: until then such a signal would end the process.
-        signals.install()
+        loop.callWhenRunning(signals.install)
         logs.addIdentifiers()
     listening.setServiceParent(service)
     return service

@@ -40,6 +40,7 @@ from twisted_h11._server.environ import make_environ
 from twisted_h11._server.request_ids import identified
 from twisted_h11._wsgi.call import Call, FileWrapper
 from twisted_h11._wsgi.head import WSGIError
+from twisted_h11._wsgi.hops import Hops
 from twisted_h11._wsgi.input import ClientDisconnected, open_input
 from twisted_h11._wsgi.output import Output, send_page
 from twisted_h11._wsgi.threads import DaemonThreads
@@ -133,6 +134,7 @@ class WSGIResource(wsgi.WSGIResource):
         self._stopped = False
         self._idle: list[Deferred[None]] = []
         self._errors = _Errors()
+        self._hops = Hops(reactor)
 
     # -- requests -----------------------------------------------------------------
 
@@ -153,7 +155,7 @@ class WSGIResource(wsgi.WSGIResource):
         high = limits.bodyBufferLength
         site = getattr(request, "site", None)
         environ = make_environ(request, getattr(site, "environUnderscores", False))
-        content, stream = open_input(request, self._reactor, high)
+        content, stream = open_input(request, self._hops, high)
         environ["wsgi.version"] = (1, 0)
         environ["wsgi.input"] = content
         environ["wsgi.input_terminated"] = True
@@ -165,7 +167,7 @@ class WSGIResource(wsgi.WSGIResource):
         identifier = getattr(request, "requestId", None)
         if identifier is not None:
             environ["twisted_h11.request_id"] = identifier
-        output = Output(self._reactor, request, high)
+        output = Output(self._hops, request, high)
         call = Call(self._application, environ, output, stream, self._over)
         self._calls.add(call)
         self._threads.callInThread(identified(call.run))
@@ -208,7 +210,7 @@ class WSGIResource(wsgi.WSGIResource):
         """
         self._calls.discard(call)
         if self._idle and not self._calls:
-            self._reactor.callFromThread(self._allOver)
+            self._hops.call(self._allOver)
 
     def _allOver(self) -> None:
         if not self._calls:

@@ -53,6 +53,23 @@ class Pieces:
         self.closed += 1
 
 
+class Single(Pieces):
+    """
+    Content that says that it is one piece.
+    """
+
+    def __init__(self, *pieces: Any, before: Callable[[], object] = bool) -> None:
+        super().__init__(*pieces)
+        self.before = before
+
+    def __len__(self) -> int:
+        return 1
+
+    def __iter__(self) -> Iterator[Any]:
+        self.before()
+        return super().__iter__()
+
+
 class WSGITestCase(ServerTestCase):
     """
     Applications in memory.
@@ -123,12 +140,54 @@ class GoodTests(WSGITestCase):
             start("200 OK", [*TEXT, ("Content-Length", "5")])
             yield b"short"
 
-        for application in (listed, generated):
+        def written(environ: Any, start: Any) -> Any:
+            start("200 OK", TEXT)(b"short")
+            return []
+
+        def closed(environ: Any, start: Any) -> Any:
+            start("200 OK", [*TEXT, ("Content-Length", "5")])
+            return Pieces(b"short")
+
+        def single(environ: Any, start: Any) -> Any:
+            start("200 OK", TEXT)
+            return Single(b"short")
+
+        for application in (listed, generated, written, closed, single):
             resource = inline(self.clock, application)
             wire = self.talk(resource, get())
-            self.assertEqual(b"short", wire.only().body)
+            response = wire.only()
+            self.assertEqual(b"short", response.body)
+            self.assertEqual("length", response.framing)
+            self.assertEqual([b"5"], response.all(b"content-length"))
             self.assertEqual(1, resource._reactor.calls)
             self.assertEqual(1, wire.transport.writes)
+
+    def test_single(self) -> None:
+        """
+        Content that says that it is one piece has the length of that, also if it is
+        empty, and if the head comes with it; more than it said is not sent.
+        """
+
+        def early(environ: Any, start: Any) -> Any:
+            start("200 OK", [])
+            return Single(environ["QUERY_STRING"].encode())
+
+        def late(environ: Any, start: Any) -> Any:
+            content = environ["QUERY_STRING"].encode()
+            return Single(content, before=lambda: start("200 OK", []))
+
+        for application in (early, late):
+            for body in (b"", b"ab"):
+                response = self.answer(application, get(b"/?" + body))
+                self.assertEqual("length", response.framing)
+                self.assertEqual(body, response.body)
+
+        def liar(environ: Any, start: Any) -> Any:
+            start("200 OK", [])
+            return Single(b"ab", b"cd")
+
+        self.assertEqual(b"ab", self.answer(liar).body)
+        self.line("more than its Content-Length")
 
     def test_generator(self) -> None:
         """
@@ -140,6 +199,8 @@ class GoodTests(WSGITestCase):
             yield b""
             start("200 OK", TEXT)
             yield b"one "
+            # It is not here yet when the reactor looks.
+            self.clock.advance(0)
             yield b"two"
 
         response = self.answer(application)

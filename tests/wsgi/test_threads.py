@@ -58,6 +58,12 @@ class ThreadsTestCase(SocketTestCase):
             await self.turns(1)
         self.fail("it does not happen")
 
+    def has(self, peer: Peer, data: bytes) -> bool:
+        """
+        Whether a client has received something.
+        """
+        return data in peer.received
+
     async def settled(self, number: Callable[[], int]) -> int:
         """
         Wait until a number stays as it is for a while.
@@ -200,8 +206,10 @@ class TCPTests(TCPBackend, ThreadsTestCase):
         A body that is cut is an C{OSError} where it is read, not an end.
         """
         raised: list[Exception] = []
+        called = threading.Event()
 
         def application(environ: Any, start: Any) -> Any:
+            called.set()
             try:
                 environ["wsgi.input"].read()
             except ClientDisconnected as error:
@@ -211,7 +219,7 @@ class TCPTests(TCPBackend, ThreadsTestCase):
 
         peer = await self.serve(application)
         peer.send(post(b"x" * 100)[:-1])
-        await self.wait(lambda: self.resource._calls)
+        await self.wait(called.is_set)
         peer.abort()
         await self.wait(lambda: not self.resource._calls)
         self.assertIsInstance(raised[0], OSError)
@@ -355,6 +363,41 @@ class TCPTests(TCPBackend, ThreadsTestCase):
         other = await self.connect(self.ports[-1])
         other.send(get())
         self.assertEqual(503, (await other.responses(1))[0].status)
+
+    async def test_pieces(self) -> None:
+        """
+        A piece is with the client before the application has the next, whether it
+        is yielded or written.
+        """
+        arrived = threading.Event()
+
+        def written(environ: Any, start: Any) -> Any:
+            write = start("200 OK", [])
+            for number in range(3):
+                arrived.clear()
+                write(b"piece %d" % number)
+                if not arrived.wait(20):
+                    break
+            return [b"end"]
+
+        def yielded(environ: Any, start: Any) -> Any:
+            start("200 OK", [])
+            for number in range(3):
+                arrived.clear()
+                yield b"piece %d" % number
+                if not arrived.wait(20):
+                    break
+            yield b"end"
+
+        for application in (written, yielded):
+            peer = await self.serve(application)
+            peer.send(get())
+            for number in range(3):
+                piece = b"piece %d" % number
+                await peer.until(partial(self.has, peer, piece))
+                arrived.set()
+            (response,) = await peer.responses(1)
+            self.assertEqual(b"piece 0piece 1piece 2end", response.body)
 
 
 class TLSTests(TLSBackend, ThreadsTestCase):

@@ -134,6 +134,18 @@ def set_known(headers: Headers, name: bytes, value: bytes) -> None:
         headers.setRawHeaders(name, [value])
 
 
+def add_known(headers: Headers, name: bytes, value: bytes) -> None:
+    """
+    Add a field whose name is canonical, and whose value has no line end.
+
+    Without the private attribute: C{addRawHeader}.
+    """
+    if _transparent:
+        headers._rawHeaders.setdefault(name, []).append(value)
+    else:
+        headers.addRawHeader(name, value)
+
+
 def raw_fields(headers: Headers) -> dict[bytes, list[bytes]]:
     """
     The fields by canonical name; not to be changed.

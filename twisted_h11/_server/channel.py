@@ -224,19 +224,17 @@ class Channel(HTTPChannelNames):
         assert cycle is not None
         if incoming is not None:
             incoming.dropSink()
-        wire = self.wire
-        if wire.holds:
-            wire.release(CONSUMER)
+        self.wire.release(CONSUMER)
         if not cycle.isReusable:
-            wire.close(End.LINGER)
+            self.wire.close(End.LINGER)
         elif incoming is None:
             cycle.framer.nextCycle()
             self.awaitNext()
         elif (incoming.left or 0) > self.limits.drainLength:
-            wire.close(End.LINGER)
+            self.wire.close(End.LINGER)
         else:
             incoming.received = 0
-            if not wire.eof:
+            if not self.wire.eof:
                 incoming.beginWindow()
             self.reader.advance()
 

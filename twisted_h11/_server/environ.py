@@ -12,15 +12,18 @@ C{HTTP_PROXY} is the proxy of many a client library (CVE-2016-5385).
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
 from twisted.web.http_headers import Headers
 
+from twisted_h11._server.request_headers import RequestHeaders
+
 __all__ = ["foldable_headers", "make_environ"]
 
 # Variables of their own, without HTTP_ (RFC 3875 section 4.1).
-_OWN = (b"content-length", b"content-type")
+_OWN = {b"content-length": "CONTENT_LENGTH", b"content-type": "CONTENT_TYPE"}
 
 _PORTS = {"http": "80", "https": "443"}
 
@@ -54,9 +57,12 @@ def _variable(name: bytes, underscores: bool) -> str | None:
     """
     The name of the variable for a field, or C{None} for a field without one.
     """
-    if name.lower() in _OWN or not _passes(name, underscores):
+    own = _OWN.get(name.lower())
+    if own is not None:
+        return own
+    if not _passes(name, underscores):
         return None
-    return "HTTP_" + name.decode("latin-1").upper().replace("-", "_")
+    return sys.intern("HTTP_" + name.decode("latin-1").upper().replace("-", "_"))
 
 
 def make_environ(request: Any, underscores: bool) -> dict[str, Any]:
@@ -87,8 +93,8 @@ def make_environ(request: Any, underscores: bool) -> dict[str, Any]:
         "SCRIPT_NAME": script,
         "PATH_INFO": path,
         "QUERY_STRING": uri.partition("?")[2],
-        "CONTENT_TYPE": _first(request, b"content-type"),
-        "CONTENT_LENGTH": _first(request, b"content-length"),
+        "CONTENT_TYPE": "",
+        "CONTENT_LENGTH": "",
         "REMOTE_ADDR": str(getattr(peer, "host", None) or ""),
         "REMOTE_PORT": str(getattr(peer, "port", None) or ""),
         "SERVER_NAME": name,
@@ -96,21 +102,28 @@ def make_environ(request: Any, underscores: bool) -> dict[str, Any]:
         "SERVER_PROTOCOL": request.clientproto.decode("latin-1"),
         "wsgi.url_scheme": scheme,
     }
-    for field, values in request.requestHeaders.getAllRawHeaders():
+    for field, value in _pairs(request.requestHeaders):
         variable = _variable(field, underscores)
-        if variable is not None:
+        if variable is None:
+            continue
+        text = value.decode("latin-1")
+        if variable in environ and variable not in _OWN.values():
             # RFC 6265 section 5.4: the one field whose list has semicolons.
-            comma = b"; " if variable == "HTTP_COOKIE" else b","
-            value = values[0] if len(values) == 1 else comma.join(values)
-            if variable in environ:
-                value = environ[variable].encode("latin-1") + comma + value
-            environ[sys.intern(variable)] = value.decode("latin-1")
+            comma = "; " if variable == "HTTP_COOKIE" else ","
+            text = environ[variable] + comma + text
+        environ[variable] = text
     return environ
 
 
-def _first(request: Any, name: bytes) -> str:
-    value: bytes = request.getHeader(name) or b""
-    return value.decode("latin-1")
+def _pairs(headers: Headers) -> Iterable[tuple[bytes, bytes]]:
+    """
+    All fields, one by one.
+    """
+    if isinstance(headers, RequestHeaders):
+        return headers.pairs()
+    return [
+        (name, one) for name, values in headers.getAllRawHeaders() for one in values
+    ]
 
 
 def _server(request: Any, scheme: str) -> tuple[str, str]:

@@ -15,7 +15,6 @@ the others, and is dropped then.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any, Protocol
 
 from twisted.internet.interfaces import IAddress
@@ -30,13 +29,8 @@ GOING_AWAY = 1001
 The status of a WebSocket whose server goes down (RFC 6455 section 7.4.1).
 """
 
-# What twisted.web.websocket.WebSocketTransport has; and autobahn's WebSocketProtocol.
-_TWISTEDS = ("sendTextMessage", "sendBytesMessage", "ping", "loseConnection")
-_AUTOBAHNS = ("sendMessage", "sendPing", "sendCloseFrame")
-
-
-def _has(protocol: Any, names: tuple[str, ...]) -> bool:
-    return all(callable(getattr(protocol, name, None)) for name in names)
+# What twisted.web.websocket.WebSocketTransport has.
+_WEBSOCKET = ("sendTextMessage", "sendBytesMessage", "ping", "loseConnection")
 
 
 class _Register(Protocol):
@@ -126,14 +120,12 @@ class GivenAway:
             if protocol is None:
                 protocol = getattr(self._transport, name, None)
         if IDrainable.providedBy(protocol):
-            call = protocol.drain
-        elif _has(protocol, _TWISTEDS):
-            call = partial(protocol.loseConnection, GOING_AWAY)
-        elif _has(protocol, _AUTOBAHNS):
-            call = partial(protocol.sendCloseFrame, GOING_AWAY)
+            well = guarded("Draining a protocol", protocol.drain)
+        elif all(callable(getattr(protocol, name, None)) for name in _WEBSOCKET):
+            well = guarded("Closing a WebSocket", protocol.loseConnection, GOING_AWAY)
         else:
             return
-        if not guarded("Draining a protocol", call) and self._tell is not None:
+        if not well and self._tell is not None:
             self._transport.loseConnection()
 
     def abortConnection(self) -> None:

@@ -50,6 +50,15 @@ class RequestHeaders(Headers):
             return super().getRawHeaders(name, default)
         return head.find(name) or default
 
+    def pairs(self) -> list[tuple[bytes, bytes]]:
+        """
+        All fields, one by one.
+        """
+        head = self._head
+        if head is not None:
+            return head.fields
+        return [(k, v) for k, values in self.getAllRawHeaders() for v in values]
+
     def copy(self) -> Headers:
         """
         See L{Headers.copy}.

@@ -42,7 +42,6 @@ from twisted_h11._server.cycle import Cycle
 from twisted_h11._server.incoming import Incoming
 from twisted_h11._server.starting import serve_bodiless, serve_whole, start_request
 from twisted_h11._server.states import Reading, Wait
-from twisted_h11._wire.outbox import leave
 from twisted_h11._wire.wire import READ_AHEAD, Wire
 
 __all__ = ["RequestReader"]
@@ -151,8 +150,6 @@ class RequestReader:
             and not (wire.holds or wire.eof)
         ):
             # As always when a response ends later than its request.
-            if wire.pending:
-                leave(wire, False)
             owner.lookForSuccessor()
             return
         self.isAdvancing = True
@@ -171,7 +168,7 @@ class RequestReader:
             owner.refuse(error.error_status_hint, "The request is malformed.")
         finally:
             self.isAdvancing = self._owner is None
-            wire.endBatch(begun, owner.cycle is not None)
+            wire.endBatch(begun)
         # Somebody may have taken the transport.
         owner.lookForSuccessor()
         if wire.transport is None:

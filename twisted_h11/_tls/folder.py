@@ -6,9 +6,8 @@ as certbot makes below C{/etc/letsencrypt/live}.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
 
-__all__ = ["find_pairs", "in_order"]
+__all__ = ["find_pairs"]
 
 _CERTIFICATE, _KEY = "fullchain.pem", "privkey.pem"
 
@@ -32,32 +31,17 @@ def find_pairs(folder: str) -> list[tuple[str, str]]:
             f"or NAME.pem files in it; use its {_CERTIFICATE} and {_KEY} by themselves"
         )
     found = []
-    for name in names:
+    for stem, name in sorted((n.removesuffix(".pem"), n) for n in names):
         path = os.path.join(folder, name)
         certificate, key = os.path.join(path, _CERTIFICATE), os.path.join(path, _KEY)
         if os.path.lexists(certificate) or os.path.lexists(key):
-            found.append((certificate, key))
+            found.append((stem, certificate, key))
         elif name.endswith(".pem") and not os.path.isdir(path):
-            found.append((path, path))
+            found.append((stem, path, path))
     if not found:
         raise ValueError(
             f"{folder}: no certificates; expected NAME.pem files with certificate and "
             f"key, or NAME/{_CERTIFICATE} with NAME/{_KEY}"
         )
-    return in_order(found)
-
-
-def in_order(pairs: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-    """
-    Certificates of a folder in the order of L{find_pairs}.
-    """
-
-    def place(paths: tuple[str, str]) -> tuple[bool, str, str]:
-        certificate, key = paths
-        # Of a folder both are in one.
-        path = certificate if certificate == key else os.path.dirname(certificate)
-        name = os.path.basename(path)
-        stem = name.removesuffix(".pem")
-        return stem != "default", stem, name
-
-    return sorted(pairs, key=place)
+    found.sort(key=lambda row: row[0] != "default")
+    return [(certificate, key) for _, certificate, key in found]

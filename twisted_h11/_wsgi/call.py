@@ -229,9 +229,15 @@ class Call:
             raise WSGIError(
                 f"it returned {content!r}, which can not be iterated over"
             ) from None
+        single = _is_single(content)
         for data in pieces:
             if self._output.gone:
                 return True
+            if single and self._head is not None and not self._begun:
+                # Its first piece is its content (PEP 3333, on Content-Length).
+                _check(data)
+                if self._head.hasContent and self._head.length is None:
+                    self._head.setLength(len(data))
             self._send(data)
             if self._output.ended:
                 self._lookBehind(pieces)
@@ -345,6 +351,16 @@ class Call:
             head.setLength(0)
         self._begun = True
         self._output.send(head, b"", last=True)
+
+
+def _is_single(content: Any) -> bool:
+    """
+    Whether content says that it is one piece.
+    """
+    try:
+        return len(content) == 1
+    except TypeError:
+        return False
 
 
 def _check(data: Any) -> None:

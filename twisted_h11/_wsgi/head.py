@@ -7,8 +7,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
+from twisted.web.http_headers import Headers
+
+from twisted_h11._boundary.twisted_private import add_known
 from twisted_h11._http.abnf import CONTROLS, has_control, is_length, is_token
 
 __all__ = ["Head", "WSGIError"]
@@ -16,7 +20,7 @@ __all__ = ["Head", "WSGIError"]
 _status = re.compile(rf"([2-5][0-9]{{2}}) ([^{CONTROLS.decode()}]*)")
 
 # The server says these, whatever the application does.
-_SERVERS = (b"server", b"date")
+_SERVERS = (b"Server", b"Date")
 
 
 class WSGIError(RuntimeError):
@@ -65,29 +69,26 @@ class Head:
         Check one field.
         """
         if (
-            isinstance(field, str)
-            or not isinstance(field, Sequence)
+            (type(field) is not tuple and not _is_pair(field))
             or len(field) != 2
             or not (isinstance(field[0], str) and isinstance(field[1], str))
         ):
             raise TypeError(f"a header must be a tuple of two str, not {field!r}")
-        name = _latin1(field[0], "the name of a header")
-        value = _latin1(field[1], f"the header {field[0]!r}")
-        if is_token(name) is None:
-            raise ValueError(f"this is not the name of a header: {field[0]!r}")
+        name = _name(field[0])
+        try:
+            value = field[1].encode("latin-1")
+        except UnicodeEncodeError:
+            value = _latin1(field[1], f"the header {field[0]!r}")
         if has_control(value) is not None:
             raise ValueError(
                 f"the header {field[0]!r} has a control character: {field[1]!r}"
             )
-        lower = name.lower()
-        if lower in _SERVERS:
+        if name in _SERVERS:
             return
-        if lower == b"content-length":
-            known = self.length
+        if name == b"Content-Length":
             self._takeLength(field[1].strip(" \t"))
-            if known is not None:
-                return
-        elif lower == b"transfer-encoding":
+            return
+        if name == b"Transfer-Encoding":
             # How content is framed is for the server to say; some say "chunked".
             if value.strip().lower() not in (b"chunked", b"identity"):
                 raise ValueError(f"this transfer coding is not known here: {value!r}")
@@ -106,16 +107,35 @@ class Head:
         The application did not say how long its content is, but we know.
         """
         self.length = length
-        self.fields.append((b"Content-Length", b"%d" % length))
 
-    def apply(self, request: Any) -> None:
+    def apply(self, request: Any, whole: bool = False) -> None:
         """
         Make it the head of a request's response.
+
+        @param whole: whether the length will be seen from the content.
         """
         request.setResponseCode(self.code, self.reason)
         headers = request.responseHeaders
         for name, value in self.fields:
-            headers.addRawHeader(name, value)
+            add_known(headers, name, value)
+        if self.length is not None and not whole:
+            add_known(headers, b"Content-Length", b"%d" % self.length)
+
+
+def _is_pair(field: Any) -> bool:
+    return isinstance(field, Sequence) and not isinstance(field, str)
+
+
+@lru_cache(maxsize=512)
+def _name(text: str) -> bytes:
+    """
+    The name of a field as Twisted spells it.
+    """
+    name = _latin1(text, "the name of a header")
+    if is_token(name) is None:
+        raise ValueError(f"this is not the name of a header: {text!r}")
+    [(spelled, _)] = Headers({name: [b""]}).getAllRawHeaders()
+    return spelled
 
 
 def _latin1(text: str, what: str) -> bytes:

@@ -22,6 +22,8 @@ from zope.interface import implementer
 if TYPE_CHECKING:
     from twisted_h11._server.body import RequestBody
 
+from twisted_h11._wsgi.hops import Hops
+
 __all__ = ["ClientDisconnected", "InputStream", "open_input"]
 
 
@@ -39,14 +41,14 @@ class InputStream(io.RawIOBase):
     """
     Takes a body in the reactor's thread, and gives it to another.
 
-    @param reactor: called from the other thread.
+    @param hops: the way from the other thread into the reactor's.
     @param body: the body.
     @param high: how many bytes wait before the network is paused.
     """
 
-    def __init__(self, reactor: Any, body: RequestBody, high: int) -> None:
+    def __init__(self, hops: Hops, body: RequestBody, high: int) -> None:
         super().__init__()
-        self._reactor = reactor
+        self._hops = hops
         self._body = body
         self._high = high
         self._ready = threading.Condition(threading.Lock())
@@ -134,7 +136,7 @@ class InputStream(io.RawIOBase):
         """
         resume = False
         if not self._asked:
-            self._reactor.callFromThread(self.take)
+            self._hops.call(self.take)
         with self._ready:
             while not self._pieces and not self._ended:
                 self._ready.wait()
@@ -152,11 +154,11 @@ class InputStream(io.RawIOBase):
                 resume = True
         buffer[:count] = piece[:count]
         if resume:
-            self._reactor.callFromThread(self._resume)
+            self._hops.call(self._resume)
         return count
 
 
-def open_input(request: Any, reactor: Any, high: int) -> tuple[Any, InputStream | None]:
+def open_input(request: Any, hops: Hops, high: int) -> tuple[Any, InputStream | None]:
     """
     Make C{wsgi.input} for a request.
 
@@ -167,7 +169,7 @@ def open_input(request: Any, reactor: Any, high: int) -> tuple[Any, InputStream 
         # It was collected: a file, at its beginning.
         content.seek(0)
         return content, None
-    stream = InputStream(reactor, request.bodySource(), high)
+    stream = InputStream(hops, request.bodySource(), high)
     if not request.requestHeaders.hasHeader(b"Expect"):
         stream.take()
     return io.BufferedReader(stream, max(high, 1)), stream

@@ -27,6 +27,7 @@ from zope.interface import implementer
 from twisted_h11._http.response_to_send import error_page
 from twisted_h11._server.error_pages import replace_page
 from twisted_h11._wsgi.head import Head
+from twisted_h11._wsgi.hops import Hops
 from twisted_h11._wsgi.input import ClientDisconnected
 
 __all__ = ["Output", "Region", "send_page"]
@@ -63,16 +64,18 @@ class Output:
 
     @ivar gone: whether nobody takes the response any more.
 
-    @param reactor: the reactor that the request belongs to.
+    @param hops: the way into the thread of the request.
     @param request: any request of twisted.web's.
     @param high: how many bytes may wait here.
     """
 
-    def __init__(self, reactor: Any, request: Any, high: int) -> None:
-        self._reactor = reactor
+    def __init__(self, hops: Hops, request: Any, high: int) -> None:
+        self._hops = hops
         self._request = request
         self._high = high
-        self._ready = threading.Condition(threading.Lock())
+        self._lock = threading.Lock()
+        # Made by the first who has to wait.
+        self._ready: threading.Condition | None = None
         self._head: Head | None = None
         self._pieces: list[bytes] = []
         self._size = 0
@@ -97,7 +100,7 @@ class Output:
         @param last: whether that is all.
         @raise ClientDisconnected: if there is nobody to send it to.
         """
-        with self._ready:
+        with self._lock:
             self._head = head
             if data:
                 self._pieces.append(data)
@@ -106,11 +109,9 @@ class Output:
                 self._end = _End()
             ask = self._ask()
         if ask:
-            self._reactor.callFromThread(self._flush)
+            self._hops.call(self._flush)
         if self._size > self._high and not last:
-            with self._ready:
-                while self._size > self._high and not self.gone:
-                    self._ready.wait()
+            self._wait()
         if self.gone and not last:
             raise ClientDisconnected("The client has gone.")
 
@@ -123,7 +124,7 @@ class Output:
         @param done: called once, usually in the reactor's thread, when the file is
             not needed any more.
         """
-        with self._ready:
+        with self._lock:
             gone = self.gone
             self._head = head
             self._end = _End(region=region)
@@ -133,17 +134,25 @@ class Output:
         if gone:
             done()
         elif ask:
-            self._reactor.callFromThread(self._flush)
+            self._hops.call(self._flush)
 
     def fail(self, failure: Failure) -> None:
         """
         The application has failed: answer with 500, or cut the response.
         """
-        with self._ready:
+        with self._lock:
             self._end = _End(failure=failure)
             ask = self._ask()
         if ask:
-            self._reactor.callFromThread(self._flush)
+            self._hops.call(self._flush)
+
+    def _wait(self) -> None:
+        with self._lock:
+            ready = self._ready
+            if ready is None:
+                ready = self._ready = threading.Condition(self._lock)
+            while self._size > self._high and not self.gone:
+                ready.wait()
 
     @property
     def ended(self) -> bool:
@@ -166,12 +175,13 @@ class Output:
         """
         Nobody takes the response any more.
         """
-        with self._ready:
+        with self._lock:
             self.gone = True
             self._pieces.clear()
             self._size = 0
             self._forgetFailure()
-            self._ready.notify()
+            if self._ready is not None:
+                self._ready.notify()
         if self._request is not None:
             self._request = None
             self._regionSent()
@@ -214,7 +224,7 @@ class Output:
         Give the request what is here.
         """
         request = self._request
-        with self._ready:
+        with self._lock:
             if request is None or self._paused:
                 # Whoever resumes us looks; it need not be asked before.
                 return
@@ -222,7 +232,8 @@ class Output:
             pieces, self._pieces = self._pieces, []
             self._size = 0
             end, head = self._end, self._head
-            self._ready.notify()
+            if self._ready is not None:
+                self._ready.notify()
         data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         try:
             self._give(request, head, data, end)
@@ -238,11 +249,11 @@ class Output:
         if not self._begun and (failure is None or data):
             assert head is not None
             self._begun = True
-            head.apply(request)
             if end is not None and end.region is None and failure is None:
                 self._request = None
                 self._giveWhole(request, head, data)
                 return
+            head.apply(request)
             if end is None:
                 # Before the write: the kernel then keeps less of what it can
                 # not send.
@@ -260,10 +271,15 @@ class Output:
         """
         The whole response is here.
         """
+        if head.hasContent and head.length is None:
+            # It did not say, but now it is known.
+            head.setLength(len(data))
         whole = getattr(request, "_sendWhole", None)
         if whole is not None and head.length == len(data) and head.hasContent:
+            head.apply(request, whole=True)
             whole(data)
             return
+        head.apply(request)
         request.write(data)
         request.finish()
 
