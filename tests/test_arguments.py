@@ -27,6 +27,7 @@ from tests.support.client_cases import ClientTestCase
 from tests.support.server_cases import GET, ServerTestCase, post
 from twisted_h11 import (
     client,
+    metrics,
     multipart,
     protocol,
     resources,
@@ -157,6 +158,16 @@ CONSTRUCTORS: list[Case] = [
             "realm": [5, b"x"],
         },
     ),
+    (metrics.Metrics, {}, {"directory": [5, object()]}),
+    (
+        metrics.StatusResource,
+        {"metrics": metrics.Metrics()},
+        {
+            "metrics": [*OTHERS, metrics.Metrics],
+            "isDraining": CALLS,
+            "reactor": OTHERS,
+        },
+    ),
     (
         server.Site,
         {"resource": Resource()},
@@ -179,6 +190,7 @@ CONSTRUCTORS: list[Case] = [
             "hsts": NUMBERS,
             "logRotateSize": NUMBERS,
             "logRotateCount": [None, *NUMBERS],
+            "metrics": [*OTHERS, object()],
             "compression": [*OTHERS, True],
             "errorPages": [*OTHERS, {404: "404.html"}],
             "trustedProxies": [*OTHERS, ["10.0.0.0/8"], server.TrustedProxies],

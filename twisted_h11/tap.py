@@ -22,6 +22,7 @@ from twisted_h11._command.log_options import Logs
 from twisted_h11._command.options import Options
 from twisted_h11._command.service import ListeningService, StartError
 from twisted_h11._command.signals import Signals
+from twisted_h11._command.status import StatusService
 from twisted_h11._command.stopping import Stopping, leave
 from twisted_h11._command.welcome import Welcome
 from twisted_h11.server import Site
@@ -65,6 +66,7 @@ def makeService(config: Options) -> IService:
             environUnderscores=bool(config["environ-underscores"]),
             trustedProxies=config["proxies"],
             rootPath=config["rootPath"],
+            metrics=config["metrics"],
             **config["logging"],
             **settings,
         )
@@ -89,10 +91,17 @@ def makeService(config: Options) -> IService:
         None if command is None else partial(leave, pidfile),
     )
     factory = makePersonalServerFactory(site) if config["personal"] else site
-    listening = ListeningService(config["listen"], factory, stopping.drain)
+    drain, status = stopping.drain, None
+    if config["status"] is not None:
+        status = StatusService(config["status"], config["metrics"], site)
+        status.setServiceParent(service)
+        drain = status.until(drain)
+    listening = ListeningService(config["listen"], factory, drain)
     stopping.status = lambda: int(listening.failed)
     if config["check"]:
         listening.check()
+        if status is not None:
+            status.check()
         print("twistd h11web: everything is as it should be")
         raise SystemExit(0)
     if command is not None:

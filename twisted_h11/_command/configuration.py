@@ -35,7 +35,7 @@ __all__ = ["INTERNAL", "PREFIX", "Configuration"]
 
 PREFIX = "H11WEB_"
 
-INTERNAL = frozenset(("H11WEB_WORKER",))
+INTERNAL = frozenset(("H11WEB_METRICS_DIRECTORY", "H11WEB_WORKER"))
 """
 Variables that a server sets for its workers; they are no options.
 """

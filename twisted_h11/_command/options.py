@@ -39,6 +39,7 @@ from twisted_h11._command.limit_options import LimitOptions
 from twisted_h11._command.listen_options import ListenOptions
 from twisted_h11._command.log_options import LogOptions
 from twisted_h11._command.root_options import RootOptions
+from twisted_h11._command.status import StatusOptions
 from twisted_h11._command.suggest import with_suggestion
 from twisted_h11._command.tls_options import TLSOptions
 from twisted_h11._http.abnf import has_control, is_token
@@ -96,7 +97,13 @@ _UNDERSCORES = (
 
 
 class Options(
-    RootOptions, AnswerOptions, ListenOptions, TLSOptions, LogOptions, LimitOptions
+    RootOptions,
+    AnswerOptions,
+    ListenOptions,
+    TLSOptions,
+    LogOptions,
+    StatusOptions,
+    LimitOptions,
 ):
     """
     What C{twistd h11web} takes.
@@ -227,6 +234,7 @@ class Options(
         self.checkProxies()
         self.checkAnswers()
         self.checkLogs()
+        self.checkStatus()
         self._checkPersonal()
         self.checkListen()
         self["listen"] += self.checkTLS(self.makeEndpoint)
@@ -249,6 +257,7 @@ class Options(
             "error-page": self["errorPages"] is not None,
             "basic-auth": self["passwords"] is not None,
             "vhost": bool(self["vhosts"]),
+            "status-listen": self["status"] is not None,
         }
         for bound in describe_limits():
             given[bound_name(bound)] = (

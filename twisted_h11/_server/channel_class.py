@@ -11,30 +11,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from twisted_h11._http.strict_requests import RequestHead
 from twisted_h11._server.channel import Channel
-from twisted_h11._server.cycle import Cycle
 from twisted_h11._server.identified import IdentifiedChannel
+from twisted_h11._server.measured import MeasuredChannel, TimedChannel
 from twisted_h11._server.proxied import ProxiedChannel
 
-__all__ = ["ChannelClass", "TimedChannel"]
+__all__ = ["ChannelClass"]
 
 # Not to be bound to a channel when they are found on its class.
 _CALLABLES = ("cooperate", "callLater", "requestFactory")
-
-
-class TimedChannel(Channel):
-    """
-    A channel that notes when a request began: when its head was here.
-    """
-
-    def makeCycle(self, head: RequestHead, unseenHead: bytes | None) -> Cycle:
-        """
-        Called by the reader: a request head is here.
-        """
-        cycle = super().makeCycle(head, unseenHead)
-        head.began = self.factory.reactor.seconds()
-        return cycle
 
 
 class ChannelClass:
@@ -47,19 +32,22 @@ class ChannelClass:
         self._made: Any = None
         self._madeOf: Any = None
 
-    def having(self, common: dict[str, Any], timed: bool, identified: bool) -> Any:
+    def having(
+        self, common: dict[str, Any], timed: bool, identified: bool, measured: bool
+    ) -> Any:
         """
         The class.
 
         @param common: what its attributes are.
         @param timed: whether it is a L{TimedChannel}.
         @param identified: whether it is an L{IdentifiedChannel}.
+        @param measured: whether it is a L{MeasuredChannel}.
         """
         bases: tuple[type, ...] = (
             # First: what it refuses has a time and an identifier, too.
             *([ProxiedChannel] if common["proxied"] is not None else ()),
             *([IdentifiedChannel] if identified else ()),
-            *([TimedChannel] if timed else ()),
+            *([MeasuredChannel] if measured else [TimedChannel] if timed else ()),
         ) or (Channel,)
         if self._madeOf != (common, bases):
             self._madeOf = common, bases

@@ -25,6 +25,7 @@ from twisted_h11._boundary.checks import (
     PAIRS,
     PATH,
     REACTOR,
+    Kind,
     checked,
     instance,
     optional,
@@ -41,6 +42,8 @@ from twisted_h11._server.connections import Connections
 from twisted_h11._server.error_pages import ErrorPages
 from twisted_h11._server.http2 import Negotiator, check_http2
 from twisted_h11._server.log_file import BatchedFile, LogFile, check_rotation
+from twisted_h11._server.logged import body_length, seconds
+from twisted_h11._server.measured import activity
 from twisted_h11._server.proxied import proxied_by
 from twisted_h11._server.ranges import render_ranged, settle_range
 from twisted_h11._server.request import Request
@@ -58,6 +61,11 @@ SERVER_HEADER = b"twisted-h11/" + __version__.encode("ascii")
 What the C{Server} field says unless it is told otherwise.
 """
 
+METRICS = Kind(
+    "metrics (twisted_h11.metrics.Metrics)",
+    lambda value: callable(getattr(value, "watch", None)),
+)
+
 # The time-out of a site that is given none.
 _NOT_GIVEN: Any = -1.0
 
@@ -72,6 +80,7 @@ class Site(server.Site):
     @ivar transportSecurity: the value of C{Strict-Transport-Security}, or C{None}.
     @ivar timesRequests: whether it is noted when requests begin; so it is if the
         C{logFormatter} asks for C{seconds}.
+    @ivar isDraining: whether its connections are to end (L{drain}).
     @ivar environUnderscores: whether fields with an underscore in their names are
         in the variables that WSGI and CGI programs get.  They can pass for fields
         that only a proxy may set.
@@ -81,6 +90,7 @@ class Site(server.Site):
     """
 
     requestFactory: Any = Request
+    isDraining = False
 
     # Set where there is no reactor, see twisted_h11.testing.
     _cooperate: Any = None
@@ -109,6 +119,7 @@ class Site(server.Site):
         requestIdHeader=optional(BYTES),
         compression=optional(instance("Compression", Compression)),
         errorPages=optional(instance("ErrorPages", ErrorPages)),
+        metrics=optional(METRICS),
     )
     def __init__(
         self,
@@ -136,6 +147,7 @@ class Site(server.Site):
         requestIdHeader: bytes | None = None,
         compression: Compression | None = None,
         errorPages: ErrorPages | None = None,
+        metrics: Any = None,
     ) -> None:
         """
         All other arguments are those of L{twisted.web.server.Site}.  A
@@ -176,6 +188,8 @@ class Site(server.Site):
         @param compression: which responses leave compressed; none if it is not given.
         @param errorPages: pages in the place of ours and Twisted's for requests that
             can not be served.
+        @param metrics: what counts, L{Metrics<twisted_h11.metrics.Metrics>}; of no
+            other site.
         @raise TypeError: for an argument that is something else.
         @raise ValueError: if HTTP/2 is asked for and can not be had, or a
             header can not be sent, or the root path is no path, or identifiers are to
@@ -213,6 +227,7 @@ class Site(server.Site):
         self.transportSecurity = max_age(hsts)
         self.compression = compression
         self.errorPages = errorPages
+        self.metrics = metrics
         for name, value in [(b"Server", serverHeader or b""), *self.extraHeaders]:
             if not is_token(name) or not is_trimmed_value(value):
                 raise ValueError(f"this is not a header field: {name!r}: {value!r}")
@@ -223,6 +238,9 @@ class Site(server.Site):
             logFormatter = onClock(self.reactor.seconds)
         self._formatLine = logFormatter
         self.timesRequests = "seconds" in getattr(logFormatter, "fields", ())
+        if metrics is not None:
+            self.timesRequests = True
+            metrics.watch(self._look)
         self._logTime = log_times(self.reactor)
         self._outbox = Outbox()
         self._connections = Connections()
@@ -284,7 +302,10 @@ class Site(server.Site):
             "proxied": self.proxied,
         }
         channel: Channel = self._channels.having(
-            common, self.timesRequests, self.requestIds is not None
+            common,
+            self.timesRequests,
+            self.requestIds is not None,
+            self.metrics is not None,
         )()
         return channel
 
@@ -309,6 +330,7 @@ class Site(server.Site):
             wait for ever.
         @return: fires with C{None} when no connection is left.
         """
+        self.isDraining = True
         return self._connections.drain(timeout, self.reactor)
 
     def startFactory(self) -> None:
@@ -316,6 +338,7 @@ class Site(server.Site):
         See L{twisted.web.http.HTTPFactory.startFactory}.
         """
         super().startFactory()
+        self.isDraining = False
         self._connections.start(self.limits)
         if self._http2:
             self._log.info(
@@ -349,8 +372,10 @@ class Site(server.Site):
 
     def log(self, request: Any) -> None:
         """
-        Write a line to the access log, if there is one.
+        Write a line to the access log, if there is one; and count the response.
         """
+        if self.metrics is not None:
+            self._measure(request)
         if not self.accessLog:
             return
         try:
@@ -362,6 +387,17 @@ class Site(server.Site):
         except BaseException:
             self._dropped += 1
             log_failure("The access log")
+
+    def _measure(self, request: Any) -> None:
+        took = seconds(request, self.reactor.seconds())
+        guarded("Metrics", self.metrics.ended, request, took, body_length(request))
+
+    def _look(self) -> tuple[list[str], int]:
+        """
+        For the metrics: the states of all connections, and how many lines were lost.
+        """
+        states = [activity(connection) for connection in self._connections.open]
+        return states, self.droppedLogLines
 
     @property
     def droppedLogLines(self) -> int:

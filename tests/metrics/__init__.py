@@ -1,0 +1,3 @@
+"""
+L{twisted_h11.metrics}.
+"""

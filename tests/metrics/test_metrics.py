@@ -1,0 +1,301 @@
+"""
+What a site counts.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import Any
+
+from prometheus_client.parser import text_string_to_metric_families
+from twisted.trial.unittest import SynchronousTestCase
+from twisted.web import server
+
+import twisted_h11
+from tests.support.server_cases import GET, Holding, ServerTestCase, get, post
+from twisted_h11._metrics.numbers import DURATIONS, PLACES, SIZES, Numbers, total
+from twisted_h11._metrics.prometheus import exposition
+from twisted_h11._metrics.shared import Shared
+from twisted_h11.metrics import Metrics
+
+Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
+
+CHILD = """
+import os, signal, sys
+from twisted_h11._metrics.shared import Shared
+numbers = Shared(sys.argv[1]).begin()
+for _ in range(int(sys.argv[2])):
+    numbers.connected()
+numbers.now(["idle"], 1)
+print("ready", flush=True)
+sys.stdin.read()
+"""
+
+
+def parsed(metrics: Metrics) -> Samples:
+    """
+    What Prometheus reads.
+    """
+    _, text = exposition(*metrics.totals())
+    return {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(text.decode("utf-8"))
+        for sample in family.samples
+    }
+
+
+class SiteTests(ServerTestCase):
+    """
+    A site that counts.
+    """
+
+    def counting(self, resource: Any = None, **options: Any) -> tuple[Any, Metrics]:
+        """
+        A site, and its metrics.
+        """
+        metrics = Metrics()
+        return self.site(resource, metrics=metrics, **options), metrics
+
+    def number(self, metrics: Metrics, name: str, **labels: str) -> float:
+        """
+        One number.
+        """
+        key = ("twisted_h11_" + name, tuple(sorted(labels.items())))
+        return parsed(metrics)[key]
+
+    def test_requests(self) -> None:
+        """
+        Each response counts once, by method and class of its status.
+        """
+
+        def render(request: Any) -> bytes:
+            request.setResponseCode(int(request.path[1:]))
+            return b""
+
+        site, metrics = self.counting(render)
+        wire = self.connect(site)
+        asked = (
+            (b"GET", 200, "2xx"),
+            (b"GET", 204, "2xx"),
+            (b"POST", 303, "3xx"),
+            (b"DELETE", 404, "4xx"),
+            (b"PATCH", 500, "5xx"),
+            (b"BREW", 418, "4xx"),
+        )
+        for method, status, _ in asked:
+            fields = [b"Content-Length: 0"]
+            wire.send(get(b"/%d" % status, *fields, method=method))
+        known = parsed(metrics)
+        counted = {
+            key[1]: value
+            for key, value in known.items()
+            if key[0] == "twisted_h11_requests_total" and value
+        }
+        self.assertEqual(sum(counted.values()), len(asked))
+        for method, _, kind in asked:
+            name = method.decode() if method != b"BREW" else "other"
+            labels = (("method", name), ("status", kind))
+            self.assertIn(labels, counted)
+
+    def test_foreign(self) -> None:
+        """
+        So does one of a framework's own request.
+        """
+
+        class Own(server.Request):
+            pass
+
+        site, metrics = self.counting(requestFactory=Own)
+        self.connect(site).send(GET * 3)
+        labels = {"method": "GET", "status": "2xx"}
+        self.assertEqual(self.number(metrics, "requests_total", **labels), 3)
+        self.assertEqual(self.number(metrics, "request_duration_seconds_count"), 3)
+
+    def test_durations(self) -> None:
+        """
+        The time from the head of a request to the end of its response.
+        """
+        holding = Holding()
+        site, metrics = self.counting(holding)
+        wire = self.connect(site).send(GET)
+        wire.advance(0.2)
+        holding.answer()
+        known = parsed(metrics)
+        name = "twisted_h11_request_duration_seconds"
+        self.assertEqual(known[name + "_bucket", (("le", "0.1"),)], 0)
+        self.assertEqual(known[name + "_bucket", (("le", "0.25"),)], 1)
+        self.assertEqual(known[name + "_bucket", (("le", "+Inf"),)], 1)
+        self.assertAlmostEqual(known[name + "_sum", ()], 0.2)
+        self.assertEqual(metrics.slowest()[0]["target"], "/")
+
+    def test_sizes(self) -> None:
+        """
+        The lengths of what was received and sent.
+        """
+        site, metrics = self.counting(lambda request: b"x" * 5000)
+        self.connect(site).send(post(b"y" * 300))
+        self.assertEqual(self.number(metrics, "response_size_bytes_sum"), 5000)
+        self.assertEqual(self.number(metrics, "request_size_bytes_sum"), 300)
+        self.assertEqual(
+            self.number(metrics, "request_size_bytes_bucket", le="1000"), 1
+        )
+
+    def test_states(self) -> None:
+        """
+        Connections by what they do now.
+        """
+        holding = Holding()
+        site, metrics = self.counting(holding)
+        self.connect(site)
+        self.connect(site).send(GET)
+        self.connect(site).send(b"GET / HT")
+        self.connect(site).send(post(b"half of it")[:-5])
+        states = {
+            state: self.number(metrics, "connections", state=state)
+            for state in ("idle", "reading", "responding", "closing", "given_away")
+        }
+        expected = {"idle": 1, "reading": 2, "responding": 1}
+        self.assertEqual(states, {**dict.fromkeys(states, 0), **expected})
+        self.assertEqual(self.number(metrics, "connections_accepted_total"), 4)
+        holding.answer()
+
+    def test_refused(self) -> None:
+        """
+        What was refused counts by its status, and once.
+        """
+        site, metrics = self.counting()
+        self.connect(site).send(b"nonsense\r\n\r\n")
+        self.connect(site).send(get(b"/" + b"x" * 20_000))
+        self.assertEqual(self.number(metrics, "refused_total", status="400"), 1)
+        self.assertEqual(self.number(metrics, "refused_total", status="414"), 1)
+        labels = {"method": "other", "status": "4xx"}
+        self.assertEqual(self.number(metrics, "requests_total", **labels), 2)
+
+    def test_timeouts(self) -> None:
+        """
+        So does what has taken too long, by what was waited for.
+        """
+        site, metrics = self.counting()
+        self.connect(site).send(b"GET / HT").advance(1000)
+        self.connect(site).send(GET).advance(1000)
+        body = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 50000\r\n\r\nx"
+        self.connect(site).send(body).advance(1000)
+        for wait in ("head", "idle", "body"):
+            self.assertEqual(self.number(metrics, "timeouts_total", wait=wait), 1, wait)
+
+    def test_hostile(self) -> None:
+        """
+        What a request says is shown as text, and cut.
+        """
+        site, metrics = self.counting()
+        self.connect(site).send(get(b"/" + b"x" * 1000))
+        self.connect(site).send(get(b"/%3Cscript%3E"))
+        self.connect(site).send(b"GET /\xff\xfe HTTP/1.1\r\nHost: a\r\n\r\n")
+        for row in metrics.newest():
+            self.assertLessEqual(len(row["target"]), 201)
+            self.assertTrue(row["target"].isprintable(), row)
+        for _ in range(100):
+            self.connect(site).send(GET)
+        self.assertEqual(len(metrics.newest()), 20)
+        self.assertEqual(len(metrics.slowest()), 20)
+
+
+class NumbersTests(SynchronousTestCase):
+    """
+    Numbers in memory and in files.
+    """
+
+    def test_places(self) -> None:
+        """
+        Each number has a place of its own.
+        """
+        self.assertEqual(sorted(PLACES.values()), list(range(len(PLACES))))
+
+    def test_buckets(self) -> None:
+        """
+        A bucket has what is not above its bound.
+        """
+
+        class Ended:
+            code, method, sentLength = 200, b"GET", 0
+
+        for key, bounds in (("duration", DURATIONS), ("sent", SIZES)):
+            for n, bound in enumerate(bounds):
+                numbers = Numbers()
+                request = Ended()
+                if key == "sent":
+                    request.sentLength = int(bound)
+                numbers.ended(request, bound if key == "duration" else None, 0)
+                self.assertEqual(numbers.view[PLACES[f"{key} {n}"]], 1)
+
+    def directory(self) -> str:
+        """
+        A new one.
+        """
+        path: str = self.mktemp()
+        os.mkdir(path)
+        return path
+
+    def child(self, directory: str, count: int) -> subprocess.Popen[str]:
+        """
+        A process that has counted.
+        """
+        project = os.path.dirname(os.path.dirname(twisted_h11.__file__))
+        process = subprocess.Popen(
+            [sys.executable, "-c", CHILD, os.path.abspath(directory), str(count)],
+            env={**os.environ, "PYTHONPATH": project},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self.addCleanup(process.communicate)
+        self.addCleanup(process.kill)
+        assert process.stdout is not None
+        self.assertEqual(process.stdout.readline(), "ready\n")
+        return process
+
+    def test_processes(self) -> None:
+        """
+        What several processes have counted is one number, also when one of them was
+        killed; what was true of it is true no more.
+        """
+        directory = self.directory()
+        shared = Shared(directory)
+        mine = shared.begin()
+        mine.connected()
+        first, _ = self.child(directory, 10), self.child(directory, 100)
+        place, idle = PLACES["connections"], PLACES["state idle"]
+        numbers, processes = shared.total()
+        self.assertEqual((numbers[place], numbers[idle], processes), (111, 2, 3))
+        first.kill()
+        first.wait()
+        for _ in range(3):
+            numbers, processes = shared.total()
+            self.assertEqual((numbers[place], numbers[idle], processes), (111, 1, 2))
+        self.assertEqual(numbers[PLACES["log lines dropped"]], 2)
+        mine.connected()
+        self.assertEqual(shared.total()[0][place], 112)
+        mine.close()
+        self.assertEqual(
+            sorted(name for name in os.listdir(directory) if not name.isdecimal()),
+            ["gone", "lock"],
+        )
+
+    def test_sameID(self) -> None:
+        """
+        A process with the id of an earlier one adds to what that has counted.
+        """
+        directory = self.directory()
+        for _ in range(3):
+            numbers = Shared(directory).begin()
+            numbers.connected()
+            numbers.close()
+        self.assertEqual(Shared(directory).total()[0][PLACES["connections"]], 3)
+
+    def test_total(self) -> None:
+        """
+        Numbers of nobody are none.
+        """
+        self.assertEqual(set(total([])), {0})

@@ -1,0 +1,136 @@
+"""
+What a site counts.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable
+from heapq import heappush, heappushpop
+from itertools import count
+from typing import Any
+
+from twisted_h11._boundary.checks import PATH, checked, optional
+from twisted_h11._metrics.numbers import Numbers
+from twisted_h11._metrics.shared import Shared
+
+__all__ = ["Metrics"]
+
+# Requests that are remembered: the last ones, and those that took longest.
+_MOST_REMEMBERED = 20
+
+# So much of a target is shown.
+_MOST_SHOWN = 200
+
+
+class Metrics:
+    """
+    What a site counts: connections, requests, refusals, time-outs, handshakes.
+
+    ::
+
+        metrics = Metrics()
+        site = Site(root, metrics=metrics)
+        status = Site(StatusResource(metrics))
+
+    One object is for one site.  Several processes that are to be counted together have
+    a directory in common.
+
+    @since: 0.1
+    """
+
+    @checked(directory=optional(PATH))
+    def __init__(self, directory: str | os.PathLike[str] | None = None) -> None:
+        """
+        @param directory: where several processes keep their numbers; it exists, on a
+            file system of this machine, and has nothing else in it.
+        @raise TypeError: if it is no path.
+        @raise OSError: if it can not be used.
+        """
+        self._shared = None if directory is None else Shared(os.fspath(directory))
+        self._numbers = Numbers() if self._shared is None else self._shared.begin()
+        self._newest: deque[tuple[Any, ...]] = deque(maxlen=_MOST_REMEMBERED)
+        self._slowest: list[tuple[Any, ...]] = []
+        self._order = count()
+        self._look: Callable[[], tuple[list[str], int]] = lambda: ([], 0)
+        self.refused = self._numbers.refused
+        self.timedOut = self._numbers.timedOut
+        self.connected = self._numbers.connected
+        self.handshake = self._numbers.handshake
+
+    def watch(self, look: Callable[[], tuple[list[str], int]]) -> None:
+        """
+        Called by the site.
+
+        @param look: gives the states of its connections, and how many lines of its
+            access log were lost.
+        """
+        self._look = look
+
+    def ended(self, request: Any, seconds: float | None, received: int | None) -> None:
+        """
+        Called by the site: a response has ended.
+        """
+        self._numbers.ended(request, seconds, received)
+        self._newest.append((request.method, request.uri, request.code, seconds))
+        if seconds is not None:
+            slowest = self._slowest
+            if len(slowest) < _MOST_REMEMBERED:
+                heappush(slowest, self._slow(request, seconds))
+            elif seconds > slowest[0][0]:
+                heappushpop(slowest, self._slow(request, seconds))
+
+    def _slow(self, request: Any, seconds: float) -> tuple[Any, ...]:
+        # Two may have taken the same time, and bytes of one may be text of the other.
+        return (
+            *(seconds, next(self._order)),
+            *(request.method, request.uri, request.code),
+        )
+
+    def totals(self) -> tuple[list[int], int]:
+        """
+        All numbers, by L{PLACES<twisted_h11._metrics.numbers.PLACES>}, of all processes
+        together; and how many processes there are.
+        """
+        self.refresh()
+        if self._shared is not None:
+            return self._shared.total()
+        return list(self._numbers.view), 1
+
+    def refresh(self) -> None:
+        """
+        Note what is true now, for whoever reads this process's numbers.
+        """
+        self._numbers.now(*self._look())
+
+    def newest(self) -> list[dict[str, Any]]:
+        """
+        The requests of this process that ended last, the newest first.
+        """
+        return [_row(*row) for row in reversed(self._newest)]
+
+    def slowest(self) -> list[dict[str, Any]]:
+        """
+        The requests of this process that took longest, the slowest first.
+        """
+        return [
+            _row(method, uri, code, seconds)
+            for seconds, _, method, uri, code in sorted(self._slowest, reverse=True)
+        ]
+
+
+def _row(method: Any, uri: Any, code: Any, seconds: float | None) -> dict[str, Any]:
+    return {
+        "method": _text(method),
+        "target": _text(uri),
+        "status": int(code),
+        "seconds": seconds,
+    }
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bytes):
+        value = value.decode("utf-8", "backslashreplace")
+    text = str(value)
+    return text if len(text) <= _MOST_SHOWN else text[:_MOST_SHOWN] + "…"

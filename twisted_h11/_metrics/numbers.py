@@ -1,0 +1,200 @@
+"""
+The numbers of one process: whole numbers at fixed places in a piece of memory.
+
+A counter that is one item of an array costs 30 nanoseconds.  The memory may be a file,
+which other processes read; then what was counted is there even if the process is
+killed.
+
+L{PLACES} says what stands where.  A histogram has a place for each bucket, not
+cumulated, and one for the sum: of durations in nanoseconds, of sizes in bytes.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+__all__ = [
+    "CLASSES",
+    "DURATIONS",
+    "FIRST_GAUGE",
+    "METHODS",
+    "PLACES",
+    "SIZES",
+    "STATES",
+    "STATUSES",
+    "WAITS",
+    "Numbers",
+]
+
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "other")
+CLASSES = ("1xx", "2xx", "3xx", "4xx", "5xx", "other")
+
+DURATIONS = (
+    *(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25),
+    *(0.5, 1.0, 2.5, 5.0, 10.0, 30.0),
+)
+"""
+Seconds: the bounds of the buckets, those of Prometheus's clients and some more at each
+end.
+"""
+
+SIZES = (100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000)
+"""
+Bytes: the bounds of the buckets.
+"""
+
+STATUSES = ("400", "408", "413", "414", "417", "431", "501", "503", "505", "other")
+WAITS = ("handshake", "idle", "head", "body", "request", "client", "other")
+STATES = ("idle", "reading", "responding", "closing", "given_away")
+
+
+def _places() -> dict[str, int]:
+    names = [f"requests {m} {c}" for m in METHODS for c in CLASSES]
+    for name, bounds in (
+        ("duration", DURATIONS),
+        ("sent", SIZES),
+        ("received", SIZES),
+    ):
+        names += [f"{name} {n}" for n in range(len(bounds) + 1)]
+        names.append(f"{name} sum")
+    names += [f"refused {status}" for status in STATUSES]
+    names += [f"timed out {wait}" for wait in WAITS]
+    names += ["connections", "handshakes ok", "handshakes failed", "log lines dropped"]
+    # Gauges last: they end with their process.
+    names += [f"state {state}" for state in STATES]
+    return {name: place for place, name in enumerate(names)}
+
+
+PLACES = _places()
+
+FIRST_GAUGE = PLACES["state idle"]
+"""
+What stands before it only grows.
+"""
+
+_METHODS = {
+    name.encode("ascii"): PLACES[f"requests {name} 1xx"] for name in METHODS[:-1]
+}
+_OTHER_METHOD = PLACES["requests other 1xx"]
+_CLASS = {n: n - 1 for n in range(1, 6)}
+_DURATION, _DURATION_SUM = PLACES["duration 0"], PLACES["duration sum"]
+_SENT, _SENT_SUM = PLACES["sent 0"], PLACES["sent sum"]
+_RECEIVED, _RECEIVED_SUM = PLACES["received 0"], PLACES["received sum"]
+_STATUSES = {int(name): PLACES[f"refused {name}"] for name in STATUSES[:-1]}
+_OTHER_STATUS = PLACES["refused other"]
+_OTHER_WAIT = PLACES["timed out other"]
+_CONNECTIONS = PLACES["connections"]
+_HANDSHAKES = (PLACES["handshakes failed"], PLACES["handshakes ok"])
+_DROPPED = PLACES["log lines dropped"]
+
+_LENGTH = 8 * len(PLACES)
+
+
+class Numbers:
+    """
+    The numbers of this process.
+
+    @ivar view: the numbers, by L{PLACES}.
+
+    @param path: a new file to keep them in; by default they are in memory only.
+    """
+
+    def __init__(self, path: str | None = None) -> None:
+        self.path = path
+        self._memory: Any = bytearray(_LENGTH)
+        if path is not None:
+            flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+            descriptor = os.open(path, flags, 0o600)
+            try:
+                os.ftruncate(descriptor, _LENGTH)
+                self._memory = mmap.mmap(descriptor, _LENGTH)
+            finally:
+                os.close(descriptor)
+        self.view: Any = memoryview(self._memory).cast("q")
+
+    def ended(self, request: Any, seconds: float | None, received: int | None) -> None:
+        """
+        A response has ended.
+
+        @param request: its request, as the access log gets it.
+        @param seconds: since its head was here.
+        @param received: the length of its content, in bytes.
+        """
+        view = self.view
+        code = request.code // 100
+        place = _METHODS.get(request.method, _OTHER_METHOD)
+        view[place + (code - 1 if 0 < code < 6 else 5)] += 1
+        if seconds is not None:
+            view[_DURATION + bisect_left(DURATIONS, seconds)] += 1
+            view[_DURATION_SUM] += int(seconds * 1e9)
+        sent = request.sentLength
+        view[_SENT + bisect_left(SIZES, sent)] += 1
+        view[_SENT_SUM] += sent
+        if received:
+            view[_RECEIVED + bisect_left(SIZES, received)] += 1
+            view[_RECEIVED_SUM] += received
+        else:
+            view[_RECEIVED] += 1
+
+    def refused(self, status: int) -> None:
+        """
+        A request was refused, or a connection, with an answer of ours.
+        """
+        self.view[_STATUSES.get(status, _OTHER_STATUS)] += 1
+
+    def timedOut(self, wait: str) -> None:
+        """
+        A connection has waited too long.
+
+        @param wait: for what, one of L{WAITS}.
+        """
+        self.view[PLACES.get(f"timed out {wait}", _OTHER_WAIT)] += 1
+
+    def connected(self) -> None:
+        """
+        A connection has come.
+        """
+        self.view[_CONNECTIONS] += 1
+
+    def handshake(self, isGood: bool) -> None:
+        """
+        A TLS handshake has ended.
+        """
+        self.view[_HANDSHAKES[isGood]] += 1
+
+    def now(self, states: Iterable[str], dropped: int) -> None:
+        """
+        Set what is true now.
+
+        @param states: of each connection, one of L{STATES}.
+        @param dropped: how many lines of the access log were lost so far.
+        """
+        counts = dict.fromkeys(STATES, 0)
+        for state in states:
+            counts[state] += 1
+        for state, count in counts.items():
+            self.view[PLACES[f"state {state}"]] = count
+        self.view[_DROPPED] = dropped
+
+    def close(self) -> None:
+        """
+        Give up the file, which stays.
+        """
+        self.view = memoryview(bytes(_LENGTH)).cast("q").tolist()
+        if isinstance(self._memory, mmap.mmap):
+            self._memory.close()
+
+
+def total(parts: Iterable[Sequence[int]]) -> list[int]:
+    """
+    The numbers of several processes together.
+    """
+    sums = [0] * len(PLACES)
+    for part in parts:
+        for place, number in enumerate(part):
+            sums[place] += number
+    return sums

@@ -1,0 +1,101 @@
+"""
+The numbers of several processes, in files of one directory.
+
+Each process has a file, named by its id.  Whoever wants to know reads all of them.  What
+a process has counted that is gone still counts: it is added to the file C{gone}, under a
+lock, and the file of the process is removed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from array import array
+from collections.abc import Iterator
+
+from twisted_h11._metrics.numbers import FIRST_GAUGE, PLACES, Numbers, total
+
+__all__ = ["Shared"]
+
+_GONE = "gone"
+_LENGTH = 8 * len(PLACES)
+
+
+class Shared:
+    """
+    A directory of numbers.
+
+    @param directory: it exists, and nobody else writes there.
+    """
+
+    def __init__(self, directory: str) -> None:
+        self._directory = directory
+
+    def begin(self) -> Numbers:
+        """
+        The numbers of this process.
+
+        @raise OSError: if they can not be kept there.
+        """
+        path = self._path(str(os.getpid()))
+        with self._locked():
+            # Of an earlier process with the same id.
+            self._retire(str(os.getpid()))
+        return Numbers(path)
+
+    def total(self) -> tuple[list[int], int]:
+        """
+        All numbers together, and how many processes there are.
+        """
+        with self._locked():
+            names = sorted(n for n in os.listdir(self._directory) if n.isdecimal())
+            alive = [name for name in names if _is_alive(int(name))]
+            for name in set(names) - set(alive):
+                self._retire(name)
+            parts = [self._read(name) for name in [_GONE, *alive]]
+        return total(parts), len(alive)
+
+    def _path(self, name: str) -> str:
+        return os.path.join(self._directory, name)
+
+    def _read(self, name: str) -> array[int]:
+        numbers = array("q")
+        with contextlib.suppress(FileNotFoundError), open(self._path(name), "rb") as f:
+            data = f.read(_LENGTH)
+            if len(data) == _LENGTH:
+                numbers.frombytes(data)
+        return numbers
+
+    def _retire(self, name: str) -> None:
+        numbers = self._read(name)
+        if numbers:
+            for place in range(FIRST_GAUGE, len(PLACES)):
+                numbers[place] = 0
+            sums = array("q", total([self._read(_GONE), numbers]))
+            temporary = self._path(_GONE + ".new")
+            with open(temporary, "wb") as file:
+                file.write(sums.tobytes())
+            os.replace(temporary, self._path(_GONE))
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self._path(name))
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+        descriptor = os.open(self._path("lock"), flags, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
