@@ -1,9 +1,9 @@
 """
 The numbers of several processes, in files of one directory.
 
-Each process has a file, named by its id.  Whoever wants to know reads all of them.  What
-a process has counted that is gone still counts: it is added to the file C{gone}, under a
-lock, and the file of the process is removed.
+Each process has a file, named by its id.  Whoever wants to know reads all of them.
+What a process has counted that is gone still counts: it is added to the file C{gone},
+under a lock, and the file of the process is removed.
 """
 
 from __future__ import annotations
