@@ -190,6 +190,7 @@ class SiteTests(ServerTestCase):
         What a request says is shown as text, and cut.
         """
         site, metrics = self.counting()
+        metrics.isWatched = True
         self.connect(site).send(get(b"/" + b"x" * 1000))
         self.connect(site).send(get(b"/%3Cscript%3E"))
         self.connect(site).send(b"GET /\xff\xfe HTTP/1.1\r\nHost: a\r\n\r\n")

@@ -34,6 +34,9 @@ class Metrics:
         site = Site(root, metrics=metrics)
         status = Site(StatusResource(metrics))
 
+    @ivar isWatched: whether somebody wants to know the newest requests; set by whoever
+        shows them.
+
     One object is for one site.  Several processes that are to be counted together have
     a directory in common.
 
@@ -52,8 +55,12 @@ class Metrics:
         self._numbers = Numbers() if self._shared is None else self._shared.begin()
         self._newest: deque[tuple[Any, ...]] = deque(maxlen=_MOST_REMEMBERED)
         self._slowest: list[tuple[Any, ...]] = []
+        # What takes longer is one of them.
+        self._slow = -1.0
+        self.isWatched = False
         self._order = count()
         self._look: Callable[[], tuple[list[str], int]] = lambda: ([], 0)
+        self._count = self._numbers.ended
         self.refused = self._numbers.refused
         self.timedOut = self._numbers.timedOut
         self.connected = self._numbers.connected
@@ -72,16 +79,21 @@ class Metrics:
         """
         Called by the site: a response has ended.
         """
-        self._numbers.ended(request, seconds, received)
-        self._newest.append((request.method, request.uri, request.code, seconds))
-        if seconds is not None:
-            slowest = self._slowest
-            if len(slowest) < _MOST_REMEMBERED:
-                heappush(slowest, self._slow(request, seconds))
-            elif seconds > slowest[0][0]:
-                heappushpop(slowest, self._slow(request, seconds))
+        self._count(request, seconds, received)
+        if self.isWatched:
+            self._newest.append((request.method, request.uri, request.code, seconds))
+        if seconds is not None and seconds > self._slow:
+            self._remember(request, seconds)
 
-    def _slow(self, request: Any, seconds: float) -> tuple[Any, ...]:
+    def _remember(self, request: Any, seconds: float) -> None:
+        slowest = self._slowest
+        if len(slowest) < _MOST_REMEMBERED:
+            heappush(slowest, self._row(request, seconds))
+        else:
+            heappushpop(slowest, self._row(request, seconds))
+            self._slow = slowest[0][0]
+
+    def _row(self, request: Any, seconds: float) -> tuple[Any, ...]:
         # Two may have taken the same time, and bytes of one may be text of the other.
         return (
             *(seconds, next(self._order)),

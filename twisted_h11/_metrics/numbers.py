@@ -105,7 +105,9 @@ class Numbers:
 
     def __init__(self, path: str | None = None) -> None:
         self.path = path
-        self._memory: Any = bytearray(_LENGTH)
+        self._memory: Any = None
+        # A list is twice as fast.
+        self.view: Any = [0] * len(PLACES)
         if path is not None:
             flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
             descriptor = os.open(path, flags, 0o600)
@@ -114,7 +116,7 @@ class Numbers:
                 self._memory = mmap.mmap(descriptor, _LENGTH)
             finally:
                 os.close(descriptor)
-        self.view: Any = memoryview(self._memory).cast("q")
+            self.view = memoryview(self._memory).cast("q")
 
     def ended(self, request: Any, seconds: float | None, received: int | None) -> None:
         """
@@ -137,8 +139,6 @@ class Numbers:
         if received:
             view[_RECEIVED + bisect_left(SIZES, received)] += 1
             view[_RECEIVED_SUM] += received
-        else:
-            view[_RECEIVED] += 1
 
     def refused(self, status: int) -> None:
         """
@@ -184,8 +184,8 @@ class Numbers:
         """
         Give up the file, which stays.
         """
-        self.view = memoryview(bytes(_LENGTH)).cast("q").tolist()
-        if isinstance(self._memory, mmap.mmap):
+        self.view = [0] * len(PLACES)
+        if self._memory is not None:
             self._memory.close()
 
 

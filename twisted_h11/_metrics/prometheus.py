@@ -70,7 +70,7 @@ def _families(numbers: Sequence[int], processes: int) -> Iterator[Any]:
     )
     yield _histogram(
         "request_size_bytes",
-        "Content of requests that was received.",
+        "Content of requests that had some.",
         (numbers, "received", SIZES, 1),
     )
     for name, key, doc, label, values in (

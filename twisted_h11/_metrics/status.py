@@ -178,6 +178,7 @@ class _Events(Resource):
         # nginx keeps events back otherwise.
         request.setHeader(b"X-Accel-Buffering", b"no")
         self._watching.add(request)
+        self._metrics.isWatched = True
         ended: Deferred[None] = request.notifyFinish()
         ended.addBoth(lambda _: self._gone(request))
         request.write(self._event())
@@ -190,6 +191,7 @@ class _Events(Resource):
         if not self._watching and self._call is not None:
             self._call.cancel()
             self._call = None
+            self._metrics.isWatched = False
 
     def _tell(self) -> None:
         self._call = self._reactor.callLater(_INTERVAL, self._tell)

@@ -19,6 +19,9 @@ from twisted_h11._server.states import Reading, Wait
 __all__ = ["MeasuredChannel", "TimedChannel", "activity"]
 
 
+_makeCycle = Channel.makeCycle
+
+
 class TimedChannel(Channel):
     """
     A channel that notes when a request began: when its head was here.
@@ -28,9 +31,9 @@ class TimedChannel(Channel):
         """
         Called by the reader: a request head is here.
         """
-        cycle = super().makeCycle(head, unseenHead)
+        # Not by super(), which costs a quarter of a microsecond.
         head.began = self.factory.reactor.seconds()
-        return cycle
+        return _makeCycle(self, head, unseenHead)
 
 
 class MeasuredChannel(TimedChannel):

@@ -389,8 +389,19 @@ class Site(server.Site):
             log_failure("The access log")
 
     def _measure(self, request: Any) -> None:
-        took = seconds(request, self.reactor.seconds())
-        guarded("Metrics", self.metrics.ended, request, took, body_length(request))
+        now = self.reactor.seconds()
+        # What most requests have, without the calls.
+        head = getattr(request, "_requestHead", None)
+        try:
+            if head is not None and head.length == 0:
+                self.metrics.ended(request, now - head.began, 0)
+            else:
+                took, received = seconds(request, now), body_length(request)
+                self.metrics.ended(request, took, received)
+        except KeyboardInterrupt:
+            raise
+        except BaseException:
+            log_failure("Metrics")
 
     def _look(self) -> tuple[list[str], int]:
         """

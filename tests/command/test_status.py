@@ -1,0 +1,131 @@
+"""
+The status site of C{twistd h11web}.
+"""
+
+from __future__ import annotations
+
+import http.client
+import os
+import signal
+import socket
+import time
+from typing import Any
+
+from tests.command.test_h11web import SOON, CommandTestCase
+from tests.command.test_h11web_options import OptionsTestCase
+
+HOLDING = """
+from twisted.internet import reactor
+from twisted.web.resource import Resource
+from twisted.web.server import NOT_DONE_YET
+
+class Held(Resource):
+    isLeaf = True
+    def render_GET(self, request):
+        if request.path != b"/held":
+            return b"hello"
+        reactor.callLater(2, self.end, request)
+        open("begun", "w").close()
+        return NOT_DONE_YET
+    def end(self, request):
+        request.write(b"late")
+        request.finish()
+"""
+
+
+class _Connection(http.client.HTTPConnection):
+    """
+    Over a UNIX socket.
+    """
+
+    def __init__(self, path: str) -> None:
+        super().__init__("localhost", timeout=SOON)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(SOON)
+        self.sock.connect(self._path)
+
+
+class ProcessTests(CommandTestCase):
+    """
+    As a process.
+    """
+
+    def get(self, name: str, path: str) -> tuple[int, bytes]:
+        """
+        Ask one of the sockets.
+        """
+        connection = _Connection(os.path.join(self.directory, name))
+        try:
+            connection.request("GET", path)
+            response = connection.getresponse()
+            return response.status, response.read()
+        finally:
+            connection.close()
+
+    def wait(self, name: str) -> None:
+        """
+        Until a file is there.
+        """
+        end = time.monotonic() + SOON
+        while name not in self.files():
+            self.assertLess(time.monotonic(), end, name)
+            time.sleep(0.02)
+
+    def test_served(self) -> None:
+        """
+        It is well, counts to the request, and says when the server is about to end,
+        until that has ended.
+        """
+        with open(os.path.join(self.directory, "held.py"), "w") as file:
+            file.write(HOLDING)
+        process: Any = self.popen(
+            *("-n", "h11web", "--class", "held:Held", "--listen", "unix:web"),
+            *("--status-listen", "unix:status"),
+        )
+        self.wait("web")
+        self.wait("status")
+        for _ in range(7):
+            self.assertEqual(self.get("web", "/"), (200, b"hello"))
+        self.assertEqual(self.get("status", "/health"), (200, b"ok\n"))
+        _, text = self.get("status", "/metrics")
+        line = b'twisted_h11_requests_total{method="GET",status="2xx"} 7.0\n'
+        self.assertIn(line, text)
+        held = _Connection(os.path.join(self.directory, "web"))
+        held.request("GET", "/held")
+        self.wait("begun")
+        process.send_signal(signal.SIGTERM)
+        end = time.monotonic() + SOON
+        while self.get("status", "/health") != (503, b"draining\n"):
+            self.assertLess(time.monotonic(), end)
+        self.assertEqual(held.getresponse().read(), b"late")
+        held.close()
+        self.assertEqual(process.wait(SOON), 0)
+        self.assertEqual([n for n in self.files() if n in ("web", "status")], [])
+
+
+class OptionTests(OptionsTestCase):
+    """
+    The option.
+    """
+
+    def test_given(self) -> None:
+        """
+        Without it nothing counts, with it something does.
+        """
+        self.assertIsNone(self.parse()["metrics"])
+        options = self.parse("--status-listen", "tcp:0")
+        self.assertEqual(options["status"][0], "tcp:0")
+        self.assertIsNotNone(options["metrics"])
+
+    def test_wrong(self) -> None:
+        """
+        What is no endpoint is told in one line.
+        """
+        for description in ("9000", "tcp:x", "nonsense:5"):
+            message = self.refused("--status-listen", description)
+            self.assertTrue(message.startswith(f"--status-listen {description}: "))
+        message = self.refused("--personal", "--status-listen", "tcp:0")
+        self.assertIn("exclude each other", message)
