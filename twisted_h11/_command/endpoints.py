@@ -27,6 +27,7 @@ __all__ = [
     "endpoint_kind",
     "explain",
     "has_tls",
+    "is_handed_over",
     "is_plain",
     "parse_endpoint",
     "tcp_description",
@@ -124,6 +125,13 @@ def endpoint_kind(description: str) -> str:
     The kind of an endpoint, such as C{tcp} or C{haproxy}.
     """
     return description.partition(":")[0]
+
+
+def is_handed_over(description: str) -> bool:
+    """
+    Whether an endpoint is a socket that another process has opened.
+    """
+    return _arguments(description)[0] == "systemd"
 
 
 def _check_certificates(description: str) -> None:

@@ -1,0 +1,149 @@
+"""
+Sockets that somebody else has opened, as systemd does and the parent of several
+workers, and that go on when this server ends.
+
+Twisted adopts such a socket as if it were its own.  A UNIX socket it shuts down at
+the end, for everybody who has it, and removes its path; at the beginning it lets
+everybody connect to it, whatever the mode was.  Of all sockets it sets the length
+of the queue to 50.  What the next server is to take over must be left as it is.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from typing import Any
+
+from twisted.internet import base, tcp, unix
+
+__all__ = ["AdoptingReactor"]
+
+
+def _begin(port: Any) -> None:
+    """
+    Accept connections on a port whose socket listens already.
+    """
+    port.factory.doStart()
+    port.socket = port.adopted
+    port.fileno = port.socket.fileno
+    port.connected = True
+    port.numberAccepts = 100
+    port.startReading()
+
+
+def _end(port: Any, reason: Any) -> None:
+    """
+    Close our descriptor of a port's socket, and nothing else.
+    """
+    base.BasePort.connectionLost(port, reason)
+    port.connected = False
+    port.socket.close()
+    del port.socket
+    del port.fileno
+    try:
+        port.factory.doStop()
+    finally:
+        port.disconnecting = False
+
+
+class _TCPPort(tcp.Port):
+    """
+    A TCP socket.
+    """
+
+    adopted: socket.socket
+
+    def startListening(self) -> None:
+        """
+        See L{_begin}.
+        """
+        _begin(self)
+
+    def connectionLost(self, reason: Any) -> None:
+        """
+        See L{_end}.
+        """
+        _end(self, reason)
+
+
+class _UNIXPort(unix.Port):
+    """
+    A UNIX socket.
+    """
+
+    adopted: socket.socket
+
+    def startListening(self) -> None:
+        """
+        See L{_begin}.
+        """
+        _begin(self)
+
+    def connectionLost(self, reason: Any) -> None:
+        """
+        See L{_end}.
+        """
+        _end(self, reason)
+
+
+class AdoptingReactor:
+    """
+    A reactor for endpoints that adopt sockets.
+
+    @param reactor: the reactor.
+    """
+
+    def __init__(self, reactor: Any) -> None:
+        self._reactor = reactor
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._reactor, name)
+
+    def adoptStreamPort(self, fileDescriptor: int, family: int, factory: Any) -> Any:
+        """
+        Listen on a socket.
+
+        @param fileDescriptor: of the socket; it stays open.
+        @param family: that the socket is said to be of.
+        @return: a port.  When it is closed the socket goes on, if anybody else has it.
+        @raise ValueError: if it is no socket of that family, or does not listen.
+        """
+        adopted = socket.socket(fileno=os.dup(fileDescriptor))
+        try:
+            _check(adopted, family)
+            adopted.setblocking(False)
+        except BaseException:
+            adopted.close()
+            raise
+        made: Any
+        name = adopted.getsockname()
+        if family == socket.AF_UNIX:
+            made = _UNIXPort(name, factory, reactor=self._reactor)
+        else:
+            made = _TCPPort(name[1], factory, interface=name[0], reactor=self._reactor)
+        made.adopted = adopted
+        made.startListening()
+        return made
+
+
+def _check(adopted: socket.socket, family: int) -> None:
+    """
+    See that a socket is what it is said to be.
+
+    @raise ValueError: if it is not.
+    """
+    if adopted.family != family:
+        names = [
+            socket.AddressFamily(one).name.removeprefix("AF_")
+            for one in (adopted.family, family)
+        ]
+        raise ValueError(
+            "the socket that was handed over is of the domain {}, not {}".format(*names)
+        )
+    if adopted.type != socket.SOCK_STREAM or not adopted.getsockopt(
+        socket.SOL_SOCKET, socket.SO_ACCEPTCONN
+    ):
+        raise ValueError(
+            "the socket that was handed over does not listen for connections "
+            "(ListenStream= and Accept=no)"
+        )
