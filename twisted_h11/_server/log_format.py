@@ -21,6 +21,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from difflib import get_close_matches
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from twisted_h11._boundary.checks import STR, checked
@@ -57,14 +58,19 @@ The combined log format of L{twisted.web.http.combinedLogFormatter}, the default
 _WORKER = "H11WEB_WORKER"
 
 
+_encode = json.JSONEncoder().encode
+
+
 def json_text(value: bytes | str) -> str:
     """
-    Text of a request, as JSON can have it: bytes that are not UTF-8 are written as
-    C{\\xNN}.
+    Text of a request, as JSON has it, in its quotation marks: ASCII, and bytes that are
+    not UTF-8 written as C{\\xNN}.
     """
     if isinstance(value, bytes):
-        return value.decode("utf-8", "backslashreplace")
-    return value.encode("utf-8", "backslashreplace").decode("utf-8")
+        value = value.decode("utf-8", "backslashreplace")
+    elif not value.isascii():
+        value = value.encode("utf-8", "backslashreplace").decode("utf-8")
+    return _encode(value)
 
 
 class _Line(NamedTuple):
@@ -74,11 +80,13 @@ class _Line(NamedTuple):
     @ivar request: the request.
     @ivar timestamp: the time, as the combined format has it.
     @ivar now: the time, in seconds since 1970.
+    @ivar worker: the number of this process.
     """
 
     request: Any
     timestamp: Any
     now: float
+    worker: str | None
 
 
 @dataclass(frozen=True)
@@ -106,31 +114,41 @@ class LogField:
         Its value in a line of text; C{-} for what is not known, or empty.
         """
         value = self.get(line)
-        if value is None or value == b"" or value == "":
+        if isinstance(value, (bytes, str)):
+            return escape(value) or "-"
+        if value is None:
             return "-"
         if isinstance(value, float):
             return f"{value:.3f}"
-        if isinstance(value, (bytes, str)):
-            return escape(value)
-        return escape(str(value)) if value else self.zero
+        if type(value) is int:
+            return str(value) if value else self.zero
+        return escape(str(value))
 
-    def json(self, line: Any) -> Any:
+    def json(self, line: Any) -> str:
         """
-        Its value for JSON.
+        Its value in JSON.
         """
         value = self.get(line)
         if isinstance(value, (bytes, str)):
             return json_text(value)
+        if value is None:
+            return "null"
+        if type(value) is int:
+            return str(value)
         if isinstance(value, float):
-            return round(value, 6)
-        if value is None or type(value) is int:
-            return value
+            return repr(round(value, 6))
         return json_text(str(value))
 
 
+@lru_cache(maxsize=2)
+def _iso_second(second: int) -> str:
+    when = datetime.fromtimestamp(second, timezone.utc)
+    return when.replace(tzinfo=None).isoformat(timespec="seconds")
+
+
 def _iso(line: _Line) -> str:
-    when = datetime.fromtimestamp(line.now, timezone.utc)
-    return when.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    milliseconds = int(line.now * 1000)
+    return f"{_iso_second(milliseconds // 1000)}.{milliseconds % 1000:03}Z"
 
 
 def _header(name: bytes) -> Callable[[_Line], Any]:
@@ -242,7 +260,7 @@ LOG_FIELDS: dict[str, LogField] = {
             "worker",
             f"The number of the worker process, which ``{_WORKER}`` says.",
             "2",
-            lambda line: os.environ.get(_WORKER),
+            lambda line: line.worker,
         ),
     )
 }
@@ -285,6 +303,7 @@ class _Format:
         self._fields = fields
         self.fields = frozenset(field.name for field in fields)
         self._clock: Callable[[], float] = time.time
+        self._worker = os.environ.get(_WORKER)
 
     def withClock(self, clock: Callable[[], float]) -> Any:
         """
@@ -311,7 +330,7 @@ class LineFormat(_Format):
         """
         See L{twisted.web.iweb.IAccessLogFormatter}.
         """
-        line = _Line(request, timestamp, self._clock())
+        line = _Line(request, timestamp, self._clock(), self._worker)
         return self._template % tuple([get(line) for get in self._getters])
 
 
@@ -322,16 +341,18 @@ class JSONFormat(_Format):
 
     def __init__(self, fields: list[LogField]) -> None:
         super().__init__(fields)
-        self._getters = [(field.name, field.json) for field in fields]
+        keys = ", ".join(f'"{field.name}": %s' for field in fields)
+        self._template = f"{{{keys}}}"
+        self._getters = [field.json for field in fields]
 
     def __call__(self, timestamp: Any, request: Any) -> str:
         """
         See L{twisted.web.iweb.IAccessLogFormatter}.
         """
-        line = _Line(request, timestamp, self._clock())
-        text = json.dumps({name: get(line) for name, get in self._getters})
+        line = _Line(request, timestamp, self._clock(), self._worker)
+        text = self._template % tuple([get(line) for get in self._getters])
         # The one control character that JSON takes for a letter.
-        return text.replace("\x7f", "\\u007f")
+        return text.replace("\x7f", "\\u007f") if "\x7f" in text else text
 
 
 @checked(text=STR)
