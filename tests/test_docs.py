@@ -5,9 +5,11 @@ The documentation says what the code does.
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 import sys
 import tempfile
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
-from twisted_h11.server import Site, describe_limits
+from twisted_h11.server import Site, describe_limits, describe_log_fields
 from twisted_h11.tap import Options
 
 TOP = Path(__file__).resolve().parent.parent
@@ -74,6 +76,32 @@ class GeneratedTests(SynchronousTestCase):
         The page has the table.
         """
         self.assertIn(".. limits-table::", (DOCS / "limits.rst").read_text("utf-8"))
+
+    def test_logFields(self) -> None:
+        """
+        So has the table of what the access log may say.
+        """
+        lines = generated()["log_fields"]()
+        rows = [line for line in lines if line.startswith("   * - ``")]
+        self.assertEqual(
+            rows, [f"   * - ``{field.name}``" for field in describe_log_fields()]
+        )
+        self.assertIn(".. log-fields::", (DOCS / "logging.rst").read_text("utf-8"))
+
+    def test_logging(self) -> None:
+        """
+        The command lines of the page on logs are in order, and its Python runs.
+        """
+        text = (DOCS / "logging.rst").read_text("utf-8")
+        commands = re.findall(r"\$ twistd ((?:.*\\\n)*.*)", text)
+        self.assertEqual(3, len(commands))
+        for command in commands:
+            arguments = shlex.split(command.replace("\\\n", " "))
+            options: Any = Options()
+            options.parent = {"nodaemon": True}
+            options.parseOptions(arguments[arguments.index("h11web") + 1 :])
+        code = text.split(".. code-block:: python\n\n")[1].split("\n\nWhat")[0]
+        exec(textwrap.dedent(code), {"root": None})
 
     def test_values(self) -> None:
         """

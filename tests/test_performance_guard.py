@@ -20,14 +20,26 @@ from twisted.internet import reactor
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
 from tests.benchmarks import memory
+from tests.benchmarks.results import TARGETS
 from tests.support.server_cases import FAST_PATH
 
 net: Any = reactor
 
 # Case of the level "memory", and the greatest ratio that passes.  The promises,
-# which C{python -m tests.benchmarks} measures with more care, are 0.45, 0.50
-# and 0.60.
-LIMITS = {"minimal": 0.60, "browser-varied": 0.65, "post-json": 0.75}
+# which C{python -m tests.benchmarks} measures with more care, are in
+# C{tests.benchmarks.results.TARGETS}.
+LIMITS = {
+    "minimal": 0.60,
+    "browser-varied": 0.65,
+    "post-json": 0.75,
+    "later": 0.70,
+    "later-length": 0.72,
+    "pieces": 0.75,
+    "foreign": 1.15,
+    "foreign-later": 1.00,
+    "foreign-later-length": 1.05,
+    "foreign-pieces": 1.15,
+}
 
 TRIES = 4
 ROUNDS = 5
@@ -86,23 +98,40 @@ class GuardTests(SynchronousTestCase):
             best, limit, f"{case}: {best:.2f} of twisted.web's CPU time per request"
         )
 
-    def test_minimal(self) -> None:
+    def test_atOnce(self) -> None:
         """
-        GET with a Host field only.
+        Answers that are given at once.
         """
-        self.check("minimal")
+        for case in ("minimal", "browser-varied", "post-json"):
+            self.check(case)
 
-    def test_browserVaried(self) -> None:
+    def test_later(self) -> None:
         """
-        A browser's head, another one with each request.
+        Answers from a later turn of the reactor.
         """
-        self.check("browser-varied")
+        for case in ("later", "later-length", "pieces"):
+            self.check(case)
 
-    def test_postJson(self) -> None:
+    def test_foreign(self) -> None:
         """
-        A small body.
+        The same with a framework's own class of requests.
         """
-        self.check("post-json")
+        for case in LIMITS:
+            if case.startswith("foreign"):
+                self.check(case)
+
+    def test_everyLimit(self) -> None:
+        """
+        Every promise of the level is guarded, at no less than it promises.
+        """
+        promised = {
+            case.removeprefix("memory/"): target
+            for (case, _), target in TARGETS.items()
+            if case.startswith("memory/")
+        }
+        self.assertEqual(set(), set(promised) - set(LIMITS))
+        for case, target in promised.items():
+            self.assertGreater(LIMITS[case], target)
 
     def test_slowIsSeen(self) -> None:
         """

@@ -15,9 +15,9 @@ class IDrainable(Interface):
     A protocol that has a connection of a site's (C{request.switchProtocol}), and that
     can be asked to end it.
 
-    L{twisted.web.websocket} needs nothing of this: its connections get a close frame
-    with the status 1001.  Any other protocol may go on for as long as the site waits
-    for its requests, and is dropped then.
+    L{twisted.web.websocket} and autobahn need nothing of this: their connections get a
+    close frame with the status 1001.  Any other protocol may go on for as long as the
+    site waits for its requests, and is dropped then.
 
     @since: 0.1
     """

@@ -102,6 +102,7 @@ def makeService(config: Options) -> IService:
         listening.check()
         if status is not None:
             status.check()
+        config.tellWarnings()
         print("twistd h11web: everything is as it should be")
         raise SystemExit(0)
     if command is not None:
@@ -109,9 +110,11 @@ def makeService(config: Options) -> IService:
 
         loop: Any = reactor
         signals = Signals(loop)
+        signals.add(signal.SIGHUP, config.reloadTLS)
         signals.add(signal.SIGUSR1, logs.reopen)
         loop.callWhenRunning(stopping.heedSignals)
-        loop.callWhenRunning(signals.install)
+        # From now on: until then such a signal would end the process.
+        signals.install()
         logs.addIdentifiers()
     listening.setServiceParent(service)
     return service

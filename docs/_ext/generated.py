@@ -3,6 +3,7 @@ Parts of the documentation that are made from the code.
 
   - C{.. limits-table::}: every field of C{Limits}.
   - C{.. h11web-options::}: every option of C{twistd h11web}.
+  - C{.. log-fields::}: every field of the access log.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from docutils.statemachine import StringList
 
 from twisted_h11._command.grouped_help import grouped
 from twisted_h11.limits import Limits, describe_limits
+from twisted_h11.server import describe_log_fields
 from twisted_h11.tap import Options
 
 
@@ -66,6 +68,27 @@ def limits_table() -> list[str]:
             f"     - {data['doc']}",
             f"     - {status if status else 'no status'}",
             f"     - {data['precedent']}",
+        ]
+    return out
+
+
+def log_fields() -> list[str]:
+    """
+    The lines of the table of what the access log may say.
+    """
+    out = [
+        ".. list-table::",
+        "   :header-rows: 1",
+        "",
+        "   * - Field",
+        "     - What it is",
+        "     - For example",
+    ]
+    for field in describe_log_fields():
+        out += [
+            f"   * - ``{field.name}``",
+            f"     - {field.doc}",
+            f"     - ``{field.example}``",
         ]
     return out
 
@@ -138,6 +161,13 @@ class _LimitsTable(_Generated):
         return limits_table()
 
 
+class _LogFields(_Generated):
+    source = "log fields"
+
+    def lines(self) -> list[str]:
+        return log_fields()
+
+
 class _OptionsList(_Generated):
     source = "h11web"
 
@@ -151,4 +181,5 @@ def setup(app: Any) -> dict[str, Any]:
     """
     app.add_directive("limits-table", _LimitsTable)
     app.add_directive("h11web-options", _OptionsList)
+    app.add_directive("log-fields", _LogFields)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

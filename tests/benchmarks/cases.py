@@ -47,6 +47,8 @@ class Case:
     @ivar depth: so many requests are sent at once.
     @ivar connections: how many connections wrk holds open, where the number
         that was asked for would not do.
+    @ivar foreign: whether our site has a framework's own class of requests.
+    @ivar turns: whether the answer comes in a later turn of the reactor.
     @ivar needs: what a peer must be able to do; see
         L{tests.benchmarks.peers.Peer.can}.
     """
@@ -58,6 +60,8 @@ class Case:
     body: int = len(payload.HELLO)
     depth: int = 1
     connections: int | None = None
+    foreign: bool = False
+    turns: bool = False
     needs: frozenset[str] = frozenset()
 
     @property
@@ -129,6 +133,26 @@ def _http(level: str) -> list[Case]:
     ]
 
 
+def _later() -> list[Case]:
+    """
+    What applications do, by our own requests and by a framework's.
+    """
+    length = sum(map(len, payload.TWENTY))
+    rows: list[tuple[str, str, bytes, dict[str, Any]]] = [
+        ("later", "GET, answered in a later turn", b"/later", {}),
+        ("later-length", "the same with Content-Length", b"/later-length", {}),
+        ("pieces", "GET, 20 pieces in a later turn", b"/pieces", {"body": length}),
+    ]
+    found = []
+    for name, title, target, more in rows:
+        for prefix, end in (("", ""), ("foreign-", ", a framework's request")):
+            more = {**more, "foreign": bool(prefix), "turns": True}
+            one = _case("memory", prefix + name, title + end, minimal, target, **more)
+            found.append(one)
+    title = "GET, Host only, a framework's request"
+    return [_case("memory", "foreign", title, minimal, foreign=True), *found]
+
+
 _ONE_M = len(payload.ONE_M)
 _TWO = "GET, 12 fields varied, the resource reads two"
 _ALL = "GET, 12 fields varied, the resource reads all"
@@ -144,6 +168,7 @@ CASES: list[Case] = [
     *_http("memory"),
     _case("memory", "reads-two-fields", _TWO, browser, b"/two-fields", varied=True),
     _case("memory", "reads-all-fields", _ALL, browser, b"/all-fields", varied=True),
+    *_later(),
     *_http("rate"),
     _case("rate", *_FROM_MEMORY, needs="paths", body=_ONE_M),
     _case("rate", *_FROM_FILE, needs="static", body=_ONE_M),

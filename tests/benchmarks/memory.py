@@ -23,17 +23,19 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from statistics import median
+from typing import Any, cast
 
-from twisted.internet import error
+from twisted.internet import error, tcp
 from twisted.internet.base import ReactorBase
 from twisted.internet.protocol import Protocol
 from twisted.python.failure import Failure
 from twisted.web.server import Site as TwistedSite
 
-from tests.benchmarks.apps.resources import Root
+from tests.benchmarks.apps.resources import Foreign, Root
 from tests.benchmarks.cases import CASES, Case
-from tests.support.memory import MemoryTransport
+from tests.support.memory import CLIENT, MemoryTransport
 from twisted_h11.server import Site
 
 __all__ = [
@@ -59,11 +61,110 @@ class TimerReactor(ReactorBase):
     """
     The timers of a real reactor, and nothing else of it: no descriptors, no
     threads, independent of the reactor of the process, nothing to wait for.
+
+    @ivar writers: what waits to be told that it can write.
     """
+
+    def __init__(self) -> None:
+        self.writers: dict[Any, None] = {}
+        ReactorBase.__init__(self)
 
     def installWaker(self) -> None: ...
 
     def doIteration(self, delay: float | None) -> None: ...
+
+    def addReader(self, reader: Any) -> None: ...
+
+    def removeReader(self, reader: Any) -> None: ...
+
+    def addWriter(self, writer: Any) -> None:
+        """
+        Take down who can write in the next turn.
+        """
+        self.writers[writer] = None
+
+    def removeWriter(self, writer: Any) -> None:
+        """
+        It has nothing to write any more.
+        """
+        self.writers.pop(writer, None)
+
+    def turn(self) -> None:
+        """
+        One turn: what is due is called, and every socket has room.
+        """
+        self.runUntilCurrent()
+        for writer in [*self.writers]:
+            writer.doWrite()
+
+
+class CountingSocket:
+    """
+    A socket that always has room, and only counts.
+
+    @ivar written: number of bytes sent.
+    @ivar sends: number of calls that sent them.
+    @ivar kept: the pieces written, or C{None} when they are not kept.
+    """
+
+    def __init__(self) -> None:
+        self.written = self.sends = 0
+        self.kept: list[bytes] | None = None
+
+    def send(self, data: Any) -> int:
+        """
+        Count, and perhaps keep.
+        """
+        length = len(data)
+        self.written += length
+        self.sends += 1
+        if self.kept is not None:
+            self.kept.append(bytes(data))
+        return length
+
+    def sendmsg(self, pieces: list[bytes]) -> int:
+        """
+        Count, and perhaps keep.
+        """
+        return self.send(b"".join(pieces))
+
+    def setblocking(self, flag: bool) -> None: ...
+
+    def setsockopt(self, *_: object) -> None: ...
+
+    def fileno(self) -> int:
+        """
+        No descriptor of this process.
+        """
+        return 1 << 20
+
+    def getsockname(self) -> tuple[str, int]:
+        """
+        Where nobody listens.
+        """
+        return ("127.0.0.1", 8080)
+
+
+class Later:
+    """
+    A C{callLater} for what is due in the next turn, at the least price.
+    """
+
+    def __init__(self) -> None:
+        self._calls: list[tuple[Callable[..., object], tuple[Any, ...]]] = []
+
+    def __call__(
+        self, delay: float, call: Callable[..., object], *args: object
+    ) -> None:
+        self._calls.append((call, args))
+
+    def run(self) -> None:
+        """
+        Make the calls.
+        """
+        calls, self._calls = self._calls, []
+        for call, args in calls:
+            call(*args)
 
 
 class CountingTransport(MemoryTransport):
@@ -72,6 +173,7 @@ class CountingTransport(MemoryTransport):
     must cost next to nothing.
 
     @ivar written: number of bytes written.
+    @ivar sends: number of calls that wrote them.
     @ivar kept: the pieces written, or C{None} when they are not kept.
     """
 
@@ -80,7 +182,7 @@ class CountingTransport(MemoryTransport):
 
     def __init__(self) -> None:
         MemoryTransport.__init__(self)
-        self.written = 0
+        self.written = self.sends = 0
         self.kept: list[bytes] | None = None
 
     def write(self, data: bytes) -> None:
@@ -88,6 +190,7 @@ class CountingTransport(MemoryTransport):
         Count, and perhaps keep.
         """
         self.written += len(data)
+        self.sends += 1
         if self.kept is not None:
             self.kept.append(bytes(data))
 
@@ -114,6 +217,7 @@ class Side:
 
     @param name: for error messages.
     @param make: makes the site.
+    @ivar sends: how many calls sent what was answered last.
     """
 
     def __init__(self, name: str, make: SiteFactory) -> None:
@@ -122,10 +226,13 @@ class Side:
 
     def __enter__(self) -> Side:
         self._reactor = TimerReactor()
+        self._later = Later()
         self._folder = tempfile.mkdtemp(prefix="benchmark")
         logPath = os.path.join(self._folder, "access.log")
         try:
-            self._site = self._make(Root(), logPath=logPath, reactor=self._reactor)
+            self._site = self._make(
+                Root(self._later), logPath=logPath, reactor=self._reactor
+            )
         except BaseException:
             os.rmdir(self._folder)
             raise
@@ -140,16 +247,29 @@ class Side:
         self._reactor.runUntilCurrent()
         shutil.rmtree(self._folder)
 
-    def _connect(self) -> tuple[Protocol, CountingTransport]:
+    def _connect(self, turns: bool = False) -> tuple[Protocol, Any, Any]:
         """
         A new connection.
-        """
-        transport = CountingTransport()
-        protocol = self._site.buildProtocol(transport.getPeer())
-        protocol.makeConnection(transport)
-        return protocol, transport
 
-    def _disconnect(self, protocol: Protocol, transport: CountingTransport) -> None:
+        @param turns: have Twisted's own TCP transport, over a socket that counts:
+            what is written within a turn of the reactor is sent as it would be.
+        @return: protocol, transport, and what counts.
+        """
+        transport: Any
+        if turns:
+            counter: Any = CountingSocket()
+            protocol = self._site.buildProtocol(CLIENT)
+            peer = (CLIENT.host, CLIENT.port)
+            transport = tcp.Server(
+                counter, protocol, peer, cast(Any, None), 0, cast(Any, self._reactor)
+            )
+        else:
+            transport = counter = CountingTransport()
+            protocol = self._site.buildProtocol(transport.getPeer())
+        protocol.makeConnection(transport)
+        return protocol, transport, counter
+
+    def _disconnect(self, protocol: Protocol, transport: Any) -> None:
         """
         The client goes.
         """
@@ -158,47 +278,60 @@ class Side:
         protocol.connectionLost(Failure(error.ConnectionDone()))
         self._reactor.runUntilCurrent()
 
-    def answer(self, data: bytes) -> bytes:
+    def answer(self, data: bytes, turns: bool = False) -> bytes:
         """
         What comes back for these bytes, on a connection of their own.
         """
-        protocol, transport = self._connect()
-        transport.kept = []
+        protocol, transport, counter = self._connect(turns)
+        counter.kept = []
         protocol.dataReceived(data)
+        self._later.run()
+        self._reactor.turn()
         self._disconnect(protocol, transport)
-        return b"".join(transport.kept)
+        return b"".join(counter.kept)
 
-    def seconds(self, deliveries: list[bytes], expected: int) -> float:
+    def seconds(
+        self, deliveries: list[bytes], expected: int, turns: bool = False
+    ) -> float:
         """
-        CPU time for all of the deliveries on one connection.
+        CPU time for all of the deliveries: on one connection, or, where answers come
+        in later turns, on as many as are ready in one.
 
         @param deliveries: the bytes; each delivery is whole requests.
         @param expected: how many bytes must have been answered.
+        @param turns: whether answers come in later turns.
         @raise AssertionError: when something else was answered, so that the
             figure would mean nothing.
         """
-        protocol, transport = self._connect()
-        runUntilCurrent = self._reactor.runUntilCurrent
+        connections = [self._connect(turns) for _ in range(TURN if turns else 1)]
+        receivers = [protocol.dataReceived for protocol, _, _ in connections]
+        receivers *= -(-len(deliveries) // len(receivers))
+        runLater = self._later.run
+        turn = self._reactor.turn
         collecting = gc.isenabled()
         gc.collect()
         gc.disable()
         try:
             start = time.process_time()
-            dataReceived = protocol.dataReceived
             for count, data in enumerate(deliveries, 1):
-                dataReceived(data)
+                receivers[count - 1](data)
                 if count % TURN == 0:
-                    runUntilCurrent()
-            runUntilCurrent()
+                    runLater()
+                    turn()
+            runLater()
+            turn()
             elapsed = time.process_time() - start
         finally:
             if collecting:
                 gc.enable()
-        closed = transport.disconnecting
-        self._disconnect(protocol, transport)
-        if closed or transport.written != expected:
+        closed = any(transport.disconnecting for _, transport, _ in connections)
+        written = sum(counter.written for _, _, counter in connections)
+        self.sends = sum(counter.sends for _, _, counter in connections)
+        for protocol, transport, _ in connections:
+            self._disconnect(protocol, transport)
+        if closed or written != expected:
             raise AssertionError(
-                f"{self.name}: {transport.written} bytes answered instead of "
+                f"{self.name}: {written} bytes answered instead of "
                 f"{expected}, connection closed: {closed}"
             )
         return elapsed
@@ -211,7 +344,7 @@ def _check(case: Case, side: Side) -> int:
     @return: the length of the answer.
     @raise AssertionError: when it is not.
     """
-    answer = side.answer(case.message(HOST).numbered(0))
+    answer = side.answer(case.message(HOST).numbered(0), case.turns)
     status = answer.partition(b"\r\n")[0]
     fields, _, body = answer.partition(b"\r\n\r\n")
     if b"transfer-encoding: chunked" in fields.lower():
@@ -236,7 +369,8 @@ def compare(
     """
     Measure two sites in turn, each first in every other round.
 
-    @param case: a case of the level C{memory}.
+    @param case: a case of the level C{memory}; in one that is foreign both sites have
+        a framework's own class of requests.
     @param rounds: how often each is measured, after a round to warm up.
     @param requests: how many requests there are in a round.
     @return: seconds of CPU per request, a figure for each round: ours, theirs.
@@ -247,6 +381,8 @@ def compare(
     mine: list[float] = []
     other: list[float] = []
     number = 0
+    if case.foreign:
+        ours, theirs = (partial(one, requestFactory=Foreign) for one in (ours, theirs))
     with Side("ours", ours) as left, Side("theirs", theirs) as right:
         lengths = {side: _check(case, side) for side in (left, right)}
         sides = [(left, mine), (right, other)]
@@ -258,7 +394,7 @@ def compare(
             number += count * case.depth
             for side, figures in sides if turn % 2 else reversed(sides):
                 expected = lengths[side] * case.depth * count
-                spent = side.seconds(deliveries, expected)
+                spent = side.seconds(deliveries, expected, case.turns)
                 if turn:
                     figures.append(spent / (count * case.depth))
     return mine, other

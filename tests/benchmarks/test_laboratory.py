@@ -22,6 +22,7 @@ from twisted.web.server import Request, Site
 
 from tests.benchmarks import levels, memory
 from tests.benchmarks.__main__ import _present, main
+from tests.benchmarks.apps.resources import Foreign
 from tests.benchmarks.cases import CASES, Case, find_cases
 from tests.benchmarks.chart import ChartFailed, draw, panels
 from tests.benchmarks.heads import JSON_KB, browser, minimal, post_json
@@ -244,6 +245,35 @@ class MemoryTests(SynchronousTestCase):
             )
             self.assertEqual([len(mine), len(other)], [2, 2])
             self.assertGreater(min(mine + other), 0)
+
+    def test_oneSend(self) -> None:
+        """
+        What is answered in a later turn is sent by one call, on both sides.
+        """
+        for case in MEMORY:
+            if case.turns:
+                message = case.message(HOST).data
+                for make in (memory.twisted_site, memory.h11_site):
+                    with memory.Side("it", make) as side:
+                        length = len(side.answer(message, True))
+                        side.seconds([message] * 32, 32 * length, True)
+                        self.assertEqual((case.name, side.sends), (case.name, 32))
+
+    def test_foreignRequests(self) -> None:
+        """
+        A foreign case has a framework's own class of requests on both sides.
+        """
+        seen = []
+
+        def site(resource: Resource, factory: Any = Request, **kwargs: Any) -> Site:
+            factory = kwargs.get("requestFactory", factory)
+            seen.append(factory)
+            return Site(resource, **kwargs)
+
+        for name, factory in (("minimal", Request), ("foreign", Foreign)):
+            seen.clear()
+            memory.ratio(name, site, site, 1, 1)
+            self.assertEqual(seen, [factory, factory])
 
     def test_slowerIsSeen(self) -> None:
         """

@@ -394,6 +394,10 @@ class SignalTests(SynchronousTestCase):
         own.write("goes on\n")
         with open(f"{path}/own.old") as file:
             self.assertIn("goes on\n", file.read())
+        self.assertEqual(0, logs.dropped)
+        site._dropped = 2
+        own._losses.count = 3
+        self.assertEqual(5, logs.dropped)
 
     def test_wired(self) -> None:
         """

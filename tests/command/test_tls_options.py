@@ -5,18 +5,11 @@ C{twistd h11web} with TLS: the options, and what is served with them.
 from __future__ import annotations
 
 import os
-import re
-import select
-import shutil
-import ssl
-import subprocess
 from typing import Any, cast
 
 from twisted.internet.address import IPv4Address
 from twisted.internet.task import Clock
-from twisted.trial.unittest import SkipTest
 
-from tests.command.test_h11web import SOON, CommandTestCase
 from tests.command.test_h11web_options import OptionsTestCase
 from tests.support.handshakes import (
     Authority,
@@ -30,8 +23,6 @@ from tests.support.wire import Wire
 from twisted_h11._command.endpoints import describe_port, is_plain
 from twisted_h11.tap import makeService
 from twisted_h11.tls import ServerTLS, TLSEndpoint
-
-LISTENING = re.compile(r"Listening on https?://127\.0\.0\.1:(\d+)/")
 
 
 class OptionTests(OptionsTestCase):
@@ -311,107 +302,3 @@ class OptionTests(OptionsTestCase):
         C{--http2} is content with C{--https}.
         """
         makeService(self.parse("--http2", "--https=0", *self.pair))
-
-
-class ProcessTests(CommandTestCase):
-    """
-    As a process.
-    """
-
-    def setUp(self) -> None:
-        """
-        Certificates as certbot has them.
-        """
-        super().setUp()
-        self.authority = Authority()
-        self.context = ssl.create_default_context()
-        self.context.load_verify_locations(cadata=self.authority.pem.decode())
-        self.renew()
-
-    def renew(self) -> Any:
-        """
-        Write new ones.
-        """
-        leaf = self.authority.leaf("a.example")
-        live = f"{self.directory}/live/a.example"
-        write_file(f"{live}/fullchain.pem", chain(leaf))
-        write_file(f"{live}/privkey.pem", leaf.private_key_pem.bytes())
-        return leaf
-
-    def start(self, *arguments: str) -> tuple[Any, list[int]]:
-        """
-        Start a server.
-
-        @return: the process, and the ports that it has opened, when it has.
-        """
-        process = self.popen("-n", "h11web", "--interface=127.0.0.1", *arguments)
-        wanted = len([name for name in arguments if name in ("--https", "--port")])
-        said = ""
-        assert process.stdout is not None
-        while len(ports := LISTENING.findall(said)) < wanted:
-            ready, _, _ = select.select([process.stdout], [], [], SOON)
-            data = os.read(process.stdout.fileno(), 65536) if ready else b""
-            self.assertTrue(data, "it does not listen")
-            said += data.decode()
-        return process, [int(port) for port in ports]
-
-    def curl(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """
-        Run curl.
-        """
-        path = shutil.which("curl")
-        if path is None:
-            raise SkipTest("curl is not installed")
-        ca = f"{self.directory}/ca.pem"
-        with open(ca, "wb") as file:
-            file.write(self.authority.pem)
-        return subprocess.run(
-            [path, "-sS", "--max-time", "20", "--cacert", ca, *arguments],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-
-    def test_served(self) -> None:
-        """
-        C{--https} serves with the certificates of a folder.
-        """
-        _, (number,) = self.start("--https", "0", "--certificates", "live")
-        run = self.curl(
-            *("--connect-to", f"::127.0.0.1:{number}", "https://a.example/x"),
-        )
-        self.assertEqual("", run.stderr)
-        self.assertIn('"version": "TLSv1.3"', run.stdout)
-
-    def test_redirected(self) -> None:
-        """
-        Whoever comes without TLS is led to the port that is open with it, and told to
-        come there at once the next time.
-        """
-        _, ports = self.start(
-            *("--https", "0", "--certificates", "live", "--port", "0"),
-            *("--redirect-https", "--hsts", "60"),
-        )
-        run = self.curl(
-            *("-L", "-i", "--connect-to", f"a.example:{ports[0]}:127.0.0.1:{ports[0]}"),
-            *("--connect-to", f"a.example:{ports[1]}:127.0.0.1:{ports[1]}"),
-            f"http://a.example:{ports[0]}/x?y",
-        )
-        self.assertEqual("", run.stderr)
-        first, second, body = run.stdout.split("\n\n", 2)
-        self.assertIn(" 301 ", first)
-        self.assertIn(f"\nLocation: https://a.example:{ports[1]}/x?y", first)
-        self.assertNotIn("Strict-Transport-Security", first)
-        self.assertIn(" 200 ", second)
-        self.assertIn("\nStrict-Transport-Security: max-age=60", second)
-        self.assertIn('"version": "TLSv1.3"', body)
-
-    def test_refused(self) -> None:
-        """
-        What is wrong is one line, and a status.
-        """
-        missing = f"{self.directory}/nope: No such file or directory"
-        self.assertEqual(
-            (1, "", f"twistd h11web: --certificates: {missing}\n"),
-            self.run_("-n", "h11web", "--https", "0", "--certificates", "nope"),
-        )

@@ -233,6 +233,23 @@ class Bodies:
         await peer.end()
         self.assertTrue(peer.received.endswith(b"\x88\x02\x03\xe8"), peer.received)
 
+    async def test_goingAway(self) -> None:
+        """
+        When the site is drained it says so (status 1001), waits for the client's close
+        frame where the library does, and is done when the connection is gone.
+        """
+        site = self.site()
+        peer = await self.open(site)
+        peer.send(HANDSHAKE)
+        await peer.until(lambda: b"\r\n\r\n" in peer.received)
+        drained = site.drain(20)
+        status = struct.pack("!H", 1001)
+        await peer.until(lambda: b"\x88\x02" + status in peer.received)
+        if not peer.ended:
+            peer.send(frame(status, opcode=8))
+        await peer.end()
+        await drained
+
     async def test_library(self) -> None:
         """
         The C{websockets} client talks to it, from a process of its own.

@@ -123,7 +123,7 @@ class ProxiesTestCase(ProgramTestCase):
         super().setUp()
         self.log = os.path.join(self.folder, "access.log")
 
-    async def serve(self, *arguments: str, listen: str = "") -> str:
+    async def serve(self, *arguments: str, listen: tuple[str, ...] = ()) -> str:
         """
         Serve.
 
@@ -133,7 +133,7 @@ class ProxiesTestCase(ProgramTestCase):
         here = f"{__name__}.Tell"
         options.parseOptions(
             [
-                *("--listen", listen or "tcp:0:interface=127.0.0.1"),
+                *(listen or ("--listen", "tcp:0:interface=127.0.0.1")),
                 *("--class", here, "--logfile", self.log, *arguments),
             ]
         )
@@ -245,7 +245,8 @@ class NginxTests(ProxiesTestCase):
         Over a UNIX socket.
         """
         backend = await self.serve(
-            *("--trust-proxy", "unix"), listen=f"unix:{self.folder}/socket"
+            *("--trust-proxy", "unix"),
+            listen=("--listen", f"unix:{self.folder}/socket"),
         )
         port, _ = await self.nginx(backend)
         answer = await self.ask(port, get(b"/", *FORGED), "127.0.0.9")
@@ -320,17 +321,21 @@ class HAProxyTests(ProxiesTestCase):
         The header comes first, and then TLS.
         """
         pem = certificate()[2]
-        backend = await self.serve(
-            *("--trust-proxy", "127.0.0.1", "--proxy-protocol"),
-            listen=f"ssl:0:privateKey={pem}:certKey={pem}:interface=127.0.0.1",
-        )
-        for version in ("send-proxy", "send-proxy-v2"):
-            port = await self.haproxy(backend, f"{version} ssl verify none")
-            answer = await self.ask(port, get(b"/"), "127.0.0.9")
-            expected = b"127.0.0.9 https://example.com:%d/ example.com secure" % port
-            self.assertEqual(expected, answer)
-            await self.endAll()
-        self.assertEqual(["127.0.0.9"] * 2, self.logged())
+        local = "interface=127.0.0.1"
+        for listen in (
+            ("--listen", f"ssl:0:privateKey={pem}:certKey={pem}:{local}"),
+            ("--https", f"tcp:0:{local}", "--certificate", pem),
+        ):
+            backend = await self.serve(
+                *("--trust-proxy", "127.0.0.1", "--proxy-protocol"), listen=listen
+            )
+            for version in ("send-proxy", "send-proxy-v2"):
+                port = await self.haproxy(backend, f"{version} ssl verify none")
+                answer = await self.ask(port, get(b"/"), "127.0.0.9")
+                url = b"https://example.com:%d/" % port
+                self.assertEqual(b"127.0.0.9 %b example.com secure" % url, answer)
+                await self.endAll()
+            self.assertEqual({"127.0.0.9"}, set(self.logged()))
 
     async def test_healthChecks(self) -> None:
         """

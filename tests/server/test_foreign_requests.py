@@ -14,13 +14,17 @@ from twisted.internet import protocol
 from twisted.internet.interfaces import IProtocol
 from twisted.protocols.policies import WrappingFactory
 from twisted.web import http, resource, server
+from twisted.web.error import UnsupportedMethod
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import INonQueuedRequestFactory
 from twisted.web.server import NOT_DONE_YET
 from zope.interface import implementer, provider
 
+from tests.fuzz.strategies import head
+from tests.fuzz.streams import KINDS, frozen_date, run
 from tests.support.memory import CLIENT, SERVER, SecureMemoryTransport
 from tests.support.server_cases import (
+    FAST_PATH,
     GET,
     Calls,
     Echo,
@@ -30,6 +34,7 @@ from tests.support.server_cases import (
     post,
 )
 from tests.support.wire import Wire
+from twisted_h11._http.response_to_send import http_date
 from twisted_h11.server import Request
 
 
@@ -235,6 +240,13 @@ class CallOrderTests(ServerTestCase):
         self.assertEqual([BytesIO], seen)
 
 
+# What is called on a request that is answered at once, in this order.
+NAMES = (
+    *("parseCookies", "gotLength", "requestReceived", "process", "render", "write"),
+    "finish",
+)
+
+
 class LongWay(server.Request):
     """
     Overrides everything that is passed by where it does what twisted.web's does.
@@ -257,6 +269,36 @@ class LongWay(server.Request):
         As inherited.
         """
         super().requestReceived(command, path, version)
+
+    def process(self) -> None:
+        """
+        As inherited.
+        """
+        super().process()
+
+
+class LongRender(server.Request):
+    """
+    Overrides C{render} only.
+    """
+
+    def render(self, resrc: Any) -> None:
+        """
+        As inherited.
+        """
+        super().render(resrc)
+
+
+class LongWrite(server.Request):
+    """
+    Overrides C{write} only.
+    """
+
+    def write(self, data: bytes) -> None:
+        """
+        As inherited.
+        """
+        super().write(data)
 
 
 class ShortWayTests(ServerTestCase):
@@ -298,6 +340,84 @@ class ShortWayTests(ServerTestCase):
         ]
         self.assertEqual(self.state(LongWay, *data), self.state(server.Request, *data))
 
+    def test_sameAnswers(self) -> None:
+        """
+        Whatever a resource does, the same goes out, the access log has the same line,
+        and a request is the same when it is finished.
+        """
+        self.patch(server, "datetimeToString", http_date)
+        ended: list[dict[str, Any]] = []
+
+        def finished(self: Any) -> None:
+            state = {**vars(self), "responseHeaders": repr(self.responseHeaders)}
+            for name in ("channel", "transport", "content", "site", "write"):
+                state.pop(name, None)
+            ended.append(state)
+            server.Request.finish(self)
+
+        ways = [
+            type("Mine", (way,), {"finish": finished})
+            for way in (server.Request, LongWay, LongRender, LongWrite)
+        ]
+        for kind in ("", *sorted(KINDS)):
+            for method in (b"GET", b"HEAD", b"DELETE", b"X", b"POST"):
+                data = head(method + b" /" + kind.encode() + b" HTTP/1.1", b"Host: a")
+                outcomes = []
+                for way in ways:
+                    ended.clear()
+                    with frozen_date():
+                        outcome = run([data], FAST_PATH, requestFactory=way)
+                    states = list(ended)
+                    outcomes.append((outcome.output, outcome.lines, states))
+                    self.flushLoggedErrors()
+                for other in outcomes[1:]:
+                    self.assertEqual(outcomes[0], other, (kind, method))
+
+    def test_finishedAlready(self) -> None:
+        """
+        What a resource returns after it has finished is an error of the resource's.
+        """
+
+        def twice(request: Any) -> bytes:
+            request.write(b"abc")
+            request.finish()
+            return b"def"
+
+        for way in (server.Request, LongWay):
+            wire = self.talk(twice, GET, requestFactory=way)
+            wire.settle(6)
+            self.assertEqual([b"abc"], [r.body for r in wire.responses], way)
+            # The error, and that nothing can be said of it.
+            self.assertEqual(2, len(self.flushLoggedErrors(RuntimeError)), way)
+
+    def test_methods(self) -> None:
+        """
+        A resource that has not got a method is asked once, and by GET for HEAD.
+        """
+        for way in (server.Request, LongWay):
+            asked: list[bytes] = []
+
+            class Mine(resource.Resource):
+                isLeaf = True
+
+                def render(self, request: Any, asked: Any = asked) -> Any:
+                    asked.append(request.method)
+                    if request.method != b"GET":
+                        raise UnsupportedMethod([b"GET"])
+                    return b"abc"
+
+            for method, status, calls in (
+                (b"GET", 200, [b"GET"]),
+                (b"HEAD", 200, [b"HEAD", b"GET"]),
+                (b"DELETE", 501, [b"DELETE"]),
+                (b"OPTIONS", 501, [b"OPTIONS"]),
+            ):
+                asked.clear()
+                wire = self.connect(self.site(Mine(), requestFactory=way))
+                wire.methods = [method]
+                wire.send(get(method=method))
+                self.assertEqual((status, calls), (wire.statuses[0], asked), way)
+
     def test_replacedInOne(self) -> None:
         """
         What one object has in the place of a method is called.
@@ -307,7 +427,7 @@ class ShortWayTests(ServerTestCase):
         class Mine(server.Request):
             def __init__(self, *args: Any, **kwargs: Any) -> None:
                 super().__init__(*args, **kwargs)
-                for name in ("parseCookies", "gotLength", "requestReceived"):
+                for name in NAMES:
                     setattr(self, name, partial(self.noted, name))
 
             def noted(self, name: str, *args: Any) -> None:
@@ -316,7 +436,7 @@ class ShortWayTests(ServerTestCase):
 
         wire = self.talk(Echo(), GET, requestFactory=Mine)
         self.assertEqual([200], wire.statuses)
-        self.assertEqual(["parseCookies", "gotLength", "requestReceived"], calls)
+        self.assertEqual([*NAMES], calls)
 
 
 class FailingRequestTests(ServerTestCase):

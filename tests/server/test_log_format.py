@@ -458,6 +458,58 @@ class ValueTests(ServerTestCase):
             (4, 2.0, 4), (found["bytes_in"], found["seconds"], found["bytes_out"])
         )
 
+    def test_evilOnTheWire(self) -> None:
+        """
+        Whatever stands in whatever place of a request that is really sent, each that
+        is answered has one line, in every format, and each line is whole.
+        """
+        quoted = " ".join(f'"{{{name}}}"' for name in LOG_FIELDS)
+        places = (
+            b"%s / HTTP/1.1\r\nHost: a\r\n\r\n",
+            b"GET /%s HTTP/1.1\r\nHost: a\r\n\r\n",
+            b"GET /?%s HTTP/1.1\r\nHost: a\r\n\r\n",
+            b"GET / HTTP/%s\r\nHost: a\r\n\r\n",
+            b"GET / HTTP/1.1\r\nHost: %s\r\n\r\n",
+            b"GET / HTTP/1.1\r\nHost: a\r\nReferer: %s\r\n\r\n",
+            b"GET / HTTP/1.1\r\nHost: a\r\nUser-Agent: %s\r\n\r\n",
+            b"GET / HTTP/1.1\r\nHost: a\r\nX-Request-ID: %s\r\n\r\n",
+            b"GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: %s\r\n\r\n",
+            b"GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-Host: %s\r\n\r\n",
+        )
+        everything = dict.fromkeys(
+            text.encode(code, "replace" if code == "latin-1" else "surrogatepass")
+            for text in EVIL
+            for code in ("utf-8", "latin-1")
+        )
+        everything[bytes(range(128, 256))] = None
+        for made in (None, access_log_format(quoted), json_log_format(*LOG_FIELDS)):
+            answered = 0
+            site = self.site(
+                start=True,
+                logFormatter=made,
+                requestIds=True,
+                requestIdHeader=b"X-Request-ID",
+                trustedProxies=TrustedProxies(["0.0.0.0/0"]),
+            )
+            for place in places:
+                for evil in everything:
+                    wire = self.connect(site).send(place.replace(b"%s", evil))
+                    wire.settle(9)
+                    answered += len(wire.responses)
+                    wire.vanish()
+            lines = site.access.getvalue().split("\n")
+            self.assertEqual("", lines.pop())
+            self.assertEqual(answered, len(lines))
+            self.assertGreaterEqual(answered, len(places) * len(everything))
+            for line in lines:
+                self.assertTrue(line.isascii() and line.isprintable(), line)
+                if made is None:
+                    self.assertEqual(4, len(QUOTED.findall(line)), line)
+                elif line.startswith("{"):
+                    self.assertEqual(list(LOG_FIELDS), list(json.loads(line)))
+                else:
+                    self.assertEqual(len(LOG_FIELDS), len(QUOTED.findall(line)), line)
+
     def test_behindAProxy(self) -> None:
         """
         Behind a proxy that is trusted the line tells of the client's request.

@@ -1,291 +1,524 @@
 """
-How many system calls send one response: one, whoever wrote it in one turn of the
-reactor, and whatever it is made of.
+What one turn of the reactor writes to a connection leaves in one call of the kernel.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, cast
 
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
-from twisted.internet.task import deferLater
-from twisted.internet.threads import deferToThread
+from twisted.internet.interfaces import IPullProducer, IPushProducer
 from twisted.web import server
+from twisted.web.server import NOT_DONE_YET
+from zope.interface import implementer
 
-from tests.support.server_cases import FAST_PATH, GET, Calls
-from tests.support.socket_cases import (
-    SocketTestCase,
-    TCPBackend,
-    TLSBackend,
-    UNIXBackend,
-)
-from twisted_h11.server import Site
+from tests.support.optional import need
+from tests.support.sends import CountedSocket, count_sends
+from tests.support.server_cases import FAST_PATH, Calls, get
+from tests.support.socket_cases import TCPBackend, TLSBackend, UNIXBackend
+from tests.support.times import eventually
+from twisted_h11.server import Limits, Site
 from twisted_h11.wsgi import WSGIResource
 
-loop: Any = reactor
+net: Any = reactor
 
-PIECES = [b"piece %d " % number for number in range(20)]
+PIECES = [b"piece %d\n" % i for i in range(20)]
+ALL = b"".join(PIECES)
 
-
-class Foreign(server.Request):
-    """
-    A framework's own class of requests.
-    """
+# Enough for the outbox to find out that there is one busy peer.
+REQUESTS = 12
 
 
-class Counting:
-    """
-    A socket that counts what sends.
-    """
-
-    def __init__(self, socket: Any) -> None:
-        self.socket = socket
-        self.sent: list[bytes] = []
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.socket, name)
-
-    def send(self, data: bytes, *args: Any) -> int:
-        """
-        Count, and send.
-        """
-        sent: int = self.socket.send(data, *args)
-        self.sent.append(bytes(data[:sent]))
-        return sent
-
-    def sendmsg(self, pieces: Any, *args: Any) -> int:
-        """
-        Count, and send.
-        """
-        sent: int = self.socket.sendmsg(pieces, *args)
-        self.sent.append(b"".join(pieces)[:sent])
-        return sent
-
-
-def later(act: Callable[[Any], object]) -> Callable[[Any], Any]:
-    """
-    Render by what is done in the next turn.
-    """
-
-    def render(request: Any) -> Any:
-        loop.callLater(0, act, request)
-        return server.NOT_DONE_YET
-
-    return render
-
-
-def whole(request: Any) -> None:
-    """
-    Write a response in one piece.
-    """
-    request.write(b"".join(PIECES))
-    request.finish()
-
-
-def measured(request: Any) -> None:
-    """
-    Write one whose length is known.
-    """
-    request.setHeader(b"Content-Length", b"%d" % len(b"".join(PIECES)))
-    whole(request)
-
-
-def pieces(request: Any) -> None:
-    """
-    Write one in twenty pieces.
-    """
+def _in_pieces(request: Any) -> None:
     for piece in PIECES:
         request.write(piece)
+
+
+def _later(request: Any, write: Callable[[Any], object]) -> Any:
+    """
+    Answer in another turn.
+    """
+
+    def answer() -> None:
+        write(request)
+        request.finish()
+
+    net.callLater(0, answer)
+    return NOT_DONE_YET
+
+
+def at_once(request: Any) -> Any:
+    """
+    All of it is returned.
+    """
+    return ALL
+
+
+def at_once_in_pieces(request: Any) -> Any:
+    """
+    All of it is written before C{render} returns.
+    """
+    _in_pieces(request)
     request.finish()
+    return NOT_DONE_YET
 
 
-def mixed(request: Any) -> None:
+def later(request: Any) -> Any:
     """
-    Write one whose transport others write to, too.
+    C{write} and C{finish} in a later turn.
     """
-    assert request.transport is not None
-    pieces(request)
+    return _later(request, lambda request: request.write(ALL))
 
 
-def at_once(request: Any) -> bytes:
+def later_with_length(request: Any) -> Any:
     """
-    Render at once.
+    The same with a C{Content-Length}.
     """
-    return b"".join(PIECES)
+    request.setHeader(b"Content-Length", b"%d" % len(ALL))
+    return later(request)
 
 
-def in_deferred(request: Any) -> Deferred[bytes]:
+def later_in_pieces(request: Any) -> Any:
     """
-    Render by a Deferred.
+    Many pieces in a later turn.
     """
-    return deferLater(loop, 0, lambda: b"".join(PIECES))
+    return _later(request, _in_pieces)
+
+
+def head_first(request: Any) -> Any:
+    """
+    Some at once, and the rest by others in the same turn.
+    """
+    request.write(PIECES[0])
+    fired: Deferred[None] = Deferred()
+
+    def rest(_: None) -> None:
+        for piece in PIECES[1:]:
+            request.write(piece)
+        request.finish()
+
+    fired.addCallback(rest)
+    fired.callback(None)
+    return NOT_DONE_YET
+
+
+def from_thread(request: Any) -> Any:
+    """
+    A thread has the reactor write.
+    """
+
+    def answer() -> None:
+        _in_pieces(request)
+        request.finish()
+
+    net.callInThread(net.callFromThread, answer)
+    return NOT_DONE_YET
+
+
+@implementer(IPushProducer, IPullProducer)
+class _Producer:
+    """
+    Writes all that it has when it is asked.
+    """
+
+    def __init__(self, request: Any) -> None:
+        self._request = request
+
+    def resumeProducing(self) -> None:
+        """
+        Do so.
+        """
+        _in_pieces(self._request)
+        self._request.unregisterProducer()
+        self._request.finish()
+
+    def pauseProducing(self) -> None:
+        """
+        There is too little for that.
+        """
+        raise AssertionError("paused for 200 bytes")
+
+    def stopProducing(self) -> None:
+        """
+        The end.
+        """
+
+
+def pushed(request: Any) -> Any:
+    """
+    By a push producer.
+    """
+    producer = _Producer(request)
+    request.registerProducer(producer, True)
+    net.callLater(0, producer.resumeProducing)
+    return NOT_DONE_YET
+
+
+def pulled(request: Any) -> Any:
+    """
+    By a pull producer.
+    """
+    request.registerProducer(_Producer(request), False)
+    return NOT_DONE_YET
+
+
+def behind_raw(request: Any) -> Any:
+    """
+    A head by the request, and raw bytes by the transport, which come behind it.
+    """
+    transport = request.channel.transport
+
+    def answer(request: Any) -> None:
+        request.write(PIECES[0])
+        transport.write(PIECES[1])
+        request.write(PIECES[2])
+        transport.writeSequence(PIECES[3:5])
+        request.write(b"".join(PIECES[5:]))
+
+    return _later(request, answer)
 
 
 async def in_coroutine(request: Any) -> bytes:
     """
-    Render by a coroutine.
+    A coroutine that writes, waits, and returns the rest.
     """
-    await deferLater(loop, 0, lambda: None)
+    await _turn()
     for piece in PIECES[:-1]:
         request.write(piece)
     return PIECES[-1]
 
 
-def from_thread(request: Any) -> Any:
-    """
-    Render by a call from another thread.
-    """
-    deferToThread(loop.callFromThread, pieces, request)
-    return server.NOT_DONE_YET
+WAYS: tuple[Callable[[Any], Any], ...] = (
+    at_once,
+    at_once_in_pieces,
+    later,
+    later_with_length,
+    later_in_pieces,
+    head_first,
+    from_thread,
+    pushed,
+    pulled,
+)
 
 
-def application(environ: Any, startResponse: Any) -> list[bytes]:
+class Foreign(server.Request):
     """
-    A WSGI application that returns one piece.
-    """
-    startResponse("200 OK", [("Content-Type", "text/plain")])
-    return [b"".join(PIECES)]
-
-
-class Produced:
-    """
-    Pushes its pieces in one turn.
+    A framework's own request.
     """
 
-    def __init__(self, request: Any) -> None:
-        self.request = request
-        request.registerProducer(self, True)
-        loop.callLater(0, self.push)
 
-    def push(self) -> None:
-        """
-        Write all.
-        """
-        for piece in PIECES:
-            self.request.write(piece)
-        self.request.unregisterProducer()
-        self.request.finish()
-
-    def pauseProducing(self) -> None:
-        """
-        There is always room.
-        """
-
-    resumeProducing = stopProducing = pauseProducing
-
-
-def produced(request: Any) -> Any:
+def klein_root() -> Any:
     """
-    Render by a producer.
+    A coroutine of klein's.
     """
-    Produced(request)
-    return server.NOT_DONE_YET
+    app = need("klein").Klein()
+
+    async def root(request: Any) -> bytes:
+        await _turn()
+        return ALL
+
+    app.route("/")(root)
+    return app.resource()
 
 
-RENDERS: dict[str, Callable[[Any], Any]] = {
-    "at once": at_once,
-    "later": later(whole),
-    "later, with its length": later(measured),
-    "pieces": later(pieces),
-    "beside a shown transport": later(mixed),
-    "a producer": produced,
-    "from a thread": from_thread,
-}
+def _turn() -> Deferred[None]:
+    fired: Deferred[None] = Deferred()
+    net.callLater(0, fired.callback, None)
+    return fired
 
-# What twisted.web's own requests do not understand.
-OURS: dict[str, Callable[[Any], Any]] = {
-    "a Deferred": in_deferred,
-    "a coroutine": in_coroutine,
-}
+
+def flask_root() -> Any:
+    """
+    Flask by WSGI.
+    """
+    app = need("flask").Flask("one send")
+    app.add_url_rule("/", "root", lambda: ALL)
+    return WSGIResource(net, net.getThreadPool(), app.wsgi_app)
 
 
 class OneSend:
     """
-    Responses over one connection, one after the other.
+    The cases, over one kind of transport.
     """
 
-    # How many calls a response may take.
-    most = 1
-
     open: Any
+    connect: Any
+    listen: Any
+    turns: Any
     assertEqual: Any
-    assertLessEqual: Any
+    assertTrue: Any
 
-    def count(self, transport: Any) -> Counting:
-        """
-        Count what a transport sends.
-        """
-        transport.socket = counting = Counting(transport.socket)
-        return counting
+    isPlain = True
 
-    async def sends(self, resource: Any, **options: Any) -> list[int]:
+    def calls(self, socket: CountedSocket) -> list[bytes]:
         """
-        Ask several times.
+        What was sent, call by call.
+        """
+        return [b"".join(map(bytes, pieces))[:n] for pieces, n in socket.sent]
 
-        @return: how many calls sent each response.
+    async def ask(self, root: Any, **options: Any) -> None:
         """
-        site = Site(resource, fastPath=FAST_PATH, **options)
+        Each of many responses on one connection leaves in one call.
+        """
+        await self.many(Site(root, limits=Limits(), fastPath=FAST_PATH, **options))
+
+    async def many(self, site: Any) -> None:
+        """
+        Each response of a site to many requests on one connection leaves in one call.
+        """
+        sockets = count_sends(site)
         peer = await self.open(site)
-        counts: list[int] = []
-        counting: Any = None
-        for number in range(1, 9):
-            before = 0 if counting is None else len(counting.sent)
-            peer.send(GET)
-            response = (await peer.responses(number))[-1]
-            self.assertEqual(b"".join(PIECES), response.body)
-            if counting is None:
-                channel: Any = next(iter(site._connections.open))
-                counting = self.count(channel.wire.transport)
-                continue
-            counts.append(len(counting.sent) - before)
-        return counts
+        for number in range(REQUESTS):
+            peer.received = b""
+            peer.send(get())
+            (response,) = await peer.responses(1)
+            self.assertEqual((200, ALL), (response.status, response.body))
+            # With the first goes what TLS has to say of itself.
+            if number or self.isPlain:
+                self.assertEqual(1, len(self.calls(sockets[0])), (site, number))
+            sockets[0].sent.clear()
+        peer.close()
+        await peer.gone()
 
     async def test_ours(self) -> None:
         """
-        Each response of our own request leaves in one call.
+        Whatever our own request is answered by.
         """
-        for name, render in {**RENDERS, **OURS}.items():
-            counts = await self.sends(Calls(render))
-            self.assertLessEqual(max(counts), self.most, f"{name}: {counts}")
+        for way in (*WAYS, in_coroutine):
+            await self.ask(Calls(way))
 
     async def test_foreign(self) -> None:
         """
-        So does each of a framework's own request.
+        Whatever a request of twisted.web's is answered by.
         """
-        for name, render in RENDERS.items():
-            counts = await self.sends(Calls(render), requestFactory=Foreign)
-            self.assertLessEqual(max(counts), self.most, f"{name}: {counts}")
+        for way in WAYS:
+            await self.ask(Calls(way), requestFactory=Foreign)
 
-    async def test_wsgi(self) -> None:
+    async def test_klein(self) -> None:
         """
-        So does one of a WSGI application.
+        A coroutine of klein's.
         """
-        resource: Any = WSGIResource(loop, None, application)
-        counts = await self.sends(resource)
-        self.assertLessEqual(max(counts), self.most, str(counts))
+        await self.ask(klein_root())
+
+    async def test_flask(self) -> None:
+        """
+        Flask, in a thread.
+        """
+        await self.ask(flask_root())
+
+    async def test_restOfTurn(self) -> None:
+        """
+        What somebody else adds to a response behind the call that has begun it, in the
+        same turn, goes with it; also where there is but one busy peer.
+        """
+        requests: list[Any] = []
+
+        def render(request: Any) -> Any:
+            request.write(PIECES[0])
+            requests.append(request)
+            return NOT_DONE_YET
+
+        site = Site(Calls(render), limits=Limits(), fastPath=FAST_PATH)
+        build: Any = site.buildProtocol
+
+        def buildProtocol(address: Any) -> Any:
+            channel = build(address)
+            received = channel.dataReceived
+
+            def dataReceived(data: bytes) -> None:
+                received(data)
+                while requests:
+                    request = requests.pop()
+                    request.write(b"".join(PIECES[1:]))
+                    request.finish()
+
+            channel.dataReceived = dataReceived
+            return channel
+
+        cast(Any, site).buildProtocol = buildProtocol
+        await self.many(site)
+
+    async def test_pipelined(self) -> None:
+        """
+        Several requests that came together, ours and foreign ones.
+        """
+        both: tuple[Any, ...] = ({}, {"requestFactory": Foreign})
+        for options in both:
+            site = Site(Calls(at_once), limits=Limits(), fastPath=FAST_PATH, **options)
+            sockets = count_sends(site)
+            peer = await self.open(site)
+            peer.send(get())
+            await peer.responses(1)
+            sockets[0].sent.clear()
+            peer.send(get() * 5)
+            self.assertEqual(6, len(await peer.responses(6)))
+            self.assertEqual(1, len(sockets[0].sent), options)
+
+    async def test_behindWhatWaits(self) -> None:
+        """
+        Who writes to the transport writes behind what the request has written.
+        """
+        for options in ({}, {"requestFactory": Foreign}):
+            await self.behind(Calls(behind_raw), options)
+
+    async def behind(self, root: Any, options: Any) -> None:
+        """
+        Ask once.
+        """
+        site = Site(root, limits=Limits(), fastPath=FAST_PATH, **options)
+        peer = await self.open(site)
+        # Its end is the end of the connection.
+        peer.send(get(version=b"1.0"))
+        (response,) = await peer.responses(1)
+        self.assertEqual(ALL, response.body)
+
+    async def test_eachTurn(self) -> None:
+        """
+        Events leave in the turn in which they were written, each in one call: no time
+        is waited for.
+        """
+        requests: list[Any] = []
+
+        def render(request: Any) -> Any:
+            requests.append(request)
+            return NOT_DONE_YET
+
+        site = Site(Calls(render), limits=Limits(), fastPath=FAST_PATH)
+        sockets = count_sends(site)
+        peer = await self.open(site)
+        peer.send(get())
+        await eventually(lambda: bool(requests))
+        for number in range(10):
+            await self.turns(2)
+            sockets[0].sent.clear()
+            requests[0].write(b"data: %d\n" % number)
+            requests[0].write(b"\n")
+            self.assertEqual([], sockets[0].sent)
+            # Its end, and the transport's own turn, where TLS is.
+            await self.turns(2)
+            self.assertEqual(1, len(sockets[0].sent))
+        requests[0].finish()
+        (response,) = await peer.responses(1)
+        self.assertEqual(
+            b"".join(b"data: %d\n\n" % i for i in range(10)), response.body
+        )
+
+    async def test_everybody(self) -> None:
+        """
+        One event for each of many connections, in several pieces, is one call for
+        each of them.
+        """
+        requests: list[Any] = []
+
+        def render(request: Any) -> Any:
+            requests.append(request)
+            request.write(b"begin\n")
+            return NOT_DONE_YET
+
+        site = Site(Calls(render), limits=Limits(), fastPath=FAST_PATH)
+        sockets = count_sends(site)
+        port = await self.listen(site)
+        peers = [await self.connect(port) for _ in range(70)]
+        for peer in peers:
+            peer.send(get())
+        await eventually(lambda: len(requests) == 70)
+        for peer in peers:
+            await peer.until(lambda peer=peer: b"begin" in peer.received)
+        for socket in sockets:
+            socket.sent.clear()
+        for piece in PIECES:
+            for request in requests:
+                request.write(piece)
+        for request in requests:
+            request.finish()
+        for peer in peers:
+            (response,) = await peer.responses(1)
+            self.assertEqual(b"begin\n" + ALL, response.body)
+        self.assertEqual([1] * 70, [len(socket.sent) for socket in sockets])
+
+    async def test_last(self) -> None:
+        """
+        The last response of a connection, too: head and content in one segment, also
+        while the site is stopping.
+        """
+        requests: list[Any] = []
+
+        def render(request: Any) -> Any:
+            requests.append(request)
+            return NOT_DONE_YET
+
+        site = Site(Calls(render), limits=Limits(), fastPath=FAST_PATH)
+        sockets = count_sends(site)
+        peer = await self.open(site)
+        peer.send(get())
+        await eventually(lambda: bool(requests))
+        await self.turns(2)
+        sockets[0].sent.clear()
+        drained = site.drain(5)
+        _in_pieces(requests[0])
+        requests[0].finish()
+        (response,) = await peer.responses(1)
+        self.assertEqual(ALL, response.body)
+        self.assertTrue(response.closes)
+        self.assertEqual(ALL[-5:] in self.calls(sockets[0])[0], self.isPlain)
+        peer.close()
+        await drained
 
 
-class TCPTests(OneSend, TCPBackend, SocketTestCase):
+class TCPTests(OneSend, TCPBackend):
     """
     Over TCP.
     """
 
+    async def test_notCopied(self) -> None:
+        """
+        A long body is given to the kernel as it is.
+        """
+        body = bytes(1024 * 1024)
 
-class UNIXTests(OneSend, UNIXBackend, SocketTestCase):
+        def pieces() -> Iterator[Callable[[Any], Any]]:
+            yield lambda request: body
+            yield lambda request: _later(request, write)
+
+        def write(request: Any) -> None:
+            request.setHeader(b"Content-Length", b"%d" % len(body))
+            request.write(body)
+
+        for render in pieces():
+            site = Site(Calls(render), limits=Limits(), fastPath=FAST_PATH)
+            sockets = count_sends(site)
+            peer = await self.open(site)
+            peer.send(get())
+            (response,) = await peer.responses(1)
+            self.assertEqual(len(body), len(response.body))
+            given = sockets[0].sent[0][0]
+            self.assertTrue(any(piece is body for piece in given))
+
+
+class UNIXTests(OneSend, UNIXBackend):
     """
     Over UNIX sockets.
     """
 
 
-class TLSTests(OneSend, TLSBackend, SocketTestCase):
+class TLSTests(OneSend, TLSBackend):
     """
-    Over TLS.
+    Over TLS: each response is one record in one call.
     """
 
-    def count(self, transport: Any) -> Counting:
+    isPlain = False
+
+    def calls(self, socket: CountedSocket) -> list[bytes]:
         """
-        Count what the socket below sends.
+        The records.
         """
-        return super().count(transport.transport)
+        data = b"".join(super().calls(socket))
+        records: list[bytes] = []
+        while data:
+            end = 5 + int.from_bytes(data[3:5], "big")
+            records.append(data[:end])
+            data = data[end:]
+        self.assertEqual(1, len(socket.sent))
+        return records

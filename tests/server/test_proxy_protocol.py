@@ -8,14 +8,22 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
+from twisted.internet import reactor, ssl
 from twisted.internet.address import IPv4Address, UNIXAddress
+from twisted.internet.endpoints import TCP4ClientEndpoint
 from twisted.internet.interfaces import IAddress
+from twisted.internet.protocol import Factory
+from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 
 from tests.support.memory import MemoryTransport
-from tests.support.server_cases import GET, ServerTestCase, get
+from tests.support.optional import need
+from tests.support.server_cases import GET, Calls, ServerTestCase, get
+from tests.support.socket_cases import Peer, TCPBackend, certificate
 from tests.support.wire import Wire, splittings
-from tests.wire.test_proxy_header import BAD, GOOD, INET, SIGNATURE, v2
-from twisted_h11.server import Limits, ProxyProtocolFactory, TrustedProxies
+from tests.wire.test_proxy_header import BAD, GOOD, INET, INET6, SIGNATURE, v2
+from twisted_h11.server import Limits, ProxyProtocolFactory, Site, TrustedProxies
+
+net: Any = reactor
 
 PROXY = IPv4Address("TCP", "10.0.0.1", 40001)
 STRANGER = IPv4Address("TCP", "203.0.113.9", 40002)
@@ -203,6 +211,18 @@ class FactoryTests(ProxyTestCase):
         wires[0].vanish()
         self.assertEqual([200], self.open(factory).send(LINE + GET).statuses)
 
+    def test_silentConnections(self) -> None:
+        """
+        They count as soon as the header is here, whether anything follows it or not.
+        """
+        factory = self.begin(limits={"maxConnectionsPerPeer": 2})
+        for _ in range(2):
+            self.open(factory).send(LINE)
+        self.assertEqual([503], self.open(factory).send(LINE).statuses)
+        self.assertEqual(
+            [200], self.open(factory).send(v2(1, 0x21, INET6) + GET).statuses
+        )
+
     def test_halfClose(self) -> None:
         """
         A client that has sent all closes its side, and gets its answer.
@@ -269,3 +289,65 @@ class FactoryTests(ProxyTestCase):
             self.assertIn(response.status, (200, 400, 414, 431, 505))
             if response.status == 200:
                 self.assertTrue(response.body.startswith(b"203.0.113.9 40002 "))
+
+
+class TLSTests(TCPBackend):
+    """
+    Over real connections, with TLS behind the header.
+    """
+
+    async def check(self, http2: bool) -> None:
+        """
+        Clients count when the handshake is over.
+        """
+        private, root, _ = certificate()
+        limits = Limits(maxConnectionsPerPeer=1)
+        site = Site(Calls(tell), limits=limits, http2=http2)
+        proxies = TrustedProxies(["127.0.0.1"])
+        secure = TLSMemoryBIOFactory(private.options(), False, site)
+        factory = ProxyProtocolFactory(secure, proxies)
+        self.ports.append(net.listenTCP(0, factory, interface="127.0.0.1"))
+        number = self.ports[-1].getHost().port
+
+        async def connect(line: bytes) -> Peer:
+            """
+            A client whose proxy sends a header before its handshake.
+            """
+            plain = TCP4ClientEndpoint(net, "127.0.0.1", number)
+            options = ssl.optionsForClientTLS("localhost", trustRoot=root)
+
+            class Sends(TLSMemoryBIOProtocol):
+                def makeConnection(self, transport: Any) -> None:
+                    transport.write(line)
+                    super().makeConnection(transport)
+
+            peer = Peer()
+            made = TLSMemoryBIOFactory(options, True, Factory.forProtocol(lambda: peer))
+            made.protocol = Sends
+            await plain.connect(made)
+            return self.keep(peer)
+
+        first = await connect(LINE)
+        while not site._connections.hosts:
+            await self.turns(1)
+        self.assertEqual({"192.0.2.1": 1}, dict(site._connections.hosts))
+        second = await connect(LINE)
+        await second.end()
+        other = await connect(LINE.replace(b"192.0.2.1", b"192.0.2.9"))
+        for peer, host in ((first, b"192.0.2.1"), (other, b"192.0.2.9")):
+            peer.send(GET)
+            (response,) = await peer.responses(1)
+            self.assertTrue(response.body.startswith(host + b" "), response.body)
+
+    async def test_http11(self) -> None:
+        """
+        On a site that speaks HTTP/1.1 only.
+        """
+        await self.check(False)
+
+    async def test_http2(self) -> None:
+        """
+        On one that offers HTTP/2.
+        """
+        need("h2")
+        await self.check(True)

@@ -130,8 +130,14 @@ class Talk:
         self.client, self.server = client, server
         self.error: SSL.Error | None = None
         self.clientError: SSL.Error | None = None
-        done = {client: False, server: False}
-        for _ in range(20):
+        self._done = {client: False, server: False}
+
+    def go(self, rounds: int = 20) -> Talk:
+        """
+        Let both ends do what they can, in turn.
+        """
+        client, server, done = self.client, self.server, self._done
+        for _ in range(rounds):
             for end, other in ((client, server), (server, client)):
                 try:
                     if not done[end]:
@@ -150,6 +156,7 @@ class Talk:
                     other.bio_write(end.bio_read(65536))
                 except SSL.WantReadError:
                     pass
+        return self
 
     @property
     def serial(self) -> int | None:
@@ -169,6 +176,7 @@ def handshake(
     speaks: list[bytes] | None = None,
     highest: int | None = None,
     leaf: trustme.LeafCert | None = None,
+    rounds: int = 20,
 ) -> Talk:
     """
     Connect to a server.
@@ -179,6 +187,7 @@ def handshake(
     @param speaks: what the factory of the server speaks.
     @param highest: the newest version of TLS of the client.
     @param leaf: the client's certificate.
+    @param rounds: how often each end gets its turn.
     """
     server = tls.serverConnectionForTLS(
         Layer(Factory() if speaks is None else Negotiating(speaks))
@@ -195,7 +204,7 @@ def handshake(
     client.set_connect_state()
     if name is not None:
         client.set_tlsext_host_name(name)
-    return Talk(client, server)
+    return Talk(client, server).go(rounds)
 
 
 def leaf_in(context: Any, leaf: trustme.LeafCert) -> None:

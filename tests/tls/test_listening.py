@@ -141,6 +141,8 @@ class ListeningTests(Programs):
             *("https://a.example/", "https://b.example/"),
         )
         self.assertEqual(b"TrueTrue", await self.curl(*options))
+        old = await self.curl("--http1.0", *options[:4], "https://b.example/")
+        self.assertEqual(b"True", old)
         self.b = self.renew("b.example")
         self.assertEqual([], tls.reload())
         self.assertEqual(b"TrueTrue", await self.curl(*options))

@@ -116,6 +116,21 @@ class OutboxTests(SynchronousTestCase):
         self.clock.advance(0)
         self.assertEqual([1, 1], [early.flushes, late.flushes])
 
+    def test_manyMore(self) -> None:
+        """
+        However many are written to, all of them wait for the end of the turn.
+        """
+        connections = [Connection(self.clock) for _ in range(2 * MOST_WAITING)]
+        for connection in connections * 2:
+            self.outbox.wait(connection)
+        self.assertEqual({0}, {one.flushes for one in connections})
+        # Some are over before the others.
+        for connection in connections[1:]:
+            self.outbox.add(connection)
+        self.assertEqual(0, connections[0].flushes)
+        self.clock.advance(0)
+        self.assertEqual({1}, {one.flushes for one in connections})
+
     def test_ended(self) -> None:
         """
         Turns in which all has left before say nothing of how many are busy.

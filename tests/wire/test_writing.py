@@ -17,7 +17,13 @@ from zope.interface import implementer
 from tests.support.server_cases import FAST_PATH, GET, Calls
 from tests.support.socket_cases import SocketTestCase, TCPBackend, UNIXBackend
 from twisted_h11._wire import wire as wires
-from twisted_h11._wire.sockets import MOST_AT_ONCE, MOST_PIECES, MOST_UNSENT, write_now
+from twisted_h11._wire.sockets import (
+    MOST_AT_ONCE,
+    MOST_PIECES,
+    MOST_PRODUCED,
+    MOST_UNSENT,
+    write_now,
+)
 from twisted_h11.server import Site
 
 PIECE = b"x" * 65536
@@ -92,10 +98,11 @@ class WriteNowTests(SynchronousTestCase):
 
     def test_producer(self) -> None:
         """
-        What a producer writes goes through the transport, which has a limit.
+        Of what a producer writes no more is sent at once than a transport sends.
         """
-        self.assertEqual([b"c"], self.left(9, b"abc", whole=False))
-        self.assertEqual([b"ab", b"c"], self.left(9, b"ab", b"c", whole=False))
+        long = bytes(MOST_PRODUCED)
+        self.assertEqual([b"xyz"], self.left(2 * len(long), long, b"xyz", whole=False))
+        self.assertEqual([b"b", b"c"], self.left(1, b"ab", b"c", whole=False))
 
     def test_failure(self) -> None:
         """

@@ -215,6 +215,14 @@ class Logs:
         if self._site.requestIds is not None:
             globalLogPublisher.addObserver(add_request_id)
 
+    @property
+    def dropped(self) -> int:
+        """
+        How many lines of both logs could not be written.
+        """
+        own = self._programLog
+        return self._site.droppedLogLines + (0 if own is None else own.dropped)
+
     def reopen(self) -> None:
         """
         Open all files anew.  Where that is not possible, the old one goes on.

@@ -77,6 +77,13 @@ class ProgramLog:
         made: ILogObserver = textFileLogObserver(output)
         return made
 
+    @property
+    def dropped(self) -> int:
+        """
+        How many lines could not be written.
+        """
+        return 0 if self._file is None else self._file.dropped
+
     def reopen(self) -> None:
         """
         Open what has the name of the file now.

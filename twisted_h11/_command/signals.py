@@ -37,8 +37,8 @@ class Signals:
 
     def install(self) -> None:
         """
-        Handle the signals from now on; called when the reactor runs, which has handlers
-        of its own.
+        Handle the signals from now on.  Calls are made when the reactor runs; when it
+        begins to, it takes over those signals for which it has handlers of its own.
         """
         for number in self._calls:
             # Elsewhere than in the main thread nobody handles signals.

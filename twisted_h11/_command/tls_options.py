@@ -4,10 +4,12 @@ The options of C{twistd h11web} for TLS.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any, ClassVar
 
 from twisted.internet.interfaces import IStreamServerEndpoint
+from twisted.logger import Logger
 from twisted.python import usage
 
 from twisted_h11._command.endpoints import has_tls, tcp_description
@@ -18,7 +20,8 @@ __all__ = ["TLSOptions"]
 
 _CERTIFICATE = (
     "PEM file with the certificate of the server, after it those that lead to an "
-    "authority, and perhaps its key. Read again when it changes. Goes with --https."
+    "authority, and perhaps its key. Read again when it changes, and on SIGHUP. Goes "
+    "with --https."
 )
 _PRIVATE_KEY = (
     "PEM file with the key of --certificate; by default it is in the same file."
@@ -85,6 +88,8 @@ class TLSOptions(usage.Options):
     """
 
     heading = "TLS"
+
+    _log = Logger()
 
     optParameters: ClassVar[list[list[Any]]] = [
         ["certificate", None, None, _CERTIFICATE],
@@ -173,6 +178,23 @@ class TLSOptions(usage.Options):
         files = isinstance(self["root"], PublicFile) or self["vhosts"]
         port = self["redirect-port"] or self._openPort
         return HTTPSRedirect(root, port, [_CHALLENGES] if files else [])
+
+    def reloadTLS(self) -> None:
+        """
+        Read the certificates again; the log says what has become of it.
+        """
+        tls: ServerTLS | None = self["tls"]
+        if tls is None:
+            self._log.info("There are no certificates that could be read again")
+        elif not tls.reload():
+            self._log.info("TLS: read all certificates again")
+
+    def tellWarnings(self) -> None:
+        """
+        Say on stderr what clients will not accept of the certificates.
+        """
+        for warning in self["tls"].warnings() if self["tls"] is not None else ():
+            print(f"twistd h11web: warning: {warning}", file=sys.stderr)
 
     def _checkTLSOnly(self) -> None:
         """

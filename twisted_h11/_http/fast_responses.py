@@ -129,7 +129,8 @@ def begun_head(
             if next(reversed(fields)) != b"Content-Length":
                 place = list(fields).index(b"Content-Length")
             value, values[place] = values[place], b""
-            if is_short_length(value) is None:
+            # As is_short_length.
+            if not value.isdigit() or len(value) > 18:
                 return None
         key = (status, reason, close, *fields, *values)
         known = _begun.get(key)

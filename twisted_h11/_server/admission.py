@@ -309,8 +309,11 @@ def arrive(channel: Any) -> None:
 
 def finish_handshake(channel: Any) -> None:
     """
-    The TLS handshake is over: wait for the first byte.
+    The TLS handshake is over, so that what comes before it has come: wait for the
+    first byte.
     """
+    if channel.reader.state is Reading.FIRST:
+        channel.dataReceived(b"")
     waiting = channel.wire.waiting
     if waiting in (None, Wait.HANDSHAKE) and channel.wire.closing is None:
         _wait_for_first_byte(channel)

@@ -224,17 +224,19 @@ class Channel(HTTPChannelNames):
         assert cycle is not None
         if incoming is not None:
             incoming.dropSink()
-        self.wire.release(CONSUMER)
+        wire = self.wire
+        if wire.holds:
+            wire.release(CONSUMER)
         if not cycle.isReusable:
-            self.wire.close(End.LINGER)
+            wire.close(End.LINGER)
         elif incoming is None:
             cycle.framer.nextCycle()
             self.awaitNext()
         elif (incoming.left or 0) > self.limits.drainLength:
-            self.wire.close(End.LINGER)
+            wire.close(End.LINGER)
         else:
             incoming.received = 0
-            if not self.wire.eof:
+            if not wire.eof:
                 incoming.beginWindow()
             self.reader.advance()
 

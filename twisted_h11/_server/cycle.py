@@ -258,7 +258,9 @@ class Cycle:
         if not self.wire.isOpen:
             return
         answer = self.answer
-        if answer is None or self.isOver:
+        if answer is None and self.state is _COMPLETE:
+            self.wholeAnswered()
+        elif answer is None or self.isOver:
             # A raw response: only its writer knows how it is framed.
             self.wire.close(End.LINGER)
         elif answer.hasContent and self.left:

@@ -25,9 +25,10 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from twisted.web import http, server
+from twisted.web import server
 
 from twisted_h11._boundary.twisted_private import parses_forms
+from twisted_h11._server import plain
 from twisted_h11.limits import Limits
 
 __all__ = ["FormError", "WithForms", "form_of", "parse_multipart", "parse_query"]
@@ -307,10 +308,6 @@ class WithForms(server.Request):
         return args
 
 
-# twisted.web's own, which is passed by where it is known what it would do.
-_requestReceived = http.Request.requestReceived
-
-
 def receive_with_form(request: Any, head: Any, site: Any, limits: Limits) -> None:
     """
     Call the C{requestReceived} of a request that is not ours, and that would parse a
@@ -324,15 +321,8 @@ def receive_with_form(request: Any, head: Any, site: Any, limits: Limits) -> Non
     form: Args = {}
     if head.method != b"POST" and b"?" not in head.target:
         # Nothing of it could be a form.
-        if head.length == 0 and (
-            getattr(request.requestReceived, "__func__", None) is _requestReceived
-        ):
-            # What it would do, without a look at the content.
-            request.args = {}
-            request.method = head.method
-            request.uri = request.path = head.target
-            request.clientproto = head.version
-            request.process()
+        if head.length == 0:
+            plain.receive(request, head)
         else:
             request.requestReceived(head.method, head.target, head.version)
         return

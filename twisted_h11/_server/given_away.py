@@ -15,6 +15,7 @@ the others, and is dropped then.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol
 
 from twisted.internet.interfaces import IAddress
@@ -29,8 +30,13 @@ GOING_AWAY = 1001
 The status of a WebSocket whose server goes down (RFC 6455 section 7.4.1).
 """
 
-# What twisted.web.websocket.WebSocketTransport has.
-_WEBSOCKET = ("sendTextMessage", "sendBytesMessage", "ping", "loseConnection")
+# What twisted.web.websocket.WebSocketTransport has; and autobahn's WebSocketProtocol.
+_TWISTEDS = ("sendTextMessage", "sendBytesMessage", "ping", "loseConnection")
+_AUTOBAHNS = ("sendMessage", "sendPing", "sendCloseFrame")
+
+
+def _has(protocol: Any, names: tuple[str, ...]) -> bool:
+    return all(callable(getattr(protocol, name, None)) for name in names)
 
 
 class _Register(Protocol):
@@ -120,12 +126,14 @@ class GivenAway:
             if protocol is None:
                 protocol = getattr(self._transport, name, None)
         if IDrainable.providedBy(protocol):
-            well = guarded("Draining a protocol", protocol.drain)
-        elif all(callable(getattr(protocol, name, None)) for name in _WEBSOCKET):
-            well = guarded("Closing a WebSocket", protocol.loseConnection, GOING_AWAY)
+            call = protocol.drain
+        elif _has(protocol, _TWISTEDS):
+            call = partial(protocol.loseConnection, GOING_AWAY)
+        elif _has(protocol, _AUTOBAHNS):
+            call = partial(protocol.sendCloseFrame, GOING_AWAY)
         else:
             return
-        if not well and self._tell is not None:
+        if not guarded("Draining a protocol", call) and self._tell is not None:
             self._transport.loseConnection()
 
     def abortConnection(self) -> None:

@@ -115,7 +115,7 @@ class Negotiator(Protocol):
         """
         Bound the wait for the first byte.
         """
-        if self._successor is None and self.transport is not None:
+        if self._successor is None and self.transport is not None and self._known():
             self._wait(self._site.limits.firstByteTimeout)
 
     def _wait(self, seconds: float | None) -> None:
@@ -138,12 +138,8 @@ class Negotiator(Protocol):
 
         @return: whether it is served.
         """
-        if self._late:
-            verdict = self._connections.known(self, self._site.limits)
-            if verdict is not Verdict.TAKEN:
-                self.abortConnection()
-                return False
-        self._late = False
+        if not self._known():
+            return False
         if getattr(self.transport, "negotiatedProtocol", None) == b"h2":
             self._cancelTimer()
             self._guard = self._successor = Guard(self._site, self.transport)
@@ -152,6 +148,20 @@ class Negotiator(Protocol):
             channel = self._build11()
             self._connections.moved(self, channel)
             self._become(channel)
+        return True
+
+    def _known(self) -> bool:
+        """
+        The address of the client is known by now.
+
+        @return: whether there is a place for it.
+        """
+        late, self._late = self._late, False
+        if late:
+            verdict = self._connections.known(self, self._site.limits)
+            if verdict is not Verdict.TAKEN:
+                self.abortConnection()
+                return False
         return True
 
     def _become(self, channel: Served) -> None:

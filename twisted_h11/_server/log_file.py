@@ -28,11 +28,16 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
 from twisted_h11._boundary.checks import NUMBER, PATH, checked, optional
+from twisted_h11._server.log_watch import LogWatch, watch_log
 
 __all__ = ["FLUSH_SECONDS", "BatchedFile", "LogFile", "LogFileError", "check_rotation"]
 
 FLUSH_SECONDS = 0.5
 _MOST_LINES = 256
+
+# How many lines wait while somebody has the file open, and how often that is looked at.
+_MOST_HELD = 64 * 1024
+_LOOK_SECONDS = 0.05
 
 # How long somebody may need who reads what must not block, in milliseconds.
 _PATIENCE = 1000
@@ -201,6 +206,14 @@ class LogFile:
         """
         return self._losses.count
 
+    @property
+    def mayBeCut(self) -> bool:
+        """
+        Whether it is a file that others may copy and cut to nothing.
+        """
+        regular = stat.S_ISREG(os.fstat(self._descriptor).st_mode)
+        return regular and not self._rotates
+
     def fileno(self) -> int:
         """
         The descriptor of the file.
@@ -362,6 +375,9 @@ class BatchedFile:
     Everything but writing is the file's own.  Where that fails lines are dropped,
     counted, and that is said once.
 
+    Lines wait while somebody else has the file open, who may be about to cut it; see
+    L{twisted_h11._server.log_watch}.
+
     @param file: the file.
     @param reactor: for the time of the next write.
     """
@@ -369,6 +385,7 @@ class BatchedFile:
     def __init__(self, file: Any, reactor: IReactorTime) -> None:
         self._file = file
         self._reactor = reactor
+        self._watch = self._watchFile()
         self._lines: list[str] = []
         self._call: IDelayedCall | None = None
         self._losses = Losses("the access log")
@@ -377,6 +394,11 @@ class BatchedFile:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._file, name)
+
+    def _watchFile(self) -> LogWatch | None:
+        if not getattr(self._file, "mayBeCut", False):
+            return None
+        return watch_log(self._reactor, self._file.path)
 
     @property
     def dropped(self) -> int:
@@ -392,12 +414,19 @@ class BatchedFile:
         self._lines.append(line)
         if self._call is None:
             self._call = self._reactor.callLater(FLUSH_SECONDS, self._timeUp)
-        elif len(self._lines) >= _MOST_LINES:
+        elif len(self._lines) >= _MOST_LINES and not self._mustWait():
             self._writeLines()
 
     def _timeUp(self) -> None:
         self._call = None
-        self._writeLines()
+        if self._lines and self._mustWait():
+            self._call = self._reactor.callLater(_LOOK_SECONDS, self._timeUp)
+        else:
+            self._writeLines()
+
+    def _mustWait(self) -> bool:
+        watch = self._watch
+        return watch is not None and len(self._lines) < _MOST_HELD and watch.isBusy()
 
     def _writeLines(self) -> None:
         with self._lock:
@@ -430,6 +459,9 @@ class BatchedFile:
         """
         self._writeLines()
         self._file.reopen()
+        watch, self._watch = self._watch, self._watchFile()
+        if watch is not None:
+            watch.close()
 
     def close(self) -> None:
         """
@@ -442,3 +474,6 @@ class BatchedFile:
             self._writeLines()
         finally:
             self._file.close()
+            watch, self._watch = self._watch, None
+            if watch is not None:
+                watch.close()

@@ -71,8 +71,8 @@ class _Connection(ProtocolWrapper):
             return
         self._header = header
         self._received = b""
-        if header.end < len(data):
-            self.wrappedProtocol.dataReceived(data[header.end :])
+        # Nothing, too: the connection counts for this client from now on.
+        self.wrappedProtocol.dataReceived(data[header.end :])
 
     def _drop(self, reason: str) -> None:
         transport: Any = self.transport

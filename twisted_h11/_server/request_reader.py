@@ -42,6 +42,7 @@ from twisted_h11._server.cycle import Cycle
 from twisted_h11._server.incoming import Incoming
 from twisted_h11._server.starting import serve_bodiless, serve_whole, start_request
 from twisted_h11._server.states import Reading, Wait
+from twisted_h11._wire.outbox import leave
 from twisted_h11._wire.wire import READ_AHEAD, Wire
 
 __all__ = ["RequestReader"]
@@ -150,6 +151,8 @@ class RequestReader:
             and not (wire.holds or wire.eof)
         ):
             # As always when a response ends later than its request.
+            if wire.pending:
+                leave(wire, False)
             owner.lookForSuccessor()
             return
         self.isAdvancing = True
@@ -168,7 +171,7 @@ class RequestReader:
             owner.refuse(error.error_status_hint, "The request is malformed.")
         finally:
             self.isAdvancing = self._owner is None
-            wire.endBatch(begun)
+            wire.endBatch(begun, owner.cycle is not None)
         # Somebody may have taken the transport.
         owner.lookForSuccessor()
         if wire.transport is None:

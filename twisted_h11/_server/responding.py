@@ -175,14 +175,14 @@ class Responding(Streaming):
                 self._open = cycle
 
     def _prepareContentType(self) -> None:
-        headers = self.responseHeaders
+        fields = raw_fields(self.responseHeaders)
         if (
-            self.defaultContentType is not None
+            b"Content-Type" not in fields
+            and self.defaultContentType is not None
             and self.code not in (NOT_MODIFIED, NO_CONTENT)
-            and not headers.hasHeader(b"Content-Type")
-            and headers.getRawHeaders(b"Content-Length", [b""])[0] != b"0"
+            and (fields.get(b"Content-Length") or (b"",))[0] != b"0"
         ):
-            set_known(headers, b"Content-Type", self.defaultContentType)
+            set_known(self.responseHeaders, b"Content-Type", self.defaultContentType)
 
     def _sendWhole(self, body: bytes) -> None:
         """
@@ -305,7 +305,12 @@ class Responding(Streaming):
             whole.wholeAnswered()
         else:
             self._open = None
-            channel.requestDone(self)
+            cycle = channel.cycle
+            if self.chunked and cycle is not None and cycle.request is self:
+                # As requestDone does it where nobody has changed that.
+                cycle.done(self)
+            else:
+                channel.requestDone(self)
         del self.channel
         content, self.content = self.content, None
         if content is not None:

@@ -77,6 +77,16 @@ class Origin(NamedTuple):
     host: bytes | None
 
 
+def _unmapped(network: IPv4Network | IPv6Network) -> IPv4Network | IPv6Network:
+    """
+    The network of IPv4 that one of IPv6 stands for, if it does.
+    """
+    mapped = getattr(network.network_address, "ipv4_mapped", None)
+    if mapped is None or network.prefixlen < 96:
+        return network
+    return IPv4Network((int(mapped), network.prefixlen - 96))
+
+
 def to_address(host: str, port: int) -> IAddress:
     """
     An address of TCP.
@@ -148,7 +158,7 @@ class TrustedProxies:
             if network == _UNIX:
                 self._unix = True
             else:
-                self._networks.append(ip_network(network))
+                self._networks.append(_unmapped(ip_network(network)))
         self._known: dict[str, bool] = {}
         self._fields = _FIELDS[forwarded]
         # With None it is in no head.

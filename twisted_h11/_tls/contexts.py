@@ -82,9 +82,13 @@ def _select_protocol(connection: SSL.Connection, offered: Sequence[bytes]) -> An
     factory: Any = IProtocolNegotiationFactory(layer.factory.wrappedFactory, None)
     if factory is None:
         return SSL.NO_OVERLAPPING_PROTOCOLS
-    for protocol in factory.acceptableProtocols():
+    spoken = factory.acceptableProtocols()
+    for protocol in spoken:
         if protocol in offered:
             return protocol
+    if b"http/1.0" in offered and b"http/1.1" in spoken:
+        # Whoever speaks the one speaks the other (RFC 9110 section 2.5).
+        return b"http/1.0"
     # RFC 7301 section 3.2: an alert, which pyOpenSSL sends if this raises.
     raise _NoCommonProtocol([("", "", "no application protocol")])
 

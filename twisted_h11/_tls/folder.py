@@ -6,8 +6,9 @@ as certbot makes below C{/etc/letsencrypt/live}.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 
-__all__ = ["find_pairs"]
+__all__ = ["find_pairs", "in_order"]
 
 _CERTIFICATE, _KEY = "fullchain.pem", "privkey.pem"
 
@@ -31,17 +32,32 @@ def find_pairs(folder: str) -> list[tuple[str, str]]:
             f"or NAME.pem files in it; use its {_CERTIFICATE} and {_KEY} by themselves"
         )
     found = []
-    for stem, name in sorted((n.removesuffix(".pem"), n) for n in names):
+    for name in names:
         path = os.path.join(folder, name)
         certificate, key = os.path.join(path, _CERTIFICATE), os.path.join(path, _KEY)
         if os.path.lexists(certificate) or os.path.lexists(key):
-            found.append((stem, certificate, key))
+            found.append((certificate, key))
         elif name.endswith(".pem") and not os.path.isdir(path):
-            found.append((stem, path, path))
+            found.append((path, path))
     if not found:
         raise ValueError(
             f"{folder}: no certificates; expected NAME.pem files with certificate and "
             f"key, or NAME/{_CERTIFICATE} with NAME/{_KEY}"
         )
-    found.sort(key=lambda row: row[0] != "default")
-    return [(certificate, key) for _, certificate, key in found]
+    return in_order(found)
+
+
+def in_order(pairs: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """
+    Certificates of a folder in the order of L{find_pairs}.
+    """
+
+    def place(paths: tuple[str, str]) -> tuple[bool, str, str]:
+        certificate, key = paths
+        # Of a folder both are in one.
+        path = certificate if certificate == key else os.path.dirname(certificate)
+        name = os.path.basename(path)
+        stem = name.removesuffix(".pem")
+        return stem != "default", stem, name
+
+    return sorted(pairs, key=place)

@@ -79,12 +79,19 @@ class Identity:
         """
         return _moment(self.certificate, "not_valid_after")
 
+    @property
+    def isValid(self) -> bool:
+        """
+        Whether it is valid today.
+        """
+        return self.begins <= datetime.now(timezone.utc) <= self.ends
+
     def rank(self) -> tuple[bool, datetime]:
         """
-        Of two for one name, that with the higher rank is shown: valid before not yet
-        valid, then the one that lasts longer.
+        Of two for one name, that with the higher rank is shown: one that is valid, then
+        the one that lasts longer.
         """
-        return self.begins <= datetime.now(timezone.utc), self.ends
+        return self.isValid, self.ends
 
     def warning(self) -> str | None:
         """

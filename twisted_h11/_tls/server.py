@@ -153,6 +153,13 @@ class ServerTLS:
         """
         return self._refresh(True)
 
+    def warnings(self) -> list[str]:
+        """
+        What clients will not accept today: certificates that have expired, or are not
+        yet valid, a line for each.  The log has them when they are loaded.
+        """
+        return self._store.warnings()
+
     def serverConnectionForTLS(self, protocol: Any) -> SSL.Connection:
         """
         See L{IOpenSSLServerConnectionCreator

@@ -16,7 +16,7 @@ from OpenSSL import SSL, crypto
 from twisted.logger import Logger
 
 from twisted_h11._tls.contexts import ContextMaker
-from twisted_h11._tls.folder import find_pairs
+from twisted_h11._tls.folder import find_pairs, in_order
 from twisted_h11._tls.identity import Identity, Signature, load_identity, signature
 from twisted_h11._tls.pem import describe_problem, read_certificates
 
@@ -77,9 +77,12 @@ class Table:
         ordered = list(shown)
         self.default = ordered[0].context
         self.byName: dict[str, SSL.Context] = {}
+        self._valid: set[str] = set()
         # Of equals the first wins.
         ordered.sort(key=lambda one: one.identity.rank(), reverse=True)
         for one in ordered:
+            if one.identity.isValid:
+                self._valid.update(one.identity.names)
             for name in one.identity.names:
                 self.byName.setdefault(name, one.context)
 
@@ -92,10 +95,12 @@ class Table:
             return self.default
         text = name.decode("latin-1").lower().rstrip(".")
         found = self.byName.get(text)
-        if found is None:
+        if text not in self._valid:
             # RFC 6125 section 6.4.3: a wildcard is for one label.
             first, _, rest = text.partition(".")
-            found = self.byName.get(f"*.{rest}") if first else None
+            wildcard = f"*.{rest}" if first else ""
+            if found is None or wildcard in self._valid:
+                found = self.byName.get(wildcard, found)
         return self.default if found is None else found
 
 
@@ -177,6 +182,13 @@ class Store:
                 self._log.info("TLS: {path} is gone, and not shown", path=paths[0])
         return problems
 
+    def warnings(self) -> list[str]:
+        """
+        What clients will not accept today of what is shown, a line for each.
+        """
+        found = [one.identity.warning() for one in self._shown.values()]
+        return [warning for warning in found if warning is not None]
+
     # -- the parts of that --------------------------------------------------------
 
     def _refreshAuthorities(
@@ -212,8 +224,9 @@ class Store:
                 self._report(problems, error, "the old certificates are kept")
             return {**dict.fromkeys(self._shown, False), **wanted}
         self._seen.pop((folder,), None)
-        wanted.update(dict.fromkeys(found, True))
-        return wanted if everything else {**wanted, **dict.fromkeys(self._shown, True)}
+        if not everything:
+            found = in_order({*found, *self._shown} - {*wanted})
+        return {**wanted, **dict.fromkeys(found, True)}
 
     def _reread(
         self,

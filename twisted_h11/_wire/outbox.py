@@ -9,17 +9,20 @@ what C{epoll} had to say, and then sends one answer after the other, wakes it
 once.  On a busy server that is worth more than a fifth of its rate, and the
 answers arrive sooner, not later.
 
-So what a wire has pending when a segment is worked off stays pending, if its
-transport is a bare socket, until the reactor's next turn
-begins, which is before it looks at any socket again.  Whatever else is done
-to the wire flushes first, as it always does, so nothing is overtaken.
+So what a wire has pending stays pending, if its transport is a bare socket, until the
+reactor's next turn begins, which is before it looks at any socket again.  That is so
+for what is written while a segment is worked off, and for what is written by anybody
+else in this turn: a Deferred, a thread, a producer.  A response in twenty pieces is one
+call of the kernel, where one turn writes all of them.  Whatever else is done to the
+wire flushes first, as it always does, so nothing is overtaken.  Nothing waits for a
+time: an event for a browser leaves in the turn in which it was written.
 
-Where there is but one busy peer there is nothing to collect, and waiting for the
-end of the turn is a loss, of a tenth of its rate.  How many there are is seen
-from how many waited in the last few turns; while there was one, its answers go at
-once when they are complete (L{Outbox.add}), but for every now and then, to see whether
-that has changed.  What more may be written to in the same turn (L{Outbox.wait}) waits
-for its end all the same: one call for the head, the pieces and the end of a response.
+Where there is but one busy peer there is nothing to collect from others, and waiting
+for the end of the turn with a response that is complete is a loss, of a tenth of its
+rate.  How many there are is seen from how many waited in the last few turns; while
+there was one, the ends of responses go at once, but for every now and then, to see
+whether that has changed.  A response that goes on always waits: there may be more of
+it.
 
 C{transport.write} would collect too: in a buffer of the transport, at the price
 of two calls of C{epoll_ctl} and another event for each answer.
@@ -27,14 +30,16 @@ of two calls of C{epoll_ctl} and another event for each answer.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Protocol
 
 from twisted_h11._boundary.guarded import guarded
+from twisted_h11._wire.sockets import is_bare_socket
 
-__all__ = ["MOST_WAITING", "Outbox"]
+__all__ = ["MOST_WAITING", "Outbox", "leave"]
 
-# How many connections wait at most; then the first need not wait any longer for
-# the others.  Beyond a few there is nothing more to gain.
+# How many connections whose responses are complete wait at most; then the first need
+# not wait any longer for the others.  Beyond a few there is nothing more to gain.
 MOST_WAITING = 64
 
 # So many turns in which one connection waited mean that there is one busy peer;
@@ -63,45 +68,58 @@ class Pending(Protocol):
 class Outbox:
     """
     The connections of one site that have something to send at the end of this
-    turn of the reactor.
+    turn of the reactor.  Each has no more than
+    L{BATCH_LENGTH<twisted_h11._wire.sockets.BATCH_LENGTH>} bytes.
     """
 
     def __init__(self) -> None:
-        # In order, and each once.
-        self._waiting: dict[Pending, None] = {}
+        self._scheduled = False
+        # Whose responses go on: a dictionary, for its order.
+        self._writing: dict[Pending, None] = {}
+        # Whose responses have ended.
+        self._waiting: list[Pending] = []
         self._lonelyTurns = 0
         self._atOnce = 0
 
+    def wait(self, wire: Pending) -> None:
+        """
+        Flush C{wire} before the reactor waits again; there may be more.
+
+        @param wire: one whose transport is a bare socket.
+        """
+        if not self._scheduled:
+            self._schedule(wire)
+        self._writing[wire] = None
+
     def add(self, wire: Pending) -> None:
         """
-        Flush C{wire} before the reactor waits again, or now: what it has to send is
-        complete.
+        Flush C{wire} before the reactor waits again, or now.
 
         @param wire: one whose transport is a bare socket.
         """
         if self._atOnce:
             self._atOnce -= 1
             wire.flush()
-        else:
-            self.wait(wire)
-
-    def wait(self, wire: Pending) -> None:
-        """
-        Flush C{wire} before the reactor waits again: more may be written in this turn.
-
-        @param wire: one whose transport is a bare socket.
-        """
+            return
+        if not self._scheduled:
+            self._schedule(wire)
+        if self._writing:
+            self._writing.pop(wire, None)
         waiting = self._waiting
-        if not waiting:
-            wire.transport.reactor.callLater(0, self._turnOver)
-        waiting[wire] = None
+        waiting.append(wire)
         if len(waiting) >= MOST_WAITING:
             self._flush()
 
+    def _schedule(self, wire: Pending) -> None:
+        self._scheduled = True
+        wire.transport.reactor.callLater(0, self._turnOver)
+
     def _turnOver(self) -> None:
-        sent = self._flush()
+        self._scheduled = False
+        writing, self._writing = self._writing, {}
+        sent = self._flush() + _flush_all(writing)
         if sent > 1:
-            self._lonelyTurns = 0
+            self._lonelyTurns = self._atOnce = 0
         elif not sent:
             # All of it has left before.
             pass
@@ -111,13 +129,41 @@ class Outbox:
             self._atOnce = _AT_ONCE
 
     def _flush(self) -> int:
-        """
-        @return: how many had something to send.
-        """
-        waiting, self._waiting = self._waiting, {}
-        sent = 0
-        for wire in waiting:
-            if wire.pending:
-                sent += 1
-                guarded("Writing a response", wire.flush)
-        return sent
+        waiting, self._waiting = self._waiting, []
+        return _flush_all(waiting)
+
+
+def _flush_all(wires: Iterable[Pending]) -> int:
+    """
+    @return: how many had something to send.
+    """
+    sent = 0
+    for wire in wires:
+        if wire.pending:
+            sent += 1
+            guarded("Writing a response", wire.flush)
+    return sent
+
+
+def leave(wire: Any, more: bool) -> None:
+    """
+    Have what is pending at a wire leave at the end of the turn, or now where nobody
+    collects.
+
+    @param more: whether something may be written before that.
+    """
+    outbox = wire.user.outbox
+    if (
+        outbox is None
+        or wire.batching is None
+        # Then the transport collects.
+        or not wire.hasRoom
+        or wire.closing is not None
+        or not is_bare_socket(wire.transport)
+    ):
+        wire.flush()
+    elif more:
+        wire.held = True
+        outbox.wait(wire)
+    else:
+        outbox.add(wire)

@@ -37,6 +37,10 @@ BATCH_LENGTH = 64 * 1024
 MOST_PIECES = 16
 MOST_AT_ONCE = 1024 * 1024 + BATCH_LENGTH
 
+# The same of what a producer writes: as many as a transport of Twisted's sends in a
+# turn.
+MOST_PRODUCED = 128 * 1024
+
 # How much of what a producer writes the kernel keeps before it can be sent.  Left
 # to itself it takes megabytes, whether or not the peer reads; a thousand producers
 # for peers that do not would cost seconds, and gigabytes of its memory.
@@ -70,10 +74,13 @@ def write_now(wire: Any, data: list[bytes], whole: bool) -> None:
     ):
         sent: Any = 0
         # A UNIX socket may have descriptors to send along with the bytes.
-        if whole and type(wire) is tcp.Server:
-            sent = _gather(wire, data)
-        elif len(data) == 1:
-            sent = wire.writeSomeData(data[0])
+        if type(wire) is tcp.Server:
+            sent = _gather(wire, data, MOST_AT_ONCE if whole else MOST_PRODUCED)
+        else:
+            if len(data) > 1 and sum(map(len, data)) <= MOST_PRODUCED:
+                data = [b"".join(data)]
+            if len(data) == 1:
+                sent = wire.writeSomeData(data[0])
         # Whatever fails here fails again when the reactor tries, and is told then.
         if type(sent) is int and sent > 0:
             data = _overrun(data, sent)
@@ -81,14 +88,14 @@ def write_now(wire: Any, data: list[bytes], whole: bool) -> None:
         wire.writeSequence(data)
 
 
-def _gather(wire: Any, data: list[bytes]) -> int:
+def _gather(wire: Any, data: list[bytes], left: int) -> int:
     """
-    Send pieces without joining them, up to L{MOST_AT_ONCE}.
+    Send pieces without joining them.
 
+    @param left: how many bytes, at most.
     @return: how many bytes the kernel has taken.
     """
     pieces: list[bytes | memoryview] = []
-    left = MOST_AT_ONCE
     for piece in data:
         pieces.append(piece if len(piece) <= left else memoryview(piece)[:left])
         left -= len(piece)

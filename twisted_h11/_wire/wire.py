@@ -4,15 +4,18 @@ One transport: its bytes, its back-pressure and its end.
 A L{Wire} knows nothing of HTTP.  It keeps three promises to the protocol that uses
 it.
 
-B{Writes are collected.}  What is written while a segment is being worked on
-(L{Wire.beginBatch}), or until L{Wire.endJoin}, goes out in one call.  With an
-L{Outbox}, if the transport is a bare socket, that holds for all that one turn of the
-reactor writes, whoever does it: it leaves at the end of the turn, or at once when there
-is a buffer full of it, or when a response has ended and nobody else waits.  Other
-transports are written to before the call from outside returns.  Others may write to the
-transport, too (a resource that upgrades to WebSocket writes its own 101).  So it is
-shown by L{Wire.share} only; the user then sees to it that whoever writes there has what
-is pending written first, or nothing is held beyond a single call any more.
+B{What one turn of the reactor writes leaves in one call.}  Twisted's transports collect
+what they are given until the reactor looks at sockets again.  Where there is a bare
+socket and an L{Outbox} the wire does that itself and calls the kernel at the end of the
+turn, for less than it costs to ask the reactor when it may.  Everywhere else (a client,
+TLS, a wrapper) it gives the transport at once what it is not about to join.
+
+What goes at once, all the same: more than L{BATCH_LENGTH}; what has to be out before
+something else (a region of a file, the end of the connection); ends of responses, while
+there is but one busy peer.  Others may have the transport, too: a resource that goes
+over to WebSocket writes its own 101.  So it is shown by L{Wire.share} only; the user
+then sees to it that whoever writes there has what is pending written first, or nothing
+is held beyond a single call any more.
 
 B{Reading has one switch.}  Everybody who wants the network to be quiet sets a bit of
 his own (L{Wire.hold}); the transport is paused with the first bit and resumed when
@@ -32,12 +35,12 @@ from twisted.python.failure import Failure
 from twisted_h11._wire.closing import Closing, End
 from twisted_h11._wire.deadline import Waiter
 from twisted_h11._wire.file_queue import RegionQueue
+from twisted_h11._wire.outbox import leave
 from twisted_h11._wire.pressure import BackPressure
 from twisted_h11._wire.sockets import (
     BATCH_LENGTH,
     MOST_PIECES,
     end_connection,
-    is_bare_socket,
     send_at_once,
     write_now,
 )
@@ -75,6 +78,7 @@ class Wire(Waiter):
     @ivar full: whether the transport has no room.
     @ivar queue: what waits for a region of a file; C{None} if nothing does.
     @ivar pressure: knows of a transport that has no room; C{None} until it is needed.
+    @ivar held: whether what is pending waits for the end of the turn.
     @ivar holds: why the network is quiet, a bit for each reason.
     @ivar eof: whether the peer will send nothing more.
     @ivar closing: how the connection ends; C{None} while it does not.
@@ -88,6 +92,7 @@ class Wire(Waiter):
         "droppedLength",
         "eof",
         "hasRoom",
+        "held",
         "holds",
         "joining",
         "pending",
@@ -101,7 +106,7 @@ class Wire(Waiter):
         self.transport: Any = None
         self.pending: list[bytes] | tuple[()] = ()
         self.pendingLength = self.joining = self.holds = self.droppedLength = 0
-        self._registered = self.eof = False
+        self._registered = self.held = self.eof = False
         self.batching: bool | None = False
         self.hasRoom = True
         self.pressure: BackPressure | None = None
@@ -220,7 +225,7 @@ class Wire(Waiter):
 
     def send(self, data: bytes) -> None:
         """
-        Write C{data}, now or at the end of the call that we are in.
+        Write C{data}, at the end of this turn of the reactor.
         """
         if not data:
             return
@@ -237,23 +242,8 @@ class Wire(Waiter):
         self.pendingLength += len(data)
         if self.pendingLength > BATCH_LENGTH:
             self.flush()
-        elif not (self.batching or self.joining):
-            self._collect()
-
-    def _collect(self) -> None:
-        """
-        Write at the end of the turn, if that is possible.
-        """
-        outbox = self.user.outbox
-        if (
-            outbox is not None
-            and self.batching is not None
-            and self.closing is None
-            and is_bare_socket(self.transport)
-        ):
-            outbox.wait(self)
-        else:
-            self.flush()
+        elif not (self.batching or self.joining or self.held):
+            leave(self, True)
 
     def pend(self, data: bytes) -> None:
         """
@@ -278,6 +268,7 @@ class Wire(Waiter):
                 data = [b"".join(data)]
             self.pending = ()
             self.pendingLength = 0
+            self.held = False
             transport = self.transport
             if transport is None:
                 return
@@ -300,8 +291,8 @@ class Wire(Waiter):
         Write what was joined, if nobody joins it further.
         """
         self.joining -= 1
-        if self.pending and not (self.joining or self.batching):
-            self._collect()
+        if self.pending and not (self.joining or self.batching or self.held):
+            leave(self, True)
 
     def beginBatch(self) -> bool:
         """
@@ -313,23 +304,16 @@ class Wire(Waiter):
         self.batching = True
         return True
 
-    def endBatch(self, begun: bool) -> None:
+    def endBatch(self, begun: bool, more: bool = False) -> None:
         """
         The segment is done: write, or wait for the end of the turn.
+
+        @param more: whether a response is under way.
         """
         if begun:
-            if self.batching:
-                self.batching = False
+            self.batching = False if self.batching else None
             if self.pending and not self.joining:
-                outbox = self.user.outbox
-                if (
-                    outbox is not None
-                    and self.batching is not None
-                    and is_bare_socket(self.transport)
-                ):
-                    outbox.add(self)
-                else:
-                    self.flush()
+                leave(self, more)
 
     # -- reading --------------------------------------------------------------------
 

@@ -7,6 +7,10 @@ Every application answers:
     - C{GET /10k}: L{TEN_K}
     - C{GET /1m}: L{ONE_M}, from memory
     - C{GET /chunked}: L{PIECES}, without a Content-Length
+    - C{GET /later}: L{HELLO}, from a later turn of the event loop, without a
+      Content-Length
+    - C{GET /later-length}: the same with one
+    - C{GET /pieces}: L{TWENTY}, each written by itself, all of them in a later turn
     - C{GET /static/1m.bin}: a file of 1 MiB, where the server or framework has
       a way of its own to serve files
     - C{POST /echo-length}: the length of the body, in decimal digits
@@ -27,6 +31,7 @@ __all__ = [
     "ONE_M",
     "PIECES",
     "TEN_K",
+    "TWENTY",
     "WHOLE",
     "blocks",
     "static_root",
@@ -39,6 +44,7 @@ ONE_M = b"0123456789abcde\n" * 65536
 # What is answered whole, by path.
 WHOLE = {"/": HELLO, "/10k": TEN_K, "/1m": ONE_M}
 PIECES = [b"0123456789abcde\n" * 16] * 4
+TWENTY = [b"0123456789abcdefghi\n" * 5] * 20
 BLOCK = b"\0" * 65536
 
 

@@ -5,7 +5,7 @@ for the measure in memory: one tree, so that both sides do the same.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO
 
 from twisted.internet.interfaces import IPullProducer
@@ -16,9 +16,17 @@ from zope.interface import implementer
 
 from tests.benchmarks.apps import payload
 
-__all__ = ["Root"]
+__all__ = ["Foreign", "Root"]
+
+CallLater = Callable[..., object]
 
 _CONTENT_TYPE = payload.CONTENT_TYPE.encode("ascii")
+
+
+class Foreign(Request):
+    """
+    A framework's own class of requests.
+    """
 
 
 class _Constant(Resource):
@@ -72,6 +80,36 @@ class _Chunked(Resource):
             request.write(piece)
         request.finish()
         return NOT_DONE_YET
+
+
+class _Later(Resource):
+    """
+    Answers in pieces, all of them from a later turn of the reactor.
+
+    @param measured: whether a Content-Length says how long the answer is.
+    """
+
+    isLeaf = True
+
+    def __init__(
+        self, callLater: CallLater, pieces: list[bytes], measured: bool = False
+    ) -> None:
+        Resource.__init__(self)
+        self._callLater = callLater
+        self._pieces = pieces
+        self._length = b"%d" % sum(map(len, pieces)) if measured else None
+
+    def render_GET(self, request: Request) -> int:
+        request.setHeader(b"content-type", _CONTENT_TYPE)
+        if self._length is not None:
+            request.setHeader(b"content-length", self._length)
+        self._callLater(0, self._answer, request)
+        return NOT_DONE_YET
+
+    def _answer(self, request: Request) -> None:
+        for piece in self._pieces:
+            request.write(piece)
+        request.finish()
 
 
 def _content(request: Request) -> BinaryIO:
@@ -185,10 +223,23 @@ class _Download(Resource):
 class Root(Resource):
     """
     What L{tests.benchmarks.apps.payload} lists.
+
+    @param callLater: what runs a call in a later turn; by default the reactor's.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, callLater: CallLater | None = None) -> None:
         Resource.__init__(self)
+        if callLater is None:
+            from twisted.internet import reactor
+
+            loop: Any = reactor
+            callLater = loop.callLater
+        for name, later in {
+            b"later": _Later(callLater, [payload.HELLO]),
+            b"later-length": _Later(callLater, [payload.HELLO], measured=True),
+            b"pieces": _Later(callLater, payload.TWENTY),
+        }.items():
+            self.putChild(name, later)
         for path, body in payload.WHOLE.items():
             self.putChild(path[1:].encode("ascii"), _Constant(body))
         self.putChild(b"two-fields", _TwoFields(payload.HELLO))

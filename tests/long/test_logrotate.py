@@ -1,0 +1,202 @@
+"""
+The logrotate of Debian, under load, with two processes that write to one file.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+
+from twisted.trial.unittest import SkipTest
+
+from tests.command.test_h11web import TWISTD
+from tests.support.long_cases import TOP, LongTestCase
+from tests.support.optional import find_program
+
+# How many requests are sent at once, and how often logs are rotated.
+_AT_ONCE = 32
+_ROTATIONS = 40
+_PAUSE = 0.15
+
+_OK = b"HTTP/1.1 200 OK\r\n"
+
+MOVE = """
+{path} {{
+    create
+    rotate 1000
+    nocompress
+    postrotate
+        kill -USR1 {pids}
+    endscript
+}}
+"""
+
+COPY = """
+{path} {{
+    copytruncate
+    rotate 1000
+    nocompress
+}}
+"""
+
+
+class Asking(threading.Thread):
+    """
+    Sends requests whose targets tell them apart, until it is told to end.
+
+    @ivar count: how many were answered.
+    """
+
+    def __init__(self, path: str, name: str) -> None:
+        super().__init__(name=name)
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.settimeout(20)
+        self.socket.connect(path)
+        self.count = 0
+        self.over = threading.Event()
+
+    def run(self) -> None:
+        """
+        Ask.
+        """
+        while not self.over.is_set():
+            numbers = range(self.count, self.count + _AT_ONCE)
+            self.socket.sendall(
+                b"".join(
+                    f"GET /{self.name}-{number} HTTP/1.1\r\nHost: a\r\n"
+                    f"User-Agent: {'x' * (number % 200)}\r\n\r\n".encode()
+                    for number in numbers
+                )
+            )
+            answers, seen = b"", 0
+            while seen < _AT_ONCE:
+                # One that was counted is not to be counted again.
+                answers = answers[1 - len(_OK) :] + self.socket.recv(1 << 20)
+                seen += answers.count(_OK)
+            self.count += _AT_ONCE
+        self.socket.close()
+
+
+class LogrotateTests(LongTestCase):
+    """
+    Each request has its line, once, whatever becomes of the file.
+    """
+
+    def setUp(self) -> None:
+        """
+        A folder that nobody else may write to, as logrotate wants it.
+        """
+        super().setUp()
+        program = find_program("logrotate")
+        if program is None:
+            raise SkipTest("logrotate is not installed")
+        self.program = program
+        self.folder = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, self.folder)
+
+    def start(self, name: str, *options: str) -> subprocess.Popen[bytes]:
+        """
+        A server that listens on a UNIX socket.
+        """
+        path = os.path.join(self.folder, name)
+        process = subprocess.Popen(
+            [
+                *TWISTD,
+                *("-n", "--logfile", f"{path}.own", "--pidfile", ""),
+                *("h11web", "--listen", f"unix:{path}", "--class"),
+                *("twisted.web.demo.Test", *options),
+            ],
+            cwd=TOP,
+        )
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        until = time.monotonic() + 30
+        while not os.path.exists(path):
+            self.assertLess(time.monotonic(), until)
+            time.sleep(0.05)
+        return process
+
+    def rotated(self, configuration: str, *options: str) -> list[str]:
+        """
+        Rotate under load.
+
+        @return: the lines of all files.
+        """
+        path = os.path.join(self.folder, "access.log")
+        servers = [self.start(name, "--logfile", path, *options) for name in "ab"]
+        asking = [
+            Asking(os.path.join(self.folder, name), f"{name}{number}")
+            for name in "ab"
+            for number in range(2)
+        ]
+        with open(os.path.join(self.folder, "conf"), "w") as file:
+            pids = " ".join(str(server.pid) for server in servers)
+            file.write(configuration.format(path=path, pids=pids))
+        for thread in asking:
+            thread.start()
+        for _ in range(_ROTATIONS):
+            time.sleep(_PAUSE)
+            subprocess.run(
+                [
+                    *(self.program, "--force", "--state", f"{self.folder}/state"),
+                    f"{self.folder}/conf",
+                ],
+                check=True,
+                timeout=60,
+            )
+        for thread in asking:
+            thread.over.set()
+        for thread in asking:
+            thread.join(60)
+        for server in servers:
+            server.terminate()
+        for server in servers:
+            self.assertEqual(0, server.wait(60))
+        names = [n for n in os.listdir(self.folder) if n.startswith("access.log")]
+        self.assertEqual(_ROTATIONS + 1, len(names))
+        content = b""
+        for name in names:
+            with open(os.path.join(self.folder, name), "rb") as log:
+                content += log.read()
+        self.assertNotIn(b"\0", content)
+        self.assertTrue(content.endswith(b"\n"))
+        lines = content.decode("ascii").splitlines()
+        wanted = [f"/{t.name}-{n}" for t in asking for n in range(t.count)]
+        sizes = [os.stat(os.path.join(self.folder, name)).st_size for name in names]
+        self.say(
+            f"{len(wanted)} requests, {len(lines)} lines in {len(names)} files, "
+            f"of up to {max(sizes)} bytes"
+        )
+        self.assertGreater(len(wanted), 1000)
+        self.wanted = sorted(wanted)
+        return lines
+
+    def check(self, configuration: str) -> None:
+        """
+        No line is lost, torn, or there twice: whole lines of the combined format, and
+        of chosen fields.
+        """
+        lines = self.rotated(configuration)
+        for line in lines:
+            self.assertRegex(
+                line,
+                r'\A"-" - - \[[^]]+\] "GET /[ab]\d-\d+ HTTP/1\.1" 200 \d+ "-" "x*-?"\Z',
+            )
+        self.assertEqual(self.wanted, sorted(line.split()[6] for line in lines))
+
+    def test_move(self) -> None:
+        """
+        The file is moved away, and SIGUSR1 sent.
+        """
+        self.check(MOVE)
+
+    def test_copyTruncate(self) -> None:
+        """
+        The file is copied, and cut to nothing.
+        """
+        self.check(COPY)

@@ -1,0 +1,208 @@
+"""
+Lines wait while somebody else has the log open, who may be about to cut it.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from twisted.internet import reactor
+from twisted.internet.interfaces import IReactorFDSet
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SkipTest, SynchronousTestCase
+from zope.interface import directlyProvides
+
+from twisted_h11._server import log_watch
+from twisted_h11._server.log_file import _LOOK_SECONDS, FLUSH_SECONDS, BatchedFile
+from twisted_h11._server.log_watch import PATIENCE, watch_log
+from twisted_h11.server import LogFile
+
+MODULE: Any = log_watch
+
+
+def make_reactor() -> Any:
+    """
+    A clock that passes for a reactor with descriptors.
+    """
+    made: Any = Clock()
+    made.removeReader = made.removeWriter = lambda descriptor: None
+    directlyProvides(made, IReactorFDSet)
+    return made
+
+
+class WatchTests(SynchronousTestCase):
+    """
+    A log that others open.
+    """
+
+    def setUp(self) -> None:
+        """
+        Make it.
+        """
+        if MODULE.inotify is None:
+            raise SkipTest("needs inotify")
+        self.path = os.path.abspath(self.mktemp())
+        self.now = 1000.0
+        self.patch(log_watch, "monotonic", lambda: self.now)
+        self.reactor = make_reactor()
+        self.log = BatchedFile(LogFile(self.path), self.reactor)
+        self.addCleanup(self.log.close)
+
+    def content(self) -> str:
+        """
+        What is in the file; it is opened and closed by that.
+        """
+        with open(self.path) as file:
+            return file.read()
+
+    def size(self) -> int:
+        """
+        How much is in it, without opening it.
+        """
+        return os.stat(self.path).st_size
+
+    def write(self, line: str) -> None:
+        """
+        Write a line, and let the time pass after which it would be in the file.
+        """
+        self.log.write(line)
+        self.reactor.advance(FLUSH_SECONDS)
+
+    def test_nobody(self) -> None:
+        """
+        Where nobody has it open, lines are written as ever; those who have read it
+        disturb nothing.
+        """
+        self.write("a\n")
+        self.assertEqual("a\n", self.content())
+        self.write("b\n")
+        self.assertEqual("a\nb\n", self.content())
+
+    def test_cut(self) -> None:
+        """
+        What comes between the copy and the cut is in the file after the cut.
+        """
+        self.write("a\n")
+        with open(self.path, "r+") as file:
+            copy = file.read()
+            for _ in range(300):
+                self.log.write("b\n")
+            self.reactor.advance(FLUSH_SECONDS)
+            self.reactor.pump([_LOOK_SECONDS] * 5)
+            self.assertEqual(2, self.size())
+            file.truncate(0)
+        self.reactor.advance(_LOOK_SECONDS)
+        self.assertEqual("a\n", copy)
+        self.assertEqual("b\n" * 300, self.content())
+
+    def test_stays(self) -> None:
+        """
+        Who has it open for long is waited for once; who opens it next is, too.
+        """
+        with open(self.path):
+            self.write("a\n")
+            self.assertEqual(0, self.size())
+            self.now += PATIENCE + 1
+            self.reactor.advance(_LOOK_SECONDS)
+            self.assertEqual(2, self.size())
+            self.write("b\n")
+            self.assertEqual(4, self.size())
+            with open(self.path):
+                self.write("c\n")
+                self.assertEqual(4, self.size())
+            self.reactor.advance(_LOOK_SECONDS)
+            self.assertEqual(6, self.size())
+        self.write("d\n")
+        self.assertEqual(8, self.size())
+
+    def test_bounded(self) -> None:
+        """
+        Only so many lines wait.
+        """
+        with open(self.path):
+            for _ in range(64 * 1024 + 10):
+                self.log.write("a\n")
+            self.assertEqual(2 * 64 * 1024, self.size())
+
+    def test_end(self) -> None:
+        """
+        What waits is written when the log is opened anew or closed, whoever has it
+        open.
+        """
+        with open(self.path):
+            self.log.write("a\n")
+            os.rename(self.path, self.path + ".1")
+            self.log.reopen()
+            self.assertEqual(2, os.stat(self.path + ".1").st_size)
+            with open(self.path):
+                self.write("b\n")
+                self.assertEqual(0, self.size())
+                self.log.close()
+                self.assertEqual(2, self.size())
+
+    def test_reopened(self) -> None:
+        """
+        After that the new file is looked at.
+        """
+        os.rename(self.path, self.path + ".1")
+        self.log.reopen()
+        with open(self.path + ".1"):
+            self.write("a\n")
+            self.assertEqual(2, self.size())
+        with open(self.path):
+            self.write("b\n")
+            self.assertEqual(2, self.size())
+
+    def test_readers(self) -> None:
+        """
+        However many have read it since the last line.
+        """
+        for _ in range(3000):
+            os.close(os.open(self.path, os.O_RDONLY))
+        self.write("a\n")
+        self.assertEqual(2, self.size())
+
+    def test_noDescriptorLeft(self) -> None:
+        """
+        Each watch is given up.
+        """
+        before = len(os.listdir("/proc/self/fd"))
+        for _ in range(3):
+            self.log.reopen()
+        self.assertEqual(before, len(os.listdir("/proc/self/fd")))
+        self.log.close()
+        self.assertEqual(before - 2, len(os.listdir("/proc/self/fd")))
+
+
+class NoWatchTests(SynchronousTestCase):
+    """
+    Logs that nobody cuts, or where it can not be known.
+    """
+
+    def test_others(self) -> None:
+        """
+        A pipe, a file that renames itself, a clock instead of a reactor.
+        """
+        path = os.path.abspath(self.mktemp())
+        for file in (LogFile("/dev/null"), LogFile(path, 100)):
+            self.addCleanup(file.close)
+            self.assertFalse(file.mayBeCut)
+        file = LogFile(path)
+        self.addCleanup(file.close)
+        self.assertTrue(file.mayBeCut)
+        self.assertIsNone(watch_log(Clock(), path))
+        self.assertIsNone(watch_log(reactor, path + "-not-there"))
+
+    def test_tooMany(self) -> None:
+        """
+        Where the kernel gives no more of them, logs are written as ever.
+        """
+        if MODULE.inotify is None:
+            raise SkipTest("needs inotify")
+
+        def fails(reactor: object) -> None:
+            raise OSError("too many")
+
+        self.patch(MODULE.inotify, "INotify", fails)
+        self.assertIsNone(watch_log(make_reactor(), "/dev/null"))
