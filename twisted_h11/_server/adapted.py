@@ -35,7 +35,7 @@ from twisted_h11._server.environ import foldable_headers
 from twisted_h11._server.error_pages import render_error
 from twisted_h11._server.ranges import MAY_HAVE_RANGES, render_ranged
 
-__all__ = ["ADAPTERS", "Adapted", "adapt_request"]
+__all__ = ["ADAPTERS", "Adapted", "adapt_request", "is_proxy_request"]
 
 Render = Callable[[Any, Any], Any]
 
@@ -271,21 +271,18 @@ def _render_proxy(resource: Any, request: Any) -> Any:
     return resource.render(request)
 
 
+def is_proxy_request(kind: type) -> bool:
+    """
+    Whether L{adapt_request} has something to do for requests of a class.
+    """
+    return _proxy_class(kind, "ProxyRequest", "ReverseProxyRequest") is not None
+
+
 def adapt_request(request: Any) -> None:
     """
     Have a L{twisted.web.proxy.ProxyRequest}, or a C{ReverseProxyRequest}, wait for
     its client, as L{ADAPTERS} do for resources.
     """
-    kind = type(request)
-    if kind not in _proxyRequests:
-        if len(_proxyRequests) > 10_000:
-            _proxyRequests.clear()
-        names = ("ProxyRequest", "ReverseProxyRequest")
-        _proxyRequests[kind] = _proxy_class(kind, *names) is not None
-    if _proxyRequests[kind]:
-        drained = _drained(request)
-        if drained is not None:
-            request.reactor = _PacedConnections(request.reactor, drained)
-
-
-_proxyRequests: dict[type, bool] = {}
+    drained = _drained(request)
+    if drained is not None:
+        request.reactor = _PacedConnections(request.reactor, drained)

@@ -28,7 +28,6 @@ from urllib.parse import unquote_to_bytes
 from twisted.web import server
 
 from twisted_h11._boundary.twisted_private import parses_forms
-from twisted_h11._server import plain
 from twisted_h11.limits import Limits
 
 __all__ = ["FormError", "WithForms", "form_of", "parse_multipart", "parse_query"]
@@ -319,13 +318,6 @@ def receive_with_form(request: Any, head: Any, site: Any, limits: Limits) -> Non
     @raise FormError: as L{form_of}, before anything was called.
     """
     form: Args = {}
-    if head.method != b"POST" and b"?" not in head.target:
-        # Nothing of it could be a form.
-        if head.length == 0:
-            plain.receive(request, head)
-        else:
-            request.requestReceived(head.method, head.target, head.version)
-        return
     if b"?" in head.target:
         parse_query(head.target.partition(b"?")[2], limits.maxFormFields)
     content = getattr(request, "content", None)

@@ -21,27 +21,34 @@ from twisted_h11._boundary.guarded import log_failure
 from twisted_h11._boundary.twisted_private import raw_fields
 from twisted_h11._http.fastpath import FastHead
 from twisted_h11._http.strict_requests import Refused, RequestHead
-from twisted_h11._server.adapted import adapt_request
+from twisted_h11._server.adapted import adapt_request, is_proxy_request
 from twisted_h11._server.body import RequestBody
 from twisted_h11._server.cycle import Cycle
 from twisted_h11._server.incoming import Incoming, answer
+from twisted_h11._server.plain import receive
 from twisted_h11._server.request_headers import RequestHeaders
 from twisted_h11._server.routing import route_early
 
 __all__ = ["serve_bodiless", "serve_whole", "start_request"]
 
 
-class _Kinds(dict[type, bool]):
+class _Kinds(dict[type, tuple[bool, bool, bool]]):
     """
-    For each class of requests whether it is called with the channel alone.
+    What is to be known of each class of requests: whether it is called with the
+    channel alone, whether C{requestHeaders} is something of its own, and whether its
+    requests are to be adapted.
     """
 
-    def __missing__(self, kind: type) -> bool:
+    def __missing__(self, kind: type) -> tuple[bool, bool, bool]:
         if len(self) > 10_000:
             # Somebody makes classes, and does not keep them.
             self.clear()
-        self[kind] = alone = _takes_channel_alone(kind)
-        return alone
+        self[kind] = known = (
+            _takes_channel_alone(kind),
+            hasattr(kind, "requestHeaders"),
+            is_proxy_request(kind),
+        )
+        return known
 
 
 _kinds = _Kinds()
@@ -129,9 +136,21 @@ def serve_bodiless(channel: Any, cycle: Cycle) -> None:
         log_failure("Making a request")
         cycle.applicationFailed()
         return
-    # Unless it is over already.
-    if channel.wire.closing is None and cycle.request is request:
+    if channel.wire.closing is not None or cycle.request is not request:
+        # It is over already.
+        return
+    head = cycle.head
+    if head.method == b"POST" or b"?" in head.target:
         answer(cycle, channel.site, channel.limits)
+        return
+    try:
+        receive(request, head)
+    except KeyboardInterrupt:
+        raise
+    except BaseException:
+        log_failure("A request")
+        if cycle.request is request:
+            cycle.applicationFailed()
 
 
 def _make_request(channel: Any, head: RequestHead) -> Any:
@@ -140,7 +159,7 @@ def _make_request(channel: Any, head: RequestHead) -> Any:
     """
     factory = channel.requestFactory
     isKind = isinstance(factory, type)
-    if _kinds[factory] if isKind else _takes_channel_alone(factory):
+    if _kinds[factory][0] if isKind else _takes_channel_alone(factory):
         request = factory(channel)
     else:
         request = factory(channel, 0)
@@ -148,8 +167,10 @@ def _make_request(channel: Any, head: RequestHead) -> Any:
     if takeHead is not None:
         takeHead(head)
     else:
-        _give_fields(request, head)
-        adapt_request(request)
+        _, hasFields, isProxy = _kinds[type(request)]
+        _give_fields(request, head, hasFields)
+        if isProxy:
+            adapt_request(request)
         if (
             type(head) is FastHead
             and b"\ncookie:" not in head.lowered
@@ -166,14 +187,16 @@ _gotLength = (server.Request.gotLength, http.Request.gotLength)
 _parseCookies = http.Request.parseCookies
 
 
-def _give_fields(request: Any, head: RequestHead) -> None:
+def _give_fields(request: Any, head: RequestHead, isOwn: bool) -> None:
     """
     Give a foreign request its fields: as L{RequestHeaders}, if it has its own from
     twisted.web and nobody else has those.
+
+    @param isOwn: whether C{requestHeaders} is something of its class's own.
     """
     if (
-        type(request.requestHeaders) is Headers
-        and not hasattr(type(request), "requestHeaders")
+        not isOwn
+        and type(request.requestHeaders) is Headers
         # By its attribute, and here.
         and _holders(request.requestHeaders) == 2
         and not raw_fields(request.requestHeaders)
