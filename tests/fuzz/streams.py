@@ -87,7 +87,8 @@ class Tree(Resource):
                 request.path,
                 request.clientproto,
                 dict(request.args),
-                list(request.rawFields),
+                # twisted.web's own have none.
+                list(getattr(request, "rawFields", ())),
                 list(request.requestHeaders.getAllRawHeaders()),
                 request.content.read(),
             )

@@ -24,6 +24,7 @@ from tests.fuzz.strategies import (
     streams,
 )
 from tests.fuzz.streams import STREAMING, Outcome, check_stream
+from twisted_h11._http.response_to_send import http_date
 from twisted_h11.limits import Limits
 
 
@@ -65,7 +66,7 @@ class StreamTests(SynchronousTestCase):
         """
         So it is where the requests are twisted.web's.
         """
-        self.patch(server, "datetimeToString", lambda: b"now")
+        self.patch(server, "datetimeToString", http_date)
         self.check(choice.draw(split(requests)), requestFactory=server.Request)
         # What only ours has is missed.
         self.flushLoggedErrors(AttributeError)
