@@ -11,9 +11,6 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress
 from twisted.logger import Logger
-from twisted.python import log
-from twisted.web import server
-from twisted.web.http import combinedLogFormatter
 
 from twisted_h11 import __version__
 from twisted_h11._boundary.checks import (
@@ -31,9 +28,7 @@ from twisted_h11._boundary.checks import (
     optional,
     wrong,
 )
-from twisted_h11._boundary.guarded import guarded, log_failure
 from twisted_h11._http.abnf import is_token, is_trimmed_value
-from twisted_h11._server.access_log import combined_line, log_times
 from twisted_h11._server.adapted import ADAPTERS, Adapted
 from twisted_h11._server.channel import Channel
 from twisted_h11._server.channel_class import ChannelClass
@@ -41,8 +36,7 @@ from twisted_h11._server.compression import Compression
 from twisted_h11._server.connections import Connections
 from twisted_h11._server.error_pages import ErrorPages
 from twisted_h11._server.http2 import Negotiator, check_http2
-from twisted_h11._server.log_file import BatchedFile, LogFile, check_rotation
-from twisted_h11._server.logged import body_length, seconds
+from twisted_h11._server.logged_site import LoggedSite
 from twisted_h11._server.measured import activity
 from twisted_h11._server.proxied import proxied_by
 from twisted_h11._server.ranges import render_ranged, settle_range
@@ -70,7 +64,7 @@ METRICS = Kind(
 _NOT_GIVEN: Any = -1.0
 
 
-class Site(server.Site):
+class Site(LoggedSite):
     """
     A web site: resources, sessions and a log, over HTTP/1.1.
 
@@ -78,8 +72,6 @@ class Site(server.Site):
     @ivar serverHeader: the value of the C{Server} field, or C{None}.
     @ivar extraHeaders: pairs of bytes that every response gets.
     @ivar transportSecurity: the value of C{Strict-Transport-Security}, or C{None}.
-    @ivar timesRequests: whether it is noted when requests begin; so it is if the
-        C{logFormatter} asks for C{seconds}.
     @ivar isDraining: whether its connections are to end (L{drain}).
     @ivar environUnderscores: whether fields with an underscore in their names are
         in the variables that WSGI and CGI programs get.  They can pass for fields
@@ -213,10 +205,6 @@ class Site(server.Site):
             check_http2()
         self._http2 = http2
         self.fastPath = fastPath
-        self.accessLog = accessLog
-        check_rotation(logRotateSize, logRotateCount)
-        self._rotation = (logRotateSize, logRotateCount)
-        self._dropped = 0
         self.serverHeader = serverHeader
         if isinstance(extraHeaders, Iterator):
             extraHeaders = list(extraHeaders)
@@ -227,21 +215,14 @@ class Site(server.Site):
         self.transportSecurity = max_age(hsts)
         self.compression = compression
         self.errorPages = errorPages
-        self.metrics = metrics
         for name, value in [(b"Server", serverHeader or b""), *self.extraHeaders]:
             if not is_token(name) or not is_trimmed_value(value):
                 raise ValueError(f"this is not a header field: {name!r}: {value!r}")
-        if logFormatter is None or logFormatter is combinedLogFormatter:
-            logFormatter = combined_line
-        onClock = getattr(logFormatter, "withClock", None)
-        if onClock is not None:
-            logFormatter = onClock(self.reactor.seconds)
-        self._formatLine = logFormatter
-        self.timesRequests = "seconds" in getattr(logFormatter, "fields", ())
+        self._beginLog(accessLog, logFormatter, (logRotateSize, logRotateCount))
+        self.metrics = metrics
         if metrics is not None:
             self.timesRequests = True
             metrics.watch(self._look)
-        self._logTime = log_times(self.reactor)
         self._outbox = Outbox()
         self._connections = Connections()
         self._channels = ChannelClass()
@@ -345,63 +326,12 @@ class Site(server.Site):
                 "HTTP/2 is offered, which is experimental: its streams are Twisted's, "
                 "and kept within the limits from outside"
             )
-        if self.logPath is not None:
-            self.logFile: Any = BatchedFile(self.logFile, self.reactor)
-
-    def _openLogFile(self, path: str | bytes) -> Any:
-        """
-        See L{twisted.web.http.HTTPFactory}.
-        """
-        return LogFile(path, *self._rotation)
 
     def stopFactory(self) -> None:
         """
         Close the log; not before the last connection has written to it.
         """
-        self._connections.whenEmpty(self._stop)
-
-    def _stop(self) -> None:
-        logFile = getattr(self, "logFile", None)
-        if not guarded("Closing the access log", super().stopFactory):
-            # The rest of it is still to be done.
-            self.logFile = log.logfile
-            super().stopFactory()
-        self._dropped += getattr(logFile, "dropped", 0)
-
-    # -- the log ------------------------------------------------------------------
-
-    def log(self, request: Any) -> None:
-        """
-        Write a line to the access log, if there is one; and count the response.
-        """
-        if self.metrics is not None:
-            self._measure(request)
-        if not self.accessLog:
-            return
-        try:
-            logFile = getattr(self, "logFile", None)
-            if logFile is not None:
-                logFile.write(self._formatLine(self._logTime(), request) + "\n")
-        except KeyboardInterrupt:
-            raise
-        except BaseException:
-            self._dropped += 1
-            log_failure("The access log")
-
-    def _measure(self, request: Any) -> None:
-        now = self.reactor.seconds()
-        # What most requests have, without the calls.
-        head = getattr(request, "_requestHead", None)
-        try:
-            if head is not None and head.length == 0:
-                self.metrics.ended(request, now - head.began, 0)
-            else:
-                took, received = seconds(request, now), body_length(request)
-                self.metrics.ended(request, took, received)
-        except KeyboardInterrupt:
-            raise
-        except BaseException:
-            log_failure("Metrics")
+        self._connections.whenEmpty(self._closeLog)
 
     def _look(self) -> tuple[list[str], int]:
         """
@@ -409,34 +339,3 @@ class Site(server.Site):
         """
         states = [activity(connection) for connection in self._connections.open]
         return states, self.droppedLogLines
-
-    @property
-    def droppedLogLines(self) -> int:
-        """
-        How many lines of the access log could not be made or written, as on a full
-        disk, since this site was made.
-        """
-        logFile = getattr(self, "logFile", None)
-        return self._dropped + int(getattr(logFile, "dropped", 0))
-
-    def reopenLog(self) -> None:
-        """
-        Write what waits, close the file C{logPath}, and open what has its name now.
-        Whoever moves the file away, as logrotate does, calls this afterwards.  A site
-        without a file of its own does nothing.
-
-        @raise LogFileError: if it can not be opened; then lines still go to the old
-            file.
-        """
-        reopen = getattr(getattr(self, "logFile", None), "reopen", None)
-        if reopen is not None:
-            reopen()
-
-    def flushLog(self) -> None:
-        """
-        Write the lines of the access log that wait; otherwise that happens within
-        half a second, and when the site stops.  It may be called in any thread.
-        """
-        flush = getattr(getattr(self, "logFile", None), "flush", None)
-        if flush is not None:
-            flush()
