@@ -25,6 +25,7 @@ from twisted_h11._server.log_format import (
 )
 from twisted_h11._server.proxied import check_root_path
 from twisted_h11._server.proxy_protocol import ProxyProtocolFactory
+from twisted_h11._server.report import describe_connections
 from twisted_h11._server.request import Request, RequestDisconnected
 from twisted_h11._server.request_ids import add_request_id, current_request_id
 from twisted_h11._server.site import SERVER_HEADER, Site
@@ -53,6 +54,7 @@ __all__ = [
     "add_request_id",
     "check_root_path",
     "current_request_id",
+    "describe_connections",
     "describe_limits",
     "describe_log_fields",
     "json_log_format",

@@ -92,13 +92,14 @@ class SiteService(Service):
 
     _log = Logger()
 
-    @checked(listen=_LISTEN, grace=optional(NUMBER))
+    @checked(listen=_LISTEN, grace=optional(NUMBER), drainIdle=NUMBER)
     def __init__(
         self,
         listen: Iterable[tuple[str | IStreamServerEndpoint, Any]],
         grace: float | None = DEFAULT_GRACE,
         reactor: Any = None,
         names: Sequence[str] | None = None,
+        drainIdle: float = 0.0,
     ) -> None:
         """
         @param listen: pairs of an endpoint, or its description as
@@ -109,6 +110,8 @@ class SiteService(Service):
         @param reactor: for descriptions; by default the global one.
         @param names: what the endpoints are called in messages, one for each; by
             default their descriptions.
+        @param drainIdle: seconds for which idle connections stay open when the service
+            stops, each for one more request.
         @raise TypeError: if an argument is something else.
         @raise ValueError: if a description can not be understood.
         """
@@ -116,6 +119,7 @@ class SiteService(Service):
             from twisted.internet import reactor
         self._reactor: Any = reactor
         self._grace = grace
+        self._drainIdle = drainIdle
         self._served = [self._parse(pair) for pair in listen]
         if names is not None:
             self._served = [
@@ -318,6 +322,7 @@ class SiteService(Service):
                     break
             if site is not None and site not in sites:
                 sites.append(site)
-        drained = [maybeDeferred(site.drain, self._grace) for site in sites]
+        more = {"idle": self._drainIdle} if self._drainIdle else {}
+        drained = [maybeDeferred(site.drain, self._grace, **more) for site in sites]
         done: Deferred[Any] = DeferredList(drained, consumeErrors=True)
         return done.addCallback(lambda _: None)

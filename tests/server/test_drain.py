@@ -48,6 +48,82 @@ class DrainTests(ServerTestCase):
             self.assertFalse(wire.aborted)
         self.assertEqual([], self.clock.getDelayedCalls())
 
+    def spare(self, site: Any, idle: float, timeout: float | None = 10) -> list[object]:
+        """
+        Drain, and let idle connections be for a while.
+        """
+        results: list[object] = []
+        site.drain(timeout, idle).addBoth(results.append)
+        for wire in self.wires:
+            wire.pump()
+        return results
+
+    def test_idleSpared(self) -> None:
+        """
+        Idle connections stay for a while, used or not: a request that comes meanwhile
+        is answered, and is the last of its connection.
+        """
+        site = self.site()
+        wires = [self.connect(site), self.connect(site).send(GET), self.connect(site)]
+        results = self.spare(site, 2)
+        self.assertEqual([False] * 3, [wire.closed for wire in wires])
+        wires[0].advance(1)
+        for wire, count in zip(wires[:2], (1, 2), strict=True):
+            wire.send(GET).halfClose()
+            self.assertEqual([200] * count, wire.statuses)
+            self.assertTrue(wire.responses[-1].closes)
+            self.assertTrue(wire.closed)
+        self.assertFalse(wires[2].closed)
+        self.assertEqual([], results)
+        wires[2].advance(1)
+        self.assertTrue(wires[2].closed)
+        self.assertFalse(wires[2].aborted)
+        self.assertEqual([None], results)
+        self.assertEqual([], self.clock.getDelayedCalls())
+
+    def test_spareIsOver(self) -> None:
+        """
+        What is under way when the while is over is finished.
+        """
+        holding = Holding()
+        site = self.site(holding)
+        wires = [self.connect(site).send(GET), self.connect(site)]
+        results = self.spare(site, 2)
+        wires[1].advance(1).send(GET)
+        wires[1].advance(3)
+        self.assertEqual([False, False], [wire.closed for wire in wires])
+        for wire in wires:
+            holding.answer()
+            wire.halfClose()
+            self.assertTrue(wire.only().closes)
+        self.assertEqual([None], results)
+
+    def test_spareWithinTheTime(self) -> None:
+        """
+        The while is not longer than the time for all, and without time there is none.
+        """
+        for timeout, closed in ((0, True), (3, False), (None, False)):
+            site = self.site()
+            wire = self.connect(site)
+            results = self.spare(site, 5, timeout)
+            self.assertEqual(closed, wire.closed)
+            wire.advance(3 if timeout else 5)
+            self.assertTrue(wire.closed)
+            self.assertEqual([None], results)
+
+    def test_drainedAgain(self) -> None:
+        """
+        Who drains again without a while ends idle connections at once.
+        """
+        site = self.site()
+        wire = self.connect(site)
+        results = self.spare(site, 5)
+        self.assertFalse(wire.closed)
+        self.assertEqual([None], self.drain(site))
+        self.assertEqual([None], results)
+        self.assertTrue(wire.closed)
+        self.assertEqual([], self.clock.getDelayedCalls())
+
     def test_goneBefore(self) -> None:
         """
         Connections that are gone are not waited for.

@@ -147,6 +147,24 @@ class RegisterTests(ServerTestCase):
             self.assertEqual([None], done)
         self.assertEqual(1, len(self.flushLoggedErrors(RuntimeError)))
 
+    def test_askedOnce(self) -> None:
+        """
+        It is asked at once, and once, also where idle connections stay for a while.
+        """
+
+        class Slow(Drainable):
+            def drain(self) -> None:
+                self.transport.write(b"soon")
+
+        site = self.site(Giving(Slow))
+        wire = self.open(site)
+        site.drain(10, 2)
+        wire.pump()
+        self.assertTrue(wire.output.endswith(b"soon"))
+        wire.advance(9)
+        self.assertEqual(1, wire.output.count(b"soon"))
+        wire.vanish()
+
     def test_whileDraining(self) -> None:
         """
         So is one that gets its connection when the site ends already.

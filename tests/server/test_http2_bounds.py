@@ -651,3 +651,21 @@ class OddTests(BoundsTestCase):
         busy.wire.pump()
         self.assertTrue(busy.closed)
         self.assertEqual((1, [None]), (holding.finished, done))
+
+    def test_drainSpared(self) -> None:
+        """
+        A connection on which nothing was negotiated yet is told when it is, if idle
+        connections stay for a while.
+        """
+        site = self.made()
+        client = Client(
+            self.connect(site, Transport(SERVER, IPv4Address("TCP", "192.0.2.7", 1)))
+        )
+        done: list[object] = []
+        site.drain(30, 2).addCallback(done.append)
+        client.wire.pump()
+        self.assertFalse(client.closed)
+        client.go()
+        self.assertEqual(1, len(client.named("ConnectionTerminated")))
+        self.assertTrue(client.closed)
+        self.assertEqual([None], done)

@@ -173,14 +173,14 @@ class StartTests(SynchronousTestCase):
         in; all of them at the same time.
         """
         sites = [Site(None, reactor=Clock()) for _ in range(2)]
-        drains: list[tuple[int, float | None, Deferred[None]]] = []
+        drains: list[tuple[int, float | None, float, Deferred[None]]] = []
         for number, site in enumerate(sites):
 
             def drain(
-                timeout: float | None = None, number: int = number
+                timeout: float | None = None, idle: float = 0.0, number: int = number
             ) -> Deferred[None]:
-                drains.append((number, timeout, Deferred()))
-                return drains[-1][2]
+                drains.append((number, timeout, idle, Deferred()))
+                return drains[-1][3]
 
             site.drain = drain  # type: ignore[method-assign]
         wrapped = ProxyProtocolFactory(sites[0], TrustedProxies([]), reactor=Clock())
@@ -191,16 +191,16 @@ class StartTests(SynchronousTestCase):
             (Endpoint(Deferred()), sites[1]),
             (Endpoint(Deferred()), Factory()),
         ]
-        service = SiteService(pairs, 7, Loop())
+        service = SiteService(pairs, 7, Loop(), drainIdle=2)
         service.startService()
         stopped = service.stopService()
         self.assertEqual([], drains)
         assert port.closed is not None
         port.closed.callback(None)
-        self.assertEqual([(0, 7), (1, 7)], [drain[:2] for drain in drains])
-        drains[0][2].callback(None)
+        self.assertEqual([(0, 7, 2), (1, 7, 2)], [drain[:3] for drain in drains])
+        drains[0][3].callback(None)
         self.assertNoResult(stopped)
-        drains[1][2].callback(None)
+        drains[1][3].callback(None)
         self.successResultOf(stopped)
 
 

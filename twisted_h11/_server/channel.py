@@ -35,7 +35,7 @@ from twisted_h11._server.framers import H11Framer
 from twisted_h11._server.given_away import give_away
 from twisted_h11._server.handover import HandOver
 from twisted_h11._server.request_reader import RequestReader
-from twisted_h11._server.states import Reading, Wait
+from twisted_h11._server.states import Phase, Reading, Wait
 from twisted_h11._server.timeouts import await_response, time_out
 from twisted_h11._wire.closing import End
 from twisted_h11._wire.pressure import unsent_length
@@ -187,15 +187,32 @@ class Channel(HTTPChannelNames):
             slow.fail()
             slow.tell()
 
-    def drain(self) -> None:
+    def drain(self, spareIdle: bool = False) -> None:
         """
         Close as soon as nothing is under way: at once if idle, else after the
         current response, which says C{Connection: close} if it still can.
+
+        @param spareIdle: whether an idle connection stays, for one more request.
         """
         self._draining = True
         self.persistent = False
+        if spareIdle:
+            return
         if not self.reader.hasBytes and self.reader.state in (_HEAD, Reading.FIRST):
             self.loseConnection()
+
+    def phase(self) -> Phase:
+        """
+        What the connection is at.
+        """
+        if self.wire.closing is not None:
+            return Phase.CLOSING
+        if self.cycle is not None:
+            reads = self.reader.state is Reading.BODY
+            return Phase.BODY if reads else Phase.RESPONSE
+        if self.reader.hasBytes:
+            return Phase.HEAD
+        return Phase.IDLE if self.served else Phase.NEW
 
     # -- cycles ------------------------------------------------------------------
 

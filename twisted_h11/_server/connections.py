@@ -18,6 +18,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IAddress, IDelayedCall, IReactorTime
 
 from twisted_h11._server.admission import Admission, Verdict
+from twisted_h11._server.states import Phase
 from twisted_h11.limits import Limits
 
 __all__ = ["Connection", "Connections", "Remembering"]
@@ -40,14 +41,22 @@ class Connection(Protocol):
         The address of the client.
         """
 
-    def drain(self) -> None:
+    def drain(self, spareIdle: bool = False) -> None:
         """
         End, after the response that is under way.
+
+        @param spareIdle: whether one that is idle may still get a request, which is
+            its last.  This is called again to end it.
         """
 
     def abortConnection(self) -> None:
         """
         End at once.
+        """
+
+    def phase(self) -> Phase:
+        """
+        What it is at.
         """
 
 
@@ -72,6 +81,7 @@ class Connections:
         self._warm: deque[ref[Remembering]] = deque()
         self._drained: list[Deferred[None]] = []
         self._drainTimer: IDelayedCall | None = None
+        self._idleTimer: IDelayedCall | None = None
         self._whenEmpty: Callable[[], object] | None = None
 
     def __len__(self) -> int:
@@ -140,16 +150,21 @@ class Connections:
 
     # -- all of them ------------------------------------------------------------
 
-    def drain(self, timeout: float | None, reactor: IReactorTime) -> Deferred[None]:
+    def drain(
+        self, timeout: float | None, reactor: IReactorTime, idle: float = 0.0
+    ) -> Deferred[None]:
         """
         End all connections; see L{Site.drain<twisted_h11.server.Site.drain>}.
         """
-        for connection in list(self._open):
-            connection.drain()
+        if timeout is not None:
+            idle = min(idle, timeout)
+        self._drainAll(idle > 0)
         if not self._open:
             return succeed(None)
         done: Deferred[None] = Deferred()
         self._drained.append(done)
+        if idle > 0 and self._idleTimer is None:
+            self._idleTimer = reactor.callLater(idle, self._idleOver)
         if timeout is not None and self._drainTimer is None:
             self._drainTimer = reactor.callLater(timeout, self._abortAll)
         return done
@@ -163,15 +178,25 @@ class Connections:
         else:
             call()
 
+    def _drainAll(self, spareIdle: bool) -> None:
+        for connection in list(self._open):
+            connection.drain(spareIdle)
+
+    def _idleOver(self) -> None:
+        self._idleTimer = None
+        self._drainAll(False)
+
     def _abortAll(self) -> None:
         self._drainTimer = None
         for connection in list(self._open):
             connection.abortConnection()
 
     def _allGone(self) -> None:
-        timer, self._drainTimer = self._drainTimer, None
-        if timer is not None:
-            timer.cancel()
+        timers = self._drainTimer, self._idleTimer
+        self._drainTimer = self._idleTimer = None
+        for timer in timers:
+            if timer is not None:
+                timer.cancel()
         call, self._whenEmpty = self._whenEmpty, None
         if call is not None:
             call()

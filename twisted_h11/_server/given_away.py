@@ -21,6 +21,7 @@ from typing import Any, Protocol
 from twisted.internet.interfaces import IAddress
 
 from twisted_h11._boundary.guarded import guarded
+from twisted_h11._server.states import Phase
 from twisted_h11.interfaces import IDrainable
 
 __all__ = ["GivenAway", "give_away"]
@@ -65,7 +66,10 @@ class GivenAway:
         says it has.
     """
 
-    __slots__ = ("_own", "_protocol", "_register", "_tell", "_transport", "countedHost")
+    __slots__ = (
+        *("_asked", "_own", "_protocol", "_register", "_tell", "_transport"),
+        "countedHost",
+    )
 
     def __init__(self, register: _Register, transport: Any, protocol: Any) -> None:
         self.countedHost: str | None = None
@@ -74,6 +78,7 @@ class GivenAway:
         self._protocol = protocol
         self._tell: Callable[..., object] | None = None
         self._own: Any = None
+        self._asked = False
 
     def takePlace(self, channel: Any) -> None:
         """
@@ -117,10 +122,13 @@ class GivenAway:
         peer: IAddress = self._transport.getPeer()
         return peer
 
-    def drain(self) -> None:
+    def drain(self, spareIdle: bool = False) -> None:
         """
-        Ask the protocol to go away, if it is one that can be asked.
+        Ask the protocol to go away, once, if it is one that can be asked.  It is not
+        idle in the sense of HTTP.
         """
+        if self._asked:
+            return
         protocol = self._protocol
         for name in ("wrappedProtocol", "protocol"):
             if protocol is None:
@@ -133,8 +141,15 @@ class GivenAway:
             call = partial(protocol.sendCloseFrame, GOING_AWAY)
         else:
             return
+        self._asked = True
         if not guarded("Draining a protocol", call) and self._tell is not None:
             self._transport.loseConnection()
+
+    def phase(self) -> Phase:
+        """
+        What the connection is at.
+        """
+        return Phase.GIVEN_AWAY
 
     def abortConnection(self) -> None:
         """

@@ -29,6 +29,7 @@ from zope.interface import implementer
 from twisted_h11._server.admission import Verdict, close_now, report_dropped
 from twisted_h11._server.connections import Connection, Connections
 from twisted_h11._server.http2_guard import Guard, Guarded
+from twisted_h11._server.states import Phase
 
 __all__ = ["Negotiator", "check_http2"]
 
@@ -76,6 +77,7 @@ class Negotiator(Protocol):
     _guard: Guard | None = None
     _timer: IDelayedCall | None = None
     _late = False
+    _draining = False
 
     _log = Logger()
 
@@ -144,9 +146,13 @@ class Negotiator(Protocol):
             self._cancelTimer()
             self._guard = self._successor = Guard(self._site, self.transport)
             self._guard.start(self._build2())
+            if self._draining:
+                self._guard.leave()
         else:
             channel = self._build11()
             self._connections.moved(self, channel)
+            if self._draining:
+                channel.drain(True)
             self._become(channel)
         return True
 
@@ -198,14 +204,24 @@ class Negotiator(Protocol):
         assert self.transport is not None
         return self.transport.getPeer()
 
-    def drain(self) -> None:
+    def drain(self, spareIdle: bool = False) -> None:
         """
         End the connection, after the requests that are under way.
         """
+        self._draining = True
         if self._guard is not None:
+            # With HTTP/2 a client knows which of its requests were not served.
             self._guard.leave()
+        elif spareIdle:
+            pass
         elif self.transport is not None:
             self.transport.loseConnection()
+
+    def phase(self) -> Phase:
+        """
+        What the connection is at.
+        """
+        return Phase.NEW if self._guard is None else Phase.HTTP2
 
     def abortConnection(self) -> None:
         """

@@ -298,10 +298,10 @@ class Site(LoggedSite):
 
     # -- the end ----------------------------------------------------------------
 
-    @checked(timeout=optional(NUMBER))
-    def drain(self, timeout: float | None = None) -> Deferred[None]:
+    @checked(timeout=optional(NUMBER), idle=NUMBER)
+    def drain(self, timeout: float | None = None, idle: float = 0.0) -> Deferred[None]:
         """
-        Let all connections end: idle ones at once, busy ones after their
+        Let all connections end: idle ones at once or soon, busy ones after their
         current response, and those that were given away when their protocols end
         them (L{IDrainable<twisted_h11.interfaces.IDrainable>}).
 
@@ -309,10 +309,13 @@ class Site(LoggedSite):
 
         @param timeout: seconds after which the rest is aborted; C{None} to
             wait for ever.
+        @param idle: seconds for which idle connections stay open, so that a request
+            that is on its way to one is not lost: it is answered, with C{Connection:
+            close}.  nginx has C{keepalive_min_timeout} for that.
         @return: fires with C{None} when no connection is left.
         """
         self.isDraining = True
-        return self._connections.drain(timeout, self.reactor)
+        return self._connections.drain(timeout, self.reactor, idle)
 
     def startFactory(self) -> None:
         """

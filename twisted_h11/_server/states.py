@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from enum import Enum
 
-__all__ = ["Reading", "Wait"]
+__all__ = ["Phase", "Reading", "Wait"]
 
 
 class Reading(Enum):
@@ -31,3 +31,18 @@ class Wait(Enum):
     BODY = "enough of a request body, once in a window"
     REQUEST = "the end of a request, as the application has asked"
     CLIENT = "the end of a response, when the client has closed its side"
+
+
+class Phase(Enum):
+    """
+    What a connection is at, for those who look at a server from outside.
+    """
+
+    NEW = "new"
+    IDLE = "idle"
+    HEAD = "sending a request head"
+    BODY = "sending a request body"
+    RESPONSE = "waiting for a response"
+    CLOSING = "closing"
+    HTTP2 = "HTTP/2"
+    GIVEN_AWAY = "given to another protocol"
