@@ -20,7 +20,7 @@ from tests.support.socket_cases import (
     TLSBackend,
     UNIXBackend,
 )
-from twisted_h11.server import Limits, Site
+from twisted_h11.server import Limits, Request, Site
 
 net: Any = reactor
 
@@ -34,6 +34,7 @@ class Bodies:
     """
 
     hasHalfClose: bool
+    readsSockets = False
     open: Any
     listen: Any
     connect: Any
@@ -94,6 +95,33 @@ class Bodies:
         peer.send(post(body))
         (response,) = await peer.responses(1)
         self.assertTrue(response.body == body)
+
+    async def test_longReads(self) -> None:
+        """
+        Of a long body that is buffered much is read at a time, and afterwards as
+        much as of other requests; sockets only, as nobody knows of the others.
+        """
+        sizes: list[int] = []
+
+        class Counting(Request):
+            def handleContentChunk(self, data: bytes) -> None:
+                sizes.append(len(data))
+                super().handleContentChunk(data)
+
+        site = self.site()
+        site.requestFactory = Counting
+        peer: Peer = await self.open(site)
+        short = [post(b"x" * 200_000), post(b"y" * 3_000_000), post(b"z" * 200_000)]
+        most = []
+        for count, request in enumerate(short, 1):
+            sizes.clear()
+            peer.send(request)
+            responses = await peer.responses(count)
+            self.assertTrue(responses[-1].body == request[-len(responses[-1].body) :])
+            most.append(max(sizes))
+        if self.readsSockets:
+            self.assertTrue(all(size <= 65536 for size in (most[0], most[2])), most)
+            self.assertTrue(65536 < most[1] <= 262144, most)
 
     async def test_chunkedLarge(self) -> None:
         """
@@ -321,6 +349,8 @@ class TCPTests(Bodies, HalfCloseBodies, TCPBackend):
     """
     Over TCP.
     """
+
+    readsSockets = True
 
     async def test_noReset(self) -> None:
         """

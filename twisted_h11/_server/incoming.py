@@ -21,6 +21,7 @@ from twisted_h11._server.forms import FormError, receive_with_form
 from twisted_h11._server.interfaces import Served
 from twisted_h11._server.states import Wait
 from twisted_h11._wire.closing import End
+from twisted_h11._wire.sockets import LONG_READ, read_long
 from twisted_h11._wire.wire import Wire
 from twisted_h11.limits import Limits
 
@@ -39,6 +40,7 @@ class Incoming:
     @param chunks: what knows the framing of a chunked body.
     @ivar received: how many bytes have arrived, also as the response was over.
     @ivar sink: where the body of a streaming resource goes.
+    @ivar readsLong: whether the transport reads more at a time than others do.
     @ivar wasHeld: whether we did not read in all of this window.
     """
 
@@ -49,6 +51,7 @@ class Incoming:
         "_wire",
         "chunks",
         "left",
+        "readsLong",
         "received",
         "sink",
         "wasHeld",
@@ -64,7 +67,16 @@ class Incoming:
         self._limit: int | None = None
         self.received = self._rateSeen = 0
         self.sink: RequestBody | None = None
-        self.wasHeld = False
+        self.wasHeld = self.readsLong = False
+
+    def readLong(self) -> None:
+        """
+        Read more at a time, if much is missing and the request writes it to its
+        content as it comes.
+        """
+        if self.sink is None and self.left is not None and self.left > LONG_READ:
+            self.readsLong = True
+            read_long(self._wire.transport, True)
 
     def setLimit(self, limit: int | None) -> None:
         """

@@ -43,6 +43,7 @@ from twisted_h11._server.incoming import Incoming
 from twisted_h11._server.starting import serve_bodiless, serve_whole, start_request
 from twisted_h11._server.states import Reading, Wait
 from twisted_h11._wire.outbox import leave
+from twisted_h11._wire.sockets import read_long
 from twisted_h11._wire.wire import READ_AHEAD, Wire
 
 __all__ = ["RequestReader"]
@@ -280,6 +281,7 @@ class RequestReader:
         )
         self.state = _BODY
         start_request(owner, cycle, incoming)
+        incoming.readLong()
         if end > head.end and self._wire.closing is None:
             incoming.take(buffer[head.end : end])
         if not incoming.left and self._wire.closing is None:
@@ -303,6 +305,7 @@ class RequestReader:
         self.incoming = incoming = Incoming(cycle, self._wire, head.length, chunks)
         self.state = _BODY
         start_request(owner, cycle, incoming)
+        incoming.readLong()
         if self._wire.closing is None and incoming.sink is None:
             owner.sendContinue()
 
@@ -360,6 +363,8 @@ class RequestReader:
         wire = self._wire
         if wire.waiting is Wait.BODY:
             wire.disarm()
+        if incoming.readsLong:
+            read_long(wire.transport, False)
         if cycle.request is None:
             owner.endCycle()
         else:

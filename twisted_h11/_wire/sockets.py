@@ -14,10 +14,12 @@ from twisted.python.runtime import platform
 
 __all__ = [
     "BATCH_LENGTH",
+    "LONG_READ",
     "MOST_PIECES",
     "end_connection",
     "is_bare_socket",
     "limit_unsent",
+    "read_long",
     "send_at_once",
     "write_now",
 ]
@@ -40,6 +42,10 @@ MOST_AT_ONCE = 1024 * 1024 + BATCH_LENGTH
 # The same of what a producer writes: as many as a transport of Twisted's sends in a
 # turn.
 MOST_PRODUCED = 128 * 1024
+
+# How much of a long body is read at a time, where nothing of it is kept.  Twisted reads
+# 64 KiB and then asks C{epoll} again; four times that is done at 0.6 of the price.
+LONG_READ = 256 * 1024
 
 # How much of what a producer writes the kernel keeps before it can be sent.  Left
 # to itself it takes megabytes, whether or not the peer reads; a thousand producers
@@ -127,6 +133,14 @@ def send_at_once(transport: Any) -> None:
         # Twisted 24.7 says that a UNIX socket is TCP.
         with contextlib.suppress(OSError):
             transport.setTcpNoDelay(True)
+
+
+def read_long(transport: Any, long: bool) -> None:
+    """
+    Have a bare socket read up to L{LONG_READ} at a time, or as much as others do.
+    """
+    if is_bare_socket(transport):
+        transport.bufferSize = LONG_READ if long else type(transport).bufferSize
 
 
 def limit_unsent(wire: Any) -> None:
