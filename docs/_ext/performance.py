@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from docutils import nodes
@@ -48,7 +49,9 @@ def figure(value: float, unit: str) -> str:
     """
     if unit == "s/request":
         return f"{value * 1e6:.0f} µs"
-    if unit == "requests/s":
+    if unit == "s/event":
+        return f"{value * 1e6:.1f} µs"
+    if unit in ("requests/s", "messages/s"):
         return f"{value:,.0f}/s"
     if unit == "bytes/connection":
         return f"{value / 1024:.1f} KiB"
@@ -127,6 +130,25 @@ def targets(document: Any) -> list[str]:
     return table(heading, rows)
 
 
+_BESIDE = ["Sends", "p50, ms", "p99, ms"]
+
+
+def _beside(ours: Any, theirs: Any) -> list[str]:
+    """
+    What else was taken down: the system calls that send a response, and how long a
+    client waits, ours and theirs.
+    """
+    cells = []
+    names = (("sends", 1), ("p50_microseconds", 1000), ("p99_microseconds", 1000))
+    for name, unit in names:
+        figures = [
+            f"{median(one[name]) / unit:.1f}" if name in one else "-"
+            for one in (ours, theirs)
+        ]
+        cells.append(", ".join(figures))
+    return cells
+
+
 def level(document: Any, name: str) -> list[str]:
     """
     Every ratio of a level.
@@ -149,9 +171,17 @@ def level(document: Any, name: str) -> list[str]:
                 figure(theirs["median"], theirs["unit"]),
                 f"**{reached}** (we lose)" if lost else reached,
                 _spread(ratio),
+                *_beside(ours, theirs),
             ]
         )
-    heading = ["Case", "Against", "Ours", "Theirs", "Ours / theirs", "Rounds"]
+    heading = ["Case", "Against", "Ours", "Theirs", "Ours / theirs", "Rounds", *_BESIDE]
+    # Columns in which nothing stands are left out.
+    kept = [
+        place
+        for place in range(len(heading))
+        if any(row[place] != "-, -" for row in rows)
+    ]
+    heading, *rows = ([row[place] for place in kept] for row in [heading, *rows])
     return table(heading, rows)
 
 

@@ -156,7 +156,7 @@ def _present(
         if not lacking:
             found.append(peer)
         for case in cases:
-            if lacking and case.needs <= peer.can:
+            if lacking and peer.takes(case):
                 book.leaveOut(case.fullName, peer.name, f"missing: {lacking[0]}")
     lower = {name.lower(): version for name, version in versions.items()}
     told = {name: lower[name.lower()] for name in _TOLD if name.lower() in lower}
@@ -219,7 +219,7 @@ def _measure(
         _memory(book, by["memory"], settings)
     outside = [case for case in cases if case.level != "memory"]
     if outside:
-        workshop = Workshop(python, settings.serverCore)
+        workshop = Workshop(python, settings.serverCore, settings.loadCore)
         try:
             present, told = _present(book, outside, peers, workshop)
             versions.update(told)

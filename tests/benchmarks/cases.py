@@ -20,6 +20,7 @@ from tests.benchmarks.heads import (
     browser,
     closing,
     minimal,
+    post_64k,
     post_json,
 )
 
@@ -28,6 +29,8 @@ __all__ = ["CASES", "LEVELS", "Case", "find_cases"]
 LEVELS = {
     "memory": "CPU time per request, in one process, transport in memory",
     "rate": "requests per second over loopback, with wrk",
+    "frames": "WebSocket messages per second that come back",
+    "events": "CPU time of the server per event and client",
     "idle": "memory of idle connections, after one request each",
     "bulk": "CPU time of the server for one large body",
     "client": "the client's Agent",
@@ -47,8 +50,10 @@ class Case:
     @ivar depth: so many requests are sent at once.
     @ivar connections: how many connections wrk holds open, where the number
         that was asked for would not do.
+    @ivar every: so many requests go over one connection; C{None} for any number.
     @ivar foreign: whether our site has a framework's own class of requests.
     @ivar turns: whether the answer comes in a later turn of the reactor.
+    @ivar wide: whether every peer takes part that can, not only those that always do.
     @ivar needs: what a peer must be able to do; see
         L{tests.benchmarks.peers.Peer.can}.
     """
@@ -60,8 +65,10 @@ class Case:
     body: int = len(payload.HELLO)
     depth: int = 1
     connections: int | None = None
+    every: int | None = None
     foreign: bool = False
     turns: bool = False
+    wide: bool = False
     needs: frozenset[str] = frozenset()
 
     @property
@@ -70,6 +77,13 @@ class Case:
         How the case is called on the command line and in results.
         """
         return f"{self.level}/{self.name}"
+
+    @property
+    def closes(self) -> bool:
+        """
+        Whether each request has a connection of its own.
+        """
+        return "close" in self.needs and self.every is None
 
     @property
     def tls(self) -> bool:
@@ -113,9 +127,16 @@ def _http(level: str) -> list[Case]:
     return [
         case("minimal", "GET, Host only", minimal),
         case("minimal-varied", "GET, another Host each time", minimal, varied=True),
-        case("browser", "GET, 12 fields", browser),
+        case("browser", "GET, 12 fields", browser, wide=True),
         case("browser-varied", cookies, browser, varied=True),
-        case("post-json", "POST of 1 kB of JSON", post_json, needs="body", body=posted),
+        case(
+            "post-json",
+            "POST of 1 kB of JSON",
+            post_json,
+            needs="body",
+            body=posted,
+            wide=True,
+        ),
         case(
             *("response-10k", "GET, answer of 10 kB", browser, b"/10k"),
             needs="paths",
@@ -133,7 +154,7 @@ def _http(level: str) -> list[Case]:
     ]
 
 
-def _later() -> list[Case]:
+def _later(level: str) -> list[Case]:
     """
     What applications do, by our own requests and by a framework's.
     """
@@ -147,10 +168,16 @@ def _later() -> list[Case]:
     for name, title, target, more in rows:
         for prefix, end in (("", ""), ("foreign-", ", a framework's request")):
             more = {**more, "foreign": bool(prefix), "turns": True}
-            one = _case("memory", prefix + name, title + end, minimal, target, **more)
+            needs = (prefix or "later-").strip("-") if level == "rate" else ""
+            one = _case(
+                *(level, prefix + name, title + end, minimal, target),
+                needs=needs,
+                **more,
+            )
             found.append(one)
     title = "GET, Host only, a framework's request"
-    return [_case("memory", "foreign", title, minimal, foreign=True), *found]
+    needs = "foreign" if level == "rate" else ""
+    return [_case(level, "foreign", title, minimal, foreign=True, needs=needs), *found]
 
 
 _ONE_M = len(payload.ONE_M)
@@ -158,6 +185,14 @@ _TWO = "GET, 12 fields varied, the resource reads two"
 _ALL = "GET, 12 fields varied, the resource reads all"
 _FROM_MEMORY = ("response-1m", "GET, answer of 1 MiB from memory", minimal, b"/1m")
 _FROM_FILE = ("static-1m", "GET, file of 1 MiB", minimal, b"/static/1m.bin")
+_SMALL_FILE = ("static-4k", "GET, file of 4 KiB", minimal, b"/static/4k.bin")
+_KLEIN = "GET, klein, a coroutine that goes on in a later turn"
+_FLASK = "GET, Flask by WSGI"
+_PROXY = "GET, 12 fields, through a reverse proxy"
+_POST_64K = "POST of 64 KiB, buffered"
+_GOING = "GET, Host only, a new connection after ten requests"
+_ECHO = "WebSocket messages of 32 bytes that come back"
+_EVENTS = "server-sent events, ten a second, to 500 clients"
 _TLS = "GET over TLS, 12 fields, kept alive"
 _CLOSING = "GET, Host only, a new connection each time"
 _IDLE = "resident memory per idle connection"
@@ -168,12 +203,25 @@ CASES: list[Case] = [
     *_http("memory"),
     _case("memory", "reads-two-fields", _TWO, browser, b"/two-fields", varied=True),
     _case("memory", "reads-all-fields", _ALL, browser, b"/all-fields", varied=True),
-    *_later(),
+    *_later("memory"),
     *_http("rate"),
+    *_later("rate"),
     _case("rate", *_FROM_MEMORY, needs="paths", body=_ONE_M),
     _case("rate", *_FROM_FILE, needs="static", body=_ONE_M),
+    _case("rate", *_SMALL_FILE, needs="static", body=4096),
+    _case("rate", "klein", _KLEIN, minimal, b"/klein/", needs="klein"),
+    _case("rate", "flask", _FLASK, minimal, b"/flask/", needs="flask", wide=True),
+    _case("rate", "proxy", _PROXY, browser, needs="proxy"),
+    _case("rate", "upload-64k", _POST_64K, post_64k, needs="body", body=5),
     _case("rate", "tls", _TLS, browser, needs="tls keep-alive"),
-    _case("rate", "new-connection", _CLOSING, closing, needs="close"),
+    _case("rate", "new-connection", _CLOSING, closing, needs="close", wide=True),
+    _case(
+        *("rate", "come-and-go", _GOING, minimal),
+        needs="close keep-alive",
+        every=10,
+    ),
+    _case("frames", "websocket", _ECHO, minimal, b"/websocket", needs="websocket"),
+    _case("events", "fan-out", _EVENTS, minimal, b"/events", needs="events"),
     _case("idle", "connections", _IDLE, browser, needs="keep-alive many"),
     _case("bulk", "upload", "PUT of 1 GiB", minimal, needs="paths body"),
     _case("bulk", "upload-streamed", _STREAMED, minimal, needs="paths body"),

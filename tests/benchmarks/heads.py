@@ -20,6 +20,7 @@ __all__ = [
     "closing",
     "head",
     "minimal",
+    "post_64k",
     "post_json",
 ]
 
@@ -150,3 +151,11 @@ def post_json(host: bytes, target: bytes = b"/echo-length") -> Message:
         (b"Content-Length", b"%d" % len(JSON_KB)),
     ]
     return _message(head(b"POST", target, fields) + JSON_KB, False)
+
+
+def post_64k(host: bytes, target: bytes = b"/echo-length") -> Message:
+    """
+    POST of 64 KiB, which a form or an upload of a picture can have.
+    """
+    fields = [(b"Host", host), (b"Content-Length", b"65536")]
+    return _message(head(b"POST", target, fields) + b"x" * 65536, False)

@@ -15,17 +15,19 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
 
 from tests.benchmarks.cases import Case
 from tests.benchmarks.heads import head
 from tests.benchmarks.machine import busy_seconds, pinned, probe, raise_descriptor_limit
-from tests.benchmarks.peers import CLIENTS, PEERS, Peer
+from tests.benchmarks.peers import CLIENTS, GENERAL, PEERS, Peer
 from tests.benchmarks.results import Book
+from tests.benchmarks.sends import sends
 from tests.benchmarks.servers import Server, ServerFailed, Workshop
 from tests.benchmarks.settings import Settings
+from tests.benchmarks.streams import echo, listen
 from tests.benchmarks.wire import Unexpected
 
 __all__ = ["LEVELS", "MOVES", "check"]
@@ -51,9 +53,13 @@ def _able(book: Book, case: Case, peers: list[Peer], workshop: Workshop) -> list
         book.leaveOut(case.fullName, "all", reason)
         return []
     for peer in peers:
-        if lacking := ", ".join(sorted(case.needs - peer.can)):
-            book.leaveOut(case.fullName, peer.name, f"does not offer: {lacking}")
-    return [peer for peer in peers if not book.isLeftOut(case.fullName, peer.name)]
+        lacking = case.needs - peer.can
+        # That a server is no proxy, or has no frameworks, need not be said.
+        if lacking and lacking <= GENERAL and peer.isGeneral:
+            reason = f"does not offer: {', '.join(sorted(lacking))}"
+            book.leaveOut(case.fullName, peer.name, reason)
+    able = [peer for peer in peers if peer.takes(case)]
+    return [peer for peer in able if not book.isLeftOut(case.fullName, peer.name)]
 
 
 def _turns(things: list[Any], turn: int) -> list[Any]:
@@ -130,7 +136,7 @@ def check(server: Server, case: Case) -> None:
     @raise Unexpected: when the answer is another.
     """
     message = case.message(server.host)
-    keep = "keep-alive" in server.peer.can and "close" not in case.needs
+    keep = "keep-alive" in server.peer.can and not case.closes
     for turn in range(max(1, min(200, 5_000_000 // case.body) // 10)):
         with contextlib.closing(server.connect()) as connection:
             for number in range(10 if keep else 1):
@@ -162,7 +168,7 @@ def _wrk(server: Server, case: Case, settings: Settings) -> dict[str, float]:
         command += ["--connections", str(case.connections or settings.connections)]
         command += ["--duration", f"{settings.seconds}s", "--script", _SCRIPT]
         command += [f"{scheme}://127.0.0.1:{server.port}/"]
-        command += ["--", request.name, str(offset)]
+        command += ["--", request.name, str(offset), str(case.every or 0)]
         counted = _result(command, settings.loadCore, settings.seconds + 60)
     kinds = ("connect", "read", "write", "status", "timeout")
     wrong = {name: counted[name] for name in kinds if counted[name]}
@@ -172,26 +178,32 @@ def _wrk(server: Server, case: Case, settings: Settings) -> dict[str, float]:
     return counted
 
 
-def _rate_of(server: Server, case: Case, settings: Settings) -> dict[str, float]:
+def _rate_of(
+    server: Server, case: Case, settings: Settings, turn: int
+) -> dict[str, float]:
     """
     Check, and measure once.  Beside the rate the CPU time of the server per request
-    is taken down, and what else used its core.
+    is taken down, what else used its core, and in the first round how many system
+    calls sent a response.
     """
     check(server, case)
+    counted = sends(server, case) if turn == 0 and not case.tls else None
+    more = {} if counted is None else {"sends": counted}
     before = busy_seconds(settings.serverCore)
     used, began = server.seconds(), time.monotonic()
-    counted = _wrk(server, case, settings)
+    result = _wrk(server, case, settings)
     used = server.seconds() - used
     passed = time.monotonic() - began
     after = busy_seconds(settings.serverCore)
     others = 0.0 if before is None or after is None else after - before - used
     return {
-        "value": counted["requests"] / counted["microseconds"] * 1e6,
-        "cpu_per_request": used / counted["requests"],
+        **more,
+        "value": result["requests"] / result["microseconds"] * 1e6,
+        "cpu_per_request": used / result["requests"],
         "busy": used / passed,
         "disturbed": max(0.0, others / passed),
-        "p50_microseconds": counted["p50"],
-        "p99_microseconds": counted["p99"],
+        "p50_microseconds": result["p50"],
+        "p99_microseconds": result["p99"],
     }
 
 
@@ -226,8 +238,32 @@ def rate(
                                         other.fullName, peer.name, str(reason)
                                     )
                             continue
-                    figures = _rate_of(running[which], case, settings)
+                    figures = _rate_of(running[which], case, settings, turn)
                     book.add(case.fullName, peer.name, turn, **figures)
+
+
+# -- connections that stay busy ----------------------------------------------------
+
+
+def _streaming(measured: Callable[..., dict[str, float]]) -> Callable[..., None]:
+    """
+    A level whose load is ours, each server by itself.
+    """
+
+    def run(
+        book: Book,
+        cases: list[Case],
+        peers: list[Peer],
+        workshop: Workshop,
+        settings: Settings,
+    ) -> None:
+        for turn in range(settings.rounds):
+            for case, peer in _each(book, cases, peers, workshop, settings, turn):
+                with _measuring(book, case, peer.name), Server(peer, workshop) as one:
+                    figures = measured(one, case, settings)
+                    book.add(case.fullName, peer.name, turn, **figures)
+
+    return run
 
 
 # -- memory of idle connections ----------------------------------------------------
@@ -401,4 +437,11 @@ def client(
                         )
 
 
-LEVELS = {"rate": rate, "idle": idle, "bulk": bulk, "client": client}
+LEVELS = {
+    "rate": rate,
+    "frames": _streaming(echo),
+    "events": _streaming(listen),
+    "idle": idle,
+    "bulk": bulk,
+    "client": client,
+}

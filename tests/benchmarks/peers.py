@@ -11,8 +11,11 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
+from tests.benchmarks.cases import Case
+
 __all__ = [
     "CLIENTS",
+    "GENERAL",
     "OURS",
     "OUR_CLIENT",
     "PEERS",
@@ -22,12 +25,13 @@ __all__ = [
     "compared_with",
     "control",
     "find_peers",
-    "our_side",
 ]
 
-EVERYTHING = frozenset(
+# What any server may be able to do.
+GENERAL = frozenset(
     {"body", "close", "paths", "pipeline", "static", "tls", "keep-alive", "many"}
-)
+) | {"events", "later", "websocket"}
+EVERYTHING = GENERAL | {"flask", "klein"}
 
 
 class Launch(NamedTuple):
@@ -38,12 +42,14 @@ class Launch(NamedTuple):
     @ivar port: the port to listen on, at 127.0.0.1.
     @ivar folder: for log files.
     @ivar certificate: file names of certificate and key, for TLS.
+    @ivar origin: the port of the server that a proxy asks.
     """
 
     python: str
     port: int
     folder: str
     certificate: tuple[str, str] | None = None
+    origin: int = 0
 
 
 @dataclass(frozen=True)
@@ -59,7 +65,10 @@ class Peer:
     @ivar words: what follows the interpreter, with C{{port}} and C{{folder}}.
     @ivar plain: what follows that without TLS, and C{secure} with it, where
         C{{certificate}} and C{{key}} are known.
-    @ivar can: which of L{EVERYTHING} it can do.
+    @ivar can: which of L{EVERYTHING} it can do, or another.
+    @ivar always: whether it takes part in every case that it can do, not only in those
+        that are wide.
+    @ivar ours: which of ours it is compared with; itself for ours.
     """
 
     name: str
@@ -70,6 +79,23 @@ class Peer:
     plain: str = ""
     secure: str = ""
     can: frozenset[str] = EVERYTHING
+    ours: str = ""
+    always: bool = True
+
+    def takes(self, case: Case) -> bool:
+        """
+        Whether it takes part in a case.
+        """
+        if not (case.needs <= self.can and (self.always or case.wide)):
+            return False
+        return self.isGeneral or bool(case.needs - GENERAL or "static" in case.needs)
+
+    @property
+    def isGeneral(self) -> bool:
+        """
+        Whether it is here for all cases, not for a few.
+        """
+        return "tls" in self.can
 
     def command(self, launch: Launch) -> list[str]:
         """
@@ -77,7 +103,8 @@ class Peer:
         """
         rest = self.plain if launch.certificate is None else self.secure
         certificate, key = launch.certificate or ("", "")
-        values = {"port": launch.port, "folder": launch.folder}
+        values: dict[str, object] = {"port": launch.port, "folder": launch.folder}
+        values["origin"] = launch.origin
         values |= {"certificate": certificate, "key": key}
         words = [word.format(**values) for word in (*self.words, *rest.split())]
         return [launch.python, *words]
@@ -107,14 +134,18 @@ def _twistd(plugin: str, *options: str) -> tuple[str, ...]:
     )
 
 
+# Which of ours writes its access lines where.
+_OURS_BY_LOG = {"h11web": "twisted", "h11web-logfile": "file", "h11web-nolog": "off"}
+
+
 def _twisted(
     name: str, title: str, log: str, plugin: str, *options: str, needs: str
 ) -> Peer:
     modules = (*needs.split(), "twisted.internet.ssl")
     words = _twistd(plugin, *options)
-    return Peer(
-        name, title, modules, log, words, f"--listen={_TCP}", f"--listen={_SSL}"
-    )
+    ours = next(one for one, which in _OURS_BY_LOG.items() if which == log)
+    listen = (f"--listen={_TCP}", f"--listen={_SSL}")
+    return Peer(name, title, modules, log, words, *listen, EVERYTHING, ours)
 
 
 def _h11(name: str, log: str, *options: str) -> Peer:
@@ -135,15 +166,20 @@ def _other(
     plain: str = "",
     secure: str = "",
     cannot: str = "",
+    also: str = "",
+    log: str = "off",
+    ours: str = "h11web-nolog",
 ) -> Peer:
     """
-    A server without an access log.
+    A server, without an access log unless it is said.
 
     @param command: a module that is run, and its options.
     """
     words = ("-m", *command.split())
-    can = EVERYTHING - {*cannot.split()}
-    return Peer(name, title, (*modules.split(),), "off", words, plain, secure, can)
+    can = EVERYTHING - {*cannot.split(), "flask", "klein", "foreign", "proxy"}
+    can |= {*also.split()}
+    needed = (*modules.split(),)
+    return Peer(name, title, needed, log, words, plain, secure, can, ours)
 
 
 # Servers for ASGI leave static files to the framework.
@@ -157,6 +193,35 @@ _GUNICORN = "gunicorn tests.benchmarks.apps.wsgi:app --bind 127.0.0.1:{port}"
 # Applications of ours that start their server themselves.
 _OWN = "tests.benchmarks.apps.{} --port {{port}}"
 _OWN_FILES = "--cert {certificate} --key {key}"
+
+# What needs a loop of the application's.
+_NOT_SYNC = "events later websocket"
+
+
+def _own_site(name: str, title: str, ours: str, can: str) -> Peer:
+    """
+    One of L{tests.benchmarks.apps.sites}.
+    """
+    options = " --origin {origin}" if "proxy" in can else ""
+    module = "twisted_h11.server" if name == ours else "twisted.web"
+    command = f"tests.benchmarks.apps.sites {name} --port {{port}}{options}"
+    cannot = " ".join(EVERYTHING)
+    return _other(
+        name, title, module, command, cannot=cannot, also=can, log="file", ours=ours
+    )
+
+
+_SITES = [
+    _own_site(name, title, ours, can)
+    for name, title, ours, can in (
+        ("h11-foreign", "our Site", "h11-foreign", "foreign keep-alive"),
+        ("web-foreign", "twisted.web's Site", "h11-foreign", "foreign keep-alive"),
+        ("h11-proxy", "our Agent behind our Site", "h11-proxy", "proxy keep-alive"),
+        ("web-proxy", "twisted.web.proxy", "h11-proxy", "proxy"),
+        ("nginx-proxy", "nginx", "h11-proxy", "proxy keep-alive"),
+        ("nginx-static", "nginx", "h11web-logfile", "static keep-alive"),
+    )
+]
 
 PEERS: list[Peer] = [
     _h11("h11web", "twisted"),
@@ -206,6 +271,8 @@ PEERS: list[Peer] = [
     _other(
         *("tornado", "tornado", "tornado"),
         _OWN.format("tornado_app"),
+        # Not among those that these cases are compared with.
+        cannot=_NOT_SYNC,
         secure=_OWN_FILES,
     ),
     _other(
@@ -223,7 +290,8 @@ PEERS: list[Peer] = [
         *("gunicorn", "gunicorn", "gunicorn", _GUNICORN),
         secure=_FILES,
         # The default worker closes every connection after one request.
-        cannot="keep-alive pipeline many",
+        cannot=f"keep-alive pipeline many {_NOT_SYNC}",
+        also="flask",
     ),
     _other(
         "gunicorn-gthread",
@@ -232,7 +300,17 @@ PEERS: list[Peer] = [
         f"{_GUNICORN} --threads 4 --keep-alive {_KEEP_ALIVE}",
         secure=_FILES,
         # A worker takes 1,000 connections.
-        cannot="many",
+        cannot=f"many {_NOT_SYNC}",
+        also="flask",
+    ),
+    _other(
+        "waitress",
+        "waitress, 4 threads",
+        "waitress flask",
+        "waitress --listen 127.0.0.1:{port} tests.benchmarks.apps.wsgi:app",
+        # Compared as a server of Flask's.
+        cannot=" ".join(EVERYTHING - {"keep-alive"}),
+        also="flask",
     ),
     _other(
         "bare",
@@ -241,11 +319,19 @@ PEERS: list[Peer] = [
         _OWN.format("bare"),
         secure=_OWN_FILES,
         # It answers everything with one constant.
-        cannot="body close paths pipeline static",
+        cannot=f"body close paths pipeline static {_NOT_SYNC}",
     ),
+    *_SITES,
 ]
 
-OURS = frozenset({"h11web", "h11web-logfile", "h11web-nolog"})
+# A run of all pairs would take an hour; who is chosen by name takes part in all.
+_SELDOM = {
+    *("h11web", "twistd-web", "uvicorn-h11", "hypercorn", "daphne", "tornado"),
+    *("gunicorn", "gunicorn-gthread"),
+}
+PEERS = [replace(peer, always=peer.name not in _SELDOM) for peer in PEERS]
+
+OURS = frozenset(peer.name for peer in PEERS if peer.ours == peer.name)
 
 
 class Client(NamedTuple):
@@ -272,20 +358,12 @@ CLIENTS = [
 ]
 
 
-def our_side(peer: Peer) -> str:
-    """
-    Which of ours a peer is compared with: the one whose access log is the same.
-    """
-    [name] = [one.name for one in PEERS if one.name in OURS and one.log == peer.log]
-    return name
-
-
 def compared_with(name: str) -> str | None:
     """
     Which of ours a peer, a client or twisted.web's site is compared with; C{None}
     for ours.
     """
-    ours = {peer.name: our_side(peer) for peer in PEERS if peer.name not in OURS}
+    ours = {peer.name: peer.ours for peer in PEERS if peer.name not in OURS}
     ours |= {one.name: OUR_CLIENT for one in CLIENTS if one.name != OUR_CLIENT}
     return {**ours, "twisted.web": "twisted_h11"}.get(name)
 
@@ -303,8 +381,10 @@ def find_peers(patterns: list[str]) -> list[Peer]:
         matching = [peer for peer in PEERS if fnmatchcase(peer.name, pattern)]
         if not matching:
             raise ValueError(f"no peer is called {pattern!r}; --list says which are")
-        found.update(*((peer.name, our_side(peer)) for peer in matching))
-    return [peer for peer in PEERS if not patterns or peer.name in found]
+        found.update(*((peer.name, peer.ours) for peer in matching))
+    if not patterns:
+        return PEERS
+    return [replace(peer, always=True) for peer in PEERS if peer.name in found]
 
 
 def control(peers: list[Peer]) -> list[Peer]:
@@ -319,6 +399,13 @@ def control(peers: list[Peer]) -> list[Peer]:
             title=f"control for {peer.name}",
             modules=("twisted.web", "twisted.internet.ssl"),
             words=_twistd("web", *options.get(peer.log, [])),
+        )
+        if peer.name in _OURS_BY_LOG
+        else replace(
+            peer,
+            title=f"control for {peer.name}",
+            modules=("twisted.web",),
+            words=tuple(word.replace("h11-", "web-") for word in peer.words),
         )
         if peer.name in OURS
         else peer

@@ -9,6 +9,7 @@ from statistics import median
 from typing import Any
 
 from tests.benchmarks.cases import CASES, LEVELS
+from tests.benchmarks.results import more_is_better
 
 __all__ = ["table", "text"]
 
@@ -38,7 +39,9 @@ def _figure(value: float, unit: str) -> str:
     """
     if unit == "s/request":
         return f"{value * 1e6:.1f} us"
-    if unit == "requests/s":
+    if unit == "s/event":
+        return f"{value * 1e6:.1f} us"
+    if unit in ("requests/s", "messages/s"):
         return f"{value:,.0f}/s"
     if unit == "bytes/connection":
         return f"{value / 1024:.2f} KiB"
@@ -69,6 +72,9 @@ def _rows(document: dict[str, Any], level: str) -> list[list[str]]:
             "low..high",
             "by CPU",
             "target",
+            "sends",
+            "p50 ms",
+            "p99 ms",
         ]
     ]
     for one in document["results"]:
@@ -86,6 +92,12 @@ def _rows(document: dict[str, Any], level: str) -> list[list[str]]:
         else:
             cpu = "" if ratio["cpu"] is None else f"{ratio['cpu']:.2f}"
             row += [f"{ratio['median']:.3f}", _spread(ratio), cpu, _target(ratio)]
+        for name, unit in (
+            ("sends", 1),
+            ("p50_microseconds", 1000),
+            ("p99_microseconds", 1000),
+        ):
+            row.append(f"{_median(one[name]) / unit:.2f}" if name in one else "")
         rows.append(row)
     return rows
 
@@ -139,11 +151,12 @@ def text(document: dict[str, Any]) -> str:
     for level, title in LEVELS.items():
         rows = _rows(document, level)
         if len(rows) > 1:
-            better = "more" if level == "rate" else "less"
+            better = "more" if more_is_better(f"{level}/") else "less"
             lines += ["", f"{level}: {title} ({better} is better)", ""]
             lines += table(rows)
             if level == "rate":
                 lines += ["", "by CPU: the peer's CPU time per request / ours"]
+                lines += ["sends: system calls that send, for each response"]
     doubts = _doubts(document)
     if doubts:
         lines += ["", "To be read with care:", *doubts]

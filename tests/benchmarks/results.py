@@ -11,7 +11,7 @@ from typing import Any
 from tests.benchmarks.cases import CASES
 from tests.benchmarks.peers import compared_with
 
-__all__ = ["TARGETS", "Book", "save"]
+__all__ = ["TARGETS", "Book", "more_is_better", "save"]
 
 FORMAT = 1
 _LEFT = ("case", "peer", "reason")
@@ -34,6 +34,18 @@ TARGETS: dict[tuple[str, str], float] = {
     ("rate/browser", "aiohttp"): 1.0,
     ("rate/browser", "bare"): 0.45,
     ("rate/pipeline-64", "twistd-web-logfile"): 3.0,
+    ("rate/minimal", "twistd-web-logfile"): 2.5,
+    ("rate/foreign", "web-foreign"): 1.5,
+    ("rate/later", "twistd-web-logfile"): 1.7,
+    ("rate/foreign-later", "web-foreign"): 1.3,
+    ("rate/pieces", "twistd-web-logfile"): 1.5,
+    ("rate/foreign-pieces", "web-foreign"): 1.2,
+    ("rate/klein", "twistd-web-logfile"): 1.3,
+    ("rate/flask", "twistd-web-logfile"): 1.3,
+    ("rate/flask", "waitress"): 1.0,
+    ("rate/proxy", "web-proxy"): 2.0,
+    ("rate/new-connection", "twistd-web-logfile"): 1.1,
+    ("bulk/upload", "twistd-web-logfile"): 1.0,
     ("idle/connections", "twistd-web-logfile"): 1.0,
 }
 
@@ -41,6 +53,8 @@ TARGETS: dict[tuple[str, str], float] = {
 UNITS = {
     "memory": "s/request",
     "rate": "requests/s",
+    "frames": "messages/s",
+    "events": "s/event",
     "idle": "bytes/connection",
     "bulk": "s",
     "client": "s/request",
@@ -51,7 +65,7 @@ def more_is_better(case: str) -> bool:
     """
     Whether the greater figure is the better one.
     """
-    return case.startswith("rate/")
+    return case.startswith(("rate/", "frames/"))
 
 
 def _entry(case: str, peer: str, figures: list[float], **more: Any) -> dict[str, Any]:

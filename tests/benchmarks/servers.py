@@ -15,7 +15,7 @@ import time
 
 from tests.benchmarks.apps import payload
 from tests.benchmarks.machine import pinned
-from tests.benchmarks.peers import Launch, Peer
+from tests.benchmarks.peers import PEERS, Launch, Peer
 from tests.benchmarks.wire import Connection
 from tests.support.ports import free_port
 
@@ -39,16 +39,21 @@ class Workshop:
 
     @param python: the interpreter that runs the peers.
     @param core: the core they are pinned to, or C{None}.
+    @param loadCore: the core of the load.
     """
 
-    def __init__(self, python: str, core: int | None) -> None:
+    def __init__(
+        self, python: str, core: int | None, loadCore: int | None = None
+    ) -> None:
         self.python = python
         self.core = core
+        self.loadCore = loadCore
         self.folder = tempfile.mkdtemp(prefix="benchmark")
         static = os.path.join(self.folder, "static")
         os.mkdir(static)
-        with open(os.path.join(static, "1m.bin"), "wb") as out:
-            out.write(payload.ONE_M)
+        for name, data in payload.FILES.items():
+            with open(os.path.join(static, name), "wb") as out:
+                out.write(data)
         os.chmod(self.folder, 0o755)
         root = os.path.dirname(os.path.dirname(os.path.dirname(__file__)))
         self.root = os.path.abspath(root)
@@ -102,12 +107,20 @@ class Server:
         self.tls = tls
         self._workshop = workshop
         self._process: subprocess.Popen[bytes] | None = None
+        # It shares the core of the load.
+        self._origin: Server | None = None
+        if "{origin}" in peer.words:
+            [bare] = [one for one in PEERS if one.name == "bare"]
+            self._origin = Server(bare, workshop, core=workshop.loadCore)
 
     def __enter__(self) -> Server:
         self.port = free_port()
         self._folder = tempfile.mkdtemp(dir=self._workshop.folder)
         certificate = self._workshop.certificate if self.tls else None
-        launch = Launch(self._workshop.python, self.port, self._folder, certificate)
+        launch = Launch(
+            *(self._workshop.python, self.port, self._folder, certificate),
+            0 if self._origin is None else self._origin.__enter__().port,
+        )
         command = pinned(self.peer.command(launch), self._core)
         self._output = os.path.join(self._folder, "output")
         with open(self._output, "wb") as output:
@@ -182,7 +195,7 @@ class Server:
                     return said[-1][:200]
         return "no message"
 
-    def _processes(self) -> list[int]:
+    def processes(self) -> list[int]:
         """
         The server's processes: it and all that came from it.
         """
@@ -203,7 +216,7 @@ class Server:
         CPU time used so far, by all of its processes and threads.
         """
         ticks = 0
-        for process in self._processes():
+        for process in self.processes():
             with contextlib.suppress(OSError):
                 ticks += sum(map(int, _stat(process)[11:13]))
         return ticks / _TICKS
@@ -214,7 +227,7 @@ class Server:
         what is resident, or C{VmHWM}, the most that ever was.
         """
         total = 0
-        for process in self._processes():
+        for process in self.processes():
             with (
                 contextlib.suppress(OSError),
                 open(f"/proc/{process}/status", encoding="utf-8") as lines,
@@ -228,6 +241,8 @@ class Server:
         """
         Stop it, politely and then not.
         """
+        if self._origin is not None:
+            self._origin.stop()
         process, self._process = self._process, None
         if process is None:
             return

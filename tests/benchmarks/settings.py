@@ -20,6 +20,7 @@ class Settings:
     @ivar seconds: how long wrk runs each time.
     @ivar connections: how many connections wrk holds open.
     @ivar idleConnections: how many connections are idle.
+    @ivar listeners: how many clients listen to events.
     @ivar bulkLength: bytes of the large body.
     @ivar clientRequests: how many requests a client sends.
     @ivar serverCore: core of the servers, or C{None} to leave it open.
@@ -29,9 +30,10 @@ class Settings:
     """
 
     rounds: int = 5
-    seconds: int = 2
+    seconds: int = 1
     connections: int = 32
-    idleConnections: int = 8000
+    idleConnections: int = 4000
+    listeners: int = 500
     bulkLength: int = 1 << 30
     clientRequests: int = 4000
     serverCore: int | None = None
@@ -46,11 +48,13 @@ def estimate(cases: list[Case], peers: list[Peer], settings: Settings) -> float:
     """
     total = 0.0
     for case in cases:
-        able = sum(1 for peer in peers if case.needs <= peer.can)
+        able = sum(1 for peer in peers if peer.takes(case))
         seconds = {
             "memory": 0.6 * 3,
             # Checks and warm-up, too.
             "rate": able * (settings.seconds + 0.3),
+            "frames": able * (settings.seconds + 0.5),
+            "events": able * (settings.seconds + 1.5),
             "idle": able * (3 + settings.idleConnections * 0.0006),
             "bulk": able * (1 + 2 * settings.bulkLength / (1 << 30)),
             "client": 20,

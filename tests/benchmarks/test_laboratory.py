@@ -34,7 +34,6 @@ from tests.benchmarks.peers import (
     Peer,
     control,
     find_peers,
-    our_side,
 )
 from tests.benchmarks.report import text
 from tests.benchmarks.results import TARGETS, Book
@@ -137,7 +136,7 @@ class SelectionTests(SynchronousTestCase):
         """
         logs = {peer.name: peer.log for peer in PEERS}
         for peer in PEERS:
-            self.assertEqual(logs[our_side(peer)], peer.log)
+            self.assertEqual(logs[peer.ours], peer.log)
 
     def test_equalFlags(self) -> None:
         """

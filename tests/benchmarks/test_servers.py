@@ -5,21 +5,24 @@ Servers under measure, and the small client that asks them.
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import struct
 import sys
 from unittest import skipUnless
 
-from twisted.trial.unittest import SynchronousTestCase
+from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
 from tests.benchmarks import levels
 from tests.benchmarks.apps import payload
-from tests.benchmarks.cases import find_cases
+from tests.benchmarks.cases import CASES, find_cases
 from tests.benchmarks.machine import cores
 from tests.benchmarks.peers import CLIENTS, OUR_CLIENT, PEERS, Peer, find_peers
 from tests.benchmarks.results import Book
+from tests.benchmarks.sends import sends
 from tests.benchmarks.servers import Server, ServerFailed, Workshop
 from tests.benchmarks.settings import Settings
+from tests.benchmarks.streams import echo, listen
 from tests.benchmarks.wire import Connection, Unexpected
 
 
@@ -126,7 +129,7 @@ class ServerTests(SynchronousTestCase):
             self.assertGreater(server.seconds(), 0)
             self.assertGreater(server.memory("VmRSS"), 1 << 20)
             self.assertGreaterEqual(server.memory("VmHWM"), server.memory("VmRSS"))
-            processes = server._processes()
+            processes = server.processes()
         self.assertTrue(processes)
         for process in processes:
             self.assertFalse(os.path.exists(f"/proc/{process}"))
@@ -166,6 +169,47 @@ class ServerTests(SynchronousTestCase):
             with Server(one, self.workshop) as server:
                 for name in levels.MOVES:
                     levels.move(server, name, 300_000)
+
+    def test_twistedsOwn(self) -> None:
+        """
+        Our server, and Twisted's, answer every case of the level C{rate}.
+        """
+        for name in ("h11web-logfile", "h11-foreign", "h11-proxy"):
+            peers = [peer for peer in PEERS if name in (peer.name, peer.ours)]
+            for peer in peers:
+                if "twisted" not in " ".join((*peer.modules, *peer.words)):
+                    continue
+                if peer.name.startswith("nginx") and shutil.which("nginx") is None:
+                    continue
+                with Server(peer, self.workshop) as server:
+                    for case in CASES:
+                        if case.level == "rate" and peer.takes(case) and not case.tls:
+                            levels.check(server, case)
+
+    def test_sends(self) -> None:
+        """
+        A protocol that writes once for each request sends once.
+        """
+        [case] = find_cases(["rate/minimal"])
+        [bare] = [peer for peer in PEERS if peer.name == "bare"]
+        with Server(bare, self.workshop) as server:
+            counted = sends(server, case)
+        if counted is None:
+            raise SkipTest("system calls can not be seen: strace")
+        self.assertEqual(counted, 1)
+
+    def test_streams(self) -> None:
+        """
+        Messages come back, and events arrive, from our server and Twisted's.
+        """
+        for peer in find_peers(["twistd-web-logfile"]):
+            with Server(peer, self.workshop) as server:
+                for level, measured in (("frames", echo), ("events", listen)):
+                    [case] = find_cases([level])
+                    settings = Settings(listeners=5)
+                    figures = measured(server, case, settings)
+                    self.assertGreaterEqual(figures["value"], 0)
+                    self.assertLess(figures.get("p99_microseconds", 0), 10**6)
 
     def test_doesNotStart(self) -> None:
         """

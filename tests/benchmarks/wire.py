@@ -46,6 +46,24 @@ class Connection:
         """
         self._socket.close()
 
+    @property
+    def socket(self) -> socket.socket:
+        """
+        To be watched.
+        """
+        return self._socket
+
+    def read(self) -> bytes:
+        """
+        What has come.
+        """
+        if self._buffer:
+            data, self._buffer = self._buffer, b""
+            return data
+        if data := self._socket.recv(262144):
+            return data
+        raise Unexpected("the connection was closed")
+
     def isOpen(self) -> bool:
         """
         Whether the server has neither closed nor said anything more.
@@ -94,15 +112,15 @@ class Connection:
         found, self._buffer = self._buffer[:length], self._buffer[length:]
         return found
 
-    def head(self) -> bytes:
+    def head(self, expected: int = 200) -> bytes:
         """
         Read a head.
 
-        @raise Unexpected: when the status is not 200.
+        @raise Unexpected: when the status is another.
         """
         head = self._until(b"\r\n\r\n")
         status = head.partition(b"\r\n")[0]
-        if status.split(b" ", 2)[1:2] != [b"200"]:
+        if status.split(b" ", 2)[1:2] != [b"%d" % expected]:
             raise Unexpected(f"answered with {status!r}")
         return head
 

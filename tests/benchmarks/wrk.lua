@@ -1,9 +1,10 @@
 -- Sends the bytes of a file as they are.
 --
---   wrk -s wrk.lua URL -- FILE OFFSET
+--   wrk -s wrk.lua URL -- FILE OFFSET EVERY
 --
 -- OFFSET is where the eight digits begin (counted from one) that are different
--- in every request; 0 when all requests are the same. The result is one line
+-- in every request; 0 when all requests are the same. Each EVERY-th request asks
+-- for the connection to be closed; 0 for none. The result is one line
 -- of JSON behind the word RESULT.
 
 function init(args)
@@ -11,7 +12,15 @@ function init(args)
    local raw = file:read("*a")
    file:close()
    local offset = tonumber(args[2])
-   if offset == 0 then
+   local every = tonumber(args[3])
+   if every > 0 then
+      local last = raw:gsub("\r\n\r\n$", "\r\nConnection: close\r\n\r\n")
+      local number = 0
+      function request()
+         number = number + 1
+         return number % every == 0 and last or raw
+      end
+   elseif offset == 0 then
       -- wrk asks once, and sends that without asking Lua again.
       wrk.format = function() return raw end
    else

@@ -7,12 +7,14 @@ The application for aiohttp, run by C{aiohttp.web.run_app}.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
 from tests.benchmarks.apps import payload
 from tests.benchmarks.apps._arguments import arguments, context
+from tests.benchmarks.apps._ticks import events
 
 __all__: list[str] = []
 
@@ -32,6 +34,35 @@ async def _chunked(request: web.Request) -> web.StreamResponse:
         await response.write(piece)
     await response.write_eof()
     return response
+
+
+async def _later(request: web.Request) -> web.StreamResponse:
+    await asyncio.sleep(0)
+    if request.path == "/later-length":
+        return await _whole(payload.HELLO)(request)
+    response = web.StreamResponse(headers={"Content-Type": payload.CONTENT_TYPE})
+    response.enable_chunked_encoding()
+    await response.prepare(request)
+    for piece in payload.TWENTY if request.path == "/pieces" else [payload.HELLO]:
+        await response.write(piece)
+    await response.write_eof()
+    return response
+
+
+async def _events(request: web.Request) -> web.StreamResponse:
+    response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+    await response.prepare(request)
+    async for data in events():
+        await response.write(data)
+    return response
+
+
+async def _websocket(request: web.Request) -> web.WebSocketResponse:
+    socket = web.WebSocketResponse()
+    await socket.prepare(request)
+    async for message in socket:
+        await socket.send_bytes(message.data)
+    return socket
 
 
 async def _echo_length(request: web.Request) -> web.Response:
@@ -68,6 +99,10 @@ def main() -> None:
     app = web.Application()
     for path, body in payload.WHOLE.items():
         app.router.add_get(path, _whole(body))
+    for path in ("/later", "/later-length", "/pieces"):
+        app.router.add_get(path, _later)
+    app.router.add_get("/events", _events)
+    app.router.add_get("/websocket", _websocket)
     app.router.add_get("/chunked", _chunked)
     app.router.add_post("/echo-length", _echo_length)
     app.router.add_put("/upload", _upload)

@@ -4,10 +4,12 @@ The ASGI application, for uvicorn, hypercorn, daphne and granian.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 from tests.benchmarks.apps import payload
+from tests.benchmarks.apps._ticks import events
 
 __all__ = ["app"]
 
@@ -21,6 +23,9 @@ async def app(scope: dict[str, Any], receive: _Receive, send: _Send) -> None:
     """
     Answer one request.
     """
+    if scope["type"] == "websocket":
+        await _websocket(receive, send)
+        return
     if scope["type"] != "http":
         # How an application says that it has no start-up and shutdown steps.
         raise ValueError(f"no such scope here: {scope['type']}")
@@ -29,6 +34,20 @@ async def app(scope: dict[str, Any], receive: _Receive, send: _Send) -> None:
         await _whole(send, payload.WHOLE[path])
     elif path == "/chunked":
         await _pieces(send, payload.PIECES, [_CONTENT_TYPE])
+    elif path in ("/later", "/later-length"):
+        await asyncio.sleep(0)
+        if path == "/later":
+            await _pieces(send, [payload.HELLO], [_CONTENT_TYPE])
+        else:
+            await _whole(send, payload.HELLO)
+    elif path == "/pieces":
+        await asyncio.sleep(0)
+        await _pieces(send, payload.TWENTY, [_CONTENT_TYPE])
+    elif path == "/events":
+        fields = [(b"content-type", b"text/event-stream")]
+        await send({"type": "http.response.start", "status": 200, "headers": fields})
+        async for data in events():
+            await send({"type": "http.response.body", "body": data, "more_body": True})
     elif path in ("/echo-length", "/upload", "/stream"):
         length = 0
         more = True
@@ -46,6 +65,16 @@ async def app(scope: dict[str, Any], receive: _Receive, send: _Send) -> None:
         await _pieces(send, payload.blocks(length), fields)
     else:
         await _whole(send, b"not found\n", 404)
+
+
+async def _websocket(receive: _Receive, send: _Send) -> None:
+    """
+    Say every message back.
+    """
+    await receive()
+    await send({"type": "websocket.accept"})
+    while (message := await receive())["type"] == "websocket.receive":
+        await send({"type": "websocket.send", "bytes": message["bytes"]})
 
 
 async def _whole(send: _Send, body: bytes, status: int = 200) -> None:

@@ -251,3 +251,15 @@ class Root(Resource):
         self.putChild(b"download", _Download())
         if payload.static_root():
             self.putChild(b"static", File(payload.static_root()))
+
+    def getChild(self, path: bytes, request: Request) -> Any:
+        """
+        What needs a framework is made when it is first asked for.
+        """
+        from tests.benchmarks.apps.frameworks import CHILDREN
+
+        if path not in CHILDREN:
+            return Resource.getChild(self, path, request)
+        child = CHILDREN[path]()
+        self.putChild(path, child)
+        return child

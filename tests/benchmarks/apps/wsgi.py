@@ -6,13 +6,31 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
+from functools import cache
 from typing import Any
 
 from tests.benchmarks.apps import payload
 
-__all__ = ["app"]
+__all__ = ["app", "flask_app"]
 
 _StartResponse = Callable[[str, list[tuple[str, str]]], object]
+
+
+@cache
+def flask_app() -> Any:
+    """
+    An application of Flask's, wherever it is mounted.
+    """
+    from flask import Flask
+
+    made = Flask(__name__)
+
+    def hello() -> bytes:
+        return payload.HELLO
+
+    for rule in ("/", "/flask/"):
+        made.add_url_rule(rule, rule, hello)
+    return made
 
 
 def app(environ: dict[str, Any], start_response: _StartResponse) -> Iterable[bytes]:
@@ -34,8 +52,11 @@ def app(environ: dict[str, Any], start_response: _StartResponse) -> Iterable[byt
         length = int(path.removeprefix("/download/"))
         _start(start_response, length, "application/octet-stream")
         return iter(payload.blocks(length))
-    if path == "/static/1m.bin":
-        name = os.path.join(payload.static_root(), "1m.bin")
+    if path == "/flask/":
+        answered: Iterable[bytes] = flask_app()(environ, start_response)
+        return answered
+    if path.startswith("/static/"):
+        name = os.path.join(payload.static_root(), os.path.basename(path))
         _start(start_response, os.path.getsize(name), "application/octet-stream")
         # The server closes it when it has been sent.
         opened = open(name, "rb")  # noqa: SIM115
