@@ -20,6 +20,7 @@ from twisted.web.tap import makePersonalServerFactory
 from twisted_h11._command.endpoints import is_plain
 from twisted_h11._command.log_options import Logs
 from twisted_h11._command.options import Options
+from twisted_h11._command.report import report
 from twisted_h11._command.service import ListeningService, StartError
 from twisted_h11._command.signals import Signals
 from twisted_h11._command.status import StatusService
@@ -89,6 +90,7 @@ def makeService(config: Options) -> IService:
         root,
         config["grace"],
         None if command is None else partial(leave, pidfile),
+        idle=config["drain-idle"],
     )
     factory = makePersonalServerFactory(site) if config["personal"] else site
     drain, status = stopping.drain, None
@@ -112,6 +114,10 @@ def makeService(config: Options) -> IService:
         signals = Signals(loop)
         signals.add(signal.SIGHUP, config.reloadTLS)
         signals.add(signal.SIGUSR1, logs.reopen)
+        signals.add(signal.SIGUSR2, partial(report, site))
+        # Then the ages of requests are known.
+        site.timesRequests = True
+        stopping.heedEarlySignals()
         loop.callWhenRunning(stopping.heedSignals)
         # From now on: until then such a signal would end the process.
         signals.install()

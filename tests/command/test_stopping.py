@@ -213,6 +213,7 @@ class Site:
         self.drained: Deferred[None] = Deferred()
         self._connections: set[object] = set()
         self.graces: list[float] = []
+        self.idles: list[float] = []
         self.flushes = 0
 
     def flushLog(self) -> None:
@@ -221,11 +222,12 @@ class Site:
         """
         self.flushes += 1
 
-    def drain(self, grace: float) -> Deferred[None]:
+    def drain(self, grace: float, idle: float = 0.0) -> Deferred[None]:
         """
         When the test says so.
         """
         self.graces.append(grace)
+        self.idles.append(idle)
         return self.drained
 
 
@@ -345,50 +347,97 @@ class StoppingTests(SynchronousTestCase):
             self.events.clear()
             stopping = Stopping(self.site, None, 0, None, self.clock)
             stopping._aborted = 1
-            tellers: list[Any] = [stopping._lastWords, partial(stopping._over, [])]
+            tellers: list[Any] = [
+                partial(stopping._lastWords, "Over"),
+                partial(stopping._over, []),
+            ]
             for tell in tellers if watchFirst else reversed(tellers):
                 tell()
             self.assertEqual(1, len(self.lines()))
 
+    def signals(self, patient: bool = False) -> tuple[list[Any], list[int]]:
+        """
+        Heed signals, of which the reactor handles SIGTERM and nobody SIGINT.
+
+        @return: what has become of the process, and what the reactor has seen.
+        """
+        begun: list[Any] = []
+        handled: list[int] = []
+        keep = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
+        for number in keep:
+            self.addCleanup(signal.signal, number, signal.getsignal(number))
+        signal.signal(signal.SIGTERM, lambda number, frame: handled.append(number))
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        stopping = Stopping(
+            self.site, None, 0, begun.append, self.clock, patient=patient
+        )
+        self.patch(stopping, "_watch", lambda: begun.append("watch"))
+        stopping.heedEarlySignals()
+        os.kill(os.getpid(), signal.SIGTERM)
+        self.assertEqual([0], begun)
+        begun.clear()
+        signal.signal(signal.SIGTERM, lambda number, frame: handled.append(number))
+        stopping.heedSignals()
+        self.assertEqual(signal.SIG_IGN, signal.getsignal(signal.SIGINT))
+        return begun, handled
+
     def test_signals(self) -> None:
         """
         The watch begins with the first signal, and who handled it before handles
-        it still; what nobody handles is left alone.
+        it still; what nobody handles is left alone.  The second one ends the process
+        at once, and so does one that comes before the reactor runs.
         """
-        begun: list[str] = []
-        handled: list[int] = []
-
-        def handle(number: int, frame: object) -> None:
-            handled.append(number)
-
-        stopping = Stopping(self.site, None, 0, begun.append, self.clock)  # type: ignore[arg-type]
-        self.patch(stopping, "_watch", lambda: begun.append("watch"))
-        for number, handler in (
-            (signal.SIGTERM, handle),
-            (signal.SIGINT, signal.SIG_IGN),
-        ):
-            before = signal.signal(number, handler)
-            self.addCleanup(signal.signal, number, before)
-        stopping.heedSignals()
-        self.assertEqual(signal.SIG_IGN, signal.getsignal(signal.SIGINT))
+        begun, handled = self.signals()
         for _ in range(2):
             os.kill(os.getpid(), signal.SIGTERM)
-        self.assertEqual([signal.SIGTERM] * 2, handled)
+        self.assertEqual([signal.SIGTERM], handled)
         for thread in threading.enumerate():
             if thread.name == "h11web":
                 thread.join()
-        self.assertEqual(["watch"], begun)
+        self.assertEqual(["watch", 0], sorted(begun, key=str, reverse=True))
+        (line,) = self.lines()
+        self.assertIn("Ended at once by SIGTERM", line)
+
+    def test_patient(self) -> None:
+        """
+        A worker may be told twice, by its parent and by systemd.
+        """
+        begun, handled = self.signals(patient=True)
+        for _ in range(3):
+            os.kill(os.getpid(), signal.SIGTERM)
+        self.assertEqual([signal.SIGTERM], handled)
+        self.assertNotIn(0, begun)
+
+    def test_quit(self) -> None:
+        """
+        SIGQUIT ends the process at once.
+        """
+        begun, handled = self.signals()
+        os.kill(os.getpid(), signal.SIGQUIT)
+        self.assertEqual(([0], []), (begun, handled))
+
+    def test_idle(self) -> None:
+        """
+        Idle connections stay for as long as was asked for.
+        """
+        Stopping(self.site, None, 7, None, self.clock, 2).drain()
+        self.assertEqual([2], self.site.idles)
 
     def test_leave(self) -> None:
         """
-        The pid file goes, if there is one.
+        The pid file goes, if there is one and it is ours.
         """
         statuses: list[int] = []
         self.patch(os, "_exit", statuses.append)
         path = self.mktemp()
-        with open(path, "w"):
-            pass
+        for written in ("", "x", str(os.getppid())):
+            with open(path, "w") as file:
+                file.write(written)
+            stopping_module.leave(path, 3)
+            self.assertTrue(os.path.exists(path), written)
+        with open(path, "w") as file:
+            file.write(f"{os.getpid()}\n")
         for pidfile in (path, path, None, ""):
             stopping_module.leave(pidfile, 3)
-        self.assertEqual([3] * 4, statuses)
+        self.assertEqual([3] * 7, statuses)
         self.assertRaises(FileNotFoundError, open, path)

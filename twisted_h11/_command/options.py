@@ -32,21 +32,21 @@ from twisted.web import distrib
 
 from twisted_h11 import __version__
 from twisted_h11._command.answer_options import AnswerOptions
-from twisted_h11._command.bounds import bound_name, parse_seconds
+from twisted_h11._command.bounds import bound_name
 from twisted_h11._command.configuration import Configuration
 from twisted_h11._command.grouped_help import describe_options
 from twisted_h11._command.limit_options import LimitOptions
 from twisted_h11._command.listen_options import ListenOptions
 from twisted_h11._command.log_options import LogOptions
+from twisted_h11._command.process_options import ProcessOptions
 from twisted_h11._command.root_options import RootOptions
 from twisted_h11._command.status import StatusOptions
 from twisted_h11._command.suggest import with_suggestion
 from twisted_h11._command.tls_options import TLSOptions
 from twisted_h11._http.abnf import has_control, is_token
 from twisted_h11.limits import describe_limits
-from twisted_h11.service import DEFAULT_GRACE
 
-__all__ = ["DEFAULT_GRACE", "Options"]
+__all__ = ["Options"]
 
 _OURS_TO_SEND = frozenset(
     (
@@ -72,10 +72,6 @@ _CONFIG = (
 _CHECK = (
     "See whether everything is as it should be (options, files, certificates, the "
     "application, ports), say so, and exit."
-)
-_GRACE = (
-    "Seconds that busy connections get to finish when the server stops, before they "
-    "are aborted; as much as Gunicorn and Kubernetes give."
 )
 _TRACEBACKS = (
     "Show uncaught exceptions to the client. WARNING: this may be a security risk "
@@ -103,6 +99,7 @@ class Options(
     TLSOptions,
     LogOptions,
     StatusOptions,
+    ProcessOptions,
     LimitOptions,
 ):
     """
@@ -127,7 +124,6 @@ class Options(
 
     optParameters: ClassVar[list[list[Any]]] = [
         ["config", None, None, _CONFIG],
-        ["grace", None, f"{DEFAULT_GRACE:g}", _GRACE],
     ]
 
     optFlags: ClassVar[list[list[str]]] = [
@@ -226,10 +222,7 @@ class Options(
         Check what the options say together, and parse the endpoints.
         """
         self.checkLimits()
-        try:
-            self["grace"] = parse_seconds(self["grace"])
-        except ValueError as error:
-            raise usage.UsageError(f"--grace {self['grace']}: {error}") from None
+        self.checkProcess()
         self.checkRoot()
         self.checkProxies()
         self.checkAnswers()

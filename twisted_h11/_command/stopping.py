@@ -7,6 +7,8 @@ and of every pool that somebody made, and a thread that sleeps, or that waits fo
 the reactor itself, is never joined.  A resource that does not return keeps the reactor
 from hearing of the end at all.  Therefore a thread of ours watches from the signal on:
 should the process still be there when the grace has been over for a while, it is ended.
+
+A second signal, or SIGQUIT, ends the process at once.
 """
 
 from __future__ import annotations
@@ -40,11 +42,14 @@ def leave(pidfile: str | None, status: int) -> None:
     """
     End the process as it is.
 
-    @param pidfile: removed before, as twistd would have done.
+    @param pidfile: removed before, as twistd would have done, if it is ours.
     """
     if pidfile:
-        with contextlib.suppress(OSError):
-            os.unlink(pidfile)
+        with contextlib.suppress(OSError, ValueError):
+            with open(pidfile) as file:
+                written = int(file.read(20))
+            if written == os.getpid():
+                os.unlink(pidfile)
     os._exit(status)
 
 
@@ -59,6 +64,8 @@ class Stopping:
     @param grace: how long what runs may go on, in seconds.
     @param leave: ends the process, given its exit status, when nothing else does;
         C{None} if it is not ours to end.
+    @param idle: for how many seconds idle connections wait for one more request.
+    @param patient: whether a second signal is no more than the first one was.
     """
 
     _log = Logger()
@@ -70,6 +77,8 @@ class Stopping:
         grace: float,
         leave: Callable[[int], object] | None = None,
         reactor: Any = None,
+        idle: float = 0.0,
+        patient: bool = False,
     ) -> None:
         if reactor is None:
             from twisted.internet import reactor
@@ -77,6 +86,8 @@ class Stopping:
         self._wsgi = root if isinstance(root, WSGIResource) else None
         self._grace = grace
         self._leave = leave
+        self._idle = idle
+        self._patient = patient
         self._reactor = reactor
         self._timer: IDelayedCall | None = None
         self._deadline = 0.0
@@ -85,6 +96,15 @@ class Stopping:
         self._telling = threading.Lock()
         self._watched = False
         self.status: Callable[[], int] = lambda: 0
+
+    def heedEarlySignals(self) -> None:
+        """
+        End at once by the signals that would do that without us, and leave no pid file.
+        Called before the reactor runs: then it has no handlers yet.
+        """
+        for number in (signal.SIGTERM, signal.SIGQUIT):
+            with contextlib.suppress(ValueError):
+                signal.signal(number, self._quit)
 
     def heedSignals(self) -> None:
         """
@@ -101,8 +121,16 @@ class Stopping:
     def _signalled(
         self, handler: Callable[..., object], number: int, frame: object
     ) -> None:
+        if self._watched:
+            if not self._patient:
+                self._quit(number, frame)
+            return
         self._beginWatch()
         handler(number, frame)
+
+    def _quit(self, number: int, frame: object) -> None:
+        # Not by way of the reactor, which may hang.
+        self.endNow(f"Ended at once by {signal.Signals(number).name}")
 
     def _beginWatch(self) -> None:
         if not self._watched:
@@ -121,7 +149,7 @@ class Stopping:
             end_well(self._reactor)
         self._deadline = self._reactor.seconds() + self._grace
         self._timer = self._reactor.callLater(self._grace, self._graceOver)
-        drained: Deferred[None] = self._site.drain(self._grace)
+        drained: Deferred[None] = self._site.drain(self._grace, self._idle)
         return drained.addCallback(self._connectionsGone)
 
     def _graceOver(self) -> None:
@@ -149,18 +177,17 @@ class Stopping:
         if requests:
             cut.append(f"{len(requests)} WSGI requests: {', '.join(requests)}")
         if cut:
-            self._tell("; ".join(cut))
+            self._tell(self._graceIsOver(), "; ".join(cut))
 
-    def _tell(self, cut: str) -> None:
+    def _graceIsOver(self) -> str:
+        return f"The grace of {self._grace:g} seconds is over"
+
+    def _tell(self, why: str, cut: str) -> None:
         """
         Log what was cut, once.
         """
         if self._telling.acquire(blocking=False):
-            self._log.warn(
-                "The grace of {grace:g} seconds is over; cut off: {cut}",
-                grace=self._grace,
-                cut=cut,
-            )
+            self._log.warn("{why}; cut off: {cut}", why=why, cut=cut)
 
     # -- in a thread of its own ---------------------------------------------------
 
@@ -169,17 +196,19 @@ class Stopping:
         End the process, if nothing else does.
         """
         time.sleep(self._grace + _LATE)
-        self.endNow()
+        self.endNow(self._graceIsOver())
 
-    def endNow(self) -> None:
+    def endNow(self, why: str) -> None:
         """
         End the process as it is, but for what the logs have not been told; in any
         thread.
+
+        @param why: what the log is told.
         """
         # Whoever writes to a log may be what hangs.
         ends = [
             threading.Thread(target=call, daemon=True)
-            for call in (self._site.flushLog, self._lastWords)
+            for call in (self._site.flushLog, partial(self._lastWords, why))
         ]
         for one in ends:
             one.start()
@@ -189,13 +218,14 @@ class Stopping:
         if self._leave is not None:
             self._leave(self.status())
 
-    def _lastWords(self) -> None:
+    def _lastWords(self, why: str) -> None:
         names = [
             thread.name
             for thread in threading.enumerate()
             if not thread.daemon and thread is not threading.main_thread()
         ]
-        self._tell(f"threads: {', '.join(names)}" if names else "what runs")
+        cut = f"threads: {', '.join(names)}" if names else "what runs"
+        self._tell(why, cut)
         for stream in (sys.stdout, sys.stderr):
             if stream is not None:
                 stream.flush()
