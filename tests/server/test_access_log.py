@@ -21,7 +21,7 @@ from tests.support.server_cases import Calls, Holding, ServerTestCase, get, post
 from tests.support.wire import Wire
 from twisted_h11._server import access_log
 from twisted_h11._server.access_log import combined_line
-from twisted_h11._server.log_file import _MOST_LINES, FLUSH_SECONDS
+from twisted_h11._server.batched_file import _MOST_LINES, FLUSH_SECONDS
 from twisted_h11.server import Site
 
 PEERS = [

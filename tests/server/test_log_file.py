@@ -19,7 +19,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.server_cases import ServerTestCase, get
-from twisted_h11._server.log_file import FLUSH_SECONDS, BatchedFile
+from twisted_h11._server.batched_file import FLUSH_SECONDS, BatchedFile
 from twisted_h11.server import LogFile, LogFileError
 
 # What each of several processes does: lines that tell who wrote them.

@@ -14,7 +14,7 @@ from twisted.trial.unittest import SkipTest, SynchronousTestCase
 from zope.interface import directlyProvides
 
 from twisted_h11._server import log_watch
-from twisted_h11._server.log_file import _LOOK_SECONDS, FLUSH_SECONDS, BatchedFile
+from twisted_h11._server.batched_file import _LOOK_SECONDS, FLUSH_SECONDS, BatchedFile
 from twisted_h11._server.log_watch import PATIENCE, watch_log
 from twisted_h11.server import LogFile
 
@@ -95,6 +95,49 @@ class WatchTests(SynchronousTestCase):
         self.reactor.advance(_LOOK_SECONDS)
         self.assertEqual("a\n", copy)
         self.assertEqual("b\n" * 300, self.content())
+
+    def test_within(self) -> None:
+        """
+        All of that may happen between the look and the write, in any order: each line
+        is there once.
+        """
+        write = os.write
+        for order in ("copy write cut", "write copy cut", "copy cut write"):
+            for last in (False, True):
+                os.truncate(self.path, 0)
+                self.write("a\n")
+                copied: list[str] = []
+
+                def between(
+                    descriptor: int,
+                    data: bytes,
+                    order: str = order,
+                    copied: list[str] = copied,
+                ) -> int:
+                    if data != b"b\n" or copied:
+                        return write(descriptor, data)
+                    done = 0
+                    with open(self.path, "r+") as file:
+                        for step in order.split():
+                            if step == "copy":
+                                copied.append(file.read())
+                            elif step == "cut":
+                                file.truncate(0)
+                            else:
+                                done = write(descriptor, data)
+                    return done
+
+                patch = self.patch(os, "write", between)
+                self.write("b\n")
+                if last:
+                    self.reactor.pump([_LOOK_SECONDS] * 2)
+                else:
+                    self.write("c\n")
+                patch.restore()
+                wanted = ["a", "b"] if last else ["a", "b", "c"]
+                found = (copied[0] + self.content()).splitlines()
+                self.assertEqual(wanted, found, (order, last))
+                self.assertEqual([], self.reactor.getDelayedCalls())
 
     def test_stays(self) -> None:
         """

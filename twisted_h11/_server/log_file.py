@@ -1,5 +1,5 @@
 """
-Log files: opened to append, written in batches, and never in the way.
+Log files: opened to append, and never in the way.
 
 A line is written by one call to C{write(2)}, on a descriptor that appends.  So the
 lines of several processes stand in one file without being torn, and a file that
@@ -9,10 +9,6 @@ keeps together what is at most C{PIPE_BUF} bytes, so it gets no more at once.
 Where nothing can be written, on a full disk for instance, lines are dropped: they
 are counted, and that it began and ended is said in the program's log, once each.
 Of a line that has been written in part the rest is kept, and written first.
-
-A file that we opened is written to twice a second, or when enough lines wait, and
-when the site stops: a clean stop loses nothing, a crash at most half a second.  A
-log that somebody else gave us is written to at once.
 """
 
 from __future__ import annotations
@@ -22,22 +18,12 @@ import os
 import select
 import stat
 import threading
-from typing import Any
 
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
 from twisted_h11._boundary.checks import NUMBER, PATH, checked, optional
-from twisted_h11._server.log_watch import LogWatch, watch_log
 
-__all__ = ["FLUSH_SECONDS", "BatchedFile", "LogFile", "LogFileError", "check_rotation"]
-
-FLUSH_SECONDS = 0.5
-_MOST_LINES = 256
-
-# How many lines wait while somebody has the file open, and how often that is looked at.
-_MOST_HELD = 64 * 1024
-_LOOK_SECONDS = 0.05
+__all__ = ["LogFile", "LogFileError", "check_rotation"]
 
 # How long somebody may need who reads what must not block, in milliseconds.
 _PATIENCE = 1000
@@ -366,114 +352,3 @@ class LogFile:
             if os.path.exists(f"{path}.{number}"):
                 os.replace(f"{path}.{number}", f"{path}.{number + 1}")
         os.replace(path, f"{path}.1")
-
-
-class BatchedFile:
-    """
-    A log file that is written to in batches.
-
-    Everything but writing is the file's own.  Where that fails lines are dropped,
-    counted, and that is said once.
-
-    Lines wait while somebody else has the file open, who may be about to cut it; see
-    L{twisted_h11._server.log_watch}.
-
-    @param file: the file.
-    @param reactor: for the time of the next write.
-    """
-
-    def __init__(self, file: Any, reactor: IReactorTime) -> None:
-        self._file = file
-        self._reactor = reactor
-        self._watch = self._watchFile()
-        self._lines: list[str] = []
-        self._call: IDelayedCall | None = None
-        self._losses = Losses("the access log")
-        # The watch over a process that does not end writes in its own thread.
-        self._lock = threading.Lock()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._file, name)
-
-    def _watchFile(self) -> LogWatch | None:
-        if not getattr(self._file, "mayBeCut", False):
-            return None
-        return watch_log(self._reactor, self._file.path)
-
-    @property
-    def dropped(self) -> int:
-        """
-        How many lines could not be written.
-        """
-        return self._losses.count + int(getattr(self._file, "dropped", 0))
-
-    def write(self, line: str) -> None:
-        """
-        Take a line, with its line end.
-        """
-        self._lines.append(line)
-        if self._call is None:
-            self._call = self._reactor.callLater(FLUSH_SECONDS, self._timeUp)
-        elif len(self._lines) >= _MOST_LINES and not self._mustWait():
-            self._writeLines()
-
-    def _timeUp(self) -> None:
-        self._call = None
-        if self._lines and self._mustWait():
-            self._call = self._reactor.callLater(_LOOK_SECONDS, self._timeUp)
-        else:
-            self._writeLines()
-
-    def _mustWait(self) -> bool:
-        watch = self._watch
-        return watch is not None and len(self._lines) < _MOST_HELD and watch.isBusy()
-
-    def _writeLines(self) -> None:
-        with self._lock:
-            # Lines that are added meanwhile stay.
-            count = len(self._lines)
-            if not count:
-                return
-            text = "".join(self._lines[:count])
-            del self._lines[:count]
-            try:
-                self._file.write(text)
-            except OSError as error:
-                # A full disk, a pipe that nobody reads any more.
-                self._losses.lost(count, error)
-            else:
-                self._losses.over()
-
-    def flush(self) -> None:
-        """
-        Write what waits, through to the file.  It may be called in any thread.
-        """
-        self._writeLines()
-        self._file.flush()
-
-    def reopen(self) -> None:
-        """
-        Write what waits, and open the file anew.
-
-        @raise OSError: if that is not possible.
-        """
-        self._writeLines()
-        self._file.reopen()
-        watch, self._watch = self._watch, self._watchFile()
-        if watch is not None:
-            watch.close()
-
-    def close(self) -> None:
-        """
-        Write what waits, and close the file.
-        """
-        call, self._call = self._call, None
-        if call is not None and call.active():
-            call.cancel()
-        try:
-            self._writeLines()
-        finally:
-            self._file.close()
-            watch, self._watch = self._watch, None
-            if watch is not None:
-                watch.close()

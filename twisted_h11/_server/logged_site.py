@@ -12,7 +12,8 @@ from twisted.web.http import combinedLogFormatter
 
 from twisted_h11._boundary.guarded import guarded, log_failure
 from twisted_h11._server.access_log import combined_line, log_times
-from twisted_h11._server.log_file import BatchedFile, LogFile, check_rotation
+from twisted_h11._server.batched_file import BatchedFile
+from twisted_h11._server.log_file import LogFile, check_rotation
 from twisted_h11._server.logged import body_length, seconds
 
 __all__ = ["LoggedSite"]
