@@ -17,7 +17,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from tests.benchmarks import levels
-from tests.benchmarks.cases import CASES, LEVELS, Case, find_cases
+from tests.benchmarks.cases import CASES, CHARTED, LEVELS, Case, find_cases
 from tests.benchmarks.chart import ChartFailed, draw
 from tests.benchmarks.machine import cores, describe_machine, probe
 from tests.benchmarks.peers import CLIENTS, PEERS, Peer, control, find_peers
@@ -99,6 +99,12 @@ def _parser() -> argparse.ArgumentParser:
     add("--output", metavar="FILE", help="save the result as JSON")
     add("--chart", metavar="FILE", help="draw a chart as SVG")
     add("--chart-level", choices=list(LEVELS), default="rate")
+    add(
+        "--publish",
+        metavar="FOLDER",
+        help="save the result as FOLDER/performance.json, and draw the chart of the "
+        "documentation beside it",
+    )
     add(
         "--from",
         dest="saved",
@@ -271,6 +277,15 @@ def main(arguments: list[str] | None = None) -> int:
     """
     parser = _parser()
     options = parser.parse_args(arguments)
+    level, charted = options.chart_level, options.case
+    if options.publish is not None:
+        if options.saved or options.output or options.chart:
+            parser.error(
+                "--publish says where all goes: not with --from, --output or --chart"
+            )
+        options.output = os.path.join(options.publish, "performance.json")
+        options.chart = os.path.join(options.publish, "performance.svg")
+        level, charted = None, CHARTED
     try:
         cases, peers = find_cases(options.case), find_peers(options.peer)
     except ValueError as reason:
@@ -312,7 +327,7 @@ def main(arguments: list[str] | None = None) -> int:
     print(text(document))
     if options.chart is not None:
         try:
-            draw(document, options.chart, options.chart_level, cases)
+            draw(document, options.chart, level, find_cases(charted))
         except ChartFailed as reason:
             print(reason, file=sys.stderr)
             return 1

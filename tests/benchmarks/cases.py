@@ -24,7 +24,7 @@ from tests.benchmarks.heads import (
     post_json,
 )
 
-__all__ = ["CASES", "LEVELS", "Case", "find_cases"]
+__all__ = ["CASES", "CHARTED", "LEVELS", "Case", "find_cases"]
 
 LEVELS = {
     "memory": "CPU time per request, in one process, transport in memory",
@@ -227,6 +227,14 @@ CASES: list[Case] = [
     _case("bulk", "upload-streamed", _STREAMED, minimal, needs="paths body"),
     _case("bulk", "download", "GET of 1 GiB", minimal, needs="paths"),
     _case("client", "agent", _CLIENT, minimal),
+]
+
+
+# What the published chart shows.
+CHARTED = [
+    *("rate/browser", "rate/browser-varied", "rate/pipeline-64", "rate/later*"),
+    *("rate/pieces", "rate/foreign*", "rate/klein", "rate/flask", "rate/static-4k"),
+    *("rate/proxy", "rate/upload-64k", "rate/come-and-go", "frames", "events"),
 ]
 
 

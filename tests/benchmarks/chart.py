@@ -31,19 +31,21 @@ class ChartFailed(Exception):
 
 
 def panels(
-    document: dict[str, Any], level: str, cases: list[Case] = CASES
+    document: dict[str, Any], level: str | None, cases: list[Case] = CASES
 ) -> list[tuple[str, list[Any]]]:
     """
     What is drawn: for each case of a level its title and its ratios, the
     greatest first.
 
+    @param level: C{None} for all.
     @param cases: draw only these.
     """
     wanted = {case.fullName for case in cases}
     titles = {case.fullName: case.title for case in CASES}
     found: dict[str, list[Any]] = {}
     for ratio in document["ratios"]:
-        if ratio["case"].startswith(level + "/") and ratio["case"] in wanted:
+        of = ratio["case"].partition("/")[0]
+        if level in (None, of) and ratio["case"] in wanted:
             found.setdefault(ratio["case"], []).append(ratio)
     return [
         (titles[case], sorted(ratios, key=lambda ratio: -ratio["median"]))
@@ -52,7 +54,10 @@ def panels(
 
 
 def draw(
-    document: dict[str, Any], path: str, level: str = "rate", cases: list[Case] = CASES
+    document: dict[str, Any],
+    path: str,
+    level: str | None = "rate",
+    cases: list[Case] = CASES,
 ) -> None:
     """
     Draw our figure divided by each peer's, with the spread of the rounds.
@@ -72,7 +77,8 @@ def draw(
         ) from None
     drawn = panels(document, level, cases)
     if not drawn:
-        raise ChartFailed(f"the result has no ratios of the level {level!r}")
+        which = "those cases" if level is None else f"the level {level!r}"
+        raise ChartFailed(f"the result has no ratios of {which}")
     heights = [len(ratios) + 2 for _, ratios in drawn]
     # Names that are the same in every run, and text that stays text, so that
     # two versions of the file can be compared.

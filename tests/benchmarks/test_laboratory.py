@@ -23,7 +23,7 @@ from twisted.web.server import Request, Site
 from tests.benchmarks import levels, memory
 from tests.benchmarks.__main__ import _present, main
 from tests.benchmarks.apps.resources import Foreign
-from tests.benchmarks.cases import CASES, Case, find_cases
+from tests.benchmarks.cases import CASES, CHARTED, Case, find_cases
 from tests.benchmarks.chart import ChartFailed, draw, panels
 from tests.benchmarks.heads import JSON_KB, browser, minimal, post_json
 from tests.benchmarks.peers import (
@@ -440,6 +440,22 @@ class BookTests(SynchronousTestCase):
         self.assertEqual(
             [ratio["peer"] for ratio in ratios], ["aiohttp", "twistd-web-logfile"]
         )
+
+    def test_published(self) -> None:
+        """
+        What is published goes to one folder, and nowhere else; the chart has cases of
+        several levels.
+        """
+        said = io.StringIO()
+        with contextlib.redirect_stderr(said), self.assertRaises(SystemExit):
+            main(["--publish", ".", "--output", "x"])
+        self.assertIn("--publish", said.getvalue())
+        levels = {case.level for case in find_cases(CHARTED)}
+        self.assertEqual(levels, {"rate", "frames", "events"})
+        self.book.add("frames/websocket", "h11web-logfile", 0, 1)
+        self.book.add("frames/websocket", "twistd-web-logfile", 0, 1)
+        drawn = panels(self.book.document(), None, find_cases(CHARTED))
+        self.assertEqual(len(drawn), 2)
 
     def test_chartWithoutMatplotlib(self) -> None:
         """
