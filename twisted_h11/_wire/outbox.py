@@ -34,7 +34,6 @@ from collections.abc import Iterable
 from typing import Any, Protocol
 
 from twisted_h11._boundary.guarded import guarded
-from twisted_h11._wire.sockets import is_bare_socket
 
 __all__ = ["MOST_WAITING", "Outbox", "leave"]
 
@@ -147,20 +146,13 @@ def _flush_all(wires: Iterable[Pending]) -> int:
 
 def leave(wire: Any, more: bool) -> None:
     """
-    Have what is pending at a wire leave at the end of the turn, or now where nobody
-    collects.
+    Have what is pending at a wire leave at the end of the turn, or now where the
+    transport collects.
 
     @param more: whether something may be written before that.
     """
-    outbox = wire.user.outbox
-    if (
-        outbox is None
-        or wire.batching is None
-        # Then the transport collects.
-        or not wire.hasRoom
-        or wire.closing is not None
-        or not is_bare_socket(wire.transport)
-    ):
+    outbox = wire.outbox
+    if outbox is None or not wire.hasRoom or wire.closing is not None:
         wire.flush()
     elif more:
         wire.held = True

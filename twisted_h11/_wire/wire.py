@@ -35,12 +35,13 @@ from twisted.python.failure import Failure
 from twisted_h11._wire.closing import Closing, End
 from twisted_h11._wire.deadline import Waiter
 from twisted_h11._wire.file_queue import RegionQueue
-from twisted_h11._wire.outbox import leave
+from twisted_h11._wire.outbox import Outbox, leave
 from twisted_h11._wire.pressure import BackPressure
 from twisted_h11._wire.sockets import (
     BATCH_LENGTH,
     MOST_PIECES,
     end_connection,
+    is_bare_socket,
     send_at_once,
     write_now,
 )
@@ -69,6 +70,7 @@ class Wire(Waiter):
 
     @ivar transport: the transport; C{None} before the connection and after it.
     @ivar isOpen: whether there is a transport, and it is not about to close.
+    @ivar outbox: what collects for this wire; C{None} if the transport does.
     @ivar pending: what has been written and not given to the transport.
     @ivar pendingLength: how many bytes that are.
     @ivar joining: how many callers want their writes to be joined.
@@ -95,6 +97,7 @@ class Wire(Waiter):
         "held",
         "holds",
         "joining",
+        "outbox",
         "pending",
         "pendingLength",
         "pressure",
@@ -108,6 +111,7 @@ class Wire(Waiter):
         self.pendingLength = self.joining = self.holds = self.droppedLength = 0
         self._registered = self.held = self.eof = False
         self.batching: bool | None = False
+        self.outbox: Outbox | None = None
         self.hasRoom = True
         self.pressure: BackPressure | None = None
         self.closing: Closing | None = None
@@ -117,9 +121,7 @@ class Wire(Waiter):
 
     @property
     def state(self) -> State:
-        """
-        What the wire is doing.
-        """
+        """What the wire is doing."""
         if self.transport is None:
             user: object = self.user
             return user.state if isinstance(user, Nobody) else State.UNCONNECTED
@@ -136,6 +138,8 @@ class Wire(Waiter):
         Learn when the transport has no room, and ask for small writes at once.
         """
         self.transport = transport
+        if is_bare_socket(transport):
+            self.outbox = self.user.outbox
         send_at_once(transport)
         if IConsumer.providedBy(transport):
             self.register()
@@ -145,24 +149,18 @@ class Wire(Waiter):
         The transport, for somebody who may write to it; what is pending is written
         first.
         """
-        if self.batching is None:
+        if self.batching is None or not self.user.wireShared():
             self.flush()
-        elif not self.user.wireShared():
-            self.flush()
-            self.batching = None
+            self.batching = self.outbox = None
         return self.transport
 
     def register(self) -> None:
-        """
-        Have the transport say when it has no room.
-        """
+        """Have the transport say when it has no room."""
         self._registered = True
         self.transport.registerProducer(self.user, True)
 
     def unregister(self) -> None:
-        """
-        Have it say so no longer.
-        """
+        """Have it say so no longer."""
         if self._registered:
             self._registered = False
             self.transport.unregisterProducer()
@@ -200,6 +198,7 @@ class Wire(Waiter):
         Drop all references that lead back here.
         """
         self.user = user
+        self.outbox = None
         if self.closing is not None:
             self.closing.forget()
         if self.pressure is not None and self.pressure.producer is None:
