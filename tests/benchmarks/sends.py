@@ -22,6 +22,9 @@ __all__ = ["sends"]
 # Connections, and requests on each.
 _CONNECTIONS, _REQUESTS = 8, 10
 
+# Seconds for an answer; a server may not go on while it is watched.
+_PATIENCE = 5.0
+
 _CALLS = "write,writev,sendto,sendmsg,sendmmsg,sendfile"
 
 
@@ -51,8 +54,11 @@ def sends(server: Server, case: Case) -> float | None:
                 with ExitStack() as each:
                     held = [
                         each.enter_context(contextlib.closing(server.connect()))
-                        for _ in range(_CONNECTIONS)
+                        # A server that closes may read one connection at a time.
+                        for _ in range(_CONNECTIONS if keep else 1)
                     ]
+                    for connection in held:
+                        connection.socket.settimeout(_PATIENCE)
                     for _ in range(_REQUESTS if keep else 1):
                         for connection in held:
                             connection.send(message.several(asked, case.depth))
@@ -60,6 +66,8 @@ def sends(server: Server, case: Case) -> float | None:
                         for connection in held:
                             for _ in range(case.depth):
                                 connection.answer()
+        except OSError:
+            return None
         finally:
             tracer.send_signal(signal.SIGINT)
             stack.callback(tracer.communicate)
