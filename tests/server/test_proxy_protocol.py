@@ -13,7 +13,9 @@ from twisted.internet.address import IPv4Address, UNIXAddress
 from twisted.internet.endpoints import TCP4ClientEndpoint
 from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import Factory
+from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublisher
 from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
+from zope.interface import implementer
 
 from tests.support.memory import MemoryTransport
 from tests.support.optional import need
@@ -338,6 +340,36 @@ class TLSTests(TCPBackend):
             peer.send(GET)
             (response,) = await peer.responses(1)
             self.assertTrue(response.body.startswith(host + b" "), response.body)
+
+    async def test_headerAlone(self) -> None:
+        """
+        The header comes by itself, or nothing does, and then something else than TLS:
+        that is no error, and the log says nothing of a header that is missing.
+        """
+        private, _, _ = certificate()
+        secure = TLSMemoryBIOFactory(private.options(), False, Site(Calls(tell)))
+        factory = ProxyProtocolFactory(secure, TrustedProxies(["127.0.0.1"]))
+        said: list[str] = []
+
+        @implementer(ILogObserver)
+        def observe(event: LogEvent) -> None:
+            said.append(formatEvent(event))
+
+        globalLogPublisher.addObserver(observe)
+        self.addCleanup(globalLogPublisher.removeObserver, observe)
+        port = net.listenTCP(0, factory, interface="127.0.0.1")
+        self.ports.append(port)
+        for line, more in ((LINE, b"GET / HTTP/1.1\r\n\r\n"), (LINE, b""), (b"", b"")):
+            peer = await self.connect(port)
+            peer.send(line)
+            await self.turns(5)
+            if more:
+                peer.send(more)
+                await peer.end()
+            peer.close()
+            await peer.gone()
+            await self.turns(5)
+        self.assertEqual([], [text for text in said if "ropped" in text])
 
     async def test_http11(self) -> None:
         """

@@ -103,7 +103,9 @@ def report_dropped(log: Logger, transport: Any) -> None:
     wrapper that waited for a line of the PROXY protocol got something else.
     """
     late = tells_late(transport)
-    if late is not None and late.disconnecting:
+    if late is None or getattr(late, "tellsOfDropped", False):
+        return
+    if late.disconnecting:
         log.info(
             "Dropped a connection from {peer}: it did not begin with a line of the "
             "PROXY protocol",

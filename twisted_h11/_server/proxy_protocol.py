@@ -48,6 +48,7 @@ class _Connection(ProtocolWrapper):
     factory: Any
     _header: ProxyHeader | None = None
     _received = b""
+    tellsOfDropped = True
 
     def dataReceived(self, data: bytes) -> None:
         """
@@ -71,8 +72,11 @@ class _Connection(ProtocolWrapper):
             return
         self._header = header
         self._received = b""
-        # Nothing, too: the connection counts for this client from now on.
-        self.wrappedProtocol.dataReceived(data[header.end :])
+        rest = data[header.end :]
+        if rest or not isinstance(self.wrappedProtocol, ProtocolWrapper):
+            # Nothing, too: the connection counts for this client from now on.  TLS
+            # takes nothing for an error, and says itself when it is ready.
+            self.wrappedProtocol.dataReceived(rest)
 
     def _drop(self, reason: str) -> None:
         transport: Any = self.transport
