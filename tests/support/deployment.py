@@ -10,13 +10,18 @@ import re
 import shlex
 from pathlib import Path
 
+from tests.support.ports import free_port
+
 __all__ = ["DEPLOYMENT", "SHOP", "example", "unit", "unit_command", "with_"]
 
 DEPLOYMENT = Path(__file__).resolve().parents[2] / "docs" / "examples" / "deployment"
 
 SHOP = '''
 import os
+import threading
 import time
+
+waiting = threading.Event()
 
 
 def app(environ, start_response):
@@ -24,8 +29,18 @@ def app(environ, start_response):
     Say who answers, who asks, and for what.
     """
     path = environ["PATH_INFO"]
+    if path == "/events":
+        # The second piece comes when somebody asks for it.
+        start_response("200 OK", [("X-Accel-Buffering", "no")])
+        return (one() for one in (lambda: b"first", lambda: waiting.wait() and b"last"))
+    if path == "/go-on":
+        waiting.set()
     if path.startswith("/slow"):
         time.sleep(float(path.partition("=")[2]))
+    if path.startswith("/uploads/"):
+        body = environ["wsgi.input"].read(5)
+        start_response("200 OK", [("Content-Length", str(len(body)))])
+        return [body]
     length = len(environ["wsgi.input"].read())
     body = " ".join(
         (
@@ -95,7 +110,11 @@ def unit_command(folder: str, twistd: list[str]) -> list[str]:
         os.makedirs(os.path.join(folder, name), exist_ok=True)
     Path(folder, "shop.py").write_text(SHOP)
     Path(folder, "h11web.toml").write_text(
-        example("h11web.toml", ("/var/log/h11web", f"{folder}/log"))
+        example(
+            "h11web.toml",
+            ("/var/log/h11web", f"{folder}/log"),
+            ("tcp:9000", f"tcp:{free_port()}"),
+        )
     )
     text = with_(
         unit("h11web.service")["Service"]["ExecStart"],

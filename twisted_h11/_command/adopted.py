@@ -16,7 +16,9 @@ from typing import Any
 
 from twisted.internet import base, tcp, unix
 
-__all__ = ["AdoptingReactor"]
+from twisted_h11._command.endpoints import is_handed_over
+
+__all__ = ["AdoptingReactor", "reactor_for"]
 
 
 def _begin(port: Any) -> None:
@@ -124,6 +126,17 @@ class AdoptingReactor:
         made.adopted = adopted
         made.startListening()
         return made
+
+
+def reactor_for(description: str) -> Any:
+    """
+    The reactor in which an endpoint is to listen.
+
+    @param description: of the endpoint.
+    """
+    from twisted.internet import reactor
+
+    return AdoptingReactor(reactor) if is_handed_over(description) else reactor
 
 
 def _check(adopted: socket.socket, family: int) -> None:

@@ -10,8 +10,8 @@ from typing import Any, ClassVar
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python import usage
 
-from twisted_h11._command.adopted import AdoptingReactor
-from twisted_h11._command.endpoints import endpoint_kind, is_handed_over
+from twisted_h11._command.adopted import reactor_for
+from twisted_h11._command.endpoints import endpoint_kind
 from twisted_h11.limits import Limits
 from twisted_h11.server import (
     ProxyProtocolFactory,
@@ -181,11 +181,7 @@ class ProxyOptions(usage.Options):
         @raise ValueError: if its connections can not begin with a header of the PROXY
             protocol, and are to.
         """
-        from twisted.internet import reactor as running
-
-        reactor: Any = running
-        if is_handed_over(description):
-            reactor = AdoptingReactor(reactor)
+        reactor = reactor_for(description)
         if not self["proxy-protocol"]:
             return reactor
         kind = endpoint_kind(description)

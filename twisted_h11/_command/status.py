@@ -14,6 +14,7 @@ from twisted.internet.interfaces import IStreamServerEndpoint
 from twisted.internet.task import LoopingCall
 from twisted.python import usage
 
+from twisted_h11._command.adopted import reactor_for
 from twisted_h11._command.endpoints import explain, parse_endpoint
 from twisted_h11._command.service import ListeningService
 from twisted_h11.metrics import Metrics, StatusResource
@@ -61,10 +62,8 @@ class StatusOptions(usage.Options):
         description = self["status-listen"]
         if description is None:
             return
-        from twisted.internet import reactor
-
         try:
-            endpoint = parse_endpoint(reactor, description)
+            endpoint = parse_endpoint(reactor_for(description), description)
         except ValueError as error:
             raise usage.UsageError(f"--status-listen {description}: {error}") from None
         self["status"] = (description, endpoint)
