@@ -32,13 +32,13 @@ LIMITS = {
     "minimal": 0.60,
     "browser-varied": 0.65,
     "post-json": 0.75,
-    "later": 0.70,
-    "later-length": 0.72,
-    "pieces": 0.75,
-    "foreign": 1.15,
-    "foreign-later": 1.00,
-    "foreign-later-length": 1.05,
-    "foreign-pieces": 1.15,
+    "later": 0.66,
+    "later-length": 0.74,
+    "pieces": 0.68,
+    "foreign": 0.86,
+    "foreign-later": 0.92,
+    "foreign-later-length": 0.94,
+    "foreign-pieces": 0.96,
 }
 
 TRIES = 4
