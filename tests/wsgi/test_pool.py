@@ -107,6 +107,7 @@ class PoolTests(SynchronousTestCase):
         A thread survives what it calls.
         """
         self.pool.callInThread(lambda: 1 / 0)
+        self.assertTrue(patiently(self.idle))
         self.pool.callInThread(self.note)
         self.assertTrue(patiently(lambda: self.names))
         self.assertEqual(1, len(self.flushLoggedErrors(ZeroDivisionError)))
