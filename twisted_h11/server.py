@@ -15,12 +15,11 @@ from twisted_h11._server.body import RequestBody, RequestBodyCut
 from twisted_h11._server.compression import COMPRESSED_TYPES, Compression
 from twisted_h11._server.error_pages import ErrorPages
 from twisted_h11._server.forms import FormError
+from twisted_h11._server.log_fields import LogField, describe_log_fields
 from twisted_h11._server.log_file import LogFile, LogFileError
 from twisted_h11._server.log_format import (
     COMBINED_LOG_FORMAT,
-    LogField,
     access_log_format,
-    describe_log_fields,
     json_log_format,
 )
 from twisted_h11._server.proxied import check_root_path

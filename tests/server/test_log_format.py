@@ -25,7 +25,8 @@ from tests.server.test_access_log import answers, requests
 from tests.support.server_cases import Calls, Holding, ServerTestCase, get, post
 from tests.support.wire import Wire
 from twisted_h11._server.access_log import combined_line
-from twisted_h11._server.log_format import LOG_FIELDS, LineFormat
+from twisted_h11._server.log_fields import LOG_FIELDS
+from twisted_h11._server.log_format import LineFormat
 from twisted_h11.server import (
     COMBINED_LOG_FORMAT,
     Site,
