@@ -25,6 +25,7 @@ from tests.support.deployment import SHOP, example, with_
 from tests.support.handshakes import Authority, both, chain, write_file
 from tests.support.optional import find_program, need
 from tests.support.ports import free_port
+from twisted_h11.tap import Options
 
 NGINX = """
 daemon off;
@@ -447,6 +448,10 @@ class AgreeingTests(CommandTestCase):
 
         def haproxy(name: str, file: str = "haproxy.cfg") -> float:
             return self.number(file, rf"^ *{name} ([\d.]+)(s?)$")
+
+        interval = self.number("haproxy.cfg", r" inter (\d+)(ms)")
+        often = self.number("haproxy.cfg", r" fall (\d+)()")
+        self.assertLessEqual(often * interval, float(Options()["drain-idle"]))
 
         def unit(name: str) -> float:
             return self.number("h11web.service", rf"^{name}=([\d.]+)()$")
