@@ -52,7 +52,7 @@ class AnswerOptionsTests(AnswerTestCase):
         self.assertIsNotNone(
             self.parse(
                 *("--compress", "--compress-type", "image/*", "--compress-level", "1"),
-                *("--compress-type", "text/html", "--compress-min-length", "0"),
+                *("--compress-type", "text/html", "--compress-min-length", "1k"),
             )["compression"]
         )
         for arguments, words in (
@@ -60,8 +60,9 @@ class AnswerOptionsTests(AnswerTestCase):
             (["--compress-type", "text/html"], "goes with --compress"),
             (["--compress-min-length", "5"], "goes with --compress"),
             (["--compress", "--compress-level", "0"], "1 to 9"),
-            (["--compress", "--compress-level", "x"], "not a whole number"),
-            (["--compress", "--compress-min-length", "-1"], "not a whole number"),
+            (["--compress", "--compress-level", "x"], "a whole number from 1 to 9"),
+            (["--compress", "--compress-level", "10"], "a whole number from 1 to 9"),
+            (["--compress", "--compress-min-length", "-1"], "not a number of bytes"),
             (["--compress", "--compress-type", "text"], "not a media type"),
             (["--compress", "--compress-type", "t\u00e9xt/x"], "not a media type"),
         ):

@@ -7,12 +7,20 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from functools import partial
 from typing import Any, ClassVar
 
 from twisted.python import usage
 from twisted.web.vhost import NameVirtualHost
 
 from twisted_h11._command.endpoints import explain
+from twisted_h11._command.values import (
+    is_number,
+    parse_size,
+    parse_switch,
+    parse_whole,
+    read_option,
+)
 from twisted_h11._http.abnf import has_control
 from twisted_h11.resources import PasswordFile, PublicFile, protect
 from twisted_h11.server import COMPRESSED_TYPES, Compression, ErrorPages
@@ -88,7 +96,7 @@ class AnswerOptions(usage.Options):
         repeated.
         """
         status, equals, path = page.partition("=")
-        if not equals or not (status.isascii() and status.isdecimal()):
+        if not equals or not is_number(status):
             raise usage.UsageError(f"--error-page {page}: not of the form STATUS=FILE")
         if int(status) in self["pages"]:
             raise usage.UsageError(f"--error-page {page}: {status} has a page already")
@@ -145,12 +153,11 @@ class AnswerOptions(usage.Options):
                 ) from None
 
     def _compression(self) -> Compression | None:
-        values = {}
-        for name, most in (("compress-min-length", 10), ("compress-level", 1)):
-            text = self[name]
-            if not (text.isascii() and text.isdecimal() and len(text) <= most):
-                raise usage.UsageError(f"--{name} {text}: not a whole number")
-            values[name] = int(text)
+        level = partial(parse_whole, least=1, most=9)
+        values = {
+            "compress-min-length": read_option(self, "compress-min-length", parse_size),
+            "compress-level": read_option(self, "compress-level", level),
+        }
         try:
             compression = Compression(
                 types=self["compressTypes"] or COMPRESSED_TYPES,
@@ -173,11 +180,7 @@ class AnswerOptions(usage.Options):
         root = self["root"]
         if isinstance(root, PublicFile):
             files.append(root)
-        precompressed, cacheControl = self["precompressed"].lower(), None
-        if precompressed not in ("on", "off"):
-            raise usage.UsageError(
-                f"--precompressed {precompressed}: must be on or off"
-            )
+        cacheControl = None
         if self["cache-control"] is not None:
             cacheControl = os.fsencode(self["cache-control"]).strip(b" \t")
             if not cacheControl or has_control(cacheControl):
@@ -186,7 +189,7 @@ class AnswerOptions(usage.Options):
                 )
         given = {
             "cache-control": cacheControl is not None,
-            "precompressed": precompressed == "on",
+            "precompressed": read_option(self, "precompressed", parse_switch),
             "spa": self["spa"] is not None,
         }
         for name, isGiven in given.items():

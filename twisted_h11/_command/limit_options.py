@@ -5,6 +5,7 @@ field's metadata.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, ClassVar
 
 from twisted.python import usage
@@ -15,6 +16,7 @@ from twisted_h11._command.bounds import (
     format_bound,
     parse_bound,
 )
+from twisted_h11._command.values import read_option
 from twisted_h11.limits import Limits, describe_limits
 
 __all__ = ["LimitOptions"]
@@ -52,10 +54,7 @@ class LimitOptions(usage.Options):
         values: dict[str, Any] = {}
         for bound in describe_limits():
             option = bound_name(bound)
-            try:
-                values[bound.name] = parse_bound(bound, self[option])
-            except ValueError as error:
-                raise usage.UsageError(f"--{option} {self[option]}: {error}") from None
+            values[bound.name] = read_option(self, option, partial(parse_bound, bound))
         all_, each = values["maxConnections"], values["maxConnectionsPerPeer"]
         if all_ is not None and each is not None and each > all_:
             raise usage.UsageError(

@@ -14,6 +14,7 @@ from twisted.web import distrib
 
 from twisted_h11._command.endpoints import parse_endpoint, tcp_description
 from twisted_h11._command.proxy_options import ProxyOptions
+from twisted_h11._command.values import is_number
 
 __all__ = ["ListenOptions"]
 
@@ -80,13 +81,13 @@ class ListenOptions(ProxyOptions):
                 port = "unix:" + endpoints.quoteStringArgument(path)
             else:
                 port = "8080"
-        if port is not None and port.isascii() and port.isdecimal():
+        if port is not None and is_number(port):
             try:
                 name, description = tcp_description(port, interface)
             except ValueError as error:
                 raise usage.UsageError(str(error)) from None
             listen.append((name, self.makeEndpoint("port", port, description)))
-        elif interface is not None and not any(map(str.isdecimal, self["https"])):
+        elif interface is not None and not any(map(is_number, self["https"])):
             raise usage.UsageError("--interface goes with a --port that is a number")
         elif port is not None and ":" not in port:
             raise usage.UsageError(

@@ -11,9 +11,14 @@ from typing import Any, ClassVar
 from twisted.logger import Logger, globalLogPublisher
 from twisted.python import usage
 
-from twisted_h11._command.bounds import parse_size
 from twisted_h11._command.endpoints import explain
 from twisted_h11._command.program_log import program_log
+from twisted_h11._command.values import (
+    parse_size,
+    parse_switch,
+    parse_whole,
+    read_option,
+)
 from twisted_h11._http.abnf import is_token
 from twisted_h11.server import (
     Site,
@@ -55,7 +60,7 @@ _ID_HEADER = (
 )
 _PROGRAM_JSON = "Write the program's log as JSON, an object a line."
 
-_DEFAULT_COUNT = 5
+_DEFAULT_COUNT, _MOST_COUNT = 5, 9999
 
 
 class LogOptions(usage.Options):
@@ -155,28 +160,20 @@ class LogOptions(usage.Options):
             raise usage.UsageError(
                 f"--log-rotate-size {size}: {path} is no file that could be renamed"
             )
-        try:
-            most = parse_size(size)
-        except ValueError as error:
-            raise usage.UsageError(f"--log-rotate-size {size}: {error}") from None
+        most = read_option(self, "log-rotate-size", parse_size)
         if not most:
             raise usage.UsageError(f"--log-rotate-size {size}: at least one byte")
-        count = str(_DEFAULT_COUNT) if count is None else count
-        if not (count.isascii() and count.isdecimal() and 0 < len(count) < 5):
-            raise usage.UsageError(
-                f"--log-rotate-count {count}: must be a number from 1 to 9999"
+        kept = _DEFAULT_COUNT
+        if count is not None:
+            kept = read_option(
+                self, "log-rotate-count", lambda text: parse_whole(text, 1, _MOST_COUNT)
             )
-        if not int(count):
-            raise usage.UsageError(f"--log-rotate-count {count}: at least one is kept")
-        return {"logRotateSize": most, "logRotateCount": int(count)}
+        return {"logRotateSize": most, "logRotateCount": kept}
 
     def _identifiers(self) -> dict[str, Any]:
-        wanted, field = self["request-ids"].lower(), self["request-id-header"]
-        if wanted not in ("on", "off"):
-            raise usage.UsageError(
-                f"--request-ids {self['request-ids']}: must be on or off"
-            )
-        made: dict[str, Any] = {"requestIds": wanted == "on"}
+        wanted = read_option(self, "request-ids", parse_switch)
+        field = self["request-id-header"]
+        made: dict[str, Any] = {"requestIds": wanted}
         if field is None:
             return made
         name = os.fsencode(field)
@@ -184,7 +181,7 @@ class LogOptions(usage.Options):
             raise usage.UsageError(
                 f"--request-id-header {field!r}: not the name of a field"
             )
-        if wanted == "off":
+        if not wanted:
             raise usage.UsageError("--request-id-header goes with --request-ids on")
         if self["proxies"] is None:
             raise usage.UsageError(

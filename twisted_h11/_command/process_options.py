@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from twisted.python import usage
 
-from twisted_h11._command.bounds import parse_seconds
+from twisted_h11._command.values import parse_seconds, read_option
 from twisted_h11.service import DEFAULT_GRACE
 
 __all__ = ["ProcessOptions"]
@@ -46,7 +46,4 @@ class ProcessOptions(usage.Options):
         Read the values.
         """
         for name in ("grace", "drain-idle"):
-            try:
-                self[name] = parse_seconds(self[name])
-            except ValueError as error:
-                raise usage.UsageError(f"--{name} {self[name]}: {error}") from None
+            self[name] = read_option(self, name, parse_seconds)

@@ -18,6 +18,7 @@ from twisted.web.script import ResourceScriptWrapper
 from twisted_h11._command.distrib import UserDirectory
 from twisted_h11._command.endpoints import explain
 from twisted_h11._command.named import find_object
+from twisted_h11._command.values import parse_switch, read_option
 from twisted_h11._http.abnf import TOKEN
 from twisted_h11.resources import SCRIPTS, FilePolicy, PublicFile
 from twisted_h11.wsgi import WSGIResource
@@ -242,7 +243,9 @@ class RootOptions(usage.Options):
         """
         Apply the options that go with C{--path}, in whatever order they came.
         """
-        allowed = {name: _switch(name, self[name]) for name in _FILE_SWITCHES}
+        allowed = {
+            name: read_option(self, name, parse_switch) for name in _FILE_SWITCHES
+        }
         root = self["root"]
         self["policy"] = policy = FilePolicy(
             dotFiles=allowed["dot-files"],
@@ -275,12 +278,3 @@ def _wsgi_root(application: Any) -> WSGIResource:
     from twisted.internet import reactor
 
     return WSGIResource(reactor, None, application)
-
-
-def _switch(option: str, text: str) -> bool:
-    """
-    Read C{on} or C{off}.
-    """
-    if text.lower() not in ("on", "off"):
-        raise usage.UsageError(f"--{option} {text}: must be on or off")
-    return text.lower() == "on"

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import Any, ClassVar
 
 from twisted.internet.interfaces import IStreamServerEndpoint
@@ -13,6 +14,7 @@ from twisted.logger import Logger
 from twisted.python import usage
 
 from twisted_h11._command.endpoints import has_tls, tcp_description
+from twisted_h11._command.values import is_number, parse_whole, read_option
 from twisted_h11.resources import HTTPSRedirect, PublicFile
 from twisted_h11.tls import BadTLSFile, ServerTLS, TLSEndpoint
 
@@ -218,14 +220,9 @@ class TLSOptions(usage.Options):
             ("redirect-port", 1, 65535, "a port number, at most 65535"),
             ("hsts", 0, 10**10, "a whole number of seconds"),
         ):
-            text = self[name]
-            if text is None:
-                continue
-            if not (text.isascii() and text.isdecimal() and len(text) < 12):
-                raise usage.UsageError(f"--{name} {text}: must be {what}")
-            self[name] = int(text)
-            if not least <= self[name] <= most:
-                raise usage.UsageError(f"--{name} {text}: must be {what}")
+            if self[name] is not None:
+                parse = partial(parse_whole, least=least, most=most, what=what)
+                self[name] = read_option(self, name, parse)
 
     def _openPort(self) -> int | None:
         """
@@ -245,7 +242,7 @@ class TLSOptions(usage.Options):
         endpoint: Callable[[str, str, str], IStreamServerEndpoint],
     ) -> tuple[str, TLSEndpoint]:
         name = description = port
-        if port.isascii() and port.isdecimal():
+        if is_number(port):
             try:
                 name, description = tcp_description(port, self["interface"], "https")
             except ValueError as error:
