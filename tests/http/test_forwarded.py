@@ -12,7 +12,6 @@ from twisted_h11._http.forwarded import (
     Malformed,
     read_forwarded,
     read_host,
-    read_list,
     read_node,
     read_scheme,
     unmapped,
@@ -198,9 +197,3 @@ class OtherTests(SynchronousTestCase):
             *(b"::1", b"a\r\nb", b"<script>", b"a:123456", b'"a"', b"\xe4"),
         ):
             self.assertRaises(Malformed, read_host, text)
-
-    def test_list(self) -> None:
-        """
-        Lines are one list, and what is empty does not count.
-        """
-        self.assertEqual([b"a", b"b", b"c"], read_list([b" a,\tb ,", b"", b",,c"]))

@@ -10,9 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from twisted_h11._http.negotiation import (
     choose_coding,
-    is_listed,
     none_match,
-    with_member,
 )
 
 
@@ -92,25 +90,3 @@ class EntityTagTests(SynchronousTestCase):
         ):
             for etag in (b'"a"', b'W/"a"'):
                 self.assertEqual(none_match(values, etag), matches, values)
-
-
-class ListTests(SynchronousTestCase):
-    """
-    Lists of tokens.
-    """
-
-    def test_with(self) -> None:
-        """
-        A member is added once, and not where all is listed.
-        """
-        self.assertEqual(with_member([], b"Accept-Encoding"), [b"Accept-Encoding"])
-        self.assertEqual(with_member([b"Cookie"], b"A"), [b"Cookie, A"])
-        self.assertEqual(with_member([b"B, a", b"c"], b"A"), [b"B, a", b"c"])
-        self.assertEqual(with_member([b"*"], b"A"), [b"*"])
-
-    def test_listed(self) -> None:
-        """
-        Case does not matter, and parts of members are none.
-        """
-        self.assertTrue(is_listed([b"no-cache", b"No-Transform"], b"no-transform"))
-        self.assertFalse(is_listed([b"no-transformation"], b"no-transform"))

@@ -18,13 +18,13 @@ from zope.interface import implementer
 from twisted_h11._boundary.checks import wrong
 from twisted_h11._client.agent_headers import Headers
 from twisted_h11._client.request_head import (
-    asks_to_close,
     body_length,
     request_fields,
     request_head,
 )
 from twisted_h11._client.settings import ClientSettings
 from twisted_h11._http.abnf import is_target, is_token
+from twisted_h11._http.lists import has_member
 from twisted_h11._http.response_received import Fields
 
 __all__ = ["ClientRequest", "check_method", "check_uri"]
@@ -136,7 +136,7 @@ class ClientRequest:
                 if size == 6 and name.lower() == b"expect":
                     self.expect = body is not None and value.lower() == b"100-continue"
                 elif size == 10 and name.lower() == b"connection":
-                    if asks_to_close(value):
+                    if has_member((value,), b"close"):
                         # RFC 9112 section 9.6: who has sent this sends no other
                         # request on the connection, whatever the server says.
                         self.persistent = False

@@ -19,6 +19,7 @@ from twisted.web.iweb import UNKNOWN_LENGTH
 
 from twisted_h11._client.errors import RequestError
 from twisted_h11._http.abnf import is_field_content, is_target, is_token
+from twisted_h11._http.lists import has_member
 from twisted_h11._http.response_received import Fields
 
 __all__ = [
@@ -142,7 +143,7 @@ def request_fields(
             if target[:1] in (b"/", b"*", b"?", b""):
                 continue
         if size == 10 and close and name.lower() == b"connection":
-            if asks_to_close(value):
+            if has_member((value,), b"close"):
                 close = False
         fields.append((name, value))
     if not is_target(fields[0][1]) and fields[0][1]:
@@ -154,13 +155,6 @@ def request_fields(
     if close:
         fields.append((b"Connection", b"close"))
     return fields, chunked
-
-
-def asks_to_close(connection: bytes) -> bool:
-    """
-    Whether a value of Connection has the option C{close}.
-    """
-    return b"close" in [item.strip() for item in connection.lower().split(b",")]
 
 
 def request_head(method: bytes, target: bytes, fields: Fields) -> bytes:

@@ -30,7 +30,6 @@ __all__ = [
     "Node",
     "read_forwarded",
     "read_host",
-    "read_list",
     "read_node",
     "read_scheme",
     "unmapped",
@@ -144,15 +143,6 @@ def read_host(text: bytes) -> tuple[str, int | None]:
     if port and int(port) > 65535:
         raise Malformed("A proxy tells a port that there can not be.")
     return name.strip("[]"), int(port) if port else None
-
-
-def read_list(values: Sequence[bytes]) -> list[bytes]:
-    """
-    The members of a field that is a list, in however many lines it came (RFC 9110
-    section 5.6.1); empty ones do not count.
-    """
-    members = [m.strip(b" \t") for value in values for m in value.split(b",")]
-    return [member for member in members if member]
 
 
 def read_forwarded(values: Sequence[bytes]) -> list[dict[bytes, bytes]]:

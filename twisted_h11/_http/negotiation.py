@@ -1,6 +1,6 @@
 """
-What a client will take, and what it has: the fields C{Accept-Encoding},
-C{If-None-Match} and C{Vary}, as functions of their values.
+What a client will take, and what it has: the fields C{Accept-Encoding} and
+C{If-None-Match}, as functions of their values.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-__all__ = ["choose_coding", "is_listed", "none_match", "with_member"]
+__all__ = ["choose_coding", "none_match"]
 
 # RFC 9110 section 12.4.2.  Three digits are all that a weight may have.
 _CODING = re.compile(
@@ -70,21 +70,3 @@ def none_match(values: Iterable[bytes], etag: bytes) -> bool:
             return True
         place = match.end()
     return False
-
-
-def is_listed(values: Iterable[bytes], member: bytes) -> bool:
-    """
-    Whether a list has a member, whatever its case.
-    """
-    listed = (one.strip(b" \t").lower() for v in values for one in v.split(b","))
-    return member.lower() in listed
-
-
-def with_member(values: Sequence[bytes], member: bytes) -> list[bytes]:
-    """
-    The values of a list with one more member; they as they are, where it is listed or
-    all is (C{*}).
-    """
-    if is_listed(values, member) or is_listed(values, b"*"):
-        return list(values)
-    return [b", ".join([*values, member])]

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import h11
 
 from twisted_h11._http.abnf import FIELD_CONTENT, FIELD_LINE, is_short_length
+from twisted_h11._http.lists import has_member
 
 __all__ = [
     "CHUNKED",
@@ -120,12 +121,8 @@ def read_event(event: h11.Response, raw: bytes, method: bytes) -> ReceivedHead:
         (bytes(name), bytes(value)) for name, value in event.headers.raw_items()
     ]
     minor = int(event.http_version[-1:])
-    tokens = [
-        item.strip()
-        for value in values_of(fields, b"connection")
-        for item in value.lower().split(b",")
-    ]
-    persistent = minor >= 1 and b"close" not in tokens
+    closes = has_member(values_of(fields, b"connection"), b"close")
+    persistent = minor >= 1 and not closes
     lengths = values_of(fields, b"content-length")
     codings = values_of(fields, b"transfer-encoding")
     if method == b"HEAD" or event.status_code in (204, 304):

@@ -23,6 +23,7 @@ import h11
 from twisted.web.http import RESPONSES
 
 from twisted_h11._http.abnf import has_control, is_length, is_token
+from twisted_h11._http.lists import has_member
 
 __all__ = [
     "BadResponse",
@@ -227,7 +228,7 @@ class ResponseHead:
             raise BadResponse(f"this transfer coding is not known here: {value!r}")
 
     def _checkConnection(self, value: bytes) -> None:
-        if b"close" in [item.strip() for item in value.lower().split(b",")]:
+        if has_member((value,), b"close"):
             self.close = True
 
 

@@ -36,6 +36,7 @@ from twisted_h11._http.abnf import (
     is_token,
     match_token,
 )
+from twisted_h11._http.lists import has_member, members
 from twisted_h11.limits import Limits
 
 __all__ = [
@@ -286,7 +287,7 @@ def _check_fields(head: RequestHead) -> None:
             codings.append(value)
         elif name == b"connection":
             # RFC 9112 section 9.6: in any spelling, in any place of the list.
-            if b"close" in [item.strip(b" \t") for item in value.lower().split(b",")]:
+            if has_member((value,), b"close"):
                 head.keepAlive = False
         elif name == b"expect":
             expectations.append(value)
@@ -297,12 +298,10 @@ def _check_fields(head: RequestHead) -> None:
     _check_framing(head, lengths, codings)
     # RFC 9110 section 10.1.1: a list, ignored in HTTP/1.0; 417 for anything unknown.
     if expectations and head.version == b"HTTP/1.1":
-        for member in b",".join(expectations).lower().split(b","):
-            member = member.strip(b" \t")
-            if member == b"100-continue":
-                head.expectsContinue = True
-            elif member:
+        for member in members(expectations):
+            if member.lower() != b"100-continue":
                 raise Refused(417, "The expectation is not known.")
+            head.expectsContinue = True
 
 
 def _check_host(head: RequestHead, hosts: list[bytes]) -> None:

@@ -35,7 +35,8 @@ from twisted.web.http import CACHED, OK
 from twisted.web.resource import IResource
 from twisted.web.util import redirectTo
 
-from twisted_h11._http.negotiation import choose_coding, with_member
+from twisted_h11._http.lists import with_member
+from twisted_h11._http.negotiation import choose_coding
 from twisted_h11._resources.file_policy import FilePolicy
 from twisted_h11._resources.not_found import Fallback, Refusal
 

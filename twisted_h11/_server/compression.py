@@ -22,7 +22,8 @@ from typing import Any
 from weakref import WeakSet
 
 from twisted_h11._boundary.checks import INT, STR, checked, listed
-from twisted_h11._http.negotiation import choose_coding, is_listed, with_member
+from twisted_h11._http.lists import has_member, with_member
+from twisted_h11._http.negotiation import choose_coding
 
 __all__ = ["COMPRESSED_TYPES", "Compression"]
 
@@ -134,7 +135,7 @@ class Compression:
     def _isWorthIt(self, code: int, headers: Any) -> bool:
         if code in _NEVER or headers.hasHeader(b"Content-Encoding"):
             return False
-        if is_listed(headers.getRawHeaders(b"Cache-Control", ()), b"no-transform"):
+        if has_member(headers.getRawHeaders(b"Cache-Control", ()), b"no-transform"):
             return False
         length = headers.getRawHeaders(b"Content-Length", [b""])[0]
         if length.isdigit() and int(length) < self._minimumLength:

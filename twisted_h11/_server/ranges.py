@@ -27,6 +27,7 @@ from twisted.web.static import File, MultipleRangeStaticProducer
 from zope.interface import implementer
 
 from twisted_h11._boundary.overrides import overrides
+from twisted_h11._http.lists import members
 
 __all__ = [
     "MAY_HAVE_RANGES",
@@ -66,10 +67,10 @@ def settled(value: bytes, size: int) -> bytes | None:
         ignored: it is malformed, or asks for too many ranges, or for ones that
         overlap.
     """
-    unit, _, members = value.partition(b"=")
-    if unit.strip(b" \t").lower() != b"bytes" or members.count(b",") > _MOST_MEMBERS:
+    unit, _, listed = value.partition(b"=")
+    if unit.strip(b" \t").lower() != b"bytes" or listed.count(b",") > _MOST_MEMBERS:
         return None
-    specs = [spec for m in members.split(b",") if (spec := m.strip(b" \t"))]
+    specs = members([listed])
     if not 0 < len(specs) <= MOST_RANGES:
         return None
     ranges: list[tuple[int, int]] = []

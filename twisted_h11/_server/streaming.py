@@ -30,6 +30,7 @@ from twisted_h11._boundary.checks import (
     wrong,
 )
 from twisted_h11._boundary.twisted_private import set_known
+from twisted_h11._http.lists import has_member
 from twisted_h11._server.body import RequestBody, SpooledBody
 from twisted_h11._server.rendering import Rendering
 from twisted_h11._server.sending import send_interim, send_region, switch
@@ -179,13 +180,11 @@ class Streaming(Rendering):
         else:
             # RFC 9110 section 7.8: the field without the option was meant for
             # somebody before us.
-            options = b",".join(
-                self.requestHeaders.getRawHeaders(b"Connection", ())
-            ).lower()
+            options = self.requestHeaders.getRawHeaders(b"Connection", ())
             if (
                 self.clientproto != b"HTTP/1.1"
                 or not self.getHeader(b"Upgrade")
-                or b"upgrade" not in [name.strip() for name in options.split(b",")]
+                or not has_member(options, b"upgrade")
             ):
                 raise ValueError("The client did not ask for another protocol.")
             if not headers.hasHeader(b"Upgrade"):

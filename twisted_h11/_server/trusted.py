@@ -29,11 +29,11 @@ from twisted_h11._http.forwarded import (
     Node,
     read_forwarded,
     read_host,
-    read_list,
     read_node,
     read_scheme,
     unmapped,
 )
+from twisted_h11._http.lists import members
 
 __all__ = ["FAMILIES", "Origin", "TrustedProxies", "to_address"]
 
@@ -257,7 +257,7 @@ class TrustedProxies:
         return client, scheme, host
 
     def _readXForwarded(self, *fields: list[bytes]) -> _Said:
-        nodes, schemes, hosts = map(read_list, fields)
+        nodes, schemes, hosts = map(members, fields)
         client, depth = self._walk(nodes)
         # Some proxies add to the list, some have but one value.
         scheme, host = (
