@@ -375,18 +375,18 @@ class MakeServiceTests(SynchronousTestCase):
 
     def test_grace(self) -> None:
         """
-        Stopping drains the site for as long as C{--grace} says.
+        Stopping drains the site for as long as C{--grace} and C{--drain-idle} say.
         """
-        graces: list[float] = []
+        graces: list[tuple[float, float]] = []
 
-        def drain(timeout: float) -> Deferred[None]:
-            graces.append(timeout)
+        def drain(site: Site, timeout: float, idle: float) -> Deferred[None]:
+            graces.append((timeout, idle))
             return succeed(None)
 
-        self.patch(Site, "drain", lambda site, timeout: drain(timeout))
-        self.make("--grace", "7")
+        self.patch(Site, "drain", drain)
+        self.make("--grace", "7", "--drain-idle", "0.5")
         self.successResultOf(self.made.stopService())
-        self.assertEqual([7], graces)
+        self.assertEqual([(7, 0.5)], graces)
 
     def test_addHeader(self) -> None:
         """
