@@ -8,6 +8,7 @@ is in L{twisted_h11._command.service}.
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from functools import partial
@@ -19,13 +20,17 @@ from twisted.web.tap import makePersonalServerFactory
 
 from twisted_h11._command.endpoints import is_plain
 from twisted_h11._command.log_options import Logs
+from twisted_h11._command.notify import REPLACE, Notifier
 from twisted_h11._command.options import Options
+from twisted_h11._command.parent import make_parent
 from twisted_h11._command.report import report
+from twisted_h11._command.retiring import retire_after
 from twisted_h11._command.service import ListeningService, StartError
 from twisted_h11._command.signals import Signals
 from twisted_h11._command.status import StatusService
 from twisted_h11._command.stopping import Stopping, leave
 from twisted_h11._command.welcome import Welcome
+from twisted_h11._command.worker import end_alone, inherited
 from twisted_h11.server import Site
 
 __all__ = ["Options", "makeService"]
@@ -85,12 +90,14 @@ def makeService(config: Options) -> IService:
     command = config.parent
     logs = Logs(site, config["programLog"])
     pidfile = command.get("pidfile") if command is not None else None
+    worker = inherited()
     stopping = Stopping(
         site,
         root,
         config["grace"],
         None if command is None else partial(leave, pidfile),
         idle=config["drain-idle"],
+        patient=worker is not None,
     )
     factory = makePersonalServerFactory(site) if config["personal"] else site
     drain, status = stopping.drain, None
@@ -112,6 +119,22 @@ def makeService(config: Options) -> IService:
 
         loop: Any = reactor
         signals = Signals(loop)
+        notifier = Notifier(
+            loop,
+            os.environ,
+            None if worker is None else worker.isOrphaned,
+            partial(end_alone, loop),
+        )
+        if config["workers"] is not None:
+            return make_parent(config, logs, signals, notifier)
+        listening.tell(notifier)
+        if config["max-requests"] is not None:
+            retire_after(
+                site,
+                config["max-requests"],
+                config["max-requests-jitter"] or 0,
+                partial(notifier.tell, REPLACE) if worker else loop.stop,
+            )
         signals.add(signal.SIGHUP, config.reloadTLS)
         signals.add(signal.SIGUSR1, logs.reopen)
         signals.add(signal.SIGUSR2, partial(report, site))

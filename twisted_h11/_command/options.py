@@ -38,7 +38,6 @@ from twisted_h11._command.grouped_help import describe_options
 from twisted_h11._command.limit_options import LimitOptions
 from twisted_h11._command.listen_options import ListenOptions
 from twisted_h11._command.log_options import LogOptions
-from twisted_h11._command.process_options import ProcessOptions
 from twisted_h11._command.root_options import RootOptions
 from twisted_h11._command.status import StatusOptions
 from twisted_h11._command.suggest import with_suggestion
@@ -99,7 +98,6 @@ class Options(
     TLSOptions,
     LogOptions,
     StatusOptions,
-    ProcessOptions,
     LimitOptions,
 ):
     """
@@ -107,6 +105,8 @@ class Options(
 
     After L{parseOptions}, C{self["listen"]} is the list of endpoints to listen
     on, each with its name for messages, and C{self["limits"]} the L{Limits}.
+
+    @ivar given: the command line that was parsed.
 
     @since: 0.1
     """
@@ -142,6 +142,7 @@ class Options(
             # Handlers' docstrings come with their indentation.
             self.docs[name] = " ".join(text.split())
         self["extraHeaders"] = []
+        self.given: list[str] = []
 
     def parseOptions(self, options: list[str] | None = None) -> None:
         """
@@ -153,6 +154,7 @@ class Options(
             as its message.
         """
         given = sys.argv[1:] if options is None else options
+        self.given = list(given)
         said: Configuration | None = None
         try:
             said = Configuration(self, given, os.environ)
@@ -227,7 +229,7 @@ class Options(
         self.checkProxies()
         self.checkAnswers()
         self.checkLogs()
-        self.checkStatus()
+        self.checkStatus(self.listeningReactor)
         self._checkPersonal()
         self.checkListen()
         self["listen"] += self.checkTLS(self.makeEndpoint)

@@ -56,11 +56,12 @@ class ProgramLog:
 
     @param path: the path of the file, or C{-} for the standard output.
     @param json: whether in lines of JSON.
+    @ivar path: the whole path of the file.
     """
 
     def __init__(self, path: str, json: bool) -> None:
         # twistd may change the directory after it has made its log.
-        self._path = "/dev/stdout" if path == "-" else os.path.abspath(path)
+        self.path = "/dev/stdout" if path == "-" else os.path.abspath(path)
         self._json = json
         self._file: LogFile | None = None
 
@@ -70,7 +71,7 @@ class ProgramLog:
 
         @return: what writes to it.
         """
-        self._file = file = LogFile(self._path)
+        self._file = file = LogFile(self.path)
         output: Any = file
         if self._json:
             return FileLogObserver(output, json_line)

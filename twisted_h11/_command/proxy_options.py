@@ -10,8 +10,8 @@ from typing import Any, ClassVar
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python import usage
 
-from twisted_h11._command.adopted import reactor_for
 from twisted_h11._command.endpoints import endpoint_kind
+from twisted_h11._command.process_options import ProcessOptions
 from twisted_h11.limits import Limits
 from twisted_h11.server import (
     ProxyProtocolFactory,
@@ -92,7 +92,7 @@ class ProxyReactor:
         )
 
 
-class ProxyOptions(usage.Options):
+class ProxyOptions(ProcessOptions):
     """
     Proxies in front of the server.
 
@@ -181,7 +181,7 @@ class ProxyOptions(usage.Options):
         @raise ValueError: if its connections can not begin with a header of the PROXY
             protocol, and are to.
         """
-        reactor = reactor_for(description)
+        reactor = self.listeningReactor(description)
         if not self["proxy-protocol"]:
             return reactor
         kind = endpoint_kind(description)

@@ -29,6 +29,7 @@ from twisted.python.failure import Failure
 
 from twisted_h11._boundary.descriptors import raise_descriptor_limit
 from twisted_h11._command.endpoints import describe_port, explain
+from twisted_h11._command.notify import Notifier
 from twisted_h11.server import LogFileError
 from twisted_h11.service import SiteService
 
@@ -164,6 +165,20 @@ class ListeningService(SiteService):
         except ReactorNotRunning:
             # It is about to start: twistd starts services first.
             self._reactor.callWhenRunning(self._reactor.stop)
+
+    def tell(self, notifier: Notifier) -> None:
+        """
+        Tell whoever has started this when it listens, and when it does no longer.
+        """
+
+        def listening() -> None:
+            self.whenListening().addCallbacks(
+                lambda _: notifier.ready(), lambda _: None
+            )
+
+        if self._drain is not None:
+            self._drain = notifier.around(self._drain)
+        self._reactor.callWhenRunning(listening)
 
     def drainSites(self) -> Deferred[None]:
         """

@@ -14,7 +14,6 @@ from twisted.internet.interfaces import IStreamServerEndpoint
 from twisted.internet.task import LoopingCall
 from twisted.python import usage
 
-from twisted_h11._command.adopted import reactor_for
 from twisted_h11._command.endpoints import explain, parse_endpoint
 from twisted_h11._command.service import ListeningService
 from twisted_h11.metrics import Metrics, StatusResource
@@ -54,16 +53,18 @@ class StatusOptions(usage.Options):
 
     optParameters: ClassVar[list[list[Any]]] = [["status-listen", None, None, _STATUS]]
 
-    def checkStatus(self) -> None:
+    def checkStatus(self, reactorFor: Callable[[str], Any]) -> None:
         """
         Parse the endpoint.
+
+        @param reactorFor: finds the reactor for the description of an endpoint.
         """
         self["status"] = self["metrics"] = None
         description = self["status-listen"]
         if description is None:
             return
         try:
-            endpoint = parse_endpoint(reactor_for(description), description)
+            endpoint = parse_endpoint(reactorFor(description), description)
         except ValueError as error:
             raise usage.UsageError(f"--status-listen {description}: {error}") from None
         self["status"] = (description, endpoint)

@@ -66,6 +66,7 @@ class Stopping:
         C{None} if it is not ours to end.
     @param idle: for how many seconds idle connections wait for one more request.
     @param patient: whether a second signal is no more than the first one was.
+    @param late: how many seconds after the grace the process is ended.
     """
 
     _log = Logger()
@@ -79,6 +80,7 @@ class Stopping:
         reactor: Any = None,
         idle: float = 0.0,
         patient: bool = False,
+        late: float = _LATE,
     ) -> None:
         if reactor is None:
             from twisted.internet import reactor
@@ -88,6 +90,7 @@ class Stopping:
         self._leave = leave
         self._idle = idle
         self._patient = patient
+        self._late = late
         self._reactor = reactor
         self._timer: IDelayedCall | None = None
         self._deadline = 0.0
@@ -195,7 +198,7 @@ class Stopping:
         """
         End the process, if nothing else does.
         """
-        time.sleep(self._grace + _LATE)
+        time.sleep(self._grace + self._late)
         self.endNow(self._graceIsOver())
 
     def endNow(self, why: str) -> None:

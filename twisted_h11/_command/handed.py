@@ -1,0 +1,174 @@
+"""
+Sockets that a parent opens and its workers serve.
+
+They are handed over as systemd hands over sockets: as the descriptors from 3 on,
+counted by C{LISTEN_FDS}.  First come those that the parent itself was handed, under the
+same numbers and names, so that C{systemd:} endpoints mean the same in a worker; then
+those that it has opened, in the order in which the endpoints are listened on.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from twisted.internet.protocol import Factory
+from twisted.protocols.tls import TLSMemoryBIOFactory
+
+from twisted_h11._command.adopted import AdoptingReactor
+
+__all__ = ["FIRST", "InheritingReactor", "OpeningReactor"]
+
+FIRST = 3
+"""
+The number of the first descriptor that is handed over.
+"""
+
+
+class _Nobody(Factory[Any]):
+    """
+    Takes no connections: that is for the workers.
+    """
+
+    noisy = False
+
+    def buildProtocol(self, addr: Any) -> None:
+        """
+        None.
+        """
+
+
+class _Listening:
+    """
+    A reactor whose methods for listening all lead to two.
+
+    @param reactor: the reactor.
+    """
+
+    def __init__(self, reactor: Any) -> None:
+        self._reactor = reactor
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._reactor, name)
+
+    def listenSSL(
+        self, port: int, factory: Any, contextFactory: Any, *args: Any, **kwargs: Any
+    ) -> Any:
+        """
+        See L{IReactorSSL<twisted.internet.interfaces.IReactorSSL>}.
+        """
+        secure = TLSMemoryBIOFactory(contextFactory, False, factory)
+        return self.listenTCP(port, secure, *args, **kwargs)
+
+
+class OpeningReactor(_Listening):
+    """
+    The reactor of a parent: what endpoints listen on is opened, and accepts nothing.
+
+    @ivar opened: the ports that were opened.
+    @ivar adopted: by descriptor, those of sockets that this process was handed.
+    """
+
+    def __init__(self, reactor: Any) -> None:
+        super().__init__(reactor)
+        self.opened: list[Any] = []
+        self.adopted: dict[int, Any] = {}
+
+    def listenTCP(self, port: int, factory: Any, *args: Any, **kwargs: Any) -> Any:
+        """
+        See L{IReactorTCP<twisted.internet.interfaces.IReactorTCP>}.
+        """
+        made = self._reactor.listenTCP(port, _Nobody(), *args, **kwargs)
+        made.stopReading()
+        self.opened.append(made)
+        return made
+
+    def listenUNIX(self, address: Any, factory: Any, *args: Any, **kwargs: Any) -> Any:
+        """
+        See L{IReactorUNIX<twisted.internet.interfaces.IReactorUNIX>}.
+        """
+        made = self._reactor.listenUNIX(address, _Nobody(), *args, **kwargs)
+        made.stopReading()
+        self.opened.append(made)
+        return made
+
+    def adoptStreamPort(self, fileDescriptor: int, family: int, factory: Any) -> Any:
+        """
+        See L{IReactorSocket<twisted.internet.interfaces.IReactorSocket>}.
+        """
+        adopting = AdoptingReactor(self._reactor)
+        made = adopting.adoptStreamPort(fileDescriptor, family, _Nobody())
+        made.stopReading()
+        self.adopted[fileDescriptor] = made
+        return made
+
+    def descriptors(self, handed: int) -> list[int]:
+        """
+        What is handed to a worker, in order.
+
+        @param handed: how many sockets this process was handed.
+        """
+        first: list[int] = []
+        for number in range(FIRST, FIRST + handed):
+            port = self.adopted.get(number)
+            # One that no endpoint has asked for is still open here.
+            first.append(number if port is None else port.fileno())
+        return first + [port.fileno() for port in self.opened]
+
+    def names(self, environ: Mapping[str, str]) -> list[str]:
+        """
+        The names of the sockets that this process was handed, if it uses any.
+
+        @param environ: its environment.  Twisted has taken out of it how many there
+            are, and takes none if they have no names.
+        """
+        if not self.adopted:
+            return []
+        return environ.get("LISTEN_FDNAMES", "").split(":")
+
+
+class InheritingReactor(_Listening):
+    """
+    The reactor of a worker: endpoints listen on the sockets that its parent has opened.
+
+    @param descriptors: those of the sockets, in the order in which endpoints ask.
+    """
+
+    def __init__(self, reactor: Any, descriptors: Sequence[int]) -> None:
+        super().__init__(reactor)
+        self._left = list(descriptors)
+        for number in self._left:
+            # Not for the programs that a worker starts.
+            os.set_inheritable(number, False)
+
+    def listenTCP(self, port: int, factory: Any, *args: Any, **kwargs: Any) -> Any:
+        """
+        See L{IReactorTCP<twisted.internet.interfaces.IReactorTCP>}.
+        """
+        return self._adopt(factory)
+
+    def listenUNIX(self, address: Any, factory: Any, *args: Any, **kwargs: Any) -> Any:
+        """
+        See L{IReactorUNIX<twisted.internet.interfaces.IReactorUNIX>}.
+        """
+        return self._adopt(factory)
+
+    def adoptStreamPort(self, fileDescriptor: int, family: int, factory: Any) -> Any:
+        """
+        See L{IReactorSocket<twisted.internet.interfaces.IReactorSocket>}.
+        """
+        adopting = AdoptingReactor(self._reactor)
+        return adopting.adoptStreamPort(fileDescriptor, family, factory)
+
+    def _adopt(self, factory: Any) -> Any:
+        if not self._left:
+            raise ValueError("the parent has not opened a socket for it")
+        number = self._left.pop(0)
+        with socket.socket(fileno=os.dup(number)) as looked:
+            family = looked.family
+        try:
+            return self.adoptStreamPort(number, family, factory)
+        finally:
+            os.close(number)

@@ -1,0 +1,92 @@
+"""
+What a parent hears of its workers: the other end of L{twisted_h11._command.notify}.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.protocol import DatagramProtocol
+
+__all__ = ["NotifySockets"]
+
+
+class _Lines(DatagramProtocol):
+    """
+    Takes datagrams of lines.
+    """
+
+    noisy = False
+
+    def __init__(self, told: Callable[[str], object]) -> None:
+        self._told = told
+
+    def datagramReceived(self, datagram: bytes, addr: Any) -> None:
+        """
+        Tell each line.
+        """
+        for line in datagram.decode("ascii", "replace").splitlines():
+            self._told(line)
+
+
+class NotifySockets:
+    """
+    A socket for each worker, in a directory that nobody else may look into.
+
+    @param reactor: the reactor.
+    @ivar directory: the directory, while there is one.
+    """
+
+    def __init__(self, reactor: Any) -> None:
+        self._reactor = reactor
+        self._ports: dict[str, Any] = {}
+        self.directory: str | None = None
+
+    def open(self, name: str, told: Callable[[str], object]) -> str:
+        """
+        Listen to one worker.
+
+        @param name: of its socket.
+        @param told: called with each line.
+        @return: the address for C{NOTIFY_SOCKET}.
+        @raise CannotListenError: if it can not be opened.
+        """
+        path = os.path.join(self.makeDirectory(), name)
+        self._ports[name] = self._reactor.listenUNIXDatagram(path, _Lines(told))
+        return path
+
+    def makeDirectory(self) -> str:
+        """
+        Make the directory, if that is not done.
+        """
+        if self.directory is None:
+            self.directory = tempfile.mkdtemp(prefix="h11web-")
+        return self.directory
+
+    def close(self, name: str) -> None:
+        """
+        Listen to a worker no longer.
+        """
+        port = self._ports.pop(name, None)
+        if port is not None:
+            port.stopListening()
+
+    def end(self) -> None:
+        """
+        Remove everything.
+        """
+        for name in list(self._ports):
+            self.close(name)
+        self.remove()
+
+    def remove(self) -> None:
+        """
+        Remove the directory, in any thread.
+        """
+        directory, self.directory = self.directory, None
+        if directory is not None:
+            shutil.rmtree(directory, ignore_errors=True)

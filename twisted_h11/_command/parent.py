@@ -1,0 +1,175 @@
+"""
+The parent of several workers: it opens the sockets, and keeps the workers.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from functools import partial
+from typing import Any
+
+from twisted.application.service import IService, Service
+from twisted.internet.defer import Deferred
+from twisted.internet.protocol import Factory
+
+from twisted_h11._command.handed import OpeningReactor
+from twisted_h11._command.notified import NotifySockets
+from twisted_h11._command.notify import Notifier
+from twisted_h11._command.service import ListeningService
+from twisted_h11._command.status import METRICS_DIRECTORY
+from twisted_h11._command.stopping import Stopping, leave
+from twisted_h11._command.workers import Workers
+
+__all__ = ["ParentService", "make_parent"]
+
+# Workers that do not stop listening within that time are not waited for.
+_LISTENING = 0.5
+
+# Workers end by themselves when the grace is over; so long after it they are killed.
+_LATE = 0.7
+
+# What is the same in a worker.  The user and the umask it has from its parent, and the
+# log is said apart.
+_SAME = ("reactor", "rundir", "prefix")
+
+
+class ParentService(Service):
+    """
+    Listens, and has workers serve.
+
+    @param config: the options.
+    @param reactor: the reactor.
+    @param notifier: tells when all workers are ready, and when no one listens.
+    """
+
+    def __init__(self, config: Any, reactor: Any, notifier: Notifier) -> None:
+        self._config = config
+        self._reactor = reactor
+        self._opening: OpeningReactor = config["opening"]
+        self._sockets = NotifySockets(reactor)
+        self._directory = os.getcwd()
+        self._environ = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("LISTEN_", "WATCHDOG_")) and name != "NOTIFY_SOCKET"
+        }
+        grace = config["grace"]
+        self.workers = Workers(
+            reactor,
+            config["workers"],
+            config["worker-start-timeout"],
+            config["worker-timeout"],
+            self._environ,
+            self._directory,
+            self._sockets,
+            grace,
+        )
+        status = [] if config["status"] is None else [config["status"]]
+        self.listening = ListeningService([*status, *config["listen"]], Factory())
+        self.stopping = Stopping(
+            self.workers,
+            None,
+            grace,
+            self._leave,
+            idle=config["drain-idle"],
+            late=_LATE,
+        )
+        self.stopping.status = lambda: int(self.listening.failed)
+        self._drain = notifier.around(self.stopping.drain)
+        self.workers.onReady = notifier.ready
+        self.workers.onFailure = self._failed
+
+    def privilegedStartService(self) -> None:
+        """
+        Open the sockets.
+
+        @raise StartError: if that is not possible.
+        """
+        super().privilegedStartService()
+        self.listening.privilegedStartService()
+
+    def startService(self) -> None:
+        """
+        Start the workers, with the rights that are left.
+        """
+        super().startService()
+        self.listening.startService()
+        names = self._opening.names(os.environ)
+        descriptors = self._opening.descriptors(len(names))
+        more = ["h11web"] * (len(descriptors) - len(names))
+        self._environ["LISTEN_FDS"] = str(len(descriptors))
+        self._environ["LISTEN_FDNAMES"] = ":".join([*names, *more])
+        if self._config["status"] is not None:
+            path = os.path.join(self._sockets.makeDirectory(), "metrics")
+            os.mkdir(path, 0o700)
+            self._environ[METRICS_DIRECTORY] = path
+        self.workers.start(self._command(len(names)), descriptors)
+
+    def stopService(self) -> Deferred[None]:
+        """
+        Tell the workers to end, and listen no longer when they do not.
+        """
+        super().stopService()
+        done = self._drain()
+        # What is closed here is closed for the workers, too.
+        leaving = self.workers.whenLeaving().addTimeout(_LISTENING, self._reactor)
+        closed = leaving.addErrback(lambda _: None).addCallback(
+            lambda _: self.listening.stopService()
+        )
+        return closed.addCallback(lambda _: done)
+
+    def _command(self, handed: int) -> list[str]:
+        """
+        What runs a worker.
+        """
+        command = self._config.parent
+        words = [sys.executable, "-m", "twisted_h11._command.worker"]
+        words += [str(os.getpid()), str(handed), "--nodaemon", "--pidfile="]
+        words += [f"--{name}={command[name]}" for name in _SAME if command.get(name)]
+        log = self._config["programLog"]
+        if command.get("syslog"):
+            words.append("--syslog")
+        elif log is not None and log.path != "/dev/stdout":
+            words.append(f"--logfile={log.path}")
+        elif log is None and command.get("logger"):
+            words.append(f"--logger={command['logger']}")
+        elif command.get("logfile"):
+            words.append(f"--logfile={command['logfile']}")
+        return [*words, "h11web", *self._config.given]
+
+    def _failed(self, reason: str) -> None:
+        if sys.__stderr__ is not None:
+            print(f"twistd h11web: {reason}", file=sys.__stderr__, flush=True)
+        self.listening.failedLater()
+
+    def _leave(self, status: int) -> None:
+        self.workers.killAll()
+        leave(self._config.parent.get("pidfile"), status)
+
+
+def make_parent(config: Any, logs: Any, signals: Any, notifier: Notifier) -> IService:
+    """
+    Make the service of a parent.
+
+    @param config: the options.
+    @param logs: its logs.
+    @param signals: what handles its signals.
+    @param notifier: tells whoever has started it.
+    """
+    from twisted.internet import reactor
+
+    loop: Any = reactor
+    service: Any = ParentService(config, loop, notifier)
+    workers = service.workers
+    signals.add(signal.SIGHUP, workers.replaceAll)
+    signals.add(signal.SIGUSR1, logs.reopen)
+    signals.add(signal.SIGUSR1, partial(workers.signalAll, signal.SIGUSR1))
+    signals.add(signal.SIGUSR2, workers.report)
+    signals.add(signal.SIGUSR2, partial(workers.signalAll, signal.SIGUSR2))
+    service.stopping.heedEarlySignals()
+    loop.callWhenRunning(service.stopping.heedSignals)
+    signals.install()
+    made: IService = service
+    return made

@@ -1,0 +1,128 @@
+"""
+How L{ProcessMonitor<twisted.runner.procmon.ProcessMonitor>} is made to start workers:
+by a reactor that hands sockets over, and that tells when a process begins and ends.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.interfaces import IReactorProcess, IReactorTime
+from twisted.internet.protocol import ProcessProtocol
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from twisted_h11._command.handed import FIRST
+
+__all__ = ["Spawner"]
+
+
+class _Watched(ProcessProtocol):
+    """
+    Passes on to the protocol of the monitor what it has to know.
+    """
+
+    def __init__(self, protocol: Any, ended: Callable[[str, str], object]) -> None:
+        self._protocol = protocol
+        self._ended = ended
+
+    def connectionMade(self) -> None:
+        """
+        The process has begun.
+        """
+        self._protocol.makeConnection(self.transport)
+
+    def processEnded(self, reason: Failure) -> None:
+        """
+        The process has ended.
+        """
+        self._ended(self._protocol.name, _explain(reason.value))
+        self._protocol.processEnded(reason)
+
+
+@implementer(IReactorProcess, IReactorTime)
+class Spawner:
+    """
+    As much of a reactor as a monitor needs.
+
+    @ivar descriptors: what the processes get as the descriptors from 3 on.
+
+    @param reactor: the reactor.
+    @param began: called with the name of a process, and its transport.
+    @param ended: called with the name of a process that has ended, and how.
+    """
+
+    def __init__(
+        self,
+        reactor: Any,
+        began: Callable[[str, Any], object],
+        ended: Callable[[str, str], object],
+    ) -> None:
+        self._reactor = reactor
+        self._began = began
+        self._ended = ended
+        self.descriptors: list[int] = []
+
+    def seconds(self) -> float:
+        """
+        See L{IReactorTime}.
+        """
+        now: float = self._reactor.seconds()
+        return now
+
+    def callLater(self, delay: float, callable: Any, *args: Any, **kw: Any) -> Any:
+        """
+        See L{IReactorTime}.
+        """
+        return self._reactor.callLater(delay, callable, *args, **kw)
+
+    def getDelayedCalls(self) -> Any:
+        """
+        See L{IReactorTime}.
+        """
+        return self._reactor.getDelayedCalls()
+
+    def spawnProcess(
+        self,
+        processProtocol: Any,
+        executable: Any,
+        args: Any = (),
+        env: Any = None,
+        path: Any = None,
+        uid: Any = None,
+        gid: Any = None,
+        usePTY: Any = False,
+        childFDs: Any = None,
+    ) -> Any:
+        """
+        See L{IReactorProcess}.  What the process writes goes where ours goes.
+        """
+        handed: dict[int, Any] = dict(enumerate(self.descriptors, FIRST))
+        process = self._reactor.spawnProcess(
+            _Watched(processProtocol, self._ended),
+            executable,
+            args,
+            env=env,
+            path=path,
+            childFDs={0: "w", 1: 1, 2: 2, **handed},
+        )
+        # Nobody is to read from us.
+        process.closeStdin()
+        self._began(processProtocol.name, process)
+        return process
+
+
+def _explain(error: Any) -> str:
+    """
+    How a process has ended.
+    """
+    number = getattr(error, "signal", None)
+    if number is not None:
+        try:
+            name = signal.Signals(number).name
+        except ValueError:
+            name = str(number)
+        return f"was ended by {name}"
+    return f"ended with status {getattr(error, 'exitCode', None)}"

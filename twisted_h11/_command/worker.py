@@ -1,0 +1,87 @@
+"""
+One of several workers: a plain C{twistd h11web} that listens on the sockets of its
+parent.
+
+The parent runs C{python -m twisted_h11._command.worker PARENT HANDED -n ... h11web ...}
+where C{PARENT} is its process id, and C{HANDED} how many of the descriptors that
+C{LISTEN_FDS} counts were handed to the parent itself.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from typing import Any
+
+__all__ = ["Inherited", "end_alone", "inherited", "main"]
+
+
+class Inherited:
+    """
+    What a worker has of its parent.
+
+    @ivar descriptors: those of the sockets that the parent has opened.
+    """
+
+    def __init__(self, parent: int, descriptors: list[int]) -> None:
+        self._parent = parent
+        self.descriptors = descriptors
+
+    def isOrphaned(self) -> bool:
+        """
+        Whether the parent is gone.
+        """
+        return os.getppid() != self._parent
+
+
+_inherited: list[Inherited] = []
+
+
+def inherited() -> Inherited | None:
+    """
+    What this process has of its parent, if it is a worker.
+    """
+    return _inherited[-1] if _inherited else None
+
+
+def end_alone(reactor: Any) -> None:
+    """
+    The parent is gone, so nobody would replace this worker: end in good order.
+
+    @param reactor: the reactor.
+    """
+    from twisted.logger import Logger
+
+    Logger().error("The parent of this worker is gone: it ends")
+    reactor.stop()
+
+
+def begin(parent: int, handed: int) -> None:
+    """
+    Take what was handed over.  Called before anything of Twisted is imported, which
+    looks at C{LISTEN_PID}.
+    """
+    count = int(os.environ["LISTEN_FDS"])
+    _inherited.append(Inherited(parent, list(range(3 + handed, 3 + count))))
+    os.environ["LISTEN_PID"] = str(os.getpid())
+    # Of a terminal it goes to the parent, too, which tells us what to do.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def main() -> None:
+    """
+    Run twistd.
+    """
+    # This module is there twice: once by its name, and once as the main program.
+    from twisted_h11._command import worker
+
+    worker.begin(int(sys.argv[1]), int(sys.argv[2]))
+    sys.argv[:3] = ["twistd"]
+    from twisted.scripts.twistd import run
+
+    run()
+
+
+if __name__ == "__main__":
+    main()
