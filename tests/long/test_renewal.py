@@ -8,6 +8,7 @@ import time
 
 from tests.command.test_tls_process import TLSProcessTestCase
 from tests.support.handshakes import serial
+from tests.support.long_cases import skip_unless_named
 
 # From one look to the next, and what a busy machine may add.
 A_MINUTE = 60.0
@@ -18,6 +19,13 @@ class RenewalTests(TLSProcessTestCase):
     """
     Nobody sends a signal.
     """
+
+    def setUp(self) -> None:
+        """
+        Skip unless it was asked for.
+        """
+        skip_unless_named()
+        super().setUp()
 
     def test_withinAMinute(self) -> None:
         """

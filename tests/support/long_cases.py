@@ -207,6 +207,15 @@ class Server:
         return said
 
 
+def skip_unless_named() -> None:
+    """
+    Skip a long case that nobody has asked for.
+    """
+    named = any(word.startswith("tests.long") for word in sys.argv)
+    if not named and not os.environ.get("TWISTED_H11_LONG"):
+        raise SkipTest("long: run it by the name tests.long")
+
+
 class LongTestCase(SynchronousTestCase):
     """
     Runs only when it is named.
@@ -216,9 +225,7 @@ class LongTestCase(SynchronousTestCase):
         """
         Skip unless it was asked for.
         """
-        named = any(word.startswith("tests.long") for word in sys.argv)
-        if not named and not os.environ.get("TWISTED_H11_LONG"):
-            raise SkipTest("long: run it by the name tests.long")
+        skip_unless_named()
         if not sys.platform.startswith("linux"):
             raise SkipTest("figures are read from /proc")
         _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
