@@ -15,9 +15,17 @@ from twisted.web import server
 
 import twisted_h11
 from tests.support.server_cases import GET, Holding, ServerTestCase, get, post
-from twisted_h11._metrics.numbers import DURATIONS, PLACES, SIZES, Numbers, total
+from twisted_h11._metrics.numbers import (
+    DURATIONS,
+    PLACES,
+    SIZES,
+    STATES,
+    Numbers,
+    total,
+)
 from twisted_h11._metrics.prometheus import exposition
 from twisted_h11._metrics.shared import Shared
+from twisted_h11._server.states import Phase
 from twisted_h11.metrics import Metrics
 
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
@@ -153,10 +161,9 @@ class SiteTests(ServerTestCase):
         self.connect(site).send(b"GET / HT")
         self.connect(site).send(post(b"half of it")[:-5])
         states = {
-            state: self.number(metrics, "connections", state=state)
-            for state in ("idle", "reading", "responding", "closing", "given_away")
+            state: self.number(metrics, "connections", state=state) for state in STATES
         }
-        expected = {"idle": 1, "reading": 2, "responding": 1}
+        expected = {"new": 1, "head": 1, "body": 1, "response": 1}
         self.assertEqual(states, {**dict.fromkeys(states, 0), **expected})
         self.assertEqual(self.number(metrics, "connections_accepted_total"), 4)
         holding.answer()
@@ -256,6 +263,12 @@ class NumbersTests(SynchronousTestCase):
         assert process.stdout is not None
         self.assertEqual(process.stdout.readline(), "ready\n")
         return process
+
+    def test_states(self) -> None:
+        """
+        The states are those that a connection can be in.
+        """
+        self.assertEqual(set(STATES), {phase.name.lower() for phase in Phase})
 
     def test_processes(self) -> None:
         """

@@ -49,7 +49,10 @@ Bytes: the bounds of the buckets.
 
 STATUSES = ("400", "408", "413", "414", "417", "431", "501", "503", "505", "other")
 WAITS = ("handshake", "idle", "head", "body", "request", "client", "other")
-STATES = ("idle", "reading", "responding", "closing", "given_away")
+STATES = (
+    *("new", "idle", "head", "body", "response"),
+    *("closing", "http2", "given_away"),
+)
 
 
 def _places() -> dict[str, int]:

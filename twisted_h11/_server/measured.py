@@ -5,7 +5,6 @@ Connections of a site that counts what happens on them.
 from __future__ import annotations
 
 from enum import Enum
-from typing import Any
 
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
@@ -13,10 +12,9 @@ from twisted.python.failure import Failure
 from twisted_h11._http.strict_requests import RequestHead
 from twisted_h11._server.channel import Channel
 from twisted_h11._server.cycle import Cycle
-from twisted_h11._server.given_away import GivenAway
-from twisted_h11._server.states import Reading, Wait
+from twisted_h11._server.states import Wait
 
-__all__ = ["MeasuredChannel", "TimedChannel", "activity"]
+__all__ = ["MeasuredChannel", "TimedChannel"]
 
 
 _makeCycle = Channel.makeCycle
@@ -80,23 +78,3 @@ class MeasuredChannel(TimedChannel):
         wire = self.wire
         if wire.transport is None or wire.closing is not None:
             self.factory.metrics.timedOut(wait.name.lower())
-
-
-def activity(connection: Any) -> str:
-    """
-    What a connection of a site's register does, in a word: C{idle}, C{reading},
-    C{responding}, C{closing} or C{given_away}.
-    """
-    if isinstance(connection, GivenAway):
-        return "given_away"
-    if not isinstance(connection, Channel):
-        # One of HTTP/2, which does all of that at a time.
-        return "responding"
-    if connection.wire.closing is not None:
-        return "closing"
-    cycle, reader = connection.cycle, connection.reader
-    if cycle is not None and cycle.requestEnded:
-        return "responding"
-    if cycle is not None or reader.hasBytes or reader.state is Reading.BODY:
-        return "reading"
-    return "idle"

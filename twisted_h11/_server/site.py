@@ -37,7 +37,6 @@ from twisted_h11._server.connections import Connections
 from twisted_h11._server.error_pages import ErrorPages
 from twisted_h11._server.http2 import Negotiator, check_http2
 from twisted_h11._server.logged_site import LoggedSite
-from twisted_h11._server.measured import activity
 from twisted_h11._server.proxied import proxied_by
 from twisted_h11._server.ranges import render_ranged, settle_range
 from twisted_h11._server.request import Request
@@ -340,5 +339,5 @@ class Site(LoggedSite):
         """
         For the metrics: the states of all connections, and how many lines were lost.
         """
-        states = [activity(connection) for connection in self._connections.open]
+        states = [one.phase().name.lower() for one in self._connections.open]
         return states, self.droppedLogLines
