@@ -44,6 +44,7 @@ class SignalTests(CommandTestCase):
         process = self.popen(
             *("-n", *arguments, "h11web", "-p", "0", "--interface", "127.0.0.1"),
             *("--wsgi", "slow:application", "--grace", "20"),
+            *("--drain-idle", "15"),
         )
         assert process.stdout is not None
         url = next(filter(None, map(listening, process.stdout)))

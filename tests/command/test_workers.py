@@ -26,7 +26,7 @@ class Process:
     """
 
     def __init__(self, reactor: Any, protocol: Any, args: Any, env: Any) -> None:
-        self.pid = 100 + len(reactor.processes)
+        self.pid: int | None = 100 + len(reactor.processes)
         self.args = args
         self.env = env
         self.protocol = protocol
@@ -58,6 +58,8 @@ class Process:
             if not (status or signal)
             else ProcessTerminated(status or None, signal, status)
         )
+        self.pid = None
+        self.protocol.processExited(Failure(done))
         self.protocol.processEnded(Failure(done))
 
 
@@ -71,6 +73,7 @@ class Reactor(Clock):
         super().__init__()
         self.processes: list[Process] = []
         self.fds: list[Any] = []
+        self.fails: OSError | None = None
 
     def spawnProcess(
         self,
@@ -87,6 +90,8 @@ class Reactor(Clock):
         """
         Start one.
         """
+        if self.fails is not None:
+            raise self.fails
         process = Process(self, processProtocol, args, env)
         self.processes.append(process)
         self.fds.append(childFDs)
@@ -203,6 +208,19 @@ class WorkersTests(SynchronousTestCase):
         self.tell(two, "READY=1")
         self.assertEqual(["ready"], self.said)
 
+    def test_output(self) -> None:
+        """
+        What a worker of a daemon writes is logged.
+        """
+        self.workers.start(["run"], [], True)
+        process = self.alive[-1]
+        self.assertEqual({0: "w", 1: "r", 2: "r"}, self.reactor.fds[-1])
+        process.protocol.outReceived(b"it says\n")
+        process.protocol.errReceived(b"what is wrong")
+        process.end(1)
+        self.assertEqual(1, len(self.lines("it says")))
+        self.assertEqual(1, len(self.lines("what is wrong")))
+
     def test_neverReady(self) -> None:
         """
         If the first of all ends before any was ready, nobody starts it for ever.
@@ -210,6 +228,42 @@ class WorkersTests(SynchronousTestCase):
         self.alive[0].end(1)
         (said,) = self.said
         self.assertIn("ended with status 1 before it was ready", said)
+
+    def test_notStarted(self) -> None:
+        """
+        One that can not even be started is tried again, later and later, and it is no
+        error to stop meanwhile.
+        """
+        one, _ = self.ready()
+        self.reactor.fails = PermissionError(13, "Permission denied", "/bin/x")
+        one.end(1)
+        self.beat(10)
+        lines = self.lines("could not be started (/bin/x: Permission denied)")
+        self.assertTrue(2 < len(lines) < 8, lines)
+        self.assertEqual([], self.flushLoggedErrors())
+        self.reactor.fails = None
+        self.beat(20)
+        self.assertEqual(2, len(self.alive))
+        self.reactor.fails = PermissionError(13, "Permission denied", "/bin/x")
+        self.workers.replaceAll()
+        drained = self.workers.drain(5)
+        for process in self.alive:
+            process.end()
+        self.reactor.advance(0)
+        self.successResultOf(drained)
+        self.assertEqual([], self.reactor.getDelayedCalls())
+
+    def test_noneStarted(self) -> None:
+        """
+        If the first of all can not be started, the server ends.
+        """
+        self.alive[0].end(1)
+        del self.said[:]
+        self.reactor.fails = PermissionError(13, "Permission denied", "/bin/x")
+        self.reactor.advance(1)
+        self.reactor.advance(0)
+        (said,) = self.said
+        self.assertIn("could not be started (/bin/x: Permission denied)", said)
 
     def test_dies(self) -> None:
         """

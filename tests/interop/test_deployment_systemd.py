@@ -253,6 +253,18 @@ class ActivationTests(CommandTestCase):
         )
         self.assertEqual(0o600, os.stat(path).st_mode & 0o777)
 
+    def test_workers(self) -> None:
+        """
+        And both do with several workers.
+        """
+        self.environment["H11WEB_WORKERS"] = "2"
+        self.restarted(self.tcp(), names="h11web.socket")
+        made, path = self.unix()
+        self.restarted(
+            made, names="h11web.socket", listen="systemd:domain=UNIX:index=0"
+        )
+        self.assertEqual(0o600, os.stat(path).st_mode & 0o777)
+
     def test_wrong(self) -> None:
         """
         A socket of another kind than the option says is one line.

@@ -105,7 +105,8 @@ class ParentService(Service):
             path = os.path.join(self._sockets.makeDirectory(), "metrics")
             os.mkdir(path, 0o700)
             self._environ[METRICS_DIRECTORY] = path
-        self.workers.start(self._command(len(names)), descriptors)
+        isDaemon = not self._config.parent.get("nodaemon")
+        self.workers.start(self._command(len(names)), descriptors, isDaemon)
 
     def stopService(self) -> Deferred[None]:
         """

@@ -9,11 +9,13 @@ import signal
 from collections.abc import Callable
 from typing import Any
 
+from twisted.internet.error import ProcessExitedAlready, ProcessTerminated
 from twisted.internet.interfaces import IReactorProcess, IReactorTime
 from twisted.internet.protocol import ProcessProtocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from twisted_h11._boundary.explain import explain
 from twisted_h11._command.handed import FIRST
 
 __all__ = ["Spawner"]
@@ -34,12 +36,50 @@ class _Watched(ProcessProtocol):
         """
         self._protocol.makeConnection(self.transport)
 
-    def processEnded(self, reason: Failure) -> None:
+    def notStarted(self, error: OSError) -> None:
         """
-        The process has ended.
+        There is no process.
+        """
+        self._ended(self._protocol.name, f"could not be started ({explain(error)})")
+        self._protocol.processEnded(Failure(ProcessTerminated(127)))
+
+    def outReceived(self, data: bytes) -> None:
+        """
+        The process writes, and nobody but the log takes it.
+        """
+        self._protocol.outReceived(data)
+
+    def errReceived(self, data: bytes) -> None:
+        """
+        As L{outReceived}.
+        """
+        self._protocol.errReceived(data)
+
+    def processExited(self, reason: Failure) -> None:
+        """
+        The process has ended.  Others that it has started may still write.
         """
         self._ended(self._protocol.name, _explain(reason.value))
         self._protocol.processEnded(reason)
+
+
+class _NotStarted:
+    """
+    A process that could not be started.
+    """
+
+    pid = None
+
+    def closeStdin(self) -> None:
+        """
+        There is none.
+        """
+
+    def signalProcess(self, number: Any) -> None:
+        """
+        @raise ProcessExitedAlready: always.
+        """
+        raise ProcessExitedAlready
 
 
 @implementer(IReactorProcess, IReactorTime)
@@ -48,6 +88,8 @@ class Spawner:
     As much of a reactor as a monitor needs.
 
     @ivar descriptors: what the processes get as the descriptors from 3 on.
+    @ivar logsOutput: whether what they write goes to our log; otherwise it goes where
+        ours goes.
 
     @param reactor: the reactor.
     @param began: called with the name of a process, and its transport.
@@ -64,6 +106,7 @@ class Spawner:
         self._began = began
         self._ended = ended
         self.descriptors: list[int] = []
+        self.logsOutput = False
 
     def seconds(self) -> float:
         """
@@ -97,17 +140,25 @@ class Spawner:
         childFDs: Any = None,
     ) -> Any:
         """
-        See L{IReactorProcess}.  What the process writes goes where ours goes.
+        See L{IReactorProcess}.
         """
+        output = {1: "r", 2: "r"} if self.logsOutput else {1: 1, 2: 2}
         handed: dict[int, Any] = dict(enumerate(self.descriptors, FIRST))
-        process = self._reactor.spawnProcess(
-            _Watched(processProtocol, self._ended),
-            executable,
-            args,
-            env=env,
-            path=path,
-            childFDs={0: "w", 1: 1, 2: 2, **handed},
-        )
+        watched = _Watched(processProtocol, self._ended)
+        try:
+            process = self._reactor.spawnProcess(
+                watched,
+                executable,
+                args,
+                env=env,
+                path=path,
+                childFDs={0: "w", **output, **handed},
+            )
+        except OSError as error:
+            # The monitor would log a traceback, and knows no more than that it ended.
+            process = _NotStarted()
+            watched.makeConnection(process)
+            self._reactor.callLater(0, watched.notStarted, error)
         # Nobody is to read from us.
         process.closeStdin()
         self._began(processProtocol.name, process)

@@ -53,6 +53,7 @@ class Worker:
     @ivar number: in C{H11WEB_WORKER}; its successor has the same.
     @ivar state: how far it is.
     @ivar process: its process, while there is one.
+    @ivar pid: the id of its last process.
     @ivar since: when the process began.
     @ivar successor: what is to take its place.
     @ivar replaces: whose place it is to take.
@@ -64,6 +65,7 @@ class Worker:
         self.number = number
         self.state = State.STARTING
         self.process: Any = None
+        self.pid: int | None = None
         self.since = 0.0
         self.successor: Worker | None = None
         self.replaces: Worker | None = None
@@ -71,8 +73,7 @@ class Worker:
         self.missed: set[int] = set()
 
     def __str__(self) -> str:
-        pid = self.process.pid if self.process is not None else "-"
-        return f"{self.number} (process {pid})"
+        return f"{self.number} (process {self.pid or '-'})"
 
     def await_(self, timer: IDelayedCall | None) -> None:
         """
@@ -143,15 +144,23 @@ class Workers:
 
     # -- the start ----------------------------------------------------------------
 
-    def start(self, command: Sequence[str], descriptors: Sequence[int]) -> None:
+    def start(
+        self,
+        command: Sequence[str],
+        descriptors: Sequence[int],
+        logsOutput: bool = False,
+    ) -> None:
         """
         Start all.
 
+        @param logsOutput: whether what they write goes to our log: that of a daemon
+            goes nowhere.
         @param command: what runs a worker.
         @param descriptors: the sockets that they get.
         """
         self._command = list(command)
         self._spawner.descriptors = list(descriptors)
+        self._spawner.logsOutput = logsOutput
         self._monitor.startService()
         for number in range(1, self._count + 1):
             self._current[number] = self._add(number)
@@ -180,6 +189,7 @@ class Workers:
     def _began(self, name: str, process: Any) -> None:
         worker = self._workers[name]
         worker.process = process
+        worker.pid = process.pid
         worker.state = State.STARTING
         worker.since = self._reactor.seconds()
         worker.await_(
@@ -383,11 +393,9 @@ class Workers:
         End all at once; in any thread.
         """
         for worker in list(self._workers.values()):
-            process = worker.process
-            pid = process.pid if process is not None else None
-            if pid is not None:
+            if worker.process is not None and worker.pid is not None:
                 with suppress(OSError):
-                    os.kill(pid, signal.SIGKILL)
+                    os.kill(worker.pid, signal.SIGKILL)
         self._sockets.remove()
 
     def flushLog(self) -> None:
