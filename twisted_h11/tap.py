@@ -51,11 +51,10 @@ def makeService(config: Options) -> IService:
     root = config["root"]
     if root is None and not config["vhosts"]:
         root = Welcome()
-    elif config["indexes"]:
-        root.indexNames = config["indexes"]
-    if isinstance(root, static.File):
-        # Scripts below it find the service collection there.
-        root.registry.setComponent(IServiceCollection, service)
+    for file in (root, *config["files"]):
+        if isinstance(file, static.File):
+            # Scripts below it find the service collection there.
+            file.registry.setComponent(IServiceCollection, service)
 
     settings: dict[str, Any] = {}
     if "serverHeader" in config:

@@ -8,6 +8,7 @@ import os
 from typing import Any
 
 import bcrypt
+from twisted.python import usage
 from twisted.web.resource import Resource
 from twisted.web.vhost import NameVirtualHost
 
@@ -96,6 +97,41 @@ class AnswerOptionsTests(AnswerTestCase):
         self.assertIsInstance(hosts, NameVirtualHost)
         self.assertEqual(hosts.hosts[b"a.example"].path, one)
         self.assertIs(hosts.default, root)
+
+    def test_filesOfHosts(self) -> None:
+        """
+        What is said of files holds for the directories of hosts, with C{--path} and
+        without.
+        """
+        given = (
+            *("--index", "x.html", "--list-directories", "on", "--scripts", "on"),
+            *("--dot-files", "on", "--outside-links", "on", "--cache-control", "a"),
+        )
+        more = (
+            *("--mime-type", "text/x", "--ignore-ext", ".x", "--processor"),
+            ".odd=twisted.web.static:Data",
+        )
+        cases: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
+            (("--path", self.directory()), more),
+            ((), ()),
+        )
+        for path, extra in cases:
+            one, two = self.directory(), self.directory()
+            hosts = ("--vhost", f"a={one}", "--vhost", f"b={two}")
+            options = self.parse(*path, *hosts, *given, *extra)
+            first, *others = options["files"]
+            self.assertEqual(3 if path else 2, len(options["files"]))
+            self.assertEqual(["x.html"], first.indexNames)
+            self.assertTrue(first.policy.listDirectories)
+            self.assertIn(".rpy", first.processors)
+            for other in others:
+                for name in ("indexNames", "policy", "processors", "defaultType"):
+                    self.assertEqual(getattr(first, name), getattr(other, name), name)
+                self.assertEqual(first.ignoredExts, other.ignoredExts)
+        with self.assertRaisesRegex(
+            usage.UsageError, "^--index goes with --path or --vhost$"
+        ):
+            self.parse(*given)
 
     def test_password(self) -> None:
         """

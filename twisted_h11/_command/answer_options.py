@@ -176,10 +176,7 @@ class AnswerOptions(usage.Options):
         return None
 
     def _settleFiles(self) -> None:
-        files = [*self["vhosts"].values()]
-        root = self["root"]
-        if isinstance(root, PublicFile):
-            files.append(root)
+        files: list[PublicFile] = self["files"]
         cacheControl = None
         if self["cache-control"] is not None:
             cacheControl = os.fsencode(self["cache-control"]).strip(b" \t")

@@ -63,7 +63,7 @@ class RootOptions(usage.Options):
     What is served.
 
     After L{parseOptions}, C{self["root"]} is a resource, or C{None} if nothing was
-    said.
+    said, and C{self["files"]} are the directories that are served.
 
     @since: 0.1
     """
@@ -246,22 +246,37 @@ class RootOptions(usage.Options):
         allowed = {
             name: read_option(self, name, parse_switch) for name in _FILE_SWITCHES
         }
-        root = self["root"]
         self["policy"] = policy = FilePolicy(
             dotFiles=allowed["dot-files"],
             outsideLinks=allowed["outside-links"],
             listDirectories=allowed["list-directories"],
         )
-        if isinstance(root, PublicFile):
-            root.policy = policy
+        self["files"] = files = self._publicFiles()
+        for file in files:
+            file.policy = policy
+            if self["indexes"]:
+                file.indexNames = self["indexes"]
             if allowed["scripts"]:
-                root.processors = {**SCRIPTS, **root.processors}
-            return
-        if self["indexes"]:
-            raise usage.UsageError("--index goes with --path")
-        for name, isOn in allowed.items():
-            if isOn:
-                raise usage.UsageError(f"--{name} goes with --path")
+                file.processors = {**SCRIPTS, **file.processors}
+        given = {"index": bool(self["indexes"]), **allowed}
+        for name, isGiven in given.items():
+            if isGiven and not files:
+                raise usage.UsageError(f"--{name} goes with --path or --vhost")
+
+    def _publicFiles(self) -> list[PublicFile]:
+        """
+        The directories that are served: that of C{--path}, and those of hosts, for
+        which the same holds.
+        """
+        root, hosts = self["root"], list(self.get("vhosts", {}).values())
+        if not isinstance(root, PublicFile):
+            return hosts
+        for file in hosts:
+            file.processors = root.processors
+            file.defaultType = root.defaultType
+            file.ignoredExts = root.ignoredExts
+            file.registry = root.registry
+        return [root, *hosts]
 
 
 def _wsgi_root(application: Any) -> WSGIResource:
