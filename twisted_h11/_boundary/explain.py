@@ -8,7 +8,7 @@ import os
 
 from twisted.internet.error import CannotListenError
 
-__all__ = ["explain"]
+__all__ = ["explain", "reason"]
 
 _PLAIN = (ImportError, OSError, OverflowError, ValueError)
 """
@@ -37,3 +37,10 @@ def explain(error: BaseException) -> str:
     else:
         text = f"{type(error).__name__}: {error}" if str(error) else repr(error)
     return " ".join(text.split())
+
+
+def reason(error: BaseException) -> str:
+    """
+    What went wrong, for a message that names the file itself.
+    """
+    return getattr(error, "strerror", None) or str(error)

@@ -24,6 +24,7 @@ from typing import Any
 
 from twisted.python import usage
 
+from twisted_h11._boundary.explain import reason
 from twisted_h11._command.root_options import ROOTS
 
 if sys.version_info >= (3, 11):
@@ -262,5 +263,4 @@ def _read(path: str) -> dict[str, Any]:
             return read
     except (OSError, ValueError) as error:
         # A mistake in the file is a ValueError, and so is text that is no UTF-8.
-        reason = getattr(error, "strerror", None) or str(error)
-        raise usage.UsageError(f"--config {path}: {reason}") from None
+        raise usage.UsageError(f"--config {path}: {reason(error)}") from None

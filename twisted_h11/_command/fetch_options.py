@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from twisted_h11 import __version__
+from twisted_h11._boundary.explain import reason
 from twisted_h11.client import (
     Agent,
     ClientSettings,
@@ -100,8 +101,9 @@ def parse(arguments: list[str]) -> argparse.Namespace:
                 with open(options.data[1:], "rb") as file:
                     options.body = file.read()
             except (OSError, ValueError) as error:
-                text = getattr(error, "strerror", None) or str(error)
-                raise BadUsage(f"Can not read {options.data[1:]}: {text}", 26) from None
+                raise BadUsage(
+                    f"Can not read {options.data[1:]}: {reason(error)}", 26
+                ) from None
     options.method = options.request or ("GET" if options.body is None else "POST")
     if options.resume:
         if options.output in (None, "-"):
@@ -186,7 +188,7 @@ def make_agent(reactor: Any, options: argparse.Namespace, trace: Any) -> Agent:
                 policy = TLSPolicy.trusting(file.read())
         except OSError as error:
             raise BadUsage(
-                f"Can not read {options.cacert}: {error.strerror}", 77
+                f"Can not read {options.cacert}: {reason(error)}", 77
             ) from None
         except Exception:
             raise BadUsage(f"No certificate in {options.cacert}", 77) from None

@@ -23,6 +23,8 @@ from twisted.python.failure import Failure
 from twisted.web.client import ResponseDone
 from twisted.web.http import PotentialDataLoss
 
+from twisted_h11._boundary.explain import reason
+
 __all__ = [
     "Appended",
     "Messages",
@@ -194,7 +196,7 @@ class NewFile(Output):
         try:
             super().__init__(open(path, self.mode))  # noqa: SIM115
         except (OSError, ValueError) as error:
-            raise OutputFailed(f"Can not write {path}: {_text(error)}") from None
+            raise OutputFailed(f"Can not write {path}: {reason(error)}") from None
 
     def end(self) -> None:
         """
@@ -238,7 +240,7 @@ class Replacement(NewFile):
             )
             os.close(descriptor)
         except OSError as error:
-            raise OutputFailed(f"Can not write in {folder}: {_text(error)}") from None
+            raise OutputFailed(f"Can not write in {folder}: {reason(error)}") from None
         self._done = False
         super().__init__(self._new)
 
@@ -263,12 +265,8 @@ class Replacement(NewFile):
                 os.unlink(self._new)
 
 
-def _text(error: Exception) -> str:
-    return getattr(error, "strerror", None) or str(error)
-
-
 def _failed(error: Exception) -> OutputFailed:
-    return OutputFailed(f"Can not write the body: {_text(error)}")
+    return OutputFailed(f"Can not write the body: {reason(error)}")
 
 
 class Sink(Protocol):

@@ -22,6 +22,7 @@ import threading
 from twisted.logger import Logger
 
 from twisted_h11._boundary.checks import NUMBER, PATH, checked, optional
+from twisted_h11._boundary.explain import reason
 
 __all__ = ["LogFile", "LogFileError", "check_rotation"]
 
@@ -112,7 +113,7 @@ class Losses:
                 "Can not write {name}: {reason}; lines are dropped until that is "
                 "possible",
                 name=self._name,
-                reason=error.strerror or str(error),
+                reason=reason(error),
             )
 
     def over(self) -> None:
@@ -334,7 +335,7 @@ class LogFile:
             self._log.error(
                 "Can not rotate the log {path}: {reason}; it grows on",
                 path=os.fsdecode(self.path),
-                reason=error.strerror or str(error),
+                reason=reason(error),
             )
 
     def _isCurrent(self) -> bool:
