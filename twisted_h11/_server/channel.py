@@ -147,7 +147,7 @@ class Channel(HTTPChannelNames):
             # For the access log.
             cycle.head.bodyLength = self.reader.incoming.received
         wire.lost(reason)
-        wire.droppedLength = unsent
+        wire.pendingLength = unsent
         self._forget()
         if self.connections is not None:
             self.connections.gone(self)

@@ -359,7 +359,7 @@ class Responding(Streaming):
         cycle = channel.cycle if self._direct and channel is not None else None
         if cycle is not None and cycle.answer is not None:
             # What was cut has its line, too.
-            unsent = channel.wire.droppedLength
+            unsent = channel.wire.pendingLength
             self.sentLength = max(self.sentLength - unsent, 0)
             if self.startedWriting and not self.finished:
                 guarded("The access log", channel.factory.log, self)

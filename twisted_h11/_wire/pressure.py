@@ -169,4 +169,4 @@ def unsent_length(wire: OwnWire) -> int:
     queue: Any = wire.pressure.queue if wire.pressure is not None else None
     queued: int = queue.queued(True) if queue is not None else 0
     kept = bytes_unsent(wire.transport) or 0
-    return wire.droppedLength + wire.pendingLength + queued + kept
+    return wire.pendingLength + queued + kept

@@ -147,7 +147,6 @@ class OwnWire(Protocol):
     holds: int
     eof: bool
     pendingLength: int
-    droppedLength: int
     pressure: Any
     closing: Any
 

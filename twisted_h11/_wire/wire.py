@@ -72,7 +72,8 @@ class Wire(Waiter):
     @ivar isOpen: whether there is a transport, and it is not about to close.
     @ivar outbox: what collects for this wire; C{None} if the transport does.
     @ivar pending: what has been written and not given to the transport.
-    @ivar pendingLength: how many bytes that are.
+    @ivar pendingLength: how many bytes that are; of a wire whose connection is gone,
+        how many were dropped, with those of regions.
     @ivar joining: how many callers want their writes to be joined.
     @ivar batching: whether a segment is being worked on; C{None} if that is not to
         delay a write, since others write to the transport, too.
@@ -84,14 +85,12 @@ class Wire(Waiter):
     @ivar holds: why the network is quiet, a bit for each reason.
     @ivar eof: whether the peer will send nothing more.
     @ivar closing: how the connection ends; C{None} while it does not.
-    @ivar droppedLength: how many bytes of what was written are lost.
     """
 
     # Attributes in slots are found fastest, and each request asks for many of these.
     __slots__ = (
         "_registered",
         "batching",
-        "droppedLength",
         "eof",
         "hasRoom",
         "held",
@@ -108,7 +107,7 @@ class Wire(Waiter):
         self.user: WireUser = user
         self.transport: Any = None
         self.pending: list[bytes] | tuple[()] = ()
-        self.pendingLength = self.joining = self.holds = self.droppedLength = 0
+        self.pendingLength = self.joining = self.holds = 0
         self._registered = self.held = self.eof = False
         self.batching: bool | None = False
         self.outbox: Outbox | None = None
@@ -191,7 +190,7 @@ class Wire(Waiter):
     def _drop(self, error: BaseException | None) -> None:
         self.pending = ()
         if self.pressure is not None:
-            self.droppedLength += self.pressure.dropQueue(error)
+            self.pendingLength += self.pressure.dropQueue(error)
 
     def _forget(self, user: WireUser) -> None:
         """
