@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.web import server
+from twisted.web.http import CACHED, NOT_MODIFIED, PRECONDITION_FAILED
 
 from twisted_h11._boundary.checks import (
     BYTES,
@@ -20,6 +21,7 @@ from twisted_h11._boundary.checks import (
     optional,
     wrong,
 )
+from twisted_h11._http.negotiation import none_match
 
 __all__ = ["Arguments"]
 
@@ -102,20 +104,35 @@ class Arguments(server.Request):
     @checked(etag=_OPTIONAL)
     def setETag(self, etag: Any) -> Any:
         """
-        See L{twisted.web.http.Request.setETag}.
+        See L{twisted.web.http.Request.setETag}.  C{If-None-Match} is read as RFC 9110
+        section 13.1.2 has it: a list, whose members are compared weakly.
 
         @raise TypeError: for anything but text or bytes.
         """
-        return super().setETag(etag)
+        found = super().setETag(etag)
+        values = self.requestHeaders.getRawHeaders(b"If-None-Match")
+        if found is None and etag and values and none_match(values, etag):
+            isRead = self.method in (b"GET", b"HEAD")
+            self.setResponseCode(NOT_MODIFIED if isRead else PRECONDITION_FAILED)
+            return CACHED
+        return found
 
     @checked(when=NUMBER)
     def setLastModified(self, when: float) -> Any:
         """
-        See L{twisted.web.http.Request.setLastModified}.
+        See L{twisted.web.http.Request.setLastModified}; a condition that is no
+        date is none, nor is one beside C{If-None-Match} (RFC 9110 section 13.1.3).
 
         @raise TypeError: for anything but a number.
         """
-        return super().setLastModified(when)
+        conditions = self.requestHeaders
+        if self.etag is not None and conditions.hasHeader(b"If-None-Match"):
+            conditions.removeHeader(b"If-Modified-Since")
+        try:
+            return super().setLastModified(when)
+        except IndexError:
+            # Of Twisted's parser, for a date of no words.
+            return None
 
     @checked(host=BYTES, port=INT)
     def setHost(self, host: bytes, port: int, ssl: Any = 0) -> None:

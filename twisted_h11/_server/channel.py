@@ -13,8 +13,7 @@ from __future__ import annotations
 
 from enum import Enum
 
-import h11
-from twisted.internet.interfaces import IHandshakeListener, IProtocol
+from twisted.internet.interfaces import IHandshakeListener
 from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -29,12 +28,10 @@ from twisted_h11._server.admission import (
     report_dropped,
 )
 from twisted_h11._server.connections import Connections
-from twisted_h11._server.contract import HTTPChannelNames
 from twisted_h11._server.cycle import Cycle
-from twisted_h11._server.framers import H11Framer
 from twisted_h11._server.given_away import give_away
-from twisted_h11._server.handover import HandOver
 from twisted_h11._server.request_reader import RequestReader
+from twisted_h11._server.shared_channel import SharedChannel
 from twisted_h11._server.states import Phase, Reading, Wait
 from twisted_h11._server.timeouts import await_response, time_out
 from twisted_h11._wire.closing import End
@@ -48,7 +45,7 @@ _HEAD, _IDLE = Reading.HEAD, Wait.IDLE
 
 
 @implementer(IHandshakeListener)
-class Channel(HTTPChannelNames):
+class Channel(SharedChannel):
     """
     One connection of a L{Site<twisted_h11.server.Site>}.
 
@@ -66,8 +63,6 @@ class Channel(HTTPChannelNames):
     readerClass = RequestReader
     finalWaits = frozenset((Wait.HANDSHAKE, Wait.CLIENT))
 
-    _h11Framer: H11Framer | None = None
-    _handOver: HandOver | None = None
     _draining = False
 
     _log = Logger()
@@ -79,17 +74,6 @@ class Channel(HTTPChannelNames):
     def __repr__(self) -> str:
         reads = self.reader.state.name.lower()
         return f"<Channel {self.wire!r} reads {reads} {self.cycle!r}>"
-
-    def h11Framer(self) -> H11Framer:
-        """
-        What frames by h11 on this connection.
-        """
-        if self._h11Framer is None:
-            conn = h11.Connection(
-                h11.SERVER, max_incomplete_event_size=self.limits.maxHeadLength
-            )
-            self._h11Framer = H11Framer(self.wire, conn)
-        return self._h11Framer
 
     # -- the life of the connection ----------------------------------------------
 
@@ -314,59 +298,6 @@ class Channel(HTTPChannelNames):
     def producerFailed(self, what: object) -> None:
         """See L{WireUser}."""
         self.failRequest(what)
-
-    # -- giving the connection away ----------------------------------------------
-
-    def _shared(self) -> HandOver:
-        if self._handOver is None:
-            self._handOver = HandOver(self, self.wire.transport)
-        return self._handOver
-
-    def wireShared(self) -> bool:
-        """See L{WireUser}."""
-        return self.wire.transport is None or self._shared().isOrdered
-
-    def wireClosing(self) -> None:
-        """See L{WireUser}."""
-        if self._handOver is not None:
-            self._handOver.restore()
-
-    def lookForSuccessor(self) -> None:
-        """
-        If the transport has got another protocol, then let go of it, and have that
-        protocol get what came for it.
-        """
-        if self._handOver is not None and self._handOver.look(self):
-            self._handOver = None
-
-    def _protocolUpgradeForWebsockets(self, protocol: IProtocol) -> None:
-        """
-        Called by L{twisted.web.websocket.WebSocketResource}, before it writes
-        its own 101 response to the transport.
-        """
-        self._shared().keep(protocol, self._takeTrailingData()[0])
-        self._h11Framer = None
-        self.switchProtocol(protocol)
-        if not self.reader.isAdvancing:
-            self.callLater(0, self.lookForSuccessor)
-
-    def _transportTaken(self) -> None:
-        self._shared().isTaken = True
-        super()._transportTaken()
-
-    def _takeTrailingData(self) -> tuple[bytes, bool]:
-        trailing = b"" if self._h11Framer is None else self._h11Framer.trailing
-        return trailing + self.reader.takeUnread(), self.wire.eof
-
-    def switchProtocol(self, protocol: IProtocol) -> None:
-        """
-        Give the transport to another protocol, for good.
-
-        @raise h11.LocalProtocolError: if the connection is gone.
-        """
-        if not self.wire.isOpen:
-            raise h11.LocalProtocolError("The connection is closed")
-        self._giveTo(protocol)
 
     def deadlineOver(self, wait: Enum) -> None:
         """See L{WireUser}."""

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from html import escape
 from inspect import iscoroutine
 from typing import Any
 
@@ -19,28 +18,24 @@ from twisted.internet.defer import CancelledError, Deferred, ensureDeferred
 from twisted.internet.error import ConnectionClosed
 from twisted.python import reflect
 from twisted.python.failure import Failure
-from twisted.web import server, util
+from twisted.web import server
 from twisted.web.error import UnsupportedMethod
 from twisted.web.http import (
-    INTERNAL_SERVER_ERROR,
     NOT_MODIFIED,
     OK,
-    RESPONSES,
 )
 from twisted.web.server import NOT_DONE_YET
 
-from twisted_h11._boundary.guarded import guarded, log_failure
+from twisted_h11._boundary.guarded import guarded
 from twisted_h11._boundary.twisted_private import (
     encoder_for,
-    response_headers,
     set_known,
 )
 from twisted_h11._http.response_to_send import error_page, http_date
 from twisted_h11._server.adapted import ADAPTERS
-from twisted_h11._server.arguments import Arguments
 from twisted_h11._server.body import RequestBodyCut
 from twisted_h11._server.error_pages import replace_page
-from twisted_h11._server.forms import FormError, WithForms
+from twisted_h11._server.failing import Failing
 from twisted_h11._server.methods import (
     KNOWN_METHODS,
     allow_field,
@@ -49,7 +44,7 @@ from twisted_h11._server.methods import (
 )
 from twisted_h11._server.ranges import is_range_failure
 from twisted_h11._server.routing import absolute_target, find_resource, path_segments
-from twisted_h11._server.transport_security import STRICT_TRANSPORT, security_fields
+from twisted_h11._server.transport_security import STRICT_TRANSPORT
 
 __all__ = ["Rendering"]
 
@@ -57,7 +52,7 @@ __all__ = ["Rendering"]
 _GONE = (CancelledError, RequestBodyCut, ConnectionClosed)
 
 
-class Rendering(WithForms, Arguments):
+class Rendering(Failing):
     """
     A request that finds its resource and renders it.
 
@@ -65,7 +60,6 @@ class Rendering(WithForms, Arguments):
     """
 
     routed: Any = None
-    _direct = False
     _running: Deferred[Any] | None = None
     _ownHalfClose = False
 
@@ -299,81 +293,3 @@ class Rendering(WithForms, Arguments):
         finally:
             self._inFakeHead = False
             self.method = b"HEAD"
-
-    # -- failing ---------------------------------------------------------------------
-
-    def processingFailed(self, reason: Failure) -> Failure:
-        """
-        Log a failure, and answer with 500; where the response has begun, end it
-        so that the client can tell.
-
-        @return: C{reason}.
-        """
-        error = reason.value
-        if isinstance(error, FormError) and not self.startedWriting:
-            self._log.info(
-                "A form of {peer} was refused with {status}: {error}",
-                peer=self.client,
-                status=error.status,
-                error=str(error),
-            )
-            brief = RESPONSES[error.status].decode("ascii")
-            self._fail(brief, f"<p>{escape(str(error))}</p>", error.status)
-            # Its traceback keeps frames, and those keep us.
-            reason.cleanFailure()
-            return reason
-        self._log.failure("", failure=reason)
-        if self.site is not None and self.site.displayTracebacks:
-            detail = util.formatFailure(reason).decode("utf-8", "replace")
-            brief = "web.Server Traceback (most recent call last)"
-        else:
-            brief, detail = "Processing Failed", "<p>The server failed.</p>"
-        self._fail(brief, detail)
-        return reason
-
-    def takerFailed(self, failure: Failure) -> None:
-        """
-        Whoever takes the body of this request has failed, and so has the request.
-        Called by the body.
-        """
-        if self._direct:
-            log_failure("Whoever took the body of a request", failure)
-            self._cutResponse()
-        else:
-            self.processingFailed(failure)
-
-    def _cutResponse(self) -> None:
-        """
-        Answer no further: with a plain 500 if nothing was sent, else so that the
-        client can tell.
-        """
-        channel: Any = getattr(self, "channel", None)
-        if channel is None or self.finished:
-            return
-        if self._direct:
-            channel.failRequest(self)
-        else:
-            channel.loseConnection()
-
-    def _fail500(self, sentence: str) -> None:
-        self._fail("Internal Server Error", f"<p>{escape(sentence)}</p>")
-
-    def _fail(self, brief: str, detail: str, code: int = INTERNAL_SERVER_ERROR) -> None:
-        if self._disconnected or self.finished:
-            return
-        if self.startedWriting:
-            self._cutResponse()
-            return
-        channel: Any = self.channel
-        # What the resource has said about its content is not true of this page.
-        self.responseHeaders = response_headers(
-            getattr(channel.site, "serverHeader", server.version), http_date()
-        )
-        for name, value in security_fields(channel.site, self.isSecure()):
-            set_known(self.responseHeaders, name, value)
-        self._encoder = None
-        self._inFakeHead = False
-        self.etag = None
-        self.lastModified = None
-        self.setResponseCode(code)
-        self._sendWhole(replace_page(self, code, error_page(code, brief, detail)))

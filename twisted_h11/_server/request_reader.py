@@ -31,16 +31,19 @@ from typing import Any
 import h11
 
 from twisted_h11._http import fastpath
-from twisted_h11._http.chunks import ChunkDecoder, StrictRules
 from twisted_h11._http.strict_requests import (
     Refused,
-    RequestHead,
     check_partial_head,
     check_request_head,
 )
 from twisted_h11._server.cycle import Cycle
 from twisted_h11._server.incoming import Incoming
-from twisted_h11._server.starting import serve_bodiless, serve_whole, start_request
+from twisted_h11._server.starting import (
+    serve_bodiless,
+    serve_whole,
+    start_by_h11,
+    start_request,
+)
 from twisted_h11._server.states import Reading, Wait
 from twisted_h11._wire.outbox import leave
 from twisted_h11._wire.sockets import read_long
@@ -237,7 +240,7 @@ class RequestReader:
         self._start = end
         self._scanned = 0
         self._skippedLine = False
-        self._beginSlow(head, raw)
+        start_by_h11(self._owner, self, head, raw)
         return True
 
     def _waitForHead(self) -> bool:
@@ -287,27 +290,6 @@ class RequestReader:
         if not incoming.left and self._wire.closing is None:
             self._bodyEnded(incoming, cycle)
         return True
-
-    def _beginSlow(self, head: RequestHead, raw: bytes) -> None:
-        """
-        Begin any other request: its head goes through h11.
-        """
-        owner = self._owner
-        if not owner.h11Framer().head(raw, head):
-            raise Refused(400, "The request is malformed.")
-        chunks = None
-        if head.length is None:
-            chunks = ChunkDecoder(StrictRules(owner.limits), owner.fastPath)
-        cycle = owner.makeCycle(head, None)
-        cycle.clientWaits = (
-            head.expectsContinue and head.length != 0 and not self.hasBytes
-        )
-        self.incoming = incoming = Incoming(cycle, self._wire, head.length, chunks)
-        self.state = _BODY
-        start_request(owner, cycle, incoming)
-        incoming.readLong()
-        if self._wire.closing is None and incoming.sink is None:
-            owner.sendContinue()
 
     # -- the body ---------------------------------------------------------------
 

@@ -17,10 +17,8 @@ from typing import Any
 from twisted.internet.interfaces import IProducer
 from twisted.python.failure import Failure
 from twisted.web.http import (
-    CACHED,
     NO_CONTENT,
     NOT_MODIFIED,
-    PRECONDITION_FAILED,
     datetimeToString,
 )
 
@@ -28,7 +26,6 @@ from twisted_h11._boundary.guarded import guarded, log_failure
 from twisted_h11._boundary.octets import as_bytes
 from twisted_h11._boundary.overrides import overrides
 from twisted_h11._boundary.twisted_private import raw_fields, set_known
-from twisted_h11._http.negotiation import none_match
 from twisted_h11._server.ranges import bounded
 from twisted_h11._server.sending import answer_whole, start
 from twisted_h11._server.static_files import send_static
@@ -56,33 +53,6 @@ class Responding(Streaming):
     # Where content goes, once the head is out and there is nothing about content
     # that write would have to look at.
     _open: Any = None
-
-    def setETag(self, etag: Any) -> Any:
-        """
-        See L{twisted.web.http.Request.setETag}.  C{If-None-Match} is read as RFC 9110
-        section 13.1.2 has it: a list, whose members are compared weakly.
-        """
-        found = super().setETag(etag)
-        values = self.requestHeaders.getRawHeaders(b"If-None-Match")
-        if found is None and etag and values and none_match(values, etag):
-            isRead = self.method in (b"GET", b"HEAD")
-            self.setResponseCode(NOT_MODIFIED if isRead else PRECONDITION_FAILED)
-            return CACHED
-        return found
-
-    def setLastModified(self, when: float) -> Any:
-        """
-        See L{twisted.web.http.Request.setLastModified}; a condition that is no
-        date is none, nor is one beside C{If-None-Match} (RFC 9110 section 13.1.3).
-        """
-        conditions = self.requestHeaders
-        if self.etag is not None and conditions.hasHeader(b"If-None-Match"):
-            conditions.removeHeader(b"If-Modified-Since")
-        try:
-            return super().setLastModified(when)
-        except IndexError:
-            # Of Twisted's parser, for a date of no words.
-            return None
 
     def write(self, data: bytes) -> None:
         """

@@ -19,6 +19,7 @@ from twisted.web.iweb import INonQueuedRequestFactory
 
 from twisted_h11._boundary.guarded import log_failure
 from twisted_h11._boundary.twisted_private import raw_fields
+from twisted_h11._http.chunks import ChunkDecoder, StrictRules
 from twisted_h11._http.fastpath import FastHead
 from twisted_h11._http.strict_requests import Refused, RequestHead
 from twisted_h11._server.adapted import adapt_request, is_proxy_request
@@ -28,8 +29,9 @@ from twisted_h11._server.incoming import Incoming, answer
 from twisted_h11._server.plain import receive
 from twisted_h11._server.request_headers import RequestHeaders
 from twisted_h11._server.routing import route_early
+from twisted_h11._server.states import Reading
 
-__all__ = ["serve_bodiless", "serve_whole", "start_request"]
+__all__ = ["serve_bodiless", "serve_whole", "start_by_h11", "start_request"]
 
 
 class _Kinds(dict[type, tuple[bool, bool, bool]]):
@@ -93,6 +95,32 @@ def start_request(channel: Any, cycle: Cycle, incoming: Incoming) -> None:
     except BaseException:
         log_failure("A request")
         cycle.applicationFailed()
+
+
+def start_by_h11(channel: Any, reader: Any, head: RequestHead, raw: bytes) -> None:
+    """
+    Begin a request that is not common: its head goes through h11.
+
+    @param reader: the channel's, which has read the head.
+    @param raw: the bytes of the head.
+    @raise Refused: if h11 takes it for another one, or its body is too long.
+    """
+    if not channel.h11Framer().head(raw, head):
+        raise Refused(400, "The request is malformed.")
+    chunks = None
+    if head.length is None:
+        chunks = ChunkDecoder(StrictRules(channel.limits), channel.fastPath)
+    cycle = channel.makeCycle(head, None)
+    cycle.clientWaits = (
+        head.expectsContinue and head.length != 0 and not reader.hasBytes
+    )
+    wire = channel.wire
+    reader.incoming = incoming = Incoming(cycle, wire, head.length, chunks)
+    reader.state = Reading.BODY
+    start_request(channel, cycle, incoming)
+    incoming.readLong()
+    if wire.closing is None and incoming.sink is None:
+        channel.sendContinue()
 
 
 def serve_whole(channel: Any, cycle: Cycle, factory: Any) -> None:

@@ -1,0 +1,116 @@
+"""
+What becomes of a request whose resource has failed.
+
+An answer that says so, if there is none yet.  A response that failed in the middle
+ends so that the client can tell.
+"""
+
+from __future__ import annotations
+
+from html import escape
+from typing import Any
+
+from twisted.python.failure import Failure
+from twisted.web import server, util
+from twisted.web.http import INTERNAL_SERVER_ERROR, RESPONSES
+
+from twisted_h11._boundary.guarded import log_failure
+from twisted_h11._boundary.twisted_private import response_headers, set_known
+from twisted_h11._http.response_to_send import error_page, http_date
+from twisted_h11._server.arguments import Arguments
+from twisted_h11._server.error_pages import replace_page
+from twisted_h11._server.forms import FormError, WithForms
+from twisted_h11._server.transport_security import security_fields
+
+__all__ = ["Failing"]
+
+
+class Failing(WithForms, Arguments):
+    """
+    A request that may fail.
+    """
+
+    # Whether its channel is one of ours: no stream of HTTP/2.
+    _direct = False
+
+    def _sendWhole(self, body: bytes) -> None:
+        """
+        Send all of a response's content, and finish it.
+        """
+        raise NotImplementedError
+
+    def processingFailed(self, reason: Failure) -> Failure:
+        """
+        Log a failure, and answer with 500; where the response has begun, end it
+        so that the client can tell.
+
+        @return: C{reason}.
+        """
+        error = reason.value
+        if isinstance(error, FormError) and not self.startedWriting:
+            self._log.info(
+                "A form of {peer} was refused with {status}: {error}",
+                peer=self.client,
+                status=error.status,
+                error=str(error),
+            )
+            brief = RESPONSES[error.status].decode("ascii")
+            self._fail(brief, f"<p>{escape(str(error))}</p>", error.status)
+            # Its traceback keeps frames, and those keep us.
+            reason.cleanFailure()
+            return reason
+        self._log.failure("", failure=reason)
+        if self.site is not None and self.site.displayTracebacks:
+            detail = util.formatFailure(reason).decode("utf-8", "replace")
+            brief = "web.Server Traceback (most recent call last)"
+        else:
+            brief, detail = "Processing Failed", "<p>The server failed.</p>"
+        self._fail(brief, detail)
+        return reason
+
+    def takerFailed(self, failure: Failure) -> None:
+        """
+        Whoever takes the body of this request has failed, and so has the request.
+        Called by the body.
+        """
+        if self._direct:
+            log_failure("Whoever took the body of a request", failure)
+            self._cutResponse()
+        else:
+            self.processingFailed(failure)
+
+    def _cutResponse(self) -> None:
+        """
+        Answer no further: with a plain 500 if nothing was sent, else so that the
+        client can tell.
+        """
+        channel: Any = getattr(self, "channel", None)
+        if channel is None or self.finished:
+            return
+        if self._direct:
+            channel.failRequest(self)
+        else:
+            channel.loseConnection()
+
+    def _fail500(self, sentence: str) -> None:
+        self._fail("Internal Server Error", f"<p>{escape(sentence)}</p>")
+
+    def _fail(self, brief: str, detail: str, code: int = INTERNAL_SERVER_ERROR) -> None:
+        if self._disconnected or self.finished:
+            return
+        if self.startedWriting:
+            self._cutResponse()
+            return
+        channel: Any = self.channel
+        # What the resource has said about its content is not true of this page.
+        self.responseHeaders = response_headers(
+            getattr(channel.site, "serverHeader", server.version), http_date()
+        )
+        for name, value in security_fields(channel.site, self.isSecure()):
+            set_known(self.responseHeaders, name, value)
+        self._encoder = None
+        self._inFakeHead = False
+        self.etag = None
+        self.lastModified = None
+        self.setResponseCode(code)
+        self._sendWhole(replace_page(self, code, error_page(code, brief, detail)))

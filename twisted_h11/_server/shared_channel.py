@@ -1,0 +1,89 @@
+"""
+A channel whose transport others may have, too, or get for good; see
+L{twisted_h11._server.handover} for the ways that lead there.
+
+What came with a handshake, and h11 may have, belongs to the next protocol; so what
+frames by h11 is kept here.
+"""
+
+from __future__ import annotations
+
+import h11
+from twisted.internet.interfaces import IProtocol
+
+from twisted_h11._server.contract import HTTPChannelNames
+from twisted_h11._server.framers import H11Framer
+from twisted_h11._server.handover import HandOver
+
+__all__ = ["SharedChannel"]
+
+
+class SharedChannel(HTTPChannelNames):
+    """
+    A connection whose transport may be shared, and given away.
+    """
+
+    _h11Framer: H11Framer | None = None
+    _handOver: HandOver | None = None
+
+    def h11Framer(self) -> H11Framer:
+        """
+        What frames by h11 on this connection.
+        """
+        if self._h11Framer is None:
+            conn = h11.Connection(
+                h11.SERVER, max_incomplete_event_size=self.limits.maxHeadLength
+            )
+            self._h11Framer = H11Framer(self.wire, conn)
+        return self._h11Framer
+
+    def _shared(self) -> HandOver:
+        if self._handOver is None:
+            self._handOver = HandOver(self, self.wire.transport)
+        return self._handOver
+
+    def wireShared(self) -> bool:
+        """See L{WireUser}."""
+        return self.wire.transport is None or self._shared().isOrdered
+
+    def wireClosing(self) -> None:
+        """See L{WireUser}."""
+        if self._handOver is not None:
+            self._handOver.restore()
+
+    def lookForSuccessor(self) -> None:
+        """
+        If the transport has got another protocol, then let go of it, and have that
+        protocol get what came for it.
+        """
+        if self._handOver is not None and self._handOver.look(self):
+            self._handOver = None
+
+    def _protocolUpgradeForWebsockets(self, protocol: IProtocol) -> None:
+        """
+        Called by L{twisted.web.websocket.WebSocketResource}, before it writes
+        its own 101 response to the transport.
+        """
+        self._shared().keep(protocol, self._takeTrailingData()[0])
+        self._h11Framer = None
+        self.switchProtocol(protocol)
+        if not self.reader.isAdvancing:
+            self.callLater(0, self.lookForSuccessor)
+
+    def _transportTaken(self) -> None:
+        self._shared().isTaken = True
+        super()._transportTaken()
+
+    def _takeTrailingData(self) -> tuple[bytes, bool]:
+        trailing = b"" if self._h11Framer is None else self._h11Framer.trailing
+        return trailing + self.reader.takeUnread(), self.wire.eof
+
+    def switchProtocol(self, protocol: IProtocol) -> None:
+        """
+        Give the transport to another protocol, for good.
+
+        @raise h11.LocalProtocolError: if the connection is gone.
+        """
+        if not self.wire.isOpen:
+            raise h11.LocalProtocolError("The connection is closed")
+        self._giveTo(protocol)
