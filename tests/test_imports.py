@@ -246,6 +246,16 @@ class ReaderTests(SynchronousTestCase):
         paths += [PACKAGE.parent / test for test in tests]
         self.assertEqual([], [str(path) for path in paths if not path.exists()])
 
+    def test_picture(self) -> None:
+        """
+        The picture of the map shows each floor.
+        """
+        text = (PACKAGE.parent / "CONTRIBUTING.rst").read_text()
+        after = text.partition("\nRooms\n")[2].partition("::\n\n")[2]
+        picture = re.split(r"\n\n(?=\S)", after)[0]
+        shown = set(re.findall(r"\w+", picture))
+        self.assertEqual(set(), set(BELOW) - shown - {""})
+
     def test_upwards(self) -> None:
         """
         An import of a higher floor is told.
