@@ -5,6 +5,7 @@ server takes the sockets that it is handed.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -104,11 +105,18 @@ class ActivationTests(CommandTestCase):
         python, *run = TWISTD
         self.command = unit_command(self.directory, [python, *run])
 
-    def hand(self, *sockets: socket.socket, names: str, listen: str = "") -> Any:
+    def hand(
+        self,
+        *sockets: socket.socket,
+        names: str,
+        listen: str = "",
+        more: tuple[str, ...] = (),
+    ) -> Any:
         """
         Start the server with sockets, as systemd does.
 
         @param listen: where it listens, if not as the unit says.
+        @param more: further options.
         """
         given = "--listen=systemd:domain=INET:index=0"
         command = list(self.command)
@@ -120,7 +128,7 @@ class ActivationTests(CommandTestCase):
         process = subprocess.Popen(
             [
                 *(sys.executable, "-c", HANDING_OVER),
-                *(",".join(map(str, numbers)), names, *command),
+                *(",".join(map(str, numbers)), names, *command, *more),
             ],
             cwd=self.directory,
             env=self.environment,
@@ -213,7 +221,52 @@ class ActivationTests(CommandTestCase):
         self.assertIn('"GET /x HTTP/1.1" 200', self.read("log/access.log"))
         self.assertIn("Server Shut Down", self.read("log/h11web.log"))
 
-    def restarted(self, made: socket.socket, **settings: str) -> None:
+    def notifications(self) -> socket.socket:
+        """
+        Where systemd is told; from now on servers know it.
+        """
+        folder = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, folder)
+        told = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.addCleanup(told.close)
+        told.settimeout(SOON)
+        told.bind(f"{folder}/notify")
+        self.environment["NOTIFY_SOCKET"] = f"{folder}/notify"
+        seconds = unit("h11web.service")["Service"]["WatchdogSec"]
+        self.environment["WATCHDOG_USEC"] = f"{seconds}000000"
+        return told
+
+    def told(self, notified: socket.socket, *lines: str) -> None:
+        """
+        See that systemd is told these, and nothing else but that the server lives.
+        """
+        for wanted in lines:
+            while (line := notified.recv(1000).decode().strip()) != wanted:
+                self.assertEqual("WATCHDOG=1", line)
+
+    def test_notify(self) -> None:
+        """
+        systemd is told when the server serves, that it lives, and when it stops, with
+        workers, too.
+        """
+        self.assertEqual("notify", unit("h11web.service")["Service"]["Type"])
+        notified = self.notifications()
+        made = self.tcp()
+        for workers in ((), ("--workers", "2")):
+            process = self.hand(made, names="h11web.socket", more=workers)
+            self.told(notified, "READY=1", "WATCHDOG=1", "WATCHDOG=1")
+            pids = {self.ask(made.getsockname())[0] for _ in range(10)}
+            self.assertEqual(workers == (), str(process.pid) in pids)
+            process.send_signal(signal.SIGTERM)
+            self.told(notified, "STOPPING=1")
+            self.assertEqual(0, process.wait(SOON))
+            notified.setblocking(False)
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    notified.recv(1000)
+            notified.settimeout(SOON)
+
+    def restarted(self, made: socket.socket, **settings: Any) -> None:
         """
         Who comes while no server is there waits for the next one, as many as the
         queue of the socket takes.
