@@ -157,10 +157,13 @@ class GoodTests(WSGITestCase):
             wire = self.talk(resource, get())
             response = wire.only()
             self.assertEqual(b"short", response.body)
-            self.assertEqual("length", response.framing)
-            self.assertEqual([b"5"], response.all(b"content-length"))
+            # What is written says nothing of its length, however quick it is.
+            framing = "chunked" if application is written else "length"
+            self.assertEqual(framing, response.framing)
             self.assertEqual(1, resource._reactor.calls)
-            self.assertEqual(1, wire.transport.writes)
+            # A socket gets both, content and end, at the end of the turn.
+            writes = 2 if application is written else 1
+            self.assertEqual(writes, wire.transport.writes)
 
     def test_single(self) -> None:
         """

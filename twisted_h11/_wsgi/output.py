@@ -271,9 +271,6 @@ class Output:
         """
         The whole response is here.
         """
-        if head.hasContent and head.length is None:
-            # It did not say, but now it is known.
-            head.setLength(len(data))
         whole = getattr(request, "_sendWhole", None)
         if whole is not None and head.length == len(data) and head.hasContent:
             head.apply(request, whole=True)
