@@ -156,6 +156,7 @@ CONSTRUCTORS: list[Case] = [
             "resource": [],
             "passwords": [*OTHERS, resources.PasswordFile],
             "realm": [5, b"x"],
+            "plain": [["/x/"], b"/x/", 5],
         },
     ),
     (metrics.Metrics, {}, {"directory": [5, object()]}),

@@ -15,7 +15,8 @@ They are what C{twistd h11web} serves with C{--path} and C{--basic-auth}.
 
 from twisted_h11._resources.file_policy import FilePolicy
 from twisted_h11._resources.https_redirect import HTTPSRedirect
-from twisted_h11._resources.passwords import PasswordFile, protect
+from twisted_h11._resources.passwords import PasswordFile
+from twisted_h11._resources.protected import protect
 from twisted_h11._resources.public_files import SCRIPTS, PublicFile
 
 __all__ = [

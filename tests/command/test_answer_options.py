@@ -14,6 +14,7 @@ from twisted.web.vhost import NameVirtualHost
 
 from tests.command.test_h11web_options import OptionsTestCase
 from twisted_h11.resources import PublicFile
+from twisted_h11.testing import MemoryAgent
 
 
 class AnswerTestCase(OptionsTestCase):
@@ -147,6 +148,36 @@ class AnswerOptionsTests(AnswerTestCase):
             message = self.refused("--basic-auth", wrong)
             self.assertTrue(message.startswith(f"--basic-auth {wrong}: "))
             self.assertIn(words, message)
+
+    def test_challenges(self) -> None:
+        """
+        An authority that looks whether a name is ours needs no password, whatever
+        else a client without TLS is told; without files there is nothing to see.
+        """
+        path = self.file(b"ann:" + bcrypt.hashpw(b"x", bcrypt.gensalt(4)))
+        folder = self.directory()
+        challenge = os.path.join(folder, ".well-known", "acme-challenge")
+        os.makedirs(challenge)
+        with open(os.path.join(challenge, "token"), "wb") as file:
+            file.write(b"proof")
+        redirect = ("--redirect-https", "--port", "80", "--trust-proxy", "10.0.0.1")
+        for option, value in (
+            ("--path", folder),
+            ("--vhost", f"x={folder}"),
+            ("--wsgi", "wsgiref.simple_server:demo_app"),
+        ):
+            for more, otherwise in (((), 401), (redirect, 301)):
+                options = self.parse(option, value, *more, "--basic-auth", path)
+                root = options.secureRoot(options.wrapRoot(options["root"]))
+                for target, status in (
+                    ("token", otherwise if option == "--wsgi" else 200),
+                    ("../", otherwise),
+                ):
+                    agent = MemoryAgent(root)
+                    uri = f"http://x/.well-known/acme-challenge/{target}"
+                    asked = agent.request(b"GET", uri.encode())
+                    code = self.successResultOf(asked).code
+                    self.assertEqual(code, status, (option, target))
 
     def test_wrong(self) -> None:
         """

@@ -14,10 +14,13 @@ from twisted.cred.error import UnauthorizedLogin
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import TestCase
 from twisted.web.resource import Resource
+from zope.interface import implementer
 
 import twisted_h11._resources.passwords
 from tests.support.server_cases import ServerTestCase, get
-from twisted_h11.resources import PasswordFile, protect
+from twisted_h11.interfaces import IStreamingResource
+from twisted_h11.resources import PasswordFile, PublicFile, protect
+from twisted_h11.server import ErrorPages
 
 
 def hashed(password: bytes) -> bytes:
@@ -167,6 +170,107 @@ class ProtectTests(PasswordCase):
                 ValueError, protect, self.root(), PasswordFile(self.path), realm
             )
 
+    def test_files(self) -> None:
+        """
+        Conditions and ranges of files are looked at as they are without a password,
+        for who comes first and for who is known already.
+        """
+        folder = self.mktemp()
+        os.mkdir(folder)
+        with open(os.path.join(folder, "a.txt"), "wb") as file:
+            file.write(b"0123456789")
+        right = self.authorization(b"ann:secret")
+        for fields in (
+            [b"Range: bytes=2-3"],
+            [b"Range: bytes=2-3", b'If-Range: W/"x"'],
+            [b"Range: bytes=2-3", b"If-Range: yesterday"],
+            [b"Range: bytes=0-5,2-7,1-4"],
+            [b"Range: bytes=9-2"],
+            [b"Range: bytes=20-"],
+        ):
+            files = PublicFile(folder)
+            free = self.ask(self.site(files), *fields, target=b"/a.txt")
+            site = self.site(protect(files, PasswordFile(self.path)))
+            for _ in range(2):
+                response = self.ask(site, right, *fields, target=b"/a.txt")
+                self.assertEqual(
+                    (response.status, response.body), (free.status, free.body), fields
+                )
+
+    def test_streams(self) -> None:
+        """
+        For who is known the body streams into the resource; who is not let in is told
+        before the body is here.
+        """
+
+        @implementer(IStreamingResource)
+        class Leaf(Resource):
+            isLeaf = True
+
+            def render_POST(self, request: Any) -> bytes:
+                return b"began"
+
+        site = self.site(protect(Leaf(), PasswordFile(self.path)))
+        right = self.authorization(b"ann:secret")
+        self.ask(site, right)
+        for field, status in ((right, 200), (self.authorization(b"x"), 401)):
+            wire = self.connect(site)
+            wire.send(get(b"/", field, b"Content-Length: 9", method=b"POST"))
+            self.assertEqual(wire.responses[-1].status, status)
+
+    def test_plain(self) -> None:
+        """
+        What is below certain paths is for everybody, and nothing beside it.
+        """
+        passwords = PasswordFile(self.path)
+        site = self.site(protect(self.root(), passwords, plain=[b"/a/"]))
+        for target, status in (
+            (b"/a/b", 200),
+            (b"/a/", 404),
+            (b"/a", 401),
+            (b"/ab", 401),
+            (b"/a/../x", 401),
+            (b"/a/%2e%2e/x", 401),
+            (b"//a/b", 401),
+        ):
+            found = 401 if b"" in target.split(b"/")[1:] else status
+            self.assertEqual(self.ask(site, target=target).status, found, target)
+        for path in (b"a/", b"/a", b""):
+            message = self.raised(
+                ValueError, lambda p: protect(self.root(), passwords, plain=[p]), path
+            )
+            self.assertIn("slash", message)
+
+    def test_pages(self) -> None:
+        """
+        The site's pages stand in the place of ours.
+        """
+        page = self.mktemp()
+        with open(page, "wb") as file:
+            file.write(b"who are you?")
+        site = self.site(
+            protect(self.root(), PasswordFile(self.path)),
+            errorPages=ErrorPages({401: page}),
+        )
+        response = self.ask(site)
+        self.assertEqual((response.status, response.body), (401, b"who are you?"))
+        self.assertIn(b"Basic", response.get(b"WWW-Authenticate"))
+
+    def test_busy(self) -> None:
+        """
+        If too many passwords are being compared, the client is told to come again, not
+        that its password is wrong.
+        """
+        site = self.site(protect(self.root(), PasswordFile(self.path)))
+        wires = [self.connect(site) for _ in range(2 + 64 + 1)]
+        for n, wire in enumerate(wires):
+            wire.send(get(b"/a/b", self.authorization(b"bob:%d" % n)))
+        response = wires[-1].responses[-1]
+        self.assertEqual((response.status, response.get(b"Retry-After")), (503, b"1"))
+        wires[0].vanish()
+        self.threads.run()
+        self.assertEqual({w.responses[-1].status for w in wires[1:-1]}, {401})
+
 
 class FileTests(PasswordCase):
     """
@@ -199,6 +303,10 @@ class FileTests(PasswordCase):
             b"ann:$apr1$x$y",
             b"ann:{SHA}x",
             b"ann:" + hashed(b"a")[:-1],
+            b"ann:" + hashed(b"a")[:-1] + b"!",
+            b"ann:$2y$xx$" + b"a" * 53,
+            b"ann:$2y$03$" + b"a" * 53,
+            b"ann:$2y$31$" + b"a" * 53,
             b"\xff\x00",
         ):
             self.write(b"ann:" + hashed(b"a") + b"\n" + line)
@@ -237,6 +345,22 @@ class FileTests(PasswordCase):
         self.assertTrue(self.allows(file, b"ann", b"x" * 72))
         self.assertTrue(self.allows(file, b"ann", b"x" * 100_000))
         self.assertFalse(self.allows(file, b"ann", b"x" * 71))
+
+    def test_times(self) -> None:
+        """
+        Somebody who is not in the file takes as long as who takes longest.
+        """
+        for costs, most in (((), 5), ((4,), 4), ((4, 6), 6), ((6, 4), 6)):
+            lines = [
+                b"%d:%b\n" % (n, bcrypt.hashpw(b"x", bcrypt.gensalt(cost)))
+                for n, cost in enumerate(costs)
+            ]
+            self.write(b"".join(lines))
+            file = PasswordFile(self.path)
+            file.requestAvatarId(UsernamePassword(b"nobody", b"x"))
+            _, compare, (password, against) = self.threads.calls.pop()
+            self.assertEqual(against[:7], b"$2b$%02d$" % most)
+            self.assertFalse(compare(password, against))
 
     def test_bounds(self) -> None:
         """

@@ -271,6 +271,25 @@ class FallbackTests(FileCase):
         response = self.ask(self.app(), b"/a.js", self.HTML)
         self.assertEqual(response.body, b"the script")
 
+    def test_ranges(self) -> None:
+        """
+        Ranges and conditions hold for the file as they do at its own address.
+        """
+        self.write("index.html", b"0123456789")
+        root = self.root()
+        root.fallBackTo("index.html")
+        html = b"Accept: text/html"
+        for fields in (
+            [b"Range: bytes=2-3"],
+            [b"Range: bytes=2-3", b'If-Range: W/"x"'],
+            [b"Range: bytes=0-5,2-7,1-4"],
+            [b"Range: bytes=9-2"],
+            [b"Range: bytes=20-"],
+        ):
+            own = self.ask(root, b"/index.html", html, *fields)
+            page = self.ask(root, b"/page", html, *fields)
+            self.assertEqual((page.status, page.body), (own.status, own.body), fields)
+
     def test_others(self) -> None:
         """
         What is no page is not there: a script, an image, an answer of an interface,

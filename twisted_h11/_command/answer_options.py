@@ -14,6 +14,7 @@ from twisted.python import usage
 from twisted.web.vhost import NameVirtualHost
 
 from twisted_h11._command.endpoints import explain
+from twisted_h11._command.tls_options import CHALLENGES
 from twisted_h11._command.values import (
     is_number,
     parse_size,
@@ -47,7 +48,8 @@ _SPA = (
 )
 _AUTH = (
     "A file of names and bcrypt hashes as htpasswd -B makes it: only who is in it may "
-    "see anything. Use it with TLS. Needs twisted-h11[passwords]."
+    "see anything but the files below /.well-known/acme-challenge/. Use it with TLS. "
+    "Needs twisted-h11[passwords]."
 )
 
 
@@ -217,5 +219,7 @@ class AnswerOptions(usage.Options):
                 hosts.addHost(name.encode("ascii"), file)
             root = hosts
         if self["passwords"] is not None:
-            root = protect(root, self["passwords"])
+            files = isinstance(self["root"], PublicFile) or self["vhosts"]
+            plain = [CHALLENGES] if files else []
+            root = protect(root, self["passwords"], plain=plain)
         return root

@@ -18,7 +18,7 @@ from twisted_h11._command.values import is_number, parse_whole, read_option
 from twisted_h11.resources import HTTPSRedirect, PublicFile
 from twisted_h11.tls import BadTLSFile, ServerTLS, TLSEndpoint
 
-__all__ = ["TLSOptions"]
+__all__ = ["CHALLENGES", "TLSOptions"]
 
 _CERTIFICATE = (
     "PEM file with the certificate of the server, after it those that lead to an "
@@ -58,7 +58,7 @@ _HSTS = (
     "with --trust-proxy."
 )
 
-_CHALLENGES = b"/.well-known/acme-challenge/"
+CHALLENGES = b"/.well-known/acme-challenge/"
 """
 Where authorities look whether a name is ours (RFC 8555 section 8.3).
 """
@@ -179,7 +179,7 @@ class TLSOptions(usage.Options):
             return root
         files = isinstance(self["root"], PublicFile) or self["vhosts"]
         port = self["redirect-port"] or self._openPort
-        return HTTPSRedirect(root, port, [_CHALLENGES] if files else [])
+        return HTTPSRedirect(root, port, [CHALLENGES] if files else [])
 
     def reloadTLS(self) -> None:
         """

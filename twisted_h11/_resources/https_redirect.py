@@ -13,6 +13,7 @@ from zope.interface import implementer
 
 from twisted_h11._boundary.checks import BYTES, checked, listed, wrong
 from twisted_h11._http.abnf import is_host
+from twisted_h11._resources.exempt import Exempt
 from twisted_h11.interfaces import IStreamingResource
 
 __all__ = ["HTTPSRedirect"]
@@ -61,9 +62,7 @@ class HTTPSRedirect:
         """
         if isinstance(resource, type) or not hasattr(resource, "getChildWithDefault"):
             raise wrong("resource", "a resource (an instance, not a class)", resource)
-        self._plain = [path.split(b"/")[1:-1] for path in plain]
-        if any(path[:1] + path[-1:] != b"//" for path in plain):
-            raise ValueError("a path begins and ends with a slash")
+        self._plain = Exempt(plain)
         if not callable(port) and not (isinstance(port, int) and 0 < port < 65536):
             raise wrong("port", "a port number, or callable", port)
         self._resource: Any = resource
@@ -75,7 +74,9 @@ class HTTPSRedirect:
         """
         # The resource that is behind gets the whole path.
         request.postpath.insert(0, request.prepath.pop())
-        return self._resource if self._isServed(request) else _Moved(self._port)
+        if request.isSecure() or self._plain.has(request):
+            return self._resource
+        return _Moved(self._port)
 
     def putChild(self, path: bytes, child: IResource) -> None:
         """
@@ -88,18 +89,6 @@ class HTTPSRedirect:
         Render what has no path, such as CONNECT.
         """
         return self._resource.render(request)
-
-    def _isServed(self, request: Any) -> bool:
-        if request.isSecure():
-            return True
-        path = request.postpath
-        return any(
-            len(path) > len(begin)
-            and path[: len(begin)] == begin
-            # No way back up again.
-            and not {b"", b".", b".."} & set(path)
-            for begin in self._plain
-        )
 
 
 @implementer(IStreamingResource)

@@ -8,6 +8,7 @@ from typing import Any
 
 from twisted.web.resource import Resource
 
+from twisted_h11._server.adapted import adapted
 from twisted_h11._server.error_pages import render_error
 
 __all__ = ["Fallback", "Refusal"]
@@ -64,4 +65,4 @@ class Fallback(Resource):
             return self._otherwise.render(request)
         # The names of what it loads change with each release, its own does not.
         request.setHeader(b"Cache-Control", b"no-cache")
-        return self._file.render(request)
+        return adapted(self._file).render(request)

@@ -1,5 +1,5 @@
 """
-Resources behind a password: HTTP Basic (RFC 7617), with the file of C{htpasswd}.
+Passwords in the file of C{htpasswd}.
 
 Comparing a password by bcrypt takes as long as it does on purpose, a tenth of a second
 or more.  So it is done in a thread, a few at a time, and what was right is remembered,
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hmac
 import os
+import re
 from collections import OrderedDict
 from secrets import token_bytes
 from typing import Any
@@ -17,22 +18,24 @@ from typing import Any
 from twisted.cred.checkers import ICredentialsChecker
 from twisted.cred.credentials import IUsernamePassword
 from twisted.cred.error import UnauthorizedLogin
-from twisted.cred.portal import IRealm, Portal
 from twisted.internet.defer import Deferred, DeferredSemaphore, fail, succeed
 from twisted.internet.threads import deferToThread
 from twisted.logger import Logger
-from twisted.web.guard import BasicCredentialFactory, HTTPAuthSessionWrapper
-from twisted.web.resource import IResource
 from zope.interface import implementer
 
-from twisted_h11._boundary.checks import PATH, STR, checked, instance
+from twisted_h11._boundary.checks import PATH, checked
 
-__all__ = ["PasswordFile", "protect"]
+__all__ = ["PasswordFile", "TooManyComparisons"]
 
 # What bcrypt looks at of a password.
 _MOST_BYTES = 72
 
-_PREFIXES = (b"$2a$", b"$2b$", b"$2y$")
+# A hash of bcrypt: its cost, a salt, and what comes of a password.  The costs are those
+# that htpasswd makes; each is twice as long as the one below, and 31 takes days.
+_HASH = re.compile(rb"\$2[aby]\$(0[4-9]|1[0-7])\$[./A-Za-z0-9]{53}")
+
+# That of htpasswd -B.
+_USUAL_COST = 5
 
 # How many passwords are compared at a time, and wait for that.
 _AT_A_TIME = 2
@@ -41,6 +44,13 @@ _MOST_WAITING = 64
 _MOST_REMEMBERED = 1024
 
 _LARGEST_FILE = 1 << 20
+
+
+class TooManyComparisons(UnauthorizedLogin):
+    """
+    So many passwords wait to be compared that no other one may: that says nothing of
+    the password.
+    """
 
 
 @implementer(ICredentialsChecker)
@@ -71,13 +81,10 @@ class PasswordFile:
         self._bcrypt: Any = bcrypt
         self._path = os.fspath(path)
         self._key = token_bytes(32)
-        # Somebody who does not exist takes as long.
-        self._nobody: bytes = bcrypt.hashpw(
-            token_bytes(16).hex().encode(), bcrypt.gensalt(10)
-        )
         self._right: OrderedDict[bytes, None] = OrderedDict()
         self._turns = DeferredSemaphore(_AT_A_TIME)
         self._changed: tuple[int, ...] | None = self._stat()
+        self._nobody = b""
         self._hashes = self._read()
 
     def _stat(self) -> tuple[int, ...]:
@@ -90,17 +97,23 @@ class PasswordFile:
         if len(text) > _LARGEST_FILE:
             raise ValueError(f"longer than {_LARGEST_FILE} bytes")
         hashes = {}
+        cost = _USUAL_COST
         for number, line in enumerate(text.splitlines(), 1):
             line = line.strip()
             if not line or line.startswith(b"#"):
                 continue
             name, _, hashed = line.partition(b":")
-            if not name or not hashed.startswith(_PREFIXES) or len(hashed) != 60:
+            match = _HASH.fullmatch(hashed)
+            if not name or match is None:
                 raise ValueError(
                     f"line {number} is not NAME:HASH with a hash of bcrypt, as "
-                    "htpasswd -B makes it"
+                    "htpasswd -B makes it (cost 4 to 17)"
                 )
             hashes[name] = hashed
+            cost = max(cost if len(hashes) > 1 else 0, int(match[1]))
+        # Somebody who does not exist takes as long as who takes longest, so that
+        # nobody learns from the time who does.
+        self._nobody = self._bcrypt.gensalt(cost) + b"." * 31
         return hashes
 
     def _refresh(self) -> None:
@@ -136,7 +149,7 @@ class PasswordFile:
             self._right.move_to_end(digest)
             return succeed(name)
         if len(self._turns.waiting) >= _MOST_WAITING:
-            return fail(UnauthorizedLogin("too many passwords are being compared"))
+            return fail(TooManyComparisons("too many passwords are being compared"))
         # bcrypt ends at a NUL, or raises.
         known = hashed is not None and b"\0" not in password
         checking: Deferred[bool] = self._turns.run(
@@ -155,43 +168,3 @@ class PasswordFile:
             return bytes(name)
 
         return checking.addCallback(checked)
-
-
-@implementer(IRealm)
-class _Realm:
-    """
-    Everybody gets the same resource.
-    """
-
-    def __init__(self, resource: Any) -> None:
-        self._resource = resource
-
-    def requestAvatar(self, avatarId: Any, mind: Any, *interfaces: Any) -> Any:
-        """
-        See L{IRealm.requestAvatar}.
-        """
-        if IResource not in interfaces:
-            raise NotImplementedError("only resources are protected")
-        return IResource, self._resource, lambda: None
-
-
-@checked(passwords=instance("a PasswordFile", PasswordFile), realm=STR)
-def protect(
-    resource: Any, passwords: PasswordFile, realm: str = "Restricted"
-) -> HTTPAuthSessionWrapper:
-    """
-    A resource, and all below it, for those who have a name and a password.  Use it
-    with TLS: the password goes with each request as it is.
-
-    @param resource: what is protected.
-    @param passwords: who may see it.
-    @param realm: what the browser shows; no quotes.
-    @raise TypeError: for an argument that is something else.
-    @raise ValueError: for a realm with quotes or control characters.
-
-    @since: 0.1
-    """
-    if '"' in realm or "\\" in realm or not realm.isprintable():
-        raise ValueError(f"a realm has no quotes or control characters: {realm!r}")
-    portal = Portal(_Realm(resource), [passwords])
-    return HTTPAuthSessionWrapper(portal, [BasicCredentialFactory(realm.encode())])

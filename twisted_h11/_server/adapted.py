@@ -35,7 +35,7 @@ from twisted_h11._server.environ import foldable_headers
 from twisted_h11._server.error_pages import render_error
 from twisted_h11._server.ranges import MAY_HAVE_RANGES, render_ranged
 
-__all__ = ["ADAPTERS", "Adapted", "adapt_request", "is_proxy_request"]
+__all__ = ["ADAPTERS", "Adapted", "adapt_request", "adapted", "is_proxy_request"]
 
 Render = Callable[[Any, Any], Any]
 
@@ -86,6 +86,15 @@ def _proxy_class(kind: type, *names: str) -> type | None:
         if base.__module__ == "twisted.web.proxy" and base.__name__ in names:
             return base
     return None
+
+
+def adapted(resource: Any) -> Any:
+    """
+    A resource that a resource of ours has found, for whoever renders it: itself, if it
+    can do so.
+    """
+    adapter = ADAPTERS[type(resource)]
+    return resource if adapter is None else Adapted(resource, adapter)
 
 
 class Adapted:
