@@ -58,7 +58,7 @@ BELOW: dict[str, set[str]] = {
             "wsgi",
         ),
     },
-    "tap": {"_command", "server"},
+    "tap": {"_command"},
     "__main__": {"_command"},
 }
 

@@ -18,6 +18,7 @@ from twisted_h11._command.handed import OpeningReactor
 from twisted_h11._command.notified import NotifySockets
 from twisted_h11._command.notify import Notifier
 from twisted_h11._command.service import ListeningService
+from twisted_h11._command.signals import Signals
 from twisted_h11._command.status import METRICS_DIRECTORY
 from twisted_h11._command.stopping import Stopping, leave
 from twisted_h11._command.workers import Workers
@@ -150,20 +151,19 @@ class ParentService(Service):
         leave(self._config.parent.get("pidfile"), status)
 
 
-def make_parent(config: Any, logs: Any, signals: Any, notifier: Notifier) -> IService:
+def make_parent(config: Any, logs: Any) -> IService:
     """
     Make the service of a parent.
 
     @param config: the options.
     @param logs: its logs.
-    @param signals: what handles its signals.
-    @param notifier: tells whoever has started it.
     """
     from twisted.internet import reactor
 
     loop: Any = reactor
-    service: Any = ParentService(config, loop, notifier)
+    service: Any = ParentService(config, loop, Notifier(loop, os.environ))
     workers = service.workers
+    signals = Signals(loop)
     signals.add(signal.SIGHUP, workers.replaceAll)
     signals.add(signal.SIGUSR1, logs.reopen)
     signals.add(signal.SIGUSR1, partial(workers.signalAll, signal.SIGUSR1))
