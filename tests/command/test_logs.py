@@ -444,8 +444,16 @@ class ProcessTests(CommandTestCase):
             *("-n", "--logfile", "own.log", "h11web", "--listen", "unix:s"),
             *("--class", "app:Root", "--logfile", "access.log", *arguments),
         )
-        self.waitFor(lambda: os.path.exists(os.path.join(self.directory, "s")))
+        self.waitFor(self.listens)
         return process
+
+    def listens(self) -> bool:
+        """
+        Whether it listens: a socket that is there need not.
+        """
+        with socket.socket(socket.AF_UNIX) as client:
+            path = os.path.relpath(os.path.join(self.directory, "s"))
+            return client.connect_ex(path) == 0
 
     def waitFor(self, condition: Any) -> None:
         """

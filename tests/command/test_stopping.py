@@ -332,7 +332,7 @@ class StoppingTests(SynchronousTestCase):
             stopping = Stopping(self.site, None, 0, left.append, self.clock)
             stopping.status = lambda: 5
             if blocks:
-                self.patch(stopping, "_lastWords", go.wait)
+                self.patch(stopping, "_lastWords", lambda why: go.wait())
             stopping._watch()
         self.assertEqual([5, 5], left)
         self.assertEqual(2, self.site.flushes)
