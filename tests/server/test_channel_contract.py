@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.protocol import Protocol
 from twisted.web import server
 
 from tests.server.test_producers import Pull
 from tests.support.server_cases import GET, Echo, Holding, ServerTestCase, get
+from twisted_h11._server import contract
 from twisted_h11.server import Request, Site
 
 BOTH = (Request, server.Request)
@@ -209,6 +211,27 @@ class ProtocolTests(ServerTestCase):
             self.assertFalse(wire.transport.disconnecting)
             self.assertFalse(wire.transport.paused)
             wire.vanish()
+
+    def test_oneHost(self) -> None:
+        """
+        Many connections have one object for an address of ours; of addresses that are
+        not the same, each has its own.
+        """
+
+        def address(number: int, host: str = "192.0.2.1") -> Any:
+            wire = self.connect(self.site(lambda request: b""))
+            kind = IPv6Address if ":" in host else IPv4Address
+            wire.transport._host = kind("TCP", host, number)
+            return wire.send(GET).channel.getHost()
+
+        one = address(80)
+        self.assertIs(one, address(80))
+        for number, host in ((81, "192.0.2.1"), (80, "192.0.2.2"), (80, "::1")):
+            other = address(number, host)
+            self.assertEqual((number, host), (other.port, other.host))
+        for number in range(contract._MOST_OURS):
+            address(number)
+            self.assertLessEqual(len(contract._ours), contract._MOST_OURS)
 
     def test_everyName(self) -> None:
         """

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.error import ConnectionAborted
 from twisted.internet.interfaces import IAddress, IProducer, ISSLTransport
@@ -35,6 +36,22 @@ from twisted_h11._wire.protocol import WireProtocol
 from twisted_h11._wire.wire import APPLICATION
 
 __all__ = ["HTTPChannelNames"]
+
+
+# Our own addresses: many connections have one of them.
+_ours: dict[IAddress, IAddress] = {}
+_MOST_OURS = 1024
+
+
+def _for_all(host: IAddress) -> IAddress:
+    """
+    The one object for an address of ours, so that not each idle connection keeps one.
+    """
+    if not isinstance(host, (IPv4Address, IPv6Address)):
+        return host
+    if len(_ours) >= _MOST_OURS:
+        _ours.clear()
+    return _ours.setdefault(host, host)
 
 
 class NetworkProducer:
@@ -308,7 +325,7 @@ class HTTPChannelNames(WireProtocol):
         if host is None:
             host = self.wire.transport.getHost()
             if self.served:
-                self._host = host
+                self._host = host = _for_all(host)
         return host
 
     def isSecure(self) -> bool:
