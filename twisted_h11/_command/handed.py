@@ -27,7 +27,8 @@ The number of the first descriptor that is handed over.
 """
 
 
-class _Nobody(Factory[Any]):
+# No class to be parametrized in Twisted 24.7.
+class _Nobody(Factory):
     """
     Takes no connections: that is for the workers.
     """
