@@ -1,5 +1,5 @@
 """
 The client: agents, the pool, connections, requests, responses.
 
-Imports C{protocol}, C{_http}, C{_wire} and what is below; never C{_server}.
+Imports C{_http}, C{_wire} and what is below; never C{_server}.
 """

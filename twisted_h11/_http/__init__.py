@@ -1,5 +1,5 @@
 """
 HTTP/1.1 as pure functions and small decoders: bytes in, messages out, and back.
 
-Does no input or output.  Imports C{_boundary} and C{limits}.
+Does no input or output.  Imports C{limits}.
 """

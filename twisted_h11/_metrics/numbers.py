@@ -83,7 +83,6 @@ _METHODS = {
     name.encode("ascii"): PLACES[f"requests {name} 1xx"] for name in METHODS[:-1]
 }
 _OTHER_METHOD = PLACES["requests other 1xx"]
-_CLASS = {n: n - 1 for n in range(1, 6)}
 _DURATION, _DURATION_SUM = PLACES["duration 0"], PLACES["duration sum"]
 _SENT, _SENT_SUM = PLACES["sent 0"], PLACES["sent sum"]
 _RECEIVED, _RECEIVED_SUM = PLACES["received 0"], PLACES["received sum"]

@@ -36,7 +36,6 @@ __all__ = [
     "Line",
     "LogField",
     "describe_log_fields",
-    "json_text",
     "log_field",
 ]
 

@@ -1,5 +1,5 @@
 """
 WSGI applications in threads of their own.
 
-Imports C{_server} and what is below.
+Imports C{_server}, C{_http} and C{_boundary}.
 """
