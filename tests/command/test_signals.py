@@ -125,7 +125,8 @@ class SignalTests(CommandTestCase):
         line = self.wait(process, "GET /slow")
         self.assertRegex(line, r"^\t  \d+\.\d s, 127\.0\.0\.1, waiting")
         process.send_signal(signal.SIGTERM)
-        self.wait(process, "Received SIGTERM")
+        # Then it drains.
+        self.wait(process, "Closed)")
         idle.sendall(GET % b"/")
         answer = idle.recv(1000)
         self.assertIn(b"\r\nConnection: close\r\n", answer)
