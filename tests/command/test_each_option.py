@@ -175,7 +175,7 @@ class ProxyTests(EachTestCase):
         self.assertIn(b"as it should", body)
         for _ in range(3):
             # Written twice a second, and renamed then.
-            time.sleep(0.7)
+            time.sleep(0.6)
             self.ask("/x", X_Id="mine-2")
         self.end(process)
         names = [name for name in self.files() if name.startswith("access.log")]

@@ -150,6 +150,7 @@ class DockerfileTests(ContainerTestCase):
             time.sleep(0.02)
         self.assertNotEqual(0, self.healthy())
         self.assertTrue(client.recv(65536).startswith(b"HTTP/1.1 200 "))
+        client.close()
         out, err = process.communicate(timeout=SOON)
         self.assertEqual((0, ""), (process.returncode, err))
         self.assertIn('"GET /slow=3 HTTP/1.1" 200', out)

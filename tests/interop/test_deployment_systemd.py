@@ -254,7 +254,7 @@ class ActivationTests(CommandTestCase):
         made = self.tcp()
         for workers in ((), ("--workers", "2")):
             process = self.hand(made, names="h11web.socket", more=workers)
-            self.told(notified, "READY=1", "WATCHDOG=1", "WATCHDOG=1")
+            self.told(notified, "READY=1", "WATCHDOG=1")
             pids = {self.ask(made.getsockname())[0] for _ in range(10)}
             self.assertEqual(workers == (), str(process.pid) in pids)
             process.send_signal(signal.SIGTERM)

@@ -203,13 +203,13 @@ class EachTestCase(CommandTestCase):
         """
         What comes for some bytes, until the server closes.
         """
-        client = socket.create_connection(
-            ("127.0.0.1", self.ports[0] if port is None else port), SOON
-        )
-        self.addCleanup(client.close)
-        client.sendall(data)
+        where = ("127.0.0.1", self.ports[0] if port is None else port)
         said = b""
-        with contextlib.suppress(ConnectionResetError):
+        with (
+            socket.create_connection(where, SOON) as client,
+            contextlib.suppress(ConnectionResetError),
+        ):
+            client.sendall(data)
             while more := client.recv(65536):
                 said += more
         return said
