@@ -341,6 +341,27 @@ class TLSTests(TCPBackend):
             (response,) = await peer.responses(1)
             self.assertTrue(response.body.startswith(host + b" "), response.body)
 
+    async def test_endOfClose(self) -> None:
+        """
+        Who asks for the end of the connection sees it behind the response, and not when
+        the server has waited for its client; without TLS.
+        """
+        site = Site(Calls(tell), limits=Limits(lingerTimeout=50))
+        factory = ProxyProtocolFactory(site, TrustedProxies(["127.0.0.1"]))
+        self.ports.append(net.listenTCP(0, factory, interface="127.0.0.1"))
+        begun = net.seconds()
+        for request in (
+            get(b"/", b"Connection: close"),
+            b"GET / HTTP/1.0\r\n\r\n",
+        ):
+            peer = await self.connect(self.ports[-1])
+            peer.send(LINE + request)
+            await peer.end()
+            self.assertIn(b"\r\n\r\n192.0.2.1 ", peer.received)
+            peer.close()
+            await peer.gone()
+        self.assertLess(net.seconds() - begun, 40)
+
     async def test_headerAlone(self) -> None:
         """
         The header comes by itself, or nothing does, and then something else than TLS:

@@ -49,6 +49,7 @@ class _Connection(ProtocolWrapper):
     _header: ProxyHeader | None = None
     _received = b""
     tellsOfDropped = True
+    passesBytes = True
 
     def dataReceived(self, data: bytes) -> None:
         """

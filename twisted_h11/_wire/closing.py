@@ -125,6 +125,10 @@ class Closing:
             self.lose()
             return
         self._left = wire.user.limits.lingerLength
+        # A wrapper of ours took something off before the first byte, and nothing since.
+        # That is for its class to say: others forward attributes.
+        while getattr(type(transport), "passesBytes", False):
+            transport = transport.transport
         if is_bare_socket(transport):
             transport.loseWriteConnection()
         wire.arm(wire.user.limits.lingerTimeout, ClosingWait.LINGERED)
