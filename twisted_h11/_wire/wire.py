@@ -10,7 +10,7 @@ socket and an L{Outbox} the wire does that itself and calls the kernel at the en
 turn, for less than it costs to ask the reactor when it may.  Everywhere else (a client,
 TLS, a wrapper) it gives the transport at once what it is not about to join.
 
-What goes at once, all the same: more than L{BATCH_LENGTH}; what has to be out before
+What goes at once, all the same: L{BATCH_LENGTH} or more; what has to be out before
 something else (a region of a file, the end of the connection); ends of responses, while
 there is but one busy peer.  Others may have the transport, too: a resource that goes
 over to WebSocket writes its own 101.  So it is shown by L{Wire.share} only; the user
@@ -238,7 +238,7 @@ class Wire(Waiter):
         else:
             self.pending = [data]
         self.pendingLength += len(data)
-        if self.pendingLength > BATCH_LENGTH:
+        if self.pendingLength >= BATCH_LENGTH:
             self.flush()
         elif not (self.batching or self.joining or self.held):
             leave(self, True)
