@@ -10,11 +10,14 @@ import sys
 from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
+from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web import server
+from twisted.web.resource import Resource
 
 import twisted_h11
 from tests.support.server_cases import GET, Holding, ServerTestCase, get, post
+from tests.support.socket_cases import Peer, SocketTestCase, TLSBackend
 from twisted_h11._metrics.numbers import (
     DURATIONS,
     PLACES,
@@ -27,6 +30,7 @@ from twisted_h11._metrics.prometheus import exposition
 from twisted_h11._metrics.shared import Shared
 from twisted_h11._server.states import Phase
 from twisted_h11.metrics import Metrics
+from twisted_h11.server import Site
 
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
@@ -208,6 +212,41 @@ class SiteTests(ServerTestCase):
             self.connect(site).send(GET)
         self.assertEqual(len(metrics.newest()), 20)
         self.assertEqual(len(metrics.slowest()), 20)
+
+
+class TLSTests(TLSBackend, SocketTestCase):
+    """
+    Handshakes, also where HTTP/2 is offered.
+    """
+
+    async def test_handshakes(self) -> None:
+        """
+        Each connection and each handshake counts once, whether it was good or not.
+        """
+        for http2 in (False, True):
+            metrics = Metrics()
+            site = Site(Resource(), accessLog=False, metrics=metrics, http2=http2)
+            port = await self.listen(site)
+            peer = await self.connect(port)
+            peer.send(GET)
+            await peer.responses(1)
+            peer.abort()
+            plain = TCP4ClientEndpoint(self.clock, "127.0.0.1", port.getHost().port)
+            bad = self.keep(await connectProtocol(plain, Peer()))
+            bad.send(b"this is no TLS\r\n\r\n")
+            await self.turns(20)
+            bad.abort()
+            for _ in range(1000):
+                if not site._connections.open:
+                    break
+                await self.turns(1)
+            known = parsed(metrics)
+            for name, labels, value in (
+                ("connections_accepted_total", (), 2),
+                ("tls_handshakes_total", (("result", "ok"),), 1),
+                ("tls_handshakes_total", (("result", "failed"),), 1),
+            ):
+                self.assertEqual(known["twisted_h11_" + name, labels], value, http2)
 
 
 class NumbersTests(SynchronousTestCase):

@@ -291,7 +291,7 @@ def error_response(
         page = b"text/plain; charset=utf-8", reason.encode("utf-8") + b"\n"
     kind, body = page
     lines = [
-        b"HTTP/1.1 %d %s" % (status, RESPONSES.get(status, b"Error")),
+        b"HTTP/1.1 %d %s" % (status, reason_of(status)),
         b"Date: " + http_date(),
     ]
     if server is not None:

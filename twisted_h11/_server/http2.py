@@ -77,6 +77,7 @@ class Negotiator(Protocol):
     _guard: Guard | None = None
     _timer: IDelayedCall | None = None
     _late = False
+    _completed = False
     _draining = False
 
     _log = Logger()
@@ -117,6 +118,9 @@ class Negotiator(Protocol):
         """
         Bound the wait for the first byte.
         """
+        self._completed = True
+        if self._site.metrics is not None:
+            self._site.metrics.handshake(True)
         if self._successor is None and self.transport is not None and self._known():
             self._wait(self._site.limits.firstByteTimeout)
 
@@ -144,6 +148,8 @@ class Negotiator(Protocol):
             return False
         if getattr(self.transport, "negotiatedProtocol", None) == b"h2":
             self._cancelTimer()
+            if self._site.metrics is not None:
+                self._site.metrics.connected()
             self._guard = self._successor = Guard(self._site, self.transport)
             self._guard.start(self._build2())
             if self._draining:
@@ -240,6 +246,12 @@ class Negotiator(Protocol):
             report_dropped(self._log, self.transport)
         successor, self._successor = self._successor, None
         self._guard = None
+        metrics = self._site.metrics
+        if successor is None and metrics is not None:
+            # A channel of HTTP/1.1 counts itself.
+            metrics.connected()
+            if not self._completed:
+                metrics.handshake(False)
         if successor is not None:
             successor.connectionLost(reason)
         self._connections.gone(self)

@@ -22,12 +22,14 @@ class Guarded(Protocol):
     @ivar limits: the bounds.
     @ivar timeOut: seconds that a connection may be idle; C{None} for ever.
     @ivar proxied: what tells requests apart that a proxy has passed on, or C{None}.
+    @ivar metrics: what counts, or C{None}.
     """
 
     limits: Limits
     reactor: Any
     timeOut: float | None
     proxied: Any
+    metrics: Any
 
 
 class Watched(Protocol):
