@@ -127,6 +127,7 @@ class SoakTests(TestCase):
     """
 
     timeout = 60
+    requests = 2_000
 
     def soak(self, rough: bool, requests: int) -> Deferred[None]:
         """
@@ -191,11 +192,11 @@ class SoakTests(TestCase):
         """
         With a server that answers.
         """
-        return self.soak(False, 10_000)
+        return self.soak(False, self.requests)
 
     def test_rough(self) -> Deferred[None]:
         """
         With one request in ten cancelled at a random moment, and a server that
         closes idle connections at random.
         """
-        return self.soak(True, 10_000)
+        return self.soak(True, self.requests)
