@@ -43,9 +43,18 @@ class _Connection(http.client.HTTPConnection):
         self._path = path
 
     def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(SOON)
-        self.sock.connect(self._path)
+        end = time.monotonic() + SOON
+        while True:
+            self.sock = socket.socket(socket.AF_UNIX)
+            self.sock.settimeout(SOON)
+            try:
+                return self.sock.connect(self._path)
+            except ConnectionRefusedError:
+                # It has a name before it listens.
+                self.sock.close()
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.02)
 
 
 class ProcessTests(CommandTestCase):
