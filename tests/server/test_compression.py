@@ -128,6 +128,16 @@ class WhichTests(CompressionTestCase):
                 self.assertEqual(response.body, TEXT)
                 self.assertEqual(response.all(b"Vary"), [], fields)
 
+    def test_varies(self) -> None:
+        """
+        A part of a text, and the news that it has not changed, say that there are two.
+        """
+        for code in (206, 304):
+            for fields in ([TAKES], []):
+                response = self.ask(self.text(code=code), *fields)
+                self.assertEqual(response.all(b"Vary"), [b"Accept-Encoding"], code)
+                self.assertEqual(response.all(b"Content-Encoding"), [])
+
     def test_short(self) -> None:
         """
         What is shorter than it is worth, or would grow, stays as it is.

@@ -115,10 +115,14 @@ class Compression:
         @return: a C{zlib.compressobj}, or C{None}.
         """
         headers = request.responseHeaders
-        if not self._isWorthIt(request.code, headers):
+        # RFC 9110 sections 15.3.7 and 15.4.5: what a 200 would have said of it.
+        tells = request.code in (206, 304)
+        if not tells and not self._isWorthIt(request.code, headers):
             return None
         varies = with_member(headers.getRawHeaders(b"Vary", []), _VARIES)
         headers.setRawHeaders(b"Vary", varies)
+        if tells:
+            return None
         accepted = request.requestHeaders.getRawHeaders(_VARIES, ())
         if choose_coding(accepted, (b"gzip",)) is None:
             return None
