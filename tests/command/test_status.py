@@ -6,8 +6,10 @@ from __future__ import annotations
 
 import http.client
 import os
+import shutil
 import signal
 import socket
+import tempfile
 import time
 from typing import Any
 
@@ -62,11 +64,19 @@ class ProcessTests(CommandTestCase):
     As a process.
     """
 
+    def setUp(self) -> None:
+        """
+        The names of sockets have to be short.
+        """
+        super().setUp()
+        self.folder = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, self.folder)
+
     def get(self, name: str, path: str) -> tuple[int, bytes]:
         """
         Ask one of the sockets.
         """
-        connection = _Connection(os.path.join(self.directory, name))
+        connection = _Connection(os.path.join(self.folder, name))
         try:
             connection.request("GET", path)
             response = connection.getresponse()
@@ -79,7 +89,7 @@ class ProcessTests(CommandTestCase):
         Until a file is there.
         """
         end = time.monotonic() + SOON
-        while name not in self.files():
+        while not os.path.exists(os.path.join(self.directory, name)):
             self.assertLess(time.monotonic(), end, name)
             time.sleep(0.02)
 
@@ -91,18 +101,19 @@ class ProcessTests(CommandTestCase):
         with open(os.path.join(self.directory, "held.py"), "w") as file:
             file.write(HOLDING)
         process: Any = self.popen(
-            *("-n", "h11web", "--class", "held:Held", "--listen", "unix:web"),
-            *("--status-listen", "unix:status"),
+            *("-n", "h11web", "--class", "held:Held"),
+            *("--listen", f"unix:{self.folder}/web"),
+            *("--status-listen", f"unix:{self.folder}/status"),
         )
-        self.wait("web")
-        self.wait("status")
+        self.wait(os.path.join(self.folder, "web"))
+        self.wait(os.path.join(self.folder, "status"))
         for _ in range(7):
             self.assertEqual(self.get("web", "/"), (200, b"hello"))
         self.assertEqual(self.get("status", "/health"), (200, b"ok\n"))
         _, text = self.get("status", "/metrics")
         line = b'twisted_h11_requests_total{method="GET",status="2xx"} 7.0\n'
         self.assertIn(line, text)
-        held = _Connection(os.path.join(self.directory, "web"))
+        held = _Connection(os.path.join(self.folder, "web"))
         held.request("GET", "/held")
         self.wait("begun")
         process.send_signal(signal.SIGTERM)
@@ -112,7 +123,7 @@ class ProcessTests(CommandTestCase):
         self.assertEqual(held.getresponse().read(), b"late")
         held.close()
         self.assertEqual(process.wait(SOON), 0)
-        self.assertEqual([n for n in self.files() if n in ("web", "status")], [])
+        self.assertEqual(os.listdir(self.folder), [])
 
 
 class OptionTests(OptionsTestCase):
