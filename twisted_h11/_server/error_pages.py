@@ -16,7 +16,7 @@ from typing import Any
 from twisted_h11._boundary.checks import PATH, Kind, checked
 from twisted_h11._boundary.twisted_private import error_page_code
 
-__all__ = ["ErrorPages", "render_error", "replace_page"]
+__all__ = ["ErrorPages", "page_of", "render_error", "replace_page"]
 
 _LARGEST = 1 << 20
 """
@@ -74,6 +74,19 @@ def _type_of(path: str) -> bytes:
     return kind.encode("ascii")
 
 
+def page_of(site: Any, status: int | None) -> tuple[bytes, bytes] | None:
+    """
+    The media type and the content of a site's own page for a status, if it has one.
+
+    @param site: any site, or C{None}.
+    """
+    pages = getattr(site, "errorPages", None)
+    found: tuple[bytes, bytes] | None = None
+    if pages is not None and status is not None:
+        found = pages.get(status)
+    return found
+
+
 def replace_page(request: Any, status: int, page: bytes) -> bytes:
     """
     The page for a request that can not be served: the site's, if it has one for the
@@ -82,26 +95,23 @@ def replace_page(request: Any, status: int, page: bytes) -> bytes:
     @param page: HTML of ours.
     """
     site = getattr(request, "site", None)
-    pages = getattr(site, "errorPages", None)
+    found = page_of(site, status)
     if status == 500 and getattr(site, "displayTracebacks", False):
         # Somebody wants to see what our page says.
-        pages = None
-    found = None if pages is None else pages.get(status)
+        found = None
     if found is None:
         request.setHeader(b"Content-Type", b"text/html; charset=utf-8")
         return page
     request.setHeader(b"Content-Type", found[0])
-    content: bytes = found[1]
-    return content
+    return found[1]
 
 
 def render_error(resource: Any, request: Any) -> Any:
     """
     Render a resource of Twisted's that stands for what can not be served.
     """
-    pages = getattr(getattr(request, "site", None), "errorPages", None)
     status = error_page_code(resource)
-    found = None if pages is None or status is None else pages.get(status)
+    found = page_of(getattr(request, "site", None), status)
     if found is None:
         return resource.render(request)
     request.setResponseCode(status)

@@ -15,6 +15,7 @@ from twisted_h11._http.abnf import match_rough_request_line
 from twisted_h11._http.response_to_send import error_response
 from twisted_h11._http.strict_requests import RequestHead
 from twisted_h11._server.cycle import Cycle, State, tell_lost
+from twisted_h11._server.error_pages import page_of
 from twisted_h11._server.transport_security import security_fields
 from twisted_h11._wire.closing import End
 
@@ -114,7 +115,6 @@ def send_error(channel: Any, status: int, reason: str, method: bytes) -> int:
     """
     channel.persistent = False
     site = channel.site
-    pages = getattr(site, "errorPages", None)
     data, length = error_response(
         status,
         reason,
@@ -124,7 +124,7 @@ def send_error(channel: Any, status: int, reason: str, method: bytes) -> int:
             *security_fields(site, channel.isSecure()),
         ],
         method,
-        None if pages is None else pages.get(status),
+        page_of(site, status),
     )
     if channel.cycle is not None:
         channel.cycle.over(State.COMPLETE)
