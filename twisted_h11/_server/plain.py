@@ -15,7 +15,6 @@ does it.
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import unquote_to_bytes
 
 from twisted.python.failure import Failure
 from twisted.web import http, server
@@ -31,6 +30,7 @@ from twisted_h11._boundary.twisted_private import (
 from twisted_h11._http.response_to_send import http_date
 from twisted_h11._http.strict_requests import RequestHead
 from twisted_h11._server.cycle import State
+from twisted_h11._server.routing import path_segments
 from twisted_h11._server.sending import answer_whole, start
 
 __all__ = ["receive"]
@@ -107,8 +107,7 @@ def _find(request: Any) -> None:
     set_known(headers, b"Server", server.version)
     set_known(headers, b"Date", http_date())
     request.prepath = []
-    path = request.path[1:]
-    request.postpath = [unquote_to_bytes(segment) for segment in path.split(b"/")]
+    request.postpath = path_segments(request.path)
     try:
         resource = site.getResourceFor(request)
         encoder = encoder_for(resource, request)

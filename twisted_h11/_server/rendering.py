@@ -77,7 +77,9 @@ class Rendering(Failing):
                     self._answerStar()
                     return
                 self.prepath = []
-                self.postpath = path_segments(self.method, self.path)
+                # The target of CONNECT has no path.
+                connects = self.method == b"CONNECT"
+                self.postpath = [] if connects else path_segments(self.path)
                 resrc = self.site.getResourceFor(self)  # type: ignore[union-attr]
             self._encoder = encoder_for(resrc, self)
             compression = getattr(self.site, "compression", None)

@@ -40,12 +40,10 @@ __all__ = [
 _PERCENT = ord("%")
 
 
-def path_segments(method: bytes, path: bytes) -> list[bytes]:
+def path_segments(path: bytes) -> list[bytes]:
     """
-    The segments of a path, decoded; none for CONNECT, whose target has no path.
+    The segments of a path, decoded.
     """
-    if method == b"CONNECT":
-        return []
     path = path[1:]
     if _PERCENT not in path:
         return path.split(b"/")
@@ -128,7 +126,7 @@ def route_early(
         path = path if absolute is None else absolute[2]
         path = path or b"/"
     prepath: list[bytes] = []
-    postpath = [unquote_to_bytes(segment) for segment in path[1:].split(b"/")]
+    postpath = path_segments(path)
     asked = False
     while postpath and not getattr(resource, "isLeaf", False):
         segment = postpath[0]
