@@ -22,10 +22,11 @@ from typing import Any
 from weakref import WeakSet
 
 from twisted_h11._boundary.checks import INT, STR, checked, listed
+from twisted_h11._boundary.twisted_private import encoder_for
 from twisted_h11._http.lists import has_member, with_member
 from twisted_h11._http.negotiation import choose_coding
 
-__all__ = ["COMPRESSED_TYPES", "Compression"]
+__all__ = ["COMPRESSED_TYPES", "Compression", "encoder_of"]
 
 COMPRESSED_TYPES = (
     "application/atom+xml",
@@ -147,6 +148,22 @@ class Compression:
         kind = headers.getRawHeaders(b"Content-Type", [b""])[0]
         kind = kind.partition(b";")[0].strip().lower()
         return kind in self._kinds or kind.partition(b"/")[0] + b"/*" in self._kinds
+
+
+def encoder_of(resource: Any, request: Any) -> Any:
+    """
+    What encodes the response to a request of ours: what its resource asks for, else
+    what the site does.
+
+    @return: an encoder, or C{None} for content as it is.
+    """
+    # Most have none: asked for without the call, for each request.
+    if getattr(resource, "getEncoder", None) is not None:
+        encoder = encoder_for(resource, request)
+        if encoder is not None:
+            return encoder
+    compression = getattr(request.site, "compression", None)
+    return None if compression is None else compression.encoder(request)
 
 
 class Encoder:

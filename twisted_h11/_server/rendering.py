@@ -28,12 +28,12 @@ from twisted.web.server import NOT_DONE_YET
 
 from twisted_h11._boundary.guarded import guarded
 from twisted_h11._boundary.twisted_private import (
-    encoder_for,
     set_known,
 )
 from twisted_h11._http.response_to_send import error_page, http_date
 from twisted_h11._server.adapted import ADAPTERS
 from twisted_h11._server.body import RequestBodyCut
+from twisted_h11._server.compression import encoder_of
 from twisted_h11._server.error_pages import replace_page
 from twisted_h11._server.failing import Failing
 from twisted_h11._server.methods import (
@@ -81,10 +81,7 @@ class Rendering(Failing):
                 connects = self.method == b"CONNECT"
                 self.postpath = [] if connects else path_segments(self.path)
                 resrc = self.site.getResourceFor(self)  # type: ignore[union-attr]
-            self._encoder = encoder_for(resrc, self)
-            compression = getattr(self.site, "compression", None)
-            if compression is not None and self._encoder is None:
-                self._encoder = compression.encoder(self)
+            self._encoder = encoder_of(resrc, self)
             self.render(resrc)
         except Exception:
             self.processingFailed(Failure())

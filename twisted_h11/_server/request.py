@@ -26,10 +26,10 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import INonQueuedRequestFactory
 from zope.interface import provider
 
-from twisted_h11._boundary.twisted_private import encoder_for
 from twisted_h11._http.strict_requests import RequestHead
 from twisted_h11._server.body import RequestBody
 from twisted_h11._server.channel import Channel
+from twisted_h11._server.compression import encoder_of
 from twisted_h11._server.logged import peer_certificate
 from twisted_h11._server.request_headers import RequestHeaders
 from twisted_h11._server.responding import RequestDisconnected, Responding
@@ -313,10 +313,7 @@ class Request(Responding):
         self._requestBody = source
         self.routed = None
         try:
-            self._encoder = encoder_for(resource, self)
-            compression = getattr(self.site, "compression", None)
-            if compression is not None and self._encoder is None:
-                self._encoder = compression.encoder(self)
+            self._encoder = encoder_of(resource, self)
             self.render(resource)
         except Exception:
             self.processingFailed(Failure())
