@@ -25,6 +25,7 @@ from typing import Any
 from twisted.python import usage
 
 from twisted_h11._boundary.explain import reason
+from twisted_h11._boundary.variables import METRICS_DIRECTORY, WORKER
 from twisted_h11._command.root_options import ROOTS
 
 if sys.version_info >= (3, 11):
@@ -36,7 +37,7 @@ __all__ = ["INTERNAL", "PREFIX", "Configuration"]
 
 PREFIX = "H11WEB_"
 
-INTERNAL = frozenset(("H11WEB_METRICS_DIRECTORY", "H11WEB_WORKER"))
+INTERNAL = frozenset((METRICS_DIRECTORY, WORKER))
 """
 Variables that a server sets for its workers; they are no options.
 """

@@ -14,12 +14,12 @@ from twisted.application.service import IService, Service
 from twisted.internet.defer import Deferred
 from twisted.internet.protocol import Factory
 
+from twisted_h11._boundary.variables import METRICS_DIRECTORY
 from twisted_h11._command.handed import OpeningReactor
 from twisted_h11._command.notified import NotifySockets
 from twisted_h11._command.notify import Notifier
 from twisted_h11._command.service import ListeningService
 from twisted_h11._command.signals import Signals
-from twisted_h11._command.status import METRICS_DIRECTORY
 from twisted_h11._command.stopping import Stopping, leave
 from twisted_h11._command.workers import Workers
 

@@ -14,17 +14,13 @@ from twisted.internet.interfaces import IStreamServerEndpoint
 from twisted.internet.task import LoopingCall
 from twisted.python import usage
 
+from twisted_h11._boundary.variables import METRICS_DIRECTORY
 from twisted_h11._command.endpoints import explain, parse_endpoint
 from twisted_h11._command.service import ListeningService
 from twisted_h11.metrics import Metrics, StatusResource
 from twisted_h11.server import Site
 
-__all__ = ["METRICS_DIRECTORY", "StatusOptions", "StatusService"]
-
-METRICS_DIRECTORY = "H11WEB_METRICS_DIRECTORY"
-"""
-The environment variable by which workers know where they keep their numbers.
-"""
+__all__ = ["StatusOptions", "StatusService"]
 
 _STATUS = (
     "Endpoint description to show the state of the server on, such as "

@@ -17,6 +17,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.runner.procmon import ProcessMonitor
 
+from twisted_h11._boundary.variables import WORKER
 from twisted_h11._command.notified import NotifySockets
 from twisted_h11._command.notify import REPLACE
 from twisted_h11._command.replacing import Leaving, Turns
@@ -117,7 +118,7 @@ class Workers:
         address = self._sockets.open(worker.name, lambda line: self._told(worker, line))
         environ = {
             **self._environ,
-            "H11WEB_WORKER": str(number),
+            WORKER: str(number),
             "NOTIFY_SOCKET": address,
             "WATCHDOG_USEC": str(int(self._timeout * 1e6)),
         }

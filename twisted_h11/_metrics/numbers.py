@@ -106,7 +106,6 @@ class Numbers:
     """
 
     def __init__(self, path: str | None = None) -> None:
-        self.path = path
         self._memory: Any = None
         # A list is twice as fast.
         self.view: Any = [0] * len(PLACES)

@@ -15,6 +15,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 
 from twisted_h11._boundary.checks import CALLABLE, REACTOR, checked, instance, optional
+from twisted_h11._boundary.variables import WORKER
 from twisted_h11._metrics.metrics import Metrics
 from twisted_h11._metrics.numbers import (
     CLASSES,
@@ -220,7 +221,7 @@ class _Events(Resource):
         trouble["log lines lost"] = numbers[PLACES["log lines dropped"]]
         said = {
             "time": self._reactor.seconds(),
-            "worker": os.environ.get("H11WEB_WORKER", ""),
+            "worker": os.environ.get(WORKER, ""),
             "processes": processes,
             "draining": self._isDraining(),
             "requests": sum(classes.values()),

@@ -20,6 +20,7 @@ from difflib import get_close_matches
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from twisted_h11._boundary.variables import WORKER
 from twisted_h11._server.access_log import escape
 from twisted_h11._server.logged import (
     body_length,
@@ -32,15 +33,11 @@ from twisted_h11._server.logged import (
 
 __all__ = [
     "LOG_FIELDS",
-    "WORKER",
     "Line",
     "LogField",
     "describe_log_fields",
     "log_field",
 ]
-
-# The worker process that this is, where there are several.
-WORKER = "H11WEB_WORKER"
 
 
 _encode = json.JSONEncoder().encode

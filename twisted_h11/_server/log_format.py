@@ -15,10 +15,10 @@ from collections.abc import Callable
 from typing import Any
 
 from twisted_h11._boundary.checks import STR, checked
+from twisted_h11._boundary.variables import WORKER
 from twisted_h11._server.access_log import combined_line
 from twisted_h11._server.log_fields import (
     LOG_FIELDS,
-    WORKER,
     Line,
     LogField,
     log_field,
