@@ -17,89 +17,61 @@ from typing import Any
 from twisted.internet import base, tcp, unix
 
 from twisted_h11._command.endpoints import is_handed_over
+from twisted_h11._command.passing import PassingReactor
 
 __all__ = ["AdoptingReactor", "reactor_for"]
 
 
-def _begin(port: Any) -> None:
+class _Adopted(base.BasePort):
     """
-    Accept connections on a port whose socket listens already.
+    A port whose socket listens already, and goes on when the port is closed.
     """
-    port.factory.doStart()
-    port.socket = port.adopted
-    port.fileno = port.socket.fileno
-    port.connected = True
-    port.numberAccepts = 100
-    port.startReading()
+
+    factory: Any
+    adopted: socket.socket
+
+    def startListening(self) -> None:
+        """
+        Accept connections.
+        """
+        self.factory.doStart()
+        self.socket = self.adopted
+        self.fileno = self.socket.fileno  # type: ignore[method-assign]
+        self.connected = True
+        self.numberAccepts = 100
+        self.startReading()
+
+    def connectionLost(self, reason: Any) -> None:
+        """
+        Close our descriptor of the socket, and nothing else.
+        """
+        base.BasePort.connectionLost(self, reason)
+        self.connected = False
+        self.socket.close()
+        del self.socket
+        del self.fileno
+        try:
+            self.factory.doStop()
+        finally:
+            self.disconnecting = False
 
 
-def _end(port: Any, reason: Any) -> None:
-    """
-    Close our descriptor of a port's socket, and nothing else.
-    """
-    base.BasePort.connectionLost(port, reason)
-    port.connected = False
-    port.socket.close()
-    del port.socket
-    del port.fileno
-    try:
-        port.factory.doStop()
-    finally:
-        port.disconnecting = False
-
-
-class _TCPPort(tcp.Port):
+class _TCPPort(_Adopted, tcp.Port):
     """
     A TCP socket.
     """
 
-    adopted: socket.socket
 
-    def startListening(self) -> None:
-        """
-        See L{_begin}.
-        """
-        _begin(self)
-
-    def connectionLost(self, reason: Any) -> None:
-        """
-        See L{_end}.
-        """
-        _end(self, reason)
-
-
-class _UNIXPort(unix.Port):
+class _UNIXPort(_Adopted, unix.Port):
     """
     A UNIX socket.
     """
 
-    adopted: socket.socket
 
-    def startListening(self) -> None:
-        """
-        See L{_begin}.
-        """
-        _begin(self)
-
-    def connectionLost(self, reason: Any) -> None:
-        """
-        See L{_end}.
-        """
-        _end(self, reason)
-
-
-class AdoptingReactor:
+class AdoptingReactor(PassingReactor):
     """
     A reactor for endpoints that adopt sockets.
-
-    @param reactor: the reactor.
     """
-
-    def __init__(self, reactor: Any) -> None:
-        self._reactor = reactor
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._reactor, name)
 
     def adoptStreamPort(self, fileDescriptor: int, family: int, factory: Any) -> Any:
         """

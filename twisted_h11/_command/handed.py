@@ -15,9 +15,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from twisted.internet.protocol import Factory
-from twisted.protocols.tls import TLSMemoryBIOFactory
 
 from twisted_h11._command.adopted import AdoptingReactor
+from twisted_h11._command.passing import ListeningReactor
 
 __all__ = ["FIRST", "InheritingReactor", "OpeningReactor"]
 
@@ -41,30 +41,7 @@ class _Nobody(Factory):
         """
 
 
-class _Listening:
-    """
-    A reactor whose methods for listening all lead to two.
-
-    @param reactor: the reactor.
-    """
-
-    def __init__(self, reactor: Any) -> None:
-        self._reactor = reactor
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._reactor, name)
-
-    def listenSSL(
-        self, port: int, factory: Any, contextFactory: Any, *args: Any, **kwargs: Any
-    ) -> Any:
-        """
-        See L{IReactorSSL<twisted.internet.interfaces.IReactorSSL>}.
-        """
-        secure = TLSMemoryBIOFactory(contextFactory, False, factory)
-        return self.listenTCP(port, secure, *args, **kwargs)
-
-
-class OpeningReactor(_Listening):
+class OpeningReactor(ListeningReactor):
     """
     The reactor of a parent: what endpoints listen on is opened, and accepts nothing.
 
@@ -130,7 +107,7 @@ class OpeningReactor(_Listening):
         return environ.get("LISTEN_FDNAMES", "").split(":")
 
 
-class InheritingReactor(_Listening):
+class InheritingReactor(ListeningReactor):
     """
     The reactor of a worker: endpoints listen on the sockets that its parent has opened.
 

@@ -7,10 +7,10 @@ from __future__ import annotations
 import os
 from typing import Any, ClassVar
 
-from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python import usage
 
 from twisted_h11._command.endpoints import endpoint_kind
+from twisted_h11._command.passing import ListeningReactor
 from twisted_h11._command.process_options import ProcessOptions
 from twisted_h11.limits import Limits
 from twisted_h11.server import (
@@ -41,7 +41,7 @@ _ROOT_PATH = (
 _KINDS = ("tcp", "tcp4", "tcp6", "unix", "ssl", "tls", "systemd")
 
 
-class ProxyReactor:
+class ProxyReactor(ListeningReactor):
     """
     A reactor for endpoints: on all that they open, connections begin with a header of
     the PROXY protocol, and TLS comes after it.
@@ -52,12 +52,9 @@ class ProxyReactor:
     """
 
     def __init__(self, reactor: Any, trusted: TrustedProxies, limits: Limits) -> None:
-        self._reactor = reactor
+        super().__init__(reactor)
         self._trusted = trusted
         self._limits = limits
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._reactor, name)
 
     def _wrap(self, factory: Any) -> ProxyProtocolFactory:
         return ProxyProtocolFactory(factory, self._trusted, self._limits, self._reactor)
@@ -73,15 +70,6 @@ class ProxyReactor:
         See L{IReactorUNIX<twisted.internet.interfaces.IReactorUNIX>}.
         """
         return self._reactor.listenUNIX(address, self._wrap(factory), *args, **kwargs)
-
-    def listenSSL(
-        self, port: int, factory: Any, contextFactory: Any, *args: Any, **kwargs: Any
-    ) -> Any:
-        """
-        See L{IReactorSSL<twisted.internet.interfaces.IReactorSSL>}.
-        """
-        secure = TLSMemoryBIOFactory(contextFactory, False, factory)
-        return self.listenTCP(port, secure, *args, **kwargs)
 
     def adoptStreamPort(self, fileDescriptor: int, family: Any, factory: Any) -> Any:
         """
