@@ -25,24 +25,8 @@ from tests.support.deployment import SHOP, example, with_
 from tests.support.handshakes import Authority, both, chain, write_file
 from tests.support.optional import find_program, need
 from tests.support.ports import free_port
+from tests.support.programs import nginx_conf
 from twisted_h11.tap import Options
-
-NGINX = """
-daemon off;
-master_process off;
-pid {folder}/nginx.pid;
-error_log stderr warn;
-events {{ worker_connections 256; }}
-http {{
-    access_log off;
-    client_body_temp_path {folder}/body;
-    proxy_temp_path {folder}/proxy;
-    fastcgi_temp_path {folder}/fastcgi;
-    uwsgi_temp_path {folder}/uwsgi;
-    scgi_temp_path {folder}/scgi;
-    include {folder}/shop.conf;
-}}
-"""
 
 CHAT = """
 from twisted.web.resource import Resource
@@ -151,6 +135,23 @@ class ProxiedTestCase(CommandTestCase):
         self.addCleanup(secure.close)
         return secure
 
+    def checkClients(self) -> None:
+        """
+        Clients are who they are, whatever they say, by both versions of HTTP.
+        """
+        where = f"shop.example:{self.front}"
+        for version, number in (("--http2", "2"), ("--http1.1", "1.1")):
+            for forged in (
+                (),
+                ("-H", "X-Forwarded-Host: evil.example"),
+                ("-H", "X-Forwarded-Proto: http", "-H", "X-Forwarded-For: 127.0.0.1"),
+            ):
+                said = self.curl("/x", version, "--interface", "127.0.0.9", *forged)
+                self.assertEqual(
+                    ["127.0.0.9", "https", where, "/x", "0", "200", number],
+                    said.split()[1:],
+                )
+
     def curl(self, path: str, *arguments: str, stdin: str | None = None) -> str:
         """
         Ask the proxy.
@@ -222,7 +223,9 @@ class NginxTests(ProxiedTestCase):
             )
         )
         path = os.path.join(self.directory, "nginx.conf")
-        Path(path).write_text(NGINX.format(folder=self.directory))
+        Path(path).write_text(
+            nginx_conf(self.directory, f"include {self.directory}/shop.conf;")
+        )
         self.proxy("nginx", "-p", self.directory, "-e", "stderr", "-c", path)
         return port
 
@@ -234,18 +237,7 @@ class NginxTests(ProxiedTestCase):
         """
         port = self.start()
         before = self.accepted(port)
-        where = f"shop.example:{self.front}"
-        for version, number in (("--http2", "2"), ("--http1.1", "1.1")):
-            for forged in (
-                (),
-                ("-H", "X-Forwarded-Host: evil.example"),
-                ("-H", "X-Forwarded-Proto: http", "-H", "X-Forwarded-For: 127.0.0.1"),
-            ):
-                said = self.curl("/x", version, "--interface", "127.0.0.9", *forged)
-                self.assertEqual(
-                    ["127.0.0.9", "https", where, "/x", "0", "200", number],
-                    said.split()[1:],
-                )
+        self.checkClients()
         # The longest head and the longest body that nginx lets through.
         long = [f"X-{n}: {'x' * 8000}" for n in range(3)]
         fields = [argument for field in long for argument in ("-H", field)]
@@ -363,18 +355,7 @@ class HAProxyTests(ProxiedTestCase):
         proxy is above that of the server.
         """
         servers = self.start("haproxy.cfg")
-        where = f"shop.example:{self.front}"
-        for version, number in (("--http2", "2"), ("--http1.1", "1.1")):
-            for forged in (
-                (),
-                ("-H", "X-Forwarded-Host: evil.example"),
-                ("-H", "X-Forwarded-Proto: http", "-H", "X-Forwarded-For: 127.0.0.1"),
-            ):
-                said = self.curl("/x", version, "--interface", "127.0.0.9", *forged)
-                self.assertEqual(
-                    ["127.0.0.9", "https", where, "/x", "0", "200", number],
-                    said.split()[1:],
-                )
+        self.checkClients()
         said = self.curl("/" + "y" * 8000, "-H", f"X: {'x' * 6000}")
         self.assertEqual("200", said.split()[-2])
         self.assertEqual(["10485760", "200", "2"], self.upload(10 << 20).split()[-3:])

@@ -13,7 +13,7 @@ from twisted.internet.endpoints import serverFromString
 from twisted.web.server import NOT_DONE_YET
 
 from tests.support.ports import free_port
-from tests.support.programs import ProgramTestCase
+from tests.support.programs import ProgramTestCase, nginx_conf
 from tests.support.server_cases import FAST_PATH, Calls, get, post
 from tests.support.socket_cases import Peer
 from twisted_h11.server import Site
@@ -21,43 +21,30 @@ from twisted_h11.server import Site
 net: Any = reactor
 
 NGINX = """
-daemon off;
-master_process off;
-pid {folder}/nginx.pid;
-error_log stderr warn;
-events {{ worker_connections 256; }}
-http {{
-    access_log off;
-    client_body_temp_path {folder}/body;
-    proxy_temp_path {folder}/proxy;
-    fastcgi_temp_path {folder}/fastcgi;
-    uwsgi_temp_path {folder}/uwsgi;
-    scgi_temp_path {folder}/scgi;
-    client_max_body_size 0;
-    upstream backend {{
-        server {backend};
-        keepalive 8;
+client_max_body_size 0;
+upstream backend {{
+    server {backend};
+    keepalive 8;
+}}
+server {{
+    listen 127.0.0.1:{port};
+    location / {{
+        proxy_pass http://backend;
+        proxy_http_version 1.1;
+        proxy_set_header Connection "";
+        proxy_set_header Host $host;
     }}
-    server {{
-        listen 127.0.0.1:{port};
-        location / {{
-            proxy_pass http://backend;
-            proxy_http_version 1.1;
-            proxy_set_header Connection "";
-            proxy_set_header Host $host;
-        }}
-        location /streamed/ {{
-            proxy_pass http://backend;
-            proxy_http_version 1.1;
-            proxy_request_buffering off;
-            proxy_buffering off;
-            proxy_set_header Connection "";
-            proxy_set_header Host $host;
-        }}
-        location /old/ {{
-            proxy_pass http://backend;
-            proxy_set_header Host $host;
-        }}
+    location /streamed/ {{
+        proxy_pass http://backend;
+        proxy_http_version 1.1;
+        proxy_request_buffering off;
+        proxy_buffering off;
+        proxy_set_header Connection "";
+        proxy_set_header Host $host;
+    }}
+    location /old/ {{
+        proxy_pass http://backend;
+        proxy_set_header Host $host;
     }}
 }}
 """
@@ -187,7 +174,8 @@ class NginxTests(ProxyTestCase):
         """
         number = free_port()
         path = self.write(
-            "nginx.conf", NGINX.format(folder=self.folder, port=number, backend=backend)
+            "nginx.conf",
+            nginx_conf(self.folder, NGINX.format(port=number, backend=backend)),
         )
         run = self.start(
             self.program("nginx"), "-p", self.folder, "-e", "stderr", "-c", path

@@ -13,7 +13,7 @@ from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol
 from twisted.web.resource import Resource
 
 from tests.support.ports import free_port
-from tests.support.programs import ProgramTestCase
+from tests.support.programs import ProgramTestCase, nginx_conf
 from tests.support.server_cases import get
 from tests.support.socket_cases import Peer, certificate
 from tests.wire.test_proxy_header import INET, v2
@@ -24,42 +24,29 @@ from twisted_h11.tap import makeService
 net: Any = reactor
 
 NGINX = """
-daemon off;
-master_process off;
-pid {folder}/nginx.pid;
-error_log stderr warn;
-events {{ worker_connections 64; }}
-http {{
-    access_log off;
-    client_body_temp_path {folder}/body;
-    proxy_temp_path {folder}/proxy;
-    fastcgi_temp_path {folder}/fastcgi;
-    uwsgi_temp_path {folder}/uwsgi;
-    scgi_temp_path {folder}/scgi;
-    upstream backend {{
-        server {backend};
-        keepalive 4;
+upstream backend {{
+    server {backend};
+    keepalive 4;
+}}
+server {{
+    listen 127.0.0.1:{port};
+    listen 127.0.0.1:{secure} ssl;
+    ssl_certificate {pem};
+    ssl_certificate_key {pem};
+    proxy_http_version 1.1;
+    proxy_set_header Connection "";
+    location / {{
+        proxy_pass http://backend;
+        proxy_set_header Host backend.internal;
+        proxy_set_header X-Forwarded-Host $http_host;
+        proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+        proxy_set_header X-Forwarded-Proto $scheme;
     }}
-    server {{
-        listen 127.0.0.1:{port};
-        listen 127.0.0.1:{secure} ssl;
-        ssl_certificate {pem};
-        ssl_certificate_key {pem};
-        proxy_http_version 1.1;
-        proxy_set_header Connection "";
-        location / {{
-            proxy_pass http://backend;
-            proxy_set_header Host backend.internal;
-            proxy_set_header X-Forwarded-Host $http_host;
-            proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
-            proxy_set_header X-Forwarded-Proto $scheme;
-        }}
-        location /app/ {{
-            proxy_pass http://backend/;
-            proxy_set_header Host $http_host;
-            proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
-            proxy_set_header X-Forwarded-Proto $scheme;
-        }}
+    location /app/ {{
+        proxy_pass http://backend/;
+        proxy_set_header Host $http_host;
+        proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+        proxy_set_header X-Forwarded-Proto $scheme;
     }}
 }}
 """
@@ -180,14 +167,10 @@ class ProxiesTestCase(ProgramTestCase):
         @return: its ports, without TLS and with it.
         """
         port, secure = free_port(), free_port()
-        text = NGINX.format(
-            folder=self.folder,
-            port=port,
-            secure=secure,
-            backend=backend,
-            pem=certificate()[2],
+        http = NGINX.format(
+            port=port, secure=secure, backend=backend, pem=certificate()[2]
         )
-        path = self.write("nginx.conf", text)
+        path = self.write("nginx.conf", nginx_conf(self.folder, http))
         run = self.start(
             self.program("nginx"), "-p", self.folder, "-e", "stderr", "-c", path
         )

@@ -16,8 +16,8 @@ from zope.interface import implementer
 
 from tests.support.optional import need
 from tests.support.sends import CountedSocket, count_sends
-from tests.support.server_cases import FAST_PATH, Calls, get
-from tests.support.socket_cases import TCPBackend, TLSBackend, UNIXBackend
+from tests.support.server_cases import FAST_PATH, Calls, Holding, get
+from tests.support.socket_cases import Peer, TCPBackend, TLSBackend, UNIXBackend
 from tests.support.times import eventually
 from twisted_h11.server import Limits, Site
 from twisted_h11.wsgi import WSGIResource
@@ -374,32 +374,35 @@ class OneSend:
         (response,) = await peer.responses(1)
         self.assertEqual(ALL, response.body)
 
+    async def held(self) -> tuple[Site, Peer, Any, Any]:
+        """
+        A site that has got a request and not answered it, the client, the socket of the
+        site, and the request.
+        """
+        holding = Holding()
+        site = Site(holding, limits=Limits(), fastPath=FAST_PATH)
+        sockets = count_sends(site)
+        peer = await self.open(site)
+        peer.send(get())
+        await eventually(lambda: bool(holding.requests))
+        return site, peer, sockets[0], holding.requests[0]
+
     async def test_eachTurn(self) -> None:
         """
         Events leave in the turn in which they were written, each in one call: no time
         is waited for.
         """
-        requests: list[Any] = []
-
-        def render(request: Any) -> Any:
-            requests.append(request)
-            return NOT_DONE_YET
-
-        site = Site(Calls(render), limits=Limits(), fastPath=FAST_PATH)
-        sockets = count_sends(site)
-        peer = await self.open(site)
-        peer.send(get())
-        await eventually(lambda: bool(requests))
+        _, peer, socket, request = await self.held()
         for number in range(10):
             await self.turns(2)
-            sockets[0].sent.clear()
-            requests[0].write(b"data: %d\n" % number)
-            requests[0].write(b"\n")
-            self.assertEqual([], sockets[0].sent)
+            socket.sent.clear()
+            request.write(b"data: %d\n" % number)
+            request.write(b"\n")
+            self.assertEqual([], socket.sent)
             # Its end, and the transport's own turn, where TLS is.
             await self.turns(2)
-            self.assertEqual(1, len(sockets[0].sent))
-        requests[0].finish()
+            self.assertEqual(1, len(socket.sent))
+        request.finish()
         (response,) = await peer.responses(1)
         self.assertEqual(
             b"".join(b"data: %d\n\n" % i for i in range(10)), response.body
@@ -443,26 +446,16 @@ class OneSend:
         The last response of a connection, too: head and content in one segment, also
         while the site is stopping.
         """
-        requests: list[Any] = []
-
-        def render(request: Any) -> Any:
-            requests.append(request)
-            return NOT_DONE_YET
-
-        site = Site(Calls(render), limits=Limits(), fastPath=FAST_PATH)
-        sockets = count_sends(site)
-        peer = await self.open(site)
-        peer.send(get())
-        await eventually(lambda: bool(requests))
+        site, peer, socket, request = await self.held()
         await self.turns(2)
-        sockets[0].sent.clear()
+        socket.sent.clear()
         drained = site.drain(5)
-        _in_pieces(requests[0])
-        requests[0].finish()
+        _in_pieces(request)
+        request.finish()
         (response,) = await peer.responses(1)
         self.assertEqual(ALL, response.body)
         self.assertTrue(response.closes)
-        self.assertEqual(ALL[-5:] in self.calls(sockets[0])[0], self.isPlain)
+        self.assertEqual(ALL[-5:] in self.calls(socket)[0], self.isPlain)
         peer.close()
         await drained
 

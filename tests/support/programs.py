@@ -19,7 +19,34 @@ from twisted.trial.unittest import SkipTest
 from tests.support.optional import find_program
 from tests.support.socket_cases import SocketTestCase, TCPBackend
 
-__all__ = ["ProgramTestCase", "Programs"]
+__all__ = ["ProgramTestCase", "Programs", "nginx_conf"]
+
+_NGINX = """
+daemon off;
+master_process off;
+pid {folder}/nginx.pid;
+error_log stderr warn;
+events {{ worker_connections 256; }}
+http {{
+access_log off;
+client_body_temp_path {folder}/body;
+proxy_temp_path {folder}/proxy;
+fastcgi_temp_path {folder}/fastcgi;
+uwsgi_temp_path {folder}/uwsgi;
+scgi_temp_path {folder}/scgi;
+{http}
+}}
+"""
+
+
+def nginx_conf(folder: str, http: str) -> str:
+    """
+    A configuration of nginx that stays in the foreground, and in its folder.
+
+    @param http: what stands in its block C{http}.
+    """
+    return _NGINX.format(folder=folder, http=http)
+
 
 net: Any = reactor
 
