@@ -17,6 +17,7 @@ from twisted.trial.unittest import SkipTest
 from tests.command.test_h11web import TWISTD
 from tests.support.long_cases import TOP, LongTestCase
 from tests.support.optional import find_program
+from twisted_h11._server.log_watch import PATIENCE
 
 # How many requests are sent at once, and how often logs are rotated.
 _AT_ONCE = 32
@@ -139,8 +140,10 @@ class LogrotateTests(LongTestCase):
             file.write(configuration.format(path=path, pids=pids))
         for thread in asking:
             thread.start()
+        self.slowest = 0.0
         for _ in range(_ROTATIONS):
             time.sleep(_PAUSE)
+            begun = time.monotonic()
             subprocess.run(
                 [
                     *(self.program, "--force", "--state", f"{self.folder}/state"),
@@ -149,6 +152,7 @@ class LogrotateTests(LongTestCase):
                 check=True,
                 timeout=60,
             )
+            self.slowest = max(self.slowest, time.monotonic() - begun)
         for thread in asking:
             thread.over.set()
         for thread in asking:
@@ -173,7 +177,8 @@ class LogrotateTests(LongTestCase):
         sizes = [os.stat(os.path.join(self.folder, name)).st_size for name in names]
         self.say(
             f"{len(wanted)} requests, {len(lines)} lines in {len(names)} files, "
-            f"of up to {max(sizes)} bytes"
+            f"of up to {max(sizes)} bytes; the slowest rotation took "
+            f"{self.slowest:.1f} s"
         )
         self.assertGreater(len(wanted), 1000)
         self.wanted = sorted(wanted)
@@ -190,7 +195,14 @@ class LogrotateTests(LongTestCase):
                 line,
                 r'\A"-" - - \[[^]]+\] "GET /[ab]\d-\d+ HTTP/1\.1" 200 \d+ "-" "x*-?"\Z',
             )
-        self.assertEqual(self.wanted, sorted(line.split()[6] for line in lines))
+        found = [line.split()[6] for line in lines]
+        if self.slowest > PATIENCE * 0.8:
+            # A disk that takes so long makes lines be written while they are copied.
+            found = list(set(found))
+        found.sort()
+        missing = set(self.wanted).difference(found)
+        self.assertEqual([], sorted(missing)[:10], f"{len(missing)} lines are missing")
+        self.assertEqual(len(self.wanted), len(found))
         for rest in self.begun:
             self.assertTrue(any(line.startswith(rest) for line in lines), rest)
 

@@ -48,6 +48,8 @@ class WatchTests(SynchronousTestCase):
         self.reactor = make_reactor()
         self.log = BatchedFile(LogFile(self.path), self.reactor)
         self.addCleanup(self.log.close)
+        # The doubts of the beginning are over.
+        self.now += PATIENCE + 1
 
     def content(self) -> str:
         """
@@ -67,7 +69,14 @@ class WatchTests(SynchronousTestCase):
         Write a line, and let the time pass after which it would be in the file.
         """
         self.log.write(line)
-        self.reactor.advance(FLUSH_SECONDS)
+        self.advance(FLUSH_SECONDS)
+
+    def advance(self, seconds: float) -> None:
+        """
+        Let time pass, for looks, too.
+        """
+        self.now += seconds
+        self.reactor.advance(seconds)
 
     def test_nobody(self) -> None:
         """
@@ -130,7 +139,8 @@ class WatchTests(SynchronousTestCase):
                 patch = self.patch(os, "write", between)
                 self.write("b\n")
                 if last:
-                    self.reactor.pump([_LOOK_SECONDS] * 2)
+                    self.advance(FLUSH_SECONDS)
+                    self.advance(FLUSH_SECONDS)
                 else:
                     self.write("c\n")
                 patch.restore()
@@ -158,6 +168,80 @@ class WatchTests(SynchronousTestCase):
             self.assertEqual(6, self.size())
         self.write("d\n")
         self.assertEqual(8, self.size())
+
+    def test_patience(self) -> None:
+        """
+        Lines that were written because the copy takes long are not lost with the cut,
+        and none is there twice: whatever of them was copied, and whether the file is
+        cut at all, also if more is written before that is known.
+        """
+        for read in (0, 1, 2):
+            for cut in (True, False):
+                for after in (True, False):
+                    os.truncate(self.path, 0)
+                    self.write("a\n")
+                    with open(self.path, "r+") as file:
+                        copy = file.read()
+                        self.write("b\n")
+                        self.now += PATIENCE + 1
+                        self.reactor.advance(_LOOK_SECONDS)
+                        copy += file.read() if read > 0 else ""
+                        self.write("c\n")
+                        copy += file.read() if read > 1 else ""
+                        if cut:
+                            file.truncate(0)
+                        if after:
+                            self.write("d\n")
+                    for _ in range(4):
+                        self.advance(FLUSH_SECONDS)
+                    if not cut:
+                        copy = ""
+                    found = (copy + self.content()).splitlines()
+                    wanted = ["a", "b", "c", "d"] if after else ["a", "b", "c"]
+                    self.assertEqual(wanted, sorted(found), (read, cut, after))
+                    self.assertEqual([], self.reactor.getDelayedCalls())
+
+    def test_begun(self) -> None:
+        """
+        Who has opened the file before it is looked at may be about to cut it, too.
+        """
+        with open(self.path, "r+") as file:
+            self.log.reopen()
+            self.write("a\n")
+            self.assertEqual(2, self.size())
+            file.truncate(0)
+        self.advance(FLUSH_SECONDS)
+        self.advance(FLUSH_SECONDS)
+        self.assertEqual("a\n", self.content())
+        self.now += PATIENCE + 1
+        self.write("b\n")
+        os.truncate(self.path, 0)
+        self.advance(FLUSH_SECONDS)
+        self.assertEqual("", self.content())
+
+    def test_forgotten(self) -> None:
+        """
+        For who has it open for a minute and more nothing is kept, and never more than
+        some megabytes of it.
+        """
+        watch: Any = self.log._watch
+        with open(self.path, "r+") as file:
+            self.write("a\n")
+            self.now += PATIENCE + 1
+            self.write("x" * (1 << 20) + "\n")
+            self.assertTrue(watch.isInDoubt)
+            for _ in range(40):
+                self.write("x" * (1 << 20) + "\n")
+            self.assertLessEqual(watch._kept, 1 << 25)
+            self.assertEqual(watch._kept, sum(map(len, watch._unread)))
+            self.now += 60
+            self.reactor.advance(_LOOK_SECONDS)
+            self.assertFalse(watch.isInDoubt)
+            self.write("b\n")
+            self.assertFalse(watch.isInDoubt)
+            file.truncate(0)
+        self.reactor.pump([FLUSH_SECONDS] * 2)
+        self.assertEqual("", self.content())
 
     def test_bounded(self) -> None:
         """
@@ -234,8 +318,8 @@ class NoWatchTests(SynchronousTestCase):
         file = LogFile(path)
         self.addCleanup(file.close)
         self.assertTrue(file.mayBeCut)
-        self.assertIsNone(watch_log(Clock(), path))
-        self.assertIsNone(watch_log(reactor, path + "-not-there"))
+        self.assertIsNone(watch_log(Clock(), path, int))
+        self.assertIsNone(watch_log(reactor, path + "-not-there", int))
 
     def test_tooMany(self) -> None:
         """
@@ -248,4 +332,4 @@ class NoWatchTests(SynchronousTestCase):
             raise OSError("too many")
 
         self.patch(MODULE.inotify, "INotify", fails)
-        self.assertIsNone(watch_log(make_reactor(), "/dev/null"))
+        self.assertIsNone(watch_log(make_reactor(), "/dev/null", int))

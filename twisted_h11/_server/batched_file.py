@@ -57,7 +57,10 @@ class BatchedFile:
     def _watchFile(self) -> LogWatch | None:
         if not getattr(self._file, "mayBeCut", False):
             return None
-        return watch_log(self._reactor, self._file.path)
+        return watch_log(self._reactor, self._file.path, self._size)
+
+    def _size(self) -> int:
+        return os.fstat(self._file.fileno()).st_size
 
     @property
     def dropped(self) -> int:
@@ -90,7 +93,10 @@ class BatchedFile:
         watch = self._watch
         return watch is not None and len(self._lines) < _MOST_HELD and watch.isBusy()
 
-    def _writeLines(self) -> None:
+    def _writeLines(self, last: bool = False) -> None:
+        """
+        @param last: whether this file will not be written to again.
+        """
         with self._lock:
             # Lines that are added meanwhile stay.
             count = len(self._lines)
@@ -99,12 +105,11 @@ class BatchedFile:
             text = "".join(self._lines[:count])
             del self._lines[:count]
             watch = self._watch
-            before = 0
             if watch is not None:
-                text = watch.gone().decode("utf-8") + text
-                before = os.fstat(self._file.fileno()).st_size
+                text = watch.gone(last).decode("utf-8") + text
             if not text:
                 return
+            dropped = self.dropped
             try:
                 self._file.write(text)
             except OSError as error:
@@ -112,8 +117,9 @@ class BatchedFile:
                 self._losses.lost(count, error)
             else:
                 self._losses.over()
-                if watch is not None:
-                    watch.wrote(text.encode("utf-8", "backslashreplace"), before)
+                if watch is not None and self.dropped == dropped:
+                    end = os.lseek(self._file.fileno(), 0, os.SEEK_CUR)
+                    watch.wrote(text.encode("utf-8", "backslashreplace"), end)
 
     def flush(self) -> None:
         """
@@ -128,7 +134,7 @@ class BatchedFile:
 
         @raise OSError: if that is not possible.
         """
-        self._writeLines()
+        self._writeLines(True)
         self._file.reopen()
         watch, self._watch = self._watch, self._watchFile()
         if watch is not None:
@@ -142,7 +148,7 @@ class BatchedFile:
         if call is not None and call.active():
             call.cancel()
         try:
-            self._writeLines()
+            self._writeLines(True)
         finally:
             self._file.close()
             watch, self._watch = self._watch, None

@@ -3,18 +3,23 @@ Whether somebody else has a log file open now.
 
 C{copytruncate} of logrotate opens a log, copies it, and cuts it to nothing.  What is
 appended between the end of the copy and the cut is gone, and the disk is asked to keep
-the copy meanwhile, which takes its time.  Linux tells who opens and closes a file; so
-lines wait until whoever has opened it has closed it, but not for longer than
+the copy meanwhile, which takes its time.  Linux tells who opens, reads and closes a
+file; so lines wait until whoever has opened it has closed it, but not for longer than
 L{PATIENCE}: who reads a log to its end and waits for more never does.
 
-Between that look and the write another process may run, and do all of that.  So there
-is another look after the write.  If the file was opened meanwhile, what was written is
-gone if the file was cut, and was not read after the write; then it is written again.
+Lines are written while the file is open, all the same: after that time, when too many
+wait, and when another process opens the file between the look and the write.  They are
+in doubt.  Who copies a file reads until there is no more, so what was written before
+the last read is in the copy; if the file is cut, the rest is gone, and is written
+again.  The file was cut if it is shorter than where our last line ended, or if our
+next line begins before that.  Other processes that write to it find out in the same
+way, so nobody writes again before the others have had the time to look.  What is copied
+while it is being written may be there twice; nothing is missing.
 """
 
 from __future__ import annotations
 
-import os
+from collections.abc import Callable
 from time import monotonic
 from typing import Any
 
@@ -39,8 +44,13 @@ Seconds that lines wait for somebody who has the file open.
 # Reads from the kernel's queue, of some hundred events each.
 _MOST_READS = 50
 
-# How much of a file that was just cut is looked at.
-_MOST_READ = 1 << 24
+# For how many seconds after the file was opened lines may be in doubt, and how many
+# bytes of them are kept: the oldest are given up.
+_DOUBT = 60.0
+_MOST_KEPT = 1 << 25
+
+# How long after the cut they are written again: some looks of other processes later.
+_OTHERS_LOOK = 0.25
 
 
 class LogWatch:
@@ -49,17 +59,25 @@ class LogWatch:
 
     @param reactor: a reactor.
     @param path: the path of the file; it is the file that counts, not its name.
+    @param size: tells how long the file is that is written to.
     """
 
-    def __init__(self, reactor: Any, path: str | bytes) -> None:
+    def __init__(
+        self, reactor: Any, path: str | bytes, size: Callable[[], int]
+    ) -> None:
         self._notify = inotify.INotify(reactor)
         self._open = self._tolerated = 0
-        self._since = 0.0
+        # Whoever opened the file before we look may be copying it.
+        self._since = self._begun = monotonic()
         self._told = False
         self._events: list[int] = []
-        self._doubtful = b""
-        self._least = 0
-        self._path = path
+        # What nobody may have read: written, of what length, and where it ended.
+        self._unread: list[bytes] = []
+        self._kept = 0
+        self._end = 0
+        self._gone: list[bytes] = []
+        self._cutAt = 0.0
+        self._size = size
         try:
             self._notify.watch(
                 FilePath(path),
@@ -88,9 +106,7 @@ class LogWatch:
         """
         Whether somebody has opened the file and not closed it, not long ago.
         """
-        self._look()
-        if not self._doubtful:
-            self._events.clear()
+        self._settle()
         if self._open > self._tolerated and monotonic() - self._since > PATIENCE:
             self._tolerated = self._open
         return self._open > self._tolerated
@@ -102,51 +118,87 @@ class LogWatch:
             if not self._told:
                 break
 
+    def _mayBeCut(self) -> bool:
+        now = monotonic()
+        opened = self._open > 0 and now - self._since < _DOUBT
+        return opened or now - self._begun < PATIENCE
+
+    # -- what was written while somebody had the file open --------------------------
+
     @property
     def isInDoubt(self) -> bool:
         """
-        Whether what was written last may be gone.
+        Whether lines that were written may be gone, or are.
         """
-        return bool(self._doubtful)
+        return bool(self._unread or self._gone)
 
-    def wrote(self, data: bytes, before: int) -> None:
+    def wrote(self, data: bytes, end: int) -> None:
         """
-        Look whether the file was opened while it was written to, when nobody was to
-        have it open.
+        Note what was written to the file.
 
-        @param data: what was written.
-        @param before: how long the file was.
+        @param data: the lines.
+        @param end: where in the file they end.
         """
+        if end - len(data) < self._end:
+            self._wasCut()
+        self._end = end
         self._look()
-        if any(mask & inotify.IN_OPEN for mask in self._events):
-            self._doubtful, self._least = data, before + len(data)
-        else:
-            self._events.clear()
+        events = self._events
+        written = events.index(inotify.IN_MODIFY) if inotify.IN_MODIFY in events else 0
+        opened = inotify.IN_OPEN in events
+        read = inotify.IN_ACCESS in events[written:]
+        events.clear()
+        if read:
+            self._forget()
+        elif opened or self._mayBeCut():
+            self._keep(data)
+        self._decide()
 
-    def gone(self) -> bytes:
+    def gone(self, atOnce: bool = False) -> bytes:
         """
-        What was written and is gone, once nobody has the file open.
+        Take what was written and is gone.
+
+        @param atOnce: whether other processes can not be given the time to look.
         """
-        data, self._doubtful = self._doubtful, b""
-        if not data:
+        self._settle()
+        if not atOnce and monotonic() - self._cutAt < _OTHERS_LOOK:
             return b""
-        changed = [n for n, m in enumerate(self._events) if m & inotify.IN_MODIFY]
-        since = self._events[changed[0] :] if changed else []
-        self._events = []
-        if any(mask & inotify.IN_ACCESS for mask in since):
-            return b""
-        try:
-            with open(self._path, "rb") as file:
-                size = os.fstat(file.fileno()).st_size
-                if size >= self._least or data in file.read(_MOST_READ):
-                    return b""
-        except OSError:
-            return b""
-        finally:
-            # That was us.
-            self._look()
-            self._events.clear()
+        data = b"".join(self._gone)
+        self._gone.clear()
         return data
+
+    def _settle(self) -> None:
+        self._look()
+        if inotify.IN_ACCESS in self._events:
+            self._forget()
+        self._events.clear()
+        self._decide()
+
+    def _decide(self) -> None:
+        """
+        See whether the file was cut, and whether it still may be.
+        """
+        if self._unread:
+            if self._size() < self._end:
+                self._wasCut()
+            elif not self._mayBeCut():
+                self._forget()
+
+    def _keep(self, data: bytes) -> None:
+        self._unread.append(data)
+        self._kept += len(data)
+        while self._kept > _MOST_KEPT:
+            self._kept -= len(self._unread.pop(0))
+
+    def _wasCut(self) -> None:
+        if self._unread:
+            self._gone += self._unread
+            self._cutAt = monotonic()
+        self._forget()
+
+    def _forget(self) -> None:
+        self._unread.clear()
+        self._kept = 0
 
     def close(self) -> None:
         """
@@ -155,16 +207,20 @@ class LogWatch:
         self._notify.connectionLost(Failure(ConnectionDone()))
 
 
-def watch_log(reactor: Any, path: str | bytes) -> LogWatch | None:
+def watch_log(
+    reactor: Any, path: str | bytes, size: Callable[[], int]
+) -> LogWatch | None:
     """
     Look who opens a file, if that is possible here.
 
     @param reactor: the reactor of the program, or anything else.
+    @param path: the path of the file.
+    @param size: tells how long the file is that is written to.
     """
     if inotify is None or not IReactorFDSet.providedBy(reactor):
         return None
     try:
-        return LogWatch(reactor, path)
+        return LogWatch(reactor, path, size)
     except Exception:
         # There may be only so many: its error has no public name.
         return None
