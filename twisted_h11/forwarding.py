@@ -59,7 +59,11 @@ def end_to_end(headers: Headers | Iterable[tuple[bytes, bytes]]) -> Headers:
 
     @since: 0.1
     """
-    if isinstance(headers, Headers):
+    listed = getattr(headers, "pairs", None)
+    if listed is not None:
+        # A request's, as they came.
+        pairs = listed()
+    elif isinstance(headers, Headers):
         pairs = [(k, v) for k, vs in headers.getAllRawHeaders() for v in vs]
     else:
         pairs = list(headers)

@@ -84,6 +84,14 @@ class Both:
         return str(ours)
 
 
+def reads_all(request: Any) -> bytes:
+    """
+    Makes the mapping of all fields.
+    """
+    list(request.requestHeaders.getAllRawHeaders())
+    return answers(request)
+
+
 class LineTests(SynchronousTestCase):
     """
     C{combined_line} against C{combinedLogFormatter}.
@@ -138,14 +146,14 @@ class LineTests(SynchronousTestCase):
         for value in [9, *range(32, 127), *range(128, 256)]:
             byte = bytes([value])
             for text in (byte, b"a" + byte, byte + b"a", b"a" + byte + b"a"):
-                self.compared(
-                    head(
-                        b"GET / HTTP/1.1",
-                        b"Host: a",
-                        b"Referer: " + text,
-                        b"User-Agent: " + text,
-                    )
+                data = head(
+                    b"GET / HTTP/1.1",
+                    b"Host: a",
+                    b"Referer: " + text,
+                    b"User-Agent: " + text,
                 )
+                self.compared(data)
+                self.compared(data, render=reads_all)
 
     def test_everyByteOfATarget(self) -> None:
         """
@@ -154,26 +162,30 @@ class LineTests(SynchronousTestCase):
         for code in range(33, 127):
             byte = bytes([code])
             for target in (b"/" + byte, b"/?" + byte, b"/a" + byte + b"b?c" + byte):
-                lines = self.compared(head(b"GET " + target + b" HTTP/1.1", b"Host: a"))
+                data = head(b"GET " + target + b" HTTP/1.1", b"Host: a")
+                lines = self.compared(data)
+                self.assertEqual(lines, self.compared(data, render=reads_all))
                 self.assertEqual(8, "\n".join(lines).replace('\\"', "").count('"'))
 
     def test_shortWay(self) -> None:
         """
-        Common requests do not go through twisted.web's formatter.
+        Common requests do not go through twisted.web's formatter, also if all of their
+        fields are looked at.
         """
 
         def refuse(timestamp: Any, request: Any) -> str:
             raise AssertionError("twisted.web's formatter was asked")
 
         self.patch(access_log, "combinedLogFormatter", refuse)
-        clock = Clock()
-        site: Any = Site(Calls(answers), reactor=clock)
-        site.startFactory()
-        site.logFile = lines = io.StringIO()
-        wire = Wire(site, clock).send(b"".join(REAL)).vanish()
-        self.assertEqual(lines.getvalue().count("\n"), len(REAL))
-        self.assertTrue(wire.closed)
-        site.stopFactory()
+        for render in (answers, reads_all):
+            clock = Clock()
+            site: Any = Site(Calls(render), reactor=clock)
+            site.startFactory()
+            site.logFile = lines = io.StringIO()
+            wire = Wire(site, clock).send(b"".join(REAL)).vanish()
+            self.assertEqual(lines.getvalue().count("\n"), len(REAL))
+            self.assertTrue(wire.closed)
+            site.stopFactory()
 
     def test_changedByApplication(self) -> None:
         """

@@ -123,6 +123,31 @@ def combined_line(timestamp: Any, request: Any) -> Any:
 
 
 def _escaped_line(timestamp: Any, request: Any) -> Any:
+    """
+    A line of whatever there is: in one go, if nothing of it has to be escaped.
+    """
+    client = request.getClientAddress()
+    first = (request.method, request.uri, request.clientproto)
+    referrer = request.getHeader(b"referer") or b"-"
+    agent = request.getHeader(b"user-agent") or b"-"
+    try:
+        line = b" ".join(first).decode("ascii")
+        fields = b'" "'.join((referrer, agent)).decode("ascii")
+    except (TypeError, UnicodeError):
+        # An application has set text, or there is more than ASCII.
+        return _line_of_anything(timestamp, request)
+    if type(client) is IPv4Address or type(client) is IPv6Address:
+        text = f"{client.host}{line}{fields}"
+        plain = text.isascii() and text.isprintable()
+        if plain and "\\" not in text and text.count('"') == 2:
+            return (
+                f'"{client.host}" - - {timestamp} "{line}" '
+                f'{request.code} {request.sentLength or "-"} "{fields}"'
+            )
+    return _line_of_anything(timestamp, request)
+
+
+def _line_of_anything(timestamp: Any, request: Any) -> Any:
     try:
         return combinedLogFormatter(timestamp, request)
     except UnicodeError:

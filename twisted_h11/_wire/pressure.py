@@ -34,11 +34,11 @@ class BackPressure:
     @ivar queue: what waits for a region of a file; C{None} if nothing does.
     """
 
-    __slots__ = ("_wire", "full", "producer", "queue")
+    __slots__ = ("_limited", "_wire", "full", "producer", "queue")
 
     def __init__(self, wire: OwnWire) -> None:
         self._wire = wire
-        self.full = False
+        self._limited = self.full = False
         self.producer: Registered | None = None
         self.queue: RegionQueue | None = None
 
@@ -107,7 +107,9 @@ class BackPressure:
         if transport is None:
             guarded("A producer", producer.stopProducing)
             return
-        limit_unsent(transport)
+        if not self._limited:
+            self._limited = True
+            limit_unsent(transport)
         self.producer = Registered(self._wire, producer, streaming)
         if not self._wire.hasRoom:
             self.producer.pause()
