@@ -30,7 +30,7 @@ from tests.benchmarks.settings import Settings
 from tests.benchmarks.streams import echo, listen
 from tests.benchmarks.wire import Unexpected
 
-__all__ = ["LEVELS", "MOVES", "check"]
+__all__ = ["LEVELS", "MOVES", "ToolFailed", "check", "load"]
 
 _SCRIPT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "wrk.lua")
 
@@ -151,7 +151,7 @@ def check(server: Server, case: Case) -> None:
 # -- requests per second over loopback ---------------------------------------------
 
 
-def _wrk(server: Server, case: Case, settings: Settings) -> dict[str, float]:
+def load(server: Server, case: Case, settings: Settings) -> dict[str, float]:
     """
     Run wrk once.
 
@@ -191,7 +191,7 @@ def _rate_of(
     more = {} if counted is None else {"sends": counted}
     before = busy_seconds(settings.serverCore)
     used, began = server.seconds(), time.monotonic()
-    result = _wrk(server, case, settings)
+    result = load(server, case, settings)
     used = server.seconds() - used
     passed = time.monotonic() - began
     after = busy_seconds(settings.serverCore)
