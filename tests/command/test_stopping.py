@@ -211,7 +211,7 @@ class Site:
 
     def __init__(self) -> None:
         self.drained: Deferred[None] = Deferred()
-        self._connections: set[object] = set()
+        self.connectionCount = 0
         self.graces: list[float] = []
         self.idles: list[float] = []
         self.flushes = 0
@@ -276,7 +276,7 @@ class StoppingTests(SynchronousTestCase):
         Connections that are still there when the grace is over are counted.
         """
         stopping = self.begin()
-        self.site._connections = {1, 2}
+        self.site.connectionCount = 2
         self.clock.advance(7)
         self.assertNoResult(stopping)
         self.site.drained.callback(None)

@@ -5,7 +5,7 @@ SIGTERM with threads that nobody can stop, in all the ways there are.
 from __future__ import annotations
 
 from tests.command import test_stopping as stopping
-from tests.support.long_cases import LongTestCase
+from tests.support.long_cases import skip_unless_named
 
 
 class AllCasesTests(stopping.ProcessTests):
@@ -19,7 +19,7 @@ class AllCasesTests(stopping.ProcessTests):
         """
         Skip unless it was asked for.
         """
-        LongTestCase.setUp(self)  # type: ignore[arg-type]
+        skip_unless_named()
         super().setUp()
 
     def test_tenTimes(self) -> None:

@@ -14,7 +14,7 @@ from collections import Counter
 
 from tests.command.test_h11web import SOON
 from tests.command.test_worker_processes import WorkerTestCase
-from tests.support.long_cases import LongTestCase
+from tests.support.long_cases import say, skip_unless_named
 
 CONNECTIONS = 64
 
@@ -124,14 +124,14 @@ class LoadTests(WorkerTestCase):
         """
         Skip unless it was asked for.
         """
-        LongTestCase.setUp(self)  # type: ignore[arg-type]
+        skip_unless_named()
         super().setUp()
 
     def say(self, text: str) -> None:
         """
         Print a figure.
         """
-        LongTestCase.say(self, text)  # type: ignore[arg-type]
+        say(self, text)
 
     def load(self, *arguments: str) -> list[Client]:
         """
@@ -231,7 +231,7 @@ class MoreTests(WorkerTestCase):
         """
         Skip unless it was asked for.
         """
-        LongTestCase.setUp(self)  # type: ignore[arg-type]
+        skip_unless_named()
         super().setUp()
 
     def test_late(self) -> None:

@@ -42,7 +42,9 @@ class DrainTests(ServerTestCase):
         """
         site = self.site()
         wires = [self.connect(site), self.connect(site).send(GET)]
+        self.assertEqual(2, site.connectionCount)
         self.assertEqual([None], self.drain(site))
+        self.assertEqual(0, site.connectionCount)
         for wire in wires:
             self.assertTrue(wire.closed)
             self.assertFalse(wire.aborted)

@@ -13,12 +13,13 @@ import socket
 import subprocess
 import sys
 import tempfile
+import unittest
 from pathlib import Path
 from typing import Any
 
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
-__all__ = ["MIB", "Client", "LongTestCase", "Server"]
+__all__ = ["MIB", "Client", "LongTestCase", "Server", "say", "skip_unless_named"]
 
 MIB = 1 << 20
 TOP = Path(__file__).resolve().parent.parent.parent
@@ -216,6 +217,13 @@ def skip_unless_named() -> None:
         raise SkipTest("long: run it by the name tests.long")
 
 
+def say(case: unittest.TestCase, text: str) -> None:
+    """
+    Print a figure of a long case.
+    """
+    print(f"\n      {case.id().rpartition('.')[2]}: {text}", file=sys.__stdout__)
+
+
 class LongTestCase(SynchronousTestCase):
     """
     Runs only when it is named.
@@ -254,4 +262,4 @@ class LongTestCase(SynchronousTestCase):
         """
         Print a figure.
         """
-        print(f"\n      {self.id().rpartition('.')[2]}: {text}", file=sys.__stdout__)
+        say(self, text)

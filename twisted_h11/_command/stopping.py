@@ -158,7 +158,7 @@ class Stopping:
     def _graceOver(self) -> None:
         # The site's own timer is the next to run, and aborts them.
         self._timer = None
-        self._aborted = len(self._site._connections)
+        self._aborted = self._site.connectionCount
 
     def _connectionsGone(self, _: object) -> Deferred[None] | None:
         if self._timer is not None:

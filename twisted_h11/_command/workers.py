@@ -51,7 +51,7 @@ class Workers:
 
     _log = Logger()
     # As of a site: see Stopping.
-    _connections = ()
+    connectionCount = 0
 
     def __init__(
         self,

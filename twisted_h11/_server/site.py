@@ -289,6 +289,13 @@ class Site(LoggedSite):
         )()
         return channel
 
+    @property
+    def connectionCount(self) -> int:
+        """
+        How many connections are open, those that were given away included.
+        """
+        return len(self._connections)
+
     def acceptableProtocols(self) -> list[bytes]:
         """
         See L{twisted.internet.interfaces.IProtocolNegotiationFactory}.
