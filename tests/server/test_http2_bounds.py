@@ -19,7 +19,9 @@ from tests.support.optional import need
 from tests.support.server_cases import Calls, Echo, Holding, ServerTestCase
 from tests.support.wire import Wire
 from twisted import internet
+from twisted_h11._metrics.prometheus import exposition
 from twisted_h11._server.http2_frames import DATA, PREFACE
+from twisted_h11.metrics import Metrics
 from twisted_h11.server import Limits
 
 LIMITS = Limits()
@@ -339,9 +341,12 @@ class TimeTests(BoundsTestCase):
 
     def test_handshake(self) -> None:
         """
-        The handshake is bounded, and then the wait for the first byte.
+        The handshake is bounded, and then the wait for the first byte; each time-out
+        counts.
         """
-        site = self.made(handshakeTimeout=10, firstByteTimeout=30)
+        metrics = Metrics()
+        limits = {"handshakeTimeout": 10, "firstByteTimeout": 30}
+        site = self.site(None, limits=limits, http2=True, metrics=metrics)
         wire = self.connect(site, Transport())
         wire.advance(9)
         self.assertFalse(wire.closed)
@@ -354,6 +359,9 @@ class TimeTests(BoundsTestCase):
         self.assertFalse(wire.closed)
         wire.advance(2)
         self.assertTrue(wire.closed)
+        told = exposition(*metrics.totals())[1].decode()
+        for wait in ("handshake", "idle"):
+            self.assertIn(f'timeouts_total{{wait="{wait}"}} 1', told)
 
     def test_frames(self) -> None:
         """

@@ -29,7 +29,7 @@ from zope.interface import implementer
 from twisted_h11._server.admission import Verdict, close_now, report_dropped
 from twisted_h11._server.connections import Connection, Connections
 from twisted_h11._server.http2_guard import Guard, Guarded
-from twisted_h11._server.states import Phase
+from twisted_h11._server.states import Phase, Wait
 
 __all__ = ["Negotiator", "check_http2"]
 
@@ -112,7 +112,7 @@ class Negotiator(Protocol):
             self.abortConnection()
             close_now(self.transport)
             return
-        self._wait(self._site.limits.handshakeTimeout)
+        self._wait(self._site.limits.handshakeTimeout, Wait.HANDSHAKE)
 
     def handshakeCompleted(self) -> None:
         """
@@ -122,12 +122,17 @@ class Negotiator(Protocol):
         if self._site.metrics is not None:
             self._site.metrics.handshake(True)
         if self._successor is None and self.transport is not None and self._known():
-            self._wait(self._site.limits.firstByteTimeout)
+            self._wait(self._site.limits.firstByteTimeout, Wait.IDLE)
 
-    def _wait(self, seconds: float | None) -> None:
+    def _wait(self, seconds: float | None, wait: Wait) -> None:
         self._cancelTimer()
         if seconds is not None:
-            self._timer = self._site.reactor.callLater(seconds, self.abortConnection)
+            self._timer = self._site.reactor.callLater(seconds, self._timeOver, wait)
+
+    def _timeOver(self, wait: Wait) -> None:
+        if self._site.metrics is not None:
+            self._site.metrics.timedOut(wait.name.lower())
+        self.abortConnection()
 
     def dataReceived(self, data: bytes) -> None:
         """
