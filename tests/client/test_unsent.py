@@ -8,8 +8,8 @@ import socket
 from typing import Any
 
 import trustme
-from twisted.internet import reactor
-from twisted.internet.defer import inlineCallbacks
+from twisted.internet import reactor, tcp, unix
+from twisted.internet.defer import CancelledError, inlineCallbacks
 from twisted.internet.error import ConnectionAborted
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.internet.task import deferLater
@@ -18,6 +18,7 @@ from twisted.trial.unittest import TestCase
 from twisted.web.client import RequestTransmissionFailed, ResponseNeverReceived
 
 from tests.support.producers import OK, Producer
+from tests.support.sends import CountedSocket
 from tests.support.server_cases import FAST_PATH
 from tests.support.tls_servers import private_of, stop
 from twisted_h11.client import (
@@ -179,6 +180,40 @@ class UnsentTests(TestCase):
         self.assertEqual(1, agent.pool.counts().busy)
         getattr(factory.connections[0], happens)()
         return deferred, factory, agent
+
+    @inlineCallbacks
+    def test_endOfTurn(self) -> Any:
+        """
+        A request that may be sent again leaves in one call of the kernel at the end of
+        the turn of the reactor, any other one later.  Of one that is given up before
+        that nothing leaves.
+        """
+        for kind in (self.tcp, self.unix):
+            for method in (b"GET", b"POST"):
+                _, agent, uri = kind()
+                self.addCleanup(agent.pool.close)
+                yield readBody((yield agent.request(method, uri, None, b"x")))
+                [transport] = [
+                    reader
+                    for reader in net.getReaders()
+                    if isinstance(reader, (tcp.Client, unix.Client))
+                ]
+                client: Any = CountedSocket(transport.socket)
+                transport.socket = client
+                deferred = agent.request(method, uri, None, b"x")
+                self.assertEqual([], client.sent)
+                yield deferLater(net, 0)
+                if method == b"GET":
+                    self.assertEqual(1, len(client.sent))
+                yield readBody((yield deferred))
+                self.assertEqual(1, len(client.sent))
+                deferred = agent.request(method, uri, None, b"x")
+                deferred.cancel()
+                yield self.assertFailure(
+                    deferred, CancelledError, ResponseNeverReceived
+                )
+                self.assertEqual(1, len(client.sent))
+                yield agent.pool.close()
 
     @inlineCallbacks
     def test_again(self) -> Any:

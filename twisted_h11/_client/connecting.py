@@ -25,6 +25,7 @@ from twisted_h11._client.connection import ClientConnection, State
 from twisted_h11._client.errors import ConnectTimedOut, TimedOut
 from twisted_h11._client.handshake import explain_handshake
 from twisted_h11._client.identity import check_transport
+from twisted_h11._wire.outbox import Outbox
 
 __all__ = ["Attempt"]
 
@@ -46,6 +47,7 @@ class _ConnectionFactory(Factory):
         """
         connection = ClientConnection(self.attempt, self.clock)
         connection.factory = self
+        connection.requestOutbox = self.attempt.outbox
         return connection
 
 
@@ -62,6 +64,8 @@ class Attempt:
     @ivar started: when the connection was asked for.
     @ivar done: called with the connection when it is ready for requests.
     @ivar failed: called with the reason if it will not be.
+    @ivar outbox: where requests of the connection wait for the end of a turn of the
+        reactor, if they do.
     @ivar freed: called, after C{failed} or before it, when the slot of an attempt
         that has failed may be taken by another.
     """
@@ -75,6 +79,7 @@ class Attempt:
     done: Callable[[Attempt, ClientConnection], None]
     failed: Callable[[Attempt, Failure], None]
     freed: Callable[[Attempt], None]
+    outbox: Outbox | None = None
     _phase: str = field(default=errors.CONNECTING, init=False)
     _over: bool = field(default=False, init=False)
     _timer: IDelayedCall | None = field(default=None, init=False)

@@ -37,8 +37,10 @@ from twisted_h11._client.timeouts import (
     wire_full,
     wire_writable,
 )
+from twisted_h11._wire.outbox import Outbox
 from twisted_h11._wire.progress import bytes_unsent
 from twisted_h11._wire.protocol import WireProtocol
+from twisted_h11._wire.sockets import is_bare_socket
 from twisted_h11._wire.wire import APPLICATION, CONSUMER, READ_AHEAD
 
 try:
@@ -77,6 +79,7 @@ class ClientConnection(WireProtocol):
     @ivar served: how many requests it was given.
     @ivar since: when it was made.
     @ivar wantsHandshake: whether its TLS handshake is still under way.
+    @ivar requestOutbox: where requests wait for the end of the turn.
     @ivar handshakeDetails: the OpenSSL connection of a handshake that was not
         completed; it knows why.
     """
@@ -89,6 +92,7 @@ class ClientConnection(WireProtocol):
     peer: Any = None
     host: Any = None
     handshakeDetails: Any = None
+    requestOutbox: Outbox | None = None
 
     _exchange: Exchange | None = None
     _poll: Any = None
@@ -207,11 +211,28 @@ class ClientConnection(WireProtocol):
         exchange = self._exchange = Exchange(self, request, handler)
         return exchange
 
+    def sendWhole(self, data: bytes) -> None:
+        """
+        Send a request that is complete: to a bare socket together with those of other
+        connections, at the end of this turn of the reactor.  What is not complete goes
+        by the transport, so that an early answer is read before more is sent.
+
+        @param data: the request, which may be sent again if it is lost.
+        """
+        wire, outbox = self.wire, self.requestOutbox
+        if outbox is None or not (wire.hasRoom and is_bare_socket(wire.transport)):
+            wire.send(data)
+            return
+        self.writesNow = True
+        wire.pend(data)
+        outbox.add(wire)
+
     def exchangeOver(self, reusable: bool) -> None:
         """
         The response is complete: use the connection again, or close it.
         """
         self._exchange = None
+        self.writesNow = False
         wire = self.wire
         wire.disarm()
         if wire.holds:

@@ -95,14 +95,18 @@ class Exchange:
         """
         connection, request = self.connection, self.request
         wire, conn = connection.wire, self.reader.h11
-        if send_whole(wire, request, conn):
+        # What may not be sent twice goes by the transport, which reads first: the
+        # server may have closed the connection meanwhile.
+        again = request.method in request.settings.retryMethods
+        send = connection.sendWhole if again else wire.send
+        if send_whole(send, request, conn):
             if request.report is not None:
                 self.report("head sent")
                 self.report("body sent")
                 if self.isOver:
                     return
             if connection.secure and self.reused:
-                if request.method not in request.settings.retryMethods:
+                if not again:
                     clock = connection.clock
                     self._passage = TLSPassage(wire.transport, request, clock)
             set_deadline(self)
@@ -142,8 +146,7 @@ class Exchange:
         """
         if not self._seen:
             if self.reused and self.connection.tellsUnsent:
-                transport = self.connection.wire.transport
-                if none_left(transport, self.request, self.sender, self._passage):
+                if self._noneLeft(self.connection.wire.transport):
                     # The bytes were sent before the server had the request.
                     self.fail(Failure(UnexpectedEnd(_UNASKED)), None, True)
                     return
@@ -248,10 +251,17 @@ class Exchange:
         if self.source is not None:
             self.source.inputEnded(reason)
         else:
-            nothingSent = not self._seen and none_left(
-                transport, self.request, self.sender, self._passage
-            )
+            nothingSent = not self._seen and self._noneLeft(transport)
             self.fail(reason, None, nothingSent)
+
+    def _noneLeft(self, transport: Any) -> bool:
+        """
+        Whether it is certain that nothing of the request has left: it waits for the end
+        of this turn of the reactor, or in the transport.
+        """
+        if self.sender is None and self.connection.wire.pendingLength:
+            return True
+        return none_left(transport, self.request, self.sender, self._passage)
 
     # -- the end ------------------------------------------------------------
 

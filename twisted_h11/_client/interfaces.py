@@ -90,6 +90,11 @@ class ClientLine(Interface):
     peer: Any
     host: Any
 
+    def sendWhole(self, data: bytes) -> None:
+        """
+        Send a request that is complete.
+        """
+
     def exchangeOver(self, reusable: bool) -> None:
         """
         The response is complete.

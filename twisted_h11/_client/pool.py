@@ -32,6 +32,7 @@ from twisted_h11._client.queue import Line, Slots, Ticket, Waiter
 from twisted_h11._client.request import DEFAULT_SETTINGS
 from twisted_h11._client.settings import ClientSettings, PoolSettings
 from twisted_h11._client.twisted_pool import PlainWaiter
+from twisted_h11._wire.outbox import Outbox
 
 __all__ = ["HTTPConnectionPool", "PoolCounts"]
 
@@ -88,6 +89,7 @@ class HTTPConnectionPool:
         self.maxPersistentPerHost = settings.maxConnectionsPerOrigin
         self.cachedConnectionTimeout = settings.idleTimeout
         self._slots = Slots(settings)
+        self._outbox = Outbox()
         self._attempts: set[Attempt] = set()
         self._keys: dict[ClientConnection, Hashable] = {}
         self._idle = IdleConnections()
@@ -241,6 +243,7 @@ class HTTPConnectionPool:
             done=lambda attempt, connection: self._made(ticket, attempt, connection),
             failed=lambda attempt, reason: self._notMade(ticket, attempt, reason),
             freed=self._notNeeded,
+            outbox=self._outbox,
         )
         self._attempts.add(attempt)
         if ticket.waiter is not None:

@@ -13,6 +13,7 @@ something else.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 from typing import Protocol as Interface
 
@@ -55,10 +56,15 @@ def piece_of(data: Any) -> bytes:
     )
 
 
-def send_whole(wire: Wire, request: ClientRequest, conn: h11.Connection | None) -> bool:
+def send_whole(
+    send: Callable[[bytes], object],
+    request: ClientRequest,
+    conn: h11.Connection | None,
+) -> bool:
     """
     Send a request at once, if its body is short and waits for nothing.
 
+    @param send: sends bytes.
     @param conn: the h11 connection that writes the body; C{None} on the fast path.
     @return: whether it was sent.
     """
@@ -74,7 +80,7 @@ def send_whole(wire: Wire, request: ClientRequest, conn: h11.Connection | None) 
             data += conn.send(h11.Data(data=body)) or b""
     if conn is not None:
         data += conn.send(h11.EndOfMessage()) or b""
-    wire.send(data)
+    send(data)
     return True
 
 
