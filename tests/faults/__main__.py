@@ -40,5 +40,6 @@ def forget(event: Any) -> None:
 
 
 if __name__ == "__main__":
-    globalLogBeginner.beginLoggingTo([forget], redirectStandardIO=False)
+    observer: Any = forget
+    globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False)
     react(lambda reactor: Deferred.fromCoroutine(main(sys.argv[1:])))

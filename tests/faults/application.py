@@ -30,8 +30,6 @@ WHOLE = b"y" * LENGTH
 class Taker(Protocol):
     """
     Takes the body of a request.
-
-    @param raises: the name of the method that fails.
     """
 
     def __init__(self, application: Application) -> None:
@@ -87,6 +85,7 @@ class Application(Resource):
     @ivar started: how many requests there were.
     @ivar ended: how many have heard of their end.
     @ivar inRender: what happens while the next request is rendered.
+    @ivar zeros: whether what is cut may have zeros at its end.
     @ivar hook: called with the name of each method of the application's own objects.
     """
 
@@ -101,6 +100,7 @@ class Application(Resource):
         self.hook: Callable[[str], object] = lambda name: None
         self.file: File | None = None
         self.wsgi: Any = None
+        self.zeros = False
 
     def render(self, request: Any) -> Any:
         """
@@ -185,6 +185,8 @@ class Application(Resource):
         """
         Whether this is the beginning of one.
         """
+        if self.zeros:
+            body = body.rstrip(b"\0")
         return (BEGUN + WHOLE + WHOLE).startswith(body) or WHOLE.startswith(body)
 
 

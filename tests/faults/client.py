@@ -56,7 +56,7 @@ class HookedReader(Reader):
         super().dataReceived(data)
         self.hook("dataReceived")
 
-    def connectionLost(self, reason: Any = None) -> None:  # type: ignore[override]
+    def connectionLost(self, reason: Any = None) -> None:
         self.pieces.append(reason.type.__name__.encode())
         self.ends += 1
         self.hook("connectionLost")
@@ -83,7 +83,8 @@ class Body:
         """
         self.hook("startProducing")
         self.consumer = consumer
-        self.done = done = Deferred()
+        done: Deferred[None] = Deferred()
+        self.done = done
         self._produce()
         return done
 

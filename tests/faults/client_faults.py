@@ -155,7 +155,9 @@ class Resolver:
     def __init__(self, answers: bool) -> None:
         self.answers = answers
 
-    def resolveHostName(self, receiver: Any, name: str, *_: Any, **__: Any) -> Any:
+    def resolveHostName(
+        self, resolutionReceiver: Any, hostName: str, *_: Any, **__: Any
+    ) -> Any:
         """
         See L{IHostnameResolver}.
         """
@@ -163,12 +165,12 @@ class Resolver:
         class Resolution:
             @staticmethod
             def cancel() -> None:
-                receiver.resolutionComplete()
+                resolutionReceiver.resolutionComplete()
 
-        Resolution.name = name  # type: ignore[attr-defined]
-        receiver.resolutionBegan(Resolution)
+        Resolution.name = hostName  # type: ignore[attr-defined]
+        resolutionReceiver.resolutionBegan(Resolution)
         if self.answers:
-            receiver.resolutionComplete()
+            resolutionReceiver.resolutionComplete()
         return Resolution
 
 

@@ -167,7 +167,7 @@ class MemoryLink(Link):
         """
         return self.wire.closed
 
-    ended = gone  # type: ignore[assignment]
+    ended = gone
 
     def pump(self) -> None:
         """
@@ -350,7 +350,7 @@ async def open_link(site: Any, run: Run, patched: Any = None) -> Any:
             make = type(channel).makeConnection
 
             def makeConnection(transport: Any) -> None:
-                this = channelRef()
+                this: Any = channelRef()
                 del this.makeConnection
                 make(this, transport)
                 link.accepted(transport)

@@ -167,7 +167,12 @@ def half_close(run: ServerRun) -> None:
     """
     The client sends nothing more, but reads.
     """
-    run.act = lambda: (run.link.halfClose(), setattr(run, "rest", b""))
+
+    def act() -> None:
+        run.link.halfClose()
+        run.rest = b""
+
+    run.act = act
 
 
 def stall(run: ServerRun) -> None:
@@ -294,7 +299,10 @@ def static(failing: str) -> Any:
         path = Path(run.left.files, "page")
         path.write_bytes(b"y" * LENGTH)
         run.target = b"/file"
-        run.application.file = file = File(str(path))
+        file: Any = File(str(path))
+        run.application.file = file
+        # Of a page that is on its way when it is cut off, the kernel sends zeros.
+        run.application.zeros = failing == "shrink"
         run.application.isLeaf = False
 
         def opening() -> Any:
