@@ -25,7 +25,7 @@ async def main(words: list[str]) -> None:
     chosen = [row for row in rows() if set(words) <= {*row}]
     wrong = await everything(chosen)
     for row, problems in wrong.items():
-        print(*row, *problems, sep="\n    ", file=sys.stderr)
+        print(" | ".join(row), *problems, sep="\n    ", file=sys.stderr)
     if not words:
         print(to_rst(wrong))
     print(f"{len(chosen)} rows, {len(wrong)} failed", file=sys.stderr)

@@ -142,6 +142,7 @@ class Run:
     @ivar stage: where the fault comes.
     @ivar transport: C{memory}, C{tcp}, C{tls} or C{unix}.
     @ivar problems: what was wrong.
+    @ivar happened: whether the fault has come.
     @ivar afterwards: what happens when the connection is gone.
     @ivar undo: what is to be done when it is over.
     """
@@ -156,6 +157,7 @@ class Run:
         self.clock = left.clock
         self.problems: list[str] = []
         self.undo: list[Callable[[], object]] = []
+        self.happened: Callable[[], object] = lambda: True
         self.afterwards: list[Callable[[], object]] = []
         self.awaitUndo: list[Callable[[], Deferred[Any] | None]] = []
 

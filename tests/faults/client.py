@@ -381,6 +381,8 @@ async def run_client(row: Any, fault: Any, flush: Callable[[], object]) -> list[
         await run.turn()
         await go_on(run)
         judge(run)
+        if not run.happened():
+            run.problems.append("the fault has not come")
         flush()
         await run.server.close()
         for undo in reversed(run.undo):

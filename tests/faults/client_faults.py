@@ -66,13 +66,14 @@ def faults() -> list[Fault]:
     ]
     for code in CODES:
         number = getattr(errno, code)
+        reading = tuple(s for s in ALL[2:] if s != "idle in pool")
         found.append(
             Fault(
                 f"read raises {code}",
                 breaking(READS, number),
-                ALL[1:],
+                reading,
                 SOCKETS,
-                NO_SOCKET + "; only TLS has a handshake",
+                NO_SOCKET + "; nothing is read there that is more than a reset",
             )
         )
         where = (*ALL[2:4], "reuse")
@@ -89,9 +90,11 @@ def faults() -> list[Fault]:
             Fault(
                 f"write 2 raises {code}",
                 breaking(WRITES, number, 1),
-                where,
+                where[1:],
                 SOCKETS,
-                "nothing is written there; in memory the first write stands for all",
+                "so much is not written there; in memory the first write stands for all",
+                False,
+                (("sending body", "tcp"),),
             )
         )
     return found
@@ -134,7 +137,8 @@ def breaking(calls: tuple[str, ...], code: int, skip: int = 0) -> Any:
     def prepare(run: ClientRun) -> None:
         def act() -> None:
             if run.real:
-                run.server.breakSocket(calls, code, skip)
+                faulty = run.server.breakSocket(calls, code, skip)
+                run.happened = lambda: faulty is not None and faulty.failed
             elif code != errno.ENOBUFS:
                 run.server.lose(code)
 
@@ -245,8 +249,12 @@ def hooked(wanted: str) -> Any:
     """
 
     def prepare(run: ClientRun) -> None:
+        came: list[str] = []
+        run.happened = lambda: came
+
         def hook(called: str) -> None:
             if called.startswith(wanted):
+                came.append(called)
                 raise Broken(wanted)
 
         run.hook = hook
@@ -274,7 +282,7 @@ def hooks() -> list[Fault]:
                 why,
             )
         )
-    for called in ("startProducing", "pauseProducing", "resumeProducing"):
+    for called in ("startProducing",):
         found.append(
             Fault(
                 f"application: {called} of a body raises",

@@ -314,14 +314,17 @@ class SocketServer:
             if cut:
                 bare(peer.transport).loseConnection()
 
-    def breakSocket(self, calls: tuple[str, ...], code: int, skip: int = 0) -> None:
+    def breakSocket(self, calls: tuple[str, ...], code: int, skip: int = 0) -> Any:
         """
         Have the next calls of the client's socket fail.
         """
         client = client_socket()
         if client is not None:
             times = 3 if code == errno.ENOBUFS else 1_000_000
-            client.socket = FaultySocket(client.socket, calls, code, skip, times)
+            faulty = FaultySocket(client.socket, calls, code, skip, times)
+            client.socket = faulty
+            return faulty
+        return None
 
     async def close(self) -> None:
         """

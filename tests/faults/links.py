@@ -320,14 +320,17 @@ class SocketLink(Link):
         if self.peer.lost is None:
             bare(self.peer.transport).loseConnection()
 
-    def breakSocket(self, calls: tuple[str, ...], code: int, skip: int = 0) -> None:
+    def breakSocket(self, calls: tuple[str, ...], code: int, skip: int = 0) -> Any:
         """
         Have the next calls of the server's socket fail.
         """
         server = self.server
         if server is not None and server.connected:
             times = 3 if code == errno.ENOBUFS else 1_000_000
-            server.socket = FaultySocket(server.socket, calls, code, skip, times)
+            faulty = FaultySocket(server.socket, calls, code, skip, times)
+            server.socket = faulty
+            return faulty
+        return None
 
 
 async def open_link(site: Any, run: Run, patched: Any = None) -> Any:

@@ -17,7 +17,7 @@ from tests.faults.application import (
     Application,
     StreamingApplication,
 )
-from tests.faults.checks import SOON, Leftovers, Run
+from tests.faults.checks import SOON, Leftovers, Run, net
 from tests.faults.links import open_link
 from tests.support.responses import read_responses
 from tests.support.server_cases import FAST_PATH, get
@@ -253,12 +253,12 @@ async def go_on(run: ServerRun) -> None:
     link = run.link
     if run.kills:
         await run.until(lambda: link.gone, "the end, at once")
-    run.application.goOn()
     if run.goesOn and not run.trickles:
         link.drain()
         link.send(run.rest)
-    if run.real:
-        await settle(run)
+    await settle(run)
+    run.application.goOn()
+    await settle(run)
     waited = 0.0
     # Who trickles an answer takes it, at the least rate.
     most = 10 * ALL_WAITS if run.trickles else ALL_WAITS + STEP
@@ -283,8 +283,9 @@ async def settle(run: ServerRun) -> None:
     The kernel brings what is on its way: until nothing comes any more.
     """
     still, had = 0, -1
-    deadline = run.left.clock.seconds() + SOON
-    while still < 8 and run.left.clock.seconds() < deadline and not run.link.gone:
+    deadline = net.seconds() + SOON
+    enough = (20 if run.transport == "tls" else 8) if run.real else 1
+    while still < enough and net.seconds() < deadline and not run.link.gone:
         await run.turn()
         still = still + 1 if len(run.link.received) == had else 0
         had = len(run.link.received)
@@ -343,6 +344,8 @@ async def run_server(row: Any, fault: Any, flush: Callable[[], object]) -> list[
             call()
         await run.turn()
         judge(run)
+        if not run.happened():
+            run.problems.append("the fault has not come")
         flush()
         run.link.reset()
         await run.turn()

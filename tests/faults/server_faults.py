@@ -29,6 +29,8 @@ class Fault(NamedTuple):
     @ivar stages: where it can be.
     @ivar transports: on which it can be.
     @ivar why: why not elsewhere.
+    @ivar streams: whether the application takes bodies as they come.
+    @ivar never: stages and transports that do not go together.
     """
 
     name: str
@@ -37,6 +39,7 @@ class Fault(NamedTuple):
     transports: tuple[str, ...]
     why: str = ""
     streams: bool = False
+    never: tuple[tuple[str, str], ...] = ()
 
 
 EVERYWHERE = ("memory", "tcp", "tls", "unix")
@@ -65,19 +68,27 @@ def faults() -> list[Fault]:
                 breaking(READS, number),
                 ALL,
                 SOCKETS,
-                NO_SOCKET,
+                NO_SOCKET + ", and who was refused may have closed by then",
+                False,
+                (("lingering close", "tcp"), ("lingering close", "tls")),
             )
         )
         for nth in (1, 2):
-            where = tuple(s for s in ALL if s not in ("idle keep-alive",))
+            where = tuple(
+                s for s in ALL if s not in ("idle keep-alive", "lingering close")
+            )
+            if nth == 2:
+                where = tuple(s for s in where if s not in ("accepted", *WRITING[1:]))
             found.append(
                 Fault(
                     f"write {nth} raises {code}",
                     breaking(WRITES, number, nth - 1),
                     where,
-                    EVERYWHERE if nth == 1 else SOCKETS,
-                    "nothing is written any more; in memory the first write stands "
+                    EVERYWHERE if nth == 1 else ("tcp", "unix"),
+                    "so much is not written there; in memory the first write stands "
                     "for all",
+                    False,
+                    (("accepted", "tls"),),
                 )
             )
     for code in ("EMFILE", "ENFILE", "ECONNABORTED", "ENOBUFS"):
@@ -101,7 +112,8 @@ def breaking(calls: tuple[str, ...], code: int, skip: int = 0) -> Any:
     def prepare(run: ServerRun) -> None:
         def act() -> None:
             if run.real:
-                run.link.breakSocket(calls, code, skip)
+                faulty = run.link.breakSocket(calls, code, skip)
+                run.happened = lambda: faulty is not None and faulty.failed
                 if calls is READS:
                     run.link.send(b"G")
             elif code != errno.ENOBUFS:
@@ -231,9 +243,11 @@ class Spool(BytesIO):
     """
 
     failing = ""
+    came: list[str]
 
     def _try(self, name: str, code: int) -> None:
         if self.failing == name:
+            self.came.append(name)
             raise OSError(code, os.strerror(code))
 
     def write(self, data: Any) -> int:
@@ -264,11 +278,16 @@ def spool(failing: str) -> Any:
     """
 
     def prepare(run: ServerRun) -> None:
+        came: list[str] = []
+        run.happened = lambda: came
+
         def content(length: int) -> Any:
             if failing == "open":
+                came.append("open")
                 raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
             made = Spool()
             made.failing = failing
+            made.came = came
             return made
 
         run.before = lambda: setattr(run.site, "getContentFile", content)
@@ -297,7 +316,7 @@ def static(failing: str) -> Any:
 
     def prepare(run: ServerRun) -> None:
         path = Path(run.left.files, "page")
-        path.write_bytes(b"y" * LENGTH)
+        path.write_bytes(run.application.whole)
         run.target = b"/file"
         file: Any = File(str(path))
         run.application.file = file
@@ -308,7 +327,7 @@ def static(failing: str) -> Any:
         def opening() -> Any:
             if failing == "open":
                 raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
-            return FailingFile(b"y" * LENGTH)
+            return FailingFile(run.application.whole)
 
         if failing in ("open", "read"):
             file.openForReading = opening
@@ -325,6 +344,7 @@ def static(failing: str) -> Any:
                 return real(*arguments)
 
             run.patch(os, "sendfile", sendfile)
+            run.happened = lambda: len(calls) > 1
 
     return prepare
 
@@ -334,8 +354,12 @@ def log(run: ServerRun) -> None:
     The disk with the access log is full.
     """
 
+    came: list[str] = []
+    run.happened = lambda: came
+
     class Full:
         def write(self, data: str) -> None:
+            came.append(data)
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
         def close(self) -> None:
@@ -360,7 +384,11 @@ def files() -> list[Fault]:
         Fault("file: open raises EMFILE", static("open"), served, EVERYWHERE, page),
         Fault("file: read raises EIO", static("read"), served, EVERYWHERE, page),
         Fault("file: shrinks", static("shrink"), served, EVERYWHERE, page),
-        Fault("access log: write raises ENOSPC", log, ALL, EVERYWHERE),
+        Fault("access log: write raises ENOSPC",
+            log,
+            tuple(s for s in ALL[1:] if s not in ("idle keep-alive", "lingering close")),
+            EVERYWHERE,
+            "no request ends there"),
     ]
     for code in CODES:
         found.append(
@@ -384,8 +412,12 @@ def hooked(name: str, resets: bool = False) -> Any:
     """
 
     def prepare(run: ServerRun) -> None:
+        came: list[str] = []
+        run.happened = lambda: came
+
         def hook(called: str) -> None:
             if called == name:
+                came.append(called)
                 raise Broken(name)
 
         run.application.hook = hook
@@ -403,6 +435,8 @@ def hooks() -> list[Fault]:
     """
     why = "it is called only there"
     asked = tuple(s for s in ALL if s not in ("lingering close", "accepted"))
+    # Where nobody was called yet.
+    bodiless = ("part of a head", "head", "part of a body")
     work = tuple(s for s in asked if s != "idle keep-alive")
     found = [
         Fault("application: render raises", hooked("render"), work, EVERYWHERE, why)
@@ -413,12 +447,13 @@ def hooks() -> list[Fault]:
             Fault(
                 f"application: notifyFinish raises{end}",
                 hooked("notifyFinish", resets),
-                asked,
+                tuple(s for s in asked if s not in bodiless) if resets else asked,
                 EVERYWHERE,
                 why,
             )
         )
-        for name in ("pauseProducing", "resumeProducing", "stopProducing"):
+        last = "stopProducing" if resets else "resumeProducing"
+        for name in ("pauseProducing", last):
             found.append(
                 Fault(
                     f"application: {name} raises{end}",
@@ -433,7 +468,9 @@ def hooks() -> list[Fault]:
                 Fault(
                     f"application: {name} of a body raises{end}",
                     hooked(name, resets),
-                    ("head", "part of a body", "body"),
+                    ("head", "part of a body", "body")[
+                        resets and name == "dataReceived" :
+                    ],
                     EVERYWHERE,
                     why,
                     True,

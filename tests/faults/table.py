@@ -48,7 +48,11 @@ def every() -> Iterator[tuple[Row, Any]]:
 
 
 def _runs(row: Row, fault: Any) -> bool:
-    return row.stage in fault.stages and row.transport in fault.transports
+    return (
+        row.stage in fault.stages
+        and row.transport in fault.transports
+        and (row.stage, row.transport) not in fault.never
+    )
 
 
 def rows(transports: tuple[str, ...] = TRANSPORTS) -> list[Row]:
