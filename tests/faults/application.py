@@ -26,7 +26,7 @@ BEGUN = b"begun"
 
 # What a kernel takes for a client that does not read is less than the longer one.
 SHORT = b"y" * LENGTH
-LONG = b"y" * (20 * LENGTH)
+LONG = b"y" * (8 * LENGTH)
 
 
 LARGE = ("first write", "middle of response", "last write")

@@ -193,7 +193,8 @@ class SocketServer:
             def connectionMade(self) -> None:
                 server.peers.append(self)
                 transport = bare(self.transport)
-                transport.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+                if server.run.transport != "unix":
+                    transport.setTcpNoDelay(True)
                 if server.stalls:
                     transport.pauseProducing()
                 client = client_socket()

@@ -249,7 +249,7 @@ class SocketLink(Link):
         self._server = weakref.ref(bare(transport))
         self.made = True
         handle = bare(transport).socket
-        handle.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        handle.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65536)
 
     @property
     def received(self) -> bytes:  # type: ignore[override]
@@ -387,7 +387,9 @@ async def open_link(site: Any, run: Run, patched: Any = None) -> Any:
         patched(port)
     await connectProtocol(endpoint, link.peer)
     handle = bare(link.peer.transport).socket
-    handle.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    if run.transport != "unix":
+        # What is sent in pieces does not wait for the other side's word.
+        handle.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     peer = link.peer
     await run.until(lambda: link.made or link.gone, "the connection")
     await run.until(lambda: peer.shaken or not shakes or link.gone, "the handshake")

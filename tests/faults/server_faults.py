@@ -384,11 +384,15 @@ def files() -> list[Fault]:
         Fault("file: open raises EMFILE", static("open"), served, EVERYWHERE, page),
         Fault("file: read raises EIO", static("read"), served, EVERYWHERE, page),
         Fault("file: shrinks", static("shrink"), served, EVERYWHERE, page),
-        Fault("access log: write raises ENOSPC",
+        Fault(
+            "access log: write raises ENOSPC",
             log,
-            tuple(s for s in ALL[1:] if s not in ("idle keep-alive", "lingering close")),
+            tuple(
+                s for s in ALL[1:] if s not in ("idle keep-alive", "lingering close")
+            ),
             EVERYWHERE,
-            "no request ends there"),
+            "no request ends there",
+        ),
     ]
     for code in CODES:
         found.append(
