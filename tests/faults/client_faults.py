@@ -14,7 +14,7 @@ from zope.interface import implementer
 
 from tests.faults.checks import Broken, net
 from tests.faults.client import STAGES, ClientRun
-from tests.faults.server_faults import (
+from tests.faults.fault import (
     CODES,
     EVERYWHERE,
     NO_SOCKET,
@@ -22,8 +22,8 @@ from tests.faults.server_faults import (
     SOCKETS,
     WRITES,
     Fault,
-    timers,
 )
+from tests.faults.server_faults import timers
 
 __all__ = ["FAULTS"]
 
@@ -92,7 +92,8 @@ def faults() -> list[Fault]:
                 breaking(WRITES, number, 1),
                 where[1:],
                 SOCKETS,
-                "so much is not written there; in memory the first write stands for all",
+                "so much is not written there; in memory the first write stands for "
+                "all",
                 False,
                 (("sending body", "tcp"),),
             )
