@@ -130,7 +130,7 @@ def _cell(row: Row, fault: Any, wrong: dict[Row, list[str]]) -> str:
         if _runs(each, fault):
             letter = LETTERS[transport]
             letters += letter.upper() if each in wrong else letter
-    return letters or "\\-"
+    return letters
 
 
 def _grid(role: str, wrong: dict[Row, list[str]]) -> list[str]:
@@ -138,7 +138,7 @@ def _grid(role: str, wrong: dict[Row, list[str]]) -> list[str]:
     One role: a line for each fault, a column for each stage.
     """
     stages, faults, _ = ROLES[role]
-    lines = [".. list-table::", "   :header-rows: 1", ""]
+    lines = [".. csv-table::", "   :header-rows: 1", ""]
     table = [["Fault", *stages]]
     for fault in faults:
         cells = [
@@ -146,8 +146,7 @@ def _grid(role: str, wrong: dict[Row, list[str]]) -> list[str]:
         ]
         table.append([fault.name, *cells])
     for line in table:
-        for place, cell in enumerate(line):
-            lines.append(("   * - " if not place else "     - ") + cell)
+        lines.append("   " + ", ".join(f'"{cell}"' for cell in line))
     return [*lines, ""]
 
 
