@@ -170,7 +170,12 @@ class WSGIResource(wsgi.WSGIResource):
         output = Output(self._hops, request, high)
         call = Call(self._application, environ, output, stream, self._over)
         self._calls.add(call)
-        self._threads.callInThread(identified(call.run))
+        try:
+            self._threads.callInThread(identified(call.run))
+        except BaseException:
+            # There is no thread, so nobody else will say that it is over.
+            self._over(call)
+            raise
         return NOT_DONE_YET
 
     def _begin(self, request: Any) -> None:

@@ -103,3 +103,33 @@ class LeakTests(ClientTestCase):
             del deferred, peer
         self.network.peers.clear()
         self.assertGone()
+
+    def test_cutBody(self) -> None:
+        """
+        A response whose body was cut: what its reader was told names it.
+        """
+
+        def failing(data: bytes) -> None:
+            raise ZeroDivisionError
+
+        agent = self.makeAgent()
+        for how in ("lost", "aborted", "raised"):
+            deferred, peer = self.ask(agent)
+            peer.send(OK[:-3])
+            response = self.successResultOf(deferred)
+            self.note(response)
+            reader = self.read(response)
+            if how == "lost":
+                peer.lose()
+            elif how == "aborted":
+                response.abort()
+            else:
+                reader.dataReceived = failing  # type: ignore[method-assign]
+                peer.send(OK[-3:])
+                self.flushLoggedErrors(ZeroDivisionError)
+            self.assertIn("body failed", repr(response))
+            self.clock.advance(0)
+            peer.lose()
+            del response, reader, deferred, peer
+        self.network.peers.clear()
+        self.assertGone()

@@ -228,6 +228,27 @@ class ProducerTests(HooksTestCase):
                 self.assertOver(wire, logged=False)
         self.told.clear()
 
+    def test_stoppedOnceItHasRaised(self) -> None:
+        """
+        One that has raised is told to stop, once, so that it closes what it has open;
+        not one that had unregistered itself.
+        """
+        stopped: list[str] = []
+
+        def render(request: Any) -> None:
+            producer: Any = Producer(request.path[1:].decode(), ZeroDivisionError)
+            producer.stopProducing = lambda: stopped.append("stopped")
+            request.registerProducer(producer, request.path != b"/resumeProducing")
+
+        for name in (b"/pauseProducing", b"/resumeProducing"):
+            wire = self.begin(render, get(name))
+            if name == b"/pauseProducing":
+                wire.transport.producer.pauseProducing()
+            wire.advance(1)
+            self.assertEqual(["stopped"], stopped)
+            stopped.clear()
+            self.assertOver(wire)
+
     def test_stop(self) -> None:
         """
         One that raises when it is told to stop does not keep its connection's

@@ -12,8 +12,11 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.support.server_cases import GET, ServerTestCase
+from tests.support.wsgi import Inline
 from twisted_h11._wsgi.hops import Hops
 from twisted_h11._wsgi.threads import DaemonThreads
+from twisted_h11.wsgi import WSGIResource
 
 
 def patiently(condition: Callable[[], object]) -> bool:
@@ -225,3 +228,27 @@ class HopsTests(SynchronousTestCase):
         while reactor.calls:
             reactor.turn()
         self.assertEqual(2000, len(seen))
+
+
+class NoThreadTests(ServerTestCase):
+    """
+    A pool that can not begin a thread.
+    """
+
+    def test_placeIsGivenBack(self) -> None:
+        """
+        The request is answered with 500 and takes no place any more: neither is a
+        later one refused because of it, nor does the end wait for it.
+        """
+
+        class Empty:
+            max = 1
+
+            def callInThread(self, work: object) -> None:
+                raise RuntimeError("can't start new thread")
+
+        resource = WSGIResource(Inline(self.clock), Empty(), lambda *_: [])
+        wire = self.talk(resource, GET + GET, limits={"maxThreadQueue": 0})
+        self.assertEqual([500, 500], wire.statuses)
+        self.assertEqual(2, len(self.flushLoggedErrors(RuntimeError)))
+        self.assertEqual([], self.successResultOf(resource.drain(10)))

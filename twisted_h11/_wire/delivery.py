@@ -23,7 +23,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IProtocol
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
-from twisted.web.client import ResponseDone
+from twisted.web.client import ResponseDone, ResponseFailed
 from twisted.web.http import PotentialDataLoss
 from zope.interface import implementer
 
@@ -59,6 +59,10 @@ class Source(Interface):
         """
 
 
+# Why a body was not complete, when its protocol has been told.
+_TOLD = Failure(ResponseFailed([]))
+
+
 class Delivery:
     """
     Delivers a body to one protocol, and is the transport of that.
@@ -66,7 +70,8 @@ class Delivery:
     A subclass says who may take it, and what a failure of the protocol means.
 
     @ivar over: whether nothing more will arrive.
-    @ivar end: why the body is not complete, once it is over; C{None} if it is.
+    @ivar end: why the body is not complete, once it is over; C{None} if it is.  When
+        the protocol has been told, it only says that it is not.
     """
 
     disconnecting = False
@@ -207,6 +212,9 @@ class Delivery:
             end = self.end
             if end is None:
                 end = Failure(ResponseDone(*self._done))
+            elif not end.check(PotentialDataLoss):
+                # It may know whose body this is, and it was told.
+                self.end = _TOLD
             try:
                 reader.connectionLost(end)
             except KeyboardInterrupt:

@@ -149,6 +149,10 @@ class Registered:
         what = wire.user.producing()
         if not wire.user.tellProducer(call):
             pressure = wire.pressure
-            if pressure is not None and pressure.producer is self:
+            registered = pressure is not None and pressure.producer is self
+            if registered:
                 pressure.unregisterProducer()
             wire.user.producerFailed(what)
+            if registered:
+                # It may have a file open.
+                self.stop()
