@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import random
 import socket
 import ssl
@@ -182,4 +183,6 @@ def run(behaviours: list[tuple[Behaviour, int]]) -> None:
     """
     Be a process of clients: so many of each behaviour at each place.
     """
+    # It warns of each write to a connection that the server has dropped.
+    logging.getLogger("asyncio").setLevel(logging.ERROR)
     asyncio.run(_run(Plan.read(sys.argv[1]), behaviours))
