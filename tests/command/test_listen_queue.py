@@ -11,7 +11,7 @@ from typing import Any
 
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
-from twisted.internet.protocol import Factory
+from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.testing import MemoryReactor
 from twisted.trial.unittest import TestCase
 
@@ -33,7 +33,7 @@ class ListenQueueTests(TestCase):
         self.addCleanup(os.rmdir, folder)
         path = os.path.join(folder, "s")
         endpoint = parse_endpoint(net, f"unix:{path}")
-        port: Any = await endpoint.listen(Factory.forProtocol(lambda: None))  # type: ignore[arg-type]
+        port: Any = await endpoint.listen(Factory.forProtocol(Protocol))
         self.addCleanup(port.stopListening)
         for _ in range(200):
             client = socket.socket(socket.AF_UNIX)
