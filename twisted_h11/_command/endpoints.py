@@ -33,6 +33,16 @@ __all__ = [
     "tcp_description",
 ]
 
+_BACKLOG = 2048
+"""
+Gunicorn's and uvicorn's; the kernel has a bound of its own (C{net.core.somaxconn}).
+"""
+
+_BACKLOG_PLACES = {"tcp": 3, "tcp6": 2, "unix": 3, "ssl": 6}
+"""
+Which argument of an endpoint is its backlog, if the arguments have no names.
+"""
+
 
 def parse_endpoint(reactor: Any, description: str) -> IStreamServerEndpoint:
     """
@@ -43,7 +53,7 @@ def parse_endpoint(reactor: Any, description: str) -> IStreamServerEndpoint:
     try:
         _check_certificates(description)
         endpoint: IStreamServerEndpoint = endpoints.serverFromString(
-            reactor, description
+            reactor, _with_backlog(description)
         )
     except Exception as error:
         if ":" not in description:
@@ -150,6 +160,28 @@ def _check_certificates(description: str) -> None:
             raise ValueError(
                 f"can not load the certificate or key: {explain(error)}"
             ) from None
+
+
+def _with_backlog(description: str) -> str:
+    """
+    The description with a longer queue of connections that the server has yet to
+    accept, unless it says itself how long the queue is.
+
+    Twisted's is 50.  More connections than that can come in one turn of the reactor.
+    Then Linux refuses those of a UNIX socket, with EAGAIN, and a proxy has nothing to
+    answer its client but 502; those of TCP wait for a second, until they are tried
+    again.
+    """
+    kind, *arguments = _arguments(description)
+    named = any(argument.startswith("backlog=") for argument in arguments)
+    positions = sum("=" not in argument for argument in arguments)
+    if (
+        named
+        or not 0 < positions < _BACKLOG_PLACES.get(kind, 0)
+        or description.endswith("\\")
+    ):
+        return description
+    return f"{description}:backlog={_BACKLOG}"
 
 
 def is_plain(description: str) -> bool:
