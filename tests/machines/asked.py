@@ -119,7 +119,8 @@ class Conversation:
         """
         What came back, in order.
         """
-        data, found, at = self.wire.output, [], 0
+        data, at = self.wire.output, 0
+        found: list[WireResponse] = []
         while at < len(data):
             asked = self.asked[len(found)] if len(found) < len(self.asked) else None
             method = b"GET" if asked is None else asked.method

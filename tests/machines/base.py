@@ -8,6 +8,7 @@ from __future__ import annotations
 import gc
 import os
 import weakref
+from collections.abc import Callable
 from typing import Any
 
 from hypothesis import HealthCheck, Phase, settings
@@ -37,6 +38,15 @@ class Machine(RuleBasedStateMachine):
     # What may be logged: the errors that are the application's own.
     expected: tuple[type[BaseException], ...] = (Boom,)
 
+    # Whether what is to be gone may take the collector.
+    collects = False
+
+    # Whoever keeps what is logged is to forget it.
+    forgetLog: Callable[[], object] = staticmethod(lambda: None)
+
+    # How many steps all examples of a class have had.
+    stepsDone = 0
+
     def __init__(self) -> None:
         super().__init__()
         # Only a reference cycle would need it, and that is what we look for.
@@ -45,7 +55,9 @@ class Machine(RuleBasedStateMachine):
         self.failed = False
         self.failures: list[str] = []
         self._watched: list[tuple[str, weakref.ref[Any]]] = []
-        globalLogPublisher.addObserver(self._observe)
+        observer: Any = self._observe
+        self._observer = observer
+        globalLogPublisher.addObserver(self._observer)
 
     def _observe(self, event: LogEvent) -> None:
         failure = event.get("log_failure")
@@ -58,6 +70,13 @@ class Machine(RuleBasedStateMachine):
         """
         self._watched.append((name, weakref.ref(thing)))
 
+    def check_invariants(self, *args: Any, **kwargs: Any) -> None:
+        """
+        Called by hypothesis after each step.
+        """
+        type(self).stepsDone += 1
+        super().check_invariants(*args, **kwargs)
+
     def checkLog(self) -> None:
         """
         Nothing has failed that was not told to fail.
@@ -69,16 +88,26 @@ class Machine(RuleBasedStateMachine):
         Neither a delayed call nor one of the objects that are watched is there.
         """
         self.checkLog()
+        # A failure has frames in its traceback.
+        self.forgetLog()
         calls = self.clock.getDelayedCalls()
         assert not calls, f"delayed calls are left: {calls}"
-        left = [name for name, ref in self._watched if ref() is not None]
+        left = self._left()
+        if left and self.collects:
+            gc.collect()
+            left = self._left()
         assert not left, f"still in memory: {left}"
+
+    def _left(self) -> list[str]:
+        return [name for name, ref in self._watched if ref() is not None]
 
     def release(self) -> None:
         """
         The example is over, however it ended.
         """
-        globalLogPublisher.removeObserver(self._observe)
+        globalLogPublisher.removeObserver(self._observer)
+        del self._observer
+        self.forgetLog()
         gc.enable()
 
 
@@ -97,7 +126,7 @@ def run_machine(
 
     @param same: whether they are the same ones each time.
     """
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(
         machine,
         settings=settings(
             max_examples=examples,
@@ -105,6 +134,7 @@ def run_machine(
             derandomize=same,
             database=None,
             deadline=None,
+            print_blob=not same,
             phases=(Phase.generate, Phase.shrink),
             suppress_health_check=list(HealthCheck),
         ),

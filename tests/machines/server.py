@@ -18,7 +18,7 @@ from tests.support.memory import MemoryTransport
 from tests.support.wire import Wire
 from twisted_h11.server import Limits, Site
 
-__all__ = ["SlowServerMachine", "ServerMachine"]
+__all__ = ["ServerMachine", "SlowServerMachine"]
 
 LIMITS = Limits(
     maxHeadLength=2000,
@@ -385,7 +385,7 @@ class ServerMachine(Machine):
         self.untaken[at % len(self.untaken)].take()
 
     @precondition(has("takers"))
-    @rule(at=which, what=st.sampled_from(("pause", "pause", "resume", "resume", "stop")))
+    @rule(at=which, what=st.sampled_from(("pause", "resume", "resume", "stop")))
     def pace_body(self, at: int, what: str) -> None:
         """
         It wants less of the body, or more, or nothing.
