@@ -16,7 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 from twisted.internet.task import Clock
 from twisted.logger import LogEvent, globalLogPublisher
 
-__all__ = ["Boom", "Machine", "examples_wanted", "run_machine"]
+__all__ = ["Boom", "Machine", "examples_wanted", "has", "run_machine"]
 
 # How many steps one example may have.
 STEPS = 40
@@ -109,6 +109,13 @@ class Machine(RuleBasedStateMachine):
         del self._observer
         self.forgetLog()
         gc.enable()
+
+
+def has(name: str) -> Callable[[Any], bool]:
+    """
+    A precondition: there is one of C{name} to choose from.
+    """
+    return lambda machine: bool(getattr(machine, name))
 
 
 def examples_wanted(few: int) -> int:

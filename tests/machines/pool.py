@@ -4,7 +4,6 @@ The pool of connections as a state machine.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from hypothesis import strategies as st
@@ -13,7 +12,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionLost
 from twisted.python.failure import Failure
 
-from tests.machines.base import Machine
+from tests.machines.base import Machine, has
 from tests.machines.scripted import Network, Server
 from tests.support.client_cases import Reader
 from twisted_h11.client import Agent, ClientSettings, HTTPConnectionPool, PoolSettings
@@ -166,13 +165,6 @@ class PoolMachine(Machine):
         counts = self.pool.counts((b"http", host.encode(), 80))
         return sum(counts[:3]) >= BOUNDS.maxConnectionsPerOrigin
 
-    @staticmethod
-    def has(name: str) -> Callable[[Any], bool]:
-        """
-        A precondition: there is one of C{name}.
-        """
-        return lambda machine: bool(getattr(machine, name))
-
     # -- rules ----------------------------------------------------------------------
 
     @initialize(ending=st.sampled_from(("quiet", "quiet", "close")))
@@ -236,8 +228,10 @@ class PoolMachine(Machine):
         elif how == "end":
             server.halfClose()
         else:
+            asked = server.unanswered is not None
             server.send(b"HTTP/1.1 408 Too late\r\nContent-Length: 0\r\n\r\n")
             server.answered += 1
+            assert asked or server.closed, "an answer to nobody's request was kept"
 
     @precondition(has("pending"))
     @rule(at=which)
