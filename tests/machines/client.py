@@ -12,7 +12,7 @@ from twisted.internet.error import ConnectionLost
 from twisted.web.client import ResponseDone
 
 from tests.machines.base import has
-from tests.machines.client_calls import BOUNDS, Asking, Call, which
+from tests.machines.client_calls import BOUNDS, SETTINGS, Asking, Call, which
 
 __all__ = ["ClientMachine", "SlowClientMachine"]
 
@@ -164,6 +164,8 @@ class ClientMachine(Asking):
     def _checkCall(self, call: Call) -> None:
         assert len(call.results) <= 1, f"fired twice: {call}"
         assert bool(call.results) != (call.deferred is not None), f"lost: {call}"
+        interim = 0 if call.response is None else len(call.response.interimResponses)
+        assert interim <= SETTINGS.maxInterimResponses, f"too many before: {call}"
         if call.response is not None and call.bodies[-1]:
             assert call.named == [b"%d" % (call.number,)], f"another's: {call}"
         reader = call.reader

@@ -19,7 +19,7 @@ from tests.support.client_cases import Reader
 from tests.support.producers import Producer
 from twisted_h11.client import Agent, ClientSettings, HTTPConnectionPool, PoolSettings
 
-__all__ = ["BOUNDS", "Asking", "Call", "which"]
+__all__ = ["BOUNDS", "SETTINGS", "Asking", "Call", "which"]
 
 BOUNDS = PoolSettings(
     maxConnections=2, maxConnectionsPerOrigin=2, queueTimeout=30, idleTimeout=20

@@ -102,6 +102,20 @@ class ServedApplication(ServedPeers):
         """
         self.unproduced[at % len(self.unproduced)].waitDrained()
 
+    @precondition(has("unproduced"))
+    @rule(at=which)
+    def fall_behind(self, at: int) -> None:
+        """
+        The peers read nothing, much is written, and somebody waits for room.
+        """
+        for talk in self.open:
+            talk.wire.stall()
+        job = self.unproduced[at % len(self.unproduced)]
+        job.write(3000)
+        self.settle()
+        if job.open:
+            job.waitDrained()
+
     @precondition(has("untaken"))
     @rule(at=which)
     def take_body(self, at: int) -> None:
