@@ -25,6 +25,7 @@ class Asked:
     @ivar kind: which resource it is for; C{malformed} for one that is to be refused.
     @ivar body: what it carries.
     @ivar headEnd: where its head ends in what the peer sends, when that is known.
+    @ivar end: where it ends.
     """
 
     number: int
@@ -36,6 +37,7 @@ class Asked:
     expects: bool = False
     closes: bool = False
     headEnd: int = 0
+    end: int = 0
 
     def encoded(self) -> bytes:
         """
@@ -102,6 +104,7 @@ class Conversation:
         data = asked.encoded()
         before = len(self.tail)
         asked.headEnd = self.sent + before + data.find(b"\r\n\r\n") + 4
+        asked.end = self.sent + before + len(data)
         self.asked.append(asked)
         self.tail += data
         if length:
@@ -203,6 +206,8 @@ class Conversation:
         assert not wire.transport.backlog
         for place, asked in enumerate(self.asked):
             job = jobs.get(asked.number)
+            if job is not None and job.taker is not None and not job.taker.paused:
+                assert self.sent < asked.end, f"the body is not delivered: {job}"
             if job is None or job.gone or not (job.wrote or job.finished):
                 continue
             assert place < len(responses), f"{asked} has no answer: {job}"
