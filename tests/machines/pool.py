@@ -194,6 +194,23 @@ class PoolMachine(Machine):
         self.network.succeed(at % len(self.attempts))
 
     @precondition(has("attempts"))
+    @rule()
+    def connect_all(self) -> None:
+        """
+        All connections that are being made are there.
+        """
+        while self.attempts:
+            self.network.succeed(0)
+
+    @rule()
+    def ask_all(self) -> None:
+        """
+        Every server is asked something.
+        """
+        for host in HOSTS:
+            self.ask(host)
+
+    @precondition(has("attempts"))
     @rule(at=which)
     def refuse(self, at: int) -> None:
         """
