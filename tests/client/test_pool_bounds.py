@@ -13,7 +13,14 @@ from twisted.web.client import Agent as TwistedAgent
 from tests.support.client_cases import ClientTestCase
 from tests.support.client_memory import Peer
 from tests.support.producers import OK
-from twisted_h11.client import Agent, PoolSettings, QueueFull, RequestNotSent, readBody
+from twisted_h11.client import (
+    Agent,
+    PoolSettings,
+    QueueFull,
+    RequestNotSent,
+    ResponseFailed,
+    readBody,
+)
 
 
 class BoundsTests(ClientTestCase):
@@ -241,6 +248,29 @@ class IdleTests(ClientTestCase):
         self.clock.advance(0)
         self.assertIsNone(self.successResultOf(gone))
         self.successResultOf(agent.pool.closeCachedConnections())
+
+
+class CloseTests(ClientTestCase):
+    """
+    The pool is closed.
+    """
+
+    def test_usedBefore(self) -> None:
+        """
+        A request under way on a connection that was used before fails, and is not
+        sent again on a new one.
+        """
+        pool = self.makePool()
+        agent = self.makeAgent(pool)
+        _, peer = self.ask(agent)
+        peer.send(OK)
+        deferred, again = self.ask(agent)
+        self.assertIs(peer, again)
+        pool.close()
+        self.clock.advance(0)
+        self.failing(deferred, ResponseFailed)
+        self.assertEqual(1, len(self.network.peers), "a new connection")
+        self.assertEqual((0, 0, 0, 0), tuple(pool.counts()))
 
 
 class CancelTests(ClientTestCase):

@@ -207,6 +207,7 @@ class Call:
             not self._cancelled
             and self._late is None
             and self._pool.retryAutomatically
+            and not self._pool.isClosing
             and self._attempts < self._request.settings.retries
         )
 

@@ -65,11 +65,13 @@ class HTTPConnectionPool:
     @ivar maxPersistentPerHost: most idle connections to one origin.
     @ivar cachedConnectionTimeout: seconds after which an idle one is closed.
     @ivar retryAutomatically: whether an agent on this pool repeats requests.
+    @ivar isClosing: whether C{close} drops everything; what fails is not repeated.
 
     @since: 0.1
     """
 
     retryAutomatically = True
+    isClosing = False
 
     @checked(
         reactor=REACTOR,
@@ -82,8 +84,7 @@ class HTTPConnectionPool:
         persistent: bool = True,
         settings: PoolSettings | None = None,
     ) -> None:
-        if settings is None:
-            settings = PoolSettings()
+        settings = settings or PoolSettings()
         self._reactor = reactor
         self.persistent = persistent
         self.maxPersistentPerHost = settings.maxConnectionsPerOrigin
@@ -109,9 +110,8 @@ class HTTPConnectionPool:
         self._slots.settings = settings
 
     def __repr__(self) -> str:
-        counts = ", ".join(
-            f"{count} {name}" for name, count in self.counts()._asdict().items()
-        )
+        held = self.counts()._asdict().items()
+        counts = ", ".join(f"{count} {name}" for name, count in held)
         return f"<{type(self).__name__} {counts}>"
 
     def counts(self, key: Hashable | None = None) -> PoolCounts:
@@ -207,9 +207,8 @@ class HTTPConnectionPool:
         slots = self._slots
         if not slots.areLeftFor(key):
             return False
-        if not slots.areLeft():
-            if (idle := self._idle.oldest()) is not None:
-                idle.loseConnection()
+        if not slots.areLeft() and (idle := self._idle.oldest()) is not None:
+            idle.loseConnection()
         return slots.areLeft()
 
     def _serve(self) -> None:
@@ -345,15 +344,16 @@ class HTTPConnectionPool:
 
         @return: a Deferred that fires when no connection is left.
         """
+        self.isClosing = True
         # A waiter may ask for another connection as soon as it is told.
         for waiter in self._line.clear():
-            waiter.connectionFailed(
-                errors.adopt(Failure(CancelledError()), errors.QUEUED)
-            )
+            why = errors.adopt(Failure(CancelledError()), errors.QUEUED)
+            waiter.connectionFailed(why)
         for attempt in list(self._attempts):
             attempt.cancel()
         for connection in list(self._keys):
             connection.breakOff(Failure(ConnectionAborted()))
             if connection.state is not State.CLOSING:
                 connection.loseConnection()
+        self.isClosing = False
         return self.closeCachedConnections()
