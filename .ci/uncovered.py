@@ -1,7 +1,7 @@
 """
 Hold what coverage.py has measured against the list of what need not run:
 
-    python .ci/uncovered.py coverage.json
+    python .ci/uncovered.py coverage.json 96
 
 The list is C{.ci/uncovered}: a reason at the margin, and below it, indented, the
 places that it holds for, each
@@ -14,8 +14,9 @@ module.  With the statement that is named goes the rest of its block, which is r
 only through it.  C{->} is followed by C{exit} where the function would end.  What is
 not in a function is in C{-}.
 
-The status is 1 if something does not run that is not in the list, or if a place of
-the list is no longer in the code.
+What does not run and is not in the list is told.  The status is 1 if less has run
+than the second argument says, in percent, or if a place of the list is no longer in
+the code.
 """
 
 from __future__ import annotations
@@ -180,20 +181,23 @@ def read_modules(measured: dict[str, Any], top: Path) -> Iterator[Module]:
         yield Module(name, source.splitlines(), missing, branches)
 
 
-def check(measured: dict[str, Any], places: list[Place], top: Path) -> list[str]:
+def check(
+    measured: dict[str, Any], places: list[Place], top: Path
+) -> tuple[list[str], list[str]]:
     """
     Hold one against the other.
 
-    @return: what is wrong.
+    @return: what is in the list, but no longer in the code; and what does not run.
     """
-    wrong = []
+    gone = []
+    left = []
     modules = {module.name: module for module in read_modules(measured, top)}
     for place in places:
         if place.module not in modules or not modules[place.module].allow(place):
-            wrong.append(f"in the list, but not in the code: {place}")
+            gone.append(f"in the list, but not in the code: {place}")
     for module in modules.values():
-        wrong += [f"does not run: {line}: {what}" for line, what in module.left()]
-    return wrong
+        left += [f"does not run: {line}: {what}" for line, what in module.left()]
+    return gone, left
 
 
 def figures(measured: dict[str, Any]) -> str:
@@ -214,12 +218,14 @@ def main(arguments: list[str]) -> int:
     """
     measured = json.loads(Path(arguments[0]).read_text(encoding="utf-8"))
     places = read_list((TOP / ".ci" / "uncovered").read_text(encoding="utf-8"))
-    wrong = check(measured, places, TOP)
+    gone, left = check(measured, places, TOP)
+    print("\n".join([*left, *gone]))
     print(figures(measured))
-    print(f"{len(places)} places need not run; what else does not: {len(wrong)}")
-    for one in wrong:
-        print(one)
-    return 1 if wrong else 0
+    print(f"{len(places)} places need not run; what else does not: {len(left)}")
+    tooLittle = measured["totals"]["percent_covered"] < float(arguments[1])
+    if tooLittle:
+        print(f"that is less than {arguments[1]} %")
+    return 1 if gone or tooLittle else 0
 
 
 if __name__ == "__main__":

@@ -5,8 +5,10 @@ Coverage is held against a list of what need not run.
 from __future__ import annotations
 
 import importlib.util
+import json
 import sys
 import tempfile
+from io import StringIO
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -74,8 +76,8 @@ class UncoveredTests(SynchronousTestCase):
         }
         measured = {"files": {"twisted_h11/a.py": found}}
         places = self.checker.read_list(text)
-        wrong: list[str] = self.checker.check(measured, places, self.top)
-        return wrong
+        gone, left = self.checker.check(measured, places, self.top)
+        return [*gone, *left]
 
     def test_nothing(self) -> None:
         """
@@ -150,6 +152,25 @@ class UncoveredTests(SynchronousTestCase):
         """
         with self.assertRaises(ValueError):
             self.wrong("    a.py  A.f: x += 1\n", [])
+
+    def test_least(self) -> None:
+        """
+        The status tells whether as much has run as has to; what has not is told.
+        """
+        total = {"covered_lines": 9, "num_statements": 10, "percent_covered": 90.0}
+        total |= {"covered_branches": 0, "num_branches": 0}
+        report = self.top / "report.json"
+        report.write_text(json.dumps({"files": {}, "totals": total}))
+        (self.top / ".ci").mkdir()
+        (self.top / ".ci" / "uncovered").write_text("")
+        self.patch(self.checker, "TOP", self.top)
+        said = StringIO()
+        self.patch(sys, "stdout", said)
+        self.assertEqual(self.checker.main([str(report), "90"]), 0)
+        self.assertNotIn("less than", said.getvalue())
+        self.assertEqual(self.checker.main([str(report), "90.1"]), 1)
+        self.assertIn("less than 90.1 %", said.getvalue())
+        self.assertIn("9 of 10 lines", said.getvalue())
 
     def test_theList(self) -> None:
         """

@@ -7,6 +7,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from types import CodeType
 
 __all__ = ["Mutant", "mutants"]
 
@@ -60,13 +61,15 @@ class Mutant:
     def __str__(self) -> str:
         return f"{self.line}: {self.kind}: {self.was} -> {self.becomes}"
 
-    def code(self, filename: str) -> object:
+    def code(self, filename: str) -> CodeType:
         """
         Compile the module with this change, and with no other.
         """
         undo = self._change()
         try:
-            return compile(ast.fix_missing_locations(self._tree), filename, "exec")
+            tree = ast.fix_missing_locations(self._tree)
+            code: CodeType = compile(tree, filename, "exec")
+            return code
         finally:
             undo()
 
@@ -237,7 +240,7 @@ def _text(node: ast.AST) -> str:
     return f"{first} ..." if more else first
 
 
-def _others(value: object) -> Iterator[object]:
+def _others(value: object) -> Iterator[bool | int | float | bytes]:
     if isinstance(value, bool):
         yield not value
     elif isinstance(value, (int, float)):

@@ -12,7 +12,7 @@ from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from importlib.util import spec_from_file_location
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 
 from tests.mutation.mutants import mutants
 from tests.mutation.rooms import module_path
@@ -25,7 +25,7 @@ class Instead(MetaPathFinder, Loader):
     Has a module be imported from code that is in no file.
     """
 
-    def __init__(self, module: str, path: Path, code: object) -> None:
+    def __init__(self, module: str, path: Path, code: CodeType) -> None:
         self._module = module
         self._path = path
         self._code = code
@@ -53,7 +53,7 @@ class Instead(MetaPathFinder, Loader):
         """
         Run the code.
         """
-        exec(self._code, vars(module))  # type: ignore[call-overload]
+        exec(self._code, vars(module))
 
 
 def _no_shrinking() -> None:
