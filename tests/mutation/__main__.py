@@ -139,10 +139,10 @@ def main(arguments: list[str]) -> int:
     os.nice(10)
     runner = Runner(module, options.tests or tests_of(module), options.limit or 1800)
     begin = time.monotonic()
+    if runner.run(-1) != 0:
+        print("the tests fail without a mutant, or take too long")
+        return 2
     if options.limit is None:
-        if runner.run(-1) != 0:
-            print("the tests fail without a mutant")
-            return 2
         runner.limit = 30 + 2 * (time.monotonic() - begin)
     ends = {}
     for number in numbers:
