@@ -169,7 +169,11 @@ class SkippingTests(SynchronousTestCase):
         """
         So is a profiler.
         """
-        with patch.object(sys, "getprofile", lambda: print):
+        with (
+            patch.object(sys, "gettrace", lambda: None),
+            patch.object(threading, "gettrace", lambda: None),
+            patch.object(sys, "getprofile", lambda: print),
+        ):
             self.assertIn("profiled", measured_time_means_something() or "")
 
     def test_confirmed(self) -> None:

@@ -58,6 +58,17 @@ class BoundsTests(ClientTestCase):
         self.successResultOf(results[3])
         self.assertEqual((0, 2, 1, 0), tuple(agent.pool.counts()))
 
+    def test_closedWhileWaiting(self) -> None:
+        """
+        A request that waits for a connection fails when the pool is closed.
+        """
+        pool = self.makePool(maxConnectionsPerOrigin=1)
+        first, second = self.ask_many(self.makeAgent(pool), b"a", b"a")
+        self.assertNoResult(second)
+        pool.close()
+        self.failureResultOf(second, CancelledError)
+        first.addErrback(lambda _: None)
+
     def test_total(self) -> None:
         """
         All together have a bound.

@@ -149,6 +149,34 @@ class ChunkTests(ClientTestCase):
                 (True, b"", False), (reader.ended, reader.rest, reader.odd)
             )
 
+    def test_digits(self) -> None:
+        """
+        A size of several digits is hexadecimal.
+        """
+        for size in (0x10, 0x1F, 0xFF, 0x100, 0x1A2B):
+            content = b"x" * size
+            data = b"%x\r\n%b\r\n0\r\n\r\n" % (size, content)
+            for step in (7, len(data)):
+                reader, body = read_cut(data, step)
+                self.assertEqual(
+                    (content, True, None), (body, reader.ended, reader.error)
+                )
+
+    def test_between(self) -> None:
+        """
+        A reader is between chunks before the first and behind the CR LF of each: not
+        within a chunk line or data, not before that CR LF, not when the body has ended
+        or was wrong.
+        """
+        data = b"2\r\nhi\r\n3\r\nabc\r\n0\r\n\r\n"
+        between = [
+            size
+            for size in range(len(data) + 1)
+            if read_cut(data[:size], size or 1)[0].isBetween
+        ]
+        self.assertEqual([0, 7, 15], between)
+        self.assertFalse(read_cut(b"x\r\n", 1)[0].isBetween)
+
     def test_bareLF(self) -> None:
         """
         A bare LF ends a line of the framing, in any cut, and is said to be odd.

@@ -17,7 +17,7 @@ from urllib.parse import quote_from_bytes, unquote_to_bytes
 from twisted.web import http, server
 
 from tests.support.server_cases import Calls, Echo, ServerTestCase, get, post
-from tests.support.times import TRIES, confirmed
+from tests.support.times import SLOWNESS, TRIES, confirmed
 from twisted_h11._server import forms as forms_module
 from twisted_h11._server.forms import FormError, parse_multipart, parse_query
 from twisted_h11.server import Request
@@ -479,9 +479,9 @@ class CostTests(ServerTestCase):
                     else:
                         call = lambda c=content, k=kind: parse_multipart(c, k, 1000)  # noqa: E731
                     times.append(self.seconds(call))
-                if times[2] < min(0.1, 8 * times[0] + 0.02):
+                if times[2] < min(0.1 * SLOWNESS, 8 * times[0] + 0.02):
                     break
-            self.assertTrue(times[2] < 0.1, (name, times))
+            self.assertTrue(times[2] < 0.1 * SLOWNESS, (name, times))
             self.assertTrue(times[2] < 8 * times[0] + 0.02, (name, times))
 
     def test_heads(self) -> None:
@@ -499,8 +499,8 @@ class CostTests(ServerTestCase):
             lambda: parse_query(b"=&" * 32_000, MANY),
             lambda: parse_query(b"%" * 64_000, MANY),
         ):
-            taken = confirmed(partial(self.seconds, function), 0.05)
-            self.assertTrue(taken < 0.05, taken)
+            taken = confirmed(partial(self.seconds, function), 0.05 * SLOWNESS)
+            self.assertTrue(taken < 0.05 * SLOWNESS, taken)
 
     def test_wholeRequests(self) -> None:
         """

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tests.support.server_cases import GET, Holding, ServerTestCase, get, post
-from tests.support.times import confirmed
+from tests.support.times import SLOWNESS, confirmed
 from twisted_h11.server import Limits
 
 
@@ -159,7 +159,7 @@ class TimeTests(ServerTestCase):
                 # the mark of looking at all of it again.
                 return large - 10 * small
 
-            self.assertLess(confirmed(excess, 0.05), 0.05, name)
+            self.assertLess(confirmed(excess, 0.05 * SLOWNESS), 0.05 * SLOWNESS, name)
 
 
 class ManyTests(ServerTestCase):

@@ -108,6 +108,17 @@ class InputLimitTests(ServerTestCase):
         )
         self.assertEqual([414], wire.statuses)
 
+    def test_targetOfAMalformedLine(self) -> None:
+        """
+        So it is when the request line is malformed besides.
+        """
+        line = b"GET /%b HTTP/x\r\nHost: a\r\n\r\n"
+        for length, status in ((90, 400), (300, 414)):
+            wire = self.talk(
+                None, line % (b"a" * length), limits={"maxTargetLength": 100}
+            )
+            self.assertEqual([status], wire.statuses)
+
     def test_noBodyLimit(self) -> None:
         """
         C{maxBodyLength=None} takes a body of any length.

@@ -4,6 +4,7 @@ Measured times and waits, on a machine that has other things to do as well.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -11,9 +12,15 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
-__all__ = ["TRIES", "confirmed", "eventually"]
+__all__ = ["SLOWNESS", "TRIES", "confirmed", "eventually"]
 
 net: Any = reactor
+
+SLOWNESS = 1 if sys.gettrace() is None else 10
+"""
+How many times longer code may take: under a tracer, as coverage is, each line of it
+costs more.
+"""
 
 TRIES = 5
 """
