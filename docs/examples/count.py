@@ -8,6 +8,6 @@ from twisted_h11.interfaces import IStreamingResource
 class Count(Resource):
     isLeaf = True
 
-    async def render_PUT(self, request):  # type: ignore[no-untyped-def]
+    async def render_PUT(self, request):
         size = sum([len(data) async for data in request.body])
         return b"%d bytes\n" % size

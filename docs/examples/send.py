@@ -3,7 +3,7 @@ from twisted.internet.task import react
 from twisted_h11.client import Agent
 
 
-async def main(reactor):  # type: ignore[no-untyped-def]
+async def main(reactor):
     agent = Agent(reactor)
     body = b"x" * 10_000_000
     response = await agent.request(b"PUT", b"http://127.0.0.1:8080/", None, body)

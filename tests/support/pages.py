@@ -7,8 +7,8 @@ Of a page count:
   - C{.. code-block:: console}: commands begin with C{$}; what stands below one is what
     it says, with C{...} for what may be anything.  A plain C{curl -sS http://...}
     may be asked until it says that.
-  - the same with C{:class: serve}: a server, in another terminal.  The next one on the
-    same port is started when this one was stopped.
+  - the same with C{:class: serve}: at last a server, in another terminal.  The next one
+    on the same port is started when this one was stopped.
   - with C{:class: meanwhile}: goes on in another terminal while the rest is done.
   - with C{:class: setup}: is left out, unless the page is tried in a clone.
 """
@@ -143,8 +143,7 @@ class Reader:
                 self.saved[block.name] = block.text
                 Path(self.folder, block.name).write_text(self.ours(block.text))
             elif block.kind == "serve":
-                for command, _ in block.commands:
-                    self.serve(command)
+                self.serve(*block.commands)
             elif block.kind == "meanwhile":
                 for command, said in block.commands:
                     self.begin(command, said)
@@ -192,10 +191,13 @@ class Reader:
                     process.kill()
                     process.wait()
 
-    def serve(self, command: str) -> None:
+    def serve(self, *commands: tuple[str, str]) -> None:
         """
         Start a server, and wait until it listens.
+
+        @param commands: what is done in its terminal before, and at last the server.
         """
+        *before, (command, _) = commands
         text = command
         for name, content in self.saved.items():
             if re.search(rf"\b{re.escape(Path(name).stem)}\b", command):
@@ -203,6 +205,8 @@ class Reader:
         port = next(one for one in PORTS if one in text)
         if port in self.serving:
             self.stop(self.serving.pop(port))
+        for other, said in before:
+            self.run_(other, said)
         output = os.path.join(self.folder, f".{port}.out")
         process = self.serving[port] = self.start(command, output)
         until = time.monotonic() + SOON

@@ -6,9 +6,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from twisted.internet.interfaces import IPushProducer
 from twisted.web.resource import Resource
 from twisted.web.static import Data
 from twisted.web.websocket import WebSocketResource, WebSocketTransport
+from zope.interface import implementer
 
 PAGE = b"""<!DOCTYPE html>
 <title>Chat</title>
@@ -57,6 +59,7 @@ class Chat:
                 member.transport.sendTextMessage(message)
 
 
+@implementer(IPushProducer)
 class Member:
     """
     One connection, and the producer that is told when its client does not read.

@@ -38,7 +38,11 @@ class Uploads(Resource):
         length = request.getHeader(b"content-length")
         handle, path = tempfile.mkstemp(prefix="upload-", dir=".")
         name = os.path.basename(path)
-        state = {"path": request.path.decode("ascii"), "received": 0, "of": None}
+        state: dict[str, Any] = {
+            "path": request.path.decode("ascii"),
+            "received": 0,
+            "of": None,
+        }
         if length is not None:
             state["of"] = int(length)
         self.running[name] = state

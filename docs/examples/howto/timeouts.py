@@ -36,7 +36,7 @@ class Report(Resource):
         """
         There is no bound of ours on the time that an application takes: set one.
         """
-        made: defer.Deferred[bytes] = deferLater(reactor, self.work, lambda: b"a report\n")
+        made: defer.Deferred[bytes] = deferLater(reactor, self.work, bytes)
         try:
             return await made.addTimeout(self.patience, reactor)
         except defer.TimeoutError:
