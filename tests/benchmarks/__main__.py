@@ -337,7 +337,7 @@ def main(arguments: list[str] | None = None) -> int:
             draw(document, options.chart, level, find_cases(charted))
             if options.publish is not None:
                 short = os.path.join(options.publish, "performance-short.svg")
-                draw(document, short, None, find_cases(CHARTED_FIRST))
+                draw(document, short, None, find_cases(CHARTED_FIRST), 4.8)
         except ChartFailed as reason:
             print(reason, file=sys.stderr)
             return 1

@@ -71,6 +71,7 @@ def draw(
     path: str,
     level: str | None = "rate",
     cases: list[Case] = CASES,
+    width: float = 8,
 ) -> None:
     """
     Draw our figure divided by each peer's, with the spread of the rounds.
@@ -78,6 +79,7 @@ def draw(
     @param document: a saved result.
     @param path: where the SVG goes.
     @param cases: draw only these.
+    @param width: of the chart, in inches; what is narrow can be read on a phone.
     @raise ChartFailed: when matplotlib is missing, or nothing was compared.
     """
     try:
@@ -96,7 +98,7 @@ def draw(
     # Names that are the same in every run, and text that stays text, so that
     # two versions of the file can be compared.
     with rc_context({"svg.hashsalt": "benchmarks", "svg.fonttype": "none"}):
-        figure = Figure(figsize=(8, 0.28 * sum(heights)), layout="constrained")
+        figure = Figure(figsize=(width, 0.28 * sum(heights)), layout="constrained")
         FigureCanvasSVG(figure)
         axes = figure.subplots(len(drawn), 1, squeeze=False, height_ratios=heights)
         for axis, (title, ratios) in zip(axes[:, 0], drawn, strict=True):

@@ -138,7 +138,8 @@ class Reader:
         """
         count = 0
         for block in read_page(page):
-            count += len(block.commands)
+            if block.kind != "setup" or setup:
+                count += len(block.commands)
             if block.kind == "save":
                 self.saved[block.name] = block.text
                 Path(self.folder, block.name).write_text(self.ours(block.text))
