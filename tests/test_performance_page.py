@@ -119,20 +119,41 @@ class PageTests(SynchronousTestCase):
             for one in left:
                 self.assertIn(one["reason"], lines)
 
-    def test_chart(self) -> None:
+    def test_charts(self) -> None:
         """
-        The chart was drawn from this run: each of its figures is one of it, for
-        each case that it shows.
+        The charts were drawn from this run: each of their figures is one of it, for
+        each case that they show.
         """
-        drawn = (DOCS / "performance.svg").read_text("utf-8")
-        shown = 0
-        for name in LEVELS:
-            # The same case has the same title in memory and over loopback.
-            better = "more" if more_is_better(f"{name}/") else "less"
-            for title, ratios in panels(self.document, name):
-                if f"{title}: ours / peer ({better} is better)" in drawn:
-                    shown += 1
-                    for ratio in ratios:
-                        self.assertIn(f">{ratio['median']:.2f}<", drawn)
-        self.assertEqual(shown, drawn.count(": ours / peer ("))
-        self.assertTrue(shown)
+        for chart in ("performance.svg", "performance-short.svg"):
+            drawn = (DOCS / chart).read_text("utf-8")
+            shown = 0
+            for name in LEVELS:
+                # The same case has the same title in memory and over loopback.
+                better = "more" if more_is_better(f"{name}/") else "less"
+                for title, ratios in panels(self.document, name):
+                    if f">{title}: ours / peer ({better} is better)" in drawn:
+                        shown += 1
+                        for ratio in ratios:
+                            self.assertIn(f">{ratio['median']:.2f}<", drawn)
+            self.assertEqual(shown, drawn.count(": ours / peer ("))
+            self.assertTrue(shown)
+
+    def test_dark(self) -> None:
+        """
+        Where the reader wants dark pages, every colour that a chart has on white, or as
+        white, is another one.
+        """
+        for chart in ("performance.svg", "performance-short.svg"):
+            light, _, dark = (
+                (DOCS / chart)
+                .read_text("utf-8")
+                .partition("@media (prefers-color-scheme: dark)")
+            )
+            rules = dark.partition("</style>")[0]
+            self.assertIn("text { fill:", rules)
+            drawn = set(
+                re.findall(r"(?:fill|stroke): #(?:000000|ffffff)", dark + light)
+            )
+            self.assertEqual({"fill: #ffffff", "stroke: #000000"}, drawn)
+            for colour in drawn:
+                self.assertIn(f'[style*="{colour}"]', rules)

@@ -17,7 +17,14 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from tests.benchmarks import levels
-from tests.benchmarks.cases import CASES, CHARTED, LEVELS, Case, find_cases
+from tests.benchmarks.cases import (
+    CASES,
+    CHARTED,
+    CHARTED_FIRST,
+    LEVELS,
+    Case,
+    find_cases,
+)
 from tests.benchmarks.chart import ChartFailed, draw
 from tests.benchmarks.machine import cores, describe_machine, probe
 from tests.benchmarks.peers import CLIENTS, PEERS, Peer, control, find_peers
@@ -102,7 +109,7 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--publish",
         metavar="FOLDER",
-        help="save the result as FOLDER/performance.json, and draw the chart of the "
+        help="save the result as FOLDER/performance.json, and draw the charts of the "
         "documentation beside it",
     )
     add(
@@ -328,6 +335,9 @@ def main(arguments: list[str] | None = None) -> int:
     if options.chart is not None:
         try:
             draw(document, options.chart, level, find_cases(charted))
+            if options.publish is not None:
+                short = os.path.join(options.publish, "performance-short.svg")
+                draw(document, short, None, find_cases(CHARTED_FIRST), 4.8)
         except ChartFailed as reason:
             print(reason, file=sys.stderr)
             return 1

@@ -10,12 +10,25 @@ matplotlib draws it; it is needed for nothing else.
 
 from __future__ import annotations
 
+import io
+import re
 from typing import Any
 
 from tests.benchmarks.cases import CASES, Case
 from tests.benchmarks.peers import CLIENTS, PEERS
 
-__all__ = ["ChartFailed", "draw", "panels"]
+__all__ = ["ChartFailed", "draw", "for_dark_pages", "panels"]
+
+# matplotlib writes colours into each element, so these have to be stronger.  The
+# background stays one of the chart's own: a page may be dark where the system is not.
+_DARK = """
+@media (prefers-color-scheme: dark) {
+  text { fill: #e4e4e4 !important }
+  [style*="fill: #ffffff"] { fill: #131416 !important }
+  [style*="stroke: #000000"] { stroke: #c8c8c8 !important }
+  [style*="fill: #4c78a8"] { fill: #5b8fc9 !important }
+}
+"""
 
 _TITLES = {
     **{peer.name: peer.title for peer in PEERS},
@@ -58,6 +71,7 @@ def draw(
     path: str,
     level: str | None = "rate",
     cases: list[Case] = CASES,
+    width: float = 8,
 ) -> None:
     """
     Draw our figure divided by each peer's, with the spread of the rounds.
@@ -65,6 +79,7 @@ def draw(
     @param document: a saved result.
     @param path: where the SVG goes.
     @param cases: draw only these.
+    @param width: of the chart, in inches; what is narrow can be read on a phone.
     @raise ChartFailed: when matplotlib is missing, or nothing was compared.
     """
     try:
@@ -83,12 +98,23 @@ def draw(
     # Names that are the same in every run, and text that stays text, so that
     # two versions of the file can be compared.
     with rc_context({"svg.hashsalt": "benchmarks", "svg.fonttype": "none"}):
-        figure = Figure(figsize=(8, 0.28 * sum(heights)), layout="constrained")
+        figure = Figure(figsize=(width, 0.28 * sum(heights)), layout="constrained")
         FigureCanvasSVG(figure)
         axes = figure.subplots(len(drawn), 1, squeeze=False, height_ratios=heights)
         for axis, (title, ratios) in zip(axes[:, 0], drawn, strict=True):
             _panel(axis, title, ratios)
-        figure.savefig(path, format="svg", metadata={"Date": None})
+        text = io.StringIO()
+        figure.savefig(text, format="svg", metadata={"Date": None})
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(for_dark_pages(text.getvalue()))
+
+
+def for_dark_pages(svg: str) -> str:
+    """
+    Have a chart of matplotlib's light letters on a dark ground where the reader has
+    asked for that.
+    """
+    return re.sub(r"(<style type=\"text/css\">[^<]*)(</style>)", rf"\1{_DARK}\2", svg)
 
 
 def _panel(axis: Any, title: str, ratios: list[Any]) -> None:
