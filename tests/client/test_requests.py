@@ -187,6 +187,24 @@ class RequestTests(ClientTestCase):
         self.assertIn("Invalid value", str(error))
         self.assertEqual([], self.network.peers)
 
+    def test_lineEnds(self) -> None:
+        """
+        A method, a target or a host with a line end in it is refused, and nobody is
+        connected to (CVE-2019-12387, CVE-2023-49081, CVE-2023-49082).
+        """
+        agent = self.makeAgent()
+        for method, uri in (
+            (b"GET\r\nX: y", b"http://a/"),
+            (b"GET / HTTP/1.1\r\nHost: b\r\n\r\nGET", b"http://a/"),
+            (b"GET", b"http://a/\r\nX: y"),
+            (b"GET", b"http://a/b\nc"),
+            (b"GET", b"http://a/ HTTP/1.1\r\nX: y"),
+            (b"GET", b"http://a\r\nX: y/"),
+        ):
+            with self.assertRaises(ValueError, msg=(method, uri)):
+                agent.request(method, uri)
+        self.assertEqual([], self.network.peers)
+
 
 class EarlyAnswerTests(ClientTestCase):
     """
