@@ -12,6 +12,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from typing import Any
 from unittest import mock
@@ -206,6 +207,22 @@ class ProcessTests(CommandTestCase):
                 return process, int(found[1])
         raise self.failureException("".join(self.before))
 
+    def waitFor(self, process: Any, words: str) -> None:
+        """
+        Wait until its log has some words.
+        """
+        late = threading.Timer(SOON, process.kill)
+        late.start()
+        try:
+            for line in process.stdout:
+                self.before.append(line)
+                if words in line:
+                    return
+        finally:
+            late.cancel()
+            late.join()
+        raise self.failureException("".join(self.before))
+
     def end(self, process: Any) -> str:
         """
         Stop it.
@@ -284,6 +301,10 @@ class ProcessTests(CommandTestCase):
         listen = f"ssl:0:interface=127.0.0.1:privateKey={path}"
         process, port = self.serve("ulimit -n 50", "--listen", listen)
         clients = [self.client(port) for _ in range(70)]
+        for client in clients:
+            self.addCleanup(client.close)
+        # The kernel answers all of them, before the server has looked.
+        self.waitFor(process, "are used up")
         for client in clients:
             client.close()
         log = self.end(process)
