@@ -68,23 +68,11 @@ class NewcomerTests(LongTestCase):
         self.assertTrue(reader.environment["PATH"].startswith(reader.folder))
         self.say(f"{name}: {count} commands, from a clone")
 
-    def test_first(self) -> None:
-        """
-        The first page.
-        """
-        self.do("index.rst")
-
     def test_server(self) -> None:
         """
         From an empty folder to a server that streams uploads, with a test and settings.
         """
         self.do("tutorial_server.rst")
-
-    def test_client(self) -> None:
-        """
-        From an empty folder to a client.
-        """
-        self.do("tutorial_client.rst")
 
 
 for _page in walkable_pages():

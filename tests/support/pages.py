@@ -38,6 +38,9 @@ DOCS = TOP / "docs"
 PORTS = ("8080", "8000", "9000")
 SOON = 30.0
 
+# How commands and settings say on which port they listen; a proxy names another, too.
+_LISTENS = re.compile(rf"(?:tcp:|listen 127\.0\.0\.1:)({'|'.join(PORTS)})\b")
+
 _BLOCK = re.compile(
     r"^\.\. (?P<kind>literalinclude|code-block):: (?P<argument>\S+)\n"
     r"(?P<options>(?:   :.*\n)*)(?P<content>(?:\n|   .*\n)*)",
@@ -203,7 +206,8 @@ class Reader:
         for name, content in self.saved.items():
             if re.search(rf"\b{re.escape(Path(name).stem)}\b", command):
                 text += content
-        port = next(one for one in PORTS if one in text)
+        found = _LISTENS.search(text)
+        port = found[1] if found else next(one for one in PORTS if one in text)
         if port in self.serving:
             self.stop(self.serving.pop(port))
         for other, said in before:
