@@ -29,9 +29,13 @@ def wsgi(environ: dict[str, Any], start_response: Any) -> list[bytes]:
     """
     stream = environ["wsgi.input"]
     length = environ.get("CONTENT_LENGTH")
-    chunked = environ.get("HTTP_TRANSFER_ENCODING") or environ.get("wsgi.input_terminated")
+    chunked = environ.get("HTTP_TRANSFER_ENCODING") or environ.get(
+        "wsgi.input_terminated"
+    )
     body = stream.read() if chunked else stream.read(int(length or 0))
-    target = environ.get("RAW_URI") or environ.get("REQUEST_URI") or environ["PATH_INFO"]
+    target = (
+        environ.get("RAW_URI") or environ.get("REQUEST_URI") or environ["PATH_INFO"]
+    )
     words = [environ["REQUEST_METHOD"], target]
     value = echo(*(word.encode("latin-1") for word in words), body)
     start_response("200 OK", [("X-Echo", value.decode()), ("Content-Length", "2")])

@@ -63,7 +63,7 @@ defaults
     timeout client 3s
     timeout server 3s
     log global
-    log-format "meant %ID"
+    log-format "meant %ID %s"
 frontend front
     bind 127.0.0.1:{port}
     unique-id-format %[uuid()]
@@ -177,15 +177,29 @@ class Server:
 
     def meant(self) -> list[str]:
         """
-        The identities of the requests that a proxy says it has understood.
+        The identities of the requests that a proxy says it has sent on.
         """
         name = os.path.join(self.folder, "meant")
         file = name if self.name == "nginx" else self.output
         with open(file, errors="replace") as lines:
             words = [line.split() for line in lines]
         if self.name == "nginx":
-            return [line[0] for line in words if line]
-        return [line[1] for line in words if len(line) == 2 and line[0] == "meant"]
+            return [line[0] for line in words if line[1:] != ["-"]]
+        ours = [line for line in words if len(line) == 3 and line[0] == "meant"]
+        return [line[1] for line in ours if line[2] != "<NOSRV>"]
+
+    def flush(self) -> None:
+        """
+        End the server, so that its log is complete; its folder stays.
+        """
+        process, self._process = self._process, None
+        if process is not None:
+            process.terminate()
+            try:
+                process.wait(5)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
 
     def __exit__(
         self,
@@ -199,14 +213,7 @@ class Server:
         """
         End it, and what stands behind it.
         """
-        process, self._process = self._process, None
-        if process is not None:
-            process.terminate()
-            try:
-                process.wait(5)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+        self.flush()
         if self._behind is not None:
             self._behind.stop()
         if hasattr(self, "_kept"):
