@@ -36,8 +36,8 @@ def wsgi(environ: dict[str, Any], start_response: Any) -> list[bytes]:
     target = (
         environ.get("RAW_URI") or environ.get("REQUEST_URI") or environ["PATH_INFO"]
     )
-    words = [environ["REQUEST_METHOD"], target]
-    value = echo(*(word.encode("latin-1") for word in words), body)
+    method = environ["REQUEST_METHOD"].encode("latin-1")
+    value = echo(method, target.encode("latin-1"), body)
     start_response("200 OK", [("X-Echo", value.decode()), ("Content-Length", "2")])
     return [b"ok"]
 

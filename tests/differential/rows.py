@@ -1,5 +1,5 @@
 """
-What is known to differ, and what was decided: one table, the first row that fits counts.
+What is known to differ, and what was decided: the first row that fits counts.
 
 Where we refuse what a peer takes there is nothing to smuggle: these are rows by the
 status and the reason that we give.  All other differences need a row of L{ROWS}.
@@ -53,7 +53,8 @@ def _mine(pattern: str) -> Callable[[Difference], object]:
     return fits
 
 
-_KNOWN = "GET POST PUT HEAD OPTIONS DELETE PATCH TRACE CONNECT".split()
+_KNOWN = {"GET", "POST", "PUT", "HEAD", "OPTIONS", "DELETE", "PATCH", "TRACE"}
+_KNOWN.add("CONNECT")
 _ending = _has(rb"(?i)\nconnection:[^\r\n]*\bclose\b|HTTP/1\.0")
 _closing = _has(rb"(?i)\nconnection:[^\r\n]*\bclose\b")
 
@@ -189,7 +190,7 @@ ROWS: list[Row] = [
         "waitress",
         "reads stops loose waits",
         _has(rb"(?i)\nexpect:"),
-        "RFC 9110 section 10.1.1: without content 100 may be left out; it is a request.",
+        "RFC 9110 section 10.1.1: without content 100 may be left out.",
     ),
     Row(
         "Framing or routing fields in a trailer section",

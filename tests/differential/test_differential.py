@@ -26,8 +26,8 @@ class DifferentialTests(SynchronousTestCase):
     Us and twisted.web.
     """
 
-    count = 150
-    peers = ("twisted.web",)
+    count = 100
+    peers: tuple[str, ...] = ("twisted.web",)
     python = sys.executable
     seed = 1
 
