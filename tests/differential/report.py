@@ -60,6 +60,18 @@ class Report:
         missed = len(self.unexplained) - before
         self.figures.append((peer, same, refused, explained, missed))
 
+    def odd(self, peer: str, theirs: list[Outcome]) -> list[int]:
+        """
+        The indices of the inputs whose difference has no row.
+        """
+        found = []
+        outcomes = zip(self.inputs, self.ours, theirs, strict=True)
+        for i, (data, mine, other) in enumerate(outcomes):
+            difference = compare(peer, data, mine, other)
+            if difference is not None and row_of(difference) is None:
+                found.append(i)
+        return found
+
     def text(self) -> str:
         """
         What has to be looked at.
