@@ -1,0 +1,128 @@
+"""
+What a run has found, as text and as reStructuredText.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from tests.differential.asking import Outcome
+from tests.differential.compare import Difference, compare
+from tests.differential.requests import SENTINEL
+from tests.differential.rows import Row, row_of
+
+__all__ = ["Report"]
+
+
+class Report:
+    """
+    Collects outcomes.
+
+    @ivar chains: for each chain its name, how many requests were meant, and seen, and
+        how many of these were not meant.
+    @ivar figures: for each peer how many inputs were read alike, refused by us,
+        justified, and without a row.
+
+    @ivar unexplained: the differences without a row.
+    @ivar wrong: other sentences about what must not be.
+    """
+
+    def __init__(self, inputs: list[bytes], ours: list[Outcome]) -> None:
+        self.inputs = inputs
+        self.ours = ours
+        self.unexplained: list[Difference] = []
+        self.wrong: list[str] = []
+        self.chains: list[tuple[str, int, int, int]] = []
+        self.figures: list[tuple[str, int, int, int, int]] = []
+        self.refusals: dict[str, Counter[str]] = {}
+        self.rows: dict[Row, Counter[str]] = {}
+
+    def add(self, peer: str, theirs: list[Outcome]) -> None:
+        """
+        Compare a peer with us.
+        """
+        same = refused = explained = 0
+        before = len(self.unexplained)
+        for data, mine, other in zip(self.inputs, self.ours, theirs, strict=True):
+            difference = compare(peer, data, mine, other)
+            if difference is None:
+                same += 1
+                continue
+            row = row_of(difference)
+            if row is None:
+                self.unexplained.append(difference)
+            elif isinstance(row, str):
+                refused += 1
+                self.refusals.setdefault(row, Counter())[peer] += 1
+            else:
+                explained += 1
+                self.rows.setdefault(row, Counter())[peer] += 1
+        missed = len(self.unexplained) - before
+        self.figures.append((peer, same, refused, explained, missed))
+
+    def odd(self, peer: str, theirs: list[Outcome]) -> list[int]:
+        """
+        The indices of the inputs whose difference has no row.
+        """
+        found = []
+        outcomes = zip(self.inputs, self.ours, theirs, strict=True)
+        for i, (data, mine, other) in enumerate(outcomes):
+            difference = compare(peer, data, mine, other)
+            if difference is not None and row_of(difference) is None:
+                found.append(i)
+        return found
+
+    def text(self) -> str:
+        """
+        What has to be looked at.
+        """
+        lines = list(self.wrong)
+        for one in self.unexplained:
+            at = one.at
+            mine, other = (
+                one.ours.requests[at : at + 1],
+                one.theirs.requests[at : at + 1],
+            )
+            lines.append(f"{one.peer}: {one.kind}: {one.data!r}: {mine} {other}")
+        return "\n".join(lines)
+
+    def rst(self) -> str:
+        """
+        Three tables: figures, refusals, rows.
+        """
+        lines = _table(
+            "Peer|The same|Refused by us|Justified|Without a row",
+            [[name, *map(str, numbers)] for name, *numbers in self.figures],
+        )
+        if self.chains:
+            found = [[name, *map(str, numbers)] for name, *numbers in self.chains]
+            lines += _table("Chain|Meant by the proxy|Seen by us|Not meant", found)
+        lines += ["Refused by us, understood by peers (inputs):", ""]
+        told = [[reason, _told(peers)] for reason, peers in self.refusals.items()]
+        lines += _table("Our answer|Peers", sorted(told))
+        lines += ["Justified:", ""]
+        rows = [
+            [row.title, row.reading, _told(peers), row.why]
+            for row, peers in self.rows.items()
+        ]
+        lines += _table("Input|Who reads it how|Peers|Why", rows)
+        return "\n".join(lines)
+
+    def sees(self, ours: list[Outcome], name: str) -> None:
+        """
+        Compare us with us, in the other way.
+        """
+        for data, mine, other in zip(self.inputs, self.ours, ours, strict=True):
+            if (mine.requests, mine.refusal) != (other.requests, other.refusal):
+                self.wrong.append(f"{name} is not as ours: {data + SENTINEL!r}")
+
+
+def _told(peers: Counter[str]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in peers.items())
+
+
+def _table(heading: str, rows: list[list[str]]) -> list[str]:
+    lines = [".. list-table::", "   :header-rows: 1", ""]
+    for row in [heading.split("|"), *rows]:
+        lines += [f"   {'  -' if i else '* -'} {cell}" for i, cell in enumerate(row)]
+    return [*lines, ""]

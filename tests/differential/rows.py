@@ -1,0 +1,228 @@
+"""
+What is known to differ, and what was decided: the first row that fits counts.
+
+Where we refuse what a peer takes there is nothing to smuggle: these are rows by the
+status and the reason that we give.  All other differences need a row of L{ROWS}.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import NamedTuple
+
+from tests.differential.compare import Difference
+
+__all__ = ["ROWS", "Row", "row_of"]
+
+
+class Row(NamedTuple):
+    """
+    One kind of difference.
+
+    @ivar title: the kind of input.
+    @ivar reading: who reads it how.
+    @ivar peers: whom it is about, or all.
+    @ivar kinds: of L{Difference}.
+    @ivar fits: whether a difference is of this row.
+    @ivar why: the reason.
+    """
+
+    title: str
+    reading: str
+    peers: str
+    kinds: str
+    fits: Callable[[Difference], object]
+    why: str
+
+
+def _has(pattern: bytes) -> Callable[[Difference], object]:
+    found = re.compile(pattern)
+    return lambda difference: found.search(difference.data)
+
+
+def _mine(pattern: str) -> Callable[[Difference], object]:
+    """
+    Whether the request that we have understood there, as words, looks so.
+    """
+    found = re.compile(pattern, re.DOTALL)
+
+    def fits(difference: Difference) -> object:
+        return found.match(" ".join(difference.ours.requests[difference.at][:3]))
+
+    return fits
+
+
+_KNOWN = {"GET", "POST", "PUT", "HEAD", "OPTIONS", "DELETE", "PATCH", "TRACE"}
+_KNOWN.add("CONNECT")
+_ending = _has(rb"(?i)\nconnection:[^\r\n]*\bclose\b|HTTP/1\.0")
+_closing = _has(rb"(?i)\nconnection:[^\r\n]*\bclose\b")
+
+
+def _refused_later(difference: Difference) -> bool:
+    return difference.ours.refusal > 0
+
+
+ROWS: list[Row] = [
+    Row(
+        "What comes behind is refused",
+        "the peer refuses at once, we answer what comes before it",
+        "",
+        "loose stops",
+        _refused_later,
+        "Pipelined requests are answered in order; the refused one closes.",
+    ),
+    Row(
+        "Bytes behind ``Connection: close``, or behind HTTP/1.0",
+        "the peer refuses them and what they follow, we drop them",
+        "",
+        "loose stops",
+        lambda it: _ending(it) and it.ours.closed,
+        "RFC 9112 section 9.6: they are ignored.",
+    ),
+    Row(
+        "``close`` among other options, or in a second ``Connection``",
+        "we close, the peer goes on",
+        "",
+        "ends",
+        _closing,
+        "RFC 9112 section 9.3: ``close`` counts wherever it stands.",
+    ),
+    Row(
+        "HTTP/1.0",
+        "we close, the peer keeps the connection",
+        "",
+        "ends",
+        _has(rb"HTTP/1\.0"),
+        "RFC 9112 section 9.3 makes keep-alive of HTTP/1.0 optional.",
+    ),
+    Row(
+        "An option that only contains ``close``",
+        "the peer closes, we go on",
+        "",
+        "stops",
+        _has(rb"(?i)connection:.*close"),
+        "It is another option; a connection may be closed at any time.",
+    ),
+    Row(
+        "``OPTIONS *``",
+        "we answer, for the peer it is one for its application, or an error",
+        "",
+        "reads ends loose",
+        _has(rb"OPTIONS \* "),
+        "RFC 9110 section 9.3.7: it is about the server, not a resource.",
+    ),
+    Row(
+        "Absolute-form",
+        "the peer tells its path only, we all of it",
+        "",
+        "reads",
+        lambda it: it.kind == "reads target" and _mine(r"\S+ \w+://")(it),
+        "RFC 9112 section 3.2.2; the same resource.",
+    ),
+    Row(
+        "Absolute-form whose authority is not that of ``Host``, or is odd",
+        "the peer refuses it, we take the authority of the target",
+        "",
+        "loose",
+        _mine(r"\S+ \w+://"),
+        "RFC 9112 section 3.2.2: ``Host`` is ignored then.",
+    ),
+    Row(
+        "A method that is a token, but nobody's",
+        "the peer refuses it, and what comes before it, our application decides",
+        "",
+        "loose stops",
+        lambda it: any(one.method not in _KNOWN for one in it.ours.requests[it.at :]),
+        "RFC 9110 section 9.1: a method is a token; a resource answers 501.",
+    ),
+    Row(
+        "TRACE or CONNECT",
+        "the peer refuses it, our application decides",
+        "",
+        "loose stops waits",
+        _mine(r"(TRACE|CONNECT) "),
+        "A resource answers 501; only one that knows CONNECT takes it.",
+    ),
+    Row(
+        "An empty line before or between requests",
+        "the peer refuses it, we skip one",
+        "",
+        "loose stops",
+        _has(rb"^\r\n|\r\n\r\n\r\n|[^\n:]\r\n[A-Z]+ \S+ HTTP"),
+        "RFC 9112 section 2.2: one is to be ignored.",
+    ),
+    Row(
+        "A tab before or behind a value",
+        "nginx takes it for a part of the value and refuses it, we do not",
+        "nginx",
+        "loose",
+        _has(rb":[^\r\n]*\t|\t\r\n"),
+        "RFC 9110 section 5.5: white space around a value is not of it.",
+    ),
+    Row(
+        "``..`` above the root, or ``%`` without a NUL or two digits",
+        "nginx refuses it, we give the target as it came",
+        "nginx",
+        "loose",
+        _mine(r"\S+ (/\.\.|\S*%(00|[^0-9a-f]|[0-9a-f][^0-9a-f]))"),
+        "A segment is looked up as it is; files are found below their folder only.",
+    ),
+    Row(
+        "``Upgrade`` to what is not spoken",
+        "the peer waits for the other protocol, or leaves the body out; we answer",
+        "",
+        "waits reads stops loose",
+        _has(rb"(?i)\nupgrade:"),
+        "RFC 9110 section 7.8: it may be ignored, and the request is one as ever.",
+    ),
+    Row(
+        "``Expect`` as a list, twice, or with empty members",
+        "the peer refuses it, or does not show it, we see 100-continue in it",
+        "",
+        "loose stops reads",
+        _has(rb"(?i)\nexpect:.*,|(?s:\nexpect:.*\nexpect:)"),
+        "RFC 9110 section 10.1.1: it is a list.",
+    ),
+    Row(
+        "``Expect`` without content",
+        "waitress does not show the request to its application",
+        "waitress",
+        "reads stops loose waits",
+        _has(rb"(?i)\nexpect:"),
+        "RFC 9110 section 10.1.1: without content 100 may be left out.",
+    ),
+    Row(
+        "Framing or routing fields in a trailer section",
+        "the peer refuses them, we never merge them",
+        "",
+        "loose stops",
+        _has(rb"(?i)0\r\n(content-length|host|transfer-encoding):"),
+        "RFC 9110 section 6.5.1.",
+    ),
+    Row(
+        "A chunk extension with a quoted pair",
+        "twisted.web refuses it, we leave it out",
+        "twisted.web",
+        "loose",
+        _has(rb';[^\r\n]*\\"'),
+        "RFC 9112 section 7.1.1.",
+    ),
+]
+
+
+def row_of(difference: Difference) -> str | Row | None:
+    """
+    Where a difference belongs: what we say when we refuse, a row, or C{None}.
+    """
+    if difference.kind == "strict":
+        reason = (
+            difference.ours.text.rpartition(b"\r\n\r\n")[2].decode("latin-1").strip()
+        )
+        return f"{difference.ours.refusal} {reason}"
+    for row in ROWS:
+        if row.peers and difference.peer not in row.peers.split():
+            continue
+        if difference.kind.split()[0] in row.kinds.split() and row.fits(difference):
+            return row
+    return None

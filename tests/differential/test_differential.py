@@ -1,0 +1,119 @@
+"""
+A small run of the comparison, and that it can fail.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.differential.__main__ import run
+from tests.differential.asking import Outcome, Understood
+from tests.differential.chains import wrong_in
+from tests.differential.compare import compare
+from tests.differential.report import Report
+from tests.differential.requests import make
+
+A = Understood("GET", "/a", "", "")
+B = Understood("GET", "/b", "", "")
+CLOSED = Outcome((A, B), 0, True, b"")
+REFUSED = Outcome((A,), 400, True, b"HTTP/1.1 400 x\r\n\r\nIt is odd.\n")
+
+
+class DifferentialTests(SynchronousTestCase):
+    """
+    Us and twisted.web.
+    """
+
+    count = 100
+    peers: tuple[str, ...] = ("twisted.web",)
+    python = sys.executable
+    seed = 1
+
+    def test_everyDifferenceHasARow(self) -> None:
+        """
+        With and without the fast path we read the same, and each difference from the
+        peers is justified or a refusal; behind a proxy nothing is seen that it did not
+        mean.
+        """
+        report = run(self.count, self.seed, list(self.peers), self.python, quiet=True)
+        self.assertEqual("", report.text())
+        self.assertTrue(report.figures)
+        for _, same, refused, justified, missed in report.figures:
+            self.assertEqual(self.count, same + refused + justified)
+            self.assertEqual(0, missed)
+            self.assertGreater(same, 0)
+        for chain, _, seen, _ in report.chains:
+            self.assertGreater(seen, 0, chain)
+
+
+class CompareTests(SynchronousTestCase):
+    """
+    What is said of two outcomes.
+    """
+
+    def test_kinds(self) -> None:
+        """
+        The kind tells who refused, who closed, who waits, and what is read otherwise.
+        """
+        other = Outcome((A, Understood("PUT", "/b", "c", "")), 0, True, b"")
+        ended = Outcome((A,), 0, True, b"")
+        waiting = Outcome((A,), 0, False, b"")
+        for mine, theirs, kind in [
+            (REFUSED, CLOSED, "strict"),
+            (CLOSED, REFUSED, "loose"),
+            (ended, CLOSED, "ends"),
+            (CLOSED, ended, "stops"),
+            (CLOSED, waiting, "waits"),
+            (waiting, CLOSED, "waits"),
+            (CLOSED, other, "reads method body"),
+        ]:
+            found = compare("peer", b"x", mine, theirs)
+            assert found is not None
+            self.assertEqual((kind, 1), (found.kind, found.at))
+        self.assertIsNone(compare("peer", b"x", CLOSED, CLOSED))
+
+    def test_withoutARow(self) -> None:
+        """
+        A difference that no row explains is told, a refusal of ours by its reason.
+        """
+        report = Report([b"x"], [CLOSED])
+        report.add("peer", [Outcome((B,), 0, True, b"")])
+        self.assertIn("peer: reads target: b'x'", report.text())
+        self.assertEqual([("peer", 0, 0, 0, 1)], report.figures)
+        report = Report([b"x"], [REFUSED])
+        report.add("peer", [CLOSED])
+        self.assertEqual("", report.text())
+        self.assertIn("400 It is odd.", report.rst())
+
+    def test_twoWaysOfOurs(self) -> None:
+        """
+        It is wrong if the fast path and h11 do not see the same.
+        """
+        report = Report([b"x"], [CLOSED])
+        report.sees([REFUSED], "ours-h11")
+        self.assertIn("ours-h11 is not as ours", report.text())
+
+    def test_chains(self) -> None:
+        """
+        It is wrong if a request has no identity of the proxy, or that of another.
+        """
+        self.assertEqual([], wrong_in(["a", "b"], ["a", "b", "c"]))
+        self.assertEqual(["'a' was seen 2 times"], wrong_in(["a", "a"], ["a"]))
+        self.assertEqual(["'' was not meant"], wrong_in(["a", ""], ["a"]))
+
+
+class RequestTests(SynchronousTestCase):
+    """
+    What is sent.
+    """
+
+    def test_seeded(self) -> None:
+        """
+        One seed always gives the same inputs, no two alike; another gives others.
+        """
+        first = make(300, 1)
+        self.assertEqual(first, make(300, 1))
+        self.assertEqual(300, len({*first}))
+        self.assertNotEqual(first, make(300, 2))
