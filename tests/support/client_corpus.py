@@ -32,6 +32,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from tests.support.corpus import FOLDER, decode, name_of, read_blocks
 
@@ -60,7 +61,7 @@ class ClientCase:
     body: bytes = b""
     end: str = "done"
     then: str = ""
-    settings: dict[str, int] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
