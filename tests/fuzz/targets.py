@@ -29,6 +29,12 @@ from tests.fuzz.client_streams import (
     Exchange,
     check_client_stream,
 )
+from tests.fuzz.fields_law import (
+    check_coding,
+    check_forwarded,
+    check_proxy_header,
+    check_range,
+)
 from tests.fuzz.law import check_memory, check_pipeline, check_response
 from tests.fuzz.streams import check_stream
 
@@ -166,6 +172,23 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "client-head": client_head,
     "client-chunks": client_chunks,
     "client-stream": client_stream,
+    "proxy-header": check_proxy_header,
+    "range": check_range,
+    "forwarded": check_forwarded,
+    "coding": check_coding,
+}
+
+# Fields, and a PROXY header in both versions.
+FIELDS = {
+    "proxy-header": [
+        b"PROXY TCP4 1.2.3.4 5.6.7.8 1 2\r\nGET",
+        b"PROXY UNKNOWN\r\n",
+        b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0cabcdefghijklGET",
+        b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0",
+    ],
+    "range": [b"\x64bytes=0-5, 7-9,-3", b"\x05bytes=3-", b"\0bytes=-1"],
+    "forwarded": [b'for="[::1]:80";by=_x;proto=https, for=a\nhost="b:1"'],
+    "coding": [b"gzip;q=0.5, br ; q=0.8, *;q=0\nx-gzip"],
 }
 
 # What a server sends: by length, in chunks, until the close, and nothing.
@@ -191,7 +214,9 @@ def seeds(target: str) -> Iterator[bytes]:
     from tests.fuzz.strategies import CURL, CURL_POST, REAL
     from tests.fuzz.streams import KINDS
 
-    if target == "pipeline":
+    if target in FIELDS:
+        yield from FIELDS[target]
+    elif target == "pipeline":
         yield from REAL
         yield b"".join(REAL)
     elif target == "stream":

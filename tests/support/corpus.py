@@ -29,11 +29,11 @@ and has named lines; whatever is neither is prose::
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-__all__ = ["Case", "load_cases"]
+__all__ = ["FOLDER", "Case", "decode", "load_cases", "name_of", "read_blocks"]
 
 FOLDER = Path(__file__).parent.parent / "corpus"
 
@@ -63,9 +63,7 @@ class Case:
         """
         A name for a test method.
         """
-        words = re.findall(r"[A-Za-z0-9]+", self.title)
-        stem = self.file.partition(".")[0]
-        return "_".join(["test", stem, *words])
+        return name_of(self.file, self.title)
 
     @property
     def where(self) -> str:
@@ -87,19 +85,27 @@ def decode(text: str) -> bytes:
     return text.encode("latin-1").decode("unicode_escape").encode("latin-1")
 
 
-def _parse(path: Path) -> Iterator[Case]:
-    case: Case | None = None
+def read_blocks(
+    path: Path, keys: Sequence[str]
+) -> Iterator[tuple[int, str, dict[str, list[str]]]]:
+    """
+    The cases of one file as they stand there.
+
+    @param keys: the names of lines that a case may have.
+    @return: for each the number of its line, its title, and its named lines.
+    """
+    title, start = "", 0
     key = ""
     values: dict[str, list[str]] = {}
     for number, line in enumerate(path.read_text("ascii").splitlines(), 1):
         if line.startswith("== "):
-            if case is not None:
-                yield _complete(case, values)
-            case = Case(path.name, number, line[3:].strip())
+            if start:
+                yield start, title, values
+            title, start = line[3:].strip(), number
             values, key = {}, ""
             continue
         name, colon, rest = line.partition(":")
-        if case is not None and colon and name in _KEYS:
+        if start and colon and name in keys:
             if name in values:
                 raise ValueError(f"{path.name}:{number}: {name} stands there twice")
             key = name
@@ -108,8 +114,21 @@ def _parse(path: Path) -> Iterator[Case]:
             values[key].append(line[4:])
         else:
             key = ""
-    if case is not None:
-        yield _complete(case, values)
+    if start:
+        yield start, title, values
+
+
+def name_of(file: str, title: str) -> str:
+    """
+    A name for the test method of a case.
+    """
+    words = re.findall(r"[A-Za-z0-9]+", title)
+    return "_".join(["test", file.partition(".")[0], *words])
+
+
+def _parse(path: Path) -> Iterator[Case]:
+    for line, title, values in read_blocks(path, _KEYS):
+        yield _complete(Case(path.name, line, title), values)
 
 
 def _complete(case: Case, values: dict[str, list[str]]) -> Case:

@@ -122,7 +122,8 @@ def read_event(event: h11.Response, raw: bytes, method: bytes) -> ReceivedHead:
     ]
     minor = int(event.http_version[-1:])
     closes = has_member(values_of(fields, b"connection"), b"close")
-    persistent = minor >= 1 and not closes
+    # Of 0.9 or 2.1, which are none, the minor number says nothing.
+    persistent = event.http_version[:2] == b"1." and minor >= 1 and not closes
     lengths = values_of(fields, b"content-length")
     codings = values_of(fields, b"transfer-encoding")
     if method == b"HEAD" or event.status_code in (204, 304):
