@@ -18,7 +18,13 @@ author = "The twisted-h11 developers"
 copyright = f"2026, {author}"
 version = release = __version__
 
-extensions = ["sphinx.ext.autodoc", "epytext", "generated", "performance"]
+extensions = [
+    "sphinx.ext.autodoc",
+    "epytext",
+    "generated",
+    "interfaces",
+    "performance",
+]
 exclude_patterns = ["_build", "_ext", "examples"]
 default_role = "any"
 nitpicky = False
