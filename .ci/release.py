@@ -97,8 +97,6 @@ def main(arguments: list[str]) -> int:
     if len(arguments) != 1 or VERSION.fullmatch(arguments[0]) is None:
         raise SystemExit("usage: python .ci/release.py VERSION, such as 0.1.0")
     new = arguments[0]
-    # Sums that are the same each time.
-    os.environ.setdefault("SOURCE_DATE_EPOCH", "1767225600")
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)
         copy = work / "copy"
@@ -106,6 +104,10 @@ def main(arguments: list[str]) -> int:
         run(copy, "git", "remote", "remove", "origin")
         if run(copy, "git", "tag", "--list", new).strip():
             raise SystemExit(f"there is a tag {new} already")
+        # Sums that are the same each time.
+        os.environ["SOURCE_DATE_EPOCH"] = run(
+            copy, "git", "log", "-1", "--format=%ct"
+        ).strip()
         write_version(copy, new)
         news = changelog(copy, new)
         run(copy, "git", "add", "--all")

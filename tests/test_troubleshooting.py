@@ -15,12 +15,12 @@ from typing import Any
 from unittest.mock import patch
 
 from twisted.internet.protocol import Protocol
-from twisted.logger import formatEvent, globalLogPublisher
+from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublisher
 from twisted.python.usage import UsageError
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
-from zope.interface import directlyProvides
+from zope.interface import directlyProvides, implementer
 
 from twisted_h11._command.options import Options
 from twisted_h11.client import ClientSettings, readBody
@@ -41,7 +41,13 @@ class Calling(Resource):
 
     def __init__(self, function: Callable[[Any], Any] = lambda request: b"") -> None:
         Resource.__init__(self)
-        self.render = function
+        self.function = function
+
+    def render(self, request: Any) -> Any:
+        """
+        Have the function answer.
+        """
+        return self.function(request)
 
 
 def plain(text: str) -> str:
@@ -59,6 +65,16 @@ def short(request: Any) -> int:
     request.setHeader(b"Content-Length", b"10")
     request.write(b"abc")
     request.finish()
+    return NOT_DONE_YET
+
+
+def cut_off(request: Any) -> int:
+    """
+    Answer with a part, and drop the connection.
+    """
+    request.setHeader(b"Content-Length", b"10")
+    request.write(b"abc")
+    request.loseConnection()
     return NOT_DONE_YET
 
 
@@ -167,7 +183,8 @@ class TroubleshootingTests(SynchronousTestCase):
         """
         logged: list[str] = []
 
-        def observe(event: Any) -> None:
+        @implementer(ILogObserver)
+        def observe(event: LogEvent) -> None:
             failure = event.get("log_failure")
             logged.append(failure.getErrorMessage() if failure else formatEvent(event))
 
@@ -205,7 +222,7 @@ class TroubleshootingTests(SynchronousTestCase):
         )
         never = late.request(b"GET", b"http://example.com/")
         late.clock.advance(30)
-        cutting = MemoryAgent(Calling(short))
+        cutting = MemoryAgent(Calling(cut_off))
         cut = cutting.request(b"GET", b"http://example.com/").addCallback(readBody)
         cutting.flush()
         response = self.successResultOf(agent.request(b"GET", b"http://example.com/"))
