@@ -112,8 +112,8 @@ class Limits:
         2 * MIB,
         "bytes",
         "Django DATA_UPLOAD_MAX_MEMORY_SIZE 2.5 MB, Go net/http 10 MB",
-        "longest request body that is parsed as a form, for C{request.args}; "
-        "a longer one is still there as C{request.content}",
+        "longest request body that is parsed as a form, for request.args; "
+        "a longer one is still there as request.content",
         status=413,
         optional=True,
     )

@@ -58,6 +58,9 @@ class Streaming(Rendering):
     """
 
     trailerFields: list[tuple[bytes, bytes]] = []  # noqa: RUF012 (never changed)
+    """
+    The trailer section of the request, as received: pairs of name and value.
+    """
     _requestBody: RequestBody | None = None
     _responseTrailers: Headers | None = None
     _hasContent = True
