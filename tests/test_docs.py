@@ -71,6 +71,17 @@ class GeneratedTests(SynchronousTestCase):
         for field in describe_limits():
             self.assertIn(f"     - {field.metadata['doc']}", lines)
 
+    def test_noMarkup(self) -> None:
+        """
+        What options and limits say of themselves is plain text, for it is shown in
+        a terminal, too.
+        """
+        for text in (
+            *(field.metadata["doc"] for field in describe_limits()),
+            Options().getUsage(),
+        ):
+            self.assertNotRegex(text, r"[A-Z]\{")
+
     def test_limitsPage(self) -> None:
         """
         The page has the table.
