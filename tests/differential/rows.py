@@ -145,6 +145,22 @@ ROWS: list[Row] = [
         "A resource answers 501; only one that knows CONNECT takes it.",
     ),
     Row(
+        "Bytes behind CONNECT",
+        "we refuse it and close, the peer reads them as a request",
+        "",
+        "ends",
+        _has(rb"^CONNECT "),
+        "They could be of the tunnel that the client has asked for.",
+    ),
+    Row(
+        "A name of a field with more than 255 letters",
+        "HAProxy refuses it, to us it is a name",
+        "haproxy",
+        "loose",
+        _has(rb"\n[^:\r\n]{256,}:"),
+        "It is another name than those that count, however long (CVE-2021-40346).",
+    ),
+    Row(
         "An empty line before or between requests",
         "the peer refuses it, we skip one",
         "",
@@ -154,8 +170,8 @@ ROWS: list[Row] = [
     ),
     Row(
         "A tab before or behind a value",
-        "nginx takes it for a part of the value and refuses it, we do not",
-        "nginx",
+        "the peer takes it for a part of the value and refuses it, we do not",
+        "",
         "loose",
         _has(rb":[^\r\n]*\t|\t\r\n"),
         "RFC 9110 section 5.5: white space around a value is not of it.",
@@ -165,7 +181,7 @@ ROWS: list[Row] = [
         "nginx refuses it, we give the target as it came",
         "nginx",
         "loose",
-        _mine(r"\S+ (/\.\.|\S*%(00|[^0-9a-f]|[0-9a-f][^0-9a-f]))"),
+        _mine(r"\S+ (/(\.|%2e){2}|\S*%(00|[^0-9a-f]|[0-9a-f][^0-9a-f]))"),
         "A segment is looked up as it is; files are found below their folder only.",
     ),
     Row(
