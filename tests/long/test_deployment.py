@@ -137,7 +137,7 @@ class ImageTests(DeploymentTestCase):
         self.folder = app
         self.addCleanup(setattr, self, "folder", os.path.dirname(app))
         process = self.run_(command, PATH=path, PYTHONPATH="", **given)
-        self.answer("127.0.0.1 http")
+        self.answer("127.0.0.1, by http")
         process.terminate()
         self.assertEqual(0, process.wait(SOON))
 
