@@ -159,6 +159,12 @@ class Reader:
                 for command, said in block.commands:
                     self.run_(command, said)
         for process, path, said in self.others:
+            # What was sent last may be on its way.
+            until = time.monotonic() + SOON
+            while time.monotonic() < until:
+                if self.isSame(said, Path(path).read_text("utf-8")):
+                    break
+                time.sleep(0.02)
             self.same(said, Path(path).read_text("utf-8"), "meanwhile")
             self.stop(process)
         for process in list(self.serving.values()):
