@@ -475,6 +475,7 @@ class OneSend:
         peer.send(get(b"/", b"Connection: close"))
         (response,) = await peer.responses(1)
         self.assertEqual((ALL, True), (response.body, response.closes))
+        await eventually(lambda: bool(seen))
         if self.isPlain:
             # TLS ends by a message of its own, which takes the turns that it takes.
             self.assertEqual([True], seen)
