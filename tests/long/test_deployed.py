@@ -30,6 +30,8 @@ for folder in /etc /srv /run /var/log; do
     mount --bind "$WORK/$folder" "$folder"
 done
 rm -f /etc/nginx/conf.d/shop.conf /run/nginx.pid
+# The user of the service need not be able to enter the work folder.
+cp "$WORK/open.py" /run/open.py
 cd "$WORK/clone"
 
 # In the place of systemd.
@@ -44,7 +46,7 @@ systemctl() {
             chown shop:shop "$made"
         done
         (cd /srv/shop && exec setpriv --reuid shop --regid shop --clear-groups \
-            /srv/shop/venv/bin/python "$WORK/open.py" >"$WORK/service.out" 2>&1) &
+            /srv/shop/venv/bin/python /run/open.py >"$WORK/service.out" 2>&1) &
         ;;
     "reload nginx") nginx ;;
     *) return 1 ;;

@@ -4,9 +4,11 @@ A minute of everybody there is.
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from tests.soak.__main__ import main
+from tests.soak.report import judge
 from tests.support.long_cases import LongTestCase
 
 
@@ -24,5 +26,7 @@ class SoakTests(LongTestCase):
         folder.mkdir()
         output, chart = folder / "soak.json", folder / "soak.svg"
         arguments = ["--seconds", "60", "--output", str(output)]
-        self.assertEqual(0, main([*arguments, "--chart", str(chart)]))
+        status = main([*arguments, "--chart", str(chart)])
+        found = judge(json.loads(output.read_text("utf-8")))
+        self.assertEqual((0, []), (status, found))
         self.assertIn("<svg", chart.read_text("utf-8"))
