@@ -27,9 +27,12 @@ How much more the last quarter may have than the second: a factor, and an amount
 it, because clients that come and go are never the same number.
 """
 
-MEASURE: dict[str, Callable[[list[int]], float]] = {"memory": median, "descriptors": min}
+MEASURE: dict[str, Callable[[list[int]], float]] = {
+    "memory": median,
+    "descriptors": min,
+}
 """
-What stands for a quarter.  The descriptors are the fewest, because floods of connections
+What stands for a quarter.  Of the descriptors the fewest: a flood of connections
 may be there for most of a quarter, and what is lost is never given back.
 """
 
