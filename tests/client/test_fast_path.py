@@ -307,7 +307,7 @@ class AgreementTests(SynchronousTestCase):
     Whatever happens on a connection, the switch makes no difference.
     """
 
-    @settings(max_examples=1000, deadline=None)
+    @settings(max_examples=400, deadline=None)
     @given(st.lists(EXCHANGE, min_size=1, max_size=3))
     def test_agree(self, plan: list[Exchange]) -> None:
         """

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import SkipTest
 
-from tests.interop.test_deployment_systemd import HANDING_OVER
+from tests.long.test_deployment_systemd import HANDING_OVER
 from tests.support.deployment import unit
 from tests.support.long_cases import TOP, LongTestCase
 from tests.support.optional import find_program

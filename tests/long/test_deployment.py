@@ -21,7 +21,7 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 from tests.command.test_h11web import SOON
-from tests.interop.test_deployment_containers import instruction, instructions
+from tests.long.test_deployment_containers import instruction, instructions
 from tests.support.deployment import DEPLOYMENT, SHOP, example, with_
 from tests.support.long_cases import TOP, LongTestCase
 from tests.support.optional import need

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import time
 
-from tests.command.test_tls_process import TLSProcessTestCase
+from tests.long.test_tls_process import TLSProcessTestCase
 from tests.support.handshakes import serial
 from tests.support.long_cases import skip_unless_named
 

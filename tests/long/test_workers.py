@@ -13,7 +13,7 @@ import time
 from collections import Counter
 
 from tests.command.test_h11web import SOON
-from tests.command.test_worker_processes import WorkerTestCase
+from tests.long.test_worker_processes import WorkerTestCase
 from tests.support.long_cases import say, skip_unless_named
 
 CONNECTIONS = 64

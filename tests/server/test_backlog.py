@@ -410,7 +410,7 @@ class SocketTests:
         case.assertGreater(unsent, 1_000_000)
         case.assertLess(unsent, 21_000_000)
         peer.transport.resumeProducing()
-        await peer.until(lambda: len(peer.received) > len(whole))
+        await peer.until(lambda: peer.size > len(whole))
         case.assertEqual(0, bytes_unsent(wire))
         peer.close()
         await peer.gone()

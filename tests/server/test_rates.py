@@ -276,7 +276,7 @@ class SlowReader:
         await peer.until(lambda: peer.received)
         peer.transport.pauseProducing()
         longest = 0.0
-        while not peer.ended and len(peer.received) < size:
+        while not peer.ended and peer.size < size:
             began = net.seconds()
             await deferLater(net, 0.01)
             peer.transport.resumeProducing()

@@ -190,7 +190,7 @@ class FileBodies:
         peer.send(GET)
         await peer.end()
         self.assertEqual(["EOFError"], failed)
-        self.assertTrue(len(peer.received) < len(CONTENT))
+        self.assertTrue(peer.size < len(CONTENT))
 
     async def test_clientGoes(self) -> None:
         """
@@ -217,7 +217,7 @@ class FileBodies:
 
         peer: Peer = await self.open(self.site(render))
         peer.send(GET)
-        await peer.until(lambda: len(peer.received) > 10_000)
+        await peer.until(lambda: peer.size > 10_000)
         peer.abort()
         self.assertIn("Connection", str(await ended))
 

@@ -317,6 +317,18 @@ class TunnelTests(ExampleTestCase):
         self.assertTrue(peer.received.endswith(b"QUIT\r\n"))
 
 
+class Hurried:
+    """
+    A clock for examples that wait for seconds.
+    """
+
+    def callLater(self, seconds: float, *arguments: Any) -> Any:
+        """
+        Call a hundred times as soon.
+        """
+        return net.callLater(seconds / 100, *arguments)
+
+
 class SmallTests(ExampleTestCase):
     """
     C{server_early_hints.py} and C{server_async.py}.
@@ -339,7 +351,7 @@ class SmallTests(ExampleTestCase):
         """
         Both methods answer.
         """
-        where = await self.serve(load("server_async")["Slow"](net))
+        where = await self.serve(load("server_async")["Slow"](Hurried()))
         out, err, code = await self.run_("curl", "-sS", "-d", "1", f"http://{where}/")
         self.assertEqual((b"done\n", b"", 0), (out, err, code))
         out, err, code = await self.run_("curl", "-sS", f"http://{where}/")
@@ -500,7 +512,7 @@ class TLSHeadTests(TLSBackend):
         A client that waits for the end of the connection sees it with the end
         of the response, not after the time of a lingering close.
         """
-        site = Site(load("server_async")["Slow"](net))
+        site = Site(load("server_async")["Slow"](Hurried()))
         peer: Peer = await self.open(site)
         started = net.seconds()
         peer.send(b"POST / HTTP/1.0\r\nHost: a\r\nContent-Length: 1\r\n\r\n1")

@@ -19,7 +19,15 @@ from typing import Any
 
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
-__all__ = ["MIB", "Client", "LongTestCase", "Server", "say", "skip_unless_named"]
+__all__ = [
+    "MIB",
+    "Client",
+    "LongTestCase",
+    "Server",
+    "say",
+    "skip_unless_named",
+    "unnamed",
+]
 
 MIB = 1 << 20
 TOP = Path(__file__).resolve().parent.parent.parent
@@ -208,13 +216,26 @@ class Server:
         return said
 
 
+def unnamed() -> str | None:
+    """
+    Why a long case does not run: nobody has asked for it.  A module that sets C{skip}
+    to this is one of long cases.
+
+    @return: the reason, or L{None} if it runs.
+    """
+    named = any(word.startswith("tests.long") for word in sys.argv)
+    if named or os.environ.get("TWISTED_H11_LONG"):
+        return None
+    return "long: run it by the name tests.long"
+
+
 def skip_unless_named() -> None:
     """
     Skip a long case that nobody has asked for.
     """
-    named = any(word.startswith("tests.long") for word in sys.argv)
-    if not named and not os.environ.get("TWISTED_H11_LONG"):
-        raise SkipTest("long: run it by the name tests.long")
+    reason = unnamed()
+    if reason is not None:
+        raise SkipTest(reason)
 
 
 def say(case: unittest.TestCase, text: str) -> None:

@@ -14,6 +14,7 @@ import string
 import sys
 import time
 from collections.abc import Iterator
+from functools import cache
 from types import FunctionType, ModuleType
 from typing import Any
 
@@ -54,6 +55,7 @@ def modules_of(package: ModuleType) -> Iterator[ModuleType]:
             yield importlib.import_module(info.name)
 
 
+@cache
 def patterns_of(package: ModuleType) -> list[Found]:
     """
     Every compiled pattern that a package can reach: in attributes of modules and

@@ -83,7 +83,7 @@ class Peer(Protocol):
     """
     A raw client.
 
-    @ivar received: all that came.
+    @ivar size: how many bytes came.
     @ivar ended: whether the server has closed its side.
     @ivar lost: why the connection is gone, when it is.
     """
@@ -91,7 +91,8 @@ class Peer(Protocol):
     transport: Any
 
     def __init__(self) -> None:
-        self.received = b""
+        self._pieces: list[bytes] = []
+        self.size = 0
         self.ended = False
         self.lost: Failure | None = None
         self.methods: list[bytes] = []
@@ -101,8 +102,23 @@ class Peer(Protocol):
         """
         Keep it.
         """
-        self.received += data
+        self._pieces.append(data)
+        self.size += len(data)
         self._look()
+
+    @property
+    def received(self) -> bytes:
+        """
+        All that came, which is put together when somebody asks.
+        """
+        if len(self._pieces) > 1:
+            self._pieces = [b"".join(self._pieces)]
+        return self._pieces[0] if self._pieces else b""
+
+    @received.setter
+    def received(self, data: bytes) -> None:
+        self._pieces = [data]
+        self.size = len(data)
 
     def readConnectionLost(self) -> None:
         """
@@ -145,13 +161,21 @@ class Peer(Protocol):
         Wait for C{count} whole responses.
         """
 
+        least = 0
+
         def enough() -> bool:
+            nonlocal least
             if self.ended:
                 return True
+            if self.size < least:
+                return False
             try:
                 found = self.read()
             except AssertionError:
                 return False
+            if found and not found[-1].complete and found[-1].framing == "length":
+                length = int(found[-1].get(b"content-length") or 0)
+                least = self.size + length - len(found[-1].body)
             return len(found) >= count and found[-1].complete
 
         await self.until(enough)

@@ -15,11 +15,14 @@ from pathlib import Path
 from twisted.trial.unittest import SkipTest
 
 from tests.command.test_h11web import SOON, CommandTestCase
-from tests.command.test_tls_process import TLSProcessTestCase
+from tests.long.test_tls_process import TLSProcessTestCase
 from tests.support.deployment import example
 from tests.support.handshakes import serial
+from tests.support.long_cases import unnamed
 from tests.support.optional import find_program
 from tests.support.ports import free_port
+
+skip = unnamed()
 
 PIDFILE = "/run/h11web/h11web.pid"
 

@@ -21,7 +21,11 @@ from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
 from tests.benchmarks import memory
 from tests.benchmarks.results import TARGETS
+from tests.benchmarks.test_laboratory import MEMORY, busy_site
+from tests.support.long_cases import unnamed
 from tests.support.server_cases import FAST_PATH
+
+skip = unnamed()
 
 net: Any = reactor
 
@@ -205,3 +209,29 @@ class SkippingTests(SynchronousTestCase):
         self.assertEqual(threading.enumerate(), threads)
         self.assertEqual(net.getDelayedCalls(), calls)
         self.assertEqual(os.listdir("."), files)
+
+
+class MeasureTests(SynchronousTestCase):
+    """
+    What the guard measures with.
+    """
+
+    def test_everyCase(self) -> None:
+        """
+        Both sites answer every case as it says, and each round has a figure.
+        """
+        for case in MEMORY:
+            mine, other = memory.compare(
+                case, memory.h11_site, memory.twisted_site, rounds=2, requests=4
+            )
+            self.assertEqual([len(mine), len(other)], [2, 2])
+            self.assertGreater(min(mine + other), 0)
+
+    def test_slowerIsSeen(self) -> None:
+        """
+        A site that does much more work has a ratio well above 1, and one that
+        it is compared with has it well below.
+        """
+        slow, plain = busy_site, memory.twisted_site
+        self.assertGreater(memory.ratio("minimal", slow, plain, 3, 16), 1.5)
+        self.assertLess(memory.ratio("minimal", plain, slow, 3, 16), 0.67)

@@ -19,9 +19,12 @@ import time
 from tests.command.test_h11web import SOON, CommandTestCase
 from tests.support.each_option import SCRIPT, EachTestCase, does, tried
 from tests.support.handshakes import Authority, both, chain, write_file
+from tests.support.long_cases import unnamed
 from tests.support.optional import need
 from tests.support.ports import free_port
 from twisted_h11.tap import Options
+
+skip = unnamed()
 
 
 class FileTests(EachTestCase):

@@ -14,9 +14,12 @@ from twisted.internet.endpoints import serverFromString
 from twisted.internet.utils import getProcessOutputAndValue
 from twisted.trial.unittest import TestCase
 
+from tests.support.long_cases import unnamed
 from tests.support.optional import find_program
 from twisted_h11._command.welcome import Welcome
 from twisted_h11.server import Site
+
+skip = unnamed()
 
 CHROMIUM = find_program("chromium") or find_program("chromium-browser")
 

@@ -28,6 +28,9 @@ from tests.support.handshakes import (
     serial,
     write_file,
 )
+from tests.support.long_cases import unnamed
+
+skip = unnamed()
 
 LISTENING = re.compile(r"Listening on https?://127\.0\.0\.1:(\d+)/")
 

@@ -19,10 +19,13 @@ from twisted.trial.unittest import TestCase
 from twisted.web.resource import Resource
 from websockets.sync.client import connect
 
+from tests.support.long_cases import unnamed
 from tests.support.optional import find_program
 from twisted_h11.client import Agent, HTTPConnectionPool, readBody
 from twisted_h11.metrics import Metrics, StatusResource
 from twisted_h11.server import Site
+
+skip = unnamed()
 
 CHROMIUM = find_program("chromium") or find_program("chromium-browser")
 

@@ -23,10 +23,13 @@ from tests.command.test_h11web import SOON, CommandTestCase
 from tests.interop.test_apps_websocket import echoed, frame
 from tests.support.deployment import SHOP, example, with_
 from tests.support.handshakes import Authority, both, chain, write_file
+from tests.support.long_cases import unnamed
 from tests.support.optional import find_program, need
 from tests.support.ports import free_port
 from tests.support.programs import nginx_conf
 from twisted_h11.tap import Options
+
+skip = unnamed()
 
 CHAT = """
 from twisted.web.resource import Resource

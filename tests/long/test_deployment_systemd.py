@@ -21,7 +21,10 @@ from twisted.trial.unittest import SkipTest
 
 from tests.command.test_h11web import SOON, TWISTD, CommandTestCase
 from tests.support.deployment import example, unit, unit_command
+from tests.support.long_cases import unnamed
 from tests.support.optional import find_program
+
+skip = unnamed()
 
 HANDING_OVER = """
 import os, sys

@@ -20,9 +20,12 @@ from urllib.request import urlopen
 
 from tests.command.test_h11web import SOON, CommandTestCase
 from tests.support.deployment import SHOP, example, with_
+from tests.support.long_cases import unnamed
 from tests.support.optional import need
 from tests.support.ports import free_port
 from twisted_h11._command.configuration import PREFIX
+
+skip = unnamed()
 
 
 def instructions() -> list[tuple[str, str]]:
