@@ -7,8 +7,8 @@ from __future__ import annotations
 import os
 import re
 
-from tests.command.test_h11web import CommandTestCase
 from tests.command.test_h11web_options import OptionsTestCase
+from tests.support.command_cases import CommandTestCase
 from twisted_h11._command.configuration import INTERNAL, PREFIX, Configuration
 from twisted_h11._command.grouped_help import grouped
 from twisted_h11._command.options import Options

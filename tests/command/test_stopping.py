@@ -21,7 +21,7 @@ from twisted.internet.task import Clock
 from twisted.logger import formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.command import test_h11web as command
+from tests.support import command_cases as command
 from tests.support.times import TRIES
 from tests.support.wsgi import inline
 from twisted_h11._command import stopping as stopping_module

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from prometheus_client.parser import text_string_to_metric_families
 from twisted.trial.unittest import SkipTest
 
-from tests.command.test_h11web import TWISTD
+from tests.support.command_cases import TWISTD
 from tests.support.long_cases import TOP, LongTestCase
 from tests.support.optional import find_program
 from tests.support.ports import free_port

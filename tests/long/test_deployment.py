@@ -20,8 +20,8 @@ from typing import Any
 from urllib.error import URLError
 from urllib.request import urlopen
 
-from tests.command.test_h11web import SOON
 from tests.long.test_deployment_containers import instruction, instructions
+from tests.support.command_cases import SOON
 from tests.support.deployment import DEPLOYMENT, SHOP, example, with_
 from tests.support.long_cases import TOP, LongTestCase
 from tests.support.optional import need

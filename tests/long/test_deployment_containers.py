@@ -18,7 +18,7 @@ from typing import Any
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
-from tests.command.test_h11web import SOON, CommandTestCase
+from tests.support.command_cases import SOON, CommandTestCase
 from tests.support.deployment import SHOP, example, with_
 from tests.support.long_cases import unnamed
 from tests.support.optional import need

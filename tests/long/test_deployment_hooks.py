@@ -14,8 +14,8 @@ from pathlib import Path
 
 from twisted.trial.unittest import SkipTest
 
-from tests.command.test_h11web import SOON, CommandTestCase
 from tests.long.test_tls_process import TLSProcessTestCase
+from tests.support.command_cases import SOON, CommandTestCase
 from tests.support.deployment import example
 from tests.support.handshakes import serial
 from tests.support.long_cases import unnamed

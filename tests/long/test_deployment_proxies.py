@@ -19,8 +19,8 @@ from urllib.request import urlopen
 
 from twisted.trial.unittest import SkipTest
 
-from tests.command.test_h11web import SOON, CommandTestCase
 from tests.interop.test_apps_websocket import echoed, frame
+from tests.support.command_cases import SOON, CommandTestCase
 from tests.support.deployment import SHOP, example, with_
 from tests.support.handshakes import Authority, both, chain, write_file
 from tests.support.long_cases import unnamed

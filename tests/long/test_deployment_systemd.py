@@ -19,7 +19,7 @@ from typing import Any
 
 from twisted.trial.unittest import SkipTest
 
-from tests.command.test_h11web import SOON, TWISTD, CommandTestCase
+from tests.support.command_cases import SOON, TWISTD, CommandTestCase
 from tests.support.deployment import example, unit, unit_command
 from tests.support.long_cases import unnamed
 from tests.support.optional import find_program

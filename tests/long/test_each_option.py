@@ -16,7 +16,7 @@ import socket
 import ssl
 import time
 
-from tests.command.test_h11web import SOON, CommandTestCase
+from tests.support.command_cases import SOON, CommandTestCase
 from tests.support.each_option import SCRIPT, EachTestCase, does, tried
 from tests.support.handshakes import Authority, both, chain, write_file
 from tests.support.long_cases import unnamed

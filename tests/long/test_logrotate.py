@@ -14,7 +14,7 @@ import time
 
 from twisted.trial.unittest import SkipTest
 
-from tests.command.test_h11web import TWISTD
+from tests.support.command_cases import TWISTD
 from tests.support.long_cases import TOP, LongTestCase
 from tests.support.optional import find_program
 from twisted_h11._server.log_watch import PATIENCE

@@ -20,7 +20,7 @@ from typing import Any
 
 from twisted.trial.unittest import SkipTest
 
-from tests.command.test_h11web import SOON, CommandTestCase
+from tests.support.command_cases import SOON, CommandTestCase
 from tests.support.handshakes import (
     Authority,
     both,

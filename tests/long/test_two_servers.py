@@ -20,7 +20,7 @@ from typing import Any
 
 from twisted.trial.unittest import SkipTest
 
-from tests.command.test_h11web import SOON, TWISTD
+from tests.support.command_cases import SOON, TWISTD
 from tests.support.deployment import SHOP, example, with_
 from tests.support.long_cases import TOP, LongTestCase
 from tests.support.optional import find_program

@@ -16,7 +16,7 @@ import time
 from http.client import HTTPConnection
 from typing import Any
 
-from tests.command.test_h11web import SOON, CommandTestCase
+from tests.support.command_cases import SOON, CommandTestCase
 from tests.support.long_cases import unnamed
 from tests.support.socket_cases import certificate
 

@@ -12,8 +12,8 @@ import threading
 import time
 from collections import Counter
 
-from tests.command.test_h11web import SOON
 from tests.long.test_worker_processes import WorkerTestCase
+from tests.support.command_cases import SOON
 from tests.support.long_cases import say, skip_unless_named
 
 CONNECTIONS = 64

@@ -163,16 +163,16 @@ class EveryWaitEndsTests(ServerTestCase):
         Where the body is collected.
         """
         for fastPath in (False, True):
-            self.cut(Echo(), fastPath, False, MemoryTransport, 2)
-            self.cut(Echo(), fastPath, True, MemoryTransport, 5)
+            self.cut(Echo(), fastPath, False, MemoryTransport, 4)
+            self.cut(Echo(), fastPath, True, MemoryTransport, 9)
 
     def test_streamed(self) -> None:
         """
         Where the body is taken as it comes.
         """
         for fastPath in (False, True):
-            self.cut(Streamed(), fastPath, False, MemoryTransport, 3)
-            self.cut(Streamed(), fastPath, True, MemoryTransport, 5)
+            self.cut(Streamed(), fastPath, False, MemoryTransport, 5)
+            self.cut(Streamed(), fastPath, True, MemoryTransport, 9)
 
     def test_answeredFirst(self) -> None:
         """

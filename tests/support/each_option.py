@@ -15,7 +15,7 @@ from http.client import HTTPConnection, HTTPSConnection
 from pathlib import Path
 from typing import Any
 
-from tests.command.test_h11web import SOON, CommandTestCase
+from tests.support.command_cases import SOON, CommandTestCase
 
 __all__ = ["SCRIPT", "EachTestCase", "does", "tried"]
 

@@ -19,6 +19,7 @@ from twisted.internet.error import ProcessDone, ProcessTerminated
 from twisted.internet.protocol import Factory, ProcessProtocol, Protocol
 from twisted.trial.unittest import TestCase
 
+from tests.support.long_cases import unnamed
 from tests.support.server_cases import FAST_PATH
 from tests.support.times import eventually
 from tests.support.tls_servers import make_factory, stop
@@ -28,6 +29,8 @@ from twisted_h11._command.fetch_codes import exit_code
 from twisted_h11._command.fetch_options import BadUsage, parse
 from twisted_h11._command.fetch_output import Messages, Output
 from twisted_h11.client import Agent
+
+skip = unnamed()
 
 net: Any = reactor
 # Python 3.10 and later name it.

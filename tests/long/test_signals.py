@@ -10,8 +10,11 @@ import socket
 import time
 from typing import Any
 
-from tests.command.test_h11web import SOON, CommandTestCase
 from tests.command.test_stopping import listening
+from tests.support.command_cases import SOON, CommandTestCase
+from tests.support.long_cases import unnamed
+
+skip = unnamed()
 
 APPLICATION = """
 import time

@@ -25,9 +25,10 @@ from twisted.logger import (
 from twisted.python.reflect import namedAny
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.command.test_h11web import SOON, CommandTestCase
 from tests.command.test_h11web_options import OptionsTestCase
 from tests.server.test_log_format import EVIL
+from tests.support.command_cases import SOON, CommandTestCase
+from tests.support.long_cases import unnamed
 from tests.support.server_cases import get
 from twisted_h11._command.log_options import Logs
 from twisted_h11._command.options import Options
@@ -35,6 +36,8 @@ from twisted_h11._command.program_log import json_line, program_log
 from twisted_h11._command.signals import Signals
 from twisted_h11.server import LogFile, Site, TrustedProxies
 from twisted_h11.tap import makeService
+
+skip = unnamed()
 
 # Answers, and on /hang never returns to the reactor.
 APPLICATION = """

@@ -1,4 +1,6 @@
 """
+
+skip = unnamed()
 Descriptors: as many as there may be, no more connections than there are, and one
 line about it.
 """
@@ -20,7 +22,7 @@ from unittest import mock
 from twisted.internet.address import IPv4Address
 from twisted.trial.unittest import SkipTest
 
-from tests.command.test_h11web import SOON, TWISTD, CommandTestCase
+from tests.support.command_cases import SOON, TWISTD, CommandTestCase
 from tests.support.memory import SERVER, MemoryTransport
 from tests.support.server_cases import GET, ServerTestCase
 from tests.support.socket_cases import certificate

@@ -13,8 +13,11 @@ import tempfile
 import time
 from typing import Any
 
-from tests.command.test_h11web import SOON, CommandTestCase
 from tests.command.test_h11web_options import OptionsTestCase
+from tests.support.command_cases import SOON, CommandTestCase
+from tests.support.long_cases import unnamed
+
+skip = unnamed()
 
 HOLDING = """
 from twisted.internet import reactor
