@@ -2,14 +2,16 @@
 Servers that tell what they understood: C{python echo.py KIND PORT}.
 
 Each answer has a field C{X-Echo}: method, target, body, and the field C{X-Meant}, as
-JSON in hexadecimal.  It imports nothing of the tests, so that it runs where only the
-server is installed.
+JSON in hexadecimal.  The field C{X-Meant} of each request is also a line of the file
+that C{ECHO_SEEN} in the environment names, whether or not the answer arrives anywhere.
+It imports nothing of the tests, so that it runs where only the server is installed.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 from importlib import import_module
 from typing import Any
@@ -19,6 +21,9 @@ def echo(method: bytes, target: bytes, body: bytes, meant: bytes = b"") -> bytes
     """
     The value of the field.
     """
+    if seen := os.environ.get("ECHO_SEEN"):
+        with open(seen, "ab") as file:
+            file.write(meant + b"\n")
     parts = [part.decode("latin-1") for part in (method, target, body, meant)]
     return json.dumps(parts).encode().hex().encode()
 
@@ -86,9 +91,11 @@ def twisted_site(site: Any, port: int, **options: Any) -> None:
     reactor.run()
 
 
-async def _forwarded(reader: Any, writer: Any) -> None:
+async def _forwarded(reader: Any, writer: Any, bodies: bool) -> None:
     """
     Answer what a proxy sends, which is well formed.
+
+    @param bodies: whether requests have content; if not, it is read as a request.
     """
     while True:
         head = await reader.readuntil(b"\r\n\r\n")
@@ -97,7 +104,9 @@ async def _forwarded(reader: Any, writer: Any) -> None:
         pairs = [one.partition(b":") for one in lines]
         fields = {name.lower(): value.strip() for name, _, value in pairs}
         body = b""
-        if fields.get(b"transfer-encoding", b"").lower() == b"chunked":
+        if not bodies:
+            pass
+        elif fields.get(b"transfer-encoding", b"").lower() == b"chunked":
             while size := int((await reader.readline()).split(b";")[0], 16):
                 body += (await reader.readexactly(size + 2))[:-2]
             while await reader.readline() != b"\r\n":
@@ -111,14 +120,14 @@ async def _forwarded(reader: Any, writer: Any) -> None:
         writer.write(answer + (b"" if method == b"HEAD" else b"ok"))
 
 
-async def backend(port: int) -> None:
+async def backend(port: int, bodies: bool = True) -> None:
     """
     What stands behind a proxy.
     """
 
     async def connected(reader: Any, writer: Any) -> None:
         try:
-            await _forwarded(reader, writer)
+            await _forwarded(reader, writer, bodies)
         except (asyncio.IncompleteReadError, ConnectionError, ValueError):
             pass
         finally:
@@ -160,8 +169,8 @@ def main(kind: str, port: int) -> None:
         twisted_site(site, port, fastPath=kind == "ours")
     elif kind == "twisted.web":
         twisted_site(import_module("twisted.web.server").Site, port)
-    elif kind == "backend":
-        asyncio.run(backend(port))
+    elif kind in ("backend", "broken"):
+        asyncio.run(backend(port, kind == "backend"))
     elif kind == "aiohttp":
         aiohttp_app(port)
     elif kind == "waitress":

@@ -36,7 +36,7 @@ _TOP = os.path.dirname(os.path.dirname(_HERE))
 
 # $request_uri is the target as it came; what is forwarded may be put right.
 _NGINX = """
-log_format meant '$request_id $upstream_status';
+log_format meant '$request_id $upstream_status $status';
 access_log {folder}/meant meant;
 server {{
     listen 127.0.0.1:{port};
@@ -85,15 +85,18 @@ class Server:
     """
     One server; use it as a context manager.
 
-    @param name: one of L{OURS}, L{PEERS} or C{backend}.
+    @param name: one of L{OURS}, L{PEERS}, C{backend}, or C{broken}, which reads the
+        content of a request as the next one.
     @param python: the interpreter that has the servers from PyPI.
-    @param behind: for a proxy, what it asks: C{backend} or one of L{OURS}.
+    @param behind: for a proxy, what it asks: C{backend}, C{broken} or one of L{OURS}.
     @ivar port: where it listens.
     """
 
     def __init__(self, name: str, python: str, behind: str = "backend") -> None:
         self.name = name
-        self._python = sys.executable if name in (*OURS, "backend") else python
+        self._python = (
+            sys.executable if name in (*OURS, "backend", "broken") else python
+        )
         self._behind = Server(behind, python) if name in _PROXIES else None
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -149,7 +152,11 @@ class Server:
                 self._process = subprocess.Popen(
                     command,
                     cwd=_HERE if self.name == "gunicorn" else self.folder,
-                    env={**os.environ, "PYTHONPATH": self._path()},
+                    env={
+                        **os.environ,
+                        "PYTHONPATH": self._path(),
+                        "ECHO_SEEN": os.path.join(self.folder, "seen"),
+                    },
                     stdin=subprocess.DEVNULL,
                     stdout=output,
                     stderr=output,
@@ -175,16 +182,28 @@ class Server:
         with open(self.output, errors="replace") as said:
             raise Missing(f"{self.name} does not start: {said.read()[-300:]}")
 
+    def seen(self) -> list[str]:
+        """
+        The identities of the requests that the server behind a proxy has seen.
+        """
+        assert self._behind is not None
+        try:
+            with open(os.path.join(self._behind.folder, "seen"), "rb") as lines:
+                return [line[:-1].decode("latin-1") for line in lines]
+        except FileNotFoundError:
+            return []
+
     def meant(self) -> list[str]:
         """
-        The identities of the requests that a proxy says it has sent on.
+        The identities of the requests that a proxy says it has sent on, or has begun to
+        and given up, as nginx does where the client has gone.
         """
         name = os.path.join(self.folder, "meant")
         file = name if self.name == "nginx" else self.output
         with open(file, errors="replace") as lines:
             words = [line.split() for line in lines]
         if self.name == "nginx":
-            return [line[0] for line in words if line[1:] != ["-"]]
+            return [line[0] for line in words if line[1] != "-" or line[2] == "499"]
         ours = [line for line in words if len(line) == 3 and line[0] == "meant"]
         return [line[1] for line in ours if line[2] != "<NOSRV>"]
 

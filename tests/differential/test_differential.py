@@ -6,12 +6,13 @@ from __future__ import annotations
 
 import sys
 
-from twisted.trial.unittest import SynchronousTestCase
+from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
 from tests.differential.__main__ import run
 from tests.differential.asking import Outcome, Understood
-from tests.differential.chains import wrong_in
+from tests.differential.chains import run_chain, wrong_in
 from tests.differential.compare import compare
+from tests.differential.peers import Missing
 from tests.differential.report import Report
 from tests.differential.requests import make
 
@@ -46,6 +47,27 @@ class DifferentialTests(SynchronousTestCase):
             self.assertGreater(same, 0)
         for chain, _, seen, _ in report.chains:
             self.assertGreater(seen, 0, chain)
+
+
+class ChainTests(SynchronousTestCase):
+    """
+    A server behind a proxy.
+    """
+
+    def test_broken(self) -> None:
+        """
+        A server that reads the content of a request as another one is found out, though
+        no answer to that arrives anywhere; ours reads it as content.
+        """
+        inner = b"GET /inner HTTP/1.1\r\nHost: a\r\n\r\n"
+        head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n"
+        inputs = [head % len(inner) + inner]
+        try:
+            _, seen, wrong = run_chain("nginx", "broken", sys.executable, inputs)
+        except Missing as missing:
+            raise SkipTest(str(missing)) from None
+        self.assertEqual((["'' was not meant"], 3), (wrong, seen))
+        self.assertEqual((2, 2, []), run_chain("nginx", "ours", sys.executable, inputs))
 
 
 class CompareTests(SynchronousTestCase):
