@@ -48,7 +48,8 @@ def _mine(pattern: str) -> Callable[[Difference], object]:
     found = re.compile(pattern, re.DOTALL)
 
     def fits(difference: Difference) -> object:
-        return found.match(" ".join(difference.ours.requests[difference.at][:3]))
+        understood = difference.ours.requests[difference.at : difference.at + 1]
+        return understood and found.match(" ".join(understood[0][:3]))
 
     return fits
 

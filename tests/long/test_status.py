@@ -1,5 +1,5 @@
 """
-The status site of C{twistd h11web}.
+The status site of C{twistd h11web}, as a process.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ import tempfile
 import time
 from typing import Any
 
-from tests.command.test_h11web_options import OptionsTestCase
 from tests.support.command_cases import SOON, CommandTestCase
 from tests.support.long_cases import unnamed
 
 skip = unnamed()
+
 
 HOLDING = """
 from twisted.internet import reactor
@@ -127,28 +127,3 @@ class ProcessTests(CommandTestCase):
         held.close()
         self.assertEqual(process.wait(SOON), 0)
         self.assertEqual(os.listdir(self.folder), [])
-
-
-class OptionTests(OptionsTestCase):
-    """
-    The option.
-    """
-
-    def test_given(self) -> None:
-        """
-        Without it nothing counts, with it something does.
-        """
-        self.assertIsNone(self.parse()["metrics"])
-        options = self.parse("--status-listen", "tcp:0")
-        self.assertEqual(options["status"][0], "tcp:0")
-        self.assertIsNotNone(options["metrics"])
-
-    def test_wrong(self) -> None:
-        """
-        What is no endpoint is told in one line.
-        """
-        for description in ("9000", "tcp:x", "nonsense:5"):
-            message = self.refused("--status-listen", description)
-            self.assertTrue(message.startswith(f"--status-listen {description}: "))
-        message = self.refused("--personal", "--status-listen", "tcp:0")
-        self.assertIn("exclude each other", message)
