@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from tests.differential.asking import ask_all
+from tests.differential.asking import Outcome, ask_all
 from tests.differential.chains import CHAINS, run_chain
 from tests.differential.peers import OURS, PEERS, Missing, Server
 from tests.differential.report import Report
@@ -21,6 +21,17 @@ __all__ = ["run"]
 
 # Seconds.
 PATIENCE = 4.0
+
+
+def ask_again(
+    port: int, inputs: list[bytes], outcomes: list[Outcome], places: list[int]
+) -> None:
+    """
+    Replace some outcomes: a busy machine may have been slow to answer.
+    """
+    again = ask_all(port, [inputs[i] for i in places], PATIENCE)
+    for i, outcome in zip(places, again, strict=True):
+        outcomes[i] = outcome
 
 
 def run(
@@ -35,24 +46,28 @@ def run(
             print(*words, file=sys.stderr, flush=True)
 
     inputs = make(count, seed)
-    with Server(OURS[0], python) as server:
-        report = Report(inputs, ask_all(server.port, inputs))
-    with Server(OURS[1], python) as server:
-        report.sees(ask_all(server.port, inputs), OURS[1])
-    for peer in peers:
-        try:
-            with Server(peer, python) as server:
-                theirs = ask_all(server.port, inputs)
-                # A busy machine may have been slow to answer: these are asked again.
-                odd = report.odd(peer, theirs)
-                again = ask_all(server.port, [inputs[i] for i in odd], PATIENCE)
-                for i, outcome in zip(odd, again, strict=True):
-                    theirs[i] = outcome
-                report.add(peer, theirs)
-        except Missing as missing:
-            say(f"left out: {missing}")
-            continue
-        say(*report.figures[-1])
+    with Server(OURS[0], python) as ours, Server(OURS[1], python) as other:
+        report = Report(inputs, ask_all(ours.port, inputs))
+        others = ask_all(other.port, inputs)
+        unlike = report.unlike(others)
+        ask_again(ours.port, inputs, report.ours, unlike)
+        ask_again(other.port, inputs, others, unlike)
+        report.sees(others, OURS[1])
+        for peer in peers:
+            try:
+                with Server(peer, python) as server:
+                    theirs = ask_all(server.port, inputs)
+                    odd = report.odd(peer, theirs)
+                    ask_again(server.port, inputs, theirs, odd)
+            except Missing as missing:
+                say(f"left out: {missing}")
+                continue
+            ask_again(ours.port, inputs, report.ours, odd)
+            report.outcomes[peer] = theirs
+            say(peer, len(odd), "asked again")
+    report.judge()
+    for figures in report.figures:
+        say(*figures)
     for proxy in CHAINS:
         for behind in OURS if proxy in peers else ():
             try:

@@ -29,17 +29,18 @@ def wrong_in(seen: list[str], meant: list[str]) -> list[str]:
 
 
 def run_chain(
-    proxy: str, behind: str, python: str, inputs: list[bytes]
+    proxy: str, behind: str, python: str, inputs: list[bytes], patience: float = 5
 ) -> tuple[int, int, list[str]]:
     """
     Send inputs through a proxy.
 
+    @param patience: seconds to wait for the log of the proxy, where something is wrong.
     @return: how many requests it has meant, how many we have seen, and what is wrong.
     """
     with Server(proxy, python, behind) as server:
         ask_all(server.port, inputs)
         # A proxy writes down what it has sent on when that has been answered.
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + patience
         while wrong_in(server.seen(), server.meant()) and time.monotonic() < deadline:
             time.sleep(0.2)
         server.flush()

@@ -24,6 +24,8 @@ class Difference(NamedTuple):
     @ivar ours: what we made of the input.
     @ivar theirs: what the peer made of it.
     @ivar at: the index of the request.
+    @ivar agreeing: how many other peers understood all the requests that we did;
+        L{None} where too few were asked for that to mean something.
     """
 
     peer: str
@@ -32,6 +34,7 @@ class Difference(NamedTuple):
     ours: Outcome
     theirs: Outcome
     at: int
+    agreeing: int | None = None
 
 
 def _ended(outcome: Outcome, refused: str, closed: str) -> str:

@@ -34,20 +34,39 @@ class Report:
         self.wrong: list[str] = []
         self.chains: list[tuple[str, int, int, int]] = []
         self.figures: list[tuple[str, int, int, int, int]] = []
+        self.outcomes: dict[str, list[Outcome]] = {}
         self.refusals: dict[str, Counter[str]] = {}
         self.rows: dict[Row, Counter[str]] = {}
 
-    def add(self, peer: str, theirs: list[Outcome]) -> None:
+    def judge(self) -> None:
         """
-        Compare a peer with us.
+        Compare all peers with us.
         """
+        for peer in self.outcomes:
+            self._judge(peer)
+
+    def _agreeing(self, index: int, but: str) -> int | None:
+        """
+        How many peers have understood all the requests of an input that we did.
+        """
+        if len(self.outcomes) < 3:
+            return None
+        mine = [one[:3] for one in self.ours[index].requests]
+        return sum(
+            mine == [one[:3] for one in outcomes[index].requests[: len(mine)]]
+            for peer, outcomes in self.outcomes.items()
+            if peer != but
+        )
+
+    def _judge(self, peer: str) -> None:
         same = refused = explained = 0
         before = len(self.unexplained)
-        for data, mine, other in zip(self.inputs, self.ours, theirs, strict=True):
-            difference = compare(peer, data, mine, other)
+        for index, other in enumerate(self.outcomes[peer]):
+            difference = compare(peer, self.inputs[index], self.ours[index], other)
             if difference is None:
                 same += 1
                 continue
+            difference = difference._replace(agreeing=self._agreeing(index, peer))
             row = row_of(difference)
             if row is None:
                 self.unexplained.append(difference)
@@ -108,13 +127,23 @@ class Report:
         lines += _table("Input|Who reads it how|Peers|Why", rows)
         return "\n".join(lines)
 
+    def unlike(self, ours: list[Outcome]) -> list[int]:
+        """
+        The indices of the inputs that we see otherwise in our other way.
+        """
+        pairs = zip(self.ours, ours, strict=True)
+        return [
+            i
+            for i, (mine, other) in enumerate(pairs)
+            if (mine.requests, mine.refusal) != (other.requests, other.refusal)
+        ]
+
     def sees(self, ours: list[Outcome], name: str) -> None:
         """
         Compare us with us, in the other way.
         """
-        for data, mine, other in zip(self.inputs, self.ours, ours, strict=True):
-            if (mine.requests, mine.refusal) != (other.requests, other.refusal):
-                self.wrong.append(f"{name} is not as ours: {data + SENTINEL!r}")
+        for i in self.unlike(ours):
+            self.wrong.append(f"{name} is not as ours: {self.inputs[i] + SENTINEL!r}")
 
 
 def _told(peers: Counter[str]) -> str:

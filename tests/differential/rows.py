@@ -60,8 +60,49 @@ _ending = _has(rb"(?i)\nconnection:[^\r\n]*\bclose\b|HTTP/1\.0")
 _closing = _has(rb"(?i)\nconnection:[^\r\n]*\bclose\b")
 
 
+def _agreed(difference: Difference) -> bool:
+    """
+    Whether others understood what we did: the peer has refused it for what is behind.
+    """
+    return difference.agreeing is None or difference.agreeing > 0
+
+
 def _refused_later(difference: Difference) -> bool:
-    return difference.ours.refusal > 0
+    return difference.ours.refusal > 0 and _agreed(difference)
+
+
+def _strange_method(difference: Difference) -> bool:
+    """
+    Whether the request is one with an unknown method, or one behind it is, which a peer
+    that reads ahead refuses with all that is before it.
+    """
+    requests = difference.ours.requests[difference.at :]
+    if requests and requests[0].method not in _KNOWN:
+        return True
+    return any(one.method not in _KNOWN for one in requests) and _agreed(difference)
+
+
+def _skipped(difference: Difference) -> bool:
+    """
+    Whether the peer has left out a request without content, and reads on as we do.
+    """
+    at = difference.at
+    mine = [one[:3] for one in difference.ours.requests[at:]]
+    other = [one[:3] for one in difference.theirs.requests[at:]]
+    behind = min(len(mine) - 1, len(other))
+    return bool(mine) and not mine[0][2] and mine[1 : 1 + behind] == other[:behind]
+
+
+_upgrading = _has(rb"(?i)\nupgrade:")
+
+
+def _waiting(difference: Difference) -> bool:
+    """
+    Whether the peer waits for another protocol behind the request that asks for it.
+    """
+    theirs = difference.theirs
+    waits = not theirs.refusal and not theirs.closed
+    return bool(waits and len(theirs.requests) > 0 and _upgrading(difference))
 
 
 ROWS: list[Row] = [
@@ -134,7 +175,7 @@ ROWS: list[Row] = [
         "the peer refuses it, and what comes before it, our application decides",
         "",
         "loose stops",
-        lambda it: any(one.method not in _KNOWN for one in it.ours.requests[it.at :]),
+        _strange_method,
         "RFC 9110 section 9.1: a method is a token; a resource answers 501.",
     ),
     Row(
@@ -186,12 +227,43 @@ ROWS: list[Row] = [
         "A segment is looked up as it is; files are found below their folder only.",
     ),
     Row(
-        "``Upgrade`` to what is not spoken",
-        "the peer waits for the other protocol, or leaves the body out; we answer",
-        "",
-        "waits reads stops loose",
-        _has(rb"(?i)\nupgrade:"),
+        "``Upgrade`` to what is not spoken, and a request behind it",
+        "the peer answers and waits for the other protocol, we answer both",
+        "node aiohttp uvicorn-httptools",
+        "waits",
+        _waiting,
         "RFC 9110 section 7.8: it may be ignored, and the request is one as ever.",
+    ),
+    Row(
+        "``Upgrade`` in a request with content",
+        "the peer leaves its content out and waits for the other protocol",
+        "uvicorn-httptools",
+        "reads",
+        lambda it: (
+            it.kind == "reads body"
+            and not it.theirs.requests[it.at].body
+            and _waiting(it)
+        ),
+        "RFC 9110 section 7.8: the protocol changes behind the request.",
+    ),
+    Row(
+        "``Upgrade`` in a request with chunked content",
+        "aiohttp waits for more, we answer",
+        "aiohttp",
+        "waits",
+        lambda it: _upgrading(it) and _has(rb"(?i)\ntransfer-encoding: *chunked")(it),
+        "RFC 9110 section 7.8: it may be ignored, and the request is one as ever.",
+    ),
+    Row(
+        "A WebSocket handshake without a key",
+        "HAProxy refuses it, our application decides",
+        "haproxy",
+        "loose",
+        lambda it: (
+            _has(rb"(?i)\nupgrade: *websocket")(it)
+            and not _has(rb"(?i)\nsec-websocket-key:")(it)
+        ),
+        "RFC 6455 section 4.2.1: it is for whoever speaks WebSocket to refuse it.",
     ),
     Row(
         "``Expect`` as a list, twice, or with empty members",
@@ -206,7 +278,7 @@ ROWS: list[Row] = [
         "waitress does not show the request to its application",
         "waitress",
         "reads stops loose waits",
-        _has(rb"(?i)\nexpect:"),
+        lambda it: _has(rb"(?i)\nexpect:")(it) and _skipped(it),
         "RFC 9110 section 10.1.1: without content 100 may be left out.",
     ),
     Row(

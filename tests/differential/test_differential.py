@@ -63,10 +63,11 @@ class ChainTests(SynchronousTestCase):
         head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n"
         inputs = [head % len(inner) + inner]
         try:
-            _, seen, wrong = run_chain("nginx", "broken", sys.executable, inputs)
+            found = run_chain("nginx", "broken", sys.executable, inputs, 0.5)
         except Missing as missing:
             raise SkipTest(str(missing)) from None
-        self.assertEqual((["'' was not meant"], 3), (wrong, seen))
+        self.assertEqual(3, found[1])
+        self.assertIn("'' was not meant", found[2])
         self.assertEqual((2, 2, []), run_chain("nginx", "ours", sys.executable, inputs))
 
 
@@ -101,13 +102,38 @@ class CompareTests(SynchronousTestCase):
         A difference that no row explains is told, a refusal of ours by its reason.
         """
         report = Report([b"x"], [CLOSED])
-        report.add("peer", [Outcome((B,), 0, True, b"")])
+        report.outcomes["peer"] = [Outcome((B,), 0, True, b"")]
+        report.judge()
         self.assertIn("peer: reads target: b'x'", report.text())
         self.assertEqual([("peer", 0, 0, 0, 1)], report.figures)
         report = Report([b"x"], [REFUSED])
-        report.add("peer", [CLOSED])
+        report.outcomes["peer"] = [CLOSED]
+        report.judge()
         self.assertEqual("", report.text())
         self.assertIn("400 It is odd.", report.rst())
+
+    def test_readsAhead(self) -> None:
+        """
+        That a peer refuses what we answer, for what is behind it, is a reason only if
+        another peer understood the same as we do.
+        """
+        mine, nothing = Outcome((A,), 400, True, b""), Outcome((), 400, True, b"")
+        for third, missed in ((mine, 0), (nothing, 3)):
+            report = Report([b"x"], [mine])
+            report.outcomes = {"one": [nothing], "two": [nothing], "three": [third]}
+            report.judge()
+            self.assertEqual(missed, len(report.unexplained))
+
+    def test_leftOut(self) -> None:
+        """
+        A peer that leaves out a request without content must read on as we do.
+        """
+        data = b"GET /a HTTP/1.1\r\nExpect: 100-continue\r\n\r\n"
+        for behind, missed in ((B, 0), (A._replace(target="/c"), 1)):
+            report = Report([data], [CLOSED])
+            report.outcomes["waitress"] = [Outcome((behind,), 0, True, b"")]
+            report.judge()
+            self.assertEqual(missed, len(report.unexplained))
 
     def test_twoWaysOfOurs(self) -> None:
         """
