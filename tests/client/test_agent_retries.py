@@ -227,6 +227,21 @@ class RetryTests(ClientTestCase):
         deferred.cancel()
         self.failing(deferred, CancelledError)
 
+    def test_closedBetween(self) -> None:
+        """
+        A pool that is closed between two attempts fails the request; nothing is left.
+        """
+        self.network.error = ConnectionRefusedError()
+        for settings in ({}, {"totalTimeout": 60}):
+            agent = self.makeAgent(
+                retryNewConnections=True, retries=3, retryDelay=2, **settings
+            )
+            deferred = agent.request(b"GET", b"http://a/")
+            self.assertNoResult(deferred)
+            self.successResultOf(agent.pool.close())
+            self.failing(deferred, CancelledError)
+            self.assertEqual([], self.clock.getDelayedCalls())
+
     def test_traced(self) -> None:
         """
         A trace tells all moments in order, the repetition included.

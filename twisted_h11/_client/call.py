@@ -90,7 +90,8 @@ class Call:
         return deferred
 
     def _try(self) -> None:
-        self._again = None
+        if self._again is not None:
+            self._notLater()
         if not self._fresh:
             connection = self._pool.idleConnection(self._key)
             if connection is not None:
@@ -142,6 +143,7 @@ class Call:
         There is none.  Nothing was sent.
         """
         self._ticket = None
+        self._notLater()
         settings = self._request.settings
         if (
             settings.retryNewConnections
@@ -215,9 +217,20 @@ class Call:
         delay = self._request.settings.retryDelay * 2**self._attempts
         self._attempts += 1
         if delay:
+            self._pool.pausing.add(self)
             self._again = self._clock.callLater(delay, self._try)
         else:
             self._try()
+
+    def _notLater(self) -> None:
+        """
+        Wait no longer for the next attempt.
+        """
+        again, self._again = self._again, None
+        if again is not None:
+            self._pool.pausing.discard(self)
+            if again.active():
+                again.cancel()
 
     # -- the end ------------------------------------------------------------
 
@@ -273,7 +286,5 @@ class Call:
             if ticket.attempt is not None:
                 phase = errors.CONNECTING
             ticket.cancel()
-        elif self._again is not None:
-            self._again.cancel()
-            self._again = None
+        self._notLater()
         self._failWithout(errors.adopt(reason, phase, elapsed))

@@ -65,6 +65,7 @@ class HTTPConnectionPool:
     @ivar maxPersistentPerHost: most idle connections to one origin.
     @ivar cachedConnectionTimeout: seconds after which an idle one is closed.
     @ivar retryAutomatically: whether an agent on this pool repeats requests.
+    @ivar pausing: who waits before it asks for a connection again, and holds none.
     @ivar isClosing: whether C{close} drops everything; what fails is not repeated.
 
     @since: 0.1
@@ -96,6 +97,7 @@ class HTTPConnectionPool:
         self._idle = IdleConnections()
         self._line = Line(self._slots)
         self._serving = False
+        self.pausing: set[Waiter] = set()
         self._whenGone: dict[ClientConnection, list[Deferred[None]]] = {}
 
     @property
@@ -346,7 +348,7 @@ class HTTPConnectionPool:
         """
         self.isClosing = True
         # A waiter may ask for another connection as soon as it is told.
-        for waiter in self._line.clear():
+        for waiter in [*self._line.clear(), *self.pausing]:
             why = errors.adopt(Failure(CancelledError()), errors.QUEUED)
             waiter.connectionFailed(why)
         for attempt in list(self._attempts):
