@@ -232,9 +232,12 @@ class RetryTests(ClientTestCase):
         A pool that is closed between two attempts fails the request; nothing is left.
         """
         self.network.error = ConnectionRefusedError()
-        for settings in ({}, {"totalTimeout": 60}):
+        for seconds in (None, 60):
             agent = self.makeAgent(
-                retryNewConnections=True, retries=3, retryDelay=2, **settings
+                retryNewConnections=True,
+                retries=3,
+                retryDelay=2,
+                totalTimeout=seconds,
             )
             deferred = agent.request(b"GET", b"http://a/")
             self.assertNoResult(deferred)
