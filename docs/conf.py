@@ -23,6 +23,7 @@ extensions = [
     "epytext",
     "generated",
     "interfaces",
+    "outside",
     "performance",
 ]
 exclude_patterns = ["_build", "_ext", "examples"]

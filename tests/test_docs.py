@@ -34,14 +34,14 @@ def load(path: Path) -> dict[str, Any]:
     return names
 
 
-def generated() -> dict[str, Any]:
+def generated(name: str = "generated") -> dict[str, Any]:
     """
-    The module that makes parts of the documentation.
+    A module that makes parts of the documentation.
     """
     try:
-        return load(DOCS / "_ext" / "generated.py")
+        return load(DOCS / "_ext" / f"{name}.py")
     except ModuleNotFoundError as error:
-        if error.name != "docutils":
+        if error.name not in ("docutils", "sphinx"):
             raise
         raise SkipTest("docutils is not installed (extra docs)") from None
 
@@ -145,11 +145,16 @@ class EpytextTests(SynchronousTestCase):
 
     def test_inline(self) -> None:
         """
-        Links and code become literals, and special characters are kept.
+        Names become links, code a literal, and special characters are kept; markup that
+        stands beside something else is set off.
         """
         self.assertEqual(
             converted("A L{Site<a.b.Site>}, C{x}s, B{bold} and *args, name_."),
-            "A ``Site``, ``x``\\ s, **bold** and \\*args, name\\_.",
+            "A :py:obj:`Site<a.b.Site>`, ``x``\\ s, **bold** and \\*args, name\\_.",
+        )
+        self.assertEqual(
+            converted("self.L{name}() in (C{x})"),
+            "self.\\ :py:obj:`name`\\ () in (``x``)",
         )
 
     def test_fields(self) -> None:
@@ -169,6 +174,39 @@ class EpytextTests(SynchronousTestCase):
             converted("Do::\n\n    C{x} *y\n\nThen C{z}."),
             "Do::\n    C{x} *y\nThen ``z``.",
         )
+
+
+class OutsideTests(SynchronousTestCase):
+    """
+    Links to the documentation of others.
+    """
+
+    def test_addresses(self) -> None:
+        """
+        A module and a class of Twisted have a page, what is in them an anchor; h11 has
+        one page; other names have none.
+        """
+        url_of = generated("outside")["url_of"]
+        api = "https://docs.twisted.org/en/stable/api/twisted.web"
+        for name, url in (
+            ("twisted.web.distrib", f"{api}.distrib.html"),
+            ("twisted.web.client.readBody", f"{api}.client.html#readBody"),
+            ("twisted.web.client.Agent", f"{api}.client.Agent.html"),
+            ("twisted.web.client.Agent.request", f"{api}.client.Agent.html#request"),
+            ("twisted.web.iweb.IRequest.write", f"{api}.iweb.IRequest.html#write"),
+            ("h11.Data", "https://h11.readthedocs.io/en/latest/api.html#h11.Data"),
+            ("h11", "https://h11.readthedocs.io/en/latest/api.html"),
+            ("Request", None),
+        ):
+            self.assertEqual(url, url_of(name))
+
+    def test_wrong(self) -> None:
+        """
+        A name that the package does not have is an error.
+        """
+        url_of = generated("outside")["url_of"]
+        for name in ("twisted.web.client.Agnt", "twisted.wib", "h11.Date"):
+            self.assertRaises(LookupError, url_of, name)
 
 
 class ReadmeTests(SynchronousTestCase):

@@ -13,6 +13,10 @@ from typing import Any
 _OPEN = re.compile(r"([A-Z])\{")
 _FIELD = re.compile(r"^@(\w+)(?: ([\w.*]+))?:[ ]?(.*)$")
 _ITEM = re.compile(r"^(\s*)(?:-|\d+\.) ")
+# Where reStructuredText sees the beginning and the end of markup.
+_BEFORE = {"", *" \n'\"([{<-/:"}
+_BEHIND = {"", *" \n'\")]}>-/\\:.,;!?"}
+_NAME = re.compile(r"(?:[\w.]+ ?<[\w.]+>|[\w.]+)\Z")
 _SPECIAL = re.compile(r"([\\*`|])|(\w)_(?!\w)")
 
 
@@ -55,12 +59,12 @@ def inline(text: str) -> str:
         end = _closing(text, match.end())
         kind, content = match.group(1), _plain(text[match.end() : end])
         # What stands right behind markup needs a break that is not seen.
-        tail = "\\ " if text[end + 1 : end + 2].isalnum() else ""
-        if match.start() and text[match.start() - 1].isalnum():
+        tail = "" if text[end + 1 : end + 2] in _BEHIND else "\\ "
+        if text[match.start() - 1 : match.start()] not in _BEFORE:
             out.append("\\ ")
-        if kind == "L" and content.endswith(">"):
-            label = content.partition("<")[0].strip()
-            out.append(f"``{label}``{tail}")
+        if kind == "L" and _NAME.match(content):
+            # What is not documented anywhere stays a literal.
+            out.append(f":py:obj:`{content}`{tail}")
         elif kind in "LC":
             out.append(f"``{content}``{tail}")
         elif kind in "BI":
