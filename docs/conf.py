@@ -33,6 +33,8 @@ nitpicky = False
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"
 autodoc_inherit_docstrings = False
+# A default is shown as it is written, not as a bound for each of thirty fields.
+autodoc_preserve_defaults = True
 autodoc_default_options = {"members": True}
 
 smartquotes = False
