@@ -278,6 +278,20 @@ class BoundTests(FormTestCase):
         form = part(b'name=f; filename="f"', b"x" * 5001) + b"--xyz--\r\n"
         self.assertIn("'f'", self.refused(413, form))
 
+    def test_emptyLines(self) -> None:
+        """
+        Empty lines may stand in front of a form, and nothing else, however it is cut.
+        """
+        for how, pieces in splittings(post(b"\r\n\n" + FORM, KIND), 5):
+            resource, seen, errors = self.collecting()
+            self.talk(resource, *pieces)
+            self.assertEqual((SEEN, []), (seen, errors), how)
+        for how, pieces in splittings(post(b"\r\nhello\r\n" + FORM, KIND), 5):
+            resource, seen, errors = self.collecting()
+            self.talk(resource, *pieces)
+            self.assertEqual([], seen, how)
+            self.assertEqual([400], [status for status, _ in errors], how)
+
     def test_malformed(self) -> None:
         """
         What is no form of this kind is 400.
