@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.client import ResponseDone
 from twisted.web.http import PotentialDataLoss
 
@@ -95,3 +96,20 @@ def _make(case: ClientCase) -> Callable[[ClientCorpusTests], None]:
 
 for _case in load_client_cases():
     setattr(ClientCorpusTests, _case.name, _make(_case))
+
+
+class WrittenTests(SynchronousTestCase):
+    """
+    How the cases are written.
+    """
+
+    def test_different(self) -> None:
+        """
+        No two cases answer the same method with the same bytes and settings.
+        """
+        found: dict[Any, list[str]] = {}
+        for case in load_client_cases():
+            settings = tuple(sorted(case.settings.items()))
+            key = case.method, case.data, case.ends, settings
+            found.setdefault(key, []).append(case.where)
+        self.assertEqual([], [same for same in found.values() if len(same) > 1])

@@ -12,6 +12,7 @@ from twisted.web.http import PotentialDataLoss
 
 from tests.support.client_cases import ClientTestCase
 from tests.support.times import confirmed
+from twisted_h11._http.abnf import has_control
 
 END = b"Content-Length: 5\r\n\r\nhello"
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -155,6 +156,8 @@ class ToleranceTests(ClientTestCase):
                 reader.reason.trap(ResponseDone, PotentialDataLoss)
                 found = response.headers.getRawHeaders(b"X", [])
                 self.assertEqual(left, found, what)
+                for _, values in response.headers.getAllRawHeaders():
+                    self.assertFalse(any(map(has_control, values)), what)
                 self.assertTrue(peer.closed, what)
 
     def test_bodiless(self) -> None:

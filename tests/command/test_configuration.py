@@ -243,17 +243,33 @@ class WrongTests(ConfigurationTestCase):
         with open(self.write(""), "ab") as file:
             file.write(b"\xff = 1")
         large = self.write("#" * ((1 << 20) + 1))
+        deep = self.write("grace = " + "[" * 10_000)
         for path, words in (
             ("no/such", "No such file or directory"),
             (directory, "Is a directory"),
             ("/dev/null", "not a file"),
             (file.name, "utf-8"),
             (large, "longer than"),
+            (deep, "nested too deeply"),
         ):
             self.assertIn(words, self.refused("--config", path))
             self.set(config=path)
             self.assertIn(words, self.refused())
             del os.environ["H11WEB_CONFIG"]
+
+    def test_unprintable(self) -> None:
+        """
+        What a terminal would not show, but obey, is escaped in a message, in a value
+        and in the name of a file.
+        """
+        path = self.write('port = "\\u001b[2J\\u009b\\u2028\u00e9"')
+        odd = f"{path}\x1b[2J"
+        os.rename(path, odd)
+        message = self.refused("--config", odd)
+        self.assertTrue(message.startswith("--port \\x1b[2J\\x9b \u00e9: neither"))
+        self.assertTrue(message.endswith("\\x1b[2J)"), message)
+        self.assertIn("\\x00", self.refused("--path", "\0"))
+        self.assertIn("\\udcff", self.refused("--path", "no\udcff"))
 
     def test_environment(self) -> None:
         """

@@ -26,6 +26,7 @@ from twisted_h11._command.fetch import fetch
 from twisted_h11._command.fetch_codes import exit_code
 from twisted_h11._command.fetch_options import BadUsage, make_uri, parse
 from twisted_h11._command.fetch_output import Messages, Output, Progress, sizes
+from twisted_h11._command.fetch_run import tell
 from twisted_h11.client import Agent
 
 net: Any = reactor
@@ -315,6 +316,18 @@ class PartsTests(SynchronousTestCase):
     """
     Without a network.
     """
+
+    def test_tell(self) -> None:
+        """
+        What was wrong is one line, without what a terminal would obey.
+        """
+        out = io.StringIO()
+        tell(Messages(out), ValueError("a\nb \x1b[2J\u00e9"))
+        tell(Messages(out), ValueError())
+        self.assertEqual(
+            "twisted_h11: a b \\x1b[2J\u00e9\ntwisted_h11: ValueError\n",
+            out.getvalue(),
+        )
 
     def test_uris(self) -> None:
         """

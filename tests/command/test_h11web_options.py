@@ -96,7 +96,7 @@ class OptionsTestCase(SynchronousTestCase):
         Parse a command line that is wrong: the message, in one line.
         """
         message = str(self.assertRaises(UsageError, self.parse, *arguments))
-        self.assertNotIn("\n", message)
+        self.assertTrue(message.isprintable(), repr(message))
         return message
 
     def directory(self) -> str:

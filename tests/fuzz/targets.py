@@ -35,7 +35,11 @@ from tests.fuzz.fields_law import (
     check_proxy_header,
     check_range,
 )
+from tests.fuzz.forms_law import check_multipart, check_query
 from tests.fuzz.law import check_memory, check_pipeline, check_response
+from tests.fuzz.log_law import check_log
+from tests.fuzz.options_law import check_configuration
+from tests.fuzz.passwords_law import check_basic, check_password_file, known_line
 from tests.fuzz.streams import check_stream
 
 __all__ = [
@@ -50,6 +54,9 @@ __all__ = [
     "seeds",
     "stream",
 ]
+
+# Packages whose branches guide the fuzzer.
+PARSERS = ("twisted_h11", "h11", "python_multipart", "tomllib")
 
 # Between two exchanges of a client.
 BETWEEN = b"\xff\xff"
@@ -176,7 +183,16 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "range": check_range,
     "forwarded": check_forwarded,
     "coding": check_coding,
+    "multipart": check_multipart,
+    "query": check_query,
+    "access-log": check_log,
+    "configuration": check_configuration,
+    "basic": check_basic,
+    "htpasswd": check_password_file,
 }
+
+# The beginning of a part of a form.
+FIELD = b'--xyz\r\nContent-Disposition: form-data; name="a"\r\n'
 
 # Fields, and a PROXY header in both versions.
 FIELDS = {
@@ -189,6 +205,23 @@ FIELDS = {
     "range": [b"\x64bytes=0-5, 7-9,-3", b"\x05bytes=3-", b"\0bytes=-1"],
     "forwarded": [b'for="[::1]:80";by=_x;proto=https, for=a\nhost="b:1"'],
     "coding": [b"gzip;q=0.5, br ; q=0.8, *;q=0\nx-gzip"],
+    "multipart": [
+        b"\x05multipart/form-data; boundary=xyz\n"
+        + FIELD
+        + b"A: b\r\n\r\nhello\r\n"
+        + FIELD[:-2]
+        + b'; filename="x.y"\r\n\r\n\r\n--xy\r\n--xyz--\r\n',
+        b'\0multipart/form-data; boundary="xyz"\n'
+        + FIELD.replace(b" ", b"").lower()
+        + b"Content-Transfer-Encoding:base64\r\n\r\nYQ==\r\n--xyz--",
+    ],
+    "query": [b"a=b&c=%41+;d=&e&=f", b"a=%" + b"4" * 1100 + b"=%3D%g"],
+    "configuration": [
+        b'listen = ["tcp:0", "unix:a"]\nidle-timeout = 5.5\nhttp2 = false\n',
+        b'path="."\ndot-files=true\nadd-header=["A: b"]\nlog-format="{status}"\n',
+        b'"max-head-length"="16k"\nworkers=2\ntrust-proxy=["10.0.0.0/8"]\n[x]\na.b=1',
+    ],
+    "basic": [b"Basic YW5uOnBhc3N3b3Jk", b"basic  YW5uOg==", b"Bearer x"],
 }
 
 # What a server sends: by length, in chunks, until the close, and nothing.
@@ -216,6 +249,18 @@ def seeds(target: str) -> Iterator[bytes]:
 
     if target in FIELDS:
         yield from FIELDS[target]
+    elif target == "htpasswd":
+        yield b"# people\r\n\n" + known_line() + b"\nbob" + known_line()[3:]
+    elif target == "access-log":
+        yield from (b"\0" + request for request in REAL)
+        fields = b'Referer: "\\\t\xe9\r\nForwarded: for="_a";by=x\r\n'
+        yield (
+            b"\x09"
+            + CURL_POST
+            + b'GET /a"b\\ HTTP/1.1\r\nHost: a\r\n'
+            + fields
+            + b"\r\n"
+        )
     elif target == "pipeline":
         yield from REAL
         yield b"".join(REAL)
@@ -268,10 +313,13 @@ def main(arguments: list[str]) -> None:
     # Trial is not here to take what is logged.
     for observer in list(globalLogPublisher._observers):
         globalLogPublisher.removeObserver(observer)
-    # What we and h11 do is of interest; Twisted and the interpreter are not.
+    # Some modules are imported when they are needed only.
+    for seed in seeds(name):
+        TARGETS[name](seed)
+    # What we and the parsers do is of interest; Twisted and the interpreter are not.
     for function in gc.get_objects():
         if isinstance(function, FunctionType) and function.__module__ is not None:
-            if function.__module__.partition(".")[0] in ("twisted_h11", "h11"):
+            if function.__module__.partition(".")[0] in PARSERS:
                 atheris.instrument_func(function)
     atheris.Setup([arguments[0], *rest], TARGETS[name])
     atheris.Fuzz()

@@ -10,6 +10,9 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Callable, Sequence
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.corpus import Case, load_cases
 from tests.support.server_cases import Echo, ServerTestCase
@@ -71,3 +74,19 @@ def _make(case: Case) -> Callable[[CorpusTests], None]:
 
 for _case in load_cases():
     setattr(CorpusTests, _case.name, _make(_case))
+
+
+class WrittenTests(SynchronousTestCase):
+    """
+    How the cases are written.
+    """
+
+    def test_different(self) -> None:
+        """
+        No two cases try the same bytes with the same limits.
+        """
+        found: dict[Any, list[str]] = {}
+        for case in load_cases():
+            key = case.data, case.ends, tuple(sorted(case.limits.items()))
+            found.setdefault(key, []).append(case.where)
+        self.assertEqual([], [same for same in found.values() if len(same) > 1])

@@ -282,6 +282,8 @@ class WhenTests(ServerTestCase):
             (post(form(part(b"a", b"x" * 1000)), MULTIPART_FIELD), 413),
             (post(form(*[b"--xyz\r\n\r\n\r\n"] * 10), MULTIPART_FIELD), 200),
             (post(form(*[b"--xyz\r\n\r\n\r\n"] * 11), MULTIPART_FIELD), 413),
+            (post(b"--xyz\r\n\r\n\r\n" * 10, MULTIPART_FIELD), 200),
+            (post(b"--xyz\r\n\r\n\r\n" * 11, MULTIPART_FIELD), 413),
             (get(b"/?" + b"a=1&" * 9 + b"a=1"), 200),
             (get(b"/?" + b"a=1&" * 10 + b"a=1"), 413),
             (post(b"x" * 2000, b"Content-Type: text/plain"), 200),

@@ -260,6 +260,25 @@ class BoundTests(FormTestCase):
         # The parser has a bound of its own for one of them.
         self.refused(400, b"--xyz\r\nX: " + b"x" * 100_000)
 
+    def test_longLine(self) -> None:
+        """
+        A line of a part's fields that does not end is refused when it passes the bound,
+        also in a part that begins when the bound is nearly used up by others.
+        """
+        form = part(b"name=a", b"b", b"X: " + b"x" * 200) * 3 + b"--xyz\r\nX: "
+        for limits, more in (({"maxHeaderLength": 300}, 300), ({}, 16 * 1024)):
+            resource, seen, errors = self.collecting(**limits)
+            wire = self.connect(self.site(resource))
+            wire.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9999999\r\n")
+            wire.send(KIND + b"\r\n\r\n" + form)
+            sent = 0
+            while not errors and sent < 10 * more:
+                wire.send(b"y" * 50)
+                sent += 50
+            self.assertEqual(3, len(seen))
+            self.assertLessEqual(sent, more + 50)
+            self.assertIn(errors[0][0], (400, 413))
+
     def test_field(self) -> None:
         """
         A part without a file name is bounded, one with a name is not.
@@ -277,6 +296,20 @@ class BoundTests(FormTestCase):
         """
         form = part(b'name=f; filename="f"', b"x" * 5001) + b"--xyz--\r\n"
         self.assertIn("'f'", self.refused(413, form))
+
+    def test_emptyLines(self) -> None:
+        """
+        Empty lines may stand in front of a form, and nothing else, however it is cut.
+        """
+        for how, pieces in splittings(post(b"\r\n\n" + FORM, KIND), 5):
+            resource, seen, errors = self.collecting()
+            self.talk(resource, *pieces)
+            self.assertEqual((SEEN, []), (seen, errors), how)
+        for how, pieces in splittings(post(b"\r\nhello\r\n" + FORM, KIND), 5):
+            resource, seen, errors = self.collecting()
+            self.talk(resource, *pieces)
+            self.assertEqual([], seen, how)
+            self.assertEqual([400], [status for status, _ in errors], how)
 
     def test_malformed(self) -> None:
         """

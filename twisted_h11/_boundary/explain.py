@@ -8,12 +8,23 @@ import os
 
 from twisted.internet.error import CannotListenError
 
-__all__ = ["explain", "reason"]
+__all__ = ["explain", "one_line", "reason"]
 
 _PLAIN = (ImportError, OSError, OverflowError, ValueError)
 """
 Exceptions whose message says enough without their name.
 """
+
+
+def one_line(text: str) -> str:
+    """
+    A message as one line that a terminal only shows: what it can not print, such as
+    control characters of a value that somebody gave, is written as in C{repr}.
+    """
+    line = " ".join(text.split())
+    if line.isprintable():
+        return line
+    return "".join(one if one.isprintable() else repr(one)[1:-1] for one in line)
 
 
 def explain(error: BaseException) -> str:
@@ -36,7 +47,7 @@ def explain(error: BaseException) -> str:
         text = str(error)
     else:
         text = f"{type(error).__name__}: {error}" if str(error) else repr(error)
-    return " ".join(text.split())
+    return one_line(text)
 
 
 def reason(error: BaseException) -> str:

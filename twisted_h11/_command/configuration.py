@@ -265,3 +265,5 @@ def _read(path: str) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         # A mistake in the file is a ValueError, and so is text that is no UTF-8.
         raise usage.UsageError(f"--config {path}: {reason(error)}") from None
+    except RecursionError:
+        raise usage.UsageError(f"--config {path}: nested too deeply") from None

@@ -12,6 +12,7 @@ from typing import Any, TextIO
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
+from twisted_h11._boundary.explain import one_line
 from twisted_h11._command.fetch import fetch
 from twisted_h11._command.fetch_codes import exit_code
 from twisted_h11._command.fetch_options import BadUsage, parse
@@ -91,7 +92,7 @@ def tell(stderr: Messages, error: BaseException) -> None:
     """
     Say in one line what was wrong.
     """
-    text = " ".join(str(error).split()) or type(error).__name__
+    text = one_line(str(error)) or type(error).__name__
     stderr.write(f"twisted_h11: {text}\n")
 
 

@@ -31,6 +31,7 @@ from twisted.python import usage
 from twisted.web import distrib
 
 from twisted_h11 import __version__
+from twisted_h11._boundary.explain import one_line
 from twisted_h11._command.answer_options import AnswerOptions
 from twisted_h11._command.bounds import bound_name
 from twisted_h11._command.configuration import Configuration
@@ -160,9 +161,9 @@ class Options(
             said = Configuration(self, given, os.environ)
             super().parseOptions(said.arguments)
         except usage.UsageError as error:
-            line = with_suggestion(" ".join(str(error).split()), self)
+            line = with_suggestion(one_line(str(error)), self)
             if said is not None:
-                line = said.explain(line)
+                line = one_line(said.explain(line))
             if self.parent is None:
                 raise usage.UsageError(line) from None
             raise SystemExit(f"twistd h11web: {line}") from None

@@ -31,8 +31,11 @@ __all__ = ["PasswordFile", "TooManyComparisons"]
 _MOST_BYTES = 72
 
 # A hash of bcrypt: its cost, a salt, and what comes of a password.  The costs are those
-# that htpasswd makes; each is twice as long as the one below, and 31 takes days.
-_HASH = re.compile(rb"\$2[aby]\$(0[4-9]|1[0-7])\$[./A-Za-z0-9]{53}")
+# that htpasswd makes; each is twice as long as the one below, and 31 takes days.  The
+# last letter of a salt has two bits; with another one bcrypt raises when it compares.
+_HASH = re.compile(
+    rb"\$2[aby]\$(0[4-9]|1[0-7])\$[./A-Za-z0-9]{21}[.Oeu][./A-Za-z0-9]{31}"
+)
 
 # That of htpasswd -B.
 _USUAL_COST = 5

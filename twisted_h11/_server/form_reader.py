@@ -163,6 +163,7 @@ class FormReader:
         self._receive = receive
         self._holds = 0
         self._count = 0
+        self._begun = False
         self._complete = False
         # Whoever takes the parts holds them: they hold us.
         self._current: weakref.ref[Part] | None = None
@@ -182,6 +183,11 @@ class FormReader:
 
         if self.ended is not None:
             return
+        if not self._begun:
+            # Of what stands behind empty lines the parser would pass over more or less,
+            # depending on how the bytes are cut.
+            data = data.lstrip(b"\r\n")
+            self._begun = bool(data)
         # Not for longer: they are methods, and the parser would keep us.
         self._parser.callbacks = {name: getattr(self, f"_{name}") for name in _EVENTS}
         try:

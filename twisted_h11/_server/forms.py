@@ -145,8 +145,12 @@ def parse_multipart(content: bytes, kind: bytes, most: int) -> Args:
         raise FormError("The form has no boundary.", 400)
     if content.count(delimiter) > most + 1:
         raise FormError(f"The form has more than {most} parts.", 413)
+    places = _places(content, delimiter)
+    if len(places) > most:
+        # One that is not closed has a delimiter less.
+        raise FormError(f"The form has more than {most} parts.", 413)
     args: Args = {}
-    for start, end in _places(content, delimiter):
+    for start, end in places:
         named = _part(content, start, end)
         if named is not None:
             args.setdefault(named[0], []).append(named[1])
