@@ -27,12 +27,14 @@ from twisted_h11._client.request import ClientRequest
 from twisted_h11._client.response import InterimResponse
 from twisted_h11._http.abnf import find_head_end
 from twisted_h11._http.chunks import ChunkDecoder, TolerantRules, frame
+from twisted_h11._http.lists import has_member
 from twisted_h11._http.response_received import (
     CHUNKED,
     Fields,
     ReceivedHead,
     read_event,
     read_response,
+    values_of,
 )
 from twisted_h11._http.tolerant_responses import EMPTY_LINES, forgive
 
@@ -281,6 +283,9 @@ class ResponseReader:
         if code == 101:
             self._switched(ReceivedHead(1, code, reason, fields, 0, False, 0), rest)
             return False
+        if has_member(values_of(fields, b"connection"), b"close"):
+            # It will be closed, although only the final response is bound to say so.
+            self.persistent = False
         self._user.interimRead(InterimResponse(code, reason, fields))
         return self.state is _HEAD
 

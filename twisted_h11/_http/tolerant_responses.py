@@ -14,9 +14,11 @@ ends.  This is all that it forgives:
  - a Content-Length or Transfer-Encoding that makes no sense where there is no body
    (RFC 9112 section 6.3: HEAD, 204, 304): it is left out;
  - C{chunked} in an HTTP/1.0 response, which is obeyed (RFC 9112 section 6.1);
+ - an obsolete fold, which is a space (RFC 9112 section 5.2);
  - a bare LF as the end of a line.
 
-After any of these but the last in a head, the connection is not used again.  A
+After any of these but the last two in a head, the connection is not used again; nor is
+it after a fold of Content-Length or Transfer-Encoding.  A
 Content-Length or Transfer-Encoding is never among what is forgiven where there is a
 body: if one of them is malformed, or its name has white space in it, the response
 is refused, because the next server might read it as it was meant.
@@ -123,6 +125,8 @@ def read_fields(lines: list[bytes]) -> tuple[Fields, bool]:
         value = values[0] if len(values) == 1 else b" ".join(values).strip(b" \t")
         if is_token(name) and not has_control(value):
             fields.append((name, value))
+            # Who does not know folds sees another length, or none.
+            odd = odd or (len(values) > 1 and name.lower() in _FRAMING)
             continue
         if _not_of_names.sub(b"", name).lower() in _FRAMING:
             raise h11.RemoteProtocolError(
