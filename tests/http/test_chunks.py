@@ -200,8 +200,8 @@ class ChunkTests(ClientTestCase):
 
     def test_bareLFBehindData(self) -> None:
         """
-        A bare LF behind the data of a chunk whose line has ended in CR LF is refused, in
-        any cut: the size could be wrong by one, and the CR be of its line end.
+        A bare LF behind the data of a chunk whose line has ended in CR LF is refused,
+        in any cut: the size could be wrong by one, and the CR be of its line end.
         """
         for data in (b"6\r\nhello\r\n0\r\n\r\n", b"5\r\nhello\n0\n\n"):
             for size in range(1, len(data) + 1):

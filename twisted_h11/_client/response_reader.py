@@ -283,8 +283,10 @@ class ResponseReader:
         if code == 101:
             self._switched(ReceivedHead(1, code, reason, fields, 0, False, 0), rest)
             return False
-        if has_member(values_of(fields, b"connection"), b"close"):
-            # It will be closed, although only the final response is bound to say so.
+        closes = has_member(values_of(fields, b"connection"), b"close")
+        if closes or event.http_version < b"1.1":
+            # It will be closed, although only the final response is bound to say so;
+            # and HTTP/1.0 has no interim responses.
             self.persistent = False
         self._user.interimRead(InterimResponse(code, reason, fields))
         return self.state is _HEAD

@@ -275,7 +275,8 @@ class TolerantRules:
     """
     What the client accepts: what h11 does, and in addition a bare LF where a line
     should end in CR LF; behind the data of a chunk only if a chunk line before it has
-    ended so, too.  After that the connection is not to be trusted with another response.
+    ended so, too.  After that the connection is not to be trusted with another
+    response.
 
     @param limit: bytes of the longest chunk line, and of the longest trailer
         section.

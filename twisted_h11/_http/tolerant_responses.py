@@ -13,6 +13,7 @@ ends.  This is all that it forgives:
  - C{Transfer-Encoding: identity}: it is left out;
  - a Content-Length or Transfer-Encoding that makes no sense where there is no body
    (RFC 9112 section 6.3: HEAD, 204, 304): it is left out;
+ - equal values of Content-Length, which are one (RFC 9112 section 6.3);
  - C{chunked} in an HTTP/1.0 response, which is obeyed (RFC 9112 section 6.1);
  - an obsolete fold, which is a space (RFC 9112 section 5.2);
  - a bare LF as the end of a line.
@@ -93,7 +94,7 @@ def forgive(raw: bytes, method: bytes) -> Tolerated:
         odd = True
         reason = b""
     kept = _forgive_framing(fields, method == b"HEAD" or code in (204, 304))
-    odd = odd or kept != fields
+    odd = odd or kept != fields or _repeats_length(kept)
     parts = [b"HTTP/%b %b %b\r\n" % (version, status, reason or b"")]
     parts += [b"%b: %b\r\n" % field for field in kept]
     return Tolerated(b"".join(parts) + b"\r\n", odd)
@@ -135,6 +136,14 @@ def read_fields(lines: list[bytes]) -> tuple[Fields, bool]:
             )
         odd = True
     return fields, odd
+
+
+def _repeats_length(fields: Fields) -> bool:
+    """
+    Whether the length is there more than once, be it the same or not.
+    """
+    lengths = [v for n, v in fields if len(n) == 14 and n.lower() == b"content-length"]
+    return len(lengths) > 1 or (len(lengths) == 1 and b"," in lengths[0])
 
 
 def _forgive_framing(fields: Fields, bodiless: bool) -> Fields:
