@@ -27,14 +27,13 @@ from twisted_h11._client.request import ClientRequest
 from twisted_h11._client.response import InterimResponse
 from twisted_h11._http.abnf import find_head_end
 from twisted_h11._http.chunks import ChunkDecoder, TolerantRules, frame
-from twisted_h11._http.lists import has_member
 from twisted_h11._http.response_received import (
     CHUNKED,
     Fields,
     ReceivedHead,
     read_event,
     read_response,
-    values_of,
+    says_close,
 )
 from twisted_h11._http.tolerant_responses import EMPTY_LINES, forgive
 
@@ -283,8 +282,7 @@ class ResponseReader:
         if code == 101:
             self._switched(ReceivedHead(1, code, reason, fields, 0, False, 0), rest)
             return False
-        closes = has_member(values_of(fields, b"connection"), b"close")
-        if closes or event.http_version < b"1.1":
+        if says_close(fields) or event.http_version < b"1.1":
             # It will be closed, although only the final response is bound to say so;
             # and HTTP/1.0 has no interim responses.
             self.persistent = False
