@@ -32,21 +32,58 @@ class Answer(NamedTuple):
 _VERSIONS = [b"HTTP/1.1"] * 8 + [b"HTTP/1.0"] * 4 + [b"HTTP/1.2", b"HTTP/2.0"]
 _VERSIONS += [b"http/1.1", b"HTTP/01.1", b"HTTP/1.1 ", b"HTTP/1,1", b"HTTP/0.9", b"ICY"]
 _VERSIONS += [b"HTTP/1.10", b"HTTP/1", b"", b"\tHTTP/1.1", b"HTTP/1.1\t", b"Http/1.1"]
-_STATUSES = [b"200"] * 6 + [b"204"] * 3 + [b"304"] * 3 + [b"404", b"206", b"205", b"302"]
-_STATUSES += [b"999", b"099", b"20", b"2000", b"+20", b"2O0", b"101", b"600", b"000", b""]
+_STATUSES = (
+    [b"200"] * 6 + [b"204"] * 3 + [b"304"] * 3 + [b"404", b"206", b"205", b"302"]
+)
+_STATUSES += [
+    b"999",
+    b"099",
+    b"20",
+    b"2000",
+    b"+20",
+    b"2O0",
+    b"101",
+    b"600",
+    b"000",
+    b"",
+]
 _REASONS = [b" OK"] * 6 + [b"", b" ", b" All\twell", b" \xe9", b" O\x01K", b" O\x00K"]
 _REASONS += [b"  OK", b" OK ", b" OK\rX: y"]
-_ENDS = [b"\r\n"] * 8 + [b"\n", b"\n", b"\r", b"\r\r\n", b" \r\n", b"\n\r\n", b"\x00\r\n"]
+_ENDS = [b"\r\n"] * 8 + [
+    b"\n",
+    b"\n",
+    b"\r",
+    b"\r\r\n",
+    b" \r\n",
+    b"\n\r\n",
+    b"\x00\r\n",
+]
 _COLONS = [b": "] * 6 + [b":", b":\t", b" : ", b"\t:", b":  ", b":\x0b", b"\x00:", b""]
 _LENGTHS = [b"5"] * 4 + [b"05", b"+5", b"-5", b"5,5", b"5, 6", b"0x5", b"5 ", b"\x0b5"]
 _LENGTHS += [b"", b"5_0", b"4", b"6", b"0", b"5.0", b"\xb25", b"99999999999999999999"]
 _LENGTHS += [b"5;a", b'"5"', b"5 5", b"18446744073709551621", b"00000000000000000005"]
 _CODINGS = [b"chunked"] * 4 + [b"Chunked", b"chunked, chunked", b"gzip, chunked", b""]
-_CODINGS += [b"identity", b"chunked;a=b", b"chunked, identity", b"xchunked", b"chunked,"]
+_CODINGS += [
+    b"identity",
+    b"chunked;a=b",
+    b"chunked, identity",
+    b"xchunked",
+    b"chunked,",
+]
 _CODINGS += [b",chunked", b"\x0bchunked", b'"chunked"', b"chunked\x00", b"gzip", b"x"]
 _CODINGS += [b"\r\n chunked", b"chunked\r\n x", b"identity, chunked"]
 _SIZES = [b"5"] * 4 + [b"05", b"0x5", b"+5", b"5 ", b" 5", b"5;", b"5;a", b"5;a=b"]
-_SIZES += [b'5;a="b"', b'5;a="\n"', b"5;a\rb", b"5;a\nb", b"-5", b"5\t", b"", b"4", b"6"]
+_SIZES += [
+    b'5;a="b"',
+    b'5;a="\n"',
+    b"5;a\rb",
+    b"5;a\nb",
+    b"-5",
+    b"5\t",
+    b"",
+    b"4",
+    b"6",
+]
 _SIZES += [b"5;\x01", b"5 ;a=b", b"100000000000000005", b"0000000000000000005", b"5,5"]
 _SIZES += [b"5_", b"5\x00", b"5\x0b", b"10000000000000005", b"5\r", b"g"]
 _LASTS = [b"0"] * 3 + [b"00", b"0;a", b"0 ", b"-0", b"0x0", b"", b"0\x00"]
@@ -60,7 +97,11 @@ _FIELDS += [b"X: y\x01", b"X: \x00", b"X\xe9: y", b"X: \xe9", b"X Y: z", b"X: \x
 _FIELDS += [b"X: y\r\n z", b"X: y\r\n\tz", b" X: y", b"X", b": y", b"X\x00: y"]
 _FIELDS += [b"Content_Length: 3", b"X(: y", b"X: y\rz", b"X: y\nContent-Length: 3"]
 _FIELDS += [b"Content-Length : 3", b"Content-Length\x00: 3", b"X: y\rContent-Length: 3"]
-_FIELDS += [b"HTTP/1.1 404 Not Found", b"X: y\r\n \r\n z", b"Transfer-Encoding : chunked"]
+_FIELDS += [
+    b"HTTP/1.1 404 Not Found",
+    b"X: y\r\n \r\n z",
+    b"Transfer-Encoding : chunked",
+]
 _INTERIM = [b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"] * 2
 _INTERIM += [b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 199 Odd\r\n\r\n"]
 _INTERIM += [b"HTTP/1.1 103 Early Hints\r\nContent-Length: 5\r\n\r\n"]
@@ -69,8 +110,28 @@ _INTERIM += [b"HTTP/1.1 100 Continue\r\nTransfer-Encoding: chunked\r\n\r\n"]
 _INTERIM += [b"HTTP/1.0 100 Continue\r\n\r\n", b"HTTP/1.1 102 P\r\nX Y: z\r\n\r\n"]
 _BEHIND = [b"\r\n", b"\n", b"X", b"\r\n\r\n", b"0\r\n\r\n", b"\x00"]
 _BEHIND += [b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil"] * 4
-_BEFORE = [b"\r\n", b"\n", b"\r\n\r\n", b"\r\n\r\n\r\n", b" ", b"\x00", b"\r", b"hello\r\n"]
-_BYTES = [b"\r", b"\n", b"\r\n", b"\x00", b" ", b"\t", b"\x0b", b"\x0c", b"\x7f", b"\x80"]
+_BEFORE = [
+    b"\r\n",
+    b"\n",
+    b"\r\n\r\n",
+    b"\r\n\r\n\r\n",
+    b" ",
+    b"\x00",
+    b"\r",
+    b"hello\r\n",
+]
+_BYTES = [
+    b"\r",
+    b"\n",
+    b"\r\n",
+    b"\x00",
+    b" ",
+    b"\t",
+    b"\x0b",
+    b"\x0c",
+    b"\x7f",
+    b"\x80",
+]
 _BYTES += [b":", b",", b";", b"0", b"\xa0", b"\x85", b'"', b"\x1f", b"1", b"\r\n "]
 _WORDS = [b"Content-Length: 3\r\n", b"Transfer-Encoding: chunked\r\n", b"X: y\r\n"]
 _WORDS += [b"Connection: close\r\n", b"Content-Length: 5\r\n"]

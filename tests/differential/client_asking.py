@@ -84,7 +84,9 @@ def _command(kind: str, python: str) -> list[str]:
         return ["node", os.path.join(_HERE, "client_fetch.js")]
     if kind not in _FROM_PYPI:
         python = sys.executable
-    elif subprocess.run([python, "-c", f"import {kind}"], capture_output=True).returncode:
+    elif subprocess.run(
+        [python, "-c", f"import {kind}"], capture_output=True
+    ).returncode:
         raise Missing(f"{kind} is not installed")
     return [python, os.path.join(_HERE, "client_fetch.py"), kind]
 

@@ -289,6 +289,8 @@ def _of_curl(told: bytes, file: str, bodiless: bool) -> Result:
     if not bodiless and os.path.exists(file):
         with open(file, "rb") as content:
             body = content.read()
+    # Some versions leave out a bracket together with the values.
+    fields = fields.replace('":]', '":[]')
     found: dict[str, list[str]] = json.loads(fields, strict=False)
     pairs = [(name, value) for name, values in found.items() for value in values]
     return done(int(status), body, pairs)
