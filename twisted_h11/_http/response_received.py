@@ -134,16 +134,13 @@ def read_event(event: h11.Response, raw: bytes, method: bytes) -> ReceivedHead:
     persistent = event.http_version[:2] == b"1." and minor >= 1 and not closes
     lengths = values_of(fields, b"content-length")
     codings = values_of(fields, b"transfer-encoding")
-    if codings and lengths:
-        # Transfer-Encoding wins (RFC 9112 section 6.3), but who sends both is not to be
-        # trusted with another request, be there a body or not.
-        persistent = False
     if method == b"HEAD" or event.status_code in (204, 304):
         length = 0
     elif method == b"CONNECT" and 200 <= event.status_code < 300:
         length = 0
         persistent = False
     elif codings:
+        # Transfer-Encoding wins (RFC 9112 section 6.3).
         length = CHUNKED
     elif lengths:
         length = int(lengths[0])

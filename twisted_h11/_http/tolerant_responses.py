@@ -13,7 +13,8 @@ ends.  This is all that it forgives:
  - C{Transfer-Encoding: identity}: it is left out;
  - a Content-Length or Transfer-Encoding that makes no sense where there is no body
    (RFC 9112 section 6.3: HEAD, 204, 304): it is left out;
- - equal values of Content-Length, which are one (RFC 9112 section 6.3);
+ - equal values of Content-Length, which are one, and Content-Length beside
+   Transfer-Encoding, which counts (RFC 9112 section 6.3);
  - C{chunked} in an HTTP/1.0 response, which is obeyed (RFC 9112 section 6.1);
  - an obsolete fold, which is a space (RFC 9112 section 5.2);
  - a bare LF as the end of a line.
@@ -94,7 +95,7 @@ def forgive(raw: bytes, method: bytes) -> Tolerated:
         odd = True
         reason = b""
     kept = _forgive_framing(fields, method == b"HEAD" or code in (204, 304))
-    odd = odd or kept != fields or _repeats_length(kept)
+    odd = odd or kept != fields or _is_doubtful(kept)
     parts = [b"HTTP/%b %b %b\r\n" % (version, status, reason or b"")]
     parts += [b"%b: %b\r\n" % field for field in kept]
     return Tolerated(b"".join(parts) + b"\r\n", odd)
@@ -138,12 +139,16 @@ def read_fields(lines: list[bytes]) -> tuple[Fields, bool]:
     return fields, odd
 
 
-def _repeats_length(fields: Fields) -> bool:
+def _is_doubtful(fields: Fields) -> bool:
     """
-    Whether the length is there more than once, be it the same or not.
+    Whether others could see another length in fields, or refuse them: it is there more
+    than once, be it the same or not, or together with a coding.
     """
     lengths = [v for n, v in fields if len(n) == 14 and n.lower() == b"content-length"]
-    return len(lengths) > 1 or (len(lengths) == 1 and b"," in lengths[0])
+    if len(lengths) != 1:
+        return bool(lengths)
+    coded = any(len(n) == 17 and n.lower() == b"transfer-encoding" for n, _ in fields)
+    return coded or b"," in lengths[0]
 
 
 def _forgive_framing(fields: Fields, bodiless: bool) -> Fields:
