@@ -10,9 +10,15 @@ from __future__ import annotations
 
 import argparse
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 from tests.differential.client_answers import Answer, make_answers
-from tests.differential.client_asking import CLIENTS, OUR_CLIENTS, fetch_all
+from tests.differential.client_asking import (
+    CLIENTS,
+    OUR_CLIENTS,
+    Response,
+    fetch_all,
+)
 from tests.differential.client_origin import Origin
 from tests.differential.client_report import ClientReport
 from tests.differential.peers import Missing
@@ -22,6 +28,8 @@ __all__ = ["compare_clients"]
 # Seconds in which a client has read all that there is; and for one that was slow.
 _SHORT = 0.5
 _LONG = 3.0
+# How many clients are asked at a time.
+_AT_A_TIME = 3
 
 
 def compare_clients(
@@ -40,28 +48,42 @@ def compare_clients(
             print(*words, file=sys.stderr, flush=True)
 
     numbers = list(range(len(answers)))
-    with Origin(answers) as origin:
-        ours, other = (
-            fetch_all(kind, python, origin.port, answers, numbers, patience)
-            for kind in OUR_CLIENTS
-        )
-        report = ClientReport(answers, ours)
-        report.sees(other, OUR_CLIENTS[1])
-        for peer in peers:
+    with Origin(answers) as origin, ThreadPoolExecutor(_AT_A_TIME) as pool:
+
+        def fetch(kind: str, asked: list[int], seconds: float) -> list[Response]:
+            return fetch_all(kind, python, origin.port, answers, asked, seconds)
+
+        runs = [
+            (kind, pool.submit(fetch, kind, numbers, patience))
+            for kind in (*OUR_CLIENTS, *peers)
+        ]
+        (first, ours), (second, seen), *rest = runs
+        report = ClientReport(answers, ours.result())
+
+        def again(kind: str, asked: list[int], responses: list[Response]) -> None:
+            """
+            A busy machine may have been slow: ask again, with more patience.
+            """
+            if asked:
+                found = fetch(kind, asked, _LONG)
+                for i, response in zip(asked, found, strict=True):
+                    responses[i] = response
+
+        by_h11 = seen.result()
+        odd = report.differs(by_h11)
+        again(first, odd, report.ours)
+        again(second, odd, by_h11)
+        report.sees(by_h11, second)
+        for peer, run in rest:
             try:
-                theirs = fetch_all(
-                    peer, python, origin.port, answers, numbers, patience
-                )
-                # A busy machine may have been slow: these are asked again.
-                odd = report.odd(peer, theirs)
-                if odd:
-                    again = fetch_all(peer, python, origin.port, answers, odd, _LONG)
-                    for i, response in zip(odd, again, strict=True):
-                        theirs[i] = response
-                report.add(peer, theirs)
+                theirs = run.result()
             except Missing as missing:
                 say(f"left out: {missing}")
                 continue
+            odd = report.odd(peer, theirs)
+            again(first, odd, report.ours)
+            again(peer, odd, theirs)
+            report.add(peer, theirs)
             say(*report.figures[-1])
     report.judge()
     say(f"laxer than most: {len(report.alone)}")

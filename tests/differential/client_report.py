@@ -31,11 +31,7 @@ class ClientReport:
         self.answers = answers
         self.ours = ours
         self.unexplained: list[Parting] = []
-        self.wrong = [
-            f"ours: read {one.then} next: {answer!r}"
-            for answer, one in zip(answers, ours, strict=True)
-            if one.then not in ("", "fresh", "again" if one.end == "done" else "")
-        ]
+        self.wrong: list[str] = []
         self.figures: list[tuple[str, int, int, int, int, int]] = []
         self.alone: list[int] = []
         self.refusals: dict[str, Counter[str]] = {}
@@ -47,6 +43,13 @@ class ClientReport:
             compare_responses(peer, answer, mine, other)
             for answer, mine, other in zip(self.answers, self.ours, theirs, strict=True)
         ]
+
+    def differs(self, ours: list[Response]) -> list[int]:
+        """
+        The indices of the answers of which we make something else in the other way.
+        """
+        pairs = enumerate(zip(self.ours, ours, strict=True))
+        return [i for i, (a, b) in pairs if a._replace(error=b.error) != b]
 
     def odd(self, peer: str, theirs: list[Response]) -> list[int]:
         """
@@ -80,9 +83,14 @@ class ClientReport:
 
     def judge(self) -> None:
         """
-        See that we are not laxer than most of the others in what the documentation does
-        not say.
+        See that we have read the right answer next, and that we are not laxer than most
+        of the others in what the documentation does not say.
         """
+        self.wrong += [
+            f"ours: read {one.then} next: {answer!r}"
+            for answer, one in zip(self.answers, self.ours, strict=True)
+            if one.then not in ("", "fresh", "again" if one.end == "done" else "")
+        ]
         self.alone = []
         for i, (answer, mine) in enumerate(zip(self.answers, self.ours, strict=True)):
             stricter = [
@@ -107,9 +115,9 @@ class ClientReport:
         """
         Compare us with us, in the other way.
         """
-        for answer, mine, other in zip(self.answers, self.ours, ours, strict=True):
-            if mine._replace(error="") != other._replace(error=""):
-                self.wrong.append(f"{name} is not as ours: {answer!r}: {mine} {other}")
+        for i in self.differs(ours):
+            answer, mine, other = self.answers[i], self.ours[i], ours[i]
+            self.wrong.append(f"{name} is not as ours: {answer!r}: {mine} {other}")
 
     def text(self) -> str:
         """

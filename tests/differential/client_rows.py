@@ -83,6 +83,20 @@ def _odd_framing(seen: Seen) -> object:
     return odd or codings not in ([], [b"chunked"])
 
 
+# In one head: there is no empty line between.
+_repeats = re.compile(
+    rb"(?i)content-length:[^\n]*(?:,|\n(?:[^\r\n][^\n]*\n)*?content-length:)"
+).search
+
+
+def _codes(head: bytes) -> bool:
+    """
+    Whether there is a length and a coding.
+    """
+    names = {line.partition(b":")[0].lower() for line in head.split(b"\n")}
+    return {b"content-length", b"transfer-encoding"} <= names
+
+
 def _behind(it: Parting) -> bool:
     """
     Whether our response ends before the answer does.
@@ -195,9 +209,7 @@ CLIENT_ROWS: list[ClientRow] = [
         "",
         _ALL,
         _once(
-            lambda seen: (
-                seen.values(b"transfer-encoding") and seen.values(b"content-length")
-            )
+            lambda seen: _codes(b"".join(seen.fields)) or _codes(b"".join(seen.interim))
         ),
         "RFC 9112 section 6.3.",
         "Transfer-Encoding and Content-Length",
@@ -303,7 +315,7 @@ CLIENT_ROWS: list[ClientRow] = [
         "``close`` in a list or a longer option, twice, or in an interim response",
         "we close; others go on, or refuse what follows the interim response",
         "",
-        "closes loose",
+        "closes loose patient",
         _looks(
             lambda seen: re.search(
                 rb"(?i)connection:[^\n]*close", b"".join(seen.interim + seen.fields)
@@ -339,7 +351,7 @@ CLIENT_ROWS: list[ClientRow] = [
         "White space behind a coding, or a tab before it",
         "others do not see the coding, or refuse it",
         "node http.client aiohttp",
-        "loose waits patient",
+        "loose waits patient reads",
         _looks(
             lambda seen: re.search(
                 rb"(?i)transfer-encoding:[ \t]*(?:\t.*|chunked[ \t]+\r)",
@@ -362,9 +374,7 @@ CLIENT_ROWS: list[ClientRow] = [
         "it is one length to us, and we close; others refuse it, see none, or go on",
         "",
         _ALL,
-        _once(
-            lambda seen: len(b",".join(seen.values(b"content-length")).split(b",")) > 1
-        ),
+        _once(lambda seen: _repeats(seen.sections)),
         "RFC 9112 section 6.3.",
         "equal Content-Length fields, or a list of equal values",
     ),
@@ -423,6 +433,25 @@ CLIENT_ROWS: list[ClientRow] = [
         "RFC 9112 section 7.1 has no largest one; ``maxBodyLength`` does.",
     ),
     ClientRow(
+        "A length over 64 bits where there is no body",
+        "we do not look at it; others refuse it, or close",
+        "",
+        "loose reuses",
+        lambda it: (
+            _bodiless(it)
+            and _looks(lambda seen: re.search(rb"[0-9]{20}", seen.sections))(it)
+        ),
+        "RFC 9112 section 6.3 rule 1.",
+    ),
+    ClientRow(
+        "The size of a chunk with more than 16 digits, zeros first",
+        "curl refuses it, to us it is that size",
+        "curl",
+        "loose",
+        _looks(_body(rb"(?:^|\n)0[0-9A-Fa-f]{16}")),
+        "RFC 9112 section 7.1 bounds no number of digits.",
+    ),
+    ClientRow(
         "The beginning of a chunk line that can not be one",
         "we wait for its end, others refuse it",
         "",
@@ -439,7 +468,7 @@ CLIENT_ROWS: list[ClientRow] = [
             it.kind == "reads fields"
             and _looks(
                 lambda seen: re.search(
-                    rb"(?:\n|^)\w+:[ \t]*(?:\r|[^\n]*[\x80-\xff])",
+                    rb"(?:\n|^)\w+:[ \t]*(?:\r|\n|[^\n]*[\x80-\xff])",
                     b"".join(seen.fields),
                 )
             )(it)

@@ -126,7 +126,7 @@ def see(data: bytes) -> Seen:
         interim += fields
         found = _find_head_end(rest)
         end = len(rest) if found is None else found.end()
-        first, *fields = _split(rest[:end])
+        first, *fields = _split(rest[:end]) or [b""]
         lines.append(first)
         rest = rest[end:]
     sections = data[: len(data) - len(rest)]
