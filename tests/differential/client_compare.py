@@ -18,8 +18,8 @@ class Parting(NamedTuple):
 
     @ivar peer: the name of the client.
     @ivar answer: the answer.
-    @ivar kind: C{strict}, we fail where it does not; C{loose}, it fails where we have a
-        response; C{patient}, it fails where we wait for more; C{waits}, one of the two
+    @ivar kind: C{strict}, we fail where it has a response; C{loose}, it fails where we
+        have one; C{patient}, it fails where we wait for more; C{waits}, one of the two
         waits where the other has a response; C{reads}, followed by what is different
         in the response; C{reuses}, we use the connection again and it does not;
         C{closes}, it does and we do not.
@@ -38,7 +38,7 @@ def _kind(ours: Response, theirs: Response) -> str:
     if ours.end == theirs.end != "done":
         return ""
     if ours.end == "failed":
-        return "strict"
+        return "strict" if theirs.end == "done" else ""
     if theirs.end == "failed":
         return "loose" if ours.end == "done" else "patient"
     if ours.end != theirs.end:

@@ -9,7 +9,8 @@ from collections import Counter
 from tests.differential.client_answers import Answer
 from tests.differential.client_asking import Response
 from tests.differential.client_compare import Parting, compare_responses, is_laxer
-from tests.differential.client_rows import ClientRow, client_row_of
+from tests.differential.client_row import ClientRow
+from tests.differential.client_rows import client_row_of
 from tests.differential.report import table, told
 
 __all__ = ["ClientReport"]
