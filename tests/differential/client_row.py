@@ -25,6 +25,9 @@ __all__ = [
     "status",
 ]
 
+# The kinds of a difference where we close.
+ALL = "loose patient waits reads closes"
+
 
 class ClientRow(NamedTuple):
     """
@@ -79,10 +82,16 @@ def body(pattern: bytes) -> Callable[[Seen], object]:
 
 
 def is_bodiless(it: Parting) -> bool:
+    """
+    Whether the response has no body, whatever it says.
+    """
     return it.answer.method == "HEAD" or it.ours.status in (204, 304)
 
 
 def odd_framing(seen: Seen) -> object:
+    """
+    Whether what should frame a body is malformed, or differs.
+    """
     lengths = seen.values(b"content-length")
     codings = seen.values(b"transfer-encoding")
     odd = len(set(lengths)) > 1 or not all(map(bytes.isdigit, lengths))
@@ -115,6 +124,3 @@ def goes_on(it: Parting) -> bool:
     if seen.values(b"transfer-encoding"):
         return bool(seen.rest)
     return len(seen.body) > len(it.ours.body)
-
-
-ALL = "loose patient waits reads closes"

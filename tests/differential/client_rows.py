@@ -58,7 +58,7 @@ _PECULIAR: list[ClientRow] = [
         "reads",
         lambda it: (
             it.kind == "reads fields"
-            and looks(lambda seen: re.search(rb"[ \t]\r\n", b"".join(seen.fields)))(it)
+            and looks(lambda seen: re.search(rb"[ \t]\r?\n", b"".join(seen.fields)))(it)
         ),
         "RFC 9110 section 5.5: it is not of the value.",
     ),
@@ -192,7 +192,7 @@ _OTHERS: list[ClientRow] = [
             it.kind == "reads fields"
             and looks(
                 lambda seen: re.search(
-                    rb"(?:\n|^)\w+:[ \t]*(?:\r|\n|[^\n]*[\x80-\xff])",
+                    rb"(?:\n|^)[^:\n]+:[ \t]*(?:\r|\n|[^\n]*[\x80-\xff])",
                     b"".join(seen.fields),
                 )
             )(it)
