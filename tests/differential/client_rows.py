@@ -211,7 +211,8 @@ def client_row_of(parting: Parting) -> str | ClientRow | None:
     kind = parting.kind.split()[0]
     if kind == "strict":
         text = parting.ours.error.partition(": ")[2]
-        return re.split(r":? ?b?['\"]|[0-9(;]", text)[0].strip()
+        # Without what the answer has, which stands in quotes or behind a colon.
+        return re.split(r": (?!chunked is)|b?['\"]|[0-9(;]", text)[0].strip(" :")
     for row in CLIENT_ROWS:
         if row.peers and parting.peer not in row.peers.split():
             continue
