@@ -168,11 +168,15 @@ _OTHERS: list[ClientRow] = [
         "RFC 9112 section 7.1 bounds no number of digits.",
     ),
     ClientRow(
-        "An empty line behind an interim response",
-        "we wait for what follows, to refuse it; others refuse it at once",
+        "The beginning of a head that can not be one",
+        "we wait for its end, others refuse it",
         "",
         "patient",
-        looks(lambda seen: seen.lines[-1:] == [b""]),
+        looks(
+            lambda seen: (
+                seen.lines[-1:] == [b""] or not re.search(rb"\n\r?\n$", seen.sections)
+            )
+        ),
         "A head is looked at when it is complete.",
     ),
     ClientRow(
