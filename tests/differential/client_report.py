@@ -54,10 +54,14 @@ class ClientReport:
 
     def odd(self, peer: str, theirs: list[Response]) -> list[int]:
         """
-        The indices of the answers whose difference has no row.
+        The indices of the answers whose difference has no row, or could come of a slow
+        machine: one of the two was still waiting.
         """
-        found = enumerate(self._partings(peer, theirs))
-        return [i for i, one in found if one is not None and client_row_of(one) is None]
+        return [
+            i
+            for i, one in enumerate(self._partings(peer, theirs))
+            if one is not None and (one.kind == "waits" or client_row_of(one) is None)
+        ]
 
     def add(self, peer: str, theirs: list[Response]) -> None:
         """
