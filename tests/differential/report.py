@@ -11,7 +11,7 @@ from tests.differential.compare import Difference, compare
 from tests.differential.requests import SENTINEL
 from tests.differential.rows import Row, row_of
 
-__all__ = ["Report"]
+__all__ = ["Report", "table", "told"]
 
 
 class Report:
@@ -109,22 +109,22 @@ class Report:
         """
         Three tables: figures, refusals, rows.
         """
-        lines = _table(
+        lines = table(
             "Peer|The same|Refused by us|Justified|Without a row",
             [[name, *map(str, numbers)] for name, *numbers in self.figures],
         )
         if self.chains:
             found = [[name, *map(str, numbers)] for name, *numbers in self.chains]
-            lines += _table("Chain|Meant by the proxy|Seen by us|Not meant", found)
+            lines += table("Chain|Meant by the proxy|Seen by us|Not meant", found)
         lines += ["Refused by us, understood by peers (inputs):", ""]
-        told = [[reason, _told(peers)] for reason, peers in self.refusals.items()]
-        lines += _table("Our answer|Peers", sorted(told))
+        reasons = [[reason, told(peers)] for reason, peers in self.refusals.items()]
+        lines += table("Our answer|Peers", sorted(reasons))
         lines += ["Justified:", ""]
         rows = [
-            [row.title, row.reading, _told(peers), row.why]
+            [row.title, row.reading, told(peers), row.why]
             for row, peers in self.rows.items()
         ]
-        lines += _table("Input|Who reads it how|Peers|Why", rows)
+        lines += table("Input|Who reads it how|Peers|Why", rows)
         return "\n".join(lines)
 
     def unlike(self, ours: list[Outcome]) -> list[int]:
@@ -146,11 +146,19 @@ class Report:
             self.wrong.append(f"{name} is not as ours: {self.inputs[i] + SENTINEL!r}")
 
 
-def _told(peers: Counter[str]) -> str:
+def told(peers: Counter[str]) -> str:
+    """
+    How often each peer was counted.
+    """
     return ", ".join(f"{name} {count}" for name, count in peers.items())
 
 
-def _table(heading: str, rows: list[list[str]]) -> list[str]:
+def table(heading: str, rows: list[list[str]]) -> list[str]:
+    """
+    A table in reStructuredText.
+
+    @param heading: the heads of the columns, with C{|} between them.
+    """
     lines = [".. list-table::", "   :header-rows: 1", ""]
     for row in [heading.split("|"), *rows]:
         lines += [f"   {'  -' if i else '* -'} {cell}" for i, cell in enumerate(row)]

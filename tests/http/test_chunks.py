@@ -179,13 +179,14 @@ class ChunkTests(ClientTestCase):
 
     def test_bareLF(self) -> None:
         """
-        A bare LF ends a line of the framing, in any cut, and is said to be odd.
+        A bare LF ends a line of the framing, in any cut, and is said to be odd; so it
+        does behind the data of a chunk, if its line has ended in one.
         """
         usual = b"5;x\r\nhel\nl\r\n2\r\n\r\n\r\n0\r\nA: b\r\n\r\n"
         lines = [b"5;x", b"hel\nl", b"2", b"\r\n", b"0", b"A: b", b""]
-        for odd in range(len(lines)):
+        for odd in ({0}, {0, 1}, {2}, {2, 3}, {4}, {5}, {6}, {*range(7)}):
             data = b"".join(
-                line + (b"\n" if place == odd else b"\r\n")
+                line + (b"\n" if place in odd else b"\r\n")
                 for place, line in enumerate(lines)
             )
             self.assertNotEqual(usual, data)
@@ -196,6 +197,17 @@ class ChunkTests(ClientTestCase):
                     (True, True, [(b"A", b"b")]),
                     (reader.ended, reader.odd, reader.trailers),
                 )
+
+    def test_bareLFBehindData(self) -> None:
+        """
+        A bare LF behind the data of a chunk whose line has ended in CR LF is refused,
+        in any cut: the size could be wrong by one, and the CR be of its line end.
+        """
+        for data in (b"6\r\nhello\r\n0\r\n\r\n", b"5\r\nhello\n0\n\n"):
+            for size in range(1, len(data) + 1):
+                reader, body = read_cut(data, size)
+                self.assertEqual(b"hello", body[:5])
+                self.assertIn("malformed chunk footer", str(reader.error))
 
     def test_long(self) -> None:
         """

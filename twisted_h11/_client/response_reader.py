@@ -33,6 +33,7 @@ from twisted_h11._http.response_received import (
     ReceivedHead,
     read_event,
     read_response,
+    says_close,
 )
 from twisted_h11._http.tolerant_responses import EMPTY_LINES, forgive
 
@@ -281,6 +282,10 @@ class ResponseReader:
         if code == 101:
             self._switched(ReceivedHead(1, code, reason, fields, 0, False, 0), rest)
             return False
+        if says_close(fields) or event.http_version < b"1.1":
+            # It will be closed, although only the final response is bound to say so;
+            # and HTTP/1.0 has no interim responses.
+            self.persistent = False
         self._user.interimRead(InterimResponse(code, reason, fields))
         return self.state is _HEAD
 

@@ -274,7 +274,8 @@ class StrictRules:
 class TolerantRules:
     """
     What the client accepts: what h11 does, and in addition a bare LF where a line
-    should end in CR LF.  After that the connection is not to be trusted with another
+    should end in CR LF; behind the data of a chunk only if a chunk line before it has
+    ended so, too.  After that the connection is not to be trusted with another
     response.
 
     @param limit: bytes of the longest chunk line, and of the longest trailer
@@ -295,8 +296,8 @@ class TolerantRules:
         See L{StrictRules.ending}.
         """
         found = bytes(data[start : start + 2])
-        if found[:1] == b"\n":
-            self.odd = self.bareLF = True
+        # Behind a line that ended in CR LF it may be that the size is wrong by one.
+        if found[:1] == b"\n" and self.bareLF:
             return start + 1
         if found == b"\r":
             return start

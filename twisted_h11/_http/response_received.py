@@ -15,7 +15,6 @@ from typing import NamedTuple
 import h11
 
 from twisted_h11._http.abnf import FIELD_CONTENT, FIELD_LINE, is_short_length
-from twisted_h11._http.lists import has_member
 
 __all__ = [
     "CHUNKED",
@@ -24,6 +23,7 @@ __all__ = [
     "ReceivedHead",
     "read_event",
     "read_response",
+    "says_close",
     "values_of",
 ]
 
@@ -111,6 +111,14 @@ def values_of(fields: Sequence[tuple[bytes, bytes]], name: bytes) -> list[bytes]
     return [value for key, value in fields if key.lower() == name]
 
 
+def says_close(fields: Fields) -> bool:
+    """
+    Whether a server says that it will close: an option that only contains the word,
+    C{closed}, is another one, but is meant so, and a connection may always be closed.
+    """
+    return any(b"close" in value.lower() for value in values_of(fields, b"connection"))
+
+
 def read_event(event: h11.Response, raw: bytes, method: bytes) -> ReceivedHead:
     """
     Turn h11's event into a head.
@@ -121,7 +129,7 @@ def read_event(event: h11.Response, raw: bytes, method: bytes) -> ReceivedHead:
         (bytes(name), bytes(value)) for name, value in event.headers.raw_items()
     ]
     minor = int(event.http_version[-1:])
-    closes = has_member(values_of(fields, b"connection"), b"close")
+    closes = says_close(fields)
     # Of 0.9 or 2.1, which are none, the minor number says nothing.
     persistent = event.http_version[:2] == b"1." and minor >= 1 and not closes
     lengths = values_of(fields, b"content-length")
@@ -132,10 +140,8 @@ def read_event(event: h11.Response, raw: bytes, method: bytes) -> ReceivedHead:
         length = 0
         persistent = False
     elif codings:
-        # Transfer-Encoding wins (RFC 9112 sections 6.1 and 6.3), but who sends
-        # both, or says so in HTTP/1.0, is not to be trusted with another request.
+        # Transfer-Encoding wins (RFC 9112 section 6.3).
         length = CHUNKED
-        persistent = persistent and not lengths
     elif lengths:
         length = int(lengths[0])
     else:

@@ -13,10 +13,14 @@ ends.  This is all that it forgives:
  - C{Transfer-Encoding: identity}: it is left out;
  - a Content-Length or Transfer-Encoding that makes no sense where there is no body
    (RFC 9112 section 6.3: HEAD, 204, 304): it is left out;
+ - equal values of Content-Length, which are one, and Content-Length beside
+   Transfer-Encoding, which counts (RFC 9112 section 6.3);
  - C{chunked} in an HTTP/1.0 response, which is obeyed (RFC 9112 section 6.1);
+ - an obsolete fold, which is a space (RFC 9112 section 5.2);
  - a bare LF as the end of a line.
 
-After any of these but the last in a head, the connection is not used again.  A
+After any of these but the last two in a head, the connection is not used again; nor is
+it after a fold of Content-Length or Transfer-Encoding.  A
 Content-Length or Transfer-Encoding is never among what is forgiven where there is a
 body: if one of them is malformed, or its name has white space in it, the response
 is refused, because the next server might read it as it was meant.
@@ -91,7 +95,7 @@ def forgive(raw: bytes, method: bytes) -> Tolerated:
         odd = True
         reason = b""
     kept = _forgive_framing(fields, method == b"HEAD" or code in (204, 304))
-    odd = odd or kept != fields
+    odd = odd or kept != fields or _is_doubtful(kept)
     parts = [b"HTTP/%b %b %b\r\n" % (version, status, reason or b"")]
     parts += [b"%b: %b\r\n" % field for field in kept]
     return Tolerated(b"".join(parts) + b"\r\n", odd)
@@ -123,6 +127,8 @@ def read_fields(lines: list[bytes]) -> tuple[Fields, bool]:
         value = values[0] if len(values) == 1 else b" ".join(values).strip(b" \t")
         if is_token(name) and not has_control(value):
             fields.append((name, value))
+            # Who does not know folds sees another length, or none.
+            odd = odd or (len(values) > 1 and name.lower() in _FRAMING)
             continue
         if _not_of_names.sub(b"", name).lower() in _FRAMING:
             raise h11.RemoteProtocolError(
@@ -131,6 +137,18 @@ def read_fields(lines: list[bytes]) -> tuple[Fields, bool]:
             )
         odd = True
     return fields, odd
+
+
+def _is_doubtful(fields: Fields) -> bool:
+    """
+    Whether others could see another length in fields, or refuse them: it is there more
+    than once, be it the same or not, or together with a coding.
+    """
+    lengths = [v for n, v in fields if len(n) == 14 and n.lower() == b"content-length"]
+    if len(lengths) != 1:
+        return bool(lengths)
+    coded = any(len(n) == 17 and n.lower() == b"transfer-encoding" for n, _ in fields)
+    return coded or b"," in lengths[0]
 
 
 def _forgive_framing(fields: Fields, bodiless: bool) -> Fields:

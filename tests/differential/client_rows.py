@@ -1,0 +1,225 @@
+"""
+What clients are known to make otherwise of an answer, and what was decided: the first
+row that fits counts.
+
+Where we refuse what another takes nothing can be taken for the answer to another
+request: these are rows by the reason that we give.  All other differences need a row
+of L{CLIENT_ROWS}.  Where we are laxer than most, it must be a row about what the
+documentation says is forgiven.
+"""
+
+from __future__ import annotations
+
+import re
+
+from tests.differential.client_compare import Parting
+from tests.differential.client_forgiven import FORGIVEN
+from tests.differential.client_row import (
+    ClientRow,
+    body,
+    is_bodiless,
+    looks,
+    status,
+)
+
+__all__ = ["CLIENT_ROWS", "client_row_of"]
+
+
+# Of single clients.
+_PECULIAR: list[ClientRow] = [
+    ClientRow(
+        "An interim response other than 100",
+        "for http.client it is the response",
+        "http.client",
+        "reads waits loose patient",
+        lambda it: (
+            re.match(r"1(0[1-9]|[1-9])", str(it.theirs.status))
+            or looks(lambda seen: seen.interim or len(seen.lines) > 1)(it)
+        ),
+        "RFC 9110 section 15.2: it is not the final response.",
+    ),
+    ClientRow(
+        "204 or 304 with ``Transfer-Encoding: chunked``",
+        "http.client reads chunks, or waits for them",
+        "http.client",
+        "reads waits loose",
+        lambda it: (
+            it.ours.status in (204, 304)
+            and looks(lambda seen: seen.values(b"transfer-encoding") == [b"chunked"])(
+                it
+            )
+        ),
+        "RFC 9112 section 6.3 rule 1: the body is empty.",
+    ),
+    ClientRow(
+        "White space behind a value",
+        "http.client shows it",
+        "http.client",
+        "reads",
+        lambda it: (
+            it.kind == "reads fields"
+            and looks(lambda seen: re.search(rb"[ \t]\r?\n", b"".join(seen.fields)))(it)
+        ),
+        "RFC 9110 section 5.5: it is not of the value.",
+    ),
+]
+
+_OTHERS: list[ClientRow] = [
+    ClientRow(
+        "``close`` in a list or a longer option, twice, or in an interim response",
+        "we close; others go on, or refuse what follows the interim response",
+        "",
+        "closes loose patient",
+        looks(
+            lambda seen: re.search(
+                rb"(?i)connection:[^\n]*close", b"".join(seen.interim + seen.fields)
+            )
+        ),
+        "RFC 9112 section 9.3: ``close`` counts wherever it stands.",
+    ),
+    ClientRow(
+        "HTTP/1.0, or a version that is none",
+        "we close, others go on",
+        "",
+        "closes",
+        looks(status(rb"HTTP/(?!1\.[1-9])")),
+        "RFC 9112 section 9.3 makes keep-alive of HTTP/1.0 optional.",
+    ),
+    ClientRow(
+        "HEAD without a length",
+        "we use the connection again, others close",
+        "node aiohttp",
+        "reuses",
+        lambda it: it.answer.method == "HEAD",
+        "RFC 9112 section 6.3 rule 1: the body is empty.",
+    ),
+    ClientRow(
+        "``Proxy-Connection: close``",
+        "we use the connection again, others close",
+        "node aiohttp",
+        "reuses",
+        looks(lambda seen: seen.values(b"proxy-connection")),
+        "RFC 9112 appendix C.2.2: it is no field of HTTP.",
+    ),
+    ClientRow(
+        "White space behind a coding or a length, or a tab before it",
+        "others do not see it, or refuse it",
+        "node http.client aiohttp",
+        "loose waits patient reads",
+        looks(
+            lambda seen: re.search(
+                rb"(?i)(?:transfer-encoding|content-length):[ \t]*(?:\t.*|\w+[ \t]+\r)",
+                b"".join(seen.fields),
+            )
+        ),
+        "RFC 9110 section 5.5: white space around a value is not of it.",
+    ),
+    ClientRow(
+        "A framing field in a trailer section",
+        "others refuse it, we never merge it",
+        "node aiohttp",
+        "loose",
+        looks(
+            lambda seen: re.search(
+                rb"(?i)(?:^|\n)(?:content-length|transfer-encoding):",
+                b"".join(seen.trailers),
+            )
+        ),
+        "RFC 9110 section 6.5.1.",
+    ),
+    ClientRow(
+        "An interim response 199 with a length",
+        "aiohttp takes what follows for its content",
+        "aiohttp",
+        "loose",
+        looks(
+            lambda seen: (
+                any(b" 199 " in line for line in seen.lines[:-1])
+                and b"content-length" in b"".join(seen.interim).lower()
+            )
+        ),
+        "RFC 9112 section 6.3 rule 1: it has no content.",
+    ),
+    ClientRow(
+        "A length or a size that is longer than all that there is",
+        "we wait for it, others refuse it",
+        "",
+        "patient",
+        looks(lambda seen: re.search(rb"[0-9]{17}", seen.sections + seen.body)),
+        "RFC 9112 section 7.1 has no largest one; ``maxBodyLength`` does.",
+    ),
+    ClientRow(
+        "A length over 64 bits where there is no body",
+        "we do not look at it; others refuse it, or close",
+        "",
+        "loose reuses",
+        lambda it: (
+            is_bodiless(it)
+            and looks(lambda seen: re.search(rb"[0-9]{20}", seen.sections))(it)
+        ),
+        "RFC 9112 section 6.3 rule 1.",
+    ),
+    ClientRow(
+        "The size of a chunk with more than 16 digits, zeros first",
+        "curl refuses it, to us it is that size",
+        "curl",
+        "loose",
+        looks(body(rb"(?:^|\n)0[0-9A-Fa-f]{16}")),
+        "RFC 9112 section 7.1 bounds no number of digits.",
+    ),
+    ClientRow(
+        "The beginning of a head that can not be one",
+        "we wait for its end, others refuse it",
+        "",
+        "patient",
+        looks(
+            lambda seen: (
+                seen.lines[-1:] == [b""] or not re.search(rb"\n\r?\n$", seen.sections)
+            )
+        ),
+        "A head is looked at when it is complete.",
+    ),
+    ClientRow(
+        "The beginning of a chunk line that can not be one",
+        "we wait for its end, others refuse it",
+        "",
+        "patient",
+        looks(body(rb"(?:^|\n)(?!0*\r)[^\n]+$")),
+        "A line is looked at when it is complete.",
+    ),
+    ClientRow(
+        "A value that is empty, or has bytes above 127",
+        "the command does not tell it as it is",
+        "curl",
+        "reads",
+        lambda it: (
+            it.kind == "reads fields"
+            and looks(
+                lambda seen: re.search(
+                    rb"(?:\n|^)[^:\n]+:[ \t]*(?:\r|\n|[^\n]*[\x80-\xff])",
+                    b"".join(seen.fields),
+                )
+            )(it)
+        ),
+        "Its JSON (``%{header_json}``) is so in version 7.88.",
+    ),
+]
+
+CLIENT_ROWS = [*_PECULIAR, *FORGIVEN, *_OTHERS]
+
+
+def client_row_of(parting: Parting) -> str | ClientRow | None:
+    """
+    Where a difference belongs: our reason when we refuse, a row, or C{None}.
+    """
+    kind = parting.kind.split()[0]
+    if kind == "strict":
+        text = parting.ours.error.partition(": ")[2]
+        # Without what the answer has, which stands in quotes or behind a colon.
+        return re.split(r": (?!chunked is)|b?['\"]|[0-9(;]", text)[0].strip(" :")
+    for row in CLIENT_ROWS:
+        if row.peers and parting.peer not in row.peers.split():
+            continue
+        if kind in row.kinds.split() and row.fits(parting):
+            return row
+    return None

@@ -1,0 +1,171 @@
+"""
+A small run of the comparison of clients, and that it can fail.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.differential.client import compare_clients
+from tests.differential.client_answers import Answer, make_answers
+from tests.differential.client_asking import Response
+from tests.differential.client_compare import compare_responses, is_laxer
+from tests.differential.client_report import ClientReport
+from tests.differential.client_rows import CLIENT_ROWS, client_row_of
+
+TOP = Path(__file__).resolve().parent.parent.parent
+
+PLAIN = Answer(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello")
+NAME = Answer(b"HTTP/1.1 200 OK\r\nX Y: z\r\nContent-Length: 5\r\n\r\nhello")
+
+AGAIN = Response("done", 200, b"hello", (("x", "y"),), "", "again")
+FRESH = AGAIN._replace(then="fresh")
+FAILED = Response("failed", error="Refused: it is odd: b'x'", then="fresh")
+WAITS = Response("waits", then="fresh")
+
+
+class ClientDifferentialTests(SynchronousTestCase):
+    """
+    Our client, twisted.web's and http.client.
+    """
+
+    count = 12
+    peers: tuple[str, ...] = ("twisted.web", "http.client")
+    python = sys.executable
+    seed = 1
+    patience = 0.3
+
+    def test_everyDifferenceHasARow(self) -> None:
+        """
+        With and without the fast path we read the same, each difference from the others
+        is justified or a refusal, and no answer of ours is that to another request.
+        """
+        answers = [PLAIN, NAME, *make_answers(self.count - 2, self.seed)]
+        report = compare_clients(
+            answers, list(self.peers), self.python, self.patience, quiet=True
+        )
+        self.assertEqual("", report.text())
+        self.assertEqual(AGAIN._replace(fields=()), report.ours[0])
+        self.assertEqual(FRESH._replace(fields=()), report.ours[1])
+        self.assertTrue(report.figures)
+        for _, same, refused, justified, missed, _ in report.figures:
+            self.assertEqual(self.count, same + refused + justified)
+            self.assertEqual(0, missed)
+            self.assertGreater(same, 0)
+
+
+class CompareClientTests(SynchronousTestCase):
+    """
+    What is said of two clients.
+    """
+
+    def test_kinds(self) -> None:
+        """
+        The kind tells who refused, who waits, what is read otherwise, and who uses the
+        connection again.
+        """
+        for mine, theirs, kind, laxer in [
+            (FAILED, AGAIN, "strict", False),
+            (FRESH, FAILED, "loose", True),
+            (WAITS, FAILED, "patient", False),
+            (WAITS, FRESH, "waits", False),
+            (FRESH, WAITS, "waits", False),
+            (AGAIN, FRESH, "reuses", True),
+            (FRESH, AGAIN, "closes", False),
+            (FRESH, AGAIN._replace(then="wrong"), "closes", False),
+            (AGAIN, AGAIN._replace(status=404, body=b""), "reads status body", False),
+            (AGAIN, AGAIN._replace(fields=()), "reads fields", False),
+        ]:
+            found = compare_responses("peer", PLAIN, mine, theirs)
+            assert found is not None
+            self.assertEqual(kind, found.kind)
+            self.assertEqual(laxer, is_laxer(mine, theirs), kind)
+        for mine, theirs in (
+            (AGAIN, AGAIN),
+            (FAILED, FAILED),
+            (WAITS, WAITS),
+            (FAILED, WAITS),
+        ):
+            self.assertIsNone(compare_responses("peer", PLAIN, mine, theirs))
+
+    def test_withoutARow(self) -> None:
+        """
+        A difference that no row explains is told, a refusal of ours by its reason.
+        """
+        report = ClientReport([PLAIN], [FRESH])
+        report.add("peer", [FAILED])
+        self.assertIn("peer: loose: Answer(data=b'HTTP", report.text())
+        self.assertEqual([("peer", 0, 0, 0, 1, 0)], report.figures)
+        report = ClientReport([PLAIN], [FAILED])
+        report.add("peer", [AGAIN])
+        self.assertEqual("", report.text())
+        self.assertIn("it is odd\n", report.rst())
+
+    def test_usedAgain(self) -> None:
+        """
+        A connection that is used again behind a field that was left out has no row:
+        what is forgiven costs the connection.
+        """
+        for mine, explained in ((FRESH, True), (AGAIN, False)):
+            parting = compare_responses("peer", NAME, mine, FAILED)
+            assert parting is not None
+            self.assertEqual(explained, client_row_of(parting) is not None)
+
+    def test_laxerThanMost(self) -> None:
+        """
+        It is wrong if most of the others refuse what we take for a reason that the
+        documentation does not give.
+        """
+        version = Answer(b"HTTP/1.1 200 OK\r\nX: \xe9\r\n\r\n", method="HEAD")
+        for answer, mine, theirs, wrong in (
+            (version, AGAIN, FRESH, True),
+            (NAME, FRESH, FAILED, False),
+        ):
+            report = ClientReport([answer], [mine])
+            for peer in ("node", "aiohttp"):
+                report.add(peer, [theirs])
+            self.assertEqual("", report.text())
+            report.judge()
+            self.assertEqual([0], report.alone)
+            self.assertEqual(wrong, "laxer than node, aiohttp" in report.text())
+
+    def test_wrongAnswer(self) -> None:
+        """
+        It is wrong if we take something else for the answer to the next request, or use
+        a connection again behind a failure; of others it is counted.
+        """
+        for ours in (AGAIN._replace(then="wrong"), FAILED._replace(then="again")):
+            report = ClientReport([PLAIN], [ours])
+            report.add("peer", [AGAIN._replace(then="wrong")])
+            report.judge()
+            self.assertIn("ours: read ", report.text())
+            self.assertEqual(1, report.figures[0][-1])
+
+    def test_twoWaysOfOurs(self) -> None:
+        """
+        It is wrong if the fast path and h11 do not read the same.
+        """
+        report = ClientReport([PLAIN], [AGAIN])
+        report.sees([FRESH], "ours-h11")
+        self.assertIn("ours-h11 is not as ours", report.text())
+
+    def test_documented(self) -> None:
+        """
+        What a row says is forgiven stands in the documentation.
+        """
+        text = " ".join((TOP / "docs" / "client.rst").read_text().split())
+        for row in CLIENT_ROWS:
+            self.assertIn(re.sub(r"\s+", " ", row.forgiven), text, row.title)
+
+    def test_seeded(self) -> None:
+        """
+        One seed always gives the same answers, no two alike; another gives others.
+        """
+        first = make_answers(500, 1)
+        self.assertEqual(first, make_answers(500, 1))
+        self.assertEqual(500, len({*first}))
+        self.assertNotEqual(first, make_answers(500, 2))
