@@ -20,8 +20,9 @@ class LongClientDifferentialTests(short.ClientDifferentialTests):
     environment with the clients from PyPI; what is not there is left out.
     """
 
-    count = 600
+    count = 400
     seed = 2
     peers = CLIENTS
     python = os.environ.get("TWISTED_H11_PEERS", sys.executable)
     patience = 0.5
+    ends = False
