@@ -112,7 +112,7 @@ class Run:
             server.wait(60)
             self.document["servers"][server.name] = {
                 "workers": server.workers,
-                "before": server.sample(),
+                "before": self.rest(server),
                 "samples": [],
             }
         options = self.options
@@ -187,6 +187,21 @@ class Run:
             for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"):
                 words = f"method={method},"
                 one["metrics"][method] = counted(metrics, "requests_total", words)
+
+    def rest(self, server: Server) -> dict[str, Any]:
+        """
+        Wait until all that starts has started: for two seconds no descriptor more.
+
+        @return: the last sample.
+        """
+        last, same = server.sample(), 0
+        end = time.monotonic() + SETTLE
+        while same < 10 and time.monotonic() < end:
+            time.sleep(0.2)
+            now = server.sample()
+            same = same + 1 if now["descriptors"] == last["descriptors"] else 0
+            last = now
+        return last
 
     def settle(self, server: Server, before: dict[str, Any]) -> dict[str, Any]:
         """

@@ -125,6 +125,15 @@ class VerdictTests(SynchronousTestCase):
             self.server["metrics"]["requests"] = number
             self.said(f"{number} requests counted, not 900 to 1000")
 
+    def test_late(self) -> None:
+        """
+        What a good client has sent too late may be counted or not.
+        """
+        self.server["metrics"]["PUT"] += 1
+        self.said("PUT were answered")
+        self.server["clients"]["late"] = 1
+        self.assertEqual([], judge(self.document))
+
     def test_growth(self) -> None:
         """
         Memory and descriptors that grow all the time are said; a peak is not, nor is a
