@@ -459,27 +459,6 @@ class OneSend:
         peer.close()
         await drained
 
-    async def test_end(self) -> None:
-        """
-        The end of our side goes with the last response, not in a turn of its own.
-        """
-        seen: list[bool] = []
-
-        def render(request: Any) -> Any:
-            net.callLater(0, lambda: seen.append(sockets[0].ended))
-            return ALL
-
-        site = Site(Calls(render), limits=Limits(), fastPath=FAST_PATH)
-        sockets = count_sends(site)
-        peer = await self.open(site)
-        peer.send(get(b"/", b"Connection: close"))
-        (response,) = await peer.responses(1)
-        self.assertEqual((ALL, True), (response.body, response.closes))
-        await eventually(lambda: bool(seen))
-        if self.isPlain:
-            # TLS ends by a message of its own, which takes the turns that it takes.
-            self.assertEqual([True], seen)
-
 
 class TCPTests(OneSend, TCPBackend):
     """

@@ -17,10 +17,7 @@ class CountedSocket:
 
     @ivar sent: for each call of the kernel that has sent something, its pieces as they
         were given, and how many bytes of them it has taken.
-    @ivar ended: whether our side of it was closed.
     """
-
-    ended = False
 
     def __init__(self, socket: Any) -> None:
         self._socket = socket
@@ -36,13 +33,6 @@ class CountedSocket:
         taken: int = self._socket.send(data)
         self.sent.append(([data], taken))
         return taken
-
-    def shutdown(self, how: int) -> None:
-        """
-        Close and note.
-        """
-        self.ended = True
-        self._socket.shutdown(how)
 
     def sendmsg(self, pieces: Any, *args: Any) -> int:
         """

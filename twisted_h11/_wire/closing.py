@@ -131,8 +131,6 @@ class Closing:
             transport = transport.transport
         if is_bare_socket(transport):
             transport.loseWriteConnection()
-            # Not in a turn of its own.  What fails here fails again there.
-            transport.doWrite()
         wire.arm(wire.user.limits.lingerTimeout, ClosingWait.LINGERED)
 
     def deadlineOver(self, wait: ClosingWait) -> None:
