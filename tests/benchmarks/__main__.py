@@ -14,6 +14,7 @@ import subprocess
 import sys
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from typing import Any
 
 from tests.benchmarks import levels
@@ -321,9 +322,13 @@ def main(arguments: list[str] | None = None) -> int:
         _warn(settings)
         minutes = estimate(cases, peers, settings) / 60
         print(f"This takes about {minutes:.1f} minutes.", file=sys.stderr, flush=True)
-        # Found now, not after an hour.
+        # Found now, not after an hour; what was saved before stays until there is more.
         if options.output is not None:
-            save({}, options.output)
+            with open(options.output, "a", encoding="utf-8"):
+                pass
+        if options.chart is not None and find_spec("matplotlib") is None:
+            print("a chart needs matplotlib, which is not installed", file=sys.stderr)
+            return 1
         try:
             document = measure(cases, peers, settings, options.python)
         except ServerFailed as reason:

@@ -20,6 +20,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import Resource
 from twisted.web.server import Request, Site
 
+from tests.benchmarks import __main__ as laboratory
 from tests.benchmarks import levels, memory
 from tests.benchmarks.__main__ import _present, main
 from tests.benchmarks.apps.resources import Foreign
@@ -37,7 +38,7 @@ from tests.benchmarks.peers import (
 )
 from tests.benchmarks.report import text
 from tests.benchmarks.results import TARGETS, Book
-from tests.benchmarks.servers import Workshop
+from tests.benchmarks.servers import ServerFailed, Workshop
 from tests.benchmarks.settings import Settings, estimate
 
 MEMORY = [case for case in CASES if case.level == "memory"]
@@ -448,6 +449,37 @@ class BookTests(SynchronousTestCase):
         ):
             draw(self.book.document(), path)
         self.assertFalse(os.path.exists(path))
+
+    def test_savedBefore(self) -> None:
+        """
+        What was saved before stays until there is a new result; that no chart can be
+        drawn is found out before anything is measured.
+        """
+        folder = self.mktemp()
+        os.mkdir(folder)
+        saved = os.path.join(folder, "performance.json")
+        before = '{"rows": []}'
+        with open(saved, "w") as file:
+            file.write(before)
+        measured: list[object] = []
+
+        def measure(*arguments: object) -> None:
+            measured.append(arguments)
+            raise ServerFailed("it does not start")
+
+        self.patch(laboratory, "measure", measure)
+        for spec, reason, times in (
+            (None, "matplotlib", 0),
+            (find_spec("json"), "it does not start", 1),
+        ):
+            self.patch(laboratory, "find_spec", lambda _, spec=spec: spec)
+            said = io.StringIO()
+            with contextlib.redirect_stderr(said):
+                self.assertEqual(1, main(["--case", "minimal", "--publish", folder]))
+            self.assertIn(reason, said.getvalue())
+            self.assertEqual(times, len(measured))
+            with open(saved) as file:
+                self.assertEqual(before, file.read())
 
     @skipUnless(find_spec("matplotlib"), "needs matplotlib")
     def test_chartIsRepeatable(self) -> None:
