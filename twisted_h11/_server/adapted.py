@@ -22,7 +22,6 @@ overrides C{render}, or calls that of another by itself, is left alone.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from copy import copy
 from typing import Any
@@ -193,27 +192,16 @@ class _PacedCalls(_Reactor):
     def __init__(self, reactor: Any, drained: Callable[[], Deferred[None]]) -> None:
         super().__init__(reactor)
         self._drained = drained
-        self._calls: deque[Callable[[], object]] = deque()
 
     def callFromThread(self, call: Any, *args: Any, **kwargs: Any) -> None:
         """
         See L{IReactorFromThreads.callFromThread}.
         """
-        self._reactor.callFromThread(self._add, lambda: call(*args, **kwargs))
+        self._reactor.callFromThread(self._whenDrained, lambda: call(*args, **kwargs))
 
-    def _add(self, call: Callable[[], object]) -> None:
-        self._calls.append(call)
-        if len(self._calls) == 1:
-            self._drained().addBoth(self._next)
-
-    def _next(self, _: object) -> None:
+    def _whenDrained(self, call: Callable[[], object]) -> None:
         # Also when the client has gone: the call finds out by itself.
-        call = self._calls.popleft()
-        try:
-            call()
-        finally:
-            if self._calls:
-                self._drained().addBoth(self._next)
+        self._drained().addBoth(lambda _: call())
 
 
 def _render_wsgi(resource: Any, request: Any) -> Any:

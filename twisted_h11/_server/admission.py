@@ -295,14 +295,13 @@ def arrive(channel: Any) -> None:
     The connection is made: ask for a place, and wait for the handshake, if there is
     one, or for the first byte.
     """
-    if channel.connections is not None:
-        transport = channel.wire.transport
-        verdict = channel.connections.made(channel, transport, channel.limits)
-        if verdict is Verdict.LATE:
-            channel.reader.state = Reading.FIRST
-        elif verdict is not Verdict.TAKEN:
-            _turn_away(channel, verdict)
-            return
+    transport = channel.wire.transport
+    verdict = channel.connections.made(channel, transport, channel.limits)
+    if verdict is Verdict.LATE:
+        channel.reader.state = Reading.FIRST
+    elif verdict is not Verdict.TAKEN:
+        _turn_away(channel, verdict)
+        return
     if channel.isSecure():
         channel.wire.arm(channel.limits.handshakeTimeout, Wait.HANDSHAKE)
     else:

@@ -55,7 +55,7 @@ class Channel(SharedChannel):
     @ivar countedHost: the address under which the site counts this connection.
     """
 
-    connections: Connections | None = None
+    connections: Connections
     fastPath = False
     countedHost: str | None = None
 
@@ -133,8 +133,7 @@ class Channel(SharedChannel):
         wire.lost(reason)
         wire.pendingLength = unsent
         self._forget()
-        if self.connections is not None:
-            self.connections.gone(self)
+        self.connections.gone(self)
         if slow is not None:
             slow.tell(reason, unsent)
         if request is not None:
@@ -160,8 +159,7 @@ class Channel(SharedChannel):
         # Drop both references: the successor may keep the request alive.
         self.cycle = None
         self._forget()
-        if self.connections is not None:
-            give_away(self, transport, self._successor, self._draining)
+        give_away(self, transport, self._successor, self._draining)
         handOver = self._handOver
         if handOver is None or not handOver.isPending:
             self._handOver = None

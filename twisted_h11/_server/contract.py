@@ -211,10 +211,11 @@ class HTTPChannelNames(WireProtocol):
         (RFC 9110 section 10.1.1).
         """
         cycle, incoming = self.cycle, self.reader.incoming
-        if cycle is not None and cycle.clientWaits and send_interim(cycle, 100, []):
-            if incoming is not None:
-                # The client's turn begins now, in the middle of a window.
-                incoming.wasHeld = True
+        if cycle is None or incoming is None or not cycle.clientWaits:
+            return
+        if send_interim(cycle, 100, []):
+            # The client's turn begins now, in the middle of a window.
+            incoming.wasHeld = True
 
     def hold(self, why: int) -> None:
         """

@@ -197,7 +197,8 @@ class Negotiator(Protocol):
         half: Any = IHalfCloseableProtocol(self._successor, None)
         if half is not None:
             half.readConnectionLost()
-        elif self.transport is not None:
+        else:
+            assert self.transport is not None
             self.transport.loseConnection()
 
     def writeConnectionLost(self) -> None:
@@ -223,9 +224,8 @@ class Negotiator(Protocol):
         if self._guard is not None:
             # With HTTP/2 a client knows which of its requests were not served.
             self._guard.leave()
-        elif spareIdle:
-            pass
-        elif self.transport is not None:
+        elif not spareIdle:
+            assert self.transport is not None
             self.transport.loseConnection()
 
     def phase(self) -> Phase:
@@ -239,8 +239,7 @@ class Negotiator(Protocol):
         Drop the connection at once.
         """
         transport: Any = self.transport
-        if transport is not None:
-            transport.abortConnection()
+        transport.abortConnection()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """

@@ -116,8 +116,7 @@ class Guard:
         for stream in streams:
             stream.close()
         protocol, self._protocol = self._protocol, None
-        if protocol is not None:
-            protocol.connectionLost(reason)
+        protocol.connectionLost(reason)
 
     # -- what comes -------------------------------------------------------------
 
@@ -279,10 +278,9 @@ class Guard:
         """
         A stream is over.
         """
-        stream = self._streams.pop(number, None)
-        if stream is not None:
-            self._flow.ended(stream)
-            stream.close()
+        stream = self._streams.pop(number)
+        self._flow.ended(stream)
+        stream.close()
         if not self._streams:
             self._watch.idle(True)
 

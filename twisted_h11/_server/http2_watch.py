@@ -152,8 +152,8 @@ class Watch:
         """
         self._timer = None
         owner = self._owner
-        if owner is None:
-            return
+        # With it the timer goes.
+        assert owner is not None
         limits, now = self._limits, self._reactor.seconds()
         since = self._headSince
         if since is not None and limits.headTimeout is not None:

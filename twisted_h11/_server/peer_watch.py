@@ -94,15 +94,12 @@ class PeerWatch:
         """
         self._call = None
         owner, wire = self._owner, self._wire
-        rate = owner.limits.minResponseRate
-        if rate is None or wire.transport is None:
-            return
         if not wire.full and (wire.queue is None or wire.queue.sender is None):
             return
         resumes, left, taken = self._lastTaken
         now = self._whatIsTaken()
         if now[:2] == (resumes, left):
-            least = rate * owner.limits.rateWindow
+            least = (owner.limits.minResponseRate or 0) * owner.limits.rateWindow
             if taken is None or now[2] is None or now[2] - taken < least:
                 self._log.info(
                     "{peer} does not take its response; the connection is dropped",

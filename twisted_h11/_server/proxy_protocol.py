@@ -120,7 +120,8 @@ class _Connection(ProtocolWrapper):
         half = self._half()
         if half is not None and self._header is not None:
             half.readConnectionLost()
-        elif self.transport is not None:
+        else:
+            assert self.transport is not None
             self.transport.loseConnection()
 
     def writeConnectionLost(self) -> None:

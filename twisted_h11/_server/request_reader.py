@@ -262,7 +262,7 @@ class RequestReader:
         head = fastpath.read_request(buffer, start, owner.limits, self._lastHead)
         if head is None:
             return False
-        if self._lastHead is None and owner.connections is not None:
+        if self._lastHead is None:
             owner.connections.warm(owner)
         self._lastHead = head
         self._skippedLine = False
