@@ -78,6 +78,8 @@ class Failing(WithForms, Arguments):
             self._cutResponse()
         else:
             self.processingFailed(failure)
+            # Its traceback keeps frames, and those keep us.
+            failure.cleanFailure()
 
     def _cutResponse(self) -> None:
         """
@@ -90,7 +92,7 @@ class Failing(WithForms, Arguments):
         if self._direct:
             channel.failRequest(self)
         else:
-            channel.loseConnection()
+            channel.abortConnection()
 
     def _fail500(self, sentence: str) -> None:
         self._fail("Internal Server Error", f"<p>{escape(sentence)}</p>")

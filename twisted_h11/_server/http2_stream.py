@@ -13,6 +13,9 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
+from twisted.internet.error import ConnectionAborted
+from twisted.python.failure import Failure
+
 from twisted_h11._boundary.guarded import guarded, log_failure
 from twisted_h11._wire.producers import PullAdapter
 
@@ -111,6 +114,16 @@ class Stream:
         """
         self._finish(self._twisteds.loseConnection)
 
+    def abortConnection(self) -> None:
+        """
+        Reset the stream, so that the client can tell that the response is not
+        complete; and tell the request.
+        """
+        if not self._over:
+            lost = Failure(ConnectionAborted())
+            self._twisteds.abortConnection()
+            guarded("A request's connectionLost", self._twisteds.connectionLost, lost)
+
     def _finish(self, end: Callable[[], object]) -> None:
         if not self.finished and not self._over:
             self.finished = True
@@ -157,7 +170,7 @@ class Stream:
             producer = self._producer
             if producer is not None:
                 self.unregisterProducer()
-                self._twisteds.abortConnection()
+                self.abortConnection()
 
     # -- for the connection ----------------------------------------------------------
 
