@@ -19,7 +19,9 @@ from tests.server.test_channel_contract import Push
 from tests.server.test_http2_bounds import BoundsTestCase, Client, frame_of
 from tests.server.test_producers import Pull
 from tests.server.test_streaming_bodies import Doing
+from tests.support.server_cases import Echo
 from tests.support.wsgi import Inline, NoThreads
+from twisted_h11.server import Request
 
 
 class StreamsTestCase(BoundsTestCase):
@@ -316,6 +318,63 @@ class FailingTests(StreamsTestCase):
             self.assertEqual(begun, bool(client.named("StreamReset")))
             self.assertNotEqual(begun, bool(client.named("StreamEnded")))
             self.assertEqual(1, len(self.flushLoggedErrors(ZeroDivisionError)))
+
+
+class RaisingTests(StreamsTestCase):
+    """
+    Request classes that raise.
+    """
+
+    def check(self, name: str, connectionEnds: bool) -> None:
+        """
+        What C{name} raises is logged, of our class and of Twisted's, and ends the
+        stream or the connection.
+        """
+
+        def fails(*args: object, **kwargs: object) -> None:
+            raise ZeroDivisionError
+
+        for base in (Request, server.Request):
+            kind = type("Raising", (base,), {name: fails})
+            site = self.site(Echo(), http2=True, requestFactory=kind)
+            client = self.client(site).request(1, b"body")
+            client.h2.end_stream(1)
+            self.settle(client)
+            self.assertEqual(1, len(self.flushLoggedErrors(ZeroDivisionError)), name)
+            self.assertEqual(connectionEnds, client.closed, name)
+            resets = len(client.named("StreamReset"))
+            self.assertEqual(0 if connectionEnds else 1, resets)
+
+    def test_arriving(self) -> None:
+        """
+        A request whose body can not be kept, or that can not be answered, is reset.
+        """
+        for name in ("handleContentChunk", "requestReceived"):
+            self.check(name, False)
+
+    def test_beginning(self) -> None:
+        """
+        Where there is no stream yet, the connection ends.
+        """
+        for name in ("__init__", "gotLength", "parseCookies"):
+            self.check(name, True)
+
+    def test_over(self) -> None:
+        """
+        One that raises when it has been answered is answered.
+        """
+
+        class Finishing(server.Request):
+            def requestReceived(self, *args: Any) -> None:
+                super().requestReceived(*args)
+                raise ZeroDivisionError
+
+        site = self.site(Echo(), http2=True, requestFactory=Finishing)
+        client = self.client(site).request(1)
+        self.settle(client)
+        self.assertEqual(1, len(self.flushLoggedErrors(ZeroDivisionError)))
+        self.assertEqual(b"nothing", self.content(client))
+        self.assertEqual(1, len(client.named("StreamEnded")))
 
 
 class Foreign(server.Request):

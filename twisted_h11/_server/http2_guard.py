@@ -49,6 +49,7 @@ from twisted_h11._server.http2_frames import (
     frames_in,
     goaway,
 )
+from twisted_h11._server.http2_request import StreamRequest
 from twisted_h11._server.http2_stream import Stream
 from twisted_h11._server.http2_watch import Guarded, Watch
 
@@ -97,8 +98,12 @@ class Guard:
         def makeRequest(twisteds: Any, *args: Any, **kwargs: Any) -> Any:
             stream = self._streams[twisteds.streamID]
             stream.attach(twisteds)
-            request = make(stream, *args, **kwargs)
-            return request if proxied is None else proxied.watch(request, stream)
+
+            def begin() -> Any:
+                request = make(stream, *args, **kwargs)
+                return request if proxied is None else proxied.watch(request, stream)
+
+            return StreamRequest(begin)
 
         protocol.requestFactory = makeRequest
         # Its own time-out is put off by every ping, and not by a request that runs.
