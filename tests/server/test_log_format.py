@@ -10,6 +10,8 @@ import json
 import os
 import re
 from collections.abc import Callable
+from fractions import Fraction
+from http import HTTPStatus
 from types import SimpleNamespace
 from typing import Any
 
@@ -271,6 +273,14 @@ class FormatTests(SynchronousTestCase):
         ):
             self.assertEqual(expected, access_log_format(text)("", request))
 
+    def test_somethingElse(self) -> None:
+        """
+        What is neither text nor a number is written as its text.
+        """
+        request = SimpleNamespace(code=Fraction(1, 2))
+        self.assertEqual("1/2", access_log_format("{status}")("", request))
+        self.assertEqual('{"status": "1/2"}', json_log_format("status")("", request))
+
     def test_combined(self) -> None:
         """
         Who asks for the default gets the fast way.
@@ -341,6 +351,22 @@ class ValueTests(ServerTestCase):
         )
         self.assertIsNotNone(found["host"])
         self.assertIsNotNone(found["client"])
+
+    def test_status(self) -> None:
+        """
+        A status of the standard library's is a number as any other.
+        """
+
+        def render(request: Any) -> bytes:
+            request.setResponseCode(HTTPStatus.NOT_FOUND)
+            return b"x"
+
+        site = self.jsonSite(render)
+        self.connect(site).send(get())
+        self.assertEqual([404], [found["status"] for found in self.logged(site)])
+        site = self.site(render, start=True, logFormatter=access_log_format("{status}"))
+        self.connect(site).send(get())
+        self.assertEqual("404\n", site.access.getvalue())
 
     def test_seconds(self) -> None:
         """

@@ -102,8 +102,9 @@ class LogField:
             return "-"
         if isinstance(value, float):
             return f"{value:.3f}"
-        if type(value) is int:
-            return str(value) if value else self.zero
+        if isinstance(value, int):
+            # Without the name of an HTTPStatus.
+            return str(int(value)) if value else self.zero
         return escape(str(value))
 
     def json(self, line: Any) -> str:
@@ -115,8 +116,8 @@ class LogField:
             return json_text(value)
         if value is None:
             return "null"
-        if type(value) is int:
-            return str(value)
+        if isinstance(value, int):
+            return str(int(value))
         if isinstance(value, float):
             return repr(round(value, 6))
         return json_text(str(value))
