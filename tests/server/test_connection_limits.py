@@ -9,11 +9,16 @@ import random
 from typing import Any
 
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
+from twisted.internet.error import ConnectError
+from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 
 from tests.server.test_switch_protocol import UPGRADE, Switching
 from tests.support.memory import SERVER, MemoryTransport, SecureMemoryTransport
 from tests.support.server_cases import GET, Echo, ServerTestCase, get
+from tests.support.socket_cases import TCPBackend, TLSBackend
 from tests.support.wire import Wire
+from twisted_h11._server import admission
+from twisted_h11.server import Limits, Site
 
 
 def at(host: str, port: int = 4000) -> MemoryTransport:
@@ -21,6 +26,34 @@ def at(host: str, port: int = 4000) -> MemoryTransport:
     A transport whose peer is C{host}.
     """
     return MemoryTransport(SERVER, IPv4Address("TCP", host, port))
+
+
+class Late(ProtocolWrapper):
+    """
+    Learns from the first line who the client is, as what Twisted has for the PROXY
+    protocol does, and drops who does not send one.
+    """
+
+    client: IPv4Address | None = None
+
+    def dataReceived(self, data: bytes) -> None:
+        """
+        Look for it, and pass on what is behind it.
+        """
+        if self.client is None:
+            if not data.startswith(b"FROM "):
+                self.disconnecting = True
+                self.abortConnection()
+                return
+            line, _, data = data.partition(b"\r\n")
+            self.client = IPv4Address("TCP", line[5:].decode(), 1)
+        super().dataReceived(data)
+
+    def getPeer(self) -> Any:
+        """
+        The client, if it is known.
+        """
+        return self.client or super().getPeer()
 
 
 class InAllTests(ServerTestCase):
@@ -298,6 +331,28 @@ class FromOneAddressTests(ServerTestCase):
             statuses.append(wire.statuses)
         self.assertEqual([[200], [503], [200], [200], [200]], statuses)
 
+    def test_addressIsLate(self) -> None:
+        """
+        An address that comes with the first bytes counts from then on; one that does
+        not come is told in the log.
+        """
+        site = self.site(limits={"maxConnectionsPerPeer": 1})
+        for secure in (False, True):
+            factory = WrappingFactory(site)
+            factory.protocol = Late
+            wires = []
+            for line in (b"FROM 192.0.2.1", b"FROM 192.0.2.1", b"SOMETHING ELSE"):
+                kind = SecureMemoryTransport if secure else MemoryTransport
+                wires.append(Wire(factory, self.clock, kind()))
+                self.wires.append(wires[-1])
+                wires[-1].send(line + b"\r\n" + GET)
+            self.assertEqual([[200], [503], []], [wire.statuses for wire in wires])
+            self.assertTrue(wires[2].closed)
+            said = [text for text in self.messages() if "did not begin" in text]
+            self.assertEqual(1, len(said))
+            wires[0].vanish()
+            self.events.clear()
+
     def test_offByDefault(self) -> None:
         """
         There is no such limit by default.
@@ -305,6 +360,100 @@ class FromOneAddressTests(ServerTestCase):
         site = self.site()
         wires = [self.connect(site, at("192.0.2.1")) for _ in range(50)]
         self.assertEqual([200], wires[-1].send(GET).statuses)
+
+
+class DescriptorTests(ServerTestCase):
+    """
+    As many as there are descriptors for.
+    """
+
+    def test_usedUp(self) -> None:
+        """
+        One for which there is none is closed at once, until there is one again, or
+        more are allowed; that this was to be expected is said when the site starts, and
+        that it has come once, until half of the connections have gone.
+        """
+        limit = [8]
+        self.patch(admission, "descriptor_limit", lambda: limit[0])
+        self.patch(admission, "spare_descriptors", lambda limit: 6)
+        site = self.site(limits={"maxConnections": 1000}, start=True)
+
+        def said(text: str) -> int:
+            return len([line for line in self.messages() if text in line])
+
+        self.assertEqual(1, said("may have only 8 descriptors"))
+        for _ in range(2):
+            wires = [self.connect(site).send(GET) for _ in range(4)]
+            self.assertEqual([[200]] * 2, [wire.statuses for wire in wires[:2]])
+            for wire in wires[2:]:
+                self.assertEqual((True, b""), (wire.aborted, wire.output))
+            self.assertEqual(1, said("are used up (8)"))
+            for wire in wires:
+                wire.vanish()
+            self.events.clear()
+        limit[0] = 10
+        wires = [self.connect(site).send(GET) for _ in range(5)]
+        self.assertEqual([[200]] * 4 + [[]], [wire.statuses for wire in wires])
+
+    def test_none(self) -> None:
+        """
+        Where nobody knows how many there are it is not asked.
+        """
+        self.patch(admission, "descriptor_limit", lambda: None)
+        site = self.site(limits={"maxConnections": None}, start=True)
+        wires = [self.connect(site).send(GET) for _ in range(50)]
+        self.assertEqual([200], wires[-1].statuses)
+
+
+class DroppedTests:
+    """
+    Over a real connection.
+    """
+
+    async def test_atOnce(self: Any) -> None:
+        """
+        The descriptor of a connection that is closed at once is free in the same call.
+        """
+        seen: list[int] = []
+        limits = Limits(maxConnections=0, maxRefusedConnections=0)
+        site: Any = Site(Echo(), limits=limits)
+        build = site.buildProtocol
+
+        def buildProtocol(address: Any) -> Any:
+            protocol = build(address)
+            make = protocol.makeConnection
+
+            def makeConnection(transport: Any) -> None:
+                below = transport
+                while isinstance(below, ProtocolWrapper):
+                    below = below.transport
+                make(transport)
+                seen.append(below.fileno())
+
+            protocol.makeConnection = makeConnection
+            return protocol
+
+        site.buildProtocol = buildProtocol
+        try:
+            peer = await self.open(site)
+            await peer.gone()
+            self.assertEqual(b"", peer.received)
+        except ConnectError:
+            # It was gone before the client has looked.
+            pass
+        self.assertEqual([-1], seen)
+
+
+class DroppedTCPTests(DroppedTests, TCPBackend):
+    """
+    TCP.
+    """
+
+
+class DroppedTLSTests(DroppedTests, TLSBackend):
+    """
+    TLS.
+    """
 
 
 class RequestsTests(ServerTestCase):

@@ -197,6 +197,8 @@ class Negotiator(Protocol):
         half: Any = IHalfCloseableProtocol(self._successor, None)
         if half is not None:
             half.readConnectionLost()
+        elif self._guard is not None:
+            self._guard.close()
         else:
             assert self.transport is not None
             self.transport.loseConnection()
