@@ -16,6 +16,7 @@ from twisted.web import server
 from twisted.web.resource import Resource
 
 import twisted_h11
+from tests.support.memory import SecureMemoryTransport
 from tests.support.server_cases import GET, Holding, ServerTestCase, get, post
 from tests.support.socket_cases import Peer, SocketTestCase, TLSBackend
 from twisted_h11._metrics.numbers import (
@@ -195,6 +196,40 @@ class SiteTests(ServerTestCase):
         self.connect(site).send(body).advance(1000)
         for wait in ("head", "idle", "body"):
             self.assertEqual(self.number(metrics, "timeouts_total", wait=wait), 1, wait)
+
+    def test_noTimeout(self) -> None:
+        """
+        What is looked at now and then and is in order has not taken too long.
+        """
+        site, metrics = self.counting(limits={"minBodyRate": 1, "rateWindow": 10})
+        body = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 50000\r\n\r\n"
+        wire = self.connect(site).send(body, b"x" * 100).advance(11)
+        self.assertEqual([], wire.statuses)
+        self.assertEqual(0, self.number(metrics, "timeouts_total", wait="body"))
+
+    def test_handshake(self) -> None:
+        """
+        A handshake that does not end has failed, and has taken too long.
+        """
+        site, metrics = self.counting(limits={"handshakeTimeout": 5})
+        self.connect(site, SecureMemoryTransport()).advance(6)
+        self.assertEqual(self.number(metrics, "timeouts_total", wait="handshake"), 1)
+        name = "tls_handshakes_total"
+        self.assertEqual(self.number(metrics, name, result="failed"), 1)
+
+    def test_raises(self) -> None:
+        """
+        Numbers that can not be taken are logged, and the request is answered.
+        """
+        site, metrics = self.counting()
+
+        def ended(*args: object) -> None:
+            raise ZeroDivisionError
+
+        self.patch(metrics, "ended", ended)
+        wire = self.connect(site).send(GET, GET)
+        self.assertEqual([200, 200], wire.statuses)
+        self.assertEqual(2, len(self.flushLoggedErrors(ZeroDivisionError)))
 
     def test_hostile(self) -> None:
         """

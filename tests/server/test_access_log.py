@@ -17,6 +17,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.http import combinedLogFormatter, proxiedLogFormatter
 
 from tests.fuzz.strategies import REAL, examples, head
+from tests.support.memory import MemoryTransport
 from tests.support.server_cases import Calls, Holding, ServerTestCase, get, post
 from tests.support.wire import Wire
 from twisted_h11._server import access_log
@@ -254,6 +255,24 @@ class FormatterTests(ServerTestCase):
             line.split("[")[1][:20] for line in site.access.getvalue().split("\n")[:3]
         ]
         self.assertEqual(times, ["01/Jan/1970:00:00:00"] * 2 + ["01/Jan/1970:00:00:01"])
+
+    def test_manyHosts(self) -> None:
+        """
+        Of the addresses that need no escaping only so many are remembered.
+        """
+        known: set[str] = set()
+        self.patch(access_log, "_plain_hosts", known)
+        self.patch(access_log, "_MOST_HOSTS", 3)
+        site = self.site(start=True)
+        for number in range(10):
+            peer = IPv4Address("TCP", f"192.0.2.{number}", 1)
+            self.connect(site, MemoryTransport(peer=peer)).send(get())
+            self.assertLessEqual(len(known), 3)
+        lines = site.access.getvalue().splitlines()
+        self.assertEqual(
+            [f'"192.0.2.{number}"' for number in range(10)],
+            [line.split()[0] for line in lines],
+        )
 
 
 class BatchTests(ServerTestCase):

@@ -4,13 +4,14 @@ Resources of Twisted's that our site renders with a little around them.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from twisted.internet.address import UNIXAddress
+from twisted.internet.testing import MemoryReactorClock
 from twisted.internet.threads import deferToThread
 from twisted.python.threadpool import ThreadPool
 from twisted.web import server, twcgi, wsgi
-from twisted.web.proxy import ProxyRequest, ReverseProxyResource
+from twisted.web.proxy import ProxyClientFactory, ProxyRequest, ReverseProxyResource
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 
@@ -193,6 +194,45 @@ class ChoiceTests(ServerTestCase):
         for number in range(10_100):
             self.assertIsNone(adapters[type(f"Kind{number}", (), {})])
         self.assertLess(len(adapters), 10_002)
+
+
+class ReactorTests(ServerTestCase):
+    """
+    The reactor that a proxy's request gets in the place of its own.
+    """
+
+    def test_others(self) -> None:
+        """
+        All but the connections is as it was; a factory that makes no protocol makes
+        none.
+        """
+        reactor: Any = MemoryReactorClock()
+
+        class Nobody(ProxyClientFactory):
+            def buildProtocol(self, addr: Any) -> Any:
+                return None
+
+        class Later(ProxyRequest):
+            protocols: ClassVar[dict[bytes, Any]] = {b"http": Nobody}
+
+            def __init__(self, channel: Any, *args: Any) -> None:
+                super().__init__(channel, *args, reactor=reactor)
+
+            def process(self) -> None:
+                self.reactor.callLater(1, super().process)
+
+        site = self.site(requestFactory=Later)
+        wire = self.connect(site).send(get(b"http://192.0.2.9:81/"))
+        self.assertEqual([], reactor.tcpClients)
+        reactor.advance(1)
+        ((host, port, factory, *_),) = reactor.tcpClients
+        self.assertEqual(("192.0.2.9", 81), (host, port))
+        self.assertIsNone(factory.buildProtocol(None))
+        factory.clientConnectionFailed(None, None)
+        self.assertEqual([501], wire.statuses)
+        reactor.tcpClients.clear()
+        factory.father = None
+        del factory.buildProtocol
 
 
 class SlowClientTests(TCPBackend, ThreadsTestCase):

@@ -9,12 +9,22 @@ from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.error import ConnectionLost
 from twisted.internet.protocol import Protocol
 from twisted.web import server
 
 from tests.server.test_producers import Pull
-from tests.support.server_cases import GET, Echo, Holding, ServerTestCase, get
-from twisted_h11._server import contract
+from tests.support.memory import SERVER
+from tests.support.server_cases import (
+    FAST_PATH,
+    GET,
+    Echo,
+    Holding,
+    ServerTestCase,
+    get,
+    post,
+)
+from twisted_h11._server import connections, contract
 from twisted_h11.server import Request, Site
 
 BOTH = (Request, server.Request)
@@ -127,6 +137,38 @@ class ProducerTests(ServerTestCase):
             request.unregisterProducer()
             request.finish()
 
+    def test_roomForNothing(self) -> None:
+        """
+        A transport that says that it has room, although nothing has waited, changes
+        nothing.
+        """
+        wire = self.connect(self.site())
+        for _ in range(2):
+            wire.transport.producer.resumeProducing()
+        self.assertEqual([200], wire.send(GET).statuses)
+
+    def test_pausesAtTheEnd(self) -> None:
+        """
+        One that pauses the connection when that has ended leaves no timer behind.
+        """
+
+        class Pausing(Push):
+            def stopProducing(self) -> None:
+                super().stopProducing()
+                channel.pauseProducing()
+
+        for factory in BOTH:
+            wire, request = self.held(factory)
+            channel = request.channel
+            push = Pausing()
+            request.registerProducer(push, True)
+            channel.abortConnection()
+            wire.pump()
+            self.assertTrue(wire.closed)
+            self.assertEqual(["stop"], push.told)
+            self.assertEqual([], self.clock.getDelayedCalls())
+            channel = None
+
     def test_lost(self) -> None:
         """
         A producer of each kind is stopped when the client goes.
@@ -233,6 +275,92 @@ class ProtocolTests(ServerTestCase):
             address(number)
             self.assertLessEqual(len(contract._ours), contract._MOST_OURS)
 
+    def test_betweenRequests(self) -> None:
+        """
+        What is said of a response when there is none says nothing.
+        """
+        wire = self.connect(self.site())
+        channel = wire.channel
+        channel.writeHeaders(b"HTTP/1.1", b"200", b"OK", [])
+        channel.write(b"x")
+        channel.writeSequence([b"x"])
+        channel.sendContinue()
+        channel.setBodyLimit(1)
+        self.raised(TypeError, channel.write, "text")
+        self.assertEqual(SERVER, channel.getHost())
+        self.assertEqual(b"", wire.output)
+        self.assertEqual([200], wire.send(post(b"body")).statuses)
+        channel.failResponse()
+        wire.pump()
+        self.assertTrue(wire.aborted)
+
+    def test_resetTimeout(self) -> None:
+        """
+        C{resetTimeout} begins the wait of an idle connection anew.
+        """
+        wire = self.connect(self.site(timeout=10)).send(GET)
+        for _ in range(3):
+            wire.advance(8)
+            wire.channel.resetTimeout()
+            self.assertFalse(wire.closed)
+        wire.advance(11)
+        self.assertTrue(wire.closed)
+
+    def test_nobodyToWaitFor(self) -> None:
+        """
+        Who waits for the client is told when there is nobody to wait for: because the
+        connection is about to close, or has been given away.
+        """
+        for taken in (False, True):
+            ends: list[Any] = []
+            channels: list[Any] = []
+
+            def render(request: Any, channels: Any = channels) -> None:
+                channels.append(request.channel)
+
+            wire = self.connect(self.site(render)).stall().send(GET)
+            channel = channels.pop()
+            if taken:
+                request = channel.cycle.request
+                request.write(b"x" * 200_000)
+                channel.drained().addErrback(lambda f, e=ends: e.append(f.type))
+                self.assertEqual([], ends)
+                channel.transport = None
+                request.finish()
+            else:
+                channel.loseConnection()
+                channel.drained().addErrback(lambda f, e=ends: e.append(f.type))
+            self.assertEqual([ConnectionLost], ends)
+            wire.vanish()
+
+    def test_repr(self) -> None:
+        """
+        A connection says what it is at.
+        """
+        holding = Holding()
+        wire = self.connect(self.site(holding))
+        self.assertEqual("<Channel <Wire open> reads head None>", repr(wire.channel))
+        wire.send(GET)
+        text = repr(wire.channel)
+        for part in ("<Wire open> reads nothing <Cycle pending <", "GET"):
+            self.assertIn(part, text)
+        holding.answer()
+
+    def test_remembers(self) -> None:
+        """
+        Only so many connections remember their last request; the others read the next
+        one all the same.
+        """
+        self.patch(connections, "_MOST_WARM", 2)
+        site = self.site()
+        wires = [self.connect(site).send(GET) for _ in range(3)]
+        wires[2].vanish()
+        wires.append(self.connect(site).send(GET))
+        kept = [wire.channel.reader._lastHead is not None for wire in wires]
+        if FAST_PATH:
+            self.assertEqual([False, False, False, True], kept)
+        self.assertEqual([200, 200], wires[0].send(GET).statuses)
+
     def test_everyName(self) -> None:
         """
         Every name that is relied on is there, on ours as on twisted.web's.
@@ -248,6 +376,36 @@ class RequestTests(ServerTestCase):
     """
     What resources and frameworks set on a request.
     """
+
+    def test_otherFields(self) -> None:
+        """
+        An argument that is wrong is told, and that it is not the argument where
+        something else stands in the place of the fields.
+        """
+
+        def render(request: Any) -> bytes:
+            for wrong in ((1, b"b"), (b"A", 1)):
+                text = self.raised(TypeError, request.setHeader, *wrong)
+                self.assertIn("bytes or str", text)
+            for code in (("200",), (200, "OK")):
+                self.raised(TypeError, request.setResponseCode, *code)
+            kept, request.responseHeaders = request.responseHeaders, None
+            text = self.raised(AttributeError, request.setHeader, b"A", b"b")
+            request.responseHeaders = kept
+            return text.encode()
+
+        self.assertIn(b"setRawHeaders", self.talk(render, GET).only().body)
+
+    def test_bodyLimitOfNone(self) -> None:
+        """
+        C{setBodyLimit} says nothing to a request that has no body.
+        """
+
+        def render(request: Any) -> bytes:
+            request.setBodyLimit(0)
+            return b"x"
+
+        self.assertEqual([200], self.talk(render, GET).statuses)
 
     def test_noContentType(self) -> None:
         """

@@ -13,11 +13,13 @@ from typing import Any, ClassVar
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Cooperator
 from twisted.web import server
+from twisted.web.resource import EncodingResourceWrapper
+from twisted.web.server import GzipEncoderFactory
 from twisted.web.static import File
 
 import twisted_h11._wire.producers
-from tests.support.server_cases import ServerTestCase, get
-from twisted_h11.server import Compression
+from tests.support.server_cases import Calls, ServerTestCase, get
+from twisted_h11.server import Compression, Request
 
 TEXT = b"It is a truth universally acknowledged, " * 100
 TAKES = b"Accept-Encoding: gzip, br"
@@ -300,6 +302,55 @@ class PiecesTests(CompressionTestCase):
         self.assertEqual(response.all(b"Content-Length"), [])
         response = self.ask(self.text(), method=b"HEAD")
         self.assertEqual(response.all(b"Content-Length"), [b"%d" % len(TEXT)])
+
+    def test_nothingWritten(self) -> None:
+        """
+        So is it where the resource ends the response without any content.
+        """
+
+        def render(request: Any) -> Any:
+            request.setHeader(b"Content-Type", b"text/html")
+            request.finish()
+            return server.NOT_DONE_YET
+
+        response = self.ask(render, TAKES, method=b"HEAD")
+        self.assertEqual(response.all(b"Content-Encoding"), [b"gzip"])
+        self.assertEqual(response.all(b"Content-Length"), [])
+
+    def test_tooMuch(self) -> None:
+        """
+        What is written beyond the length of a response that was there whole is dropped.
+        """
+
+        def render(request: Any) -> Any:
+            request.setHeader(b"Content-Type", b"text/html")
+            request.setHeader(b"Content-Length", b"%d" % len(TEXT))
+            request.write(TEXT)
+            request.write(b"more")
+            request.finish()
+            return server.NOT_DONE_YET
+
+        response = self.ask(render, TAKES)
+        self.assertEqual(response.all(b"Content-Length"), [b"%d" % len(response.body)])
+        self.assertEqual(gzip.decompress(response.body), TEXT)
+
+
+class ByResourceTests(CompressionTestCase):
+    """
+    Resources that encode by themselves.
+    """
+
+    def test_wrapper(self) -> None:
+        """
+        Twisted's wrapper around a resource does it for all requests, also on a site
+        that compresses nothing.
+        """
+        for factory in (Request, server.Request):
+            root = EncodingResourceWrapper(Calls(self.text()), [GzipEncoderFactory()])
+            site = self.site(root, requestFactory=factory)
+            response = self.answer(site, TAKES)
+            self.assertEqual(response.all(b"Content-Encoding"), [b"gzip"], factory)
+            self.assertEqual(gzip.decompress(response.body), TEXT)
 
 
 class ValidatorTests(CompressionTestCase):

@@ -4,6 +4,7 @@ Responses that the server makes itself, and those of failing applications.
 
 from __future__ import annotations
 
+import os
 import time
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -12,6 +13,7 @@ from twisted.web.resource import Resource
 
 import twisted_h11
 from tests.support.server_cases import GET, Holding, ServerTestCase, get
+from twisted_h11.server import ErrorPages
 
 BAD = b"GET / HTTP/1.1\r\nHost: a b\r\n\r\n"
 
@@ -159,6 +161,32 @@ class MethodTests(ServerTestCase):
         """
         wire = self.talk(OnlyGet(), get(b"/<script>", method=b"PUT"))
         self.assertNotIn(b"<script>", wire.only().body)
+
+
+class PagesTests(ServerTestCase):
+    """
+    Pages of a site's own.
+    """
+
+    def test_types(self) -> None:
+        """
+        A page has the media type that its name says, text with its encoding.
+        """
+        for name, kind in (
+            ("page.html", b"text/html; charset=utf-8"),
+            ("page.json", b"application/json"),
+            ("page", b"text/html; charset=utf-8"),
+        ):
+            folder = self.mktemp()
+            os.mkdir(folder)
+            path = os.path.join(folder, name)
+            with open(path, "w") as file:
+                file.write("not here")
+            pages = ErrorPages({404: path, 500: path})
+            self.assertEqual("<ErrorPages [404, 500]>", repr(pages))
+            response = self.talk(Resource(), GET, errorPages=pages).only()
+            self.assertEqual((404, b"not here"), (response.status, response.body))
+            self.assertEqual([kind], response.all(b"Content-Type"))
 
 
 class FailingApplicationTests(ServerTestCase):

@@ -1377,6 +1377,38 @@ class RequestTests(ServerTestCase):
         self.talk(root, get(b"http://example.com/a"))
         self.assertEqual(1, len(leaf.seen))
 
+    def test_raisesWhenItIsOver(self) -> None:
+        """
+        What a foreign request raises when it has been answered is logged, and the
+        connection goes on.
+        """
+
+        class Finishing(server.Request):
+            def requestReceived(self, *args: Any) -> None:
+                super().requestReceived(*args)
+                raise ZeroDivisionError
+
+        wire = self.talk(Echo(), post(b"x"), post(b"y"), requestFactory=Finishing)
+        self.assertEqual([b"x", b"y"], [r.body for r in wire.responses])
+        self.assertEqual(2, len(self.flushLoggedErrors(ZeroDivisionError)))
+        self.assertFalse(wire.closed)
+
+    def test_bothFields(self) -> None:
+        """
+        A resource may say its type and its length, and return its content whole.
+        """
+
+        def render(request: Any) -> bytes:
+            request.setHeader(b"Content-Type", b"text/plain")
+            request.setHeader(b"Content-Length", b"3")
+            return b"abc"
+
+        for factory in (Request, server.Request):
+            response = self.talk(render, GET, requestFactory=factory).only()
+            self.assertEqual(b"abc", response.body)
+            self.assertEqual([b"text/plain"], response.all(b"Content-Type"))
+            self.assertEqual([b"3"], response.all(b"Content-Length"))
+
     def test_finishedWarning(self) -> None:
         """
         A foreign request that finishes twice warns and does no harm.
@@ -1504,12 +1536,15 @@ class SiteTests(ServerTestCase):
             return b""
 
         form = b"Content-Type: application/x-www-form-urlencoded"
-        try:
-            site = self.site(render, parsePOSTFormSubmission=False)
-        except TypeError:
-            return  # Twisted before 25.5
-        self.connect(site).send(post(b"a=b", form))
-        self.assertEqual([{}], seen)
+        for factory in (Request, server.Request):
+            try:
+                site = self.site(
+                    render, parsePOSTFormSubmission=False, requestFactory=factory
+                )
+            except TypeError:
+                return  # Twisted before 25.5
+            self.connect(site).send(post(b"a=b", form))
+        self.assertEqual([{}, {}], seen)
 
 
 class LazyTests(ServerTestCase):

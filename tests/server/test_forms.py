@@ -9,6 +9,7 @@ import random
 from collections.abc import Callable
 from email import message_from_bytes
 from functools import partial
+from io import BytesIO
 from time import process_time
 from typing import Any
 from unittest.mock import patch
@@ -130,6 +131,7 @@ class SameTests(ServerTestCase):
                 )
             ),
             form(part(b"b64", encoded, b"content-transfer-encoding: base64")),
+            form(part(b"b64", b"A", b"content-transfer-encoding: base64")),
             form(b"--xyz\r\nX-No: name\r\n\r\nignored\r\n", part(b"a", b"1")),
             form(b"--xyz\r\n\r\nignored\r\n", part(b"a", b"1")),
             form(part(b"", b"no name"), part(b"a", b"1")),
@@ -304,6 +306,38 @@ class WhenTests(ServerTestCase):
         wire = self.talk(Calls(ask), post(body, URLENCODED), limits=limits)
         self.assertEqual([200], wire.statuses)
 
+    def test_empty(self) -> None:
+        """
+        A form of no bytes has no fields, of whatever kind it is.
+        """
+        for factory in (Request, Foreign):
+            for kind in (URLENCODED, MULTIPART_FIELD):
+                wire = self.talk(Calls(ask), post(b"", kind), requestFactory=factory)
+                self.assertEqual(b"[]", wire.only().body)
+
+    def test_silentFile(self) -> None:
+        """
+        A body may be in a file whose C{seek} does not say where that leads.
+        """
+
+        class Silent(BytesIO):
+            def seek(self, *args: Any) -> Any:
+                super().seek(*args)
+
+        class Mine(Request):
+            def gotLength(self, length: Any) -> None:
+                self.content = Silent()
+
+        class Theirs(Foreign):
+            def gotLength(self, length: Any) -> None:
+                self.content = Silent()
+
+        for factory in (Mine, Theirs):
+            wire = self.talk(
+                Calls(ask), post(b"a=1", URLENCODED), requestFactory=factory
+            )
+            self.assertEqual(b"[(b'a', [b'1'])]", wire.only().body)
+
     def test_connectionGoesOn(self) -> None:
         """
         A form that was refused is a request that was answered; whoever looks for
@@ -382,6 +416,19 @@ class WhenTests(ServerTestCase):
 
         self.talk(render, post(b"a=1", URLENCODED))
         self.assertIn("before finish", told[0])
+
+    def test_lateButNoForm(self) -> None:
+        """
+        Where there was no form the arguments of the query are there after the end.
+        """
+        told: list[Any] = []
+
+        def render(request: Any) -> bytes:
+            request.notifyFinish().addCallback(lambda _: told.append(request.args))
+            return b""
+
+        self.talk(render, post(b"a=1", target=b"/?b=2"))
+        self.assertEqual([{b"b": [b"2"]}], told)
 
     def test_processOverridden(self) -> None:
         """

@@ -219,6 +219,46 @@ class RegisterTests(ServerTestCase):
         self.assertEqual(b"bye", wire.output)
         self.assertEqual([None], done)
 
+    def test_closeFrame(self) -> None:
+        """
+        One of autobahn's is asked for a close frame.
+        """
+
+        class Autobahns(EchoProtocol):
+            def sendMessage(self) -> None:
+                """Not asked for."""
+
+            sendPing = sendMessage
+
+            def sendCloseFrame(self, code: int) -> None:
+                self.transport.write(b"close %d" % code)
+
+        site = self.site(Giving(Autobahns))
+        wire = self.open(site)
+        site.drain(10)
+        wire.pump()
+        self.assertTrue(wire.output.endswith(b"close 1001"))
+        wire.vanish()
+
+    def test_notCounted(self) -> None:
+        """
+        A transport that lets nobody hear of its end is not counted any more.
+        """
+
+        class Closed(TellingTransport):
+            def __setattr__(self, name: str, value: Any) -> None:
+                if name == "connectionLost":
+                    raise AttributeError(name)
+                super().__setattr__(name, value)
+
+        resource = Switching()
+        site = self.site(resource)
+        wire = self.connect(site, Closed()).send(UPGRADE)
+        self.assertEqual([101], wire.statuses)
+        self.assertEqual(0, len(site._connections))
+        wire.vanish()
+        self.assertEqual(["ConnectionLost"], resource.protocols[0].lost)
+
     def test_transport(self) -> None:
         """
         The transport is left as it was, also if somebody else has changed it before.

@@ -15,6 +15,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 from zope.interface import implementer
 
+from tests.server.test_streaming_bodies import Doing
 from tests.support.server_cases import (
     FAST_PATH,
     GET,
@@ -148,6 +149,25 @@ class HalfCloseTests(ServerTestCase):
         wire.drain()
         self.assertEqual(500_000, len(wire.only().body))
         self.assertTrue(wire.closed)
+
+    def test_answeredAtTheHead(self) -> None:
+        """
+        A request that is answered before its body is here, and has come behind one
+        whose response was not taken yet, gets its answer although the rest of it will
+        never come.
+        """
+
+        def render(request: Any) -> bytes:
+            return b"x" * 200_000 if request.method == b"GET" else b"early"
+
+        body = get(b"/", b"Content-Length: 5", method=b"POST") + b"abc"
+        wire = self.connect(self.site(Doing(render))).stall()
+        wire.send(GET, body).halfClose()
+        self.assertFalse(wire.transport.disconnecting)
+        wire.drain().settle(6)
+        self.assertEqual([200_000, 5], [len(r.body) for r in wire.responses])
+        self.assertTrue(wire.closed)
+        self.assertFalse(wire.aborted)
 
     def test_afterRefusal(self) -> None:
         """

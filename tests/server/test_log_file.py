@@ -5,6 +5,7 @@ Log files: no line is lost, torn or without an end, whatever becomes of the file
 from __future__ import annotations
 
 import errno
+import fcntl
 import io
 import os
 import select
@@ -19,6 +20,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.server_cases import ServerTestCase, get
+from twisted_h11._server import log_file
 from twisted_h11._server.batched_file import FLUSH_SECONDS, BatchedFile
 from twisted_h11.server import LogFile, LogFileError
 
@@ -226,6 +228,40 @@ class LogFileTests(Files):
         log.write("l\xf6ve \udcff\n")
         self.assertEqual(b"l\xc3\xb6ve \\udcff\n", self.content())
 
+    def test_standardOutput(self) -> None:
+        """
+        C{/dev/stdout} is what is the standard output now, and stays that when files are
+        opened anew.
+        """
+        reader, writer = os.pipe()
+        kept = os.dup(1)
+        try:
+            os.dup2(writer, 1)
+            log = LogFile("/dev/stdout")
+        finally:
+            os.dup2(kept, 1)
+            os.close(kept)
+            os.close(writer)
+        log.write("a\n")
+        log.reopen()
+        log.write("b\n")
+        self.assertFalse(log.isatty())
+        log.close()
+        self.assertFalse(log.isatty())
+        self.assertEqual(b"a\nb\n", os.read(reader, 100))
+        os.close(reader)
+
+    def test_fullAtTheEnd(self) -> None:
+        """
+        The rest of a line for which there is no room when the file is closed counts.
+        """
+        log = self.opened()
+        with self.sizeLimit(3):
+            log.write("a line\n")
+            self.assertEqual(0, log.dropped)
+            log.close()
+        self.assertEqual((1, b"a l"), (log.dropped, self.content()))
+
     def test_afterClose(self) -> None:
         """
         What comes after the end is dropped, and goes into nobody else's descriptor.
@@ -318,6 +354,27 @@ class PipeTests(Files):
         self.assertEqual(line.encode() * 200, got)
         self.assertEqual(0, log.dropped)
 
+    def test_full(self) -> None:
+        """
+        One that is full, and is not read, costs lines after a while.
+        """
+        self.patch(log_file, "_PATIENCE", 1)
+        os.mkfifo(self.path)
+        reader = os.open(self.path, os.O_RDONLY | os.O_NONBLOCK)
+        self.addCleanup(os.close, reader)
+        log = self.opened()
+        os.set_blocking(log.fileno(), False)
+        # Each as long as what a pipe keeps together.
+        log.write(("y" * (select.PIPE_BUF - 1) + "\n") * 1000)
+        before = log.dropped
+        self.assertGreater(before, 0)
+        log.write("lost\n")
+        self.assertEqual(before + 1, log.dropped)
+        os.read(reader, 1 << 20)
+        log.write("kept\n")
+        self.assertTrue(os.read(reader, 65536).endswith(b"kept\n"))
+        self.assertEqual(before + 1, log.dropped)
+
 
 class RotationTests(Files):
     """
@@ -383,6 +440,28 @@ class RotationTests(Files):
         said = [text for text in self.messages() if "Can not rotate" in text]
         self.assertEqual(1, len(said))
         self.assertIn(self.path, said[0])
+
+    def test_others(self) -> None:
+        """
+        Where another process is about to rename it, it grows a little longer; where it
+        has been renamed or removed, the next line is in the one that has its name.
+        """
+        log = self.opened(10, 2)
+        log.write("a line\n")
+        with open(self.path) as other:
+            fcntl.flock(other, fcntl.LOCK_EX)
+            log.write("more\n")
+        self.assertEqual(b"a line\nmore\n", self.content())
+        os.rename(self.path, self.path + ".1")
+        with open(self.path, "w") as other:
+            other.write("theirs\n")
+        log.write("ours\n")
+        self.assertEqual(b"theirs\nours\n", self.content())
+        os.unlink(self.path)
+        log.write("again\n")
+        self.assertEqual(b"again\n", self.content())
+        self.assertEqual(["access.log", "access.log.1"], self.names())
+        self.assertEqual(0, log.dropped)
 
     def test_processes(self) -> None:
         """

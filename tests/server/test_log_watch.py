@@ -281,6 +281,22 @@ class WatchTests(SynchronousTestCase):
             self.write("b\n")
             self.assertEqual(2, self.size())
 
+    def test_flood(self) -> None:
+        """
+        Whoever opens it again and again keeps nobody busy for ever.
+        """
+        self.patch(log_watch, "_MOST_READS", 3)
+        watch: Any = self.log._watch
+        looks: list[int] = []
+
+        def doRead() -> None:
+            looks.append(1)
+            watch._changed(None, None, MODULE.inotify.IN_ACCESS)
+
+        self.patch(watch._notify, "doRead", doRead)
+        self.assertFalse(watch.isBusy())
+        self.assertEqual(3, len(looks))
+
     def test_readers(self) -> None:
         """
         However many have read it since the last line.

@@ -12,7 +12,7 @@ from twisted.internet import reactor, ssl
 from twisted.internet.address import IPv4Address, UNIXAddress
 from twisted.internet.endpoints import TCP4ClientEndpoint
 from twisted.internet.interfaces import IAddress
-from twisted.internet.protocol import Factory
+from twisted.internet.protocol import Factory, Protocol
 from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublisher
 from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 from zope.interface import implementer
@@ -232,6 +232,19 @@ class FactoryTests(ProxyTestCase):
         wire = self.open(self.begin()).send(LINE + GET).halfClose()
         self.assertEqual([200], wire.statuses)
         self.assertTrue(wire.closed)
+
+    def test_ourHalfClose(self) -> None:
+        """
+        A protocol that knows nothing of half-closes is told nothing of ours; a client
+        that closes its side has closed the connection.
+        """
+        proxies = TrustedProxies(["10.0.0.0/8"])
+        inner = Factory.forProtocol(Protocol)
+        factory = ProxyProtocolFactory(inner, proxies, Limits(), self.clock)
+        wire = self.open(factory).send(LINE)
+        wire.channel.writeConnectionLost()
+        self.assertFalse(wire.closed)
+        self.assertTrue(wire.halfClose().closed)
 
     def test_drain(self) -> None:
         """

@@ -35,6 +35,7 @@ from tests.support.server_cases import (
 )
 from tests.support.wire import Wire
 from twisted_h11.interfaces import IStreamingResource
+from twisted_h11.metrics import Metrics
 from twisted_h11.server import Request
 
 OLD = get(version=b"1.0")
@@ -324,6 +325,43 @@ class ProducerTests(HooksTestCase):
         wire.pump()
         self.assertEqual([200, 200], wire.statuses)
         self.assertOver(wire)
+
+
+class InterruptTests(HooksTestCase):
+    """
+    Ctrl-C.
+    """
+
+    def test_each(self) -> None:
+        """
+        It is no failure of the hook in which it comes: it passes.
+        """
+        interrupt = raising(KeyboardInterrupt)
+        counts: Any = Metrics()
+        counts.ended = interrupt
+
+        class Takes(server.Request):
+            handleContentChunk = interrupt
+
+        class Receives(server.Request):
+            requestReceived = interrupt
+
+        cases: tuple[tuple[bytes, dict[str, Any]], ...] = (
+            (GET, {"logFormatter": interrupt, "start": True}),
+            (GET, {"metrics": counts}),
+            (post(b"body"), {"requestFactory": Takes}),
+            (post(b"body"), {"requestFactory": Receives}),
+        )
+        for data, options in cases:
+            wire = self.begin(lambda request: b"whole", **options)
+            passed = False
+            try:
+                wire.send(data)
+            except KeyboardInterrupt:
+                passed = True
+            self.assertTrue(passed, options)
+            self.assertEqual([], self.flushLoggedErrors())
+            wire.vanish()
 
 
 class EndTests(HooksTestCase):

@@ -456,6 +456,20 @@ class TakenTransportTests(ServerTestCase):
             self.assertEqual(RAW + b"more", wire.output)
             self.assertEqual([], self.clock.getDelayedCalls())
 
+    def test_nobody(self) -> None:
+        """
+        What came with the request is dropped, if the transport was taken and nobody
+        has it.
+        """
+
+        def render(request: Any) -> None:
+            request.channel.transport = None
+
+        wire = self.connect(self.site(render)).send(GET + b"early")
+        self.assertEqual(b"", wire.output)
+        self.assertFalse(wire.channel.reader.hasBytes)
+        wire.vanish()
+
     def test_restored(self) -> None:
         """
         A transport that goes to another protocol has its own C{loseConnection}

@@ -68,6 +68,9 @@ class ReportTests(ServerTestCase):
         site = self.site(Switching())
         wire = self.connect(site, TellingTransport()).send(UPGRADE)
         self.assertIn("1 given to another protocol", describe_connections(site))
+        (given,) = site._connections.open
+        self.assertEqual(wire.transport.getPeer(), given.getPeer())
+        del given
         wire.vanish()
 
     def test_requests(self) -> None:

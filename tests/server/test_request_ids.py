@@ -321,7 +321,9 @@ class LogTests(ServerTestCase):
 
         site = self.site(render, requestIds=True)
         self.connect(site).send(get()).vanish()
+        self.connect(site).send(get()).halfClose().advance(10)
         self.assertEqual(ids, self.said("lost"))
+        self.assertEqual(2, len(set(ids)))
 
     def test_refusal(self) -> None:
         """

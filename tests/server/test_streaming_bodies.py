@@ -15,7 +15,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 from zope.interface import implementer
 
-from tests.support.server_cases import GET, ServerTestCase, get, post
+from tests.support.server_cases import GET, Calls, ServerTestCase, get, post
 from tests.support.wire import splittings
 from twisted_h11.interfaces import IStreamingResource
 
@@ -449,6 +449,91 @@ class CutBodyTests(ServerTestCase):
         wire.pump()
         self.assertTrue(wire.aborted)
         self.assertEqual("RequestBodyCut", resource.takers[0].ended())
+
+    def test_abortedAfterTheEnd(self) -> None:
+        """
+        After the end there is nothing left to be dropped.
+        """
+        resource = Streaming()
+        wire = self.talk(resource, post(b"abc"))
+        resource.takers[0].transport.abortConnection()
+        resource.answer()
+        wire.send(post(b"abc"))
+        resource.answer()
+        wire.pump()
+        self.assertEqual([200, 200], wire.statuses)
+
+    def test_outlived(self) -> None:
+        """
+        A taker may have its body for longer than there is a request: that has neither
+        a client nor an address then, and drops nobody.
+        """
+        for streams in (True, False):
+            resource = Streaming(most=1)
+            root: Any = resource
+            if not streams:
+                root = Calls(resource.render)
+            wire = self.talk(root, post(b"x" * 200_000))
+            taker: Any = resource.takers[0]
+            resource.answer()
+            wire.pump()
+            self.assertIsNone(taker.transport.request)
+            self.assertIsNone(taker.transport.getPeer())
+            self.assertIsNone(taker.transport.getHost())
+            taker.transport.abortConnection()
+            self.assertFalse(wire.aborted)
+            wire.send(post(b"abc"))
+            resource.answer()
+            wire.pump()
+            self.assertEqual([200, 200], wire.statuses)
+
+    def test_failsAfterwards(self) -> None:
+        """
+        What a taker raises when the request is over is logged, and costs nobody
+        anything.
+        """
+
+        def fails(data: bytes) -> None:
+            raise ZeroDivisionError
+
+        resource = Streaming(most=1)
+        wire = self.talk(resource, post(b"abcdef")[:-3], b"def")
+        taker: Any = resource.takers[0]
+        resource.answer()
+        wire.pump()
+        taker.dataReceived = fails
+        taker.transport.resumeProducing()
+        self.assertEqual(1, len(self.flushLoggedErrors(ZeroDivisionError)))
+        wire.send(post(b"abc"))
+        resource.answer()
+        wire.pump()
+        self.assertEqual([200, 200], wire.statuses)
+
+    def test_repr(self) -> None:
+        """
+        A body says how far it is.
+        """
+        resource = Streaming(most=5, take=False)
+        wire = self.talk(resource, get(b"/", b"Content-Length: 9", method=b"POST"))
+        body = resource.requests[0].bodySource()
+        told = [repr(body)]
+        resource.requests[0].deliverBody(resource.takers[0])
+        told.append(repr(body))
+        wire.send(b"12345")
+        told.append(repr(body))
+        resource.takers[0].most = None
+        body.resumeProducing()
+        wire.send(b"6789")
+        told.append(repr(body))
+        self.assertEqual(
+            [
+                f"<RequestBody {state} length=9>"
+                for state in ("not taken", "flowing", "paused", "ended")
+            ],
+            told,
+        )
+        resource.answer()
+        del body
 
 
 class BackPressureTests(ServerTestCase):

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.web.client import readBody
 from twisted.web.resource import Resource
 
@@ -218,6 +218,82 @@ class LoopTests(FormTestCase):
         # Both marks, and a segment each.
         self.assertLess(most, 4 * 64 * 1024 + 4 * 30_000)
 
+    def test_wait(self) -> None:
+        """
+        A wait for the next part that was given up costs the part before, and no more.
+        """
+        waits: list[Deferred[Any]] = []
+        names: list[str] = []
+
+        async def render(request: Any) -> bytes:
+            form = parts_of(request)
+            names.append((await form.__anext__()).name)
+            waits.append(Deferred.fromCoroutine(form.__anext__()))
+            try:
+                await waits[0]
+            except CancelledError:
+                names.append("given up")
+            async for part in form:
+                names.append(part.name)
+            return b"done"
+
+        data = post(FORM, KIND)
+        at = data.index(b"x" * 2000) + 10
+        first = data.index(b"Hello") + 2
+        wire = self.talk(Doing(render), data[:first])
+        waits[0].cancel()
+        wire.send(data[first:at], data[at:])
+        self.assertEqual(["title", "given up", "file", "empty", "last"], names)
+        self.assertEqual([200], wire.statuses)
+        waits.clear()
+
+    def test_twoReasons(self) -> None:
+        """
+        The client waits until the part and the loop both go on.
+        """
+        waits: list[Deferred[None]] = []
+        lengths: list[int] = []
+
+        async def render(request: Any) -> bytes:
+            async for part in parts_of(request, MultipartLimits(bufferLength=1000)):
+                waits.append(Deferred())
+                await waits[-1]
+                lengths.append(len(await part.read(1_000_000)))
+            return b"done"
+
+        form = part(b"name=a", b"1") + part(b"name=b; filename=b", b"x" * 500_000)
+        data = post(form + b"--xyz--\r\n", KIND)
+        first = data.index(b"\r\n--xyz\r\n", data.index(b"name=a")) + 2
+        wire = self.talk(Doing(render), data[:first])
+        for start in range(first, len(data), 20_000):
+            wire.unread.append(data[start : start + 20_000])
+        wire.pump()
+        unread = len(wire.unread)
+        self.assertGreater(unread, 15)
+        waits.pop().callback(None)
+        wire.pump()
+        self.assertEqual((1, [1]), (len(waits), lengths))
+        self.assertEqual(unread, len(wire.unread))
+        waits.pop().callback(None)
+        wire.pump()
+        self.assertEqual([1, 500_000], lengths)
+        self.assertEqual([200], wire.statuses)
+
+    def test_repr(self) -> None:
+        """
+        A part says which it is.
+        """
+        seen: list[str] = []
+
+        async def render(request: Any) -> bytes:
+            async for part in parts_of(request):
+                seen.append(repr(part))
+            return b"done"
+
+        self.talk(Doing(render), post(FORM, KIND))
+        self.assertEqual("<Part 'title' filename=None>", seen[0])
+        self.assertEqual("<Part 'file' filename='a b.txt'>", seen[1])
+
 
 class BoundTests(FormTestCase):
     """
@@ -289,6 +365,33 @@ class BoundTests(FormTestCase):
         self.assertEqual(101, len(seen[0][2]))
         form = part(b"name=f", b"x" * 101) + b"--xyz--\r\n"
         self.assertIn("field", self.refused(413, form, maxFieldLength=100))
+
+    def test_anyField(self) -> None:
+        """
+        With C{None} a field may be of any length.
+        """
+        lengths: list[int] = []
+
+        async def render(request: Any) -> bytes:
+            async for part in parts_of(request, MultipartLimits(maxFieldLength=None)):
+                lengths.append(len(await part.read(10_000_000)))
+            return b"done"
+
+        form = part(b"name=f", b"x" * 1_100_000) + b"--xyz--\r\n"
+        self.talk(Doing(render), post(form, KIND))
+        self.assertEqual([1_100_000], lengths)
+
+    def test_limits(self) -> None:
+        """
+        Bounds are numbers, and none is negative.
+        """
+
+        def made(name: str, value: Any) -> Any:
+            return MultipartLimits(**{name: value})
+
+        for name in ("maxParts", "maxHeaderLength", "maxFieldLength", "bufferLength"):
+            for kind, value in ((ValueError, -1), (TypeError, "many")):
+                self.assertIn(name, self.raised(kind, made, name, value))
 
     def test_read(self) -> None:
         """
@@ -407,6 +510,18 @@ class PushTests(FormTestCase):
         self.talk(Doing(render), post(form, KIND)[:-100]).vanish()
         self.assertEqual("RequestBodyCut", taker.ended())
         self.assertEqual(["RequestBodyCut"], ends)
+
+    def test_aborted(self) -> None:
+        """
+        A part that is aborted drops the client.
+        """
+
+        def render(request: Any) -> Any:
+            done: Any = deliver_parts(request, lambda part: part.abortConnection())
+            return done.addErrback(lambda reason: None)
+
+        wire = self.talk(Doing(render), post(FORM, KIND)[:-100])
+        self.assertTrue(wire.aborted)
 
     def test_receiverRaises(self) -> None:
         """

@@ -8,6 +8,7 @@ from typing import Any
 
 from twisted.web import server
 from twisted.web.resource import Resource
+from twisted.web.server import NOT_DONE_YET
 from zope.interface import implementer
 
 from tests.server.test_streaming_routing import head
@@ -151,6 +152,29 @@ class BodyLimitTests(ServerTestCase):
         wire = self.talk(Own(), chunked, b"10\r\n" + b"x" * 16 + b"\r\n0\r\n\r\n")
         self.assertEqual([200], wire.statuses)
 
+    def test_lowered(self) -> None:
+        """
+        It may be lowered while the body comes: the next byte beyond it is too many,
+        also in the middle of a chunk.
+        """
+        requests: list[Any] = []
+
+        @implementer(IStreamingResource)
+        class Own(Resource):
+            isLeaf = True
+
+            def render(self, request: Any) -> Any:
+                requests.append(request)
+                return NOT_DONE_YET
+
+        chunked = get(b"/", b"Transfer-Encoding: chunked", method=b"POST")
+        wire = self.talk(Own(), chunked, b"64\r\n" + b"x" * 10)
+        requests.pop().setBodyLimit(20)
+        wire.send(b"x" * 10)
+        self.assertEqual([], wire.statuses)
+        wire.send(b"x")
+        self.assertRefused(wire, 413)
+
     def test_told(self) -> None:
         """
         A streaming resource hears that the body was refused, and its request is
@@ -163,6 +187,35 @@ class BodyLimitTests(ServerTestCase):
         self.assertEqual(["RequestBodyCut"], root.raised)
         self.assertRefused(wire, 413)
         self.assertEqual([], self.flushLoggedErrors())
+
+
+class UnwantedTests(ServerTestCase):
+    """
+    How much of a body is read that nobody wants.
+    """
+
+    def test_chunked(self) -> None:
+        """
+        Of one whose length nobody knows as much as C{drainLength}; then the connection
+        closes.
+        """
+
+        @implementer(IStreamingResource)
+        class Early(Resource):
+            isLeaf = True
+
+            def render(self, request: Any) -> bytes:
+                return b"early"
+
+        chunked = get(b"/", b"Transfer-Encoding: chunked", method=b"POST")
+        piece = b"64\r\n" + b"x" * 100 + b"\r\n"
+        wire = self.talk(Early(), chunked, piece * 10, limits={"drainLength": 1000})
+        self.assertEqual([200], wire.statuses)
+        self.assertIsNone(wire.channel.wire.closing)
+        wire.send(piece)
+        self.assertIsNotNone(wire.channel.wire.closing)
+        wire.settle(6)
+        self.assertTrue(wire.closed)
 
 
 @implementer(IStreamingResource)

@@ -19,11 +19,11 @@ from twisted.web.resource import Resource
 from twisted.web.static import File
 
 from tests.server.test_http2_bounds import BoundsTestCase
-from tests.support.memory import MemoryTransport, SecureMemoryTransport
+from tests.support.memory import SERVER, MemoryTransport, SecureMemoryTransport
 from tests.support.server_cases import Calls, ServerTestCase, get
 from tests.support.wire import Wire
 from twisted_h11._server.environ import make_environ
-from twisted_h11.server import Request, TrustedProxies, access_log_format
+from twisted_h11.server import Request, Site, TrustedProxies, access_log_format
 
 PROXY = IPv4Address("TCP", "10.0.0.1", 40001)
 STRANGER = IPv4Address("TCP", "203.0.113.9", 40002)
@@ -375,6 +375,20 @@ class Believed(ProxyTestCase):
             line = b"X-Forwarded-Host: " + host
             wire.send(get(b"/", line, b"X-Forwarded-Proto: https"))
             self.assertEqual(url, wire.only().body)
+
+    def test_oddHost(self) -> None:
+        """
+        Where the host says nothing that could be an address, it is the one to which
+        the client of the proxy is connected.
+        """
+        for host in (None, b"example.com:99999", b"a" * 301):
+            wire = self.behind(
+                resource=lambda request: repr(request.getHost()).encode()
+            )
+            version = b"1.0" if host is None else b"1.1"
+            line = b"X-Forwarded-For: 192.0.2.1"
+            wire.send(get(b"/", line, host=host, version=version))
+            self.assertEqual(repr(SERVER).encode(), wire.only().body, host)
 
     def test_raw(self) -> None:
         """
@@ -744,6 +758,12 @@ class RootPath(ProxyTestCase):
         for path in (b"", b"/", b"//"):
             self.assertIsNone(self.site(rootPath=path).proxied)
 
+    def test_noRoot(self) -> None:
+        """
+        A site that finds its resources otherwise has none below the path.
+        """
+        self.assertIsNone(Site(None, rootPath=b"/app", reactor=self.clock).resource)
+
 
 class HTTP2(BoundsTestCase):
     """
@@ -751,7 +771,12 @@ class HTTP2(BoundsTestCase):
     """
 
     def ask(
-        self, peer: str, *fields: tuple[str, str], root: bytes = b"", **options: Any
+        self,
+        peer: str,
+        *fields: tuple[str, str],
+        root: bytes = b"",
+        host: str = "example.com",
+        **options: Any,
     ) -> tuple[str, bytes, str]:
         """
         The status, the body and the log of one request.
@@ -766,7 +791,7 @@ class HTTP2(BoundsTestCase):
         )
         client = self.client(site, peer)
         head = [(":method", "GET"), (":path", "/"), (":scheme", "https")]
-        head.append((":authority", "example.com"))
+        head.append((":authority", host))
         client.h2.send_headers(1, head + list(fields), end_stream=True)
         client.go()
         (response,) = client.named("ResponseReceived")
@@ -798,6 +823,16 @@ class HTTP2(BoundsTestCase):
                 body,
             )
             self.assertTrue(log.startswith('"192.0.2.1" - - '), log)
+
+    def test_hostOnly(self) -> None:
+        """
+        Of what it does not say nothing is changed; a host that is none is no address.
+        """
+        status, body, _ = self.ask("10.0.0.1", ("x-forwarded-host", "a.example:81"))
+        self.assertEqual("200", status)
+        self.assertTrue(body.startswith(b"(('10.0.0.1', 1), True, b'a.example', 81"))
+        _, body, _ = self.ask("10.0.0.1", ("x-forwarded-proto", "http"), host="a/b")
+        self.assertTrue(body.startswith(b"(('10.0.0.1', 1), False, b'a/b', 80"), body)
 
     def test_strangers(self) -> None:
         """

@@ -280,6 +280,4 @@ def adapt_request(request: Any) -> None:
     Have a L{twisted.web.proxy.ProxyRequest}, or a C{ReverseProxyRequest}, wait for
     its client, as L{ADAPTERS} do for resources.
     """
-    drained = _drained(request)
-    if drained is not None:
-        request.reactor = _PacedConnections(request.reactor, drained)
+    request.reactor = _PacedConnections(request.reactor, request.channel.drained)

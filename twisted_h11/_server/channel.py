@@ -235,8 +235,7 @@ class Channel(SharedChannel):
             wire.close(End.LINGER)
         else:
             incoming.received = 0
-            if not wire.eof:
-                incoming.beginWindow()
+            incoming.beginWindow()
             self.reader.advance()
 
     def awaitNext(self) -> None:
