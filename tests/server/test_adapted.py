@@ -4,7 +4,7 @@ Resources of Twisted's that our site renders with a little around them.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 from twisted.internet.address import UNIXAddress
 from twisted.internet.testing import MemoryReactorClock
@@ -213,10 +213,9 @@ class ReactorTests(ServerTestCase):
                 return None
 
         class Later(ProxyRequest):
-            protocols: ClassVar[dict[bytes, Any]] = {b"http": Nobody}
-
-            def __init__(self, channel: Any, *args: Any) -> None:
-                super().__init__(channel, *args, reactor=reactor)
+            def __init__(self, channel: Any, queued: Any = 0) -> None:
+                super().__init__(channel, queued, reactor)
+                self.protocols = {b"http": Nobody}
 
             def process(self) -> None:
                 self.reactor.callLater(1, super().process)

@@ -38,7 +38,7 @@ class StreamsTestCase(BoundsTestCase):
         self.patch(twisted_h11._wire.producers, "cooperate", cooperator.cooperate)
         self.addCleanup(cooperator.stop)
 
-    def asked(self, stream: int = 1, **settings: int) -> tuple[Client, Any]:
+    def asked(self, stream: int = 1, **settings: Any) -> tuple[Client, Any]:
         """
         A request that nobody has answered yet.
         """
@@ -407,7 +407,8 @@ class AdaptedTests(StreamsTestCase):
         reactor: Any = Inline(self.clock)
         pool: Any = NoThreads()
         site = self.site2(wsgi.WSGIResource(reactor, pool, application))
-        client = self.client(site).request(1, **{"x-a": "b"})
+        fields: Any = {"x-a": "b"}
+        client = self.client(site).request(1, **fields)
         self.settle(client)
         self.assertEqual(b"b", self.content(client))
 
