@@ -221,7 +221,7 @@ class SiteTests(ServerTestCase):
         """
         Numbers that can not be taken are logged, and the request is answered.
         """
-        site, metrics = self.counting()
+        site, metrics = self.counting(start=True)
 
         def ended(*args: object) -> None:
             raise ZeroDivisionError
@@ -230,6 +230,7 @@ class SiteTests(ServerTestCase):
         wire = self.connect(site).send(GET, GET)
         self.assertEqual([200, 200], wire.statuses)
         self.assertEqual(2, len(self.flushLoggedErrors(ZeroDivisionError)))
+        self.assertEqual(2, site.access.getvalue().count("\n"))
 
     def test_hostile(self) -> None:
         """

@@ -333,6 +333,7 @@ class PiecesTests(CompressionTestCase):
         response = self.ask(render, TAKES)
         self.assertEqual(response.all(b"Content-Length"), [b"%d" % len(response.body)])
         self.assertEqual(gzip.decompress(response.body), TEXT)
+        self.assertEqual([], [text for text in self.messages() if "sent more" in text])
 
 
 class ByResourceTests(CompressionTestCase):

@@ -146,6 +146,7 @@ class ProducerTests(StreamsTestCase):
         channel.abortConnection()
         self.settle(client)
         self.assertEqual(before, client.wire.output)
+        self.assertEqual(0, channel.unsent)
 
     def test_raises(self) -> None:
         """

@@ -9,6 +9,7 @@ import fcntl
 import io
 import os
 import select
+import socket
 import subprocess
 import sys
 import threading
@@ -231,25 +232,25 @@ class LogFileTests(Files):
     def test_standardOutput(self) -> None:
         """
         C{/dev/stdout} is what is the standard output now, and stays that when files are
-        opened anew.
+        opened anew; it may be a socket, which has no name.
         """
-        reader, writer = os.pipe()
+        reader, writer = socket.socketpair()
         kept = os.dup(1)
         try:
-            os.dup2(writer, 1)
+            os.dup2(writer.fileno(), 1)
             log = LogFile("/dev/stdout")
         finally:
             os.dup2(kept, 1)
             os.close(kept)
-            os.close(writer)
+            writer.close()
         log.write("a\n")
         log.reopen()
         log.write("b\n")
         self.assertFalse(log.isatty())
         log.close()
         self.assertFalse(log.isatty())
-        self.assertEqual(b"a\nb\n", os.read(reader, 100))
-        os.close(reader)
+        self.assertEqual(b"a\nb\n", reader.recv(100))
+        reader.close()
 
     def test_fullAtTheEnd(self) -> None:
         """

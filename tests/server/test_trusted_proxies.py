@@ -831,7 +831,7 @@ class HTTP2(BoundsTestCase):
         status, body, _ = self.ask("10.0.0.1", ("x-forwarded-host", "a.example:81"))
         self.assertEqual("200", status)
         self.assertTrue(body.startswith(b"(('10.0.0.1', 1), True, b'a.example', 81"))
-        _, body, _ = self.ask("10.0.0.1", ("x-forwarded-proto", "http"), host="a/b")
+        _, body, _ = self.ask("10.0.0.1", ("x-forwarded-proto", "http"), host="a/b:81")
         self.assertTrue(body.startswith(b"(('10.0.0.1', 1), False, b'a/b', 80"), body)
 
     def test_strangers(self) -> None:

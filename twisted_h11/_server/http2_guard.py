@@ -252,8 +252,6 @@ class Guard:
         """
         The application has written to a stream.
         """
-        if self._over:
-            return
         self._flow.give()
         self._watch.rates()
         most = self._limits.writeBufferLength
