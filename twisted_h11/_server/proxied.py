@@ -18,7 +18,7 @@ from urllib.parse import unquote_to_bytes
 from twisted.internet.interfaces import IAddress
 from twisted.web.resource import Resource
 
-from twisted_h11._http.abnf import is_absolute_form, is_host, is_origin_form, is_target
+from twisted_h11._http.abnf import is_absolute_form, is_origin_form, is_target
 from twisted_h11._http.fastpath import FastHead
 from twisted_h11._http.forwarded import Malformed, read_host
 from twisted_h11._http.strict_requests import Refused, RequestHead
@@ -269,8 +269,6 @@ def values_of(head: RequestHead) -> Any:
 
 @lru_cache(maxsize=256)
 def _address_of(authority: bytes, secure: bool) -> IAddress | None:
-    if is_host(authority) is None:
-        return None
     try:
         name, port = read_host(authority)
     except Malformed:
