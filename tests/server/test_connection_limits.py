@@ -348,6 +348,8 @@ class FromOneAddressTests(ServerTestCase):
                 wires[-1].send(line + b"\r\n" + GET)
             self.assertEqual([[200], [503], []], [wire.statuses for wire in wires])
             self.assertTrue(wires[2].closed)
+            # One that has ended before there was anything says nothing.
+            self.wires.append(Wire(factory, self.clock, kind()).vanish())
             said = [text for text in self.messages() if "did not begin" in text]
             self.assertEqual(1, len(said))
             wires[0].vanish()

@@ -173,6 +173,28 @@ class ProducerTests(StreamsTestCase):
         self.assertFalse(client.closed)
         del pull.request
 
+    def test_raisesAfterwards(self) -> None:
+        """
+        One that raises when it has unregistered ends nothing.
+        """
+
+        class Raising(Pull):
+            def resumeProducing(self) -> None:
+                self.request.unregisterProducer()
+                raise ZeroDivisionError
+
+        client, request = self.asked()
+        pull = Raising(request, 1)
+        request.registerProducer(pull, False)
+        self.settle(client)
+        self.assertEqual(1, len(self.flushLoggedErrors(ZeroDivisionError)))
+        request.write(b"by hand")
+        request.finish()
+        self.settle(client)
+        self.assertEqual(b"by hand", self.content(client))
+        self.assertEqual(1, len(client.named("StreamEnded")))
+        del pull.request
+
 
 class WritingTests(StreamsTestCase):
     """

@@ -211,9 +211,12 @@ class HTTPChannelNames(WireProtocol):
         (RFC 9110 section 10.1.1).
         """
         cycle, incoming = self.cycle, self.reader.incoming
-        if cycle is None or incoming is None or not cycle.clientWaits:
-            return
-        if send_interim(cycle, 100, []):
+        if (
+            cycle is not None
+            and incoming is not None
+            and cycle.clientWaits
+            and send_interim(cycle, 100, [])
+        ):
             # The client's turn begins now, in the middle of a window.
             incoming.wasHeld = True
 
