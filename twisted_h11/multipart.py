@@ -112,8 +112,9 @@ class _Pusher(Protocol):
 
     def _partReceived(self, part: Part) -> None:
         self._last = part
-        if self._receive is not None:
-            self._receive(part)
+        receive = self._receive
+        assert receive is not None
+        receive(part)
 
     def _stop(self) -> None:
         self._reader.source.loseConnection()

@@ -162,9 +162,6 @@ class Call:
         """
         exchange, self._exchange = self._exchange, None
         request = self._request
-        if self._over:
-            response.abort()
-            return
         if response.code == 417 and request.expect and not request.bodyStarted:
             # RFC 9110 section 10.1.1: once more, without the expectation.
             response.abort()

@@ -182,10 +182,7 @@ class Attempt:
     def _refused(self, reason: Failure) -> None:
         if self._over:
             return
-        error: Any = reason.value
-        if reason.check(CancelledError):
-            self._fail(reason)
-        elif type(error) is TwistedTimeoutError:
+        if type(reason.value) is TwistedTimeoutError:
             # An address did not answer within the time of its endpoint.
             self._failConnecting("The connection was not made in time")
         else:

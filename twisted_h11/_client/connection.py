@@ -155,8 +155,9 @@ class ClientConnection(WireProtocol):
             self.host = transport.getHost()
         self.tellsUnsent = bytes_unsent(transport) is not None
         self._poll = _poll_of(transport.transport if self.wantsHandshake else transport)
-        if self._owner is not None:
-            self._owner.connectionOpened(self)
+        owner = self._owner
+        assert owner is not None
+        owner.connectionOpened(self)
 
     def adopt(self, owner: Owner[ClientConnection]) -> None:
         """
@@ -179,8 +180,9 @@ class ClientConnection(WireProtocol):
         """
         if self.wantsHandshake and not self.wire.transport.disconnecting:
             self.wantsHandshake = False
-            if self._owner is not None:
-                self._owner.connectionReady(self)
+            owner = self._owner
+            assert owner is not None
+            owner.connectionReady(self)
 
     def isUsable(self) -> bool:
         """
@@ -355,8 +357,8 @@ class ClientConnection(WireProtocol):
         """
         if wait is Wait.REQUEST:
             self.loseConnection()
-        elif self._exchange is not None:
-            assert isinstance(wait, Wait)
+        else:
+            assert isinstance(wait, Wait) and self._exchange is not None
             time_out(self._exchange, wait)
 
     def wireWaits(self) -> None:

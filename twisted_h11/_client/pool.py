@@ -247,8 +247,9 @@ class HTTPConnectionPool:
             outbox=self._outbox,
         )
         self._attempts.add(attempt)
-        if ticket.waiter is not None:
-            ticket.waiter.connectionBegun()
+        waiter = ticket.waiter
+        assert waiter is not None
+        waiter.connectionBegun()
         attempt.begin()
 
     def _made(

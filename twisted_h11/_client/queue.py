@@ -135,13 +135,11 @@ class Ticket:
 
     def give(self, connection: ClientConnection) -> None:
         """
-        Give the connection to whoever still waits, or drop it.
+        Give the connection to whoever waits.
         """
         waiter = self.take()
-        if waiter is not None:
-            waiter.connectionAvailable(connection)
-        else:
-            connection.abortConnection()
+        assert waiter is not None
+        waiter.connectionAvailable(connection)
 
     def fail(self, reason: Failure) -> None:
         """

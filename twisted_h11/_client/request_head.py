@@ -49,16 +49,14 @@ class BadRequest(RequestError, ValueError):
 
 def body_length(body: Any) -> int:
     """
-    The length of a body.
+    The length of a body that is not bytes.
 
-    @param body: bytes, or an L{IBodyProducer<twisted.web.iweb.IBodyProducer>}.
+    @param body: an L{IBodyProducer<twisted.web.iweb.IBodyProducer>}.
     @return: the length in bytes, or L{CHUNKED_LENGTH} if it is not known.
     @raise TypeError: if it is not a body, or its length is neither an C{int} nor
         C{UNKNOWN_LENGTH}.
     @raise ValueError: if its length can not be the length of anything.
     """
-    if isinstance(body, bytes):
-        return len(body)
     if not callable(getattr(body, "startProducing", None)):
         raise TypeError(
             f"bodyProducer must be bytes or an IBodyProducer, not {type(body).__name__}"

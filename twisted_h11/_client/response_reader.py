@@ -375,13 +375,8 @@ class ResponseReader:
             return
         conn.receive_data(data)
         while self.state is not Reading.NOTHING:
-            try:
-                event = conn.next_event()
-            except h11.RemoteProtocolError as error:
-                self._refuse(str(error))
-                # It is in a frame of its own traceback: h11 raises it as self.
-                error.__traceback__ = None
-                return
+            # What is given to it frames a body well, so it refuses nothing.
+            event = conn.next_event()
             if isinstance(event, h11.Data):
                 if self.left > 0:
                     self.left -= len(event.data)

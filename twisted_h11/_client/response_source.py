@@ -160,12 +160,11 @@ class ResponseSource:
         response._body._source = None
         self._exchange.giveTo(protocol)
 
-    def _abandoned(self, reference: weakref.ref[Response]) -> None:
+    def _abandoned(self, _: weakref.ref[Response]) -> None:
         """
         The response was thrown away and its body with it.
         """
-        if self._unclaimed is reference:
-            self._exchange.fail(Failure(ConnectionAborted()))
+        self._exchange.fail(Failure(ConnectionAborted()))
 
     # -- what the exchange does ---------------------------------------------
 

@@ -207,9 +207,9 @@ class _WithRoots:
         """
         connection: SSL.Connection = self._creator.clientConnectionForTLS(tlsProtocol)
         store = connection.get_context().get_cert_store()
-        if store is not None:
-            for root in self._roots:
-                store.add_cert(root.original)
+        assert store is not None
+        for root in self._roots:
+            store.add_cert(root.original)
         return connection
 
 

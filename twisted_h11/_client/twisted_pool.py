@@ -44,8 +44,8 @@ class PlainWaiter:
         self.deferred: Deferred[PlainConnection] = Deferred(self._cancel)
 
     def _cancel(self, _: object) -> None:
-        if self.ticket is not None:
-            self.ticket.cancel()
+        assert self.ticket is not None
+        self.ticket.cancel()
 
     def connectionAvailable(self, connection: ClientConnection) -> None:
         """

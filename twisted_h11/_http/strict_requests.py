@@ -26,7 +26,6 @@ from __future__ import annotations
 
 from twisted_h11._http.abnf import (
     has_bad_byte,
-    has_control,
     is_absolute_form,
     is_authority_form,
     is_host,
@@ -223,7 +222,7 @@ def check_field_lines(
     lines: list[bytes], first: int, most: int, section: str
 ) -> list[tuple[bytes, bytes]]:
     """
-    Take field lines apart.
+    Take field lines apart, which have no bad byte (L{has_bad_byte}).
 
     @param first: which line is the first one.
     @param most: how many there may be.
@@ -240,11 +239,7 @@ def check_field_lines(
         # RFC 9112 section 5.1: no white space between name and colon.
         if not colon or is_token(name) is None:
             raise Refused(400, f"A {section} field line is malformed.")
-        value = value.strip(b" \t")
-        # RFC 9110 section 5.5
-        if has_control(value) is not None:
-            raise Refused(400, f"A {section} field has a control character.")
-        fields.append((name, value))
+        fields.append((name, value.strip(b" \t")))
     return fields
 
 

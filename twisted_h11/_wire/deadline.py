@@ -92,5 +92,6 @@ class Waiter:
             return
         if not isinstance(wait, ClosingWait):
             self.user.deadlineOver(wait)
-        elif self.closing is not None:
+        else:
+            assert self.closing is not None
             self.closing.deadlineOver(wait)

@@ -230,14 +230,13 @@ class Delivery:
 
     def _readerFailed(self, failure: Failure) -> None:
         """
-        The protocol has raised: it did not get the body.  It is told the end as soon
-        as this returns.
+        Hook: the protocol has raised, so it did not get the body; L{cut} it.  The
+        protocol is told the end as soon as this returns.
         """
-        self.cut(failure, True)
 
     def _readerFailedAtEnd(self, failure: Failure) -> None:
         """
-        The protocol has raised when it was told the end.
+        Hook: the protocol has raised when it was told the end.
         """
 
     def _hold(self) -> None:

@@ -115,8 +115,6 @@ class RegionQueue:
     def _start(self, region: FileRegion) -> None:
         wire = self._wire
         transport = wire.transport
-        if transport is None:
-            return
         bare = is_bare_socket(transport) and not overrides(
             transport, type(transport), _SENDING
         )
@@ -135,8 +133,7 @@ class RegionQueue:
         """
         sender, self.sender = self.sender, None
         wire = self._wire
-        if wire.transport is None or self._ended or sender is None:
-            return
+        assert sender is not None
         if error is not None:
             self.sender = sender
             self.drop(error)
