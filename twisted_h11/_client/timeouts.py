@@ -45,7 +45,7 @@ def set_deadline(exchange: Any) -> None:
             source.wait()
     elif sender is None:
         wire.arm(settings.headTimeout, Wait.HEAD)
-    elif sender.started:
+    else:
         wire.disarm()
 
 
@@ -55,7 +55,8 @@ def wire_full(exchange: Any) -> None:
     """
     connection = exchange.connection
     exchange.fullSince = connection.clock.seconds()
-    if connection.wire.waiting is not Wait.WRITE:
+    # A body that waits for a 100 begins all the same when its time is over.
+    if connection.wire.waiting not in (Wait.WRITE, Wait.CONTINUE):
         set_deadline(exchange)
 
 
