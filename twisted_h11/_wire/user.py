@@ -212,19 +212,13 @@ class Nobody:
     pauseProducing = resumeProducing = stopProducing = _nothing
     deadlineOver = wireWaits = wireTaken = wireWritable = _nothing
     wireQueueSent = wireClosing = wireEnded = _nothing
-    producing = producerFailed = abortConnection = _nothing
+    producing = producerFailed = tellProducer = abortConnection = _nothing
 
     def wireShared(self) -> bool:
         """
         Nothing is pending.
         """
         return False
-
-    def tellProducer(self, call: Callable[[], object]) -> bool:
-        """
-        Whoever still produces is not told.
-        """
-        return True
 
 
 LOST: Any = Nobody(State.CLOSED)

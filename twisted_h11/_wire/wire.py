@@ -166,14 +166,18 @@ class Wire(Waiter):
 
     def detach(self) -> None:
         """
-        Give the transport away: no deadline, no producer, and nothing pending.
+        Give the transport away: no deadline, no producer, and nothing pending.  A
+        producer above is stopped.
         """
         self.flush()
         self.user.wireEnded()
         self.cancel()
         self.unregister()
         self.transport = None
+        pressure, self.pressure = self.pressure, None
         self._forget(GIVEN_AWAY)
+        if pressure is not None:
+            pressure.stopProducing()
 
     def lost(self, reason: Failure) -> None:
         """
