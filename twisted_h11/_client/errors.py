@@ -214,14 +214,7 @@ def describe(error: BaseException | None) -> str:
     """
     One line that says what an exception means.
     """
-    text = str(error).rstrip(".")
-    if not text:
-        return type(error).__name__
-    if isinstance(error, (Phased, UnexpectedEnd, MalformedResponse, ResponseTooLarge)):
-        return text
-    if isinstance(error, TwistedTimeoutError) and error.args:
-        return str(error.args[0])
-    return text
+    return str(error).rstrip(".") or type(error).__name__
 
 
 def explain(error: Exception, raw: bytes) -> MalformedResponse:
