@@ -227,6 +227,9 @@ class RegionSender:
             raise EOFError(f"the file ends {self.left} bytes before its region")
         if len(piece) > asked:
             raise ValueError(f"the file gave more than the {asked} bytes asked for")
+        if self._done is None:
+            # Whoever was asked has dropped the connection.
+            return
         self._offset += len(piece)
         self.left -= len(piece)
         self._wire.write(piece)
