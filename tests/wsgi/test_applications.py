@@ -385,6 +385,8 @@ class GoodTests(WSGITestCase):
             print("oh {no}", file=environ["wsgi.errors"])
             environ["wsgi.errors"].writelines(["a\n", "b\n"])
             environ["wsgi.errors"].flush()
+            with self.assertRaises(TypeError):
+                environ["wsgi.errors"].write(b"bytes")
             start("200 OK", [])
             return []
 
