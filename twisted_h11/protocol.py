@@ -116,7 +116,7 @@ class H11Protocol(WireProtocol):
             self._h11Reader = EventReader(self, self.wire, self.role, longest)
         return self._h11Reader
 
-    # -- what the wire tells ------------------------------------------------
+    # -- from the wire -----------------------------------------------------
 
     def abortConnection(self) -> None:
         """

@@ -76,8 +76,9 @@ class SiteService(Service):
     When the service starts it listens on all of its endpoints, before the process drops
     its privileges.  When it stops it closes its ports, and drains all sites at once
     (L{Site.drain<twisted_h11.server.Site.drain>}): idle connections are closed, busy
-    ones end after their response, successors are called to close theirs, and the rest
-    is dropped after the grace.  The service has stopped when all connections are gone.
+    ones end after their response, protocols that took a connection over are called to
+    close it, and the rest is dropped after the grace.  The service has stopped when all
+    connections are gone.
 
     A site may be on several endpoints, and may be wrapped, as by
     L{ProxyProtocolFactory<twisted_h11.server.ProxyProtocolFactory>} and

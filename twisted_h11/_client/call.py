@@ -160,7 +160,7 @@ class Call:
 
     def responseReceived(self, response: Response) -> None:
         """
-        The head of the response is here.
+        Pass the response on; after a 417 repeat the request without C{Expect}.
         """
         exchange, self._exchange = self._exchange, None
         request = self._request

@@ -116,7 +116,7 @@ class Attempt:
             # The attempt was cancelled from within the endpoint's connect().
             self._cancelEndpoint()
         connecting.addCallbacks(self._connected, self._refused)
-        # The callbacks may run code of the application, and what it raises must end
+        # The callbacks may run code of the application; an exception there must end
         # the attempt.
         connecting.addErrback(self._fail)
 

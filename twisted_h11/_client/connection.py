@@ -140,7 +140,7 @@ class ClientConnection(WireProtocol):
 
     def connectionMade(self) -> None:
         """
-        Find out whether the transport is secure and what it can tell.
+        Find out whether the transport is secure, and its other properties.
         """
         super().connectionMade()
         transport = self.wire.transport
@@ -322,7 +322,7 @@ class ClientConnection(WireProtocol):
 
     def loseConnection(self) -> None:
         """
-        Close the connection after what was written has gone out.
+        Close the connection after all written data was sent.
         """
         super().loseConnection()
         self._tellClosing()
@@ -345,7 +345,7 @@ class ClientConnection(WireProtocol):
         if self._exchange is not None:
             self._exchange.fail(reason)
 
-    # -- what the wire tells ----------------------------------------------------
+    # -- from the wire -----------------------------------------------------
 
     def deadlineOver(self, wait: Enum) -> None:
         """

@@ -3,8 +3,8 @@ What can go wrong with a request, and in which phase it went wrong.
 
 Code that uses twisted.web's client catches C{ResponseFailed},
 C{RequestTransmissionFailed} and their kin, and looks at their C{reasons}.  The classes
-here are subclasses of those, so that such code goes on working, and say two things
-more: the B{phase} in which the request failed, and how long after its start.
+here are subclasses of those, so that such code works unchanged, and have two further
+attributes: the B{phase} in which the request failed, and the time since its start.
 
 A time-out is an instance of the class that twisted.web would use for a connection lost
 at that moment, and of L{TimedOut}, a L{twisted.internet.error.TimeoutError}.
@@ -70,7 +70,7 @@ class RequestError(Exception):
 
 class Phased(RequestError):
     """
-    An error that tells the phase of the request, and the time.
+    An error whose text has the phase of the request, and the time since its start.
 
     @since: 0.1
     """

@@ -60,8 +60,8 @@ _HEAD, _LENGTH, _CHUNKS = Reading.HEAD, Reading.LENGTH, Reading.CHUNKS
 
 class ResponseUser(Interface):
     """
-    The owner of a L{ResponseReader}, called with what was read.  Each of these calls
-    may L{stop <ResponseReader.stop>} the reader.
+    The owner of a L{ResponseReader}, called with the parts of the response.  Each of
+    these calls may L{stop <ResponseReader.stop>} the reader.
     """
 
     def interimRead(self, response: InterimResponse) -> None:
@@ -123,7 +123,7 @@ class ResponseReader:
     """
     Reads the response to one request.
 
-    @param user: called with what was read.
+    @param user: called with the parts of the response.
     @ivar state: what is read next.
     @ivar left: how many bytes are left of a body of known length; below 0 for other
         bodies, see L{ReceivedHead.length}.

@@ -47,7 +47,8 @@ class Run:
         reactor.callWhenRunning(self._begin, options)
         reactor.run()
         fetching = self._fetching
-        # Cancelling lets the output close its file, and remove an incomplete one.
+        # Cancelling makes the output close its file; an incomplete replacement is
+        # removed.
         fetching.addErrback(lambda _: None)
         fetching.cancel()
         return 130 if self.code is None else self.code

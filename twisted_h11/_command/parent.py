@@ -117,7 +117,7 @@ class ParentService(Service):
         """
         super().stopService()
         done = self._drain()
-        # Closing a socket here would close it for the workers, too.
+        # Closing a socket here closes it for the workers, too, so wait for them.
         leaving = self.workers.whenLeaving().addTimeout(_LISTENING, self._reactor)
         closed = leaving.addErrback(lambda _: None).addCallback(
             lambda _: self.listening.stopService()
