@@ -263,8 +263,8 @@ class BodyIterator(Generic[T]):
     A body as an asynchronous iterator: C{async for data in request.body}.
 
     The iterator refers to the body; the body refers to the iterator only while a loop
-    waits for the next piece.  So an iterator of a loop that was left early is collected,
-    and a waiting one is not.
+    waits for the next piece.  So the iterator is collected when a loop is left early,
+    and kept while one waits.
     """
 
     # On the class: C{__del__} also runs if the constructor has raised.
