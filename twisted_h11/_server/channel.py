@@ -5,8 +5,8 @@ A L{Channel} is the C{request.channel} of a request, with all names that twisted
 requests, and frameworks on top of them, use.  It owns a wire
 (L{twisted_h11._wire.wire}), a reader of received bytes
 (L{twisted_h11._server.request_reader}), and for each request a cycle
-(L{twisted_h11._server.cycle}), which frames the response.  It begins the next cycle, and
-ends the connection when a time-out is over.
+(L{twisted_h11._server.cycle}), which frames the response.  It begins the next cycle,
+and ends the connection when a time-out is over.
 """
 
 from __future__ import annotations
