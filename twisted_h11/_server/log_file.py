@@ -132,8 +132,8 @@ class Losses:
 
 class LogFile:
     """
-    A text file to append lines to.  It may be renamed or truncated meanwhile, and several
-    processes may write to it.
+    A text file to append lines to.  It may be renamed or truncated meanwhile, and
+    several processes may write to it.
 
     L{write} does not raise: lines that can not be written are dropped and counted, and
     the program's log gets one line when that begins, and one when it ends.
