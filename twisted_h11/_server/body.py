@@ -213,14 +213,14 @@ class RequestBody(Delivery):
         """
         The protocol, or reading the body's file, has failed: fail the request.
         """
-        cut = RequestBodyCut("Whoever took the body has failed.")
+        cut = RequestBodyCut("The application failed while reading the body.")
         cut.__cause__ = failure.value
         self.cut(Failure(cut), True)
         request = self.request
         if request is not None:
             request.takerFailed(failure)
         else:
-            log_failure("Whoever took the body of a request", failure)
+            log_failure("The reader of the body of a request", failure)
 
     _readerFailedAtEnd = _readerFailed
 

@@ -73,7 +73,7 @@ class Failing(WithForms, Arguments):
         request.
         """
         if self._direct:
-            log_failure("Whoever took the body of a request", failure)
+            log_failure("The reader of the body of a request", failure)
             self._cutResponse()
         else:
             self.processingFailed(failure)
