@@ -91,7 +91,7 @@ def combined_line(timestamp: Any, request: Any) -> Any:
     @return: what L{combinedLogFormatter} returns.
     """
     client = request.getClientAddress()
-    # _head is None as soon as the application has read or changed the fields.
+    # _head is None once the mapping was made, which an application may change.
     head = getattr(request.requestHeaders, "_head", None)
     kind = type(client)
     if type(head) is not FastHead or (

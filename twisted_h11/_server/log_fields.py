@@ -77,7 +77,7 @@ class LogField:
     @ivar name: its name.
     @ivar doc: its description.
     @ivar example: an example, as in a line of text.
-    @ivar get: returns its value for a L{Line}; C{None} if it is not known.
+    @ivar get: returns its value for a C{Line}; C{None} if it is not known.
     @ivar zero: the text for a zero in a line of text.
 
     @since: 0.1

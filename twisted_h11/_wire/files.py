@@ -151,7 +151,7 @@ class RegionSender:
 
     def stop(self) -> None:
         """
-        The connection is gone.
+        The connection is lost: stop sending.
         """
         self._done = None
 

@@ -69,8 +69,7 @@ class Wire(Waiter):
 
     @ivar transport: the transport; C{None} before the connection and after it.
     @ivar isOpen: whether there is a transport, and it is not about to close.
-    @ivar outbox: flushes this wire at the end of the turn; C{None} if it writes to
-        its transport at once.
+    @ivar outbox: flushes this wire at the end of the turn; C{None} to write at once.
     @ivar pending: what was written and not yet given to the transport.
     @ivar pendingLength: the length of C{pending}, in bytes; after the connection is
         lost, how many bytes were dropped, with those of regions.
@@ -177,8 +176,7 @@ class Wire(Waiter):
 
     def lost(self, reason: Failure) -> None:
         """
-        The connection is lost: stop the deadline and the producer, and drop what was
-        not sent.
+        The connection is lost: stop everything that belongs to it.
         """
         self.user.wireEnded()
         self.cancel()
@@ -296,9 +294,7 @@ class Wire(Waiter):
     def beginBatch(self) -> bool:
         """
         Join what is written while a received segment is handled, unless other code
-        has the transport.
-
-        @return: what to pass to L{endBatch}.
+        has the transport; returns what to pass to L{endBatch}.
         """
         if self.batching is not False:
             return False
@@ -309,7 +305,6 @@ class Wire(Waiter):
         """
         The segment was handled: write, or wait for the end of the turn.
 
-        @param begun: what L{beginBatch} has returned.
         @param more: whether a response is not complete.
         """
         if begun:
@@ -345,9 +340,7 @@ class Wire(Waiter):
 
     def close(self, how: End) -> None:
         """
-        Close the connection, as soon as the transport is not full.
-
-        @param how: how to end it.
+        Close the connection in the way C{how}, as soon as the transport is not full.
         """
         closing = self.closing
         if self.transport is None or (closing is not None and not closing.later):
