@@ -3,6 +3,9 @@ The URI of a request: its parts, and what is wrong with it.
 
 What twisted.web's parser takes for a host goes to name servers, into Host and into the
 log of a proxy; so what is no host is refused here, before anything is sent.
+
+L{hyperlink.URL} does not do for that: it writes the target anew, without an empty query,
+and refuses an empty port (RFC 3986 section 3.2.3) and the zone of an IPv6 address.
 """
 
 from __future__ import annotations
