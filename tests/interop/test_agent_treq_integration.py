@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import atexit
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
 from twisted.internet import reactor
+from twisted.internet.error import ProcessExitedAlready
 from twisted.trial.unittest import TestCase
 
 from tests.support.server_cases import FAST_PATH
@@ -55,7 +57,12 @@ class OneServer:
         """
         What is asked of the reactor for the end.
         """
-        atexit.register(call)
+
+        def end() -> None:
+            with suppress(ProcessExitedAlready):
+                call()
+
+        atexit.register(end)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(reactor, name)
