@@ -5,8 +5,8 @@ The host is sent to name servers, in Host, and to proxies, which log it.  twiste
 parser accepts almost anything as a host, so it is checked here, before anything is
 sent.
 
-L{hyperlink.URL} would not preserve the target: it drops an empty query.  It also refuses
-an empty port (RFC 3986 section 3.2.3) and the zone of an IPv6 address.
+L{hyperlink.URL} would not preserve the target: it drops an empty query.  It also
+refuses an empty port (RFC 3986 section 3.2.3) and the zone of an IPv6 address.
 """
 
 from __future__ import annotations
