@@ -374,6 +374,7 @@ class TLSTests(PoolTestCase):
         server = listen_tls(self, self.leaf("localhost"))
         policy = TLSPolicy.trusting(self.authority.cert_pem.bytes())
         made = Agent(clock, policy)._endpointFactory
+        told: list[Any] = []
 
         class Late:
             def endpointForURI(self, uri: Any) -> Any:
@@ -383,6 +384,7 @@ class TLSTests(PoolTestCase):
             async def wait(self, factory: Any) -> Any:
                 connection = await self.endpoint.connect(factory)
                 await eventually(lambda: not connection.wantsHandshake)
+                told.append(connection.state.value)
                 return connection
 
             def connect(self, factory: Any) -> Any:
@@ -391,6 +393,8 @@ class TLSTests(PoolTestCase):
         agent = Agent.usingEndpointFactory(clock, Late(), self.pool, fastPath=FAST_PATH)
         body = yield self.get(agent, server)
         self.assertEqual(b"localhost anonymous", body)
+        # Nothing is sent before it has told.
+        self.assertEqual(["idle"], told)
 
     @inlineCallbacks
     def test_notTLS(self) -> Any:
