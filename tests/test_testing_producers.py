@@ -575,12 +575,17 @@ class EndTests(SynchronousTestCase):
 
     def test_closedFromWithin(self) -> None:
         """
-        The site may be closed from within a resource, or when that is told that its
-        client has gone.
+        The site may be closed from within a resource, of which nothing arrives then, or
+        when that is told that its client has gone.
         """
-        site = MemorySite(Calls(lambda request: site.close()), fastPath=FAST_PATH)
+
+        def close(request: Any) -> None:
+            request.transport.write(b"late")
+            site.close()
+
+        site = MemorySite(Calls(close), fastPath=FAST_PATH)
         connection = site.connect()
-        connection.send(GET)
+        self.assertEqual(b"", connection.send(GET))
         self.assertTrue(connection.closed)
 
         def render(request: Any) -> None:

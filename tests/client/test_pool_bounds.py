@@ -52,7 +52,7 @@ class BoundsTests(ClientTestCase):
         self.assertEqual((0, 3, 0, 2), tuple(agent.pool.counts()))
         self.assertEqual((0, 2, 0, 2), tuple(agent.pool.counts((b"http", b"a", 80))))
         # Which is no origin.
-        self.assertEqual((0, 0, 0, 0), tuple(agent.pool.counts(b"http://a/")))
+        self.assertEqual((0, 0, 0, 0), tuple(agent.pool.counts(80)))
         self.network.peers[0].send(OK)
         self.successResultOf(results[0])
         self.assertEqual(2, self.network.peers[0].received.count(b"GET"))
@@ -485,17 +485,18 @@ class TwistedAgentTests(ClientTestCase):
         """
         key = (b"http", b"a", 80)
         self.network.hang = True
-        for ending in ("connected", "failed"):
-            waiting = self.pool.getConnection(key, self.network)
+        connecting = self.pool.getConnection(key, self.network)
+        queued = self.pool.getConnection(key, self.network)
+        for waiting in (connecting, queued):
             waiting.callback("mine")
-            if ending == "connected":
-                self.network.connectOne()
-                self.assertTrue(self.network.peers[-1].closed)
-            else:
-                self.network.hanging[0][0].errback(ConnectionRefusedError())
+        self.network.connectOne()
+        self.assertTrue(self.network.peers[-1].closed)
+        # Which fails who stands in the line.
+        self.pool.close()
+        self.clock.advance(0)
+        for waiting in (connecting, queued):
             self.assertEqual("mine", self.successResultOf(waiting))
-            self.clock.advance(0)
-            self.assertEqual((0, 0, 0, 0), tuple(self.pool.counts()))
+        self.assertEqual((0, 0, 0, 0), tuple(self.pool.counts()))
 
     def test_notAskedFor(self) -> None:
         """

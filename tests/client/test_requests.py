@@ -271,10 +271,12 @@ class EarlyAnswerTests(ClientTestCase):
 
     def test_withinTheWrite(self) -> None:
         """
-        A transport in memory may have the answer before its last write has returned.
+        A transport in memory may have the answer before its last write has returned;
+        the end is the last that the trace tells.
         """
         producer = Producer()
-        deferred, peer = self.ask(method=b"POST", body=producer)
+        told: list[Any] = []
+        deferred, peer = self.ask(method=b"POST", body=producer, trace=told.append)
         write = peer.write
 
         def answering(data: bytes) -> None:
@@ -284,6 +286,7 @@ class EarlyAnswerTests(ClientTestCase):
         peer.write = answering  # type: ignore[method-assign]
         producer.done.callback(None)
         self.assertEqual(b"hello", self.read(self.successResultOf(deferred)).data)
+        self.assertEqual("ended", told[-1].name)
 
     def test_answeredThenBroken(self) -> None:
         """

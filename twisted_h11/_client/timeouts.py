@@ -82,7 +82,6 @@ def time_out(exchange: Any, wait: Wait) -> None:
     if wait is Wait.WRITE:
         if not wire.full:
             # The server reads again; the next pause has its own deadline.
-            set_deadline(exchange)
             return
         since = exchange.fullSince
     elif wait is Wait.READ and exchange.source is not None:
