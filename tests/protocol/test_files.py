@@ -350,6 +350,8 @@ class RegionTests(ProtocolTestCase):
         self.assertTrue(wire.transport.aborted)
         self.assertEqual([BrokenPipeError], [type(e) for e in self.ended])
         self.assertEqual([], self.text())
+        quiet = [event.get("log_format") for event in self.logged]
+        self.assertIn("A file was not sent whole: {error}", quiet)
 
     def test_restless(self) -> None:
         """
