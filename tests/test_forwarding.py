@@ -449,6 +449,7 @@ class PieceTests(SynchronousTestCase):
         self.assertNoResult(done)
         sink.over.errback(ConnectionLost())
         self.failureResultOf(done, ConnectionLost)
+        self.assertIsNone(self.successResultOf(sink.over))
         self.assertEqual(["register"], sink.calls)
         body.transport.loseConnection.assert_called_with()
 
@@ -467,6 +468,7 @@ class PieceTests(SynchronousTestCase):
         done.cancel()
         self.failureResultOf(done, CancelledError)
         sink.over.callback(None)
+        self.assertIsNone(self.successResultOf(sink.over))
         self.assertTrue(body.transport.loseConnection.called)
 
     def test_producer(self) -> None:
