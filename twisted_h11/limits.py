@@ -10,7 +10,7 @@ Three rules:
 - A bound has a unit: B{bytes}, B{seconds}, B{bytes per second}, or a plain
   count.
 - A bound has a precedent: the value that another server or library uses for
-  the same thing, so that nobody has to wonder where a number came from.
+  the same thing.
 - A bound that may be switched off says so (C{None} means "no bound"); all
   others always apply.
 
@@ -61,15 +61,15 @@ def _bound(
 @dataclass(frozen=True, kw_only=True)
 class Limits:
     """
-    The bounds that a L{twisted_h11.server.Site} keeps.
+    The bounds of a L{twisted_h11.server.Site}.
 
     Instances are immutable; use L{dataclasses.replace} for a variation::
 
         Site(root, limits=Limits(maxBodyLength=10 * 1024 * 1024))
 
     @raise TypeError: for a value that is not a number.
-    @raise ValueError: for one that is negative or without end, or C{None} where
-        the bound can not be switched off.
+    @raise ValueError: for a negative or infinite value, or C{None} where the bound can
+        not be switched off.
 
     @since: 0.1
     """
@@ -364,6 +364,6 @@ def describe_limits() -> list[Field[Any]]:
     @return: dataclass fields whose C{metadata} has C{unit}, C{precedent},
         C{doc}, C{status} (the response status where the bound is crossed, or
         C{None}), C{optional} (whether C{None} switches it off) and C{positive}
-        (whether nobody could be served if it were 0).
+        (whether it must be above 0).
     """
     return list(fields(Limits))

@@ -1,6 +1,6 @@
 """
-The options of C{twistd h11web} that say what responses are like: compressed, cached,
-with pages of one's own, behind a password, by host.
+The options of C{twistd h11web} for responses: compression, caching, error pages,
+passwords, and virtual hosts.
 """
 
 from __future__ import annotations
@@ -55,10 +55,10 @@ _AUTH = (
 
 class AnswerOptions(usage.Options):
     """
-    What responses are like.
+    Options for responses.
 
-    After L{checkAnswers}, C{self["compression"]} and C{self["errorPages"]} are what the
-    site takes, and L{wrapRoot} gives what it serves.
+    After L{checkAnswers}, C{self["compression"]} and C{self["errorPages"]} are for the
+    site, and L{wrapRoot} returns its root.
 
     @since: 0.1
     """
@@ -137,7 +137,7 @@ class AnswerOptions(usage.Options):
 
     def checkAnswers(self) -> None:
         """
-        Check what the options say together, and read the files.
+        Check the options against each other, and read the files.
         """
         self["compression"] = self._compression()
         self["errorPages"] = ErrorPages(self["pages"]) if self["pages"] else None
@@ -208,9 +208,10 @@ class AnswerOptions(usage.Options):
 
     def wrapRoot(self, root: Any) -> Any:
         """
-        What the site serves.
+        Wrap the root in virtual hosts and passwords, as the options say.
 
-        @param root: what the options for that say; C{None} if they say nothing.
+        @param root: the root of the other options; C{None} if there is none.
+        @return: the root of the site.
         """
         if self["vhosts"]:
             hosts = NameVirtualHost()

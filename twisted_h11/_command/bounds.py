@@ -33,7 +33,7 @@ def bound_name(bound: Field[Any]) -> str:
 
 def describe_bound(bound: Field[Any]) -> str:
     """
-    What a field bounds, as the help of its option.
+    The help of the option of a field.
     """
     doc, unit = bound.metadata["doc"], bound.metadata["unit"]
     text = doc[:1].upper() + doc[1:]
@@ -80,7 +80,7 @@ def parse_bound(bound: Field[Any], text: str) -> float | None:
 
 def _is_zero(text: str) -> bool:
     """
-    Whether a value is nothing, in whatever spelling.
+    Whether a value is zero, in any spelling.
     """
     return _ZERO.fullmatch(text) is not None
 

@@ -1,8 +1,8 @@
 """
 C{python -m twisted_h11 URL}: fetch one URL.
 
-It shows the client off, and it is handy for testing.  Its options and its exit
-codes are curl's, as far as they go; it is not curl.
+A demonstration of the client, and a tool for tests.  Its options and its exit codes
+are a subset of curl's.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _RANGE = re.compile(r"bytes[ =]([0-9]{1,18})-([0-9]{1,18})/(?:([0-9]{1,18})|\*)"
 
 class Talk:
     """
-    What C{-v} says.
+    The trace function for C{-v}: writes events and heads to a stream.
     """
 
     def __init__(self, stream: Messages, started: float) -> None:
@@ -54,7 +54,7 @@ class Talk:
 
     def head(self, mark: str, head: bytes) -> None:
         """
-        The lines of a head.
+        Write the lines of a head.
         """
         for text in head.decode("latin-1").split("\r\n")[:-1]:
             self._stream.write(f"{mark} {text}\n")
@@ -62,7 +62,7 @@ class Talk:
 
 def head_of(response: Any) -> bytes:
     """
-    The head of a response, as it may have been sent.
+    The head of a response as bytes, rebuilt from its fields.
     """
     lines = [b"HTTP/1.%d %d %b" % (response.version[2], response.code, response.phrase)]
     lines.extend(b"%b: %b" % field for field in response.rawFields)
@@ -73,9 +73,9 @@ async def fetch(
     reactor: Any, options: argparse.Namespace, stdout: Output, stderr: Messages
 ) -> None:
     """
-    Fetch, and write.
+    Fetch the URL and write the body.
 
-    @param stdout: where the body goes, if not to a file.
+    @param stdout: gets the body if no file is given.
     """
     talk = Talk(stderr, reactor.seconds()) if options.verbose else None
     agent = make_agent(reactor, options, talk)
@@ -116,7 +116,7 @@ async def fetch(
 
 def here(options: argparse.Namespace) -> int:
     """
-    How much of the body is here already.
+    How many bytes of the body the output file has already.
     """
     if options.resume and os.path.isfile(options.output):
         return os.path.getsize(options.output)
@@ -125,7 +125,7 @@ def here(options: argparse.Namespace) -> int:
 
 def is_complete(response: Any, begin: int) -> bool:
     """
-    Whether there is nothing more, after a request for all from C{begin} on.
+    Whether the file is complete: the server has nothing from byte C{begin} on.
     """
     if response.code != 416:
         return False
@@ -143,9 +143,9 @@ def open_output(
     options: argparse.Namespace, response: Any, begin: int, stdout: Output
 ) -> tuple[Output, int | None]:
     """
-    Find out where the body goes.
+    Open the output for the body.
 
-    @return: that, and how long it will be with what is there.
+    @return: the output, and the length that it will have; C{None} if that is unknown.
     """
     total = response.length if isinstance(response.length, int) else None
     if options.output in (None, "-"):
@@ -153,7 +153,7 @@ def open_output(
     if not begin:
         return NewFile(options.output), total
     if response.code == 200:
-        # The server has no ranges.
+        # The server ignores Range: replace the whole file.
         return Replacement(options.output), total
     if response.code != 206:
         raise Failed(

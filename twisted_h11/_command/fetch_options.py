@@ -1,5 +1,5 @@
 """
-The command line of C{python -m twisted_h11 URL}: what it means.
+The command line of C{python -m twisted_h11 URL}.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _ESCAPED = re.compile(rb"[^\x21-\x7e]")
 
 class BadUsage(Exception):
     """
-    The command line makes no sense.
+    The command line is invalid.
     """
 
     def __init__(self, text: str, code: int = 2) -> None:
@@ -83,7 +83,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     """
     Parse the command line.
 
-    @raise BadUsage: for what argparse does not refuse itself.
+    @raise BadUsage: for errors that argparse does not find.
     """
     options = make_parser().parse_args(_without_dash(arguments))
     fields = []
@@ -130,10 +130,10 @@ def _without_dash(arguments: list[str]) -> list[str]:
 
 def make_uri(url: str) -> bytes:
     """
-    A URL as a person writes it, as a URI: the scheme may be missing, the name
-    may be international, spaces and letters are escaped.
+    Convert a URL as a user types it to a URI: the scheme may be missing, the host may
+    be an international name, and spaces and other characters are escaped.
 
-    @raise BadUsage: if that can not be done.
+    @raise BadUsage: for an invalid host name.
     """
     if "://" not in url:
         url = "http://" + url

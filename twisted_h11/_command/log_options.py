@@ -1,5 +1,5 @@
 """
-The options of C{twistd h11web} for logs: that of accesses, and the program's own.
+The options of C{twistd h11web} for logs: the access log, and the program's own log.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class LogOptions(usage.Options):
     """
     Logs.
 
-    After L{checkLogs}, C{self["logging"]} is what a L{Site} takes of it, and
+    After L{checkLogs}, C{self["logging"]} has arguments for a L{Site}, and
     C{self["programLog"]} a L{ProgramLog<twisted_h11._command.program_log.ProgramLog>}
     or C{None}.
 
@@ -93,7 +93,8 @@ class LogOptions(usage.Options):
 
     def checkLogs(self) -> None:
         """
-        Check what the options say together.  The proxies are known.
+        Check the options against each other.  The options for proxies were checked
+        before.
         """
         self._checkFile()
         self["logging"] = {
@@ -104,13 +105,13 @@ class LogOptions(usage.Options):
             **self._identifiers(),
         }
         if self.parent is not None and self.parent.get("logfile") not in (None, "-"):
-            # twistd itself would end in a traceback.
+            # twistd would print a traceback.
             _check_logfile("twistd --logfile", self.parent["logfile"])
         self["programLog"] = program_log(self.parent, bool(self["program-log-json"]))
 
     def givenForLogs(self) -> dict[str, bool]:
         """
-        Which of these options were given, but for the one for the program's log.
+        Which of these options were given, without the one for the program's log.
         """
         names = [row[0] for row in (*LogOptions.optParameters, *LogOptions.optFlags)]
         given = {name: bool(self[name]) for name in names}
@@ -193,10 +194,11 @@ class LogOptions(usage.Options):
 
 class Logs:
     """
-    The logs of a server that runs.
+    The logs of a running server.
 
     @param site: its site.
-    @param programLog: its own log, if that is ours.
+    @param programLog: the L{ProgramLog<twisted_h11._command.program_log.ProgramLog>};
+        C{None} if twistd has a log of its own.
     """
 
     _log = Logger()
@@ -207,7 +209,8 @@ class Logs:
 
     def addIdentifiers(self) -> None:
         """
-        Have the program's log tell the requests; before its observers are there.
+        Add the identifiers of requests to the program's log.  To be called before the
+        log's observers are added.
         """
         if self._site.requestIds is not None:
             globalLogPublisher.addObserver(add_request_id)
@@ -222,7 +225,7 @@ class Logs:
 
     def reopen(self) -> None:
         """
-        Open all files anew.  Where that is not possible, the old one goes on.
+        Reopen all files.  If one can not be opened, the old file is used further.
         """
         calls = [self._site.reopenLog]
         if self._programLog is not None:
@@ -246,7 +249,7 @@ def _may_be_regular(path: str) -> bool:
 
 def _check_logfile(option: str, path: str) -> None:
     """
-    See that a log file can be written, without creating it yet.
+    Check that a log file can be written, without creating it.
     """
     path = os.path.abspath(path)
     directory = os.path.dirname(path)

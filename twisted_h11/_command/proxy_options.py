@@ -37,17 +37,17 @@ _ROOT_PATH = (
     "it is put before it again, in URLs, redirects and SCRIPT_NAME too."
 )
 
-# What goes through a reactor's methods for listening.
+# The kinds of endpoints that use a reactor's methods for listening.
 _KINDS = ("tcp", "tcp4", "tcp6", "unix", "ssl", "tls", "systemd")
 
 
 class ProxyReactor(ListeningReactor):
     """
-    A reactor for endpoints: on all that they open, connections begin with a header of
-    the PROXY protocol, and TLS comes after it.
+    A reactor for endpoints whose connections begin with a header of the PROXY
+    protocol, before any TLS.
 
     @param reactor: the reactor.
-    @param trusted: who may send a header.
+    @param trusted: the proxies that may send a header.
     @param limits: the limits of the site.
     """
 
@@ -82,7 +82,7 @@ class ProxyReactor(ListeningReactor):
 
 class ProxyOptions(ProcessOptions):
     """
-    Proxies in front of the server.
+    Options for proxies in front of the server.
 
     After L{checkProxies}, C{self["proxies"]} is a L{TrustedProxies} or C{None}, and
     C{self["rootPath"]} bytes.
@@ -124,7 +124,7 @@ class ProxyOptions(ProcessOptions):
 
     def checkProxies(self) -> None:
         """
-        Check what the options say together.
+        Check the options against each other.
         """
         networks, family = self["trustedNetworks"], self["forwarded"]
         if not networks:
@@ -163,11 +163,11 @@ class ProxyOptions(ProcessOptions):
 
     def reactorFor(self, description: str) -> Any:
         """
-        The reactor in which an endpoint is to listen.
+        The reactor with which an endpoint is to listen.
 
-        @param description: of the endpoint.
-        @raise ValueError: if its connections can not begin with a header of the PROXY
-            protocol, and are to.
+        @param description: the endpoint description.
+        @raise ValueError: if C{--proxy-protocol} was given, and is not possible for
+            this kind of endpoint.
         """
         reactor = self.listeningReactor(description)
         if not self["proxy-protocol"]:

@@ -60,7 +60,7 @@ _HSTS = (
 
 CHALLENGES = b"/.well-known/acme-challenge/"
 """
-Where authorities look whether a name is ours (RFC 8555 section 8.3).
+Where authorities check the control of a name (RFC 8555 section 8.3).
 """
 
 _OPTIONS = {
@@ -82,7 +82,7 @@ _NEED_HTTPS = (
 
 class TLSOptions(usage.Options):
     """
-    Certificates, and where to listen with them.
+    Options for certificates, and for listening with TLS.
 
     After L{checkTLS}, C{self["tls"]} is a L{ServerTLS}, or C{None}.
 
@@ -161,7 +161,7 @@ class TLSOptions(usage.Options):
 
     def givenForTLS(self) -> dict[str, bool]:
         """
-        Which of these options were given, of those that need no other one.
+        Which of the options that need no other one were given.
         """
         return {
             "https": bool(self["https"]),
@@ -171,9 +171,10 @@ class TLSOptions(usage.Options):
 
     def secureRoot(self, root: Any) -> Any:
         """
-        What the site serves, with TLS only if that was asked for.
+        Wrap the root so that it is served with TLS only, if C{--redirect-https} was
+        given.
 
-        @param root: what it would serve.
+        @param root: the root of the site.
         """
         if not self["redirect-https"]:
             return root
@@ -183,7 +184,7 @@ class TLSOptions(usage.Options):
 
     def reloadTLS(self) -> None:
         """
-        Read the certificates again; the log says what has become of it.
+        Read the certificates again, and log the result.
         """
         tls: ServerTLS | None = self["tls"]
         if tls is None:
@@ -193,14 +194,14 @@ class TLSOptions(usage.Options):
 
     def tellWarnings(self) -> None:
         """
-        Say on stderr what clients will not accept of the certificates.
+        Warn on stderr of certificates that clients will not accept.
         """
         for warning in self["tls"].warnings() if self["tls"] is not None else ():
             print(f"twistd h11web: warning: {warning}", file=sys.stderr)
 
     def _checkTLSOnly(self) -> None:
         """
-        Check what is for clients without TLS, and against them.
+        Check C{--redirect-https}, C{--hsts} and the options that go with them.
         """
         listened = [name for name, _ in self["listen"]]
         secure = self["https"] or self["trustedNetworks"]

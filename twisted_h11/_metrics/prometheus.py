@@ -1,5 +1,5 @@
 """
-The numbers in the format of Prometheus, by its own library.
+The numbers in the format of Prometheus, by C{prometheus-client}.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ _PREFIX = "twisted_h11_"
 
 def exposition(numbers: Sequence[int], processes: int) -> tuple[bytes, bytes]:
     """
-    The numbers as text.
+    Format the numbers as text.
 
-    @param numbers: by L{PLACES}.
-    @param processes: how many processes they are of.
+    @param numbers: the numbers, by L{PLACES}.
+    @param processes: the number of processes they are from.
     @return: the media type and the text.
     @raise ImportError: if C{prometheus-client} is not installed
         (C{twisted-h11[metrics]}).
