@@ -64,7 +64,7 @@ class AnswerOptions(usage.Options):
     @since: 0.1
     """
 
-    heading = "Answers"
+    heading = "Responses"
 
     optFlags: ClassVar[list[list[str]]] = [["compress", "", _COMPRESS]]
 
