@@ -44,7 +44,8 @@ class Subscription(distrib.ResourceSubscription):
                     request,
                     CONTENT_TOO_LARGE,
                     "Content Too Large",
-                    f"The server of this user takes {SIZE_LIMIT} bytes at a time.",
+                    "The server of this user accepts request bodies of at most "
+                    f"{SIZE_LIMIT} bytes.",
                 )
             self._open.add(request)
             request.notifyFinish().addBoth(lambda _: self._open.discard(request))

@@ -224,7 +224,7 @@ class ResponseHead:
     def _checkCoding(self, value: bytes) -> None:
         # twisted.web's own Request sets "chunked"; h11 writes it if needed.
         if value.lower() not in (b"chunked", b"identity"):
-            raise BadResponse(f"this transfer coding is not known here: {value!r}")
+            raise BadResponse(f"this transfer coding is not supported: {value!r}")
 
     def _checkConnection(self, value: bytes) -> None:
         if has_member((value,), b"close"):

@@ -84,7 +84,7 @@ class Responding(Streaming):
             return
         encoder: Any = self._encoder
         if encoder:
-            data = as_bytes(encoder.encode(data), "what an encoder gives")
+            data = as_bytes(encoder.encode(data), "the output of an encoder")
         if not self.startedWriting:
             self._begin(data)
         elif data and self._hasContent:
@@ -230,7 +230,7 @@ class Responding(Streaming):
         channel: Any = getattr(self, "channel", None)
         encoder: Any = self._encoder
         if encoder and not self.finished:
-            data = as_bytes(encoder.finish(), "what an encoder gives")
+            data = as_bytes(encoder.finish(), "the output of an encoder")
             self._encoder = None
             if data and self.startedWriting:
                 _write(self, data)

@@ -150,8 +150,8 @@ class Site(LoggedSite):
             subclass of L{twisted.web.http.Request}.
         @param limits: all bounds; by default the default L{Limits}.
         @param http2: whether HTTP/2 is offered on TLS connections.  It is
-            experimental: its streams are Twisted's, and C{limits} are enforced from
-            outside, where possible.
+            experimental: Twisted handles the streams, and C{limits} are enforced
+            around it, where possible.
         @param fastPath: whether common messages may be handled without h11.  The
             responses are the same.
         @param serverHeader: the value of the C{Server} field; C{None} for no such
@@ -330,8 +330,8 @@ class Site(LoggedSite):
         self._connections.start(self.limits)
         if self._http2:
             self._log.info(
-                "HTTP/2 is offered, which is experimental: its streams are Twisted's, "
-                "and kept within the limits from outside"
+                "HTTP/2 is offered, which is experimental: Twisted handles the "
+                "streams, and the limits are enforced around it"
             )
 
     def stopFactory(self) -> None:
