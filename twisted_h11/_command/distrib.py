@@ -105,7 +105,7 @@ class UserDirectory(distrib.UserDirectory):
         try:
             child = super().getChild(name, request)
         except ValueError:
-            # No user can have a name with a NUL.
+            # No user can have such a name: it has a NUL, or can not be decoded.
             return self.childNotFound
         if type(child) is static.File:
             return PublicFile(child.path)

@@ -125,7 +125,7 @@ class Admission:
     """
     The connections of one site, and the decisions about new ones.
 
-    @ivar connections: all open connections, with the refused ones.
+    @ivar connections: all open connections, including the refused ones.
     @ivar hosts: how many connections were accepted, for each counted address.
     """
 
@@ -206,7 +206,7 @@ class Admission:
 
     def gone(self, channel: Any) -> bool:
         """
-        Remove a connection that has ended, or belongs to a successor now.
+        Remove a connection that has ended, or whose end will not be noticed.
 
         @return: whether it was the last one.
         """

@@ -60,7 +60,7 @@ class Responding(Streaming):
         @raise RuntimeError: after C{finish}.
         @raise TypeError: for anything else.  Unless the application writes something
             else, or calls C{finish}, in the same turn of the reactor, the response then
-            fails with a 500, because it might never end.
+            fails, because it might never end: with a 500, or cut off if it has begun.
         """
         if type(data) is not bytes:
             data = self._asBytes(data)

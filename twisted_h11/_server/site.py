@@ -148,7 +148,7 @@ class Site(LoggedSite):
         @param resource: the root resource.
         @param requestFactory: makes the request of a channel; L{Request}, or any
             subclass of L{twisted.web.http.Request}.
-        @param limits: all bounds; by default the default L{Limits}.
+        @param limits: all bounds; by default those of L{Limits}.
         @param http2: whether HTTP/2 is offered on TLS connections.  It is
             experimental: Twisted handles the streams, and C{limits} are enforced
             around it, where possible.
@@ -290,7 +290,7 @@ class Site(LoggedSite):
     @property
     def connectionCount(self) -> int:
         """
-        How many connections are open, with those that were given away.
+        How many connections are open, including those that were given away.
         """
         return len(self._connections)
 
