@@ -248,9 +248,9 @@ class H11Protocol(WireProtocol):
         back-pressure, and later events are sent after it.
 
         L{h11.ConnectionClosed} closes the connection: a server's in stages; a client's
-        at once.  If the response to a client has not ended yet, only its sending side
-        is closed (TLS has no half-close: nothing is done), and the rest when the
-        response has ended.
+        at once, unless its response has not ended: then only the sending side is closed
+        (TLS has no half-close: nothing is done), and the rest when the response has
+        ended.
 
         After the connection is lost nothing is written and nothing is raised; h11's
         state is C{ERROR} then.

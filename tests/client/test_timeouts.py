@@ -184,7 +184,7 @@ class TimeoutTests(ClientTestCase):
         self.assertTrue(peer.aborted)
         reader = self.read(response)
         assert reader.reason is not None
-        self.assertIn("Nobody asked", str(reader.reason.value))
+        self.assertIn("The application did not ask for the", str(reader.reason.value))
 
     def test_total(self) -> None:
         """

@@ -735,8 +735,8 @@ class LimitTests(OptionsTestCase):
             ("grace", "1_0", "not a number of seconds"),
             ("grace", " 5", "not a number of seconds"),
             ("grace", "", "not a number of seconds"),
-            ("grace", "1e300", "more seconds than anybody waits"),
-            ("max-connections", "0", "nobody could be served with 0 connections"),
+            ("grace", "1e300", "too many seconds: must be at most 1000000000"),
+            ("max-connections", "0", "must be more than 0 connections"),
         ):
             with self.subTest(option=option, value=value):
                 self.assertIn(reason, self.refused(f"--{option}", value))
@@ -762,7 +762,7 @@ class LimitTests(OptionsTestCase):
                         self.parse(f"{option}={value}")
                         served = True
                     except UsageError as error:
-                        served = "nobody could be served with 0" not in str(error)
+                        served = "must be more than 0" not in str(error)
                         self.assertTrue(str(error).startswith(f"{option} {value}: "))
                     if bound.metadata["positive"]:
                         self.assertFalse(served)

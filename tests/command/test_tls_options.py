@@ -209,7 +209,7 @@ class OptionTests(OptionsTestCase):
             (["--https=foo:1", *self.pair], "--https foo:1: Unknown endpoint type"),
             (
                 [f"--https=ssl:1:{self.both}", *self.pair],
-                f"--https ssl:1:{self.both}: that has TLS itself; use --listen",
+                f"--https ssl:1:{self.both}: the endpoint has TLS itself; use --listen",
             ),
             ([https, *self.pair, "--personal"], "--https and --personal exclude"),
             (

@@ -156,7 +156,7 @@ class Agent:
         elif not isinstance(pool, HTTPConnectionPool):
             raise TypeError(
                 f"{pool!r} is not a pool of twisted_h11.client; "
-                "connections of another pool are another's protocol"
+                "an agent can not use the connections of another pool"
             )
         self._reactor = reactor
         self._endpointFactory = endpointFactory

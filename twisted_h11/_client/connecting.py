@@ -156,9 +156,8 @@ class Attempt:
             self._fail(problem or Failure(ConnectionLost()))
             return
         if connection is None:
-            self._fail(
-                Failure(TypeError(f"{self.endpoint!r} returned another's protocol"))
-            )
+            text = f"{self.endpoint!r} did not return the protocol of its factory"
+            self._fail(Failure(TypeError(text)))
             return
         self._connection = connection
         if problem is not None:

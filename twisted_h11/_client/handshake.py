@@ -49,7 +49,7 @@ def explain_handshake(
         # Raised by Twisted's callback, in a connection creator of the application's.
         return _caused(NameMismatch(_mismatch(error, connection), error.errors), error)
     if isinstance(error, service_identity.CertificateError):
-        text = f"The certificate does not say whom it is for: {error}"
+        text = f"The certificate is not for any name: {error}"
         return _caused(NoName(text), error)
     if isinstance(error, SSL.Error):
         reasons = [str(entry[-1]) for entry in (error.args[0] if error.args else ())]

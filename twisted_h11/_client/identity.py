@@ -295,7 +295,7 @@ def check_transport(transport: Any) -> CertificateError | None:
         except CertificateError as error:
             return error.with_traceback(None)
         except Exception as error:
-            return CertificateError(f"The certificate can not be looked at: {error}")
+            return CertificateError(f"The certificate could not be checked: {error}")
         transport = transport.transport
     return None
 

@@ -66,7 +66,7 @@ class HTTPConnectionPool:
     @ivar cachedConnectionTimeout: seconds after which an idle one is closed.
     @ivar retryAutomatically: whether an agent on this pool repeats requests.
     @ivar pausing: the requests that wait before a retry; they have no connection.
-    @ivar isClosing: whether C{close} was called; failed requests are not repeated.
+    @ivar isClosing: whether C{close} is running; what fails then is not repeated.
 
     @since: 0.1
     """

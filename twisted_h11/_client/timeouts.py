@@ -21,10 +21,10 @@ class Wait(Enum):
     """
 
     CONTINUE = "continueTimeout", ""
-    WRITE = "writeTimeout", "The server took nothing of the request for"
+    WRITE = "writeTimeout", "The server read nothing of the request for"
     HEAD = "headTimeout", "No response head came within"
-    CLAIM = "claimTimeout", "Nobody asked for the response body for"
-    READ = "readTimeout", "Nothing of the response body came for"
+    CLAIM = "claimTimeout", "The application did not ask for the response body for"
+    READ = "readTimeout", "Nothing of the response body arrived for"
     REQUEST = "idleTimeout", ""
 
 

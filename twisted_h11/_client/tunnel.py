@@ -233,7 +233,7 @@ class _Tunnel:
         try:
             protocol = self._factory.buildProtocol(self._connection.peer)
             if protocol is None:
-                raise ConnectError(string="nobody to connect")
+                raise ConnectError(string="the factory built no protocol")
         except BaseException:
             failure = Failure()
             response.abort()

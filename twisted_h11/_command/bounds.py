@@ -68,7 +68,7 @@ def parse_bound(bound: Field[Any], text: str) -> float | None:
     unit, optional = bound.metadata["unit"], bound.metadata["optional"]
     hint = "; none: no bound" if optional else ""
     if bound.metadata.get("positive") and _is_zero(text):
-        raise ValueError(f"nobody could be served with 0 {unit}{hint}")
+        raise ValueError(f"must be more than 0 {unit}{hint}")
     if text.lower() == "none":
         if optional:
             return None

@@ -178,7 +178,7 @@ class Configuration:
         for name, value in _read(path).items():
             if name not in self._takes or name in _COMMANDS or name == "config":
                 if isinstance(value, dict):
-                    problem = "tables are not used, options stand at the top"
+                    problem = "tables are not supported; write options at the top level"
                 else:
                     near = self._near(name)
                     problem = "there is no such option" + (

@@ -44,7 +44,8 @@ class Subscription(distrib.ResourceSubscription):
                     request,
                     CONTENT_TOO_LARGE,
                     "Content Too Large",
-                    f"The server of this user takes {SIZE_LIMIT} bytes at a time.",
+                    "The server of this user accepts request bodies of at most "
+                    f"{SIZE_LIMIT} bytes.",
                 )
             self._open.add(request)
             request.notifyFinish().addBoth(lambda _: self._open.discard(request))
@@ -104,7 +105,7 @@ class UserDirectory(distrib.UserDirectory):
         try:
             child = super().getChild(name, request)
         except ValueError:
-            # No user can have a name with a NUL.
+            # No user can have such a name: it has a NUL, or can not be decoded.
             return self.childNotFound
         if type(child) is static.File:
             return PublicFile(child.path)

@@ -211,7 +211,7 @@ def _explain_parser(error: Exception, description: str) -> str:
     if isinstance(error, RuntimeError) and description.endswith("\\"):
         return "nothing follows the last backslash"
     if isinstance(error, (IndexError, KeyError)):
-        # Only systemd: raises KeyError: it looks sockets up by name.
+        # Only systemd: raises these: it looks sockets up, by number or by name.
         return "no such socket was handed over to this process"
     # "invalid literal for int() with base 10: 'x'"
     return re.sub(r"^invalid literal for int.*: ", "not a number: ", explain(error))

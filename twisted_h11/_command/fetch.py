@@ -133,8 +133,8 @@ def is_complete(response: Any, begin: int) -> bool:
     if ranges.replace(" ", "") == f"bytes*/{begin}":
         return True
     raise Failed(
-        f"The server sends nothing from byte {begin} on (Content-Range: {ranges!r}); "
-        "what is here was kept",
+        f"The server has nothing from byte {begin} on (Content-Range: {ranges!r}); "
+        "the file was not changed",
         33,
     )
 
@@ -157,19 +157,19 @@ def open_output(
         return Replacement(options.output), total
     if response.code != 206:
         raise Failed(
-            f"The server answered {response.code}, not with the rest; "
-            "what is here was kept",
+            f"The server answered {response.code} instead of sending the rest; "
+            "the file was not changed",
             33,
         )
     ranges: str = response.headers.getRawHeaders("content-range", [""])[0]
     match = _RANGE.fullmatch(ranges.strip().lower())
     if match is None or int(match[1]) != begin:
         raise Failed(
-            f"The server sent another range: {ranges!r}; what is here was kept", 33
+            f"The server sent another range: {ranges!r}; the file was not changed", 33
         )
     end = int(match[2]) + 1
     if total is not None and begin + total != end:
-        raise Failed(f"The range {ranges!r} is not as long as its body", 33)
+        raise Failed(f"The body is not as long as its range, {ranges!r}", 33)
     return Appended(options.output, begin), int(match[3]) if match[3] else end
 
 
@@ -197,12 +197,12 @@ async def save(
         certain = await sink.done
         if isinstance(output, Appended) and total not in (None, output.length):
             raise Failed(
-                f"The server sent less than the rest: {output.length} of {total} "
-                "bytes are here",
+                f"The server did not send the whole rest: the file has {output.length} "
+                f"of {total} bytes",
                 18,
             )
         if isinstance(output, Replacement) and not certain and output.length < begin:
-            raise Failed("The body may have been cut; what is here was kept", 18)
+            raise Failed("The body may be incomplete; the file was not changed", 18)
         output.complete()
     finally:
         output.end()

@@ -64,17 +64,16 @@ def make_parser() -> argparse.ArgumentParser:
         "--continue-at",
         dest="resume",
         action="store_true",
-        help="go on where an earlier download to FILE ended; a - behind it, as curl "
-        "has it, is skipped",
+        help="resume an earlier download to FILE; a - after it, as in curl, is ignored",
     )
     add("-i", "--include", action="store_true", help="write the response head as well")
     add("-f", "--fail", action="store_true", help="fail on status 400 and above")
-    add("-m", "--max-time", metavar="SECONDS", type=float, help="time for everything")
-    add("-x", "--proxy", metavar="URL", help="the proxy; otherwise the environment's")
+    add("-m", "--max-time", metavar="SECONDS", type=float, help="total time")
+    add("-x", "--proxy", metavar="URL", help="the proxy; default: the environment's")
     add("--cacert", metavar="FILE", help="trust these certificates only")
     add("--unix-socket", metavar="PATH", help="connect to a UNIX socket")
     add("-s", "--silent", action="store_true", help="no progress bar, no error message")
-    add("-v", "--verbose", action="store_true", help="tell all events and their times")
+    add("-v", "--verbose", action="store_true", help="show all events and their times")
     add("-V", "--version", action="version", version=f"twisted-h11 {__version__}")
     return parser
 

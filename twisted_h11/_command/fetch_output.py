@@ -1,7 +1,7 @@
 """
 The output of a fetched body, and its progress.
 
-A file on the disk never loses data: the rest of a file is appended to it, and a new
+A resumed download never loses data: the rest of a file is appended to it, and a new
 file replaces it only when it is complete.  An output that can not be written ends the
 command, with curl's exit code.
 """

@@ -32,31 +32,30 @@ __all__ = ["LogOptions", "Logs"]
 
 _LOGFILE = (
     "Path to the access log; -: standard output. By default it goes to the program's "
-    "log. SIGUSR1 has it opened anew."
+    "log. SIGUSR1 reopens it."
 )
 _FORMAT = (
-    "What a line of the access log is: a text with fields in braces, such as "
+    "Format of the lines of the access log: a text with fields in braces, such as "
     "'{time} {client} \"{method} {target}\" {status}'. Fields are "
     f"{', '.join(field.name for field in describe_log_fields())}. By default it is the "
     "combined log format."
 )
 _JSON = "Write the access log as JSON, an object a line, with all fields."
 _SIZE = (
-    "Size at which the access log is renamed to its name and .1, and so on, and a new "
-    "one begun, such as 100M. By default never: that is for logrotate. Goes with "
-    "--logfile."
+    "Size, such as 100M, at which the access log is renamed to its name and .1, older "
+    "ones to .2 and so on, and a new one is begun. By default there is no rotation: "
+    "use logrotate. Goes with --logfile."
 )
 _COUNT = (
-    "How many renamed access logs are kept; 5 if nothing is said. Goes with "
-    "--log-rotate-size."
+    "How many renamed access logs are kept; by default 5. Goes with --log-rotate-size."
 )
 _IDS = (
     "Give requests identifiers, for the access log, the application and the program's "
     "log: on or off."
 )
 _ID_HEADER = (
-    "Field, such as X-Request-ID, in which the identifier of a request comes from a "
-    "--trust-proxy. Goes with --request-ids on."
+    "Field, such as X-Request-ID, in which a --trust-proxy sends the identifier of a "
+    "request. Goes with --request-ids on."
 )
 _PROGRAM_JSON = "Write the program's log as JSON, an object a line."
 
@@ -159,11 +158,11 @@ class LogOptions(usage.Options):
             raise usage.UsageError("--log-rotate-size goes with --logfile")
         if path == "-" or not _may_be_regular(path):
             raise usage.UsageError(
-                f"--log-rotate-size {size}: {path} is no file that could be renamed"
+                f"--log-rotate-size {size}: {path} is not a regular file"
             )
         most = read_option(self, "log-rotate-size", parse_size)
         if not most:
-            raise usage.UsageError(f"--log-rotate-size {size}: at least one byte")
+            raise usage.UsageError(f"--log-rotate-size {size}: must be at least 1 byte")
         kept = _DEFAULT_COUNT
         if count is not None:
             kept = read_option(
@@ -186,7 +185,7 @@ class LogOptions(usage.Options):
             raise usage.UsageError("--request-id-header goes with --request-ids on")
         if self["proxies"] is None:
             raise usage.UsageError(
-                "--request-id-header needs --trust-proxy, which says whom to believe"
+                "--request-id-header needs --trust-proxy, with the trusted proxies"
             )
         made["requestIdHeader"] = name
         return made
@@ -235,7 +234,7 @@ class Logs:
                 call()
             except OSError as error:
                 self._log.error(
-                    "Can not open a log anew, the old file goes on: {reason}",
+                    "Can not reopen a log, the old file stays in use: {reason}",
                     reason=explain(error),
                 )
 

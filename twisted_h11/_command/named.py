@@ -119,7 +119,7 @@ def _here() -> str:
     try:
         return os.getcwd()
     except FileNotFoundError:
-        return "the current directory, which is not there any more"
+        return "the current directory, which no longer exists"
 
 
 def _modules_here() -> list[str]:

@@ -65,12 +65,12 @@ or the connection.
 
 
 _CONFIG = (
-    "A TOML file with options, as name = value; what the command line and the "
-    "environment say wins."
+    "A TOML file with options, as name = value; the command line and the environment "
+    "override it."
 )
 _CHECK = (
-    "See whether everything is as it should be (options, files, certificates, the "
-    "application, ports), say so, and exit."
+    "Check options, files, certificates, the application and ports, report the result, "
+    "and exit."
 )
 _TRACEBACKS = (
     "Show uncaught exceptions to the client. WARNING: this may be a security risk "
@@ -81,13 +81,13 @@ _PERSONAL = (
     f"given, or on ~/{distrib.UserDirectory.userSocketName} if none is."
 )
 _HTTP2 = (
-    "Offer HTTP/2 on TLS endpoints. Experimental: its streams are Twisted's, and kept "
-    "within the limits from outside; better behind a proxy that you trust. Needs "
+    "Offer HTTP/2 on TLS endpoints. Experimental: Twisted handles the streams, and "
+    "the limits are enforced around it; use it behind a proxy that you trust. Needs "
     "twisted-h11[http2]."
 )
 _UNDERSCORES = (
     "Pass fields with an underscore in their names to WSGI and CGI programs, too. "
-    "WARNING: they can pass for fields that only a proxy may set."
+    "WARNING: clients can forge fields with them that only a proxy may set."
 )
 
 

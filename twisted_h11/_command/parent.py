@@ -113,7 +113,7 @@ class ParentService(Service):
     def stopService(self) -> Deferred[None]:
         """
         Tell the workers to end, and close the sockets when they have stopped
-        listening.
+        listening, or have not done so for half a second.
         """
         super().stopService()
         done = self._drain()

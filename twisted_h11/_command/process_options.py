@@ -29,21 +29,23 @@ _DRAIN_IDLE = (
 
 
 _WORKERS = (
-    "Serve with so many processes, which are kept alive; SIGHUP replaces them one "
-    "after the other. By default there is one process, and nobody who keeps it alive."
+    "Serve with this many processes, which are started again when they end; SIGHUP "
+    "replaces them one after the other. By default there is one process, which is not "
+    "started again."
 )
 _START = (
     "Seconds in which a worker has to be ready; otherwise it is killed and started "
-    "again; 60 if nothing is said. Goes with --workers."
+    "again; by default 60. Goes with --workers."
 )
 _ALIVE = (
     "Seconds without a sign of life after which a worker is killed and started again; "
-    "30 if nothing is said. Its resources may not hold the reactor for so long. Goes "
-    "with --workers."
+    "by default 30. Resources must not block the reactor for that long. Goes with "
+    "--workers."
 )
 _REQUESTS = (
     "Requests after which a worker is replaced, or without --workers the server ends, "
-    "for systemd to start it again; for applications that leak. By default any number."
+    "for systemd to start it again; for applications that leak memory. By default "
+    "there is no bound."
 )
 _JITTER = (
     "A random number up to this one is added to --max-requests, so that not all "
@@ -146,7 +148,7 @@ class ProcessOptions(usage.Options):
         for name in ("chroot", "profile", "debug"):
             if self.parent.get(name):
                 raise usage.UsageError(
-                    f"--workers goes not together with twistd --{name}"
+                    f"--workers and twistd --{name} exclude each other"
                 )
         self["workers"] = count
         self._shared = self["opening"] = OpeningReactor(reactor)
@@ -158,5 +160,5 @@ def _parse_time(text: str) -> float:
     """
     seconds = parse_seconds(text)
     if seconds < 1:
-        raise ValueError("at least one second")
+        raise ValueError("must be at least one second")
     return seconds

@@ -24,17 +24,17 @@ __all__ = ["ProxyOptions", "ProxyReactor"]
 _FAMILIES = ("forwarded", "x-forwarded", "none")
 
 _FORWARDED = (
-    "Which fields of a trusted proxy tell of the client: x-forwarded "
+    "Which fields of a trusted proxy describe the client: x-forwarded "
     "(X-Forwarded-For, -Proto and -Host), forwarded (RFC 7239), or none. By default "
     "x-forwarded, and none with --proxy-protocol."
 )
 _PROXY_PROTOCOL = (
-    "Every connection begins with a header of the PROXY protocol, version 1 or 2, "
-    "also before TLS; drop those that do not, or that are not from a --trust-proxy."
+    "Require that every connection begins with a header of the PROXY protocol, version "
+    "1 or 2, also before TLS; drop others, and those that are not from a --trust-proxy."
 )
 _ROOT_PATH = (
-    "Path, such as /app, that the proxy takes off each request's before it comes here: "
-    "it is put before it again, in URLs, redirects and SCRIPT_NAME too."
+    "Path, such as /app, that the proxy removes from the beginning of each request's "
+    "path: it is added again, in URLs, redirects and SCRIPT_NAME too."
 )
 
 # The kinds of endpoints that use a reactor's methods for listening.
@@ -107,16 +107,16 @@ class ProxyOptions(ProcessOptions):
 
     def opt_trust_proxy(self, network: str) -> None:
         """
-        Address or network, such as 10.0.0.0/8 or ::1, of a proxy that is believed
-        when it tells of a client; unix: whoever connects to a UNIX socket. By default
-        nobody is. May be repeated.
+        Address or network, such as 10.0.0.0/8 or ::1, of a proxy that is trusted to
+        describe the client; unix: every peer on a UNIX socket. By default no peer is
+        trusted. May be repeated.
         """
         try:
             TrustedProxies([network])
         except ValueError as error:
             hint = ""
             if network == "*":
-                hint = "; everybody is 0.0.0.0/0 and ::/0"
+                hint = "; for all addresses, 0.0.0.0/0 and ::/0"
             elif network.startswith("unix:"):
                 hint = "; write unix, without a path"
             raise usage.UsageError(f"--trust-proxy {network}: {error}{hint}") from None
@@ -131,7 +131,7 @@ class ProxyOptions(ProcessOptions):
             for name in ("forwarded", "proxy-protocol"):
                 if self[name]:
                     raise usage.UsageError(
-                        f"--{name} needs --trust-proxy, which says whom to believe"
+                        f"--{name} needs --trust-proxy, with the trusted proxies"
                     )
         if family is None:
             family = "none" if self["proxy-protocol"] else "x-forwarded"
@@ -141,7 +141,7 @@ class ProxyOptions(ProcessOptions):
             )
         if family == "none" and networks and not self["proxy-protocol"]:
             raise usage.UsageError(
-                "--forwarded none: nothing would be believed of --trust-proxy then"
+                "--forwarded none: --trust-proxy would have no effect"
             )
         self["proxies"] = None
         if networks:

@@ -32,7 +32,7 @@ def retire_after(site: Any, most: int, jitter: int, call: Callable[[], object]) 
         nonlocal left
         left -= 1
         if not left:
-            _log.info("This process has served as many requests as it is to serve")
+            _log.info("This process has reached its maximum number of requests")
             site.log = write
             call()
         write(request)

@@ -54,7 +54,7 @@ _OUTSIDE_LINKS = (
 )
 _SCRIPTS = (
     "Run .cgi, .epy and .rpy files, which otherwise are neither run nor shown: on or "
-    "off. WARNING: whoever can put a file there can run it. Goes with --path."
+    "off. WARNING: anyone who can write there can run code. Goes with --path."
 )
 
 

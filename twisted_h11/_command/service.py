@@ -85,7 +85,7 @@ class ListeningService(SiteService):
     ) -> None:
         """
         @param listen: the endpoints, each with its description or another name.
-        @param factory: the factory of the ports, a site.
+        @param factory: the factory of the ports, usually a site.
         @param drain: called when no port is open any more.  The service has
             stopped when its Deferred fires.
         @param reactor: stopped when a port fails to open after the start.
@@ -181,6 +181,6 @@ class ListeningService(SiteService):
 
     def drainSites(self) -> Deferred[None]:
         """
-        Drain the connections, with the C{drain} of the command if it has one.
+        Call the C{drain} that the service was given, if any.
         """
         return succeed(None) if self._drain is None else self._drain()

@@ -25,7 +25,7 @@ __all__ = ["StatusOptions", "StatusService"]
 _STATUS = (
     "Endpoint description to show the state of the server on, such as "
     "tcp:9000:interface=127.0.0.1: /health, /metrics (needs twisted-h11[metrics]), and "
-    "a page. Paths of requests are shown: let only those reach it who may know."
+    "a page. It shows the paths of requests: restrict access to it."
 )
 
 

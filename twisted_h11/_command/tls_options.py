@@ -21,9 +21,8 @@ from twisted_h11.tls import BadTLSFile, ServerTLS, TLSEndpoint
 __all__ = ["CHALLENGES", "TLSOptions"]
 
 _CERTIFICATE = (
-    "PEM file with the certificate of the server, after it those that lead to an "
-    "authority, and perhaps its key. Read again when it changes, and on SIGHUP. Goes "
-    "with --https."
+    "PEM file with the certificate of the server, its chain after it, and optionally "
+    "its key. Read again when it changes, and on SIGHUP. Goes with --https."
 )
 _PRIVATE_KEY = (
     "PEM file with the key of --certificate; by default it is in the same file."
@@ -35,26 +34,25 @@ _CERTIFICATES = (
 )
 _MINIMUM = "The oldest version of TLS to speak: 1.2 or 1.3. [default: 1.2]"
 _CLIENT_CA = (
-    "PEM file with the authorities that certificates of clients must be from. Goes "
-    "with --https."
+    "PEM file with the authorities against which certificates of clients are verified. "
+    "Goes with --https."
 )
 _CLIENT_CERTIFICATE = (
     "Whether a client must have a certificate of --client-ca: required or optional. "
     "[default: required]"
 )
 _REDIRECT = (
-    "Send clients without TLS to the same address with https: by 301, or by 308 where "
-    "the method is neither GET nor HEAD. With --path, what is below "
-    "/.well-known/acme-challenge/ is served all the same. Goes with --https, or with "
-    "--trust-proxy."
+    "Redirect requests without TLS to https: with 301, or with 308 where the method is "
+    "neither GET nor HEAD. With --path, files below /.well-known/acme-challenge/ are "
+    "still served without TLS. Goes with --https, or with --trust-proxy."
 )
 _REDIRECT_PORT = (
-    "Port to which --redirect-https sends clients, where it is not the one of --https "
-    "itself: in a container, behind a proxy."
+    "Port to which --redirect-https redirects, if it is not that of --https: in a "
+    "container, behind a proxy."
 )
 _HSTS = (
-    "Seconds for which browsers are to use TLS only (Strict-Transport-Security), told "
-    "in responses with TLS. Begin with few: there is no way back. Goes with TLS, or "
+    "Seconds for which browsers must use TLS only (Strict-Transport-Security), sent in "
+    "responses with TLS. Begin with few: browsers remember them. Goes with TLS, or "
     "with --trust-proxy."
 )
 
@@ -188,7 +186,7 @@ class TLSOptions(usage.Options):
         """
         tls: ServerTLS | None = self["tls"]
         if tls is None:
-            self._log.info("There are no certificates that could be read again")
+            self._log.info("There are no certificates to read again")
         elif not tls.reload():
             self._log.info("TLS: read all certificates again")
 
@@ -254,7 +252,7 @@ class TLSOptions(usage.Options):
             )
         elif has_tls(port):
             raise usage.UsageError(
-                f"--https {port}: that has TLS itself; use --listen, or tcp:..."
+                f"--https {port}: the endpoint has TLS itself; use --listen, or tcp:..."
             )
         return f"https {name}", TLSEndpoint(endpoint("https", port, description), tls)
 

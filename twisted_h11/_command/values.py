@@ -103,7 +103,7 @@ def parse_size(
     digits = match[1].lstrip("0") or "0"
     value = int(digits[: _MOST_DIGITS + 1]) * SUFFIXES[match[2].lower()]
     if value > _LARGEST:
-        raise ValueError(f"more {unit} than there can be{hint}")
+        raise ValueError(f"too many {unit}: must be less than 2**63{hint}")
     return value
 
 
@@ -120,5 +120,5 @@ def parse_seconds(text: str) -> float:
     if not 0 <= value < float("inf"):
         raise ValueError("not a number of seconds")
     if value > _LONGEST:
-        raise ValueError("more seconds than anybody waits")
+        raise ValueError(f"too many seconds: must be at most {_LONGEST:.0f}")
     return value

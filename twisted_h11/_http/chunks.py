@@ -107,7 +107,7 @@ class ChunkDecoder:
         @param start: the index to begin at.
         @return: the index up to which the bytes are valid and may be passed to h11;
             the next call begins there.
-        @raise Refused: if the bytes are malformed (L{StrictRules}).
+        @raise Refused: if the bytes are malformed, or too many (L{StrictRules}).
         @raise h11.RemoteProtocolError: likewise (L{TolerantRules}).
         """
         end = len(data)

@@ -92,7 +92,7 @@ def _read_node(text: bytes) -> Node:
     match = is_node(text)
     if match is None:
         if is_bare_ipv6(text) is None:
-            raise Malformed("There is no address where a proxy tells the client's.")
+            raise Malformed("A proxy sent a malformed address of the client.")
         host, port = text, None
     else:
         host, port = match[1] or match[2], match[4]
@@ -101,14 +101,12 @@ def _read_node(text: bytes) -> Node:
     try:
         address = unmapped(host.decode("ascii"))
     except ValueError:
-        raise Malformed(
-            "There is no address where a proxy tells the client's."
-        ) from None
+        raise Malformed("A proxy sent a malformed address of the client.") from None
     if match is not None and (b":" in host) != bool(match[2]):
-        raise Malformed("There is no address where a proxy tells the client's.")
+        raise Malformed("A proxy sent a malformed address of the client.")
     number = int(port) if port and port.isdigit() else 0
     if number > 65535:
-        raise Malformed("A proxy tells a port that there can not be.")
+        raise Malformed("A proxy sent a port above 65535.")
     return Node(address, number)
 
 
@@ -125,7 +123,7 @@ def read_scheme(text: bytes) -> bool:
     try:
         return _SECURE[text.lower()]
     except KeyError:
-        raise Malformed("A proxy tells a scheme that is not known.") from None
+        raise Malformed("A proxy sent an unknown scheme.") from None
 
 
 def read_host(text: bytes) -> tuple[str, int | None]:
@@ -136,12 +134,12 @@ def read_host(text: bytes) -> tuple[str, int | None]:
     @raise Malformed: if C{text} is not a host.
     """
     if is_host(text) is None:
-        raise Malformed("A proxy tells a host that is malformed.")
+        raise Malformed("A proxy sent a malformed host.")
     name, colon, port = text.decode("ascii").rpartition(":")
     if not colon or port.endswith("]"):
         name, port = text.decode("ascii"), ""
     if port and int(port) > 65535:
-        raise Malformed("A proxy tells a port that there can not be.")
+        raise Malformed("A proxy sent a port above 65535.")
     return name.strip("[]"), int(port) if port else None
 
 
@@ -172,7 +170,7 @@ def _read_line(text: bytes, elements: list[dict[bytes, bytes]]) -> None:
             name, token, quoted = match.groups()
             name = name.lower()
             if name in element:
-                raise Malformed("A parameter of Forwarded is there twice.")
+                raise Malformed("Forwarded has a parameter twice.")
             element[name] = token if token is not None else _unquoted(quoted)
             at = _skip(text, match.end())
         if at < len(text):

@@ -1,5 +1,5 @@
 """
-Response heads of applications, checked and framed for sending.
+Response heads of applications, checked and made ready for sending.
 
 The reason phrases and field values of an application may contain user input.  h11
 0.16 checks neither the reason phrase nor control characters in values, so both are
@@ -91,7 +91,7 @@ class ResponseHead:
 
     @ivar status: 200 to 599 (RFC 9110 section 15).
     @ivar reason: the reason phrase.
-    @ivar raw: its bytes, if the fast path has made it and sends it; else C{None}.
+    @ivar raw: its bytes, if the fast path has made and sends it; else not set.
     @ivar length: the length of the content in bytes, if the application has given it.
     @ivar hasContent: whether a body follows on the wire.
     @ivar close: whether the application asked for C{Connection: close}.
@@ -224,7 +224,7 @@ class ResponseHead:
     def _checkCoding(self, value: bytes) -> None:
         # twisted.web's own Request sets "chunked"; h11 writes it if needed.
         if value.lower() not in (b"chunked", b"identity"):
-            raise BadResponse(f"this transfer coding is not known here: {value!r}")
+            raise BadResponse(f"this transfer coding is not supported: {value!r}")
 
     def _checkConnection(self, value: bytes) -> None:
         if has_member((value,), b"close"):
@@ -262,7 +262,7 @@ def error_page(code: int, brief: str, detail: str) -> bytes:
     A default error page.
 
     @param code: the status.
-    @param brief: the reason phrase, as text.
+    @param brief: the title, as text.
     @param detail: HTML, escaped by the caller.
     """
     page = _PAGE.format(code=code, brief=escape(brief), detail=detail)

@@ -74,8 +74,8 @@ class RequestHead:
     @ivar expectsContinue: whether the client waits for a 100 response.
     @ivar received: the head as received, if this one has values from a trusted proxy
         instead; else not set.
-    @ivar began: when the head was read, in seconds of the reactor; set only for metrics
-        and for logs that show the duration.
+    @ivar began: when the head was read, in seconds of the reactor; set only if the
+        site's C{timesRequests} is true.
     @ivar requestId: the identifier of the request; not set if it has none.
     @ivar bodyLength: the bytes of the body so far; not set if there is none.
     """
@@ -143,8 +143,8 @@ def check_partial_head(data: bytes, start: int, scanned: int, limits: Limits) ->
     bad = has_bad_byte(data, max(start, scanned - 1))
     if bad is not None:
         raise Refused(400, describe_bad_byte(bad.group()))
-    # Bytes may arrive one by one: what was checked is only searched for a CR, which
-    # is cheap.
+    # Bytes may arrive one by one: what was checked is only searched for single bytes,
+    # which is cheap.
     lineEnd = data.find(b"\r", start)
     if not 0 <= lineEnd < len(data) - 1:
         space = data.find(b" ", start)

@@ -83,7 +83,7 @@ def forgive(raw: bytes, method: bytes) -> Tolerated:
     code = int(status)
     if code < 100:
         raise h11.RemoteProtocolError(
-            f"The status {status.decode()} is none: it is below 100"
+            f"The status {status.decode()} is invalid: it is below 100"
         )
     fields, odd = read_fields(lines)
     if name != b"HTTP":
@@ -129,7 +129,7 @@ def read_fields(lines: list[bytes]) -> tuple[Fields, bool]:
             continue
         if _not_of_names.sub(b"", name).lower() in _FRAMING:
             raise h11.RemoteProtocolError(
-                f"illegal header line: {name[:40]!r}: {value[:40]!r} could be about "
+                f"illegal header line: {name[:40]!r}: {value[:40]!r} could decide "
                 "where the response ends"
             )
         odd = True

@@ -26,7 +26,7 @@ _MOST_SHOWN = 200
 
 class Metrics:
     """
-    Counts a site's connections, requests, errors, time-outs and TLS handshakes.
+    Counts a site's connections, requests, refusals, time-outs and TLS handshakes.
 
     ::
 

@@ -174,7 +174,7 @@ class _Events(Resource):
         if len(self._watching) >= _MOST_WATCHING:
             request.setResponseCode(503)
             request.setHeader(b"Content-Type", b"text/plain; charset=utf-8")
-            return b"Too many are watching.\n"
+            return b"Too many clients are watching.\n"
         request.setHeader(b"Content-Type", b"text/event-stream")
         # Without this field nginx buffers events.
         request.setHeader(b"X-Accel-Buffering", b"no")

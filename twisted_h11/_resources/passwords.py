@@ -132,7 +132,7 @@ class PasswordFile:
         except (OSError, ValueError) as error:
             if changed != self._changed:
                 self._log.error(
-                    "Can not read {path}, what it said before holds: {error}",
+                    "Can not read {path}, the old passwords stay valid: {error}",
                     path=self._path,
                     error=str(error),
                 )

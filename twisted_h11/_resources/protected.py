@@ -200,5 +200,5 @@ class _Busy(Resource):
         """
         request.setResponseCode(503)
         request.setHeader(b"Retry-After", _LATER)
-        page = b"<!DOCTYPE html><title>503</title><h1>Too many come at a time</h1>\n"
+        page = b"<!DOCTYPE html><title>503</title><h1>Too many log-ins at a time</h1>\n"
         return replace_page(request, 503, page)

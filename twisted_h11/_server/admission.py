@@ -125,7 +125,7 @@ class Admission:
     """
     The connections of one site, and the decisions about new ones.
 
-    @ivar connections: all open connections, with the refused ones.
+    @ivar connections: all open connections, including the refused ones.
     @ivar hosts: how many connections were accepted, for each counted address.
     """
 
@@ -206,7 +206,7 @@ class Admission:
 
     def gone(self, channel: Any) -> bool:
         """
-        Remove a connection that has ended, or belongs to a successor now.
+        Remove a connection that has ended, or whose end will not be noticed.
 
         @return: whether it was the last one.
         """
@@ -217,7 +217,8 @@ class Admission:
             self._refused.discard(channel)
             if self._dropped and not self._refused:
                 self._log.warn(
-                    "{dropped} connections too many were closed without an answer",
+                    "{dropped} connections above the limit were closed without a "
+                    "response",
                     dropped=self._dropped,
                 )
                 self._dropped = 0
@@ -251,8 +252,8 @@ class Admission:
             return Verdict.REFUSED
         if not self._dropped:
             self._log.warn(
-                "There are too many connections, and {refused} are being told so: "
-                "further ones are closed without an answer",
+                "There are too many connections: {refused} are being refused with a "
+                "response, further ones are closed without one",
                 refused=len(refused) - 1,
             )
         self._dropped += 1

@@ -98,7 +98,7 @@ class Channel(SharedChannel):
 
     def dataReceived(self, data: bytes) -> None:
         """
-        Handle all requests that are complete with these bytes.
+        Handle received bytes; while the connection closes they are only counted.
         """
         closing = self.wire.closing
         if closing is not None:

@@ -2,9 +2,9 @@
 The class of a site's connections.
 
 The values that all connections of a site share are attributes of a class made for that
-site, to save memory in each idle connection.  Sites with metrics, durations in their
-logs, request identifiers or a trusted proxy have classes with additional bases; other
-sites do not pay for these.
+site, to save memory in each idle connection.  Sites with metrics, timed requests,
+request identifiers, trusted proxies or a root path have classes with additional bases;
+other sites do not pay for these.
 """
 
 from __future__ import annotations

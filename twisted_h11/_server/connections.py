@@ -2,8 +2,10 @@
 The register of the connections of one site, and the end of all of them.
 
 A connection of any kind is registered (L{Connections.made}) before it is served, and
-removed when it has ended or belongs to a successor (L{Connections.gone}).  Draining
-ends idle connections at once, and the others after their current response.
+removed when it has ended (L{Connections.gone}).  One that was given away is replaced
+(L{Connections.moved}) by a L{GivenAway<twisted_h11._server.given_away.GivenAway>} until
+it ends.  Draining ends idle connections at once, and the others after their current
+response.
 """
 
 from __future__ import annotations
@@ -102,7 +104,7 @@ class Connections:
 
     def start(self, limits: Limits) -> None:
         """
-        The site is started: forget the calls of L{whenEmpty}, and read the limit of
+        The site is started: forget the call of L{whenEmpty}, and read the limit of
         descriptors.
         """
         self._whenEmpty = None
@@ -142,7 +144,7 @@ class Connections:
 
     def gone(self, connection: Connection) -> None:
         """
-        Remove a connection that has ended, or belongs to a successor now.
+        Remove a connection that has ended, or whose end will not be noticed.
         """
         if self._admission.gone(connection):
             self._allGone()

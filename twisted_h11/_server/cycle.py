@@ -66,7 +66,8 @@ class Cycle:
     One request and its response.
 
     @ivar head: the head of the request.
-    @ivar request: the application's request object; C{None} when it is over.
+    @ivar request: the application's request object; C{None} once the response has
+        ended, or the request is over.
     @ivar state: the progress of the response.
     @ivar answer: the response head that was sent.
     @ivar left: how many bytes of content are missing; C{None} without a length.

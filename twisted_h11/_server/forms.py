@@ -305,7 +305,9 @@ class WithForms(server.Request):
                 args.update(form_of(self, content, limits))
             elif (self.finished or self._disconnected) and self._requestBody is None:
                 if _kind_of(self) is not None:
-                    raise RuntimeError("The form is gone: ask for args before finish.")
+                    raise RuntimeError(
+                        "The form was discarded: read args before finish."
+                    )
         return args
 
 

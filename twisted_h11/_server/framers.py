@@ -166,8 +166,7 @@ class H11Framer:
 
     def switch(self, status: int, pairs: Pairs) -> None:
         """
-        Send the head of a response to CONNECT or Upgrade, the last HTTP on the
-        connection.
+        Send the head of a 2xx response to CONNECT, behind which no HTTP follows.
         """
         self._send(
             h11.Response(status_code=status, headers=pairs, reason=reason_of(status))

@@ -209,7 +209,7 @@ class Guard:
         try:
             self._flow.windowCame(frame, payload)
         except TakenBack:
-            self.drop("it takes back what it let be sent")
+            self.drop("it made a window smaller than the data that is being sent")
 
     def _checkBodies(self) -> None:
         most = self._limits.maxBodyLength

@@ -116,7 +116,7 @@ class Watch:
 
     def rates(self) -> None:
         """
-        Start to check the rates, unless that was started already.
+        Begin to check the rates, unless that has begun already.
         """
         if self._windowSince is None:
             sends = any(stream.coming for stream in self._streams.values())

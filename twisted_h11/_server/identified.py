@@ -42,7 +42,7 @@ class _Reader(RequestReader):
 
     def advance(self) -> None:
         """
-        Handle all requests that are complete with the received bytes.
+        See L{RequestReader.advance}.
         """
         if not self.isAdvancing:
             _within(self._owner.cycle, super().advance)

@@ -128,7 +128,7 @@ class Incoming:
             if self.sink is not None:
                 self.sink.dataReceived(bytes(data))
             elif getattr(request, "servesWhole", False):
-                # No copy: the request only writes the piece to its content file.
+                # No copy: the request writes the piece to its content, and keeps none.
                 request.handleContentChunk(data)
             else:
                 request.handleContentChunk(bytes(data))
@@ -140,9 +140,9 @@ class Incoming:
 
     def ended(self, site: Served | None) -> None:
         """
-        The request was given all of its body, and is not over: process it.
+        The request was given all of its body, and is not over: have it processed.
 
-        @raise Refused: if the body is a malformed or too long form.
+        @raise Refused: if the body is a form that is malformed or exceeds a limit.
         """
         answer(self._cycle, site, self._wire.user.limits, self.sink, self.chunks)
 
@@ -191,9 +191,9 @@ def answer(
     chunks: ChunkDecoder | None = None,
 ) -> None:
     """
-    All of a request has arrived: have the request process it.
+    All of a request has arrived: have it processed.
 
-    @raise Refused: if its body is a malformed or too long form.
+    @raise Refused: if its body is a form that is malformed or exceeds a limit.
     """
     request, head = cycle.request, cycle.head
     try:

@@ -146,13 +146,13 @@ LOG_FIELDS: dict[str, LogField] = {
         ),
         LogField(
             "clf_time",
-            "The same as the combined log format has it, with its brackets.",
+            "The same time as in the combined log format, with its brackets.",
             "[26/Nov/2026:16:15:27 +0000]",
             lambda line: line.timestamp,
         ),
         LogField(
             "client",
-            "IP address of the client; nothing on a UNIX socket.",
+            "IP address of the client; none on a UNIX socket.",
             "192.0.2.7",
             lambda line: client_host(line.request),
         ),
@@ -238,7 +238,7 @@ LOG_FIELDS: dict[str, LogField] = {
         ),
         LogField(
             "worker",
-            f"The number of the worker process, which ``{WORKER}`` says.",
+            f"The number of the worker process, from ``{WORKER}``.",
             "2",
             lambda line: line.worker,
         ),

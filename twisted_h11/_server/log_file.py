@@ -81,9 +81,9 @@ def check_rotation(size: int | None, count: int) -> None:
     @raise ValueError: for a number below one.
     """
     if size is not None and size < 1:
-        raise ValueError(f"a log file has at least one byte: {size}")
+        raise ValueError(f"a log file must have at least one byte, not {size}")
     if count < 1:
-        raise ValueError(f"at least one old log file is kept, or more: {count}")
+        raise ValueError(f"at least one old log file must be kept, not {count}")
 
 
 class Losses:

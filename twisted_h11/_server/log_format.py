@@ -111,8 +111,8 @@ def access_log_format(text: str) -> Any:
 
         Site(root, logFormatter=access_log_format("{time} {client} {status} {seconds}"))
 
-    Each field (L{describe_log_fields}) is escaped, so that a request is always one line
-    of printable ASCII.  Double a brace to write it.  Put values that clients choose in
+    Each field (L{describe_log_fields}) is escaped to printable ASCII, so that a request
+    is always one line.  Double a brace to write it.  Put values that clients choose in
     quotation marks, because they may have spaces.
 
     @param text: the text, one line.

@@ -1,5 +1,5 @@
 """
-Protection of a log file against being truncated while lines are written.
+Protection of log lines against the truncation of their file.
 
 C{copytruncate} of logrotate opens a log, copies it, and truncates it.  Lines appended
 between the end of the copy and the truncation are lost, and syncing the copy to disk in

@@ -70,7 +70,8 @@ class MeasuredChannel(TimedChannel):
 
     def deadlineOver(self, wait: Enum) -> None:
         """
-        Count a time-out.  The end of a window of the least rate is none.
+        Count a time-out if it ends the connection, as the end of a window of the least
+        rate need not.
         """
         if wait is Wait.HANDSHAKE:
             self.factory.metrics.handshake(False)

@@ -56,7 +56,7 @@ class PeerWatch:
 
     def begin(self) -> None:
         """
-        Start to check, unless that was started already.
+        Begin to check, unless that has begun already.
         """
         if self._call is None:
             self._watch()
@@ -69,7 +69,7 @@ class PeerWatch:
 
     def end(self) -> None:
         """
-        Stop to check.
+        Stop checking.
         """
         call, self._call = self._call, None
         if call is not None and call.active():

@@ -107,7 +107,7 @@ class Proxied:
 
         @param peer: the address of the transport's peer.
         @param values: returns the values of a field, by its name.
-        @return: C{None} if the peer is not trusted.
+        @return: C{None} if the peer is not trusted, or has sent none of the fields.
         @raise Refused: if a field is malformed.
         """
         trusted = self.trusted

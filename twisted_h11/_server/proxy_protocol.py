@@ -108,7 +108,7 @@ class _Connection(ProtocolWrapper):
         """
         if self._received:
             self.factory.dropped(
-                self.getPeer(), "it has ended within a header of the PROXY protocol"
+                self.getPeer(), "it ended within the header of the PROXY protocol"
             )
         self._received = b""
         super().connectionLost(reason)
@@ -207,7 +207,7 @@ class ProxyProtocolFactory(WrappingFactory):
         @return: C{None}, which closes it, if it is not from a trusted proxy.
         """
         if not self.trusted.trusts(addr):
-            self.dropped(addr, "it is none of the proxies that are trusted")
+            self.dropped(addr, "it is not from a trusted proxy")
             return None
         return super().buildProtocol(addr)
 

@@ -84,11 +84,11 @@ def make_request_ids(
     if field is None:
         return RequestIds(None, None, longest) if wanted else None
     if not is_token(field):
-        raise ValueError(f"this is not the name of a field: {field!r}")
+        raise ValueError(f"requestIdHeader is not the name of a field: {field!r}")
     if not wanted:
-        raise ValueError("a field for identifiers is for requests that have them")
+        raise ValueError("requestIdHeader needs requestIds=True")
     if trusted is None:
-        raise ValueError("a field for identifiers is believed of trusted proxies only")
+        raise ValueError("requestIdHeader needs trustedProxies, which send the field")
     return RequestIds(field.lower(), trusted, longest)
 
 

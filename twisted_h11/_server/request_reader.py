@@ -128,7 +128,7 @@ class RequestReader:
 
     def received(self, data: bytes) -> None:
         """
-        Add received bytes, and handle all requests that are complete with them.
+        Add received bytes, and read what can be read now.
         """
         start = self._start
         if start < len(self._buffer):
@@ -142,7 +142,7 @@ class RequestReader:
 
     def advance(self) -> None:
         """
-        Handle all requests that are complete with the received bytes.
+        Read heads and bodies from the received bytes, as far as possible now.
         """
         if self.isAdvancing:
             return

@@ -60,7 +60,7 @@ class Responding(Streaming):
         @raise RuntimeError: after C{finish}.
         @raise TypeError: for anything else.  Unless the application writes something
             else, or calls C{finish}, in the same turn of the reactor, the response then
-            fails with a 500, because it might never end.
+            fails, because it might never end: with a 500, or cut off if it has begun.
         """
         if type(data) is not bytes:
             data = self._asBytes(data)
@@ -84,7 +84,7 @@ class Responding(Streaming):
             return
         encoder: Any = self._encoder
         if encoder:
-            data = as_bytes(encoder.encode(data), "what an encoder gives")
+            data = as_bytes(encoder.encode(data), "the output of an encoder")
         if not self.startedWriting:
             self._begin(data)
         elif data and self._hasContent:
@@ -230,7 +230,7 @@ class Responding(Streaming):
         channel: Any = getattr(self, "channel", None)
         encoder: Any = self._encoder
         if encoder and not self.finished:
-            data = as_bytes(encoder.finish(), "what an encoder gives")
+            data = as_bytes(encoder.finish(), "the output of an encoder")
             self._encoder = None
             if data and self.startedWriting:
                 _write(self, data)

@@ -86,7 +86,7 @@ def find_resource(resource: Any, request: Any) -> Any:
     try:
         return getChildForRequest(resource, request)
     except ValueError:
-        # No file name has a NUL; the system would raise ValueError for it.
+        # No file name has a NUL: functions of the system raise ValueError for it.
         if any(b"\0" in s for s in (*request.prepath, *request.postpath)):
             return notFound()
         raise

@@ -148,10 +148,10 @@ class Site(LoggedSite):
         @param resource: the root resource.
         @param requestFactory: makes the request of a channel; L{Request}, or any
             subclass of L{twisted.web.http.Request}.
-        @param limits: all bounds; by default the default L{Limits}.
+        @param limits: all bounds; by default those of L{Limits}.
         @param http2: whether HTTP/2 is offered on TLS connections.  It is
-            experimental: its streams are Twisted's, and C{limits} are enforced from
-            outside, where possible.
+            experimental: Twisted handles the streams, and C{limits} are enforced
+            around it, where possible.
         @param fastPath: whether common messages may be handled without h11.  The
             responses are the same.
         @param serverHeader: the value of the C{Server} field; C{None} for no such
@@ -290,7 +290,7 @@ class Site(LoggedSite):
     @property
     def connectionCount(self) -> int:
         """
-        How many connections are open, with those that were given away.
+        How many connections are open, including those that were given away.
         """
         return len(self._connections)
 
@@ -330,8 +330,8 @@ class Site(LoggedSite):
         self._connections.start(self.limits)
         if self._http2:
             self._log.info(
-                "HTTP/2 is offered, which is experimental: its streams are Twisted's, "
-                "and kept within the limits from outside"
+                "HTTP/2 is offered, which is experimental: Twisted handles the "
+                "streams, and the limits are enforced around it"
             )
 
     def stopFactory(self) -> None:

@@ -194,8 +194,8 @@ class _Backlog:
         if most is None or unsent <= most or cycle is None or not cycle.isAnswering():
             return
         cycle.complain(
-            "{request} has {length} bytes that {peer} has not taken yet, and is not "
-            "over: more than writeBufferLength, {most}; the connection is dropped",
+            "{length} bytes of the unfinished response to {request} wait for {peer}, "
+            "more than writeBufferLength, {most}; the connection is dropped",
             request=cycle.request,
             length=unsent,
             peer=owner.getPeer(),

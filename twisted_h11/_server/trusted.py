@@ -104,7 +104,7 @@ class TrustedProxies:
         proxies = TrustedProxies(["10.0.0.0/8", "::1", "unix"])
         Site(root, trustedProxies=proxies)
 
-    Only on connections from these addresses the fields of one family are used:
+    On connections from these addresses, and no others, the fields of one family count:
     C{X-Forwarded-For}, C{X-Forwarded-Proto} and C{X-Forwarded-Host}, or C{Forwarded}
     (RFC 7239); the other family is ignored.  Then C{getClientAddress}, C{isSecure},
     C{getRequestHostname}, C{getHost}, C{prePathURL}, the access log and the variables
@@ -138,7 +138,7 @@ class TrustedProxies:
             for all peers on a UNIX socket.
         @param forwarded: C{"x-forwarded"} or C{"forwarded"}; C{None} to use no field,
             if the list is for the PROXY protocol only.
-        @raise TypeError: if C{networks} is a string, not a list of strings, or
+        @raise TypeError: if C{networks} is a string, not a list, or
             C{forwarded} has a wrong type.
         @raise ValueError: if an item is not a network, or has bits outside its mask,
             or for an unknown family.
@@ -269,8 +269,8 @@ class TrustedProxies:
         trusted.
 
         @param nodes: for each proxy the address of its peer, as text.
-        @return: the address of the client, and how many elements are from trusted
-            proxies.
+        @return: the address of the client, C{None} if the last element has
+            none; and how many elements are from trusted proxies.
         """
         client = None
         depth = 0

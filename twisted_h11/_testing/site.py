@@ -94,7 +94,7 @@ class MemorySite:
             raise wrong("resource", "a resource or a factory", resource)
         elif options.keys() - {"fastPath"}:
             names = ", ".join(sorted(options))
-            raise TypeError(f"{names}: a site that is made already takes no options")
+            raise TypeError(f"{names}: options go with a resource, not with a site")
         else:
             self.site = resource
             if getattr(resource, "reactor", None) is _reactor():

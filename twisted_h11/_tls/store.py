@@ -180,7 +180,7 @@ class Store:
             self.table = Table(shown.values())
             for paths in gone:
                 self._seen.pop(paths, None)
-                self._log.info("TLS: {path} is gone, and not shown", path=paths[0])
+                self._log.info("TLS: {path} is gone, and not used", path=paths[0])
         return problems
 
     def warnings(self) -> list[str]:
@@ -201,7 +201,7 @@ class Store:
         try:
             return self._readAuthorities(path)
         except (OSError, ValueError) as error:
-            self._report(problems, error, "the old authorities hold")
+            self._report(problems, error, "the old authorities are kept")
             return self._maker
 
     def _wanted(self, everything: bool, problems: list[str]) -> dict[Paths, bool]:

@@ -224,13 +224,13 @@ class RegionSender:
             return
         self._file.seek(self._offset)
         asked = min(self.left, PIECE_LENGTH)
-        piece = as_bytes(self._file.read(asked), "what a file gives")
+        piece = as_bytes(self._file.read(asked), "the data of a file")
         if not piece:
             raise EOFError(f"the file ends {self.left} bytes before its region")
         if len(piece) > asked:
-            raise ValueError(f"the file gave more than the {asked} bytes asked for")
+            raise ValueError(f"the file returned more than the {asked} bytes requested")
         if self._done is None:
-            # Whoever was asked has dropped the connection.
+            # The file has dropped the connection while it was read.
             return
         self._offset += len(piece)
         self.left -= len(piece)

@@ -35,7 +35,7 @@ from twisted_h11._boundary.guarded import guarded
 
 __all__ = ["MOST_WAITING", "Outbox", "leave"]
 
-# At most so many connections with complete responses wait; then all are flushed.
+# At most so many connections with complete responses wait; then they are flushed.
 # Beyond a few there is nothing more to gain.
 MOST_WAITING = 64
 
@@ -144,7 +144,8 @@ def _flush_all(wires: Iterable[Pending]) -> int:
 
 def leave(wire: Any, more: bool) -> None:
     """
-    Flush a wire at the end of the turn, or now if it has no L{Outbox}.
+    Flush a wire at the end of the turn, or now: if it has no L{Outbox}, has no room,
+    or is closing.
 
     @param more: whether more of the response may follow in this turn.
     """

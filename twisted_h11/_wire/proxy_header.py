@@ -93,7 +93,7 @@ def _read_v1(data: bytes, longest: int) -> ProxyHeader | None:
     hosts = [_host(text, version) for text in texts[:2]]
     ports = [int(text) for text in texts[2:]]
     if max(ports) > 65535:
-        raise BadHeader("its line of the PROXY protocol has a port that can not be")
+        raise BadHeader("its line of the PROXY protocol has a port above 65535")
     source, destination = (
         _address(version, host, port, "TCP")
         for host, port in zip(hosts, ports, strict=True)
@@ -107,7 +107,7 @@ def _host(text: bytes, version: int) -> str:
     except ValueError:
         address = None
     if address is None or address.version != version:
-        raise BadHeader("its line of the PROXY protocol has no address in it")
+        raise BadHeader("its line of the PROXY protocol has a malformed address")
     return str(address)
 
 

@@ -35,7 +35,8 @@ class WireUser(Protocol):
 
     @ivar limits: the bounds that apply.
     @ivar callLater: what starts delayed calls; the reactor's if it is C{None}.
-    @ivar finalWaits: the waits whose deadline a closing connection does not replace.
+    @ivar finalWaits: the waits whose deadline stays while a connection that is to
+        close waits for room in its transport.
     @ivar writesNow: whether to write to sockets at once.  Servers do; a client
         reads an early response before it writes on.
     @ivar outbox: flushes wires at the end of the turn; C{None} without one.
@@ -131,8 +132,7 @@ class WireUser(Protocol):
 
     def abortConnection(self) -> None:
         """
-        The peer has not done its part in time: call L{Wire.abort}, and handle the
-        consequences.
+        The connection can not go on: call L{Wire.abort}, and handle the consequences.
         """
 
 

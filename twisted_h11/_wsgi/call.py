@@ -157,7 +157,7 @@ class Call:
         """
         output = self._output
         if output.gone and _is_disconnect(failure.value):
-            _log.debug("{call} was left by its client", call=self)
+            _log.debug("The client disconnected during {call}", call=self)
         elif failure.check(WSGIError):
             _log.error(
                 "The WSGI application {application!r} failed for {call}: {error}",

@@ -91,7 +91,7 @@ class Head:
         if name == b"Transfer-Encoding":
             # The server decides the framing; some applications set "chunked".
             if value.strip().lower() not in (b"chunked", b"identity"):
-                raise ValueError(f"this transfer coding is not known here: {value!r}")
+                raise ValueError(f"this transfer coding is not supported: {value!r}")
             return
         self.fields.append((name, value))
 

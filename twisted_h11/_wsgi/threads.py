@@ -130,10 +130,10 @@ class DaemonThreads:
                     self._begin()
             except RuntimeError:
                 # The existing threads go on.
-                _log.failure("No more threads can be begun")
+                _log.failure("Can not start another thread")
             try:
                 work()
             except BaseException:
-                _log.failure("A thread could not do its work")
+                _log.failure("A function in a thread failed")
             # Drop the reference: it may keep a request while this thread is idle.
             del work
