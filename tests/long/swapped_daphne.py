@@ -60,7 +60,7 @@ def hide_host(received: Any) -> Any:
 
 
 if __name__ == "__main__":
-    http.HTTPFactory = OursForTheirs  # type: ignore[misc]
+    http.HTTPFactory = OursForTheirs  # type: ignore[assignment, misc]
     from daphne.testing import (  # type: ignore[import-not-found, import-untyped, unused-ignore]
         DaphneTestingInstance,
     )

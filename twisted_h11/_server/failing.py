@@ -14,12 +14,11 @@ from twisted.web import server, util
 from twisted.web.http import INTERNAL_SERVER_ERROR, RESPONSES
 
 from twisted_h11._boundary.guarded import log_failure
-from twisted_h11._boundary.twisted_private import response_headers, set_known
+from twisted_h11._boundary.twisted_private import response_headers
 from twisted_h11._http.response_to_send import error_page, http_date
 from twisted_h11._server.arguments import Arguments
 from twisted_h11._server.error_pages import replace_page
 from twisted_h11._server.forms import FormError, WithForms
-from twisted_h11._server.transport_security import security_fields
 
 __all__ = ["Failing"]
 
@@ -105,8 +104,6 @@ class Failing(WithForms, Arguments):
         self.responseHeaders = response_headers(
             getattr(channel.site, "serverHeader", server.version), http_date()
         )
-        for name, value in security_fields(channel.site, self.isSecure()):
-            set_known(self.responseHeaders, name, value)
         self._encoder = None
         self._inFakeHead = False
         self.etag = None

@@ -12,7 +12,10 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
+from twisted.web.http_headers import Headers
+
 from twisted_h11._boundary.guarded import guarded, log_failure
+from twisted_h11._server.transport_security import fields_to_add
 from twisted_h11._wire.producers import PullAdapter
 
 __all__ = ["Stream"]
@@ -79,6 +82,23 @@ class Stream:
         return self._paused or self.unsent > 0
 
     # -- for the request -----------------------------------------------------------
+
+    def writeHeaders(
+        self, version: bytes, code: bytes, reason: bytes, headers: Headers
+    ) -> None:
+        """
+        Send a response head, with the fields that the site adds.
+
+        @param version: not used.
+        @param reason: not used.
+        """
+        fields = [(k, v) for k, vs in headers.getAllRawHeaders() for v in vs]
+        added = fields_to_add(self.site, self, fields)
+        if added:
+            headers = headers.copy()
+            for name, value in added:
+                headers.addRawHeader(name, value)
+        self._twisteds.writeHeaders(version, code, reason, headers)
 
     def write(self, data: bytes) -> None:
         """

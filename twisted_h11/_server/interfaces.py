@@ -37,10 +37,12 @@ class Served(Routed, Protocol):
 
     @ivar serverHeader: the value of the C{Server} field, or C{None}.
     @ivar extraHeaders: pairs of bytes that every response gets.
+    @ivar transportSecurity: the value of C{Strict-Transport-Security}, or C{None}.
     """
 
     serverHeader: bytes | None
     extraHeaders: list[tuple[bytes, bytes]]
+    transportSecurity: bytes | None
 
     def log(self, request: Any) -> None:
         """

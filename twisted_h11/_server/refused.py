@@ -16,7 +16,7 @@ from twisted_h11._http.response_to_send import error_response
 from twisted_h11._http.strict_requests import RequestHead
 from twisted_h11._server.cycle import Cycle, State, tell_lost
 from twisted_h11._server.error_pages import page_of
-from twisted_h11._server.transport_security import security_fields
+from twisted_h11._server.transport_security import fields_to_add
 from twisted_h11._wire.closing import End
 
 __all__ = ["RefusedRequest", "refuse", "send_error"]
@@ -119,10 +119,7 @@ def send_error(channel: Any, status: int, reason: str, method: bytes) -> int:
         status,
         reason,
         site.serverHeader if site is not None else None,
-        [
-            *(site.extraHeaders if site is not None else ()),
-            *security_fields(site, channel.isSecure()),
-        ],
+        fields_to_add(site, channel, []),
         method,
         page_of(site, status),
     )

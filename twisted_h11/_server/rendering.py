@@ -95,6 +95,7 @@ class Rendering(Failing):
             # A site of Twisted's.
             name = getattr(site, "serverHeader", server.version)
         else:
+            # Also added by sending; set here, it leaves the response a common one.
             if transportSecurity is not None and self.isSecure():
                 set_known(headers, STRICT_TRANSPORT, transportSecurity)
         if name is not None:

@@ -18,6 +18,7 @@ from twisted_h11._http.fast_responses import begun_head, whole_head
 from twisted_h11._http.response_to_send import BadResponse, ResponseHead, check_fields
 from twisted_h11._server.cycle import Cycle, State
 from twisted_h11._server.framers import FastFramer, Pairs
+from twisted_h11._server.transport_security import adds_fields, fields_to_add
 from twisted_h11._wire.files import FileRegion
 
 __all__ = [
@@ -59,8 +60,7 @@ def respond(
             pairs = [(k, v) for k, vs in headers.getAllRawHeaders() for v in vs]
         else:
             pairs = list(headers)
-        if owner.site is not None:
-            pairs += owner.site.extraHeaders
+        pairs += fields_to_add(owner.site, owner, pairs)
         _respond_by_h11(cycle, ResponseHead(status, reason, pairs, cycle.head.method))
     except (BadResponse, h11.LocalProtocolError, TypeError, ValueError) as error:
         # The application may have given values of any type.
@@ -82,7 +82,7 @@ def _respond_fast(
         type(framer) is not FastFramer
         # h11 puts Connection elsewhere if only the server wants to close.
         or (head.keepAlive and not owner.persistent)
-        or (site is not None and site.extraHeaders)
+        or (site is not None and adds_fields(site, owner, raw_fields(headers)))
         or head.method == b"HEAD"
     ):
         return False
@@ -181,6 +181,7 @@ def answer_whole(
     @return: whether the response is common; if not, nothing was done.
     """
     wire, owner = cycle.wire, cycle.owner
+    site = owner.site
     if (
         cycle.unseenHead is None
         or not cycle.requestEnded
@@ -188,7 +189,7 @@ def answer_whole(
         # wire.isOpen, without the call.
         or wire.transport is None
         or wire.closing is not None
-        or (owner.site is not None and owner.site.extraHeaders)
+        or (site is not None and adds_fields(site, owner, raw_fields(headers)))
     ):
         return False
     head = whole_head(
