@@ -769,6 +769,21 @@ class LimitTests(OptionsTestCase):
                     elif value == "0":
                         self.assertTrue(served)
 
+    def test_tiny(self) -> None:
+        """
+        A number of seconds that is too small to be any other is 0.
+        """
+        for bound in describe_limits():
+            if bound.metadata["unit"] == "seconds":
+                option = f"--{bound_name(bound)}"
+                if bound.metadata["positive"]:
+                    message = self.refused(f"{option}=1e-999")
+                    reason = "nobody could be served with 0 seconds"
+                    self.assertIn(f"{option} 1e-999: {reason}", message)
+                else:
+                    limits = self.parse(f"{option}=1e-999")["limits"]
+                    self.assertEqual(0, getattr(limits, bound.name))
+
     def test_none(self) -> None:
         """
         C{none} is a number that switches a bound off, of those that can be.
