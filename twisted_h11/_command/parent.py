@@ -135,8 +135,8 @@ class ParentService(Service):
             words.append("--syslog")
         elif log is not None and log.path != "/dev/stdout":
             words.append(f"--logfile={log.path}")
-        elif log is None and command.get("logger"):
-            words.append(f"--logger={command['logger']}")
+        elif self._config["logger"]:
+            words.append(f"--logger={self._config['logger']}")
         elif command.get("logfile"):
             words.append(f"--logfile={command['logfile']}")
         return [*words, "h11web", *self._config.given]
