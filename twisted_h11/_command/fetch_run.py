@@ -25,7 +25,7 @@ class Run:
     """
     One run of the command.
 
-    @ivar code: the exit code; C{None} while there is none.
+    @ivar code: the exit code; C{None} while there is none.  Who sets it ends the run.
     """
 
     code: int | None = None
@@ -46,11 +46,14 @@ class Run:
         self._silent = options.silent
         reactor.callWhenRunning(self._begin, options)
         reactor.run()
+        if self.code is None:
+            # By a signal, before we had handlers of our own.
+            self.code = 128 + signal.SIGINT
         fetching = self._fetching
         # What was interrupted is left as it is on the disk, in order.
         fetching.addErrback(lambda _: None)
         fetching.cancel()
-        return 130 if self.code is None else self.code
+        return self.code
 
     _fetching: Deferred[None]
 
@@ -63,13 +66,15 @@ class Run:
         self._fetching.addCallbacks(lambda _: self._done(0), self._failed)
 
     def _interrupted(self, number: int, frame: object) -> None:
+        isFirst = self.code is None
         if self.code is None:
             # As a shell says it; whatever ends because of it does not count.
             self.code = 128 + number
         if self._stdout.writing or self._stderr.writing:
             # A write that waits for a pipe would go on waiting.
             os._exit(self.code)
-        self._reactor.callFromThread(self._stop)
+        if isFirst:
+            self._reactor.callFromThread(self._reactor.stop)
 
     def _failed(self, failure: Failure) -> None:
         error: Any = failure.value
@@ -81,10 +86,6 @@ class Run:
     def _done(self, code: int) -> None:
         if self.code is None:
             self.code = code
-        self._stop()
-
-    def _stop(self) -> None:
-        if self._reactor.running:
             self._reactor.stop()
 
 
