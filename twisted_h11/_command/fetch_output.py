@@ -90,10 +90,12 @@ def sizes(count: float) -> str:
     """
     A number of bytes for people.
     """
-    for unit in ("bytes", "KiB", "MiB", "GiB"):
-        if count < 1024 or unit == "GiB":
+    unit = "bytes"
+    for larger in ("KiB", "MiB", "GiB"):
+        if count < 1024:
             break
         count /= 1024
+        unit = larger
     return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"
 
 
@@ -194,17 +196,17 @@ class NewFile(Output):
 
     def __init__(self, path: str) -> None:
         try:
-            super().__init__(open(path, self.mode))  # noqa: SIM115
+            self._opened: IO[bytes] = open(path, self.mode)  # noqa: SIM115
         except (OSError, ValueError) as error:
             raise OutputFailed(f"Can not write {path}: {reason(error)}") from None
+        super().__init__(self._opened)
 
     def end(self) -> None:
         """
         Close it.
         """
-        if self._file is not None:
-            with contextlib.suppress(OSError):
-                self._file.close()
+        with contextlib.suppress(OSError):
+            self._opened.close()
 
 
 class Appended(NewFile):
@@ -218,9 +220,8 @@ class Appended(NewFile):
 
     def __init__(self, path: str, length: int) -> None:
         super().__init__(path)
-        assert self._file is not None
         self.length = length
-        if os.fstat(self._file.fileno()).st_size != length:
+        if os.fstat(self._opened.fileno()).st_size != length:
             self.end()
             raise OutputFailed(f"{path} has changed in the meantime")
 
