@@ -72,6 +72,7 @@ class StartTests(SynchronousTestCase):
         """
         service = self.made(succeed(Port()), succeed(Port()))
         service.privilegedStartService()
+        service.privilegedStartService()
         service.startService()
         self.assertEqual(2, len(service.ports))
         self.assertEqual(
@@ -150,6 +151,18 @@ class StartTests(SynchronousTestCase):
         cast(Any, self.endpoints[0]).result = succeed(Port())
         service.startService()
         self.assertEqual(1, len(self.successResultOf(service.whenListening())))
+
+    def test_noPort(self) -> None:
+        """
+        What an endpoint gives need be no port: that of C{stdio:} is none.
+        """
+        port = Port()
+        service = self.made(succeed(object()), succeed(port))
+        service.startService()
+        stopped = service.stopService()
+        assert port.closed is not None
+        port.closed.callback(None)
+        self.successResultOf(stopped)
 
     def test_arguments(self) -> None:
         """
