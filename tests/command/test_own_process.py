@@ -4,6 +4,7 @@ A server that has its process for itself.
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 from typing import Any
@@ -69,6 +70,24 @@ class ProcessTests(CommandLoopTestCase):
             self.assertEqual([200] * 3, wire.statuses)
             self.assertEqual(bool(inherited), self.loop.running)
             self.assertEqual([REPLACE] if inherited else [], told[1:])
+
+    def test_maxRequestsWhileStopping(self) -> None:
+        """
+        If it is about to end by then, nothing more happens, and the last request is
+        logged as the others are.
+        """
+        wire = self.serve("--max-requests=2")
+        site = self.loop.ports[8080].factory
+        site.startFactory()
+        self.addCleanup(site.stopFactory)
+        site.logFile = access = io.StringIO()
+        wire.send(GET)
+        self.loop.stop()
+        self.service.stopService()
+        wire.send(GET)
+        self.assertEqual([200] * 2, wire.statuses)
+        self.assertEqual(2, access.getvalue().count("GET / HTTP/1.1"))
+        self.assertEqual([], self.flushLoggedErrors())
 
     def test_report(self) -> None:
         """

@@ -214,6 +214,28 @@ class EndTests(ParentTestCase):
             r"was ready\n\Z",
         )
 
+    def test_toldAtOnce(self) -> None:
+        """
+        If somebody tells the server and its workers to end before these are ready, that
+        is no failure, and nobody begins in their places.
+        """
+        signal.signal(signal.SIGTERM, lambda number, frame: None)
+        service = self.parent()
+        signal.raise_signal(signal.SIGTERM)
+        for process in list(self.processes):
+            process.end(signal=15)
+        self.assertEqual((True, "", []), (self.loop.running, self.said(), self.exits))
+        self.loop.stop()
+        self.successResultOf(service.stopService())
+        self.assertEqual([], self.loop.getDelayedCalls())
+        self.assertEqual((2, 0), (len(self.processes), service.stopping.status()))
+
+    def said(self) -> str:
+        """
+        What was said on standard error.
+        """
+        return self.stderr.getvalue()
+
     def test_atOnce(self) -> None:
         """
         SIGQUIT ends all at once.

@@ -10,6 +10,7 @@ import signal
 import sys
 from typing import Any
 
+from twisted.internet.error import ReactorNotRunning
 from twisted.logger import formatEvent, globalLogPublisher
 from twisted.scripts import twistd
 from twisted.trial.unittest import SynchronousTestCase
@@ -52,7 +53,8 @@ class WorkerTests(SynchronousTestCase):
 
     def test_alone(self) -> None:
         """
-        A worker whose parent is gone says so, and ends in good order.
+        A worker whose parent is gone says so, and ends in good order, if it does not
+        already.
         """
         events: list[Any] = []
         observer: Any = events.append
@@ -62,8 +64,13 @@ class WorkerTests(SynchronousTestCase):
         class Reactor:
             def stop(self) -> None:
                 events.append({"log_format": "stopped"})
+                if len(events) > 2:
+                    raise ReactorNotRunning
 
-        worker.end_alone(Reactor())
+        reactor = Reactor()
+        # The second time it is about to end.
+        for _ in range(2):
+            worker.end_alone(reactor)
         lines = [formatEvent(event) for event in events]
         expected = ["The parent of this worker is gone: it ends", "stopped"]
-        self.assertEqual(expected, lines)
+        self.assertEqual(expected * 2, lines)

@@ -10,7 +10,12 @@ from typing import Any
 
 from twisted.internet.address import IPv4Address, UNIXAddress
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.error import ProcessDone, ProcessExitedAlready, ProcessTerminated
+from twisted.internet.error import (
+    ProcessDone,
+    ProcessExitedAlready,
+    ProcessTerminated,
+    ReactorNotRunning,
+)
 from twisted.internet.interfaces import IAddress, IReactorProcess, IReactorTime
 from twisted.internet.task import Clock
 from twisted.internet.testing import MemoryReactor
@@ -169,6 +174,14 @@ class Loop(Reactor, MemoryReactor):
         hooks, self.whenRunningHooks = self.whenRunningHooks, []
         for call, args, kwargs in hooks:
             call(*args, **kwargs)
+
+    def stop(self) -> None:
+        """
+        Stop, if that is not done.
+        """
+        if not self.running:
+            raise ReactorNotRunning
+        super().stop()
 
     def iterate(self, delay: float = 0) -> None:
         """

@@ -142,6 +142,9 @@ class ParentService(Service):
         return [*words, "h11web", *self._config.given]
 
     def _failed(self, reason: str) -> None:
+        if self.stopping.hasBegun:
+            # Whoever has told us to end has told the worker, too.
+            return
         if sys.__stderr__ is not None:
             print(f"twistd h11web: {reason}", file=sys.__stderr__, flush=True)
         self.listening.failedLater()
