@@ -158,12 +158,12 @@ class AdoptingTests(HandedTestCase):
         """
         Endpoints of C{systemd:} listen like that, others do not.
         """
-        opened = self.opened()
+        opened = self.opened(family=socket.AF_UNIX)
         handed = ListenFDs([os.dup(opened.fileno())])
         for parser in getPlugins(IStreamServerEndpointStringParser):
             if getattr(parser, "prefix", None) == "systemd":
                 self.patch(parser, "_sddaemon", handed)
-        description = "systemd:domain=INET:index=0"
+        description = "systemd:domain=UNIX:index=0"
         endpoint = serverFromString(reactor_for(description), description)
         await self.served(await endpoint.listen(self.watched(site())))
         self.goesOn(opened)

@@ -290,11 +290,15 @@ class UnsendableTests(ServerTestCase):
 
     def test_stale(self) -> None:
         """
-        One that can not be sent is a 500, and only that one.
+        One that can not be sent is a 500, and only that one, also of those that have
+        waited for the connection.
         """
         asked: list[str] = []
 
         class Publisher:
+            def notifyOnDisconnect(self, call: Any) -> None:
+                pass
+
             def callRemote(self, name: str, request: Any) -> Deferred[None]:
                 asked.append(name)
                 if len(asked) == 1:
@@ -304,10 +308,16 @@ class UnsendableTests(ServerTestCase):
                 return Deferred()
 
         subscription: Any = Subscription("127.0.0.1", 1)
-        subscription.publisher = Publisher()
+        # It connects already.
+        subscription.waiting = 1
         site = self.site(subscription)
-        statuses = [self.connect(site).send(get()).statuses for _ in range(2)]
-        self.assertEqual([[500], [200]], statuses)
+        wires = [self.connect(site).send(get()) for _ in range(2)]
+        publisher: Any = Publisher()
+        publisher.broker = publisher
+        subscription.connected(publisher)
+        wires.append(self.connect(site).send(get()))
+        statuses = [wire.settle(0).statuses for wire in wires]
+        self.assertEqual([[500], [200], [200]], statuses)
         self.assertEqual(1, len(self.flushLoggedErrors(DeadReferenceError)))
         self.assertEqual(set(), subscription._open)
 

@@ -305,8 +305,6 @@ class Sink(Protocol):
         """
         if self._progress is not None:
             self._progress.show(self._output.length, last=True)
-        if self.done.called:
-            return
         if self._error is not None:
             self.done.errback(self._error)
         elif reason.check(ResponseDone, PotentialDataLoss):
