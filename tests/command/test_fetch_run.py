@@ -34,6 +34,7 @@ class Loop(MemoryReactorClock):
         super().__init__()
         self.turns = list(turns)
         self.queue: list[Any] = []
+        self.stopped = False
 
     def run(self) -> None:
         """
@@ -45,7 +46,7 @@ class Loop(MemoryReactorClock):
             queue, self.queue = self.queue, []
             for call in queue:
                 call()
-            if self.hasStopped:
+            if self.stopped:
                 break
             self.turns.pop(0)()
 
@@ -53,9 +54,9 @@ class Loop(MemoryReactorClock):
         """
         Stop after this turn; only once.
         """
-        if self.hasStopped:
+        if self.stopped:
             raise ReactorNotRunning
-        super().stop()
+        self.stopped = True
 
     def callFromThread(self, call: Any, *args: Any) -> None:
         """
