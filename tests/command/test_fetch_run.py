@@ -17,7 +17,7 @@ from twisted.internet.error import ReactorNotRunning
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
-from twisted import internet
+from tests.support.command_loop import install
 from twisted_h11._command import fetch_run
 from twisted_h11._command.fetch_codes import Failed
 from twisted_h11._command.fetch_options import parse
@@ -209,7 +209,7 @@ class MainTests(RunTestCase):
         """
         self.begin()
         loop = Loop(self.succeed)
-        self.patch(internet, "reactor", loop)
+        install(self, loop)
         stderr = Stream(io.BytesIO())
         self.patch(sys, "stdout", stdout)
         self.patch(sys, "stderr", stderr)

@@ -15,6 +15,7 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import formatEvent, globalLogPublisher
 
 from tests.command.test_h11web_options import OptionsTestCase
+from tests.support.command_loop import install
 from tests.support.handshakes import (
     Authority,
     both,
@@ -24,7 +25,6 @@ from tests.support.handshakes import (
     write_file,
 )
 from tests.support.wire import Wire
-from twisted import internet
 from twisted_h11._command.endpoints import describe_port, is_plain
 from twisted_h11.tap import makeService
 from twisted_h11.tls import ServerTLS, TLSEndpoint
@@ -307,7 +307,7 @@ class OptionTests(OptionsTestCase):
         Without C{--redirect-port} it leads to the first port that is open with TLS.
         """
         loop = MemoryReactorClock()
-        self.patch(internet, "reactor", loop)
+        install(self, loop)
         where = ("--https=unix:/s", "--https=8443", "--port=80", "--no-access-log")
         service: Any = makeService(self.parse("--redirect-https", *where, *self.pair))
         (listening,) = service

@@ -29,12 +29,22 @@ from twisted import internet
 from twisted_h11 import tap
 from twisted_h11._command.stopping import Stopping
 
-__all__ = ["CommandLoopTestCase", "Loop", "Port", "Process", "Reactor"]
+__all__ = ["CommandLoopTestCase", "Loop", "Port", "Process", "Reactor", "install"]
 
 _SIGNALS = (
     *(signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2),
     *(signal.SIGTERM, signal.SIGINT, signal.SIGQUIT),
 )
+
+
+def install(case: Any, loop: Any) -> None:
+    """
+    Have the code of a test find another reactor.
+    """
+    # Then there is one.
+    from twisted.internet import reactor  # noqa: F401
+
+    case.patch(internet, "reactor", loop)
 
 
 class Process:
@@ -239,7 +249,7 @@ class CommandLoopTestCase(SynchronousTestCase):
         Keep what belongs to the process.
         """
         self.loop = Loop()
-        self.patch(internet, "reactor", self.loop)
+        install(self, self.loop)
         for number in _SIGNALS:
             self.addCleanup(signal.signal, number, signal.getsignal(number))
         names = ("PATH", "HOME")
