@@ -52,6 +52,18 @@ class ProcessTests(CommandLoopTestCase):
         self.loop.start()
         return Wire(self.loop.ports[8080].factory, self.loop)
 
+    def test_told(self) -> None:
+        """
+        Whoever has started it is told when it listens, and when it does no longer.
+        """
+        told: list[str] = []
+        self.patch(Notifier, "tell", lambda notifier, line: told.append(line))
+        self.serve().vanish()
+        self.assertEqual(["READY=1"], told)
+        self.loop.stop()
+        self.successResultOf(self.service.stopService())
+        self.assertEqual(["READY=1", "STOPPING=1"], told)
+
     def test_maxRequests(self) -> None:
         """
         After so many requests it ends; a worker asks for its successor.
