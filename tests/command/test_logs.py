@@ -100,12 +100,15 @@ class LogOptionTests(OptionsTestCase):
         self.assertEqual((1, 9), (found["logRotateSize"], found["logRotateCount"]))
         for arguments, expected in (
             (["--log-rotate-size", "1"], "goes with --logfile"),
-            (["-l", "-", "--log-rotate-size", "1"], "no file that could be"),
-            (["-l", "/dev/null", "--log-rotate-size", "1"], "no file that could be"),
+            (["-l", "-", "--log-rotate-size", "1"], "not a regular file"),
+            (["-l", "/dev/null", "--log-rotate-size", "1"], "not a regular file"),
             (["-l", path, "--log-rotate-count", "1"], "goes with --log-rotate-size"),
-            (["-l", path, "--log-rotate-size", "0"], "at least one byte"),
+            (["-l", path, "--log-rotate-size", "0"], "must be at least 1 byte"),
             (["-l", path, "--log-rotate-size", "1T"], "not a number of bytes"),
-            (["-l", path, "--log-rotate-size", "9" * 40], "more bytes than there"),
+            (
+                ["-l", path, "--log-rotate-size", "9" * 40],
+                "too many bytes: must be less than",
+            ),
             (["-l", path, "--log-rotate-size", ""], "not a number of bytes"),
         ):
             self.assertIn(expected, self.refused(*arguments))

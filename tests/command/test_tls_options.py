@@ -214,7 +214,7 @@ class OptionTests(OptionsTestCase):
             (["--https=foo:1", *self.pair], "--https foo:1: Unknown endpoint type"),
             (
                 [f"--https=ssl:1:{self.both}", *self.pair],
-                f"--https ssl:1:{self.both}: that has TLS itself; use --listen",
+                f"--https ssl:1:{self.both}: the endpoint has TLS itself; use --listen",
             ),
             ([https, *self.pair, "--personal"], "--https and --personal exclude"),
             (
@@ -326,7 +326,7 @@ class OptionTests(OptionsTestCase):
         observer: Any = events.append
         globalLogPublisher.addObserver(observer)
         self.addCleanup(globalLogPublisher.removeObserver, observer)
-        none = "There are no certificates that could be read again"
+        none = "There are no certificates to read again"
         again = "TLS: read all certificates again"
         options = self.parse("--https=0", *self.pair)
         new = self.authority.leaf("a.example")

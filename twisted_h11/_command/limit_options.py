@@ -49,7 +49,7 @@ class LimitOptions(usage.Options):
 
     def checkLimits(self) -> None:
         """
-        Make the L{Limits} that the options ask for.
+        Make the L{Limits} from the options.
         """
         values: dict[str, Any] = {}
         for bound in describe_limits():

@@ -1,8 +1,7 @@
 """
-What becomes of a request whose resource has failed.
+The response to a request whose resource has failed: a 500, if nothing was sent.
 
-An answer that says so, if there is none yet.  A response that failed in the middle
-ends so that the client can tell.
+A response that has begun is cut off so that the client can tell.
 """
 
 from __future__ import annotations
@@ -27,10 +26,10 @@ __all__ = ["Failing"]
 
 class Failing(WithForms, Arguments):
     """
-    A request that may fail.
+    A request with the handling of failures.
     """
 
-    # Whether its channel is one of ours: no stream of HTTP/2.
+    # Whether the channel is a Channel, and not a stream of HTTP/2.
     _direct = False
 
     def _sendWhole(self, body: bytes) -> None:
@@ -41,8 +40,8 @@ class Failing(WithForms, Arguments):
 
     def processingFailed(self, reason: Failure) -> Failure:
         """
-        Log a failure, and answer with 500; where the response has begun, end it
-        so that the client can tell.
+        Log a failure, and respond with 500; if the response has begun, cut it off so
+        that the client can tell.
 
         @return: C{reason}.
         """
@@ -56,7 +55,7 @@ class Failing(WithForms, Arguments):
             )
             brief = RESPONSES[error.status].decode("ascii")
             self._fail(brief, f"<p>{escape(str(error))}</p>", error.status)
-            # Its traceback keeps frames, and those keep us.
+            # Drop the traceback: its frames refer to this request.
             reason.cleanFailure()
             return reason
         self._log.failure("", failure=reason)
@@ -70,18 +69,18 @@ class Failing(WithForms, Arguments):
 
     def takerFailed(self, failure: Failure) -> None:
         """
-        Whoever takes the body of this request has failed, and so has the request.
-        Called by the body.
+        Called by the body when the protocol that reads it has failed: fail the
+        request.
         """
         if self._direct:
-            log_failure("Whoever took the body of a request", failure)
+            log_failure("The reader of the body of a request", failure)
             self._cutResponse()
         else:
             self.processingFailed(failure)
 
     def _cutResponse(self) -> None:
         """
-        Answer no further: with a plain 500 if nothing was sent, else so that the
+        Send a plain 500 if nothing was sent, else cut off the response so that the
         client can tell.
         """
         channel: Any = getattr(self, "channel", None)
@@ -102,7 +101,7 @@ class Failing(WithForms, Arguments):
             self._cutResponse()
             return
         channel: Any = self.channel
-        # What the resource has said about its content is not true of this page.
+        # The fields that the resource has set do not fit this page.
         self.responseHeaders = response_headers(
             getattr(channel.site, "serverHeader", server.version), http_date()
         )

@@ -1,10 +1,9 @@
 """
-One request of HTTP/2, as its channel: Twisted's stream, and what is not given to it.
+The channel of one HTTP/2 request: Twisted's stream, with a queue before it.
 
-What is given to one of Twisted's streams when the client does not let it be sent
-(RFC 9113 section 5.2) turns the reactor around for nothing until it does, and is kept
-without a bound.  So a L{Stream} keeps what is written to it, gives on only what can
-be sent now, and has whoever produces it wait.
+Bytes in one of Twisted's streams that flow control does not allow to be sent (RFC 9113
+section 5.2) make the reactor spin, and have no bound.  So a L{Stream} queues what is
+written to it, gives Twisted only what may be sent now, and pauses its producer.
 """
 
 from __future__ import annotations
@@ -21,12 +20,12 @@ __all__ = ["Stream"]
 
 class _Owner(Protocol):
     """
-    What a stream needs of its connection.
+    The interface of a connection for its streams.
     """
 
     def wrote(self) -> None:
         """
-        There is more to be sent.
+        A stream has more to send.
         """
 
 
@@ -36,10 +35,10 @@ class Stream:
 
     @ivar coming: whether the client is still sending the request.
     @ivar connection: the transport of the connection.
-    @ivar received: bytes of its body.
-    @ivar window: how many bytes the client lets be sent.
-    @ivar given: bytes that Twisted has, and has not sent.
-    @ivar queued: bytes that are kept here.
+    @ivar received: how many bytes of its body have arrived.
+    @ivar window: how many bytes may be sent.
+    @ivar given: how many bytes Twisted has, and has not sent.
+    @ivar queued: how many bytes are queued here.
     @ivar finished: whether all of the response was written.
     """
 
@@ -61,7 +60,7 @@ class Stream:
 
     def attach(self, twisteds: Any) -> None:
         """
-        This is the stream that Twisted has made.
+        Set the stream that Twisted has made.
         """
         self._twisteds = twisteds
 
@@ -101,13 +100,13 @@ class Stream:
 
     def requestDone(self, request: Any) -> None:
         """
-        The response is over.
+        End the response, when the queue is empty.
         """
         self._finish(lambda: self._twisteds.requestDone(request))
 
     def loseConnection(self) -> None:
         """
-        The same.
+        Close Twisted's stream, when the queue is empty.
         """
         self._finish(self._twisteds.loseConnection)
 
@@ -163,10 +162,10 @@ class Stream:
 
     def give(self, most: int) -> int:
         """
-        Give to Twisted what can be sent.
+        Give Twisted what may be sent now.
 
-        @param most: how many bytes, at most.
-        @return: how many.
+        @param most: how many bytes at most.
+        @return: how many bytes were given.
         """
         total = 0
         while self._queue and total < most and not self._over:
@@ -190,7 +189,7 @@ class Stream:
 
     def close(self) -> None:
         """
-        The stream is over, however it has ended.
+        The stream is over: drop the queue, and stop the producer.
         """
         self._over = True
         self._queue.clear()

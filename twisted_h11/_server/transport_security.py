@@ -1,6 +1,6 @@
 """
-HTTP Strict Transport Security (RFC 6797): responses with TLS, and only those (section
-7.2), tell browsers to use nothing else.
+HTTP Strict Transport Security (RFC 6797): a field that tells browsers to use TLS only,
+sent in responses over TLS (section 7.2).
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ def max_age(seconds: int | None) -> bytes | None:
     """
     The value of the field.
 
+    @param seconds: how long browsers must use TLS only; C{None} for no field.
     @raise ValueError: for a negative number.
     """
     if seconds is None:
@@ -27,7 +28,7 @@ def max_age(seconds: int | None) -> bytes | None:
 
 def security_fields(site: Any, isSecure: bool) -> list[tuple[bytes, bytes]]:
     """
-    What a response of ours has of it.
+    The field for a response, as pairs of name and value.
 
     @param site: any site.
     @param isSecure: whether the client uses TLS.
