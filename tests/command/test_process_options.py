@@ -39,6 +39,7 @@ REFUSED = {
     ("--max-requests-jitter=5",): "--max-requests-jitter goes with --max-requests",
     ("--drain-idle=-1",): "--drain-idle -1: not a number of seconds",
     ("--grace=x",): "--grace x: not a number of seconds",
+    ("--grace=1.2.3",): "--grace 1.2.3: not a number of seconds",
 }
 
 

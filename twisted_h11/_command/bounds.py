@@ -67,14 +67,20 @@ def parse_bound(bound: Field[Any], text: str) -> float | None:
     """
     unit, optional = bound.metadata["unit"], bound.metadata["optional"]
     hint = "; none: no bound" if optional else ""
-    if bound.metadata.get("positive") and _is_zero(text):
-        raise ValueError(f"must be more than 0 {unit}{hint}")
+    positive = bound.metadata.get("positive")
+    nothing = ValueError(f"must be more than 0 {unit}{hint}")
+    if positive and _is_zero(text):
+        raise nothing
     if text.lower() == "none":
         if optional:
             return None
         raise ValueError("this bound always applies, it can not be none")
     if unit == "seconds":
-        return parse_seconds(text)
+        seconds = parse_seconds(text)
+        if positive and not seconds:
+            # A number that is too small to be any other.
+            raise nothing
+        return seconds
     return parse_size(text, unit, _is_size(bound), hint)
 
 

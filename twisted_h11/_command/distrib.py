@@ -85,8 +85,7 @@ class Subscription(distrib.ResourceSubscription):
         request.setResponseCode(code)
         request.setHeader(b"Content-Type", b"text/html; charset=utf-8")
         request.setHeader(b"Content-Length", b"%d" % len(page))
-        if request.method != b"HEAD":
-            request.write(page)
+        request.write(page)
         request.finish()
         return NOT_DONE_YET
 

@@ -89,10 +89,12 @@ def sizes(count: float) -> str:
     """
     Format a number of bytes for people.
     """
-    for unit in ("bytes", "KiB", "MiB", "GiB"):
-        if count < 1024 or unit == "GiB":
+    unit = "bytes"
+    for larger in ("KiB", "MiB", "GiB"):
+        if count < 1024:
             break
         count /= 1024
+        unit = larger
     return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"
 
 
@@ -196,17 +198,17 @@ class NewFile(Output):
 
     def __init__(self, path: str) -> None:
         try:
-            super().__init__(open(path, self.mode))  # noqa: SIM115
+            self._opened: IO[bytes] = open(path, self.mode)  # noqa: SIM115
         except (OSError, ValueError) as error:
             raise OutputFailed(f"Can not write {path}: {reason(error)}") from None
+        super().__init__(self._opened)
 
     def end(self) -> None:
         """
         Close the file.
         """
-        if self._file is not None:
-            with contextlib.suppress(OSError):
-                self._file.close()
+        with contextlib.suppress(OSError):
+            self._opened.close()
 
 
 class Appended(NewFile):
@@ -220,9 +222,8 @@ class Appended(NewFile):
 
     def __init__(self, path: str, length: int) -> None:
         super().__init__(path)
-        assert self._file is not None
         self.length = length
-        if os.fstat(self._file.fileno()).st_size != length:
+        if os.fstat(self._opened.fileno()).st_size != length:
             self.end()
             raise OutputFailed(f"{path} has changed in the meantime")
 
@@ -306,8 +307,6 @@ class Sink(Protocol):
         """
         if self._progress is not None:
             self._progress.show(self._output.length, last=True)
-        if self.done.called:
-            return
         if self._error is not None:
             self.done.errback(self._error)
         elif reason.check(ResponseDone, PotentialDataLoss):

@@ -25,7 +25,7 @@ class Run:
     """
     One run of the command.
 
-    @ivar code: the exit code; C{None} while there is none.
+    @ivar code: the exit code; C{None} while there is none.  Who sets it ends the run.
     """
 
     code: int | None = None
@@ -46,12 +46,15 @@ class Run:
         self._silent = options.silent
         reactor.callWhenRunning(self._begin, options)
         reactor.run()
+        if self.code is None:
+            # By a signal, before we had handlers of our own.
+            self.code = 128 + signal.SIGINT
         fetching = self._fetching
         # Cancelling makes the output close its file; an incomplete replacement is
         # removed.
         fetching.addErrback(lambda _: None)
         fetching.cancel()
-        return 130 if self.code is None else self.code
+        return self.code
 
     _fetching: Deferred[None]
 
@@ -64,13 +67,15 @@ class Run:
         self._fetching.addCallbacks(lambda _: self._done(0), self._failed)
 
     def _interrupted(self, number: int, frame: object) -> None:
+        isFirst = self.code is None
         if self.code is None:
             # The code that a shell reports for a signal; later errors do not change it.
             self.code = 128 + number
         if self._stdout.writing or self._stderr.writing:
             # A blocked write to a pipe would keep the reactor from stopping.
             os._exit(self.code)
-        self._reactor.callFromThread(self._stop)
+        if isFirst:
+            self._reactor.callFromThread(self._reactor.stop)
 
     def _failed(self, failure: Failure) -> None:
         error: Any = failure.value
@@ -82,10 +87,6 @@ class Run:
     def _done(self, code: int) -> None:
         if self.code is None:
             self.code = code
-        self._stop()
-
-    def _stop(self) -> None:
-        if self._reactor.running:
             self._reactor.stop()
 
 

@@ -61,7 +61,4 @@ class LimitOptions(usage.Options):
                 f"--max-connections-per-peer {each}: can not be reached with "
                 f"--max-connections {all_}"
             )
-        try:
-            self["limits"] = Limits(**values)
-        except ValueError as error:
-            raise usage.UsageError(f"limits: {error}") from None
+        self["limits"] = Limits(**values)

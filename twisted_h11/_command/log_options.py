@@ -68,7 +68,7 @@ class LogOptions(usage.Options):
 
     After L{checkLogs}, C{self["logging"]} has arguments for a L{Site}, and
     C{self["programLog"]} a L{ProgramLog<twisted_h11._command.program_log.ProgramLog>}
-    or C{None}.
+    or C{None}; C{self["logger"]} is what twistd's C{--logger} names, or C{None}.
 
     @since: 0.1
     """
@@ -106,6 +106,8 @@ class LogOptions(usage.Options):
         if self.parent is not None and self.parent.get("logfile") not in (None, "-"):
             # twistd would print a traceback.
             _check_logfile("twistd --logfile", self.parent["logfile"])
+        # Not what twistd makes of it when our options are parsed.
+        self["logger"] = None if self.parent is None else self.parent.get("logger")
         self["programLog"] = program_log(self.parent, bool(self["program-log-json"]))
 
     def givenForLogs(self) -> dict[str, bool]:

@@ -16,7 +16,7 @@ from twisted_h11._command.report import report
 from twisted_h11._command.retiring import retire_after
 from twisted_h11._command.service import ListeningService
 from twisted_h11._command.signals import Signals
-from twisted_h11._command.stopping import Stopping
+from twisted_h11._command.stopping import Stopping, stop
 from twisted_h11._command.worker import end_alone, inherited
 from twisted_h11.server import Site
 
@@ -51,7 +51,7 @@ def own_process(
             site,
             config["max-requests"],
             config["max-requests-jitter"] or 0,
-            partial(notifier.tell, REPLACE) if worker else loop.stop,
+            partial(notifier.tell, REPLACE) if worker else partial(stop, loop),
         )
     signals = Signals(loop)
     signals.add(signal.SIGHUP, config.reloadTLS)

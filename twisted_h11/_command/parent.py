@@ -137,13 +137,16 @@ class ParentService(Service):
             words.append("--syslog")
         elif log is not None and log.path != "/dev/stdout":
             words.append(f"--logfile={log.path}")
-        elif log is None and command.get("logger"):
-            words.append(f"--logger={command['logger']}")
+        elif self._config["logger"]:
+            words.append(f"--logger={self._config['logger']}")
         elif command.get("logfile"):
             words.append(f"--logfile={command['logfile']}")
         return [*words, "h11web", *self._config.given]
 
     def _failed(self, reason: str) -> None:
+        if self.stopping.hasBegun:
+            # Whoever has told us to end has told the worker, too.
+            return
         if sys.__stderr__ is not None:
             print(f"twistd h11web: {reason}", file=sys.__stderr__, flush=True)
         self.listening.failedLater()

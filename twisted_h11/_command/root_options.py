@@ -204,12 +204,7 @@ class RootOptions(usage.Options):
             raise usage.UsageError(f"--resource-script {name}: No such file")
         if not os.path.isfile(name):
             raise usage.UsageError(f"--resource-script {name}: not a file")
-        try:
-            self["root"] = ResourceScriptWrapper(name)
-        except Exception as error:
-            raise usage.UsageError(
-                f"--resource-script {name}: {explain(error)}"
-            ) from None
+        self["root"] = ResourceScriptWrapper(name)
 
     def opt_wsgi(self, name: str) -> None:
         """

@@ -98,7 +98,7 @@ class ListeningService(SiteService):
             reactor=reactor,
             names=[name for name, _ in self.listen],
         )
-        self._drain = drain
+        self._drain = drain or (lambda: succeed(None))
         self.failed = False
         self._failAtExit = _fail_at_exit
 
@@ -175,12 +175,11 @@ class ListeningService(SiteService):
                 lambda _: notifier.ready(), lambda _: None
             )
 
-        if self._drain is not None:
-            self._drain = notifier.around(self._drain)
+        self._drain = notifier.around(self._drain)
         self._reactor.callWhenRunning(listening)
 
     def drainSites(self) -> Deferred[None]:
         """
         Call the C{drain} that the service was given, if any.
         """
-        return succeed(None) if self._drain is None else self._drain()
+        return self._drain()

@@ -85,15 +85,11 @@ class StatusService(Service):
         status: tuple[str, IStreamServerEndpoint],
         metrics: Metrics,
         site: Site,
-        reactor: Any = None,
     ) -> None:
-        resource = StatusResource(metrics, lambda: site.isDraining, reactor)
-        self._listening = ListeningService(
-            [status], Site(resource, accessLog=False, reactor=reactor), reactor=reactor
-        )
+        resource = StatusResource(metrics, lambda: site.isDraining)
+        factory = Site(resource, accessLog=False)
+        self._listening = ListeningService([status], factory)
         self._refreshing = LoopingCall(metrics.refresh)
-        if reactor is not None:
-            self._refreshing.clock = reactor
         self._ended: Deferred[None] = Deferred()
 
     def privilegedStartService(self) -> None:

@@ -23,13 +23,14 @@ from functools import partial
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.internet.error import ReactorNotRunning
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
 from twisted_h11._boundary.twisted_private import end_well
 from twisted_h11.wsgi import WSGIResource
 
-__all__ = ["Stopping", "leave"]
+__all__ = ["Stopping", "leave", "stop"]
 
 # How many seconds after the grace the process is ended, and how many seconds writing
 # the log may take then.
@@ -51,6 +52,16 @@ def leave(pidfile: str | None, status: int) -> None:
             if written == os.getpid():
                 os.unlink(pidfile)
     os._exit(status)
+
+
+def stop(reactor: Any) -> None:
+    """
+    End in good order, unless that has begun.
+
+    @param reactor: the reactor.
+    """
+    with contextlib.suppress(ReactorNotRunning):
+        reactor.stop()
 
 
 class Stopping:
@@ -99,6 +110,13 @@ class Stopping:
         self._telling = threading.Lock()
         self._watched = False
         self.status: Callable[[], int] = lambda: 0
+
+    @property
+    def hasBegun(self) -> bool:
+        """
+        Whether the process was told to end.
+        """
+        return self._watched
 
     def heedEarlySignals(self) -> None:
         """

@@ -153,8 +153,6 @@ def _describe_body(content: Any) -> dict[str, Any] | None:
     """
     The request body: its length, and its beginning as text or base64.
     """
-    if content is None:
-        return None
     length = content.seek(0, os.SEEK_END)
     content.seek(0)
     if not length:

@@ -52,8 +52,10 @@ def end_alone(reactor: Any) -> None:
     """
     from twisted.logger import Logger
 
+    from twisted_h11._command.stopping import stop
+
     Logger().error("The parent of this worker is gone: it ends")
-    reactor.stop()
+    stop(reactor)
 
 
 def begin(parent: int, handed: int) -> None:

@@ -96,11 +96,10 @@ class Worker:
 
     def signal(self, number: int) -> None:
         """
-        Send a signal to the process, if there is one.
+        Send a signal to the process, once there is one.
         """
-        if self.process is not None:
-            with suppress(ProcessExitedAlready, OSError):
-                self.process.signalProcess(number)
+        with suppress(ProcessExitedAlready, OSError):
+            self.process.signalProcess(number)
 
     def passOn(self, number: int) -> None:
         """

@@ -147,8 +147,6 @@ class Workers:
             if worker.state is not State.LEAVING:
                 self._leavesByItself(worker)
             self._leaving.look()
-        elif worker.state is State.LEAVING:
-            return
         elif line == "READY=1" and worker.state is State.STARTING:
             self._log.info("Worker {worker} is ready", worker=str(worker))
             self._awaitBeat(worker)
