@@ -3,7 +3,8 @@ Every bound of the server, in one frozen settings object.
 
 A server that buffers, waits or counts without an upper bound can be brought
 down by one patient peer.  So each buffer, wait and count in this package reads
-its bound from L{Limits}, and nothing in the package keeps a bound of its own.
+its bound from L{Limits}.  Only the bounds of a multipart form are given with its
+reader, in L{MultipartLimits<twisted_h11.multipart.MultipartLimits>}.
 
 Three rules:
 

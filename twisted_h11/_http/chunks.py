@@ -31,7 +31,9 @@ from twisted_h11._http.strict_requests import (
 from twisted_h11._http.tolerant_responses import read_fields
 from twisted_h11.limits import Limits
 
-__all__ = ["ChunkDecoder", "StrictRules", "TolerantRules", "frame"]
+__all__ = ["TOO_LONG", "ChunkDecoder", "StrictRules", "TolerantRules", "frame"]
+
+TOO_LONG = "The request body is too long."
 
 
 class _State(Enum):
@@ -156,7 +158,7 @@ class ChunkDecoder:
         self._state = _DATA if size else _TRAILERS
         self.received += size
         if self.most is not None and self.received > self.most:
-            raise Refused(413, "The request body is too long.")
+            raise Refused(413, TOO_LONG)
 
     def take(self) -> bytes:
         """

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from twisted.web.http_headers import Headers
 
 from twisted_h11._boundary.guarded import guarded, log_failure
-from twisted_h11._server.transport_security import fields_to_add
+from twisted_h11._server.added_fields import fields_to_add
 from twisted_h11._wire.producers import PullAdapter
 
 __all__ = ["Stream"]

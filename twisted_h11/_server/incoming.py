@@ -12,7 +12,7 @@ behind the head.
 from __future__ import annotations
 
 from twisted_h11._boundary.guarded import log_failure
-from twisted_h11._http.chunks import ChunkDecoder
+from twisted_h11._http.chunks import TOO_LONG, ChunkDecoder
 from twisted_h11._http.strict_requests import Refused
 from twisted_h11._server.body import RequestBody
 from twisted_h11._server.cycle import Cycle
@@ -25,8 +25,6 @@ from twisted_h11._wire.wire import Wire
 from twisted_h11.limits import Limits
 
 __all__ = ["Incoming", "answer"]
-
-_TOO_LONG = "The request body is too long."
 
 
 class Incoming:
@@ -90,7 +88,7 @@ class Incoming:
         if limit is not None and limit < max(
             self._cycle.head.length or 0, self.received
         ):
-            raise Refused(413, _TOO_LONG)
+            raise Refused(413, TOO_LONG)
 
     def scan(self, buffer: bytes, start: int) -> int:
         """
@@ -123,7 +121,7 @@ class Incoming:
                 self._wire.close(End.LINGER)
             return
         if self._limit is not None and self.received > self._limit:
-            raise Refused(413, _TOO_LONG)
+            raise Refused(413, TOO_LONG)
         try:
             if self.sink is not None:
                 self.sink.dataReceived(bytes(data))

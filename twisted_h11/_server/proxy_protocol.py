@@ -169,9 +169,7 @@ class ProxyProtocolFactory(WrappingFactory):
     _log = Logger()
 
     @checked(
-        factory=Kind(
-            "a factory", lambda f: callable(getattr(f, "buildProtocol", None))
-        ),
+        factory=_FACTORY,
         trusted=instance("TrustedProxies", TrustedProxies),
         limits=optional(instance("Limits", Limits)),
         reactor=optional(REACTOR),

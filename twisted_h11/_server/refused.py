@@ -14,9 +14,9 @@ from twisted_h11._boundary.guarded import guarded
 from twisted_h11._http.abnf import match_rough_request_line
 from twisted_h11._http.response_to_send import error_response
 from twisted_h11._http.strict_requests import RequestHead
+from twisted_h11._server.added_fields import fields_to_add
 from twisted_h11._server.cycle import Cycle, State, tell_lost
 from twisted_h11._server.error_pages import page_of
-from twisted_h11._server.transport_security import fields_to_add
 from twisted_h11._wire.closing import End
 
 __all__ = ["RefusedRequest", "refuse", "send_error"]

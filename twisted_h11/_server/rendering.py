@@ -31,6 +31,7 @@ from twisted_h11._boundary.twisted_private import (
 )
 from twisted_h11._http.response_to_send import error_page, http_date
 from twisted_h11._server.adapted import ADAPTERS
+from twisted_h11._server.added_fields import STRICT_TRANSPORT
 from twisted_h11._server.body import RequestBodyCut
 from twisted_h11._server.compression import encoder_of
 from twisted_h11._server.error_pages import replace_page
@@ -43,7 +44,6 @@ from twisted_h11._server.methods import (
 )
 from twisted_h11._server.ranges import is_range_failure
 from twisted_h11._server.routing import absolute_target, find_resource, path_segments
-from twisted_h11._server.transport_security import STRICT_TRANSPORT
 
 __all__ = ["Rendering"]
 

@@ -16,9 +16,9 @@ from twisted.web.http_headers import Headers
 from twisted_h11._boundary.twisted_private import raw_fields
 from twisted_h11._http.fast_responses import begun_head, whole_head
 from twisted_h11._http.response_to_send import BadResponse, ResponseHead, check_fields
+from twisted_h11._server.added_fields import adds_fields, fields_to_add
 from twisted_h11._server.cycle import Cycle, State
 from twisted_h11._server.framers import FastFramer, Pairs
-from twisted_h11._server.transport_security import adds_fields, fields_to_add
 from twisted_h11._wire.files import FileRegion
 
 __all__ = [

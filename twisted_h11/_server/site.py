@@ -30,6 +30,7 @@ from twisted_h11._boundary.checks import (
 )
 from twisted_h11._http.abnf import is_token, is_trimmed_value
 from twisted_h11._server.adapted import ADAPTERS, Adapted
+from twisted_h11._server.added_fields import max_age
 from twisted_h11._server.channel import Channel
 from twisted_h11._server.channel_class import ChannelClass
 from twisted_h11._server.compression import Compression
@@ -42,7 +43,6 @@ from twisted_h11._server.ranges import render_ranged, settle_range
 from twisted_h11._server.request import Request
 from twisted_h11._server.request_ids import make_request_ids
 from twisted_h11._server.routing import check_root, find_resource
-from twisted_h11._server.transport_security import max_age
 from twisted_h11._server.trusted import TrustedProxies
 from twisted_h11._wire.outbox import Outbox
 from twisted_h11.limits import Limits
