@@ -227,7 +227,7 @@ class ReadmeTests(SynchronousTestCase):
         """
         run, test = self.commands()
         self.assertTrue(run.endswith("/twistd -n h11web --port 8080"), run)
-        self.assertTrue(test.endswith(" -m twisted.trial tests"), test)
+        self.assertTrue(test.endswith(" -m twisted.trial -j2 tests"), test)
 
     def test_sameAsGettingStarted(self) -> None:
         """

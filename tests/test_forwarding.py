@@ -6,10 +6,14 @@ from __future__ import annotations
 
 import hashlib
 import os
-from typing import Any
+from typing import Any, cast
+from unittest.mock import Mock
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectionLost
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+from twisted.web.client import ResponseDone
 from twisted.web.http_headers import Headers
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
@@ -20,7 +24,7 @@ from tests.support.server_cases import FAST_PATH, ServerTestCase, get, post
 from tests.support.socket_cases import Peer, TCPBackend, net
 from tests.wsgi.test_threads import PIECE, ThreadsTestCase
 from twisted_h11.client import Agent
-from twisted_h11.forwarding import end_to_end
+from twisted_h11.forwarding import BodyProducer, deliver_to, end_to_end
 from twisted_h11.interfaces import IStreamingResource
 from twisted_h11.server import Site
 
@@ -361,3 +365,124 @@ class ProxyTests(TCPBackend, ThreadsTestCase):
         await peer.until(lambda: peer.received.endswith(b"no"))
         self.assertIn(b" 403 ", peer.received[:20])
         self.flushLoggedErrors()
+
+
+class Body:
+    """
+    A body that the test delivers, of whatever agent.
+    """
+
+    length = 5
+
+    def __init__(self, begins: bool = True) -> None:
+        self.begins = begins
+        self.transport = Mock()
+        self.taker: Any = None
+
+    def deliverBody(self, taker: Any) -> None:
+        """
+        Begin, unless the test does.
+        """
+        self.taker = taker
+        if self.begins:
+            taker.makeConnection(self.transport)
+
+
+class Sink:
+    """
+    Takes a body, as a request does.
+    """
+
+    _disconnected = False
+
+    def __init__(self) -> None:
+        self.calls: list[Any] = []
+        self.over: Deferred[None] = Deferred()
+
+    def registerProducer(self, producer: Any, streaming: bool) -> None:
+        """
+        Note it.
+        """
+        self.calls.append("register")
+
+    def unregisterProducer(self) -> None:
+        """
+        Note it.
+        """
+        self.calls.append("unregister")
+
+    def write(self, data: bytes) -> None:
+        """
+        Note it.
+        """
+        self.calls.append(data)
+
+    def notifyFinish(self) -> Deferred[None]:
+        """
+        For whoever waits for its end.
+        """
+        return self.over
+
+
+class PieceTests(SynchronousTestCase):
+    """
+    L{deliver_to} and L{BodyProducer}, between bodies and consumers of any kind.
+    """
+
+    def begin(self) -> tuple[Body, Any, Deferred[None]]:
+        """
+        Deliver a body.
+        """
+        body, sink = Body(), Sink()
+        return body, sink, deliver_to(body, cast(Any, sink))
+
+    def test_stopped(self) -> None:
+        """
+        When the consumer takes nothing more, that is told once it has ended, and
+        once; the body is given up, and what comes of it all the same goes nowhere.
+        """
+        body, sink, done = self.begin()
+        for _ in range(2):
+            body.taker.stopProducing()
+        body.taker.dataReceived(b"late")
+        body.taker.connectionLost(Failure(ResponseDone()))
+        self.assertNoResult(done)
+        sink.over.errback(ConnectionLost())
+        self.failureResultOf(done, ConnectionLost)
+        self.assertIsNone(self.successResultOf(sink.over))
+        self.assertEqual(["register"], sink.calls)
+        body.transport.loseConnection.assert_called_with()
+
+    def test_cancelled(self) -> None:
+        """
+        A delivery may be cancelled when its consumer has gone, before or after that
+        is told.
+        """
+        body, sink, done = self.begin()
+        sink._disconnected = True
+        done.cancel()
+        self.failureResultOf(done, CancelledError)
+        self.assertEqual(["register"], sink.calls)
+        body, sink, done = self.begin()
+        body.taker.stopProducing()
+        done.cancel()
+        self.failureResultOf(done, CancelledError)
+        sink.over.callback(None)
+        self.assertIsNone(self.successResultOf(sink.over))
+        self.assertTrue(body.transport.loseConnection.called)
+
+    def test_producer(self) -> None:
+        """
+        A body that was not begun has nothing to pause, to resume or to stop.
+        """
+        for started in (False, True):
+            body = Body(begins=False)
+            producer = BodyProducer(body)
+            if started:
+                done = producer.startProducing(cast(Any, Sink()))
+            else:
+                producer.pauseProducing()
+                producer.resumeProducing()
+            producer.stopProducing()
+        body.taker.connectionLost(Failure(ResponseDone()))
+        self.assertNoResult(done)

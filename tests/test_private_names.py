@@ -13,6 +13,7 @@ import socket
 import textwrap
 from collections.abc import Iterator
 from io import BytesIO
+from threading import Thread
 from types import SimpleNamespace
 from typing import Any
 
@@ -232,6 +233,9 @@ class TLSTests(SynchronousTestCase):
             self.assertIsNone(creator_of_layer(transport))
         factory = SimpleNamespace(_creatorCallable=lambda protocol: None)
         self.assertIsNone(creator_of_layer(SimpleNamespace(factory=factory)))
+        # As it was before Twisted 26.4.
+        factory = SimpleNamespace(_connectionCreator=self)
+        self.assertIs(self, creator_of_layer(SimpleNamespace(factory=factory)))
 
 
 class CallbackTests(SynchronousTestCase):
@@ -332,6 +336,13 @@ class HeadersTests(SynchronousTestCase):
             twisted_private.add_known(headers, b"X-A", b"2")
             self.assertEqual(headers.getRawHeaders(b"x-a"), [b"1", b"2"])
             self.patch(twisted_private, "_transparent", True)
+
+    def test_noServer(self) -> None:
+        """
+        A site without a name says none.
+        """
+        made = twisted_private.response_headers(None, b"d")
+        self.assertEqual({b"Date": [b"d"]}, twisted_private.raw_fields(made))
 
 
 class EncodingTests(ServerTestCase):
@@ -584,6 +595,10 @@ class AgentTests(SynchronousTestCase):
         stands for itself.
         """
         agent = client.Agent(Clock())
+        usual: Any = agent._endpointFactory
+        policy = usual.__dict__.pop("_policyForHTTPS")
+        self.assertEqual((agent,), twisted_private_client.ways_of(agent))
+        usual._policyForHTTPS = policy
         self.patch(client, "_StandardEndpointFactory", None)
         self.assertEqual((agent._endpointFactory,), self.ways(agent))
         self.patch(twisted_private_client, "_asking_code", None)
@@ -591,6 +606,20 @@ class AgentTests(SynchronousTestCase):
         del agent._endpointFactory
         self.assertEqual((agent,), twisted_private_client.ways_of(agent))
         self.assertIsNone(twisted_private_client.ways_of(object()))
+
+    def test_nobody(self) -> None:
+        """
+        Nobody asks in a thread that has just begun, with few frames.
+        """
+        found: list[Any] = [self]
+
+        def ask() -> None:
+            found.append(twisted_private_client.asking_agent(None))
+
+        thread = Thread(target=ask)
+        thread.start()
+        thread.join()
+        self.assertEqual([self, None], found)
 
 
 class RequestTests(ServerTestCase):

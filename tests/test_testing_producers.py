@@ -10,8 +10,8 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
-from twisted.internet.interfaces import IPullProducer, IPushProducer
-from twisted.internet.protocol import Protocol
+from twisted.internet.interfaces import IPullProducer, IPushProducer, ISSLTransport
+from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import Clock
 from twisted.protocols.basic import FileSender
 from twisted.trial.unittest import SynchronousTestCase
@@ -22,6 +22,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 from twisted.web.static import File
 from zope.interface import implementer
+from zope.interface.verify import verifyObject
 
 from tests.support.server_cases import FAST_PATH, Calls, Holding, get
 from twisted_h11._testing import site as site_module
@@ -515,6 +516,109 @@ class EndTests(SynchronousTestCase):
                 site.close()
                 self.assertEqual([], site.clock.getDelayedCalls())
 
+    def test_pullOnTheTransport(self) -> None:
+        """
+        A pull producer of the transport itself is asked while nothing waits; there is
+        one producer at a time.
+        """
+
+        class Pulling(Protocol):
+            def connectionMade(self) -> None:
+                transport: Any = self.transport
+                transport.finish = transport.loseConnection
+                transport.registerProducer(Pull(transport, 3), False)
+                second = Push(None, 0)
+                try:
+                    transport.registerProducer(second, True)
+                except RuntimeError as error:
+                    refused.append(str(error))
+
+        refused: list[str] = []
+        site = MemorySite(Factory.forProtocol(Pulling))
+        connection = site.connect()
+        site.flush()
+        self.assertEqual(30_000, len(connection.received))
+        self.assertTrue(connection.closed)
+        self.assertEqual(["a producer is registered already"], refused)
+
+    def test_stopProducing(self) -> None:
+        """
+        The transport is a producer, and closes when it is stopped.
+        """
+        site, connection, _ = self.holding()
+        transport: Any = connection.transport
+        transport.stopProducing()
+        site.flush()
+        self.assertTrue(connection.closed)
+
+    def test_secureTransport(self) -> None:
+        """
+        One that counts as encrypted has the names of such a transport; the client
+        has shown no certificate.
+        """
+        seen: list[Any] = []
+
+        def render(request: Any) -> bytes:
+            transport = request.transport
+            seen.append(verifyObject(ISSLTransport, transport))
+            seen.append(transport.getPeerCertificate())
+            for name in ("TcpNoDelay", "TcpKeepAlive"):
+                for value in (False, True):
+                    getattr(transport, f"set{name}")(value)
+                    seen.append(getattr(transport, f"get{name}")())
+            return b""
+
+        site = MemorySite(Calls(render), fastPath=FAST_PATH)
+        site.connect(secure=True).send(GET)
+        self.assertEqual([True, None, False, True, False, True], seen)
+        site.close()
+
+    def test_closedFromWithin(self) -> None:
+        """
+        The site may be closed from within a resource, of which nothing arrives then, or
+        when that is told that its client has gone.
+        """
+
+        def close(request: Any) -> None:
+            request.transport.write(b"late")
+            site.close()
+
+        site = MemorySite(Calls(close), fastPath=FAST_PATH)
+        connection = site.connect()
+        self.assertEqual(b"", connection.send(GET))
+        self.assertTrue(connection.closed)
+
+        def render(request: Any) -> None:
+            request.notifyFinish().addErrback(lambda _: other.close())
+
+        other = MemorySite(Calls(render), fastPath=FAST_PATH)
+        connection = other.connect()
+        connection.send(GET)
+        connection.abort()
+        self.assertTrue(connection.closed)
+        self.assertEqual([], other.clock.getDelayedCalls())
+
+    def test_noHalves(self) -> None:
+        """
+        A protocol that knows no half-close is closed by that of its peer, and may
+        half-close by itself.
+        """
+
+        class Halving(Protocol):
+            def dataReceived(self, data: bytes) -> None:
+                transport: Any = self.transport
+                transport.write(b"last")
+                transport.loseWriteConnection()
+
+        site = MemorySite(Factory.forProtocol(Halving))
+        connection = site.connect()
+        connection.halfClose()
+        self.assertTrue(connection.closed)
+        connection = site.connect()
+        self.assertEqual(b"last", connection.send(b"x"))
+        self.assertEqual((True, False), (connection.ended, connection.closed))
+        site.close()
+
     def test_producersStop(self) -> None:
         """
         Producers are stopped once when the client goes; nothing is asked then.
@@ -538,12 +642,8 @@ class EndTests(SynchronousTestCase):
                 transport.write(b"last")
                 transport.loseConnection()
 
-        class Factory:
-            def buildProtocol(self, addr: Any) -> Protocol:
-                return Closing()
-
         for secure in (False, True):
-            site = MemorySite(Factory())
+            site = MemorySite(Factory.forProtocol(Closing))
             connection = site.connect(secure)
             site.flush()
             self.assertEqual(b"last", connection.received)

@@ -146,6 +146,15 @@ class UncoveredTests(SynchronousTestCase):
             [wrong] = self.wrong(f"Why.\n    {place}\n", [])
             self.assertIn("not in the code", wrong)
 
+    def test_leftOut(self) -> None:
+        """
+        A place of a module that was not measured is looked for all the same.
+        """
+        (self.top / "twisted_h11" / "b.py").write_text(SOURCE)
+        self.assertEqual([], self.wrong("Why.\n    b.py  A.f: x += 1\n", []))
+        [wrong] = self.wrong("Why.\n    b.py  A.f: x += 2\n", [])
+        self.assertIn("not in the code", wrong)
+
     def test_noReason(self) -> None:
         """
         A place without a reason above it is not understood.

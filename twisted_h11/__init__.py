@@ -7,7 +7,7 @@ L{Agent<twisted_h11.client.Agent>} with a bounded pool; L{twisted_h11.protocol}
 has the protocol and factory that adapt h11's events to Twisted's transports, in
 either role; L{twisted_h11.testing} has both ends without sockets;
 L{twisted_h11.tap} is C{twistd h11web}.  Modules whose names begin with an
-underscore are ours to change.
+underscore may change in any release.
 """
 
 __all__ = ["__version__"]

@@ -10,5 +10,5 @@ if __name__ == "__main__":
 
         sys.exit(main(sys.argv[1:]))
     except KeyboardInterrupt:
-        # Before the reactor runs, or after it.
+        # Raised before the reactor runs, or after it.
         sys.exit(130)

@@ -1,9 +1,8 @@
 """
 The client: an C{IAgent} on h11, with a bounded pool.
 
-L{Agent} takes the place of C{twisted.web.client.Agent}; whatever wraps that
-one wraps this one, and this module has those wrappers too, so that a program
-changes one import::
+L{Agent} replaces C{twisted.web.client.Agent}.  Twisted's wrappers work with it, and
+this module has them too, so that a program changes one import::
 
     from twisted_h11.client import Agent, HTTPConnectionPool, readBody
 

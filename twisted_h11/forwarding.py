@@ -1,11 +1,11 @@
 """
-What a proxy needs: bodies that go from one connection to another, and the fields
-that may.
+Forwarding for proxies: bodies from one connection to another, and the fields that may
+be forwarded.
 
 A request's body becomes the body of another request by C{request.bodyProducer()}, a
 response's body becomes that of another response by C{response.deliverTo(request)}.
-Whoever reads more slowly holds the other one back, so that nothing grows with the
-length of a body::
+Back-pressure passes from one connection to the other, so that memory does not grow with
+the length of a body::
 
     headers = end_to_end(request.requestHeaders)
     response = await agent.request(
@@ -34,7 +34,7 @@ from zope.interface import implementer
 
 __all__ = ["BodyProducer", "deliver_to", "end_to_end"]
 
-# RFC 9110 section 7.6.1, and RFC 9112 section 6.1: these tell about one connection.
+# RFC 9110 section 7.6.1, and RFC 9112 section 6.1: fields about one connection.
 _HOP_BY_HOP = frozenset(
     (
         b"connection",
@@ -52,16 +52,17 @@ _HOP_BY_HOP = frozenset(
 
 def end_to_end(headers: Headers | Iterable[tuple[bytes, bytes]]) -> Headers:
     """
-    The fields of a message that may be sent on, as RFC 9110 section 7.6.1 says:
-    without those that tell about the connection, and those that C{Connection} names.
+    The fields of a message that may be forwarded (RFC 9110 section 7.6.1): all but
+    those about the connection, and those that C{Connection} names.
 
     @param headers: headers, or pairs of name and value.
+    @return: new headers.
 
     @since: 0.1
     """
     listed = getattr(headers, "pairs", None)
     if listed is not None:
-        # A request's, as they came.
+        # The headers of a received request, in the order of the wire.
         pairs = listed()
     elif isinstance(headers, Headers):
         pairs = [(k, v) for k, vs in headers.getAllRawHeaders() for v in vs]
@@ -81,11 +82,11 @@ def end_to_end(headers: Headers | Iterable[tuple[bytes, bytes]]) -> Headers:
 @implementer(IPushProducer)
 class _Pipe(Protocol):
     """
-    Takes a body, and writes it to a consumer.
+    Reads a body, and writes it to a consumer.
 
-    @param consumer: what takes it.
+    @param consumer: the consumer.
     @param done: fired when the body has ended.
-    @param registers: whether the consumer is to know us as its producer.
+    @param registers: whether to register as the consumer's producer.
     """
 
     transport: Any
@@ -97,26 +98,26 @@ class _Pipe(Protocol):
 
     def connectionMade(self) -> None:
         """
-        Ask to be told when there is no room.
+        Register as the consumer's producer, for back-pressure.
         """
         if not self._registers:
             return
         if getattr(self._consumer, "_disconnected", False):
-            # A request whose client has gone.
+            # The consumer is a request whose client has gone.
             self.stopProducing()
         else:
             self._consumer.registerProducer(self, True)
 
     def dataReceived(self, data: bytes) -> None:
         """
-        Some of the body.
+        Write a piece of the body.
         """
         if self._done is not None:
             self._consumer.write(data)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
-        The body has ended.
+        End: the body is complete, or was cut for C{reason}.
         """
         if reason.check(ResponseDone, PotentialDataLoss):
             self._end(None)
@@ -136,19 +137,19 @@ class _Pipe(Protocol):
 
     def pauseProducing(self) -> None:
         """
-        The consumer has no room.
+        Pause the body: the consumer's buffer is full.
         """
         self.transport.pauseProducing()
 
     def resumeProducing(self) -> None:
         """
-        It has room again.
+        Resume the body: the consumer's buffer has room.
         """
         self.transport.resumeProducing()
 
     def stopProducing(self) -> None:
         """
-        It will take nothing more, and has forgotten us.
+        The consumer is closed, and has dropped its producer.
         """
         done, self._done = self._done, None
         self.cut()
@@ -158,12 +159,12 @@ class _Pipe(Protocol):
         if notifyFinish is None or getattr(self._consumer, "_disconnected", False):
             _gone(None, done)
         else:
-            # A request; let it know first.
+            # The consumer is a request: let its notifyFinish fire first.
             notifyFinish().addBoth(_gone, done)
 
     def cut(self) -> None:
         """
-        The rest of the body is not wanted.
+        Drop the rest of the body.
         """
         self._done = None
         if self.transport is not None:
@@ -172,23 +173,23 @@ class _Pipe(Protocol):
 
 def _gone(_: object, done: Deferred[None]) -> None:
     """
-    Whoever took a body has gone.
+    Fail the Deferred of a body: its consumer has gone.
     """
     if not done.called:
-        done.errback(ConnectionLost("Whoever took the body has gone."))
+        done.errback(ConnectionLost("The consumer of the body has gone."))
 
 
 def deliver_to(body: Any, consumer: IConsumer) -> Deferred[None]:
     """
-    Write a body to a consumer, at the consumer's pace.
+    Write a body to a consumer, under back-pressure.
 
-    @param body: a response of any C{IAgent}, or the body of a request of ours
-        (C{request.bodySource()}): what has C{deliverBody}.
-    @param consumer: a request, usually.  It is not finished.
-    @return: fires with C{None} when all of the body was written.  It fails, with the
-        reason, when the body is cut, and with L{ConnectionLost} when the consumer
-        takes nothing more; then the body is given up.  So it is when the Deferred is
-        cancelled.
+    @param body: an object with C{deliverBody}: a response of any C{IAgent}, or the body
+        of a request to L{Site<twisted_h11.server.Site>} (C{request.bodySource()}).
+    @param consumer: usually a request; its C{finish} is not called.
+    @return: fires with C{None} when the whole body was written.  It fails with the
+        reason when the body is cut, and with L{ConnectionLost} when the consumer is
+        closed.  In that case, and when the Deferred is cancelled, the rest of the body
+        is dropped.
 
     @since: 0.1
     """
@@ -207,9 +208,9 @@ def deliver_to(body: Any, consumer: IConsumer) -> Deferred[None]:
 @implementer(IBodyProducer)
 class BodyProducer:
     """
-    The body of a request that we have received, as the body of one that we send.
+    The body of a received request, as the body of a request to send.
 
-    @ivar length: how many bytes it has, or L{twisted.web.iweb.UNKNOWN_LENGTH}.
+    @ivar length: its length in bytes, or L{twisted.web.iweb.UNKNOWN_LENGTH}.
 
     @since: 0.1
     """
@@ -224,8 +225,8 @@ class BodyProducer:
 
     def startProducing(self, consumer: IConsumer) -> Deferred[None]:
         """
-        Write the body to C{consumer}, whose owner pauses us.  A client that waits
-        for C{100 Continue} is sent it now.
+        Write the body to C{consumer}.  Back-pressure is by C{pauseProducing} and
+        C{resumeProducing}.  If the client waits for C{100 Continue}, it is sent now.
 
         @return: fires with C{None} at the end of the body, and fails if it is cut.
         """
@@ -250,8 +251,8 @@ class BodyProducer:
 
     def stopProducing(self) -> None:
         """
-        The rest is not wanted; what the client still sends of it is dropped within
-        a bound.
+        Drop the rest of the body.  The site reads and drops what the client still
+        sends, up to a bound.
         """
         if self._pipe is not None:
             self._pipe.cut()

@@ -3,14 +3,15 @@ Every bound of the server, in one frozen settings object.
 
 A server that buffers, waits or counts without an upper bound can be brought
 down by one patient peer.  So each buffer, wait and count in this package reads
-its bound from L{Limits}, and nothing in the package keeps a bound of its own.
+its bound from L{Limits}.  Only the bounds of a multipart form are given with its
+reader, in L{MultipartLimits<twisted_h11.multipart.MultipartLimits>}.
 
 Three rules:
 
 - A bound has a unit: B{bytes}, B{seconds}, B{bytes per second}, or a plain
   count.
 - A bound has a precedent: the value that another server or library uses for
-  the same thing, so that nobody has to wonder where a number came from.
+  the same thing.
 - A bound that may be switched off says so (C{None} means "no bound"); all
   others always apply.
 
@@ -61,15 +62,15 @@ def _bound(
 @dataclass(frozen=True, kw_only=True)
 class Limits:
     """
-    The bounds that a L{twisted_h11.server.Site} keeps.
+    The bounds of a L{twisted_h11.server.Site}.
 
     Instances are immutable; use L{dataclasses.replace} for a variation::
 
         Site(root, limits=Limits(maxBodyLength=10 * 1024 * 1024))
 
     @raise TypeError: for a value that is not a number.
-    @raise ValueError: for one that is negative or without end, or C{None} where
-        the bound can not be switched off.
+    @raise ValueError: for a negative or infinite value, or C{None} where the bound can
+        not be switched off.
 
     @since: 0.1
     """
@@ -113,7 +114,7 @@ class Limits:
         "bytes",
         "Django DATA_UPLOAD_MAX_MEMORY_SIZE 2.5 MB, Go net/http 10 MB",
         "longest request body that is parsed as a form, for request.args; "
-        "a longer one is still there as request.content",
+        "a longer one is available as request.content only",
         status=413,
         optional=True,
     )
@@ -149,7 +150,7 @@ class Limits:
         200,
         "bytes",
         "Heroku's router, 200 characters",
-        "longest identifier of a request that is believed of a trusted proxy; "
+        "longest request identifier that is accepted from a trusted proxy; "
         "a longer one is replaced",
         positive=True,
     )
@@ -157,14 +158,14 @@ class Limits:
         16 * KIB,
         "bytes",
         "twisted.web, since 17.9",
-        "bytes read behind the current request before reading pauses",
+        "bytes read after the end of the current request before reading is paused",
     )
     drainLength: int = _bound(
         256 * KIB,
         "bytes",
         "Go net/http maxPostHandlerReadBytes",
-        "rest of a request body that is read and dropped so that the "
-        "connection can be used again, when the response ended first",
+        "rest of a request body that is read and discarded after the response has "
+        "ended, so that the connection can be used again",
     )
     lingerLength: int = _bound(
         16 * MIB,
@@ -177,8 +178,8 @@ class Limits:
         64 * KIB,
         "bytes",
         "asyncio StreamReader limit",
-        "bytes of a streamed request body that wait for a slow reader before "
-        "the network is paused; it is resumed at a quarter of that",
+        "bytes of a streamed request body that are buffered for a slow application "
+        "before reading is paused; reading is resumed at a quarter of that",
         positive=True,
     )
     writeBufferLength: int | None = _bound(
@@ -186,7 +187,7 @@ class Limits:
         "bytes",
         "none",
         "bytes of a response that may wait for the client while the application "
-        "still writes; beyond it the connection is dropped",
+        "still writes; beyond that the connection is dropped",
         optional=True,
         positive=True,
     )
@@ -205,7 +206,7 @@ class Limits:
     maxConnectionsPerPeer: int | None = _bound(
         None,
         "connections",
-        "nginx limit_conn, off by default: behind a proxy all have one address",
+        "nginx limit_conn, off by default: behind a proxy all clients have its address",
         "most connections at a time from one address",
         status=503,
         optional=True,
@@ -215,22 +216,23 @@ class Limits:
         32,
         "connections",
         "none; nginx, Go net/http and Twisted close or wait at once",
-        "refused connections at a time that get an answer and a lingering close; "
-        "any further one is closed at once",
+        "refused connections at a time that get a response and a lingering close; "
+        "further ones are closed at once",
     )
     maxStreamResets: int | None = _bound(
         100,
         "streams",
         "nginx 2 * http2_max_concurrent_streams; Twisted 1000, and 33 a second",
-        "streams that an HTTP/2 client may reset, or have reset by errors, beyond "
-        "those that were answered; then it is dropped",
+        "streams that an HTTP/2 client may reset, or cause to be reset by errors, more "
+        "than the number of answered ones; beyond that its connection is dropped",
         optional=True,
     )
     maxSettings: int | None = _bound(
         1000,
         "settings",
-        "nghttp2 32 in one frame; h2 has none and keeps each",
-        "settings that an HTTP/2 client may send on one connection; then it is dropped",
+        "nghttp2 32 in one frame; h2 has no bound and stores every setting",
+        "settings that an HTTP/2 client may send on one connection; beyond that the "
+        "connection is dropped",
         optional=True,
     )
     maxRequestsPerConnection: int | None = _bound(
@@ -296,15 +298,15 @@ class Limits:
         20,
         "seconds",
         "Kestrel grace period 5 s, nginx send_timeout 60 s",
-        "how often the least rates are looked at; the grace that a transfer "
-        "has at its beginning and at every pause",
+        "interval at which the minimum rates are checked; also the grace period of a "
+        "transfer at its beginning and after every pause",
         positive=True,
     )
     minBodyRate: float | None = _bound(
         240,
         "bytes per second",
         "Kestrel MinRequestBodyDataRate",
-        "least rate at which a request body must arrive",
+        "minimum rate at which a request body must arrive",
         status=408,
         optional=True,
     )
@@ -312,7 +314,7 @@ class Limits:
         240,
         "bytes per second",
         "Kestrel MinResponseDataRate",
-        "least rate at which a client must take a response",
+        "minimum rate at which a client must receive a response",
         optional=True,
     )
     halfCloseTimeout: float = _bound(
@@ -325,7 +327,7 @@ class Limits:
         256,
         "responses",
         "none; each takes some 260 KiB",
-        "responses that are compressed at the same time; others leave as they are",
+        "responses that are compressed at the same time; others are sent uncompressed",
     )
     lingerTimeout: float = _bound(
         5,
@@ -337,7 +339,7 @@ class Limits:
         15,
         "seconds",
         "twisted.web abortTimeout",
-        "time for a connection that was told to close to be gone, before it is aborted",
+        "wait for a connection that is being closed to end, before it is aborted",
         positive=True,
     )
 
@@ -352,9 +354,9 @@ class Limits:
             elif not value >= 0:
                 raise ValueError(f"{bound.name} can not be negative: {value!r}")
             elif not isfinite(value):
-                raise ValueError(f"{bound.name} has to have an end, not {value!r}")
+                raise ValueError(f"{bound.name} must be finite, not {value!r}")
         if not self.rateWindow:
-            raise ValueError("rateWindow can not be 0: nothing has a rate in no time")
+            raise ValueError("rateWindow can not be 0: rates are measured over it")
 
 
 def describe_limits() -> list[Field[Any]]:
@@ -364,6 +366,6 @@ def describe_limits() -> list[Field[Any]]:
     @return: dataclass fields whose C{metadata} has C{unit}, C{precedent},
         C{doc}, C{status} (the response status where the bound is crossed, or
         C{None}), C{optional} (whether C{None} switches it off) and C{positive}
-        (whether nobody could be served if it were 0).
+        (whether it must be above 0).
     """
     return list(fields(Limits))

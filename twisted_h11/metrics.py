@@ -1,5 +1,5 @@
 """
-What a site counts, and a site that shows it.
+The metrics of a site, and a resource for a status site.
 
 ::
 

@@ -1,5 +1,5 @@
 """
-Uploads by forms, C{multipart/form-data} (RFC 7578), as they arrive.
+Uploads by forms, C{multipart/form-data} (RFC 7578), read as they are received.
 
 ::
 
@@ -13,12 +13,12 @@ Uploads by forms, C{multipart/form-data} (RFC 7578), as they arrive.
 
 A L{Part} is a body like that of a request: C{deliverBody}, C{async for}, and
 with them L{twisted.web.client.readBody} and treq's C{collect} work on it.
-Whoever is slow to take it holds the client back, so that no file is ever
-collected in memory or on disk unless you do it.  L{deliver_parts} is the same
-for protocols: it calls a function with each part.
+A slow reader holds the client back by back-pressure, so that files are not collected in
+memory or on disk unless the application does so.  L{deliver_parts} is the same for
+protocols: it calls a function with each part.
 
-The bytes are taken apart by U{python-multipart<https://pypi.org/project/
-python-multipart/>}: install the extra, C{twisted-h11[multipart]}.
+The parser is U{python-multipart<https://pypi.org/project/python-multipart/>}: install
+the extra, C{twisted-h11[multipart]}.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Parts(BodyIterator[Part]):
     """
     The parts of a form as an asynchronous iterator.
 
-    What was not taken of a part is dropped when the next one is asked for.
+    The unread rest of a part is dropped when the next part is requested.
 
     @since: 0.1
     """
@@ -76,13 +76,13 @@ class Parts(BodyIterator[Part]):
             last.loseConnection()
         self._last = part = await super().__anext__()
         if not self._items:
-            # The rest of this part is next.
+            # No other part waits, so go on with the rest of this one.
             self._form.resumeProducing()
         return part
 
     def received(self, data: bytes) -> None:
         """
-        Some of the form has arrived.
+        Parse a piece of the form.
         """
         self._form.feed(data)
         self._end = self._form.ended
@@ -90,7 +90,7 @@ class Parts(BodyIterator[Part]):
 
     def ended(self, end: Failure) -> None:
         """
-        All of it has.
+        The form has ended.
         """
         self._form.end(end)
         self._end = self._form.ended
@@ -99,7 +99,7 @@ class Parts(BodyIterator[Part]):
 
 class _Pusher(Protocol):
     """
-    Takes the body for L{deliver_parts}.
+    Reads the body for L{deliver_parts}.
     """
 
     def __init__(
@@ -112,21 +112,22 @@ class _Pusher(Protocol):
 
     def _partReceived(self, part: Part) -> None:
         self._last = part
-        if self._receive is not None:
-            self._receive(part)
+        receive = self._receive
+        assert receive is not None
+        receive(part)
 
     def _stop(self) -> None:
         self._reader.source.loseConnection()
 
     def dataReceived(self, data: bytes) -> None:
         """
-        Take it apart.
+        Parse a piece of the form.
         """
         self._reader.feed(data)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
-        Tell how it ended.
+        End the form, and fire or fail the Deferred.
         """
         reader = self._reader
         reader.end(reason)
@@ -150,13 +151,13 @@ def parts_of(request: Any, limits: MultipartLimits = DEFAULT_LIMITS) -> Parts:
     """
     The parts of a form, for C{async for}.
 
-    @param request: a request of ours; its resource should stream
-        (L{twisted_h11.interfaces.IStreamingResource}), or the form is
-        collected first.
-    @param limits: bounds.
+    @param request: a request to L{Site<twisted_h11.server.Site>}; unless its resource
+        streams (L{twisted_h11.interfaces.IStreamingResource}), the form is collected
+        first.
+    @param limits: the bounds of the form.
     @return: an asynchronous iterator of L{Part}.  It raises L{MultipartError},
         and L{twisted_h11.server.RequestBodyCut} for a body that was cut.
-    @raise MultipartError: if the body is no form.
+    @raise MultipartError: if the body is not a form.
     @since: 0.1
     """
     return Parts(request, limits)
@@ -172,13 +173,12 @@ def deliver_parts(
     Call a function with each part of a form.
 
     @param request: as for L{parts_of}.
-    @param receive: called with a L{Part} as soon as its fields are here; it
-        gives it a protocol, by C{part.deliverBody(protocol)}, or refuses it,
-        by C{part.loseConnection()}.  A part that it does neither with holds
-        the client back when enough of it waits.
-    @param limits: bounds.
+    @param receive: called with a L{Part} as soon as its fields were received; it calls
+        C{part.deliverBody(protocol)} to read the part, or C{part.loseConnection()} to
+        drop it.  A part with neither holds the client back when its buffer is full.
+    @param limits: the bounds of the form.
     @return: fires with C{None} after the last part, or fails.
-    @raise MultipartError: if the body is no form.
+    @raise MultipartError: if the body is not a form.
     @since: 0.1
     """
     pusher = _Pusher(request, limits, receive)

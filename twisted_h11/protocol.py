@@ -1,9 +1,9 @@
 """
 h11 for Twisted: a protocol and a factory that turn bytes into h11's events.
 
-h11 is a state machine without input and output: it is given bytes and gives
-events, and the other way round.  L{H11Protocol} is the missing half, for either
-role.  Subclass it, and write C{eventReceived}::
+h11 is a state machine without input and output: it turns bytes into events, and
+events into bytes.  L{H11Protocol} adds the transport, for either role.  Subclass it,
+and write C{eventReceived}::
 
     class Hello(H11Protocol):
         def eventReceived(self, event):
@@ -18,8 +18,8 @@ role.  Subclass it, and write C{eventReceived}::
 
 h11's documentation describes what a "push" adapter has to get right: C{NEED_DATA} and
 C{PAUSED}, C{startNextCycle} without recursion, half-close, errors of either side,
-switching protocols, C{sendfile}.  The page "h11's events" of the documentation goes
-through it, with what is done here.
+switching protocols, C{sendfile}.  The page "h11's events" of the documentation says how
+each is done here.
 
 The L{h11.Connection} is made when it is first needed; an idle connection has
 none.
@@ -64,17 +64,17 @@ class H11Protocol(WireProtocol):
     """
     One HTTP/1.1 connection, as h11 events, in either role.
 
-    It learns when the peer does not read, and is the consumer of one producer of
-    yours: C{registerProducer} it, and send L{h11.Data} from its C{resumeProducing}.
+    It is a consumer with back-pressure for one producer of the application: call
+    C{registerProducer}, and send L{h11.Data} from the producer's C{resumeProducing}.
 
-    @cvar role: L{h11.SERVER} or L{h11.CLIENT}: which side we are.
+    @cvar role: L{h11.SERVER} or L{h11.CLIENT}: the role of this side.
     @cvar readAhead: how many bytes may wait behind the current message before
         the transport is paused.
     @cvar maxIncompleteEventSize: how many bytes of an incomplete head h11
-        keeps before it gives up, see L{h11.Connection}; C{limits.maxHeadLength}
+        keeps before it raises, see L{h11.Connection}; C{limits.maxHeadLength}
         if C{None}.
-    @ivar limits: the L{Limits} that bound heads and closing; set by
-        L{H11Factory}.  The others are the server's.
+    @ivar limits: the L{Limits} that bound heads and closing; set by L{H11Factory}.
+        Other limits have no effect here.
 
     @since: 0.1
     """
@@ -103,8 +103,8 @@ class H11Protocol(WireProtocol):
     @property
     def h11Connection(self) -> h11.Connection:
         """
-        The h11 connection, for a look at its states.  Give bytes and events to
-        this protocol, not to it.
+        The h11 connection, for reading its states.  Pass data and events to this
+        protocol instead.
         """
         return self._reader().conn
 
@@ -116,7 +116,7 @@ class H11Protocol(WireProtocol):
             self._h11Reader = EventReader(self, self.wire, self.role, longest)
         return self._h11Reader
 
-    # -- what the wire tells ------------------------------------------------
+    # -- from the wire -----------------------------------------------------
 
     def abortConnection(self) -> None:
         """
@@ -124,12 +124,12 @@ class H11Protocol(WireProtocol):
         """
         super().abortConnection()
         if self._h11Reader is not None:
-            # Some of what h11 has sent may never leave.
+            # Some of the bytes that h11 has made may never be sent.
             self._h11Reader.conn.send_failed()
 
     def wireWritable(self) -> None:
         """
-        Called by the wire: more may be written.
+        Called by the wire when its buffer has room.
         """
         if self.wire.holds & PEER:
             self.wire.release(PEER)
@@ -137,7 +137,7 @@ class H11Protocol(WireProtocol):
 
     def wireQueueSent(self) -> bool:
         """
-        Called by the wire: all regions of files are out.
+        Called by the wire when all regions of files were sent.
         """
         if super().wireQueueSent():
             return True
@@ -148,7 +148,7 @@ class H11Protocol(WireProtocol):
 
     def eventReceived(self, event: h11.Event) -> None:
         """
-        Called with each event of the peer's, in order; override it.
+        Called with each event of the peer, in order; override it.
 
         @param event: L{h11.Request}, L{h11.InformationalResponse},
             L{h11.Response}, L{h11.Data}, L{h11.EndOfMessage} or
@@ -160,13 +160,12 @@ class H11Protocol(WireProtocol):
         """
         Called once, when the peer has broken the protocol.  No event follows.
 
-        A server that has not begun to answer answers with the status that h11
-        suggests.  Where its answer is complete, the connection is closed in
-        stages; else, and by a client, it is dropped.  Override it to do
-        something else; after a response that you send here yourself the
-        connection is closed in stages, too.
+        A server that has not begun its response responds with the status that h11
+        suggests.  If its response is complete, the connection is closed in stages;
+        otherwise, and by a client, it is dropped.  Override it to do something else;
+        after a response that an override sends the connection is closed in stages, too.
 
-        @param error: what was wrong; C{error_status_hint} is a fitting status.
+        @param error: the error; C{error_status_hint} is the status that h11 suggests.
         """
         state = self.h11Connection.our_state
         if self.role is h11.SERVER and state in (h11.IDLE, h11.SEND_RESPONSE):
@@ -180,16 +179,16 @@ class H11Protocol(WireProtocol):
 
     def pauseReading(self) -> None:
         """
-        Deliver no more events, and read nothing more from the network, until
-        L{resumeReading}.  The way to apply back-pressure to the peer's body;
-        pausing the transport itself would not stop what is here already.
+        Call this to stop event delivery, and reading from the network, until
+        L{resumeReading}: back-pressure for the peer's body.  Pausing the transport
+        would not stop events of data that was received before.
         """
         self.wire.hold(EVENTS)
 
     def resumeReading(self) -> None:
         """
-        Deliver what has waited since L{pauseReading}, and read on.  Inside of
-        C{eventReceived}, the next event comes right after it.
+        Deliver the events that have waited since L{pauseReading}, and resume reading.
+        If called in C{eventReceived}, the next event is delivered when that returns.
         """
         if self.wire.holds & EVENTS and self.wire.transport is not None:
             self.wire.release(EVENTS)
@@ -199,14 +198,14 @@ class H11Protocol(WireProtocol):
 
     def dataReceived(self, data: bytes) -> None:
         """
-        Feed h11, and deliver every event that is ready.
+        Give received data to h11, and deliver every event that is ready.
         """
         closing = self.wire.closing
         if closing is not None:
             closing.received(len(data))
             return
         if data:
-            # h11 reads b"" as the end of file.
+            # h11 reads b"" as end of file.
             self._reader().received(data)
 
     def _inputEnded(self) -> None:
@@ -214,9 +213,9 @@ class H11Protocol(WireProtocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
-        The connection is gone.  h11 is told that nothing can be sent, and, if
-        the connection was closed in order, that nothing more will come; the
-        events of that are delivered before this returns.
+        The connection is lost.  h11's state is set to failed for sending and, if the
+        connection was closed cleanly, h11 gets end of file; the events of that are
+        delivered before this returns.
         """
         # Tests call it with None.
         reason = reason or connectionDone
@@ -246,20 +245,20 @@ class H11Protocol(WireProtocol):
         Turn an event into bytes and write them.
 
         L{h11.Data} may have a L{FileRegion} as its data; it is sent under
-        back-pressure, and what is sent after it waits for it.
+        back-pressure, and later events are sent after it.
 
-        L{h11.ConnectionClosed} closes the connection: a server's in stages; a
-        client's at once, or, where the response has not ended yet, its sending
-        side only (TLS has no such half-close, and nothing happens there), the
-        rest when the response has ended.
+        L{h11.ConnectionClosed} closes the connection: a server's in stages; a client's
+        at once, unless its response has not ended: then only the sending side is closed
+        (TLS has no half-close: nothing is done), and the rest when the response has
+        ended.
 
-        After the connection is lost nothing is written and nothing is raised;
-        h11's state is C{ERROR} then.
+        After the connection is lost nothing is written and nothing is raised; h11's
+        state is C{ERROR} then.
 
         @param event: the event.
         @raise h11.LocalProtocolError: if the event is not allowed now.  Nothing
             more can be sent on this connection then.
-        @raise TypeError: for data that is not bytes; nothing has happened then.
+        @raise TypeError: for data that is not bytes; the state is unchanged then.
         """
         events = self._reader()
         events.sending(event)
@@ -270,7 +269,7 @@ class H11Protocol(WireProtocol):
 
     def _sendingEnded(self, conn: h11.Connection) -> None:
         """
-        L{h11.ConnectionClosed} was sent.
+        Close the connection after L{h11.ConnectionClosed} was sent.
         """
         if self.role is h11.CLIENT and conn.their_state in (
             h11.SEND_RESPONSE,
@@ -291,11 +290,10 @@ class H11Protocol(WireProtocol):
 
     def startNextCycle(self) -> None:
         """
-        Begin the next request and response on this connection; call it when
-        both have ended.  What had waited behind the last message is delivered
-        before this returns, or, inside of C{eventReceived}, right after it.  A
-        server's next request is delivered when the client has taken enough of
-        what was sent before.
+        Begin the next request and response on this connection; call it when both
+        have ended.  Data that has waited behind the last message is delivered before
+        this returns, or, if called in C{eventReceived}, when that returns.  A server's
+        next request is delivered when the transport's buffer has room.
 
         @raise h11.LocalProtocolError: if one of the two has not ended, or the
             connection can not be used again.
@@ -310,13 +308,13 @@ class H11Protocol(WireProtocol):
         """
         Give the transport to another protocol, for good.
 
-        Call it after the 101 response, or the 2xx response to CONNECT, was
-        sent or received.  What was received and not yet understood is delivered
-        to C{protocol} after its C{makeConnection}.  If a file is still on its
-        way, C{protocol} is connected when it has gone out.
+        Call it after the 101 response, or the 2xx response to CONNECT, was sent or
+        received.  Received data behind that is delivered to C{protocol} after its
+        C{makeConnection}.  If a file is still being sent, C{protocol} is connected
+        when the file was sent.
 
         @param protocol: a Twisted protocol that is not connected.
-        @raise h11.LocalProtocolError: if the two sides have not agreed on it, or
+        @raise h11.LocalProtocolError: if the two sides have not agreed to switch, or
             the connection is gone.
         """
         if not self.wire.isOpen:
@@ -337,7 +335,8 @@ class H11Protocol(WireProtocol):
 
     def closeIfOver(self) -> None:
         """
-        A message has ended: close when both have, and no other may follow.
+        A message has ended: close the connection if both have ended and no other may
+        follow.
         """
         conn = self.h11Connection
         if conn.our_state in (h11.MUST_CLOSE, h11.CLOSED) and (
@@ -347,8 +346,8 @@ class H11Protocol(WireProtocol):
 
     def _closeAsRole(self) -> None:
         """
-        Close.  A server's last response may still be on its way; a client has
-        what it wanted, and the server may be waiting for just this.
+        Close the connection: a server's in stages, because its last response may still
+        be in transit; a client's at once, because the server may wait for that.
         """
         if self.role is h11.SERVER:
             self._closeInStages()
@@ -360,8 +359,8 @@ class H11Factory(Factory):
     """
     Makes one L{H11Protocol} for each connection, of either role.
 
-    @param protocol: what makes a protocol: a subclass of L{H11Protocol}, or
-        any callable without arguments that returns an instance.
+    @param protocol: a subclass of L{H11Protocol}, or any callable without arguments
+        that returns an instance.
     @param limits: the bounds of the connections.
     @param reactor: an L{IReactorTime} provider for their timers; the global
         reactor if it is not given.

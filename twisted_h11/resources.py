@@ -1,6 +1,6 @@
 """
-Resources for everybody: files of a directory, what is behind a password, and what is
-served with TLS only.
+General resources: the files of a directory, resources behind a password, and resources
+that are served with TLS only.
 
 ::
 
@@ -10,7 +10,7 @@ served with TLS only.
     files.policy = FilePolicy(precompressed=True, cacheControl=b"max-age=3600")
     root = protect(files, PasswordFile("/etc/h11web.passwd"))
 
-They are what C{twistd h11web} serves with C{--path} and C{--basic-auth}.
+C{twistd h11web} uses them for C{--path} and C{--basic-auth}.
 """
 
 from twisted_h11._resources.file_policy import FilePolicy

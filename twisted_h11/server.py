@@ -1,5 +1,5 @@
 """
-The server: a L{Site} to put in the place of L{twisted.web.server.Site}.
+The server: a L{Site} that replaces L{twisted.web.server.Site}.
 
 ::
 
@@ -7,8 +7,8 @@ The server: a L{Site} to put in the place of L{twisted.web.server.Site}.
 
     endpoint.listen(Site(root))
 
-Everything that a resource, a request or a site does in twisted.web it does
-here; C{docs/migrating.rst} lists what differs, and why.
+Resources, requests and sites behave as in twisted.web; C{docs/migrating.rst} lists the
+differences, and the reasons for them.
 """
 
 from twisted_h11._server.body import RequestBody, RequestBodyCut

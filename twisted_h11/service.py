@@ -1,6 +1,6 @@
 """
-Sites as a service of L{twisted.application}: they listen when it starts, and finish
-what they have begun when it stops.
+Sites as a service of L{twisted.application}: they listen when the service starts, and
+finish their responses when it stops.
 
 ::
 
@@ -43,8 +43,8 @@ __all__ = ["DEFAULT_GRACE", "ListenError", "SiteService"]
 
 DEFAULT_GRACE = 30.0
 """
-Seconds that busy connections get when a service stops: Gunicorn's C{graceful_timeout},
-and what Kubernetes waits before it kills.
+Seconds that busy connections get when a service stops, as with Gunicorn's
+C{graceful_timeout} and Kubernetes' C{terminationGracePeriodSeconds}.
 """
 
 
@@ -63,7 +63,7 @@ _LISTEN = listed(
 
 class ListenError(Exception):
     """
-    A service can not listen.  The text says where, and why not.
+    A service can not listen.  The message has the endpoint and the reason.
 
     @since: 0.1
     """
@@ -73,19 +73,19 @@ class SiteService(Service):
     """
     Listens on endpoints with sites.
 
-    When it starts it listens on all of its endpoints, with the privileges that the
-    process may still have then.  When it stops it listens no longer, and drains all
-    sites at once (L{Site.drain<twisted_h11.server.Site.drain>}): idle connections are
-    closed, busy ones end after their response, connections that were given away are
-    asked to, and the rest is dropped when the grace is over.  It has stopped when all
-    are gone.
+    When the service starts it listens on all of its endpoints, before the process drops
+    its privileges.  When it stops it closes its ports, and drains all sites at once
+    (L{Site.drain<twisted_h11.server.Site.drain>}): idle connections are closed, busy
+    ones end after their response, protocols that took a connection over are called to
+    close it, and the rest is dropped after the grace.  The service has stopped when all
+    connections are gone.
 
     A site may be on several endpoints, and may be wrapped, as by
     L{ProxyProtocolFactory<twisted_h11.server.ProxyProtocolFactory>} and
-    L{TLSMemoryBIOFactory<twisted.protocols.tls.TLSMemoryBIOFactory>}.  A factory of
-    anything else is served, too; its connections are not waited for.
+    L{TLSMemoryBIOFactory<twisted.protocols.tls.TLSMemoryBIOFactory>}.  Other factories
+    may be used, too; the service does not wait for their connections.
 
-    @ivar ports: what the endpoints listen with.
+    @ivar ports: the ports of the endpoints.
 
     @since: 0.1
     """
@@ -108,12 +108,12 @@ class SiteService(Service):
         @param grace: seconds that connections get when the service stops; C{None} to
             wait for ever.
         @param reactor: for descriptions; by default the global one.
-        @param names: what the endpoints are called in messages, one for each; by
-            default their descriptions.
+        @param names: the names of the endpoints in messages, one for each; by default
+            their descriptions.
         @param drainIdle: seconds for which idle connections stay open when the service
             stops, each for one more request.
-        @raise TypeError: if an argument is something else.
-        @raise ValueError: if a description can not be understood.
+        @raise TypeError: for an argument of the wrong type.
+        @raise ValueError: for an invalid description.
         """
         if reactor is None:
             from twisted.internet import reactor
@@ -149,8 +149,8 @@ class SiteService(Service):
         """
         Listen on all endpoints.
 
-        @raise ListenError: if that is not possible on one that can tell at once; then
-            the service listens on none.
+        @raise ListenError: if an endpoint fails at once; then the service listens on
+            none.
         """
         super().privilegedStartService()
         if self._opened:
@@ -171,8 +171,8 @@ class SiteService(Service):
 
     def whenListening(self) -> Deferred[list[Any]]:
         """
-        Wait until the service listens on all of its endpoints.  With those of Twisted
-        it does when it has started; others may take their time.
+        Wait until the service listens on all of its endpoints.  Twisted's endpoints
+        listen as soon as the service has started; others may take longer.
 
         @return: fires with the ports (L{IListeningPort
             <twisted.internet.interfaces.IListeningPort>}), or fails with
@@ -232,15 +232,15 @@ class SiteService(Service):
 
     def closeNow(self) -> None:
         """
-        Listen no longer, so that no UNIX socket is left behind.
+        Close all ports, so that no path of a UNIX socket is left behind.
 
-        A port closes in a later turn of the reactor.  Where that does not run, and may
-        never do, because the process ends here, it is run for a few turns.
+        A port closes in a later turn of the reactor.  If the reactor does not run,
+        because the process ends during the start, it is run for a few turns.
         """
         stopped = self.stopService()
         turns = 0
         while not (self._reactor.running or stopped.called or turns == 10):
-            # That of asyncio has no default for the delay.
+            # The delay has no default in the asyncio reactor.
             self._reactor.iterate(0)
             turns += 1
 
@@ -248,7 +248,7 @@ class SiteService(Service):
 
     def stopService(self) -> Deferred[None]:
         """
-        Listen no longer, then drain the sites.
+        Close the ports, then drain the sites.
 
         @return: fires when all connections are gone.
         """
@@ -261,7 +261,7 @@ class SiteService(Service):
             pending.cancel()
         closing = []
         for port in ports:
-            # What stdio: gives is no port.
+            # The endpoint stdio: gives an object that is not a port.
             close = getattr(port, "stopListening", None)
             if close is not None:
                 closing.append(maybeDeferred(close))
@@ -276,7 +276,7 @@ class SiteService(Service):
 
     def opened(self, name: str, port: Any) -> None:
         """
-        Called when the service listens on an endpoint: it logs where.
+        Called when the service listens on an endpoint; logs the address.
 
         @param name: the description of the endpoint.
         @param port: its port.
@@ -290,9 +290,9 @@ class SiteService(Service):
 
     def failedToOpen(self, name: str, failure: Failure) -> Exception:
         """
-        Called when the service can not listen on an endpoint: it logs why.
+        Called when the service can not listen on an endpoint; logs the reason.
 
-        @return: what is raised by the start.
+        @return: the exception for the start to raise.
         """
         assert failure.value is not None
         reason = explain(failure.value)
@@ -303,15 +303,15 @@ class SiteService(Service):
 
     def failedLater(self) -> None:
         """
-        Called when the service has started, and can not listen on an endpoint that
-        took its time: by default nothing more happens.
+        Called when an endpoint fails after the service has started; by default does
+        nothing.
         """
 
     def drainSites(self) -> Deferred[None]:
         """
-        Called when the service listens no longer.
+        Called when all ports are closed; drains the sites.
 
-        @return: fires when it has stopped.
+        @return: fires when the service has stopped.
         """
         sites = []
         for _, _, factory in self._served:

@@ -2,8 +2,8 @@
 C{twistd h11web}: the command that serves files, WSGI applications and
 resources with L{twisted_h11.server.Site}.
 
-The options are in L{twisted_h11._command.options}; what listens, and stops gracefully,
-is in L{twisted_h11._command.service}.
+The options are in L{twisted_h11._command.options}, the service that listens, and stops
+gracefully, in L{twisted_h11._command.service}.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ def makeService(config: Options) -> IService:
 
     @param config: L{Options} that have parsed a command line.
 
-    @raise StartError: when the server can not be made like that, for instance
-        with HTTP/2 where its dependencies are missing.
+    @raise StartError: if the server can not be made with these options, for example
+        with HTTP/2 if its dependencies are missing.
 
     @since: 0.1
     """
     service = MultiService()
     root = make_root(config, service)
     site = make_site(config, root)
-    # Embedded in something else the process is not ours to end.
+    # If the service is embedded in another program, it must not end the process.
     command = config.parent
     logs = Logs(site, config["programLog"])
     pidfile = command.get("pidfile") if command is not None else None

@@ -11,9 +11,9 @@ L{MemoryAgent} is an agent whose requests go to a resource::
             body = self.successResultOf(readBody(response))
             self.assertEqual(b"Hello, World", body)
 
-The request is written, parsed, answered and parsed again by the code that does
-it on a network; only the network is missing.  Time stands still until
-C{agent.clock} is advanced.  treq works on it, see L{MemoryAgent}.
+Requests and responses are written and parsed by the same code as on a network; only the
+sockets are missing.  Time passes only when C{agent.clock} is advanced.  treq works on
+it, see L{MemoryAgent}.
 
 L{MemorySite} is the server alone: the test sends bytes and gets bytes.
 """

@@ -13,13 +13,13 @@ In addition:
 
   - B{A thread waits for a slow client}, so that a long download takes no more
     memory than a short one.
-  - B{A request's body is read while it arrives.}  C{wsgi.input} blocks, and the
-    client is held back while nobody reads.
-  - B{Files go out by sendfile}, if the application returns C{wsgi.file_wrapper}
-    and the connection is a plain socket.  No thread is kept meanwhile.
-  - B{Threads and what waits for them are bounded,} by C{Limits.maxThreads} and
-    C{Limits.maxThreadQueue}; 503 is the answer beyond.
-  - B{A thread does not keep the process,} whatever it does.
+  - B{A request's body is read while it is received.}  C{wsgi.input} blocks, and the
+    client is held back while the application does not read.
+  - B{Files are sent by sendfile}, if the application returns C{wsgi.file_wrapper}
+    and the connection is a plain socket.  No thread is occupied meanwhile.
+  - B{Threads and the requests that wait for them are bounded,} by C{Limits.maxThreads}
+    and C{Limits.maxThreadQueue}; further requests get 503.
+  - B{A thread does not keep the process from ending,} whatever it does.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ __all__ = ["ClientDisconnected", "FileWrapper", "WSGIError", "WSGIResource"]
 
 class _Errors:
     """
-    C{wsgi.errors}: what is written becomes lines of the log.
+    C{wsgi.errors}: written text becomes lines of the log.
     """
 
     _log = Logger()
@@ -76,28 +76,28 @@ class _Errors:
 
     def flush(self) -> None:
         """
-        Nothing is kept.
+        Do nothing: there is no buffer.
         """
 
 
 @implementer(IStreamingResource)
 class WSGIResource(wsgi.WSGIResource):
     """
-    A WSGI application as a resource, with everything below it.
+    A WSGI application as a resource, for its path and all paths below.
 
-    The limits are those of the L{Site<twisted_h11.server.Site>}, its
-    C{maxBodyLength} included.  On any other site of twisted.web's the defaults
-    hold, and a body is collected before the application is called.
+    The limits are those of the L{Site<twisted_h11.server.Site>}, its C{maxBodyLength}
+    included.  On a L{twisted.web.server.Site} the default limits apply, and a body is
+    collected before the application is called.
 
     @since: 0.1
     """
 
     isLeaf = True
 
-    # We hide fields and wait for clients ourselves.
+    # This class hides fields and waits for clients itself.
     needsNoAdapter = True
 
-    # The site's maxBodyLength holds, although the body is streamed.
+    # The site's maxBodyLength applies, although the body is streamed.
     keepsBodyLimit = True
 
     _log = Logger()
@@ -114,13 +114,13 @@ class WSGIResource(wsgi.WSGIResource):
     ) -> None:
         """
         @param reactor: the reactor that the site runs in.
-        @param threadpool: where the application is called: C{None} for threads
-            of our own, begun when they are needed; or a
+        @param threadpool: the threads in which the application is called: C{None} for
+            threads of the resource's own, started when they are needed; or a
             L{twisted.python.threadpool.ThreadPool}, which the caller starts and
             stops.
-        @param application: what PEP 3333 calls one.
-        @raise TypeError: if the application can not be called, or another argument
-            is something else.
+        @param application: a WSGI application (PEP 3333).
+        @raise TypeError: if the application is not callable, or another argument has
+            the wrong type.
         """
         super().__init__(reactor, threadpool, application)
         self._reactor = reactor
@@ -140,7 +140,7 @@ class WSGIResource(wsgi.WSGIResource):
 
     def render(self, request: Any) -> Any:
         """
-        Have a thread call the application.
+        Call the application in a thread.
         """
         if self._limits is None:
             self._begin(request)
@@ -150,7 +150,7 @@ class WSGIResource(wsgi.WSGIResource):
             self._refuse(request)
             return NOT_DONE_YET
         self._refusing = False
-        # All that is said about the content is for the application to say.
+        # Only the application sets Content-Type.
         request.defaultContentType = None
         high = limits.bodyBufferLength
         site = getattr(request, "site", None)
@@ -173,14 +173,14 @@ class WSGIResource(wsgi.WSGIResource):
         try:
             self._threads.callInThread(identified(call.run))
         except BaseException:
-            # There is no thread, so nobody else will say that it is over.
+            # There is no thread that would report the end of the call.
             self._over(call)
             raise
         return NOT_DONE_YET
 
     def _begin(self, request: Any) -> None:
         """
-        The first request is here, and with it the limits.
+        Get the limits of the site from the first request, and make the threads.
         """
         site = getattr(request, "site", None)
         self._limits = limits = getattr(site, "limits", None) or Limits()
@@ -192,7 +192,7 @@ class WSGIResource(wsgi.WSGIResource):
         self._most = threads + limits.maxThreadQueue
         trigger = getattr(self._reactor, "addSystemEventTrigger", None)
         if trigger is not None:
-            # Nobody may wait for a reactor that does not run any more.
+            # Threads must not wait for a reactor that has stopped.
             trigger("during", "shutdown", _abandon, ref(self))
 
     def _refuse(self, request: Any) -> None:
@@ -225,12 +225,11 @@ class WSGIResource(wsgi.WSGIResource):
 
     def drain(self, timeout: float) -> Deferred[list[str]]:
         """
-        Wait until the application does nothing any more; take new requests until
-        then.
+        Wait until the application has no requests any more; new ones are still taken.
 
-        @param timeout: seconds after which the rest is given up: its requests
-            fail, its threads end when they can.
-        @return: fires with the requests that were given up, as text.
+        @param timeout: seconds after which the remaining requests are abandoned: they
+            fail, and their threads end when the application returns.
+        @return: fires with the abandoned requests, as text.
         """
         if not self._calls:
             return succeed(self.abandon())
@@ -249,9 +248,9 @@ class WSGIResource(wsgi.WSGIResource):
 
     def abandon(self) -> list[str]:
         """
-        Give up what runs now, and take nothing more.
+        Abandon the requests that run now, and take no more.
 
-        @return: the requests that were given up, as text.
+        @return: the abandoned requests, as text.
         """
         self._stopped = True
         left = list(self._calls)

@@ -8,6 +8,7 @@ import zlib
 from http.cookiejar import CookieJar
 from typing import Any
 
+from twisted.internet import reactor
 from twisted.internet.address import IPv4Address
 from twisted.web.client import Agent as TwistedAgent
 from twisted.web.client import ResponseFailed
@@ -335,7 +336,7 @@ class WrapperTests(ClientTestCase):
 
     def test_addresses(self) -> None:
         """
-        The reader of a body can ask who sends it.
+        The reader of a body can ask who sends it, and where it arrives.
         """
         deferred, peer = self.ask()
         peer.send(OK[:-1])
@@ -344,5 +345,26 @@ class WrapperTests(ClientTestCase):
         self.assertEqual(
             IPv4Address("TCP", "192.0.2.80", 80), reader.transport.getPeer()
         )
+        self.assertEqual(
+            IPv4Address("TCP", "192.0.2.7", 50007), reader.transport.getHost()
+        )
         peer.send(b"o")
         self.assertIsNone(reader.transport.getPeer())
+        self.assertIsNone(reader.transport.getHost())
+
+    def test_requestHeaders(self) -> None:
+        """
+        A response's request has the very headers that were given, where they have a
+        Host, and the same object each time.
+        """
+        for headers in (TwistedHeaders({b"Host": [b"b"]}), TwistedHeaders()):
+            request = self.get(OK, headers=headers).request
+            self.assertEqual(headers.hasHeader(b"Host"), request.headers is headers)
+            self.assertIs(request.headers, request.headers)
+            self.assertTrue(request.headers.hasHeader(b"Host"))
+
+    def test_globalReactor(self) -> None:
+        """
+        A C{ProxyAgent} that is given no reactor has the global one.
+        """
+        self.assertIs(reactor, ProxyAgent(self.network)._reactor)

@@ -96,6 +96,25 @@ class RetryTests(ClientTestCase):
         for deferred in (waiting, *(each[0] for each in asked)):
             self.successResultOf(deferred)
 
+    def test_cancelledAsItBegins(self) -> None:
+        """
+        One that is cancelled just as its second connection is begun gives that up.
+        """
+        asked: list[Any] = []
+
+        def trace(event: Any) -> None:
+            if event.name == "connecting" and asked:
+                asked[0].cancel()
+
+        agent = self.makeAgent(trace=trace)
+        peer = self.used(agent)
+        asked.append(self.ask(agent)[0])
+        self.network.hang = True
+        peer.lose(ConnectionLost())
+        self.failing(asked[0], CancelledError)
+        self.assertEqual(1, self.network.cancelled)
+        self.assertEqual((0, 0, 0, 0), tuple(agent.pool.counts()))
+
     def test_once(self) -> None:
         """
         If that one dies too, it is a failure.

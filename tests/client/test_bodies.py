@@ -10,7 +10,7 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
-from twisted.internet.defer import succeed
+from twisted.internet.defer import CancelledError, succeed
 from twisted.python.failure import Failure
 from twisted.web._newclient import ExcessWrite
 from twisted.web.client import RequestGenerationFailed, ResponseFailed
@@ -116,13 +116,14 @@ class LengthTests(ClientTestCase):
     def test_twistedsAgent(self) -> None:
         """
         So it is for an agent of twisted.web's on our pool, whose connection goes
-        back; a method or target that is none is refused there, too.
+        back; a method, target or Host that is none is refused there, too.
         """
 
         def ask(connection: Any, request: Any) -> Any:
             return connection.request(request)
 
         headers = Headers({b"Host": [b"a"]})
+        twice = Headers({b"Host": [b"a", b"b"]})
         pool = self.makePool()
         for method, target, body in (
             (b"POST", b"/", Scripted(None)),
@@ -131,18 +132,22 @@ class LengthTests(ClientTestCase):
             (b"GET / HTTP/1.1\r\nX: y\r\n\r\nGET", b"/", None),
             (b"GET", b"/ HTTP/1.1\r\n\r\n", None),
             (b"GET", "/", None),
+            (b"GET", b"/twice", None),
         ):
             request = SimpleNamespace(
                 method=method,
                 uri=target,
-                headers=headers,
+                headers=twice if target == b"/twice" else headers,
                 bodyProducer=body,
                 persistent=True,
                 absoluteURI=None,
             )
             deferred = pool.getConnection(("http", b"a", 80), self.network)
             deferred.addCallback(ask, request)
-            self.failing(deferred, TypeError, ValueError)
+            kinds: Any = (TypeError, ValueError)
+            if target == b"/twice":
+                kinds = (RequestGenerationFailed,)
+            self.failing(deferred, *kinds)
             self.clock.advance(0)
             self.assertEqual(b"", self.network.peers[-1].received)
             self.assertEqual((0, 0, 0, 0), tuple(pool.counts()))
@@ -253,6 +258,58 @@ class WriteTests(ClientTestCase):
             self.assertEqual(["start", "stop"], producer.events)
             self.assertTrue(peer.aborted)
 
+    def test_cancelsAtTheStart(self) -> None:
+        """
+        One that cancels its request first has failed it once, with that.
+        """
+        producer = Scripted(3, now=[":call"], returns=None)
+        deferred, peer = self.ask(
+            method=b"POST", body=producer, headers=[(b"Expect", b"100-continue")]
+        )
+        producer.call = deferred.cancel
+        peer.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+        error = self.failing(deferred, RequestGenerationFailed)
+        error.reasons[0].trap(CancelledError)
+        self.assertTrue(peer.aborted)
+
+    def test_cancelsInItsPause(self) -> None:
+        """
+        Nor does it matter what it raises when it has cancelled its request.
+        """
+        producer = Scripted(onPause=[":call", ":raise"])
+        deferred, peer = self.ask(method=b"POST", body=producer)
+        producer.call = deferred.cancel
+        peer.fill()
+        error = self.failing(deferred, RequestGenerationFailed)
+        error.reasons[0].trap(CancelledError)
+        self.assertEqual(["start", "pause", "stop"], producer.events)
+
+    def test_notBytesUncaught(self) -> None:
+        """
+        What its write has raised at the start is told once, and not in the log.
+        """
+
+        class Text(Producer):
+            def startProducing(self, consumer: Any) -> Any:
+                super().startProducing(consumer)
+                consumer.write("text")
+
+        deferred, _ = self.ask(method=b"POST", body=Text())
+        error = self.failing(deferred, RequestGenerationFailed)
+        error.reasons[0].trap(TypeError)
+        self.assertEqual([], self.flushLoggedErrors())
+
+    def test_closing(self) -> None:
+        """
+        What is written when the connection closes already goes nowhere.
+        """
+        producer = Producer()
+        _, peer = self.ask(method=b"POST", body=producer)
+        peer.take()
+        peer.protocol.loseConnection()
+        producer.consumer.write(b"abc")
+        self.assertEqual(b"", peer.received)
+
     def test_calledButWaiting(self) -> None:
         """
         A Deferred that was called, and waits for another one, is not the end:
@@ -286,6 +343,24 @@ class WriteTests(ClientTestCase):
             self.assertEqual(["start", "stop"], producer.events[:2])
             self.assertEqual((0, 0, 0, 0), tuple(pool.counts()))
             self.flushLoggedErrors()
+
+    def test_resumesAtTheEnd(self) -> None:
+        """
+        It may resume the reader of the response, of which nothing more will come:
+        nothing waits for a connection that is gone.
+        """
+        producer = Scripted(onStop=[":call"])
+        deferred, peer = self.ask(method=b"POST", body=producer)
+        peer.send(OK[:-2])
+        reader = self.read(self.successResultOf(deferred))
+        reader.pause()
+        producer.call = reader.resume
+        # Not all transports stop their producers.
+        peer.producer = None
+        peer.lose()
+        self.assertEqual(["start", "stop"], producer.events)
+        self.assertEqual(1, reader.ends)
+        self.assertEqual([], self.clock.getDelayedCalls())
 
     def test_stoppedByAnswer(self) -> None:
         """

@@ -150,6 +150,11 @@ class RootTests(ClientTestCase):
         self.network.error = NoOther("strange")
         error = self.failed(self.makeAgent().request(b"GET", b"http://a/"))
         self.assertIn("NoOther: strange", str(error))
+        proxied = client.ProxyAgent(self.network, self.clock)
+        error = self.failed(proxied.request(b"GET", b"http://a/"), client.ProxyError)
+        self.assertEqual("The proxy: NoOther: strange", str(error))
+        # An application may raise it, too.
+        self.assertEqual("The proxy: gone", str(client.ProxyError(string="gone")))
 
     def test_names(self) -> None:
         """
@@ -240,6 +245,16 @@ class RootTests(ClientTestCase):
             for reason in error.reasons:
                 if not reason.check(ConnectionDone, ConnectionLost):
                     self.assertIsInstance(reason.value, RequestError)
+
+    def test_theirTimeOut(self) -> None:
+        """
+        A time-out of the application's own, which has cut the connection, is told
+        in its words, too.
+        """
+        deferred, peer = self.ask()
+        peer.lose(net.TimeoutError("too slow for us"))
+        error = self.failed(deferred, web.ResponseNeverReceived)
+        self.assertIn("connection failure: too slow for us (waiting", str(error))
 
     def test_requests(self) -> None:
         """

@@ -93,6 +93,18 @@ class ResponseHeadTests(SynchronousTestCase):
         )
         self.assertEqual([(b"Server", b"x"), (b"content-LENGTH", b"5")], head.fields)
 
+    def test_asLong(self) -> None:
+        """
+        Fields whose names are as long as those about framing say nothing of it.
+        """
+        data = (
+            b"HTTP/1.1 200 OK\r\nX-Content-Size: 7\r\nSet-Cookie: close\r\n"
+            b"X-Transfer-Coding: chunked\r\nContent-Length: 0\r\n\r\n"
+        )
+        head = check_head(data, b"GET")
+        assert head is not None
+        self.assertEqual((0, True), (head.length, head.persistent))
+
     def test_framings(self) -> None:
         """
         Chunked, close-delimited and empty bodies are told from the head.

@@ -598,6 +598,13 @@ def connect_stubbornly(network: MemoryEndpoint, factory: Any) -> Any:
     return Deferred(cancel)
 
 
+def connect_after_all(network: MemoryEndpoint, factory: Any) -> Any:
+    """
+    One that answers its cancellation with another's protocol.
+    """
+    return Deferred(lambda deferred: deferred.callback(Protocol()))
+
+
 class BadTransport:
     """
     A transport that can not write.
@@ -623,6 +630,7 @@ ENDPOINTS: list[Callable[[MemoryEndpoint, Any], Any]] = [
     connect_babbling,
     connect_without,
     connect_stubbornly,
+    connect_after_all,
     lambda network, factory: None,
     lambda network, factory: "connected",
     lambda network, factory: factory.buildProtocol(None),

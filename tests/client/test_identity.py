@@ -5,6 +5,7 @@ HTTPS: whose certificate a server shows, by every way to connect.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import Mock
 
@@ -13,14 +14,18 @@ from OpenSSL import SSL
 from twisted.internet import reactor
 from twisted.internet.defer import inlineCallbacks
 from twisted.internet.endpoints import TCP4ClientEndpoint, wrapClientTLS
+from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import (
     IOpenSSLClientConnectionCreator,
 )
+from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.ssl import (
     CertificateOptions,
     optionsForClientTLS,
 )
 from twisted.internet.testing import StringTransport
+from twisted.protocols.tls import TLSMemoryBIOFactory
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.client import URI, BrowserLikePolicyForHTTPS
 from twisted.web.client import Agent as TwistedAgent
@@ -39,9 +44,10 @@ from tests.support.certificates import (
     issue,
     twisted_certificate,
 )
-from twisted_h11._client.identity import check_transport
+from twisted_h11._client.identity import IdentityChecked, check_transport
 from twisted_h11.client import (
     Agent,
+    CertificateError,
     TLSFailed,
     TLSPolicy,
     public_key_pin,
@@ -222,3 +228,42 @@ class TransportTests(SynchronousTestCase):
         """
         for transport in (None, object(), Mock(), StringTransport()):
             self.assertIsNone(check_transport(transport))
+
+    def layer(self) -> Any:
+        """
+        A TLS layer that is to verify a name, before its handshake.
+        """
+        creator = IdentityChecked(optionsForClientTLS("localhost"), "localhost")
+        factory = TLSMemoryBIOFactory(creator, True, Factory.forProtocol(Protocol))
+        layer = factory.buildProtocol(None)
+        layer.makeConnection(StringTransport())
+        self.addCleanup(layer.connectionLost, Failure(ConnectionDone()))
+        return layer
+
+    def test_nothingShown(self) -> None:
+        """
+        A server that has shown no certificate has not shown the right one.
+        """
+        error = check_transport(self.layer())
+        self.assertEqual("The server has shown no certificate", str(error))
+
+    def test_unreadable(self) -> None:
+        """
+        Nor has one with a certificate that can not be read, in the handshake or
+        after it.
+        """
+
+        def unreadable() -> Any:
+            raise ValueError("broken")
+
+        shown = SimpleNamespace(to_cryptography=unreadable)
+        layer = self.layer()
+        layer.getPeerCertificate = lambda: shown
+        error = check_transport(layer)
+        self.assertIsInstance(error, CertificateError)
+        self.assertIn("broken", str(error))
+        seen: list[Any] = []
+        noting = SimpleNamespace(set_verify=lambda mode, verify: seen.append(verify))
+        creator = SimpleNamespace(clientConnectionForTLS=lambda protocol: noting)
+        IdentityChecked(creator, "localhost").clientConnectionForTLS(None)
+        self.assertFalse(seen[0](noting, shown, 0, 0, 1))

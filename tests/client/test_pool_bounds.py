@@ -4,11 +4,13 @@ The pool: never more connections than its bounds, turns kept, nothing lost.
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectionRefusedError
 from twisted.web.client import Agent as TwistedAgent
+from twisted.web.http_headers import Headers
 
 from tests.support.client_cases import ClientTestCase
 from tests.support.client_memory import Peer
@@ -49,6 +51,8 @@ class BoundsTests(ClientTestCase):
         self.assertEqual(3, len(self.network.peers))
         self.assertEqual((0, 3, 0, 2), tuple(agent.pool.counts()))
         self.assertEqual((0, 2, 0, 2), tuple(agent.pool.counts((b"http", b"a", 80))))
+        # Which is no origin.
+        self.assertEqual((0, 0, 0, 0), tuple(agent.pool.counts(80)))
         self.network.peers[0].send(OK)
         self.successResultOf(results[0])
         self.assertEqual(2, self.network.peers[0].received.count(b"GET"))
@@ -57,6 +61,20 @@ class BoundsTests(ClientTestCase):
         self.network.peers[0].send(OK)
         self.successResultOf(results[3])
         self.assertEqual((0, 2, 1, 0), tuple(agent.pool.counts()))
+
+    def test_keptBeside(self) -> None:
+        """
+        A connection becomes idle, and is not closed, where others wait for another
+        origin's bound only.
+        """
+        agent = self.makeAgent(self.makePool(maxConnectionsPerOrigin=1))
+        results = self.ask_many(agent, b"a", b"a", b"b")
+        self.network.peers[1].send(OK)
+        self.successResultOf(results[2])
+        self.assertFalse(self.network.peers[1].closed)
+        self.assertEqual((0, 1, 1, 1), tuple(agent.pool.counts()))
+        self.network.peers[0].send(OK)
+        self.network.peers[0].send(OK)
 
     def test_closedWhileWaiting(self) -> None:
         """
@@ -459,3 +477,67 @@ class TwistedAgentTests(ClientTestCase):
         peer.send(OK)
         self.successResultOf(waiting)
         self.assertTrue(peer.closed)
+
+    def test_notWaitedFor(self) -> None:
+        """
+        A Deferred that its owner has fired meanwhile is not fired again, however the
+        wait ends; a connection that is there then is closed.
+        """
+        key = (b"http", b"a", 80)
+        self.network.hang = True
+        connecting = self.pool.getConnection(key, self.network)
+        queued = self.pool.getConnection(key, self.network)
+        for waiting in (connecting, queued):
+            waiting.callback("mine")
+        self.network.connectOne()
+        self.assertTrue(self.network.peers[-1].closed)
+        # Which fails who stands in the line.
+        self.pool.close()
+        self.clock.advance(0)
+        for waiting in (connecting, queued):
+            self.assertEqual("mine", self.successResultOf(waiting))
+        self.assertEqual((0, 0, 0, 0), tuple(self.pool.counts()))
+
+    def test_notAskedFor(self) -> None:
+        """
+        So it is with the Deferred of a request.
+        """
+        request = SimpleNamespace(
+            method=b"GET",
+            uri=b"/",
+            headers=Headers({b"Host": [b"a"]}),
+            bodyProducer=None,
+            persistent=True,
+            absoluteURI=None,
+        )
+        for ending in ("answered", "lost"):
+            asked: list[Deferred[Any]] = []
+            waiting = self.pool.getConnection((b"http", b"a", 80), self.network)
+            waiting.addCallback(lambda c, to=asked: to.append(c.request(request)))
+            asked[0].callback("mine")
+            peer = self.network.peers[-1]
+            if ending == "answered":
+                peer.send(OK)
+            else:
+                peer.lose()
+            self.assertEqual("mine", self.successResultOf(asked[0]))
+            self.assertEqual(0, self.pool.counts().busy)
+
+    def test_badTransport(self) -> None:
+        """
+        A transport that can not write fails the request, and has no place in the
+        pool any more.
+        """
+
+        def broken(data: bytes) -> None:
+            raise ZeroDivisionError
+
+        deferred = self.agent.request(b"GET", b"http://a/x")
+        (peer,) = self.network.peers
+        peer.send(OK)
+        self.successResultOf(deferred)
+        peer.write = broken  # type: ignore[method-assign]
+        deferred = self.agent.request(b"POST", b"http://a/x")
+        self.failing(deferred).reasons[0].trap(ZeroDivisionError)
+        self.clock.advance(0)
+        self.assertEqual((0, 0, 0, 0), tuple(self.pool.counts()))

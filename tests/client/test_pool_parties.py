@@ -307,6 +307,29 @@ class KeyTests(SynchronousTestCase):
         self.assertIsNot(party.party(first), party.party(second))
         self.assertIn("Policy", repr(party.party(first)))
 
+    def test_unhashable(self) -> None:
+        """
+        Twisted's C{ProxyAgent} has its endpoint in its keys, which may be in no set.
+        """
+
+        class Odd(MemoryEndpoint):
+            __hash__ = None  # type: ignore[assignment]
+
+            def __eq__(self, other: object) -> bool:
+                return True
+
+        clock = Clock()
+        pool: Any = HTTPConnectionPool(clock)
+        one, other = Odd(clock), Odd(clock)
+        for endpoint in (one, one, other):
+            agent = theirs.ProxyAgent(endpoint, clock, pool)
+            deferred = agent.request(b"GET", b"http://a/")
+            endpoint.peers[-1].send(OK)
+            self.successResultOf(deferred)
+        self.assertEqual([1, 1], [len(each.peers) for each in (one, other)])
+        pool.close()
+        clock.advance(0)
+
     def test_places(self) -> None:
         """
         One endpoint factory may lead to several places; each of them counts.

@@ -350,15 +350,18 @@ class BlameTests(ProxyTestCase):
 
     def test_refused(self) -> None:
         """
-        One that does not want to.
+        One that does not want to, with a page or without one; the connection ends.
         """
-        deferred = self.requested(self.throughProxy(), b"https://a/")
-        self.proxy.peers[-1].send(
-            b"HTTP/1.1 407 Authenticate\r\nContent-Length: 100\r\n\r\n"
-        )
-        error = self.failed(deferred, ProxyRefused)
-        self.assertEqual(407, error.code)
-        self.assertIn("407 Authenticate to CONNECT a:443", str(error))
+        for length in (b"100", b"0"):
+            deferred = self.requested(self.throughProxy(), b"https://a/")
+            peer = self.proxy.peers[-1]
+            peer.send(
+                b"HTTP/1.1 407 Authenticate\r\nContent-Length: %b\r\n\r\n" % length
+            )
+            error = self.failed(deferred, ProxyRefused)
+            self.assertEqual(407, error.code)
+            self.assertIn("407 Authenticate to CONNECT a:443", str(error))
+            self.assertTrue(peer.closed)
 
     def test_unnamed(self) -> None:
         """

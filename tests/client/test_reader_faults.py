@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionLost
 from twisted.web import client as twisteds
 from twisted.web.client import ResponseDone, ResponseFailed
 
@@ -234,6 +235,22 @@ class GzipTests(ClientTestCase):
                 result.trap(ResponseFailed)
                 self.assertIn("gzip", str(result.value))
                 self.assertIsInstance(result.value, client.RequestError)
+
+    def test_lost(self) -> None:
+        """
+        Where the connection is lost in a stream, that is what the reader is told.
+        """
+        agent: Any = client.ContentDecoderAgent(
+            self.makeAgent(), [(b"gzip", client.GzipDecoder)]
+        )
+        deferred: Deferred[Any] = agent.request(b"GET", b"http://a/")
+        peer = self.network.peers[-1]
+        peer.send(HEADS["length"] % len(self.packed) + self.packed[:-9])
+        reader = self.read(self.successResultOf(deferred))
+        peer.lose(ConnectionLost())
+        assert reader.reason is not None
+        self.assertIn("9 bytes before", str(reader.reason.value))
+        self.assertNotIn("gzip", str(reader.reason.value))
 
     def test_bomb(self) -> None:
         """

@@ -44,6 +44,8 @@ class ReaderTests(ClientTestCase):
         # All is here: the connection is free, although the reader is not done.
         self.assertEqual("idle", peer.protocol.state.value)
         self.assertFalse(peer.paused)
+        # Which pauses in vain where it has done so before.
+        reader.pause()
         reader.resume()
         self.assertEqual([b"he", b"llo"], reader.pieces)
         self.assertIsNone(reader.reason)
@@ -84,12 +86,14 @@ class ReaderTests(ClientTestCase):
 
     def test_twice(self) -> None:
         """
-        A body is delivered once.
+        A body is delivered once; the error says whether somebody has it yet.
         """
-        response = self.get(OK)
-        self.read(response)
-        with self.assertRaises(RuntimeError):
+        for data, text in ((OK, "already finished"), (OK[:-1], "already has protocol")):
+            response = self.get(data)
             self.read(response)
+            with self.assertRaises(RuntimeError) as caught:
+                self.read(response)
+            self.assertIn(text, str(caught.exception))
 
     def test_unread(self) -> None:
         """

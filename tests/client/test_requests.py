@@ -14,6 +14,7 @@ from twisted.web.client import (
 
 from tests.support.client_cases import ClientTestCase
 from tests.support.producers import OK, Producer
+from twisted_h11._client.request import ClientRequest
 
 
 class RequestTests(ClientTestCase):
@@ -63,6 +64,20 @@ class RequestTests(ClientTestCase):
             peer.received.endswith(b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
             peer.received,
         )
+
+    def test_uri(self) -> None:
+        """
+        A request that was made without a URI has none.
+        """
+        request = ClientRequest(
+            method=b"GET",
+            target=b"/",
+            host=b"a",
+            given=None,
+            body=None,
+            persistent=True,
+        )
+        self.assertIsNone(request.absoluteURI)
 
     def test_longBytes(self) -> None:
         """
@@ -254,6 +269,25 @@ class EarlyAnswerTests(ClientTestCase):
         self.assertEqual(["start"], producer.events)
         self.assertEqual("idle", peer.protocol.state.value)
 
+    def test_withinTheWrite(self) -> None:
+        """
+        A transport in memory may have the answer before its last write has returned;
+        the end is the last that the trace tells.
+        """
+        producer = Producer()
+        told: list[Any] = []
+        deferred, peer = self.ask(method=b"POST", body=producer, trace=told.append)
+        write = peer.write
+
+        def answering(data: bytes) -> None:
+            write(data)
+            peer.send(OK)
+
+        peer.write = answering  # type: ignore[method-assign]
+        producer.done.callback(None)
+        self.assertEqual(b"hello", self.read(self.successResultOf(deferred)).data)
+        self.assertEqual("ended", told[-1].name)
+
     def test_answeredThenBroken(self) -> None:
         """
         What was answered before the connection broke is not lost.
@@ -292,6 +326,12 @@ class ExpectTests(ClientTestCase):
         self.assertIn(b"Expect: 100-continue", peer.received)
         return deferred, peer, producer
 
+    def waiting(self) -> list[Any]:
+        """
+        The requests that have no result.
+        """
+        return [deferred for deferred in self.deferreds if not deferred.called]
+
     def test_continue(self) -> None:
         """
         The body goes out after the 100.
@@ -304,6 +344,49 @@ class ExpectTests(ClientTestCase):
         peer.send(OK)
         self.successResultOf(deferred)
         self.assertEqual("idle", peer.protocol.state.value)
+
+    def test_continueWithinTheWrite(self) -> None:
+        """
+        It goes out once, where the 100 came before the head was written to its end.
+        """
+        agent = self.makeAgent()
+        first, peer = self.ask(agent)
+        peer.send(OK)
+        self.successResultOf(first)
+        write = peer.write
+
+        def answering(data: bytes) -> None:
+            write(data)
+            peer.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+        peer.write = answering  # type: ignore[method-assign]
+        producer = Producer(3)
+        deferred, again = self.ask(
+            agent, b"POST", headers=[(b"Expect", b"100-continue")], body=producer
+        )
+        self.assertIs(peer, again)
+        peer.write = write  # type: ignore[method-assign]
+        self.clock.advance(1)
+        self.assertEqual(["start"], producer.events)
+        producer.consumer.write(b"abc")
+        producer.done.callback(None)
+        peer.send(OK)
+        self.successResultOf(deferred)
+
+    def test_full(self) -> None:
+        """
+        It goes out, too, where the server does not take all of the head at once.
+        """
+        for drains in (True, False):
+            deferred, peer, producer = self.expecting()
+            peer.fill()
+            if drains:
+                peer.drain()
+            self.clock.advance(1)
+            self.assertEqual("start", producer.events[0])
+            self.clock.advance(300)
+            self.assertEqual(drains, deferred in self.waiting())
+            peer.lose()
 
     def test_timeOut(self) -> None:
         """

@@ -13,6 +13,7 @@ from twisted.web.client import (
     ResponseNeverReceived,
 )
 from twisted.web.http import PotentialDataLoss
+from twisted.web.http_headers import Headers
 from twisted.web.iweb import UNKNOWN_LENGTH
 
 from tests.support.client_cases import ClientTestCase
@@ -32,7 +33,8 @@ class ResponseTests(ClientTestCase):
 
     def test_states(self) -> None:
         """
-        The connection's state and repr say what it is doing.
+        The connection's state and repr say what it is doing, and so do those of its
+        parts.
         """
         producer = Producer()
         deferred, peer = self.ask(method=b"POST", uri=b"http://a/p", body=producer)
@@ -40,14 +42,21 @@ class ResponseTests(ClientTestCase):
         self.assertIsInstance(connection, ClientConnection)
         self.assertEqual("sending", connection.state.value)
         self.assertIn("sending <ClientRequest POST /p>, request 1", repr(connection))
-        peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n")
+        self.assertIn("reads a head", repr(connection._exchange.reader))
+        peer.send(
+            b"HTTP/1.1 103 Early\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"
+        )
         response = self.successResultOf(deferred)
+        self.assertEqual("<Response 200 body under way>", repr(response))
+        (early,) = response.interimResponses
+        self.assertEqual("<InterimResponse 103 Early>", repr(early))
         self.assertEqual("sending and receiving", connection.state.value)
         producer.done.callback(None)
         self.assertEqual("receiving", connection.state.value)
         peer.send(b"hello")
         self.assertEqual("idle", connection.state.value)
         self.assertEqual(b"hello", self.read(response).data)
+        self.assertEqual("<Response 200 body complete>", repr(response))
         self.ask(self.makeAgent(self.pools[0]), uri=b"http://a/")
         self.assertEqual("waiting", connection.state.value)
         connection.loseConnection()
@@ -99,6 +108,9 @@ class ResponseTests(ClientTestCase):
         self.assertEqual(
             [b"example.com"], response.request.headers.getRawHeaders(b"host")
         )
+        # Wrappers of twisted.web's set others.
+        response.headers = Headers({b"A": [b"b"]})
+        self.assertEqual([b"b"], response.headers.getRawHeaders(b"a"))
 
     def test_head(self) -> None:
         """
@@ -154,6 +166,7 @@ class ResponseTests(ClientTestCase):
         peer.send(b"0\r\nDigest: x\r\nContent-Length: 9\r\n\r\n")
         self.assertEqual(b"abc", reader.data)
         self.assertEqual([b"x"], response.trailers.getRawHeaders(b"digest"))
+        self.assertIs(response.trailers, response.trailers)
         self.assertFalse(response.headers.hasHeader(b"digest"))
         self.assertFalse(response.headers.hasHeader(b"content-length"))
 

@@ -6,10 +6,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import h11
+from twisted.internet.defer import CancelledError
 from twisted.internet.protocol import Protocol
-from twisted.web.client import (
-    ResponseDone,
-)
+from twisted.web.client import ResponseDone, ResponseFailed
 
 from tests.support.client_cases import ClientTestCase
 from tests.support.producers import OK
@@ -55,8 +55,11 @@ class SwitchTests(ClientTestCase):
         self.assertEqual((0, 1, 0, 0), tuple(self.pools[0].counts()))
         peer = self.network.peers[-1]
         peer.take()
+        connection = peer.protocol
+        self.assertEqual("switching", connection.state.value)
         tunnelled = Tunnelled()
         response.switchProtocol(tunnelled)
+        self.assertEqual("switched", connection.state.value)
         self.assertEqual((0, 0, 0, 0), tuple(self.pools[0].counts()))
         self.assertEqual(b"first", tunnelled.data)
         peer.send(b"second")
@@ -116,3 +119,73 @@ class SwitchTests(ClientTestCase):
         with self.assertRaises(RuntimeError):
             response.switchProtocol(Tunnelled())
         self.read(response)
+
+    def test_early(self) -> None:
+        """
+        What a transport delivers although it was paused waits for the new protocol.
+        """
+        response = self.upgraded()
+        peer = self.network.peers[-1]
+        self.assertTrue(peer.paused)
+        peer.protocol.dataReceived(b" second")
+        tunnelled = Tunnelled()
+        response.switchProtocol(tunnelled)
+        self.assertEqual(b"first second", tunnelled.data)
+
+    def test_slow(self) -> None:
+        """
+        A server that reads nothing meanwhile changes nothing: whoever takes the
+        connection has its time.
+        """
+        response = self.upgraded()
+        peer = self.network.peers[-1]
+        self.clock.advance(200)
+        peer.fill()
+        peer.drain()
+        self.clock.advance(99)
+        self.assertFalse(peer.aborted)
+        self.clock.advance(1)
+        self.assertTrue(peer.aborted)
+        del response
+
+    def test_cancelled(self) -> None:
+        """
+        A trace function may cancel the request when the server switches.
+        """
+        asked: list[Any] = []
+
+        def trace(event: Any) -> None:
+            if event.name == "head received":
+                asked[0].cancel()
+
+        deferred, peer = self.ask(
+            trace=trace, headers=[(b"Upgrade", b"x"), (b"Connection", b"upgrade")]
+        )
+        asked.append(deferred)
+        peer.send(b"HTTP/1.1 101 Switching\r\nUpgrade: x\r\n\r\n")
+        self.failing(deferred, ResponseFailed).reasons[0].trap(CancelledError)
+        self.assertTrue(peer.aborted)
+
+    def test_closedMeanwhile(self) -> None:
+        """
+        A connection that is dropped just before it is given away is not given away,
+        and its place in the pool is free.
+        """
+
+        def trace(event: Any) -> None:
+            if event.name == "ended":
+                event.connection.abortConnection()
+
+        pool = self.makePool()
+        deferred, peer = self.ask(
+            self.makeAgent(pool, trace=trace),
+            headers=[(b"Upgrade", b"x"), (b"Connection", b"upgrade")],
+        )
+        peer.send(b"HTTP/1.1 101 Switching\r\nUpgrade: x\r\n\r\n")
+        response = self.successResultOf(deferred)
+        tunnelled = Tunnelled()
+        with self.assertRaises(h11.LocalProtocolError):
+            response.switchProtocol(tunnelled)
+        self.clock.advance(0)
+        self.assertIsNone(tunnelled.transport)
+        self.assertEqual((0, 0, 0, 0), tuple(pool.counts()))

@@ -96,6 +96,23 @@ class TimeoutTests(ClientTestCase):
         self.assertEqual("stop", producer.events[-1])
         self.assertTrue(peer.aborted)
 
+    def test_writeAnew(self) -> None:
+        """
+        A server that was slow for less than that has as long again the next time.
+        """
+        producer = Producer()
+        deferred, peer = self.ask(method=b"POST", body=producer, writeTimeout=4)
+        peer.fill()
+        self.clock.advance(3)
+        peer.drain()
+        self.clock.advance(2)
+        peer.fill()
+        self.clock.advance(3)
+        self.assertNoResult(deferred)
+        self.clock.advance(1)
+        error = self.failing(deferred, RequestTransmissionFailed)
+        self.assertTimedOut(error, "sending", 9)
+
     def test_slowProducer(self) -> None:
         """
         A producer may take its time: that is no time-out of the network.
@@ -167,7 +184,7 @@ class TimeoutTests(ClientTestCase):
         self.assertTrue(peer.aborted)
         reader = self.read(response)
         assert reader.reason is not None
-        self.assertIn("Nobody asked", str(reader.reason.value))
+        self.assertIn("The application did not ask for the", str(reader.reason.value))
 
     def test_total(self) -> None:
         """
@@ -230,6 +247,17 @@ class TimeoutTests(ClientTestCase):
         self.clock.advance(1e6)
         peer.send(b"llo")
         self.assertEqual(b"hello", reader.data)
+
+    def test_noneInLine(self) -> None:
+        """
+        Not even in the line.
+        """
+        pool = self.makePool(maxConnections=1, queueTimeout=None)
+        self.ask(self.makeAgent(pool, headTimeout=None))
+        waiting, _ = self.ask(self.makeAgent(pool))
+        self.clock.advance(1e6)
+        self.assertNoResult(waiting)
+        self.assertEqual(1, pool.counts().queued)
 
     def test_idleBetween(self) -> None:
         """

@@ -5,15 +5,22 @@ HTTPS: what is verified, and what the failures say.
 from __future__ import annotations
 
 import datetime
+from types import SimpleNamespace
 from typing import Any
 
+import service_identity
 import trustme
-from OpenSSL import SSL
+from OpenSSL import SSL, crypto
+from service_identity import VerificationError
+from service_identity.exceptions import DNSMismatch
+from service_identity.hazmat import DNS_ID
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, inlineCallbacks
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.ssl import TLSVersion, trustRootFromCertificates
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.client import Agent as TwistedAgent
 from twisted.web.client import (
     BrowserLikePolicyForHTTPS,
@@ -21,13 +28,17 @@ from twisted.web.client import (
     readBody,
 )
 
+from tests.support.certificates import issue
 from tests.support.server_cases import FAST_PATH
+from tests.support.times import eventually
 from tests.support.tls_servers import (
     PoolTestCase,
     certificate_of,
     listen_tls,
     private_of,
 )
+from twisted_h11._client import tls
+from twisted_h11._client.handshake import explain_handshake
 from twisted_h11.client import (
     Agent,
     CertificateError,
@@ -347,6 +358,45 @@ class TLSTests(PoolTestCase):
         self.assertIsInstance(error, TimedOut)
 
     @inlineCallbacks
+    def test_noTimeOut(self) -> Any:
+        """
+        C{None} gives it all the time that it wants.
+        """
+        server = listen_tls(self, self.leaf("localhost"))
+        body = yield self.get(self.agent(tlsTimeout=None), server)
+        self.assertEqual(b"localhost anonymous", body)
+
+    @inlineCallbacks
+    def test_lateEndpoint(self) -> Any:
+        """
+        An endpoint may tell of its connection after the handshake.
+        """
+        server = listen_tls(self, self.leaf("localhost"))
+        policy = TLSPolicy.trusting(self.authority.cert_pem.bytes())
+        made = Agent(clock, policy)._endpointFactory
+        told: list[Any] = []
+
+        class Late:
+            def endpointForURI(self, uri: Any) -> Any:
+                self.endpoint = made.endpointForURI(uri)
+                return self
+
+            async def wait(self, factory: Any) -> Any:
+                connection = await self.endpoint.connect(factory)
+                await eventually(lambda: not connection.wantsHandshake)
+                told.append(connection.state.value)
+                return connection
+
+            def connect(self, factory: Any) -> Any:
+                return Deferred.fromCoroutine(self.wait(factory))
+
+        agent = Agent.usingEndpointFactory(clock, Late(), self.pool, fastPath=FAST_PATH)
+        body = yield self.get(agent, server)
+        self.assertEqual(b"localhost anonymous", body)
+        # Nothing is sent before it has told.
+        self.assertEqual(["idle"], told)
+
+    @inlineCallbacks
     def test_notTLS(self) -> Any:
         """
         A server that does not speak TLS is told from one with a bad
@@ -378,3 +428,57 @@ class TLSTests(PoolTestCase):
         with self.assertRaises(ValueError):
             certificates_from(b"nothing")
         self.assertTrue(IReactorTime.providedBy(clock))
+
+    def test_manyNames(self) -> None:
+        """
+        A policy keeps what it has made for a name, for a bounded number of names.
+        """
+        self.patch(tls, "MAX_CREATORS", 2)
+        policy = TLSPolicy.trusting(self.authority.cert_pem.bytes())
+        made = [policy.creatorForNetloc(b"%d.example" % i, 443) for i in range(3)]
+        self.assertIs(made[2], policy.creatorForNetloc(b"2.example", 443))
+        self.assertIsNot(made[0], policy.creatorForNetloc(b"0.example", 443))
+        self.assertEqual("0.example", made[0].name)
+
+
+class ExplainTests(SynchronousTestCase):
+    """
+    What is made of a handshake's end where OpenSSL knows little of it.
+    """
+
+    def explained(self, error: Exception, connection: Any) -> Any:
+        """
+        The error that says why.
+        """
+        found: Any = explain_handshake(Failure(error), connection).value
+        self.assertIs(error, found.__cause__)
+        return found
+
+    def test_noCertificate(self) -> None:
+        """
+        Without a certificate to look at, OpenSSL's word is taken, and no more is
+        said.
+        """
+        refused = SSL.Error([("SSL routines", "", "certificate verify failed")])
+        for connection in (object(), SSL.Connection(SSL.Context(SSL.TLS_METHOD))):
+            found = self.explained(refused, connection)
+            self.assertIsInstance(found, CertificateError)
+            self.assertEqual(
+                "The server's certificate is not acceptable: the certificate can not "
+                "be verified",
+                str(found),
+            )
+
+    def test_otherErrors(self) -> None:
+        """
+        So is that of service-identity, where an application's connection has called
+        it: about a name that is not there, or another one.
+        """
+        leaf = crypto.X509.from_cryptography(issue(san=False))
+        shown = SimpleNamespace(get_peer_cert_chain=lambda: [leaf])
+        found = self.explained(service_identity.CertificateError("no names"), shown)
+        self.assertIsInstance(found, CertificateError)
+        self.assertIn(": no names", str(found))
+        wanted = DNSMismatch(DNS_ID("a.example"))
+        found = self.explained(VerificationError(errors=[wanted]), shown)
+        self.assertEqual("The certificate is not for a.example", str(found))

@@ -181,6 +181,14 @@ class UnsentTests(TestCase):
         getattr(factory.connections[0], happens)()
         return deferred, factory, agent
 
+    def client(self) -> Any:
+        """
+        The client's transport, the only one.
+        """
+        kinds = (tcp.Client, unix.Client)
+        [transport] = [each for each in net.getReaders() if isinstance(each, kinds)]
+        return transport
+
     @inlineCallbacks
     def test_endOfTurn(self) -> Any:
         """
@@ -193,11 +201,7 @@ class UnsentTests(TestCase):
                 _, agent, uri = kind()
                 self.addCleanup(agent.pool.close)
                 yield readBody((yield agent.request(method, uri, None, b"x")))
-                [transport] = [
-                    reader
-                    for reader in net.getReaders()
-                    if isinstance(reader, (tcp.Client, unix.Client))
-                ]
+                transport = self.client()
                 client: Any = CountedSocket(transport.socket)
                 transport.socket = client
                 deferred = agent.request(method, uri, None, b"x")
@@ -216,6 +220,44 @@ class UnsentTests(TestCase):
                 yield agent.pool.close()
 
     @inlineCallbacks
+    def test_answeredBefore(self) -> Any:
+        """
+        What arrives before the end of the turn is no answer to a request that leaves
+        then: that goes to another connection.
+        """
+        for kind in (self.tcp, self.unix):
+            factory, agent, uri = kind()
+            self.addCleanup(agent.pool.close)
+            yield readBody((yield agent.request(b"GET", uri)))
+            deferred = agent.request(b"GET", uri)
+            self.client().protocol.dataReceived(OK.replace(b"200", b"201"))
+            response = yield deferred
+            self.assertEqual(200, response.code)
+            yield readBody(response)
+            self.assertEqual(2, len(factory.connections))
+            yield agent.pool.close()
+
+    @inlineCallbacks
+    def test_cancelled(self) -> Any:
+        """
+        One that is cancelled while TLS keeps it is not looked after any longer; a long
+        one never is, because TLS does not keep it.
+        """
+
+        def watched() -> bool:
+            return any("TLSPassage" in str(call) for call in net.getDelayedCalls())
+
+        for length, kept in ((1, True), (65_000, False)):
+            _, agent, uri = self.tls()
+            self.addCleanup(agent.pool.close)
+            yield readBody((yield agent.request(b"GET", uri)))
+            deferred = agent.request(b"POST", uri, None, b"x" * length)
+            self.assertEqual(kept, watched())
+            deferred.cancel()
+            self.assertFalse(watched())
+            yield self.assertFailure(deferred, ResponseNeverReceived)
+
+    @inlineCallbacks
     def test_again(self) -> Any:
         """
         A request of any method, whose connection ends before any of it has left,
@@ -223,11 +265,13 @@ class UnsentTests(TestCase):
         """
         for kind in (self.tcp, self.unix, self.tls):
             for happens in ("finish", "answer", "notify"):
-                for body in (None, b"x", b"x" * 200_000):
+                for body in (None, b"x", b"x" * 65_000, b"x" * 200_000):
                     if happens == "notify" and kind != self.tls:
                         continue
+                    # A long one is not kept by TLS until the end of the turn.
+                    most = 65_000 if happens == "finish" else 9
                     if kind == self.tls and (
-                        happens == "answer" or len(body or b"") > 9
+                        happens == "answer" or len(body or b"") > most
                     ):
                         continue
                     deferred, factory, _ = yield self.attempt(kind, happens, body)
@@ -264,6 +308,20 @@ class UnsentTests(TestCase):
                     deferred, ResponseNeverReceived, RequestTransmissionFailed
                 )
                 self.assertEqual(1, len(factory.connections))
+
+    @inlineCallbacks
+    def test_chunked(self) -> Any:
+        """
+        Of a body in chunks nobody knows whether it has left.
+        """
+        factory, agent, uri = self.tcp()
+        self.addCleanup(agent.pool.close)
+        yield readBody((yield agent.request(b"GET", uri)))
+        fields = [(b"Transfer-Encoding", b"chunked")]
+        deferred = agent.request(b"POST", uri, fields, b"x")
+        factory.connections[0].finish()
+        yield self.assertFailure(deferred, ResponseNeverReceived)
+        self.assertEqual(1, len(factory.connections))
 
     @inlineCallbacks
     def test_producer(self) -> Any:

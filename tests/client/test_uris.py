@@ -15,7 +15,13 @@ from twisted.web.error import SchemeNotSupported
 from tests.support.client_cases import ClientTestCase
 from tests.support.server_cases import FAST_PATH
 from twisted_h11._client.uri import parse_uri, split_uri
-from twisted_h11.client import Agent, Proxies, Proxy, ProxyAgent
+from twisted_h11.client import (
+    Agent,
+    Proxies,
+    Proxy,
+    ProxyAgent,
+    UNIXEndpointFactory,
+)
 
 GOOD = [
     (b"http://a", (b"http", b"a", 80, b"/")),
@@ -170,3 +176,12 @@ class AgentTests(ClientTestCase):
             self.assertTrue(peer.take().startswith(b"GET " + target + b" HTTP/1.1"))
             deferred.cancel()
             self.clock.advance(0)
+
+    def test_path(self) -> None:
+        """
+        So is the path of a UNIX socket that none can have, when it is given.
+        """
+        for path in ("/a\0b", "/" + "a" * 108):
+            self.assertRaises(ValueError, UNIXEndpointFactory, self.clock, path)
+        # An abstract one, of Linux.
+        UNIXEndpointFactory(self.clock, "\0abstract")

@@ -5,7 +5,9 @@ The options of C{twistd h11web} that say what responses are like.
 from __future__ import annotations
 
 import os
+import sys
 from typing import Any
+from unittest import mock
 
 import bcrypt
 from twisted.python import usage
@@ -148,6 +150,14 @@ class AnswerOptionsTests(AnswerTestCase):
             message = self.refused("--basic-auth", wrong)
             self.assertTrue(message.startswith(f"--basic-auth {wrong}: "))
             self.assertIn(words, message)
+
+    def test_noPasswords(self) -> None:
+        """
+        Without what hashes passwords it is said what to install.
+        """
+        with mock.patch.dict(sys.modules, {"bcrypt": None}):
+            message = self.refused("--basic-auth", self.file(b"ann:x"))
+        self.assertIn("needs bcrypt: pip install twisted-h11[passwords]", message)
 
     def test_challenges(self) -> None:
         """

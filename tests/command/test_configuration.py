@@ -215,7 +215,7 @@ class WrongTests(ConfigurationTestCase):
         for text, words in (
             ("port", "Expected '='"),
             ('path = "\\q"', "line 1"),
-            ("[limits]\nidle-timeout = 1\n", "tables are not used"),
+            ("[limits]\nidle-timeout = 1\n", "tables are not supported"),
             ("idle_timeout = 1", "there is no such option; did you mean idle-timeout?"),
             ("idle-timeot = 1", "there is no such option; did you mean idle-timeout?"),
             ("zzzzzzzz = 1", "there is no such option"),

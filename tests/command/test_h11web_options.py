@@ -25,6 +25,7 @@ from twisted.web.wsgi import WSGIResource
 
 from twisted_h11._command.bounds import bound_name, format_bound, parse_bound
 from twisted_h11._command.options import Options
+from twisted_h11._command.pem import check_directory
 from twisted_h11.limits import KIB, Limits, describe_limits
 from twisted_h11.resources import FilePolicy, PublicFile
 from twisted_h11.wsgi import WSGIResource as OurWSGIResource
@@ -389,10 +390,19 @@ class ListenTests(OptionsTestCase):
 
     def test_certificateDirectory(self) -> None:
         """
-        A C{tls:} endpoint without a certificate in its directory is refused.
+        A C{tls:} endpoint without a certificate in its directory is refused; it may be
+        in one file with its key or not.
         """
         path = self.directory()
         self.assertIn("no certificate and key", self.refused("--port", f"tls:{path}"))
+        issued = trustme.CA().issue_cert("a")
+        issued.cert_chain_pems[0].write_to_path(f"{path}/cert.pem")
+        self.assertIn("no certificate and key", self.refused("--port", f"tls:{path}"))
+        issued.private_key_pem.write_to_path(f"{path}/key.pem")
+        check_directory(path)
+        issued.private_key_and_cert_chain_pem.write_to_path(f"{path}/cert.pem")
+        os.unlink(f"{path}/key.pem")
+        check_directory(path)
         self.assertIn(
             "no such directory", self.refused("--port", f"haproxy:tls:{path}/x:port=0")
         )
@@ -423,6 +433,7 @@ class RootTests(OptionsTestCase):
             (["--wsgi", f"{HERE}.nope"], "has no attribute 'nope'"),
             (["--wsgi", f"{HERE}.HERE"], "a WSGI application is callable"),
             (["--resource-script", "/nope"], "--resource-script /nope: No such file"),
+            (["--resource-script", "/"], "--resource-script /: not a file"),
             (["--processor", ".x=a.B"], "--processor goes after --path"),
             (["--mime-type", "a/b"], "--mime-type goes after --path"),
             (["--ignore-ext", ".x"], "--ignore-ext goes after --path"),
@@ -434,6 +445,20 @@ class RootTests(OptionsTestCase):
         ):
             with self.subTest(arguments=arguments):
                 self.assertIn(reason, self.refused(*arguments))
+
+    def test_noPermission(self) -> None:
+        """
+        What may not be read or written is refused.
+        """
+        folder = self.directory()
+        self.patch(os, "access", lambda path, mode: False)
+        for option, value in (
+            ("--path", folder),
+            ("--vhost", f"a={folder}"),
+            ("--logfile", f"{folder}/x.log"),
+        ):
+            message = self.refused(option, value)
+            self.assertEqual(f"{option} {value}: Permission denied", message)
 
 
 class NameTests(OptionsTestCase):
@@ -518,6 +543,7 @@ class NameTests(OptionsTestCase):
             ("wrong_wapp:app", "SyntaxError: "),
             ("fine_package.inner", "that is a module; name the application in it"),
             ("fine_package:application", "a WSGI application is callable, 3 is not"),
+            ("fine_package.application", "a WSGI application is callable, 3 is not"),
             ("fine_wapp", "in it, such as wapp:app"),
             ("fine_wapp.py", "such as wapp:app"),
             ("./fine_wapp:app", "such as wapp:app"),
@@ -531,6 +557,19 @@ class NameTests(OptionsTestCase):
                 message = self.refused("--wsgi", name)
                 self.assertIn(reason, message)
                 self.assertIn(f"--wsgi {name}: ", message)
+
+    def test_noDirectory(self) -> None:
+        """
+        The current directory may have been removed: then it is not searched.
+        """
+        folder = self.directory()
+        os.chdir(folder)
+        os.rmdir(folder)
+        before = list(sys.path)
+        message = self.refused("--wsgi", "nope:app")
+        self.assertIn("in the current directory, which no longer exists", message)
+        self.parse("--wsgi", f"{HERE}:application")
+        self.assertEqual(before, sys.path)
 
 
 class TogetherTests(OptionsTestCase):
@@ -735,8 +774,8 @@ class LimitTests(OptionsTestCase):
             ("grace", "1_0", "not a number of seconds"),
             ("grace", " 5", "not a number of seconds"),
             ("grace", "", "not a number of seconds"),
-            ("grace", "1e300", "more seconds than anybody waits"),
-            ("max-connections", "0", "nobody could be served with 0 connections"),
+            ("grace", "1e300", "too many seconds: must be at most 1000000000"),
+            ("max-connections", "0", "must be more than 0 connections"),
         ):
             with self.subTest(option=option, value=value):
                 self.assertIn(reason, self.refused(f"--{option}", value))
@@ -762,12 +801,27 @@ class LimitTests(OptionsTestCase):
                         self.parse(f"{option}={value}")
                         served = True
                     except UsageError as error:
-                        served = "nobody could be served with 0" not in str(error)
+                        served = "must be more than 0" not in str(error)
                         self.assertTrue(str(error).startswith(f"{option} {value}: "))
                     if bound.metadata["positive"]:
                         self.assertFalse(served)
                     elif value == "0":
                         self.assertTrue(served)
+
+    def test_tiny(self) -> None:
+        """
+        A number of seconds that is too small to be any other is 0.
+        """
+        for bound in describe_limits():
+            if bound.metadata["unit"] == "seconds":
+                option = f"--{bound_name(bound)}"
+                if bound.metadata["positive"]:
+                    message = self.refused(f"{option}=1e-999")
+                    reason = "must be more than 0 seconds"
+                    self.assertIn(f"{option} 1e-999: {reason}", message)
+                else:
+                    limits = self.parse(f"{option}=1e-999")["limits"]
+                    self.assertEqual(0, getattr(limits, bound.name))
 
     def test_none(self) -> None:
         """

@@ -5,7 +5,9 @@ stops.
 
 from __future__ import annotations
 
+import atexit
 import io
+import os
 import sys
 from typing import Any, cast
 
@@ -28,7 +30,7 @@ from twisted_h11 import tap
 from twisted_h11._command.endpoints import describe_port
 from twisted_h11._command.service import ListeningService, StartError
 from twisted_h11._command.welcome import Welcome
-from twisted_h11.server import SERVER_HEADER, Site
+from twisted_h11.server import SERVER_HEADER, LogFileError, Site
 
 
 class Port:
@@ -188,6 +190,22 @@ class StartTests(ServiceTestCase):
         )
         self.assertEqual("Address already in use", self.events[-1]["reason"])
 
+    def test_noAccessLog(self) -> None:
+        """
+        A log that can not be opened is said, and not that a port could not be; there
+        may be nowhere to say it.
+        """
+        error = LogFileError(13, "Permission denied", "/x")
+        for stderr in (self.stderr, None):
+            self.patch(sys, "__stderr__", stderr)
+            service = self.service(fail(error))
+            self.assertRaises(StartError, service.privilegedStartService)
+            self.assertEqual("/x: Permission denied", self.events[-1]["reason"])
+        self.assertEqual(
+            "twistd h11web: can not write the access log /x: Permission denied\n",
+            self.stderr.getvalue(),
+        )
+
     def test_failureClosesTheOthers(self) -> None:
         """
         When one port does not open, those before it are closed in the next
@@ -227,6 +245,28 @@ class StartTests(ServiceTestCase):
         self.assertEqual(["stop"], self.reactor.calls)
         self.assertEqual([True], self.failed)
         self.assertIn("test:0: no onion today\n", self.stderr.getvalue())
+
+    def test_statusOfLaterFailure(self) -> None:
+        """
+        However orderly the process ends then, its status is 1, and what was written is
+        not lost.
+        """
+        leaving: list[Any] = []
+        exits: list[int] = []
+        self.patch(atexit, "register", leaving.append)
+        self.patch(os, "_exit", exits.append)
+        raw = io.BytesIO()
+        self.patch(sys, "stdout", io.TextIOWrapper(raw))
+        self.patch(sys, "__stdout__", None)
+        waiting: Deferred[Any] = Deferred()
+        listen: Any = [("test:0", Endpoint(waiting))]
+        ListeningService(listen, Factory(), None, self.reactor).startService()
+        waiting.errback(in_use())
+        sys.stdout.write("said before")
+        (leave,) = leaving
+        self.assertEqual([], exits)
+        leave()
+        self.assertEqual(([1], b"said before"), (exits, raw.getvalue()))
 
     def test_failureBeforeTheReactorRuns(self) -> None:
         """

@@ -100,12 +100,15 @@ class LogOptionTests(OptionsTestCase):
         self.assertEqual((1, 9), (found["logRotateSize"], found["logRotateCount"]))
         for arguments, expected in (
             (["--log-rotate-size", "1"], "goes with --logfile"),
-            (["-l", "-", "--log-rotate-size", "1"], "no file that could be"),
-            (["-l", "/dev/null", "--log-rotate-size", "1"], "no file that could be"),
+            (["-l", "-", "--log-rotate-size", "1"], "not a regular file"),
+            (["-l", "/dev/null", "--log-rotate-size", "1"], "not a regular file"),
             (["-l", path, "--log-rotate-count", "1"], "goes with --log-rotate-size"),
-            (["-l", path, "--log-rotate-size", "0"], "at least one byte"),
+            (["-l", path, "--log-rotate-size", "0"], "must be at least 1 byte"),
             (["-l", path, "--log-rotate-size", "1T"], "not a number of bytes"),
-            (["-l", path, "--log-rotate-size", "9" * 40], "more bytes than there"),
+            (
+                ["-l", path, "--log-rotate-size", "9" * 40],
+                "too many bytes: must be less than",
+            ),
             (["-l", path, "--log-rotate-size", ""], "not a number of bytes"),
         ):
             self.assertIn(expected, self.refused(*arguments))
@@ -201,6 +204,7 @@ class ProgramLogTests(SynchronousTestCase):
         self.assertIsNotNone(self.log())
         self.assertIsNone(self.log(nodaemon=True))
         self.assertIsNone(self.log(logfile="-", nodaemon=True))
+        self.assertIsNone(self.log(logfile="-", json=True))
         self.assertIsNotNone(self.log(nodaemon=True, json=True))
         self.assertIsNone(program_log(None, False))
         self.assertIsNone(program_log(Parent(syslog=True), False))
@@ -244,6 +248,15 @@ class ProgramLogTests(SynchronousTestCase):
         self.assertEqual(4, len(lines))
         with open(self.path) as file:
             self.assertRegex(file.read(), r"\A\S+ \[a\.b#info\] three\n\Z")
+
+    def test_notOpen(self) -> None:
+        """
+        Until twistd opens it there is nothing to be opened anew, and nothing is lost.
+        """
+        made = self.log(logfile=self.path)
+        made.reopen()
+        self.assertEqual(0, made.dropped)
+        self.assertFalse(os.path.exists(self.path))
 
     def test_relative(self) -> None:
         """
@@ -378,6 +391,11 @@ class SignalTests(SynchronousTestCase):
         site._dropped = 2
         own._losses.count = 3
         self.assertEqual(5, logs.dropped)
+        os.unlink(f"{path}/access.log")
+        logs = Logs(site, None)
+        logs.reopen()
+        self.assertTrue(os.path.isfile(f"{path}/access.log"))
+        self.assertEqual(2, logs.dropped)
 
     def test_wired(self) -> None:
         """

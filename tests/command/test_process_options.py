@@ -28,7 +28,10 @@ REFUSED = {
     ("--workers=9999",): "--workers 9999: must be a whole number from 1 to 1024",
     ("--worker-timeout=3",): "--worker-timeout goes with --workers",
     ("--worker-start-timeout=3",): "--worker-start-timeout goes with --workers",
-    ("--workers=2", "--worker-timeout=0"): "--worker-timeout 0: at least one second",
+    (
+        "--workers=2",
+        "--worker-timeout=0",
+    ): "--worker-timeout 0: must be at least one second",
     ("--workers=2", "--worker-timeout=x"): "--worker-timeout x: not a number of secon",
     ("--workers=2", "--personal"): "--personal and --workers exclude each other",
     ("--workers=2", "--listen=stdio:"): "--listen stdio:: --workers is for endpoints",
@@ -36,6 +39,7 @@ REFUSED = {
     ("--max-requests-jitter=5",): "--max-requests-jitter goes with --max-requests",
     ("--drain-idle=-1",): "--drain-idle -1: not a number of seconds",
     ("--grace=x",): "--grace x: not a number of seconds",
+    ("--grace=1.2.3",): "--grace 1.2.3: not a number of seconds",
 }
 
 
@@ -70,7 +74,7 @@ class OptionsTests(SynchronousTestCase):
         error: BaseException = self.assertRaises(
             SystemExit, self.parse, "--workers=2", twistd=("--chroot=/x",)
         )
-        self.assertIn("--workers goes not together with twistd --chroot", str(error))
+        self.assertIn("--workers and twistd --chroot exclude each other", str(error))
         error = self.assertRaises(
             usage.UsageError, Options().parseOptions, ["--workers=2"]
         )

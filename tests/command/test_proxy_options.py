@@ -4,6 +4,7 @@ C{twistd h11web} behind proxies: the options, and what is served with them.
 
 from __future__ import annotations
 
+from socket import AF_INET
 from typing import Any
 
 from twisted.internet import reactor, ssl
@@ -147,7 +148,7 @@ class ReactorTests(OptionsTestCase):
 
     def test_kinds(self) -> None:
         """
-        TCP, UNIX, and TLS, before which the header comes.
+        TCP, UNIX, what was opened by others, and TLS, before which the header comes.
         """
         below = MemoryReactorClock()
         proxies = TrustedProxies(["::1"])
@@ -157,7 +158,10 @@ class ReactorTests(OptionsTestCase):
         serverFromString(above, "unix:/run/a").listen(site)
         context = ssl.CertificateOptions()
         above.listenSSL(443, site, contextFactory=context, interface="::1")
+        above.adoptStreamPort(3, AF_INET, site)
         wrapped = [server[1] for server in below.tcpServers + below.unixServers]
+        self.assertEqual((3, AF_INET), below.adoptedPorts[0][:2])
+        wrapped.append(below.adoptedPorts[0][2])
         inner = []
         for factory in wrapped:
             self.assertIsInstance(factory, ProxyProtocolFactory)
@@ -165,7 +169,7 @@ class ReactorTests(OptionsTestCase):
             inner.append(factory.wrappedFactory)
         self.assertIsInstance(inner[1], TLSMemoryBIOFactory)
         self.assertIs(site, inner[1].wrappedFactory)
-        self.assertEqual([site, site], [inner[0], inner[2]])
+        self.assertEqual([site] * 3, [inner[0], *inner[2:]])
         self.assertEqual([], below.sslServers)
         self.assertEqual("::1", below.tcpServers[1][3])
         self.assertEqual(below.seconds(), above.seconds())

@@ -4,7 +4,14 @@ The status site of C{twistd h11web}.
 
 from __future__ import annotations
 
+import io
+import os
+import sys
+
 from tests.command.test_h11web_options import OptionsTestCase
+from tests.support.command_loop import CommandLoopTestCase
+from tests.support.server_cases import GET, get
+from tests.support.wire import Wire
 
 
 class OptionTests(OptionsTestCase):
@@ -30,3 +37,69 @@ class OptionTests(OptionsTestCase):
             self.assertTrue(message.startswith(f"--status-listen {description}: "))
         message = self.refused("--personal", "--status-listen", "tcp:0")
         self.assertIn("exclude each other", message)
+
+    def test_noDirectory(self) -> None:
+        """
+        So is a place for the numbers of workers that can not be used.
+        """
+        self.patch(os, "environ", {"H11WEB_METRICS_DIRECTORY": "/none/at/all"})
+        message = self.refused("--status-listen", "tcp:0")
+        self.assertRegex(message, "^--status-listen: .*No such file or directory$")
+
+
+class ServiceTests(CommandLoopTestCase):
+    """
+    What is served, and for how long.
+    """
+
+    arguments = ("--port=tcp:8080", "--status-listen=tcp:9000")
+
+    def health(self) -> tuple[int, bytes]:
+        """
+        How the server says that it is.
+        """
+        wire = Wire(self.loop.ports[9000].factory, self.loop)
+        response = wire.send(get(b"/health")).only()
+        wire.vanish()
+        return response.status, response.body
+
+    def test_life(self) -> None:
+        """
+        It is there until the last connection of the site has ended, and says meanwhile
+        that this is about to be.
+        """
+        service = self.make(*self.arguments)
+        service.privilegedStartService()
+        self.assertEqual({8080, 9000}, set(self.loop.ports))
+        service.startService()
+        self.assertEqual((200, b"ok\n"), self.health())
+        web = Wire(self.loop.ports[8080].factory, self.loop).send(GET)
+        stopped = service.stopService()
+        self.assertEqual((503, b"draining\n"), self.health())
+        closed = [self.loop.ports[number].closed for number in (8080, 9000)]
+        self.assertEqual([True, False], closed)
+        self.assertNoResult(stopped)
+        web.vanish()
+        self.loop.advance(0)
+        self.successResultOf(stopped)
+        self.assertTrue(self.loop.ports[9000].closed)
+        self.assertEqual([], self.loop.getDelayedCalls())
+
+    def test_notStarted(self) -> None:
+        """
+        What was not started can be stopped.
+        """
+        self.successResultOf(self.make(*self.arguments).stopService())
+
+    def test_check(self) -> None:
+        """
+        C{--check} opens its port, too, and closes it.
+        """
+        stdout = io.StringIO()
+        self.patch(sys, "stdout", stdout)
+        error = self.assertRaises(SystemExit, self.make, "--check", *self.arguments)
+        self.assertEqual(0, error.code)
+        fine = "twistd h11web: everything is as it should be\n"
+        self.assertEqual(fine, stdout.getvalue())
+        self.assertEqual({8080, 9000}, set(self.loop.ports))
+        self.assertTrue(all(port.closed for port in self.loop.ports.values()))

@@ -8,6 +8,7 @@ import contextlib
 import os
 import re
 import signal
+import sys
 import tempfile
 import threading
 import time
@@ -337,6 +338,18 @@ class StoppingTests(SynchronousTestCase):
         self.assertEqual([5, 5], left)
         self.assertEqual(2, self.site.flushes)
         self.assertEqual(1, len(self.lines()))
+
+    def test_others(self) -> None:
+        """
+        A process that is not ours is told what is cut off, and goes on; there may be
+        no standard output.
+        """
+        self.patch(sys, "stdout", None)
+        self.patch(os, "_exit", self.fail)
+        Stopping(self.site, None, 0, None, self.clock).endNow("It is over")
+        (line,) = self.lines()
+        self.assertIn("It is over", line)
+        self.assertEqual(1, self.site.flushes)
 
     def test_toldOnce(self) -> None:
         """

@@ -4,13 +4,18 @@ C{twistd h11web} with TLS: the options, and what is served with them.
 
 from __future__ import annotations
 
+import io
 import os
+import sys
 from typing import Any, cast
 
 from twisted.internet.address import IPv4Address
 from twisted.internet.task import Clock
+from twisted.internet.testing import MemoryReactorClock
+from twisted.logger import formatEvent, globalLogPublisher
 
 from tests.command.test_h11web_options import OptionsTestCase
+from tests.support.command_loop import install
 from tests.support.handshakes import (
     Authority,
     both,
@@ -209,7 +214,7 @@ class OptionTests(OptionsTestCase):
             (["--https=foo:1", *self.pair], "--https foo:1: Unknown endpoint type"),
             (
                 [f"--https=ssl:1:{self.both}", *self.pair],
-                f"--https ssl:1:{self.both}: that has TLS itself; use --listen",
+                f"--https ssl:1:{self.both}: the endpoint has TLS itself; use --listen",
             ),
             ([https, *self.pair, "--personal"], "--https and --personal exclude"),
             (
@@ -296,6 +301,63 @@ class OptionTests(OptionsTestCase):
                 else:
                     location = response.get(b"Location") or b""
                     self.assertEqual(found, (response.status, location.decode()))
+
+    def test_redirectPort(self) -> None:
+        """
+        Without C{--redirect-port} it leads to the first port that is open with TLS.
+        """
+        loop = MemoryReactorClock()
+        install(self, loop)
+        where = ("--https=unix:/s", "--https=8443", "--port=80", "--no-access-log")
+        service: Any = makeService(self.parse("--redirect-https", *where, *self.pair))
+        (listening,) = service
+        for location in (b"https://a.example/", b"https://a.example:8443/"):
+            wire = Wire(listening.factory, loop)
+            response = wire.send(b"GET / HTTP/1.0\r\nHost: a.example\r\n\r\n").only()
+            self.assertEqual(location, response.get(b"Location"))
+            listening.startService()
+
+    def test_reloaded(self) -> None:
+        """
+        Certificates are read again when that is asked, and the log says so if they
+        could be.
+        """
+        events: list[Any] = []
+        observer: Any = events.append
+        globalLogPublisher.addObserver(observer)
+        self.addCleanup(globalLogPublisher.removeObserver, observer)
+        none = "There are no certificates to read again"
+        again = "TLS: read all certificates again"
+        options = self.parse("--https=0", *self.pair)
+        new = self.authority.leaf("a.example")
+        write_file(self.key, new.private_key_pem.bytes())
+        write_file(self.certificate, chain(new))
+        for reloaded, words in ((self.parse(), none), (options, again)):
+            reloaded.reloadTLS()
+            self.assertEqual(words, formatEvent(events[-1]))
+        self.assertEqual(serial(new), handshake(options["tls"]).serial)
+        write_file(self.certificate, b"")
+        del events[:]
+        options.reloadTLS()
+        (event,) = events
+        self.assertIn("the old certificate is kept", str(formatEvent(event)))
+
+    def test_warnings(self) -> None:
+        """
+        What clients will not accept is told, a line for each certificate.
+        """
+        stderr = io.StringIO()
+        self.patch(sys, "stderr", stderr)
+        self.parse().tellWarnings()
+        self.parse("--https=0", *self.pair).tellWarnings()
+        self.assertEqual("", stderr.getvalue())
+        old = self.file("old.pem", both(self.authority.expired("b.example")))
+        self.parse("--https=0", "--certificate", old).tellWarnings()
+        self.assertEqual(
+            f"twistd h11web: warning: {old}: the certificate has expired, on "
+            "2020-01-01\n",
+            stderr.getvalue(),
+        )
 
     def test_http2(self) -> None:
         """

@@ -5,6 +5,7 @@ The welcome: every request is answered with a description of itself.
 from __future__ import annotations
 
 import json
+import os
 import re
 from base64 import b64decode, b64encode
 from hashlib import sha256
@@ -13,11 +14,15 @@ from io import BytesIO
 from typing import Any
 
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
+from twisted.internet.interfaces import INegotiated
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.server import Request as TwistedRequest
 from twisted.web.test.requesthelper import DummyChannel, DummyRequest
+from zope.interface import implementer
 
+from tests.support.handshakes import Authority, both, handshake, write_file
+from tests.support.memory import SecureMemoryTransport
 from tests.support.responses import WireResponse
 from tests.support.wire import Wire
 from twisted_h11._command.welcome import (
@@ -27,6 +32,7 @@ from twisted_h11._command.welcome import (
     prefers_html,
 )
 from twisted_h11.server import Site
+from twisted_h11.tls import ServerTLS
 
 BROWSER = (
     b"text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,"
@@ -250,6 +256,31 @@ class PageTests(WelcomeTestCase):
         self.assertIn("2 bytes, not UTF-8: shown in base64", text)
         self.assertIn("//4=", text)
 
+    def test_long(self) -> None:
+        """
+        Of a long body the beginning is shown, and the page says so.
+        """
+        data = b"x" * MAX_BODY_SHOWN + b"y"
+        text = self.read(self.page(method=b"POST", body=data)).text
+        self.assertIn(f"{MAX_BODY_SHOWN + 1} bytes, the beginning is shown", text)
+        self.assertNotIn("xy", text)
+
+    def test_secure(self) -> None:
+        """
+        TLS is shown, also where nothing more can be said of it.
+        """
+        clock = Clock()
+        site = Site(Welcome(), reactor=clock, accessLog=False)
+        asked = b"GET / HTTP/1.1\r\nHost: a\r\nAccept: text/html\r\n\r\n"
+        wire = Wire(site, clock, SecureMemoryTransport()).send(asked)
+        text = self.read(wire.only().body.decode()).text
+        for name, value in (
+            ("TLS", "yes"),
+            ("Cipher", "unknown"),
+            ("ALPN", "not negotiated"),
+        ):
+            self.assertIn(f"{name}{value}", text)
+
     def test_escaped(self) -> None:
         """
         Whatever the request holds, the page has the same tags.
@@ -325,6 +356,24 @@ class _TLSChannel(DummyChannel):
         return True
 
 
+@implementer(INegotiated)
+class _TLSTransport(SecureMemoryTransport):
+    """
+    A connection whose handshake is done.
+    """
+
+    def __init__(self, handle: Any, negotiated: bytes | None) -> None:
+        super().__init__()
+        self.handle = handle
+        self.negotiatedProtocol = negotiated
+
+    def getHandle(self) -> Any:
+        """
+        OpenSSL's connection.
+        """
+        return self.handle
+
+
 class DescribeTests(SynchronousTestCase):
     """
     L{describe_request} for requests that are not ours.
@@ -355,6 +404,25 @@ class DescribeTests(SynchronousTestCase):
         self.assertEqual(
             {"version": None, "cipher": None, "alpn": "h2"}, described["tls"]
         )
+
+    def test_tls(self) -> None:
+        """
+        What TLS has agreed on is told: version, cipher, and the protocol, if there is
+        one.
+        """
+        path = os.path.abspath(self.mktemp())
+        tls = ServerTLS(write_file(path, both(Authority().leaf("a.example"))))
+        talk = handshake(tls)
+        version = talk.client.get_protocol_version_name()
+        cipher = talk.client.get_cipher_name()
+        for negotiated, alpn in ((b"http/1.1", "http/1.1"), (None, None)):
+            channel: Any = _TLSChannel()
+            request = self.request(channel)
+            channel.transport = _TLSTransport(talk.server, negotiated)
+            self.assertEqual(
+                {"version": version, "cipher": cipher, "alpn": alpn},
+                describe_request(request)["tls"],
+            )
 
     def test_addresses(self) -> None:
         """

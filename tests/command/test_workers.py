@@ -8,95 +8,12 @@ import signal
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.error import ProcessDone, ProcessExitedAlready, ProcessTerminated
-from twisted.internet.interfaces import IReactorProcess, IReactorTime
-from twisted.internet.task import Clock
 from twisted.logger import formatEvent, globalLogPublisher
-from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
-from zope.interface import implementer
 
+from tests.support.command_loop import Process, Reactor
 from twisted_h11._command.notify import REPLACE
 from twisted_h11._command.workers import Workers
-
-
-class Process:
-    """
-    One process.
-    """
-
-    def __init__(self, reactor: Any, protocol: Any, args: Any, env: Any) -> None:
-        self.pid: int | None = 100 + len(reactor.processes)
-        self.args = args
-        self.env = env
-        self.protocol = protocol
-        self.signals: list[Any] = []
-        self.gone = False
-
-    def closeStdin(self) -> None:
-        """
-        Nothing.
-        """
-
-    def signalProcess(self, number: Any) -> None:
-        """
-        Note it; nobody survives SIGKILL.
-        """
-        if self.gone:
-            raise ProcessExitedAlready
-        self.signals.append(number)
-        if number in ("KILL", signal.SIGKILL):
-            self.end(signal=9)
-
-    def end(self, status: int = 0, signal: int | None = None) -> None:
-        """
-        It ends.
-        """
-        self.gone = True
-        done = (
-            ProcessDone(0)
-            if not (status or signal)
-            else ProcessTerminated(status or None, signal, status)
-        )
-        self.pid = None
-        self.protocol.processExited(Failure(done))
-        self.protocol.processEnded(Failure(done))
-
-
-@implementer(IReactorProcess, IReactorTime)
-class Reactor(Clock):
-    """
-    A clock that starts processes.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.processes: list[Process] = []
-        self.fds: list[Any] = []
-        self.fails: OSError | None = None
-
-    def spawnProcess(
-        self,
-        processProtocol: Any,
-        executable: Any,
-        args: Any = (),
-        env: Any = None,
-        path: Any = None,
-        uid: Any = None,
-        gid: Any = None,
-        usePTY: Any = False,
-        childFDs: Any = None,
-    ) -> Any:
-        """
-        Start one.
-        """
-        if self.fails is not None:
-            raise self.fails
-        process = Process(self, processProtocol, args, env)
-        self.processes.append(process)
-        self.fds.append(childFDs)
-        processProtocol.makeConnection(process)
-        return process
 
 
 class Sockets:
@@ -130,9 +47,9 @@ class Sockets:
     remove = end
 
 
-class WorkersTests(SynchronousTestCase):
+class WorkersTestCase(SynchronousTestCase):
     """
-    L{Workers}.
+    Has workers.
     """
 
     def setUp(self) -> None:
@@ -191,6 +108,12 @@ class WorkersTests(SynchronousTestCase):
             for process in self.alive:
                 if "TERM" not in process.signals:
                     self.tell(process, "WATCHDOG=1")
+
+
+class WorkersTests(WorkersTestCase):
+    """
+    L{Workers}.
+    """
 
     def test_start(self) -> None:
         """

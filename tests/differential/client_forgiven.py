@@ -41,7 +41,7 @@ FORGIVEN: list[ClientRow] = [
         "",
         ALL,
         once(lambda seen: seen.hasOddName),
-        "Refused if it could be about framing.",
+        "Refused if the field could affect framing.",
         "a name that is not a token, or is empty; white space before the colon",
     ),
     ClientRow(
@@ -50,7 +50,7 @@ FORGIVEN: list[ClientRow] = [
         "",
         ALL,
         once(lambda seen: seen.hasControl),
-        "Refused if it is of a field about framing.",
+        "Refused if the field affects framing.",
         "control characters in a value",
     ),
     ClientRow(
@@ -59,7 +59,7 @@ FORGIVEN: list[ClientRow] = [
         "",
         ALL,
         once(lambda seen: seen.hasOddReason),
-        "Nobody reads the phrase.",
+        "The phrase has no meaning.",
         "control characters in the reason phrase",
     ),
     ClientRow(
@@ -68,7 +68,7 @@ FORGIVEN: list[ClientRow] = [
         "",
         ALL,
         once(lambda seen: seen.before and len(seen.before) <= 4),
-        "RFC 9112 section 2.2 says so of requests.",
+        "RFC 9112 section 2.2 allows it for requests.",
         "one or two empty lines before the status line",
     ),
     ClientRow(
@@ -100,7 +100,7 @@ FORGIVEN: list[ClientRow] = [
         "",
         ALL,
         once(lambda seen: seen.values(b"transfer-encoding") == [b"identity"]),
-        "It was in RFC 2616, and says nothing.",
+        "RFC 2616 had it, without any effect.",
         "``Transfer-Encoding: identity``",
     ),
     ClientRow(
@@ -188,7 +188,7 @@ FORGIVEN: list[ClientRow] = [
         "",
         "loose closes",
         goes_on,
-        "RFC 9112 section 9.2: they answer nothing that was asked.",
+        "RFC 9112 section 9.2: they belong to no request.",
         "nothing came behind it",
     ),
     ClientRow(
@@ -197,7 +197,7 @@ FORGIVEN: list[ClientRow] = [
         "",
         "loose patient",
         looks(body(rb"(?:^|\n)[0-9A-Fa-f]+(?:[ \t]+|[ \t]*;[^\r\n\x00-\x08]*)\r\n")),
-        "h11 takes it; it is in no doubt where the line ends.",
+        "h11 accepts it; the end of the line is unambiguous.",
         "white space behind the size of a chunk; an extension that is malformed",
     ),
     ClientRow(
@@ -211,7 +211,7 @@ FORGIVEN: list[ClientRow] = [
     ),
     ClientRow(
         "Another version than 1.0 and 1.1",
-        "we read it as the one or the other, others refuse it",
+        "we read it as one of these, others refuse it",
         "",
         "loose patient",
         looks(status(rb"HTTP/(?!1\.[01])[0-9]\.[0-9] ")),

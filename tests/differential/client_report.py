@@ -151,5 +151,5 @@ class ClientReport:
             [row.title, row.reading, told(peers), row.why]
             for row, peers in self.rows.items()
         ]
-        lines += table("Answer|Who makes what of it|Clients|Why", rows)
+        lines += table("Answer|How it is read|Clients|Why", rows)
         return "\n".join(lines)

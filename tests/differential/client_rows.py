@@ -60,7 +60,7 @@ _PECULIAR: list[ClientRow] = [
             it.kind == "reads fields"
             and looks(lambda seen: re.search(rb"[ \t]\r?\n", b"".join(seen.fields)))(it)
         ),
-        "RFC 9110 section 5.5: it is not of the value.",
+        "RFC 9110 section 5.5: it is not part of the value.",
     ),
 ]
 
@@ -78,7 +78,7 @@ _OTHERS: list[ClientRow] = [
         "RFC 9112 section 9.3: ``close`` counts wherever it stands.",
     ),
     ClientRow(
-        "HTTP/1.0, or a version that is none",
+        "HTTP/1.0, or an invalid version",
         "we close, others go on",
         "",
         "closes",
@@ -99,7 +99,7 @@ _OTHERS: list[ClientRow] = [
         "node aiohttp",
         "reuses",
         looks(lambda seen: seen.values(b"proxy-connection")),
-        "RFC 9112 appendix C.2.2: it is no field of HTTP.",
+        "RFC 9112 appendix C.2.2: HTTP does not define this field.",
     ),
     ClientRow(
         "White space behind a coding or a length, or a tab before it",
@@ -112,7 +112,7 @@ _OTHERS: list[ClientRow] = [
                 b"".join(seen.fields),
             )
         ),
-        "RFC 9110 section 5.5: white space around a value is not of it.",
+        "RFC 9110 section 5.5: white space around a value is not part of it.",
     ),
     ClientRow(
         "A framing field in a trailer section",
@@ -141,12 +141,12 @@ _OTHERS: list[ClientRow] = [
         "RFC 9112 section 6.3 rule 1: it has no content.",
     ),
     ClientRow(
-        "A length or a size that is longer than all that there is",
+        "A length or a size that exceeds the bytes that were sent",
         "we wait for it, others refuse it",
         "",
         "patient",
         looks(lambda seen: re.search(rb"[0-9]{17}", seen.sections + seen.body)),
-        "RFC 9112 section 7.1 has no largest one; ``maxBodyLength`` does.",
+        "RFC 9112 section 7.1 sets no maximum; ``maxBodyLength`` does.",
     ),
     ClientRow(
         "A length over 64 bits where there is no body",
@@ -168,7 +168,7 @@ _OTHERS: list[ClientRow] = [
         "RFC 9112 section 7.1 bounds no number of digits.",
     ),
     ClientRow(
-        "The beginning of a head that can not be one",
+        "The beginning of an invalid head",
         "we wait for its end, others refuse it",
         "",
         "patient",
@@ -180,16 +180,16 @@ _OTHERS: list[ClientRow] = [
         "A head is looked at when it is complete.",
     ),
     ClientRow(
-        "The beginning of a chunk line that can not be one",
+        "The beginning of an invalid chunk line",
         "we wait for its end, others refuse it",
         "",
         "patient",
         looks(body(rb"(?:^|\n)(?!0*\r)[^\n]+$")),
-        "A line is looked at when it is complete.",
+        "A line is checked when it is complete.",
     ),
     ClientRow(
         "A value that is empty, or has bytes above 127",
-        "the command does not tell it as it is",
+        "the command does not report it exactly",
         "curl",
         "reads",
         lambda it: (
@@ -201,7 +201,7 @@ _OTHERS: list[ClientRow] = [
                 )
             )(it)
         ),
-        "Its JSON (``%{header_json}``) is so in version 7.88.",
+        "Its JSON (``%{header_json}``) does this in version 7.88.",
     ),
 ]
 

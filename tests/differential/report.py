@@ -124,7 +124,7 @@ class Report:
             [row.title, row.reading, told(peers), row.why]
             for row, peers in self.rows.items()
         ]
-        lines += table("Input|Who reads it how|Peers|Why", rows)
+        lines += table("Input|How it is read|Peers|Why", rows)
         return "\n".join(lines)
 
     def unlike(self, ours: list[Outcome]) -> list[int]:

@@ -107,8 +107,8 @@ def _waiting(difference: Difference) -> bool:
 
 ROWS: list[Row] = [
     Row(
-        "What comes behind is refused",
-        "the peer refuses at once, we answer what comes before it",
+        "A refused request follows",
+        "the peer refuses at once, we answer the requests before it",
         "",
         "loose stops",
         _refused_later,
@@ -148,7 +148,7 @@ ROWS: list[Row] = [
     ),
     Row(
         "``OPTIONS *``",
-        "we answer, for the peer it is one for its application, or an error",
+        "we answer; the peer passes it to its application, or refuses it",
         "",
         "reads ends loose",
         _has(rb"OPTIONS \* "),
@@ -156,7 +156,7 @@ ROWS: list[Row] = [
     ),
     Row(
         "Absolute-form",
-        "the peer tells its path only, we all of it",
+        "the peer reports only its path, we the whole target",
         "",
         "reads",
         lambda it: it.kind == "reads target" and _mine(r"\S+ \w+://")(it),
@@ -171,7 +171,7 @@ ROWS: list[Row] = [
         "RFC 9112 section 3.2.2: ``Host`` is ignored then.",
     ),
     Row(
-        "A method that is a token, but nobody's",
+        "A valid token that is no known method",
         "the peer refuses it, and what comes before it, our application decides",
         "",
         "loose stops",
@@ -192,7 +192,7 @@ ROWS: list[Row] = [
         "",
         "ends",
         _has(rb"^CONNECT "),
-        "They could be of the tunnel that the client has asked for.",
+        "They could belong to the tunnel that the client has requested.",
     ),
     Row(
         "A name of a field with more than 255 letters",
@@ -200,7 +200,7 @@ ROWS: list[Row] = [
         "haproxy",
         "loose",
         _has(rb"\n[^:\r\n]{256,}:"),
-        "It is another name than those that count, however long (CVE-2021-40346).",
+        "However long, it is not a name that affects framing (CVE-2021-40346).",
     ),
     Row(
         "An empty line before or between requests",
@@ -216,7 +216,7 @@ ROWS: list[Row] = [
         "",
         "loose",
         _has(rb":[^\r\n]*\t|\t\r\n"),
-        "RFC 9110 section 5.5: white space around a value is not of it.",
+        "RFC 9110 section 5.5: white space around a value is not part of it.",
     ),
     Row(
         "``..`` above the root, or ``%`` without a NUL or two digits",
@@ -224,15 +224,15 @@ ROWS: list[Row] = [
         "nginx",
         "loose",
         _mine(r"\S+ (/(\.|%2e){2}|\S*%(00|[^0-9a-f]|[0-9a-f][^0-9a-f]))"),
-        "A segment is looked up as it is; files are found below their folder only.",
+        "The resource gets the segment unchanged; files stay below their folder.",
     ),
     Row(
-        "``Upgrade`` to what is not spoken, and a request behind it",
+        "``Upgrade`` to an unsupported protocol, then a request",
         "the peer answers and waits for the other protocol, we answer both",
         "node aiohttp uvicorn-httptools",
         "waits",
         _waiting,
-        "RFC 9110 section 7.8: it may be ignored, and the request is one as ever.",
+        "RFC 9110 section 7.8: it may be ignored, and the request is an ordinary one.",
     ),
     Row(
         "``Upgrade`` in a request with content",
@@ -244,7 +244,7 @@ ROWS: list[Row] = [
             and not it.theirs.requests[it.at].body
             and _waiting(it)
         ),
-        "RFC 9110 section 7.8: the protocol changes behind the request.",
+        "RFC 9110 section 7.8: the protocol changes after the request.",
     ),
     Row(
         "``Upgrade`` in a request with chunked content",
@@ -252,7 +252,7 @@ ROWS: list[Row] = [
         "aiohttp",
         "waits",
         lambda it: _upgrading(it) and _has(rb"(?i)\ntransfer-encoding: *chunked")(it),
-        "RFC 9110 section 7.8: it may be ignored, and the request is one as ever.",
+        "RFC 9110 section 7.8: it may be ignored, and the request is an ordinary one.",
     ),
     Row(
         "A WebSocket handshake without a key",
@@ -263,7 +263,7 @@ ROWS: list[Row] = [
             _has(rb"(?i)\nupgrade: *websocket")(it)
             and not _has(rb"(?i)\nsec-websocket-key:")(it)
         ),
-        "RFC 6455 section 4.2.1: it is for whoever speaks WebSocket to refuse it.",
+        "RFC 6455 section 4.2.1: the WebSocket implementation refuses it.",
     ),
     Row(
         "``Expect`` as a list, twice, or with empty members",

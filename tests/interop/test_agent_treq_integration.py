@@ -5,9 +5,14 @@ Twisted's.
 
 from __future__ import annotations
 
+import atexit
+from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
+from twisted.internet import reactor
+from twisted.internet.error import ProcessExitedAlready
 from twisted.trial.unittest import TestCase
 
 from tests.support.server_cases import FAST_PATH
@@ -28,6 +33,41 @@ else:
     Secure = theirs.HTTPSTreqIntegrationTests
 
 
+class OneServer:
+    """
+    Their process of httpbin, ended when ours ends.  They end it at the shutdown of the
+    reactor, which C{trial -j} fires after each test, while the next one asks for it.
+    """
+
+    def __init__(self, process: Any) -> None:
+        """
+        @param process: theirs.
+        """
+        self._process = process
+
+    def server_description(self, reactor: Any) -> Any:
+        """
+        Where it listens, see theirs.
+        """
+        return self._process.server_description(self)
+
+    def addSystemEventTrigger(
+        self, phase: str, event: str, call: Callable[[], object]
+    ) -> None:
+        """
+        What is asked of the reactor for the end.
+        """
+
+        def end() -> None:
+            with suppress(ProcessExitedAlready):
+                call()
+
+        atexit.register(end)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(reactor, name)
+
+
 class OnOurAgent:
     """
     Puts our names where theirs are looked up.
@@ -42,6 +82,8 @@ class OnOurAgent:
         if missing is None:
             self.patch(theirs, "Agent", partial(Agent, fastPath=FAST_PATH))
             self.patch(theirs, "HTTPConnectionPool", HTTPConnectionPool)
+            if not isinstance(self._httpbin_process, OneServer):
+                type(self)._httpbin_process = OneServer(self._httpbin_process)
         return super().setUp()  # type: ignore[misc]
 
 

@@ -14,7 +14,7 @@ from twisted.internet import reactor
 from twisted.internet.address import HostnameAddress, IPv6Address
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
-from twisted.spread.pb import PBServerFactory
+from twisted.spread.pb import DeadReferenceError, PBServerFactory
 from twisted.web import client as twisted_client
 from twisted.web import distrib, resource, server, static
 from twisted.web.test import test_distrib as theirs
@@ -283,6 +283,45 @@ class DistribTestCase(TCPBackend):
         return found
 
 
+class UnsendableTests(ServerTestCase):
+    """
+    Requests that can not be sent.
+    """
+
+    def test_stale(self) -> None:
+        """
+        One that can not be sent is a 500, and only that one, also of those that have
+        waited for the connection.
+        """
+        asked: list[str] = []
+
+        class Publisher:
+            def notifyOnDisconnect(self, call: Any) -> None:
+                pass
+
+            def callRemote(self, name: str, request: Any) -> Deferred[None]:
+                asked.append(name)
+                if len(asked) == 1:
+                    raise DeadReferenceError("Calling Stale Broker")
+                request.write(b"here")
+                request.finish()
+                return Deferred()
+
+        subscription: Any = Subscription("127.0.0.1", 1)
+        # It connects already.
+        subscription.waiting = 1
+        site = self.site(subscription)
+        wires = [self.connect(site).send(get()) for _ in range(2)]
+        publisher: Any = Publisher()
+        publisher.broker = publisher
+        subscription.connected(publisher)
+        wires.append(self.connect(site).send(get()))
+        statuses = [wire.settle(0).statuses for wire in wires]
+        self.assertEqual([[500], [200], [200]], statuses)
+        self.assertEqual(1, len(self.flushLoggedErrors(DeadReferenceError)))
+        self.assertEqual(set(), subscription._open)
+
+
 class EndToEndTests(DistribTestCase):
     """
     Requests that cross over, and their answers.
@@ -397,6 +436,26 @@ class AbsentTests(DistribTestCase):
             for peer in peers:
                 (response,) = await peer.responses(1)
                 self.assertEqual(503, response.status)
+
+        return Deferred.fromCoroutine(test())
+
+    def test_nobodyListensToHEAD(self) -> Deferred[None]:
+        """
+        An answer to HEAD has no content, whoever asks.
+        """
+
+        async def test() -> None:
+            folder = tempfile.mkdtemp()
+            self.folders.append(folder)
+            for front in (ours, server.Site):
+                subscription = Subscription("unix", os.path.join(folder, "nobody"))
+                self.subscriptions.append(subscription)
+                peer = await self.open(front(subscription))
+                peer.methods = [b"HEAD"]
+                peer.send(get(b"/", b"Connection: close", method=b"HEAD"))
+                await peer.end()
+                (response,) = peer.read()
+                self.assertEqual((503, b""), (response.status, response.body))
 
         return Deferred.fromCoroutine(test())
 
@@ -520,6 +579,7 @@ class UserTests(DistribTestCase):
                 b"/bob.twistd/y",
                 b"/carol/",
                 b"/nobody/",
+                b"/%ff/",
                 b"/carol.twistd/",
             ]
             peer.methods = [b"GET"] * len(targets)
@@ -527,7 +587,7 @@ class UserTests(DistribTestCase):
                 peer.send(get(target))
             found = await peer.responses(len(targets))
             self.assertEqual(
-                [200, 200, 200, 200, 404, 404, 503], [r.status for r in found]
+                [200, 200, 200, 200, 404, 404, 404, 503], [r.status for r in found]
             )
             self.assertIn(b"Bob (twistd)", found[0].body)
             self.assertEqual(b"a page", found[1].body)

@@ -1,9 +1,11 @@
 """
-A real program, and its own tests, on our classes: Tahoe-LAFS.
+Real programs, and their own tests, on our classes.
 
 C{TWISTED_H11_TAHOE} names the Python of an environment in which this project and
-C{tahoe-lafs[test]} are installed; C{.ci/run} makes one.  Of the programs that were
-tried it is the one whose tests found most.
+C{tahoe-lafs[test]} are installed.  Of the programs that were tried it is the one whose
+tests found most.  C{TWISTED_H11_DAPHNE} names the folder of an unpacked source
+distribution of Daphne, which with C{hypothesis} is installed in the same environment.
+C{.ci/run} makes both.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from pathlib import Path
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
 SWAPPED = Path(__file__).with_name("swapped.py")
+SWAPPED_DAPHNE = Path(__file__).with_name("swapped_daphne.py")
 MODULES = ("allmydata.test.web", "allmydata.test.test_storage_http")
 
 # What passes with Twisted's classes and not with ours: a part of the test's name, a
@@ -67,3 +70,51 @@ class TahoeTests(SynchronousTestCase):
             )
         ]
         self.assertEqual([], unknown)
+
+
+class DaphneTests(SynchronousTestCase):
+    """
+    Daphne's HTTP and WebSocket protocols.
+    """
+
+    # They pass on twisted.web, see docs/migrating.rst: here every response has a Date,
+    # and the version of the server in its status line.
+    different = frozenset({"test_headers", "test_headers_type_raw"})
+
+    def test_own(self) -> None:
+        """
+        Its tests pass, but for the two that are documented as different.
+        """
+        python = os.environ.get("TWISTED_H11_TAHOE")
+        source = os.environ.get("TWISTED_H11_DAPHNE")
+        if not python or not source:
+            raise SkipTest("TWISTED_H11_TAHOE and TWISTED_H11_DAPHNE are not set")
+        names = ["http_request", "http_response", "http_protocol", "websocket"]
+        with tempfile.TemporaryDirectory() as folder:
+            ran = subprocess.run(
+                [python, str(SWAPPED_DAPHNE), *(f"test_{name}" for name in names)],
+                cwd=Path(source, "tests"),
+                env={
+                    **os.environ,
+                    "PYTHONPATH": ".",
+                    "PYTHONDONTWRITEBYTECODE": "1",
+                    "HYPOTHESIS_STORAGE_DIRECTORY": folder,
+                    # They leave files in it that the next test reads.
+                    "TMPDIR": folder,
+                },
+                capture_output=True,
+                text=True,
+                errors="replace",
+                timeout=600,
+            )
+        output = ran.stderr
+        found = re.search(r"^Ran ([0-9]+) tests", output, flags=re.MULTILINE)
+        self.assertIsNotNone(found, output[-3000:])
+        assert found is not None
+        self.assertGreater(int(found[1]), 39)
+        failed = re.findall(r"^(?:FAIL|ERROR): (\w+) \((.*)\)", output, re.MULTILINE)
+        self.assertEqual(
+            {f"test_http_response.TestHTTPResponse.{name}" for name in self.different},
+            {where for _, where in failed},
+            output[-3000:],
+        )

@@ -383,3 +383,24 @@ class RepresentationTests(ProtocolTestCase):
         wire.pump()
         self.assertIn("not connected", repr(protocol))
         self.assertIn("<H11Protocol not connected", repr(H11Protocol()))
+
+    def test_wire(self) -> None:
+        """
+        So does its wire.  What is written when it is about to close is not sent.
+        """
+        self.assertEqual("<Wire not connected>", repr(H11Protocol().wire))
+        wire = self.connect(Recording)
+        protocol, own = wire.channel, wire.channel.wire
+        self.assertEqual("<Wire open>", repr(own))
+        wire.stall()
+        protocol.write(b"x" * 100_000)
+        protocol.loseConnection()
+        self.assertEqual("<Wire flushing>", repr(own))
+        protocol.write(b"late")
+        wire.transport.drain()
+        self.assertEqual("<Wire closing>", repr(own))
+        wire.pump()
+        self.assertEqual("<Wire closed>", repr(own))
+        self.assertEqual(b"x" * 100_000, wire.output)
+        wire = self.connect(Recording).send(b"nonsense\r\n\r\n")
+        self.assertEqual("<Wire lingering>", repr(wire.channel.wire))

@@ -9,6 +9,7 @@ from typing import Any
 
 import h11
 
+from tests.support.memory import MemoryTransport
 from tests.support.protocol_cases import OK, ProtocolTestCase, Recording
 from tests.support.server_cases import GET, get, post
 from twisted_h11.protocol import FileRegion, H11Protocol
@@ -241,6 +242,11 @@ class OwnErrorTests(ProtocolTestCase):
         protocol = H11Protocol()
         protocol.sendEvent(h11.Response(status_code=200, headers=[]))
         self.assertIs(h11.ERROR, protocol.h11Connection.our_state)
+        protocol.write(b"early")
+        transport = MemoryTransport()
+        protocol.makeConnection(transport)
+        self.assertEqual(b"", transport.output)
+        protocol.connectionLost()
 
 
 class WritingTests(ProtocolTestCase):
@@ -278,6 +284,23 @@ class WritingTests(ProtocolTestCase):
         wire.channel.sendEvent(h11.EndOfMessage())
         self.assertTrue(wire.output.endswith(b"0\r\n\r\n"))
         self.assertEqual(3, wire.transport.writes)
+
+    def test_transportKept(self) -> None:
+        """
+        Since somebody has had the transport nothing is kept back beyond a call.
+        """
+
+        def answer(protocol: Any, event: h11.Event) -> None:
+            if isinstance(event, h11.EndOfMessage):
+                protocol.respond()
+                protocol.startNextCycle()
+
+        wire = self.serve(answer)
+        self.assertIs(wire.transport, wire.channel.transport)
+        wire.send(GET * 2)
+        wire.methods = [b"GET"] * 2
+        self.assertEqual([b"ok"] * 2, [response.body for response in wire.responses])
+        self.assertEqual(4, wire.transport.writes)
 
     def test_transportDirectly(self) -> None:
         """

@@ -8,10 +8,11 @@ from __future__ import annotations
 import gzip
 import io
 import tempfile
+from types import SimpleNamespace
 from typing import Any
 
 import h11
-from twisted.internet.error import ConnectionLost
+from twisted.internet.error import ConnectionAborted, ConnectionLost
 
 from tests.protocol.test_flow import Producer
 from tests.support.memory import MemoryTransport
@@ -29,6 +30,39 @@ class SmallBuffer(MemoryTransport):
     """
 
     bufferSize = 1000
+
+
+class Restless(MemoryTransport):
+    """
+    Pauses its producer and resumes it with each write.
+    """
+
+    def write(self, data: bytes) -> None:
+        """
+        Write it.
+        """
+        super().write(data)
+        if self.producer is not None:
+            self.producer.resumeProducing()
+            self.producer.pauseProducing()
+            self.producer.resumeProducing()
+
+
+class Noting(Recording):
+    """
+    Does something with each event.
+    """
+
+    def __init__(self, act: Any) -> None:
+        super().__init__()
+        self.act = act
+
+    def eventReceived(self, event: h11.Event) -> None:
+        """
+        Do it.
+        """
+        super().eventReceived(event)
+        self.act(self, event)
 
 
 class RegionTests(ProtocolTestCase):
@@ -265,6 +299,76 @@ class RegionTests(ProtocolTestCase):
         wire.drain()
         self.assertTrue(wire.aborted)
         self.assertEqual(1, len(self.ended))
+
+    def test_closedFromEnded(self) -> None:
+        """
+        It may close, also where the region was gone at once.
+        """
+        wire = self.begin(("Content-Length", "10"))
+        wire.transport.stalled = False
+
+        def ended(error: object) -> None:
+            wire.channel.loseConnection()
+
+        self.send(wire, FileRegion(io.BytesIO(CONTENT), 0, 10, ended))
+        wire.pump()
+        self.assertTrue(wire.closed)
+        self.assertFalse(wire.aborted)
+        self.assertEqual(CONTENT[:10], wire.only().body)
+
+    def test_abortedFromRead(self) -> None:
+        """
+        A file that drops the connection when it is read, and what it does then, ends
+        its region once; nothing is written behind that.
+        """
+
+        def read(size: int) -> bytes:
+            wire.channel.abortConnection()
+            return content.pop()
+
+        content = [b"x" * 10]
+        for _ in range(2):
+            wire = self.begin()
+            wire.transport.stalled = False
+            file: Any = SimpleNamespace(read=read, seek=lambda offset: None)
+            self.send(wire, FileRegion(file, 0, 10, self.ended.append))
+            self.assertTrue(wire.transport.aborted)
+        self.assertEqual([ConnectionAborted] * 2, [type(e) for e in self.ended])
+        self.assertEqual([], self.text())
+
+    def test_brokenPipe(self) -> None:
+        """
+        A client that has gone by the time that a region is sent is nobody's fault.
+        """
+
+        class Broken(io.BytesIO):
+            def read(self, size: int | None = -1) -> bytes:
+                raise BrokenPipeError
+
+        wire = self.begin()
+        self.send(wire, FileRegion(Broken(), 0, 10, self.ended.append))
+        self.assertTrue(wire.transport.aborted)
+        self.assertEqual([BrokenPipeError], [type(e) for e in self.ended])
+        self.assertEqual([], self.text())
+        quiet = [event.get("log_format") for event in self.logged]
+        self.assertIn("A file was not sent whole: {error}", quiet)
+
+    def test_restless(self) -> None:
+        """
+        A transport may pause and resume within each write, and resume in vain.
+        """
+
+        def answer(protocol: Any, event: h11.Event) -> None:
+            if isinstance(event, h11.EndOfMessage):
+                # Within the event, so that it is still there when the region comes.
+                protocol.sendEvent(h11.Response(status_code=200, headers=[]))
+                protocol.sendEvent(h11.Data(data=self.region()))
+                protocol.sendEvent(h11.EndOfMessage())
+
+        wire = self.connect(lambda: Noting(answer), Restless()).send(GET)
+        wire.methods = [b"GET"]
+        self.assertEqual(CONTENT, wire.only().body)
+        self.assertEqual([None], self.ended)
 
     def test_producer(self) -> None:
         """

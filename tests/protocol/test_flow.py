@@ -297,6 +297,16 @@ class ReadingTests(ProtocolTestCase):
         wire.channel.resumeReading()
         self.assertEqual(TWO[:2], wire.channel.kinds)
 
+    def test_beforeAnything(self) -> None:
+        """
+        It may be paused and resumed before the first byte.
+        """
+        wire = self.connect(Recording)
+        wire.channel.pauseReading()
+        wire.channel.resumeReading()
+        self.assertFalse(wire.transport.paused)
+        self.assertEqual(TWO[:2], wire.send(GET).channel.kinds)
+
 
 @implementer(IPushProducer, IPullProducer)
 class Producer:

@@ -4,6 +4,7 @@ L{H11Protocol} in both roles, the same over memory, TCP, TLS and UNIX sockets.
 
 from __future__ import annotations
 
+import io
 import os
 import tempfile
 from typing import Any
@@ -524,6 +525,25 @@ class ClientBodies:
         )
         self.assertEqual([], client.errors)
 
+    async def test_clientHalfClosesBehindAFile(self) -> None:
+        """
+        The sending side is closed when the file is out that was sent before.
+        """
+
+        class Half(Fetching):
+            def ask(self) -> None:
+                length = ("Content-Length", str(len(CONTENT)))
+                self.sendEvent(client_request(length, method="POST"))
+                region: Any = FileRegion(io.BytesIO(CONTENT), 0, len(CONTENT))
+                self.sendEvent(h11.Data(data=region))
+                self.sendEvent(h11.EndOfMessage())
+                self.sendEvent(h11.ConnectionClosed())
+
+        client = Half(0)
+        await self.fetch(client, self.factory(Server))
+        self.assertTrue(("Data", CONTENT) in client.events)
+        self.assertEqual([], client.errors)
+
     async def test_untilTheEnd(self) -> None:
         """
         A body that ends with the connection ends.
@@ -585,6 +605,29 @@ class TCPTests(Bodies, ClientBodies, TCPBackend):
 
         def sendfile(*args: Any) -> int:
             raise OSError(22, "Invalid argument")
+
+        patcher = patch("os.sendfile", sendfile)
+        patcher.start()
+        self.addCleanup(patcher.stop)
+        factory = self.serving()
+        peer: Peer = await self.open(factory)
+        peer.send(get(b"/file"))
+        (response,) = await peer.responses(1)
+        self.assertTrue(response.body == CONTENT)
+        self.assertEqual([None], factory.ends)
+
+    async def test_noRoomAfterAll(self) -> None:
+        """
+        Where the kernel has no room, after all, it is asked again.
+        """
+        asked = [0]
+        real = os.sendfile
+
+        def sendfile(*args: Any) -> int:
+            asked[0] += 1
+            if asked[0] % 2:
+                raise BlockingIOError(11, "Resource temporarily unavailable")
+            return real(*args)
 
         patcher = patch("os.sendfile", sendfile)
         patcher.start()

@@ -10,9 +10,11 @@ from typing import Any
 import h11
 from twisted.internet.interfaces import IHalfCloseableProtocol
 from twisted.internet.protocol import Protocol, connectionDone
+from twisted.internet.task import Cooperator
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from tests.protocol.test_flow import Producer
 from tests.support.memory import MemoryTransport
 from tests.support.protocol_cases import ProtocolTestCase, Recording, client_request
 from tests.support.server_cases import GET, get
@@ -311,3 +313,32 @@ class SwitchTests(ProtocolTestCase):
         self.assertIs(other, wire.transport.protocol)
         wire.vanish()
         other.transport = None
+
+    def test_producer(self) -> None:
+        """
+        A producer that is still registered is stopped, and asked for nothing more.
+        """
+        for streaming in (True, False):
+            other = Other()
+            wire = self.connect(Recording).send(UPGRADE)
+            turns = Cooperator(scheduler=lambda call: self.clock.callLater(0.1, call))
+            wire.channel.cooperate = turns.cooperate
+            producer = Producer(None)
+            wire.channel.registerProducer(producer, streaming)
+            self.accept(wire.channel)
+            wire.channel.switchProtocol(other)
+            self.clock.pump([0.1] * 3)
+            self.assertEqual(["stop"], producer.calls)
+            self.assertEqual([], self.clock.getDelayedCalls())
+            wire.vanish()
+            other.transport = None
+
+    def test_takenBefore(self) -> None:
+        """
+        Somebody may take the transport before the first byte has come.
+        """
+        wire = self.connect(Recording)
+        wire.channel.transport = None
+        self.assertIsNone(wire.transport.producer)
+        self.assertEqual("<Wire given away>", repr(wire.channel.wire))
+        self.assertEqual([], wire.channel.seen)

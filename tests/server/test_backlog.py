@@ -234,7 +234,7 @@ class BacklogTests(ServerTestCase):
             self.clock.advance(0)
         self.assertLessEqual(sent, MOST + 20_000)
         (line,) = [m for m in self.messages() if "writeBufferLength" in m]
-        unsent = int(line.split(" has ")[1].split(" bytes")[0])
+        unsent = int(line.split(" bytes of the unfinished response")[0])
         self.assertLessEqual(abs(unsent - sent), 2_000)
         self.assertIn(str(MOST), line)
         self.assertIn("192.0.2.7", line)

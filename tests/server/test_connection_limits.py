@@ -207,11 +207,11 @@ class RefusedTests(ServerTestCase):
         before = len(self.messages())
         self.crowd(site, 500)
         (line,) = self.messages()[before:]
-        self.assertIn("There are too many connections, and 2 are being told", line)
+        self.assertIn("There are too many connections: 2 are being refused", line)
         for wire in told:
             wire.vanish()
         (line,) = self.messages()[before + 1 :]
-        self.assertIn("500 connections too many were closed", line)
+        self.assertIn("500 connections above the limit were closed", line)
 
     def test_tls(self) -> None:
         """

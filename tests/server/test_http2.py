@@ -13,12 +13,18 @@ from unittest import mock
 from twisted.internet import reactor, ssl
 from twisted.internet.endpoints import HostnameEndpoint, connectProtocol, wrapClientTLS
 from twisted.internet.protocol import Protocol
-from twisted.web import http
+from twisted.web import http, server
 
 from tests.support.optional import need
 from tests.support.server_cases import FAST_PATH, GET, Calls, Echo, ServerTestCase
 from tests.support.socket_cases import Peer, TLSBackend, certificate
-from twisted_h11.server import Limits, Site, access_log_format, json_log_format
+from twisted_h11.server import (
+    Limits,
+    Request,
+    Site,
+    access_log_format,
+    json_log_format,
+)
 
 net: Any = reactor
 
@@ -250,6 +256,31 @@ class NegotiatedTests(TLSBackend):
         fields = {bytes(n): bytes(v) for n, v in map(self.pair, response.headers)}
         self.assertEqual(b"200", fields[b":status"])
         self.assertTrue(fields[b"server"].startswith(b"twisted-h11/"))
+
+    async def test_fieldsOfTheSite(self) -> None:
+        """
+        Responses over HTTP/2 have the fields that the site adds, too, of whatever class
+        the requests are.
+        """
+        need("h2")
+        for kind in (Request, server.Request):
+            site = self.site(
+                http2=True,
+                hsts=60,
+                extraHeaders=[(b"X-Own", b"1")],
+                requestFactory=kind,
+            )
+            client = await self.h2(site)
+            client.request(1)
+            while not client.named("StreamEnded", 1):
+                self.assertFalse(client.lost)
+                await self.turns(1)
+            (response,) = client.named("ResponseReceived", 1)
+            fields = [self.pair(field) for field in response.headers]
+            self.assertEqual(
+                1, fields.count((b"strict-transport-security", b"max-age=60"))
+            )
+            self.assertEqual(1, fields.count((b"x-own", b"1")))
 
     def pair(self, field: Any) -> tuple[bytes, bytes]:
         """

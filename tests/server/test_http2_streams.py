@@ -266,7 +266,7 @@ class WritingTests(StreamsTestCase):
         smaller = bytes.fromhex("000006 04 00 00000000 0004 00000000")
         client.wire.send(client.flush() + smaller)
         client.seen = len(client.wire.output)
-        self.assertDropped(client, "takes back")
+        self.assertDropped(client, "made a window smaller")
 
 
 class FailingTests(StreamsTestCase):

@@ -172,7 +172,7 @@ class FactoryTests(ProxyTestCase):
         self.assertTrue(wire.closed)
         self.assertEqual(b"", wire.output)
         (line,) = self.dropped()
-        self.assertIn("within a header", line)
+        self.assertIn("within the header", line)
 
     def test_nothing(self) -> None:
         """

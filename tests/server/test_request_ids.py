@@ -191,8 +191,8 @@ class IdTests(ServerTestCase):
         A field that nobody would be believed in is refused, and what is no field.
         """
         for options, expected in (
-            ({"requestIds": True, "requestIdHeader": b"X-Id"}, "trusted proxies"),
-            ({"requestIdHeader": b"X-Id", "trustedProxies": ALL}, "that have them"),
+            ({"requestIds": True, "requestIdHeader": b"X-Id"}, "needs trustedProxies"),
+            ({"requestIdHeader": b"X-Id", "trustedProxies": ALL}, "needs requestIds"),
             (
                 {"requestIds": True, "requestIdHeader": b"X Id", "trustedProxies": ALL},
                 "not the name of a field",

@@ -72,6 +72,7 @@ class StartTests(SynchronousTestCase):
         """
         service = self.made(succeed(Port()), succeed(Port()))
         service.privilegedStartService()
+        service.privilegedStartService()
         service.startService()
         self.assertEqual(2, len(service.ports))
         self.assertEqual(
@@ -141,6 +142,18 @@ class StartTests(SynchronousTestCase):
         self.successResultOf(service.stopService())
         self.assertEqual([], service._waiting)
 
+    def test_noPort(self) -> None:
+        """
+        What is no port, as that of C{stdio:}, is not closed.
+        """
+        port = Port()
+        service = self.made(succeed(object()), succeed(port))
+        service.startService()
+        stopped = service.stopService()
+        assert port.closed is not None
+        port.closed.callback(None)
+        self.successResultOf(stopped)
+
     def test_again(self) -> None:
         """
         A service that was stopped, or that failed, can be started again.
@@ -166,6 +179,12 @@ class StartTests(SynchronousTestCase):
         for description in ("nonsense:80", "tcp:x", "tcp"):
             error = self.assertRaises(ValueError, SiteService, [(description, site)])
             self.assertTrue(str(error).startswith(f"{description}: "))
+        path = self.mktemp()
+        with open(path, "w") as file:
+            file.write("no PEM")
+        tls = f"ssl:0:privateKey={path}"
+        error = self.assertRaises(ValueError, SiteService, [(tls, site)])
+        self.assertIn(f"{tls}: can not load the certificate or key: ", str(error))
 
     def test_drainsEach(self) -> None:
         """

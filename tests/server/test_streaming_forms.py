@@ -525,6 +525,44 @@ class PushTests(FormTestCase):
         wire = self.talk(Doing(render), post(FORM, KIND)[:-100])
         self.assertTrue(wire.aborted)
 
+    def cancelled(self, within: bool) -> tuple[list[Any], list[str]]:
+        """
+        Cancel it between two parts, or within the call with the second one.
+
+        @return: the names of the parts, and how it ended.
+        """
+        made: list[Any] = []
+        seen: list[Any] = []
+        ends: list[str] = []
+
+        def receive(part: Any) -> None:
+            part.loseConnection()
+            seen.append(part.name)
+            if within and len(seen) == 2:
+                made[0].cancel()
+
+        def render(request: Any) -> Any:
+            made.append(deliver_parts(request, receive))
+            return made[0].addErrback(lambda reason: ends.append(reason.type.__name__))
+
+        request = post(FORM, KIND)
+        cut = request.index(b"filename")
+        wire = self.talk(Doing(render), request[:cut])
+        if not within:
+            made[0].cancel()
+        wire.send(request[cut:])
+        self.assertEqual([200], wire.statuses)
+        return seen, ends
+
+    def test_cancelled(self) -> None:
+        """
+        When it is cancelled the rest of the form is not taken.
+        """
+        self.assertEqual((["title"], ["RequestBodyCut"]), self.cancelled(False))
+        seen, ends = self.cancelled(True)
+        self.assertEqual(["CancelledError"], ends)
+        self.assertEqual(["title", "file"], seen[:2])
+
     def test_receiverRaises(self) -> None:
         """
         An exception of the receiver is the failure of the whole.

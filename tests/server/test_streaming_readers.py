@@ -212,6 +212,25 @@ class AsyncForTests(ServerTestCase):
         wire.send(chunk(b"second"), b"0\r\n\r\n" + post(b"third"))
         self.assertEqual([b"first", b"third"], [r.body for r in wire.responses])
 
+    def test_leftMeanwhile(self) -> None:
+        """
+        What comes when the loop was left, while the request goes on, is dropped; it
+        does not hold the client back.
+        """
+        go: Deferred[None] = Deferred()
+
+        async def render(request: Any) -> bytes:
+            async for _ in request.body:
+                break
+            await go
+            return b"done"
+
+        wire = self.talk(Doing(render), CHUNKED, chunk(b"first"))
+        wire.send(*[chunk(b"x" * 10_000)] * 50, b"0\r\n\r\n")
+        self.assertFalse(wire.unread)
+        go.callback(None)
+        self.assertEqual(b"done", wire.only().body)
+
 
 class SpooledBodyTests(ServerTestCase):
     """

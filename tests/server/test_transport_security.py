@@ -6,12 +6,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from twisted.trial.unittest import SkipTest
+from twisted.web import http, server
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 
 from tests.support.memory import SecureMemoryTransport
 from tests.support.responses import WireResponse
-from tests.support.server_cases import Echo, ServerTestCase, get, post
+from tests.support.server_cases import FAST_PATH, Echo, ServerTestCase, get, post
+from twisted_h11._server import sending
 from twisted_h11.server import Site, TrustedProxies
 
 FIELD = b"Strict-Transport-Security"
@@ -67,6 +70,48 @@ class TransportSecurityTests(ServerTestCase):
                     expected = [b"max-age=31536000"] if secure else []
                     self.assertEqual(expected, response.all(FIELD))
             self.flushLoggedErrors(RuntimeError)
+
+    def test_requestClasses(self) -> None:
+        """
+        Whatever class the requests have: twisted.web's, one with its own C{process},
+        or one that sets no field at all.  So it is with C{extraHeaders}.
+        """
+
+        class Foreign(server.Request):
+            pass
+
+        class Processing(server.Request):
+            def process(self) -> None:
+                super().process()
+
+        class Bare(http.Request):
+            def process(self) -> None:
+                self.write(b"bare")
+                self.finish()
+
+        for kind in (server.Request, Foreign, Processing, Bare):
+            for version in (b"1.1", b"1.0"):
+                for secure in (True, False):
+                    response = self.ask(
+                        None,
+                        get(version=version),
+                        secure,
+                        requestFactory=kind,
+                        extraHeaders=[(b"X-Own", b"1")],
+                    )
+                    self.assertEqual(200, response.status)
+                    expected = [b"max-age=31536000"] if secure else []
+                    self.assertEqual(expected, response.all(FIELD))
+                    self.assertEqual([b"1"], response.all(b"X-Own"))
+
+    def test_common(self) -> None:
+        """
+        It leaves a common response of this package's requests to the fast path.
+        """
+        if not FAST_PATH:
+            raise SkipTest("all responses go through h11")
+        self.patch(sending, "_respond_by_h11", None)
+        self.assertEqual(1, len(self.ask(None, get(), True).all(FIELD)))
 
     def test_application(self) -> None:
         """

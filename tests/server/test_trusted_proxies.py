@@ -854,7 +854,7 @@ class HTTP2(BoundsTestCase):
         """
         status, body, log = self.ask("10.0.0.1", ("x-forwarded-for", "localhost"))
         self.assertEqual("400", status)
-        self.assertIn(b"no address", body)
+        self.assertIn(b"malformed address of the client", body)
         self.assertTrue(log.startswith('"10.0.0.1" - - '), log)
 
     def test_rootPath(self) -> None:

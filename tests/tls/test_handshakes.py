@@ -112,7 +112,7 @@ class ClientCertificateTests(FilesTestCase):
             self.assertTrue(self.accepts(tls, good))
         (line,) = self.logged()
         self.assertIn(f"{self.clients}: expected a certificate", line)
-        self.assertIn("; the old authorities hold", line)
+        self.assertIn("; the old authorities are kept", line)
         self.file("clients.pem", self.other.pem)
         self.clock.advance(LATER)
         for name in (None, b"b.example"):

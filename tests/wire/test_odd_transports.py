@@ -86,3 +86,14 @@ class MockTests(SynchronousTestCase):
         protocol.dataReceived(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
         self.assertEqual(2, len(events))
         protocol.connectionLost(None)
+
+    def test_noAbort(self) -> None:
+        """
+        One that can not be dropped is closed.
+        """
+        protocol: Any = H11Factory(H11Protocol, reactor=Clock()).buildProtocol(None)
+        transport = Mock(spec=["write", "writeSequence", "loseConnection"])
+        protocol.makeConnection(transport)
+        protocol.abortConnection()
+        transport.loseConnection.assert_called_once_with()
+        protocol.connectionLost(None)

@@ -84,6 +84,20 @@ class PullTests(SynchronousTestCase):
         self.clock.pump([0.1] * 5)
         self.assertEqual(2, len(self.remote.asked))
 
+    def test_toldAgain(self) -> None:
+        """
+        One that is paused twice is asked when it is resumed once, and one that is
+        resumed twice is asked as before.
+        """
+        self.adapter.pauseProducing()
+        self.adapter.pauseProducing()
+        self.clock.pump([0.1] * 5)
+        self.assertEqual([], self.remote.asked)
+        self.adapter.resumeProducing()
+        self.adapter.resumeProducing()
+        self.clock.pump([0.1] * 5)
+        self.assertEqual(1, len(self.remote.asked))
+
     def test_fails(self) -> None:
         """
         An answer that is a failure counts as a step that raises, and is told once.

@@ -378,19 +378,26 @@ class GoodTests(WSGITestCase):
 
     def test_errors(self) -> None:
         """
-        What is written to C{wsgi.errors} is in the log, braces and all.
+        What is written to C{wsgi.errors} is in the log, braces and all; bytes are
+        refused.
         """
+        refused: list[str] = []
 
         def application(environ: Any, start: Any) -> Any:
             print("oh {no}", file=environ["wsgi.errors"])
             environ["wsgi.errors"].writelines(["a\n", "b\n"])
             environ["wsgi.errors"].flush()
+            try:
+                environ["wsgi.errors"].write(b"bytes")
+            except TypeError as error:
+                refused.append(str(error))
             start("200 OK", [])
             return []
 
         self.serve(application)
         self.line("oh {no}")
         self.line("a\nb")
+        self.assertEqual(["wsgi.errors takes str, not b'bytes'"], refused)
 
     def test_servers(self) -> None:
         """

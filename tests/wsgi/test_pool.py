@@ -13,7 +13,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.server_cases import GET, ServerTestCase
-from tests.support.wsgi import Inline
+from tests.support.wsgi import Inline, inline
 from twisted_h11._wsgi.hops import Hops
 from twisted_h11._wsgi.threads import DaemonThreads
 from twisted_h11.wsgi import WSGIResource
@@ -252,3 +252,34 @@ class NoThreadTests(ServerTestCase):
         self.assertEqual([500, 500], wire.statuses)
         self.assertEqual(2, len(self.flushLoggedErrors(RuntimeError)))
         self.assertEqual([], self.successResultOf(resource.drain(10)))
+
+
+class DrainTests(ServerTestCase):
+    """
+    The end of a resource.
+    """
+
+    def test_anotherMeanwhile(self) -> None:
+        """
+        A request that comes when the last one is over, and before that is known, is
+        waited for, too.
+        """
+
+        def application(environ: Any, start: Any) -> list[bytes]:
+            start("200 OK", [])
+            return [b"done"]
+
+        resource = inline(self.clock, application, later=True)
+        site = self.site(resource)
+        one, two = self.connect(site), self.connect(site)
+        one.send(GET)
+        draining = resource.drain(20)
+        resource._threads.runOne()
+        two.channel.dataReceived(GET)
+        one.pump()
+        self.assertNoResult(draining)
+        resource._threads.runOne()
+        two.pump()
+        self.assertEqual([], self.successResultOf(draining))
+        for wire in (one, two):
+            self.assertEqual(b"done", wire.only().body)

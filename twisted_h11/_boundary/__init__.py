@@ -1,7 +1,6 @@
 """
-Where our code meets code of others: the arguments that applications give, calls into
-applications, what they override, the few private names of Twisted, and what the
-environment says.
+The boundary to code outside this package: checks of applications' arguments, calls into
+applications, overridden methods, the few private names of Twisted, and the environment.
 
-Imports nothing of ours.
+Imports nothing of this package.
 """

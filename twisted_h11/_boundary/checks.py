@@ -1,10 +1,10 @@
 """
-Arguments of the wrong type, told at the call.
+Type checks of arguments, at the call.
 
-An argument that is not what it should be, and that nobody looks at before the
-next request or the next turn of the reactor, is an error far from its cause.
-Public functions say with L{checked} what they take; one that is called for every
-request looks only when something has failed, or has L{wrong} make its error.
+A wrong argument that is first used at the next request, or in the next turn of the
+reactor, raises an error far from its cause.  So public functions declare the types of
+their arguments with L{checked}; a function that is called for every request checks only
+after a failure, and makes its error with L{wrong}.
 """
 
 from __future__ import annotations
@@ -44,10 +44,10 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 class Kind:
     """
-    What an argument has to be.
+    A type of argument.
 
-    @ivar name: for the error.
-    @ivar test: whether a value is.
+    @ivar name: the name of the type, for the error.
+    @ivar test: returns whether a value has the type.
     """
 
     def __init__(self, name: str, test: Callable[[Any], bool]) -> None:
@@ -57,21 +57,21 @@ class Kind:
 
 class NoNumber(TypeError, ValueError):
     """
-    A bound that is no number.  Whoever catches the errors of a settings object
-    catches C{ValueError}.
+    A bound is not a number.  It is also a C{ValueError}, which callers of a settings
+    class catch.
     """
 
 
 def no_number(argument: str, unit: str, value: object) -> NoNumber:
     """
-    The error for a bound that is no number.
+    Make the error for a bound that is not a number.
     """
     return NoNumber(str(wrong(argument, f"a number of {unit}", value)))
 
 
 def wrong(argument: str, wanted: str, value: object) -> TypeError:
     """
-    The error that names an argument, what it must be, and what it is.
+    Make the error that names an argument, the expected type, and the actual one.
     """
     kind = "None" if value is None else f"{type(value).__name__} {short_repr(value)}"
     return TypeError(f"{argument} must be {wanted}, not {kind}")
@@ -93,7 +93,7 @@ def optional(kind: Kind) -> Kind:
 
 def listed(kind: Kind) -> Kind:
     """
-    Any number of C{kind}, in something that can be looked at more than once.
+    Any number of values of C{kind}, in a container that can be iterated repeatedly.
     """
 
     def test(value: Any) -> bool:
@@ -138,8 +138,8 @@ ENDPOINT = Kind("an endpoint", lambda value: callable(getattr(value, "connect", 
 
 def checked(**kinds: Kind) -> Callable[[_Function], _Function]:
     """
-    Have a function raise L{TypeError} for arguments that are not of these kinds,
-    before it does anything.
+    Decorate a function to raise L{TypeError} for arguments of other kinds before it
+    runs.
     """
 
     def decorate(function: _Function) -> _Function:
@@ -166,9 +166,9 @@ def checked(**kinds: Kind) -> Callable[[_Function], _Function]:
 
 def check_protocol(protocol: Any) -> None:
     """
-    Refuse what can not take a body.
+    Check that an object can be the protocol that takes a body.
 
-    @raise TypeError: if it can not.
+    @raise TypeError: if not.
     """
     if not hasattr(protocol, "dataReceived") or isinstance(protocol, type):
         raise wrong("protocol", PROTOCOL.name, protocol)

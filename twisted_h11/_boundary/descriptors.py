@@ -1,8 +1,8 @@
 """
-How many descriptors this process may have.
+The limit of file descriptors of this process.
 
 Systems give a process a soft limit of 1,024, for the sake of programs that use
-C{select}, and let it raise that to a hard limit.  A server needs one for each
+C{select}, and let it raise that to a hard limit.  A server needs a descriptor for each
 connection.
 """
 
@@ -37,7 +37,7 @@ def raise_descriptor_limit() -> None:
     """
     Raise the soft limit to the hard one, as the programs of Go do.
 
-    Where that is not possible it stays what it is.
+    The limit is left unchanged if that is not possible.
     """
     if resource is None:
         return
@@ -46,15 +46,15 @@ def raise_descriptor_limit() -> None:
         try:
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
         except (OSError, ValueError):
-            # Some systems let nobody have as many as the hard limit says.
+            # Some systems do not allow as many as the hard limit says.
             pass
 
 
 def spare_descriptors(limit: int) -> int:
     """
-    How many are kept for everything but connections: ports, logs, the reactor's
-    own, files and long bodies.
+    How many descriptors are reserved for other things than connections: ports, logs,
+    the reactor, files and long bodies.
 
-    @param limit: how many there are.
+    @param limit: the number of all descriptors.
     """
     return min(max(24, limit // 8), 512)

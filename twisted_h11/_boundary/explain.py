@@ -1,5 +1,5 @@
 """
-Errors in the words of who has caused them.
+Error messages for the user who has caused the error.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ __all__ = ["explain", "one_line", "reason"]
 
 _PLAIN = (ImportError, OSError, OverflowError, ValueError)
 """
-Exceptions whose message says enough without their name.
+Exceptions whose message is clear without the name of the class.
 """
 
 
 def one_line(text: str) -> str:
     """
-    A message as one line that a terminal only shows: what it can not print, such as
-    control characters of a value that somebody gave, is written as in C{repr}.
+    A message as one line that is safe for a terminal: unprintable characters, such as
+    control characters of a user's value, are escaped as in C{repr}.
     """
     line = " ".join(text.split())
     if line.isprintable():
@@ -29,13 +29,13 @@ def one_line(text: str) -> str:
 
 def explain(error: BaseException) -> str:
     """
-    What went wrong, for the user, in one line.
+    Describe an error for the user, in one line.
     """
     if isinstance(error, CannotListenError):
         error = error.socketError
     if isinstance(error, OSError) and error.strerror:
         text = error.strerror
-        # Of a link, the second name is the new one.
+        # With two file names, as for a link, the second is the new file.
         name = error.filename2 or error.filename
         if name is not None:
             text = f"{os.fsdecode(name)}: {text}"
@@ -52,6 +52,6 @@ def explain(error: BaseException) -> str:
 
 def reason(error: BaseException) -> str:
     """
-    What went wrong, for a message that names the file itself.
+    Describe an error without the file's name, for a message that has it already.
     """
     return getattr(error, "strerror", None) or str(error)

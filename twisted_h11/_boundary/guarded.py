@@ -1,19 +1,18 @@
 """
-Calls from us into the code of an application, on the way out.
+Notifying calls into the code of an application.
 
-Nearly all that an application does it does because we called it, and while it
-answers, what it raises is its answer: 500.  But we also tell it things: that it is
-to pause or to stop, that its client has gone, that a body has ended, that a
-response is over.  Then the call is not what matters.  It must not keep a place in
-a count, a descriptor, another request's turn or our own answer from being given
-up, given back or sent.
+If an application raises while it handles a request, the response is 500.  But it is
+also called to be notified: to pause or to stop, that its client has gone, that a body
+has ended, that a response is over.  An exception from such a call must not keep a
+connection from being counted out, a descriptor from being closed, another request from
+its turn, or a response from being sent.
 
-So there are two rules.  Our own work is done first: what has to be sent, closed
-and forgotten.  Then comes the call, through L{guarded}, which logs what it raises,
-and tells the caller, who may have to fail a response for it.
+So there are two rules.  The package's own work is done first: sending, closing and
+dropping references.  Then the call is made, through L{guarded}, which logs an exception
+and tells the caller, which may have to fail a response for it.
 
-Whatever is raised counts, as with L{twisted.internet.defer.Deferred} and the
-reactor; only C{KeyboardInterrupt} goes on.
+Every exception is caught, as by L{twisted.internet.defer.Deferred} and the reactor,
+except C{KeyboardInterrupt}.
 """
 
 from __future__ import annotations
@@ -30,10 +29,10 @@ _log = Logger()
 
 def guarded(what: str, function: Callable[..., object], *args: object) -> bool:
     """
-    Call C{function} with C{args}, and log what it raises.
+    Call C{function} with C{args}, and log an exception.
 
-    @param what: what it is, for the log: C{"A producer"}.
-    @return: whether it returned.
+    @param what: the subject of the log message: C{"A producer"}.
+    @return: whether it returned without an exception.
     """
     try:
         function(*args)
@@ -49,8 +48,8 @@ def log_failure(what: str, failure: Failure | None = None) -> None:
     """
     Log that code of the application has failed.
 
-    @param what: what it is.
-    @param failure: how; the current exception if it is not given.
+    @param what: the subject of the log message.
+    @param failure: the failure; by default the current exception.
     """
     if failure is None:
         failure = Failure()

@@ -1,14 +1,13 @@
 """
-What may be given to us as bytes.
+Bytes-like arguments.
 
 A transport sends bytes, and a length is counted in bytes.  Text has no bytes before
 it is encoded, and C{len} of an array of longer items, or of a memoryview with more
-than one dimension, is another number than that of its bytes: if one of the two is
-announced and the other is sent, the peer is out of step.  So whatever is to be sent
-is looked at where it comes in, and not where it goes out, when it is too late to
-say who gave it.
+than one dimension, is not the number of its bytes: framing by one number and sending
+the other breaks the connection.  So data is checked when the application passes it, not
+when it is sent, where its origin would be lost.
 
-What is no C{bytes} is copied: it may change before it is sent.
+Objects other than C{bytes} are copied, because they may change before they are sent.
 """
 
 from __future__ import annotations
@@ -20,17 +19,18 @@ __all__ = ["as_bytes"]
 
 def as_bytes(data: Any, name: str = "data") -> bytes:
     """
-    The bytes of what an application has given as bytes.
+    Convert an application's data to C{bytes}.
 
-    @param data: C{bytes}, or anything else with bytes as its items: a
+    @param data: C{bytes}, or another object with bytes as its items: a
         C{bytearray}, a C{memoryview}, an C{array} of bytes.
-    @param name: what it is, for the error.
-    @raise TypeError: if it is not, which names C{name} and what was given.
+    @param name: the name of the argument, for the error.
+    @raise TypeError: if C{data} is not bytes-like; the message has C{name} and the
+        actual type.
     """
     if type(data) is bytes:
         return data
     if isinstance(data, str) and not data:
-        # In any encoding; there are resources that return it.
+        # Some resources return "", which is empty in any encoding.
         return b""
     try:
         view = memoryview(data)

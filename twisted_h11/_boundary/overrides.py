@@ -1,11 +1,10 @@
 """
-Whether somebody has overridden what a short way would pass by.
+Whether a method that a fast path skips was overridden.
 
-Some things are done by a shorter way than the one that Twisted describes: a file is
-sent by the kernel, and not read and written by this process; a response leaves in
-one piece, and not by C{write} and C{finish}.  That is right as long as nobody has
-overridden a step of the longer way: in a subclass, in the class itself, or in a
-single object.
+Some fast paths skip methods of Twisted's interfaces: a file is sent by the kernel
+instead of being read and written by this process; a response is sent in one piece
+instead of by C{write} and C{finish}.  They may be used only if none of the skipped
+methods was overridden: in a subclass, in the class itself, or in a single object.
 """
 
 from __future__ import annotations
@@ -18,11 +17,10 @@ __all__ = ["overrides"]
 
 def overrides(thing: Any, cls: type, names: Iterable[str]) -> bool:
     """
-    Whether an object does anything else under one of the C{names} than the
-    instances of C{cls}.
+    Whether an object overrides one of the methods C{names} of C{cls}.
 
-    @param thing: an instance of C{cls} or of a subclass.  A method of its own that
-        C{passesOn} is one that we have put before the class's.
+    @param thing: an instance of C{cls} or of a subclass.  A method of the instance with
+        the attribute C{passesOn} was added by this package, and does not count.
     """
     kind = type(thing)
     if kind is not cls:

@@ -1,5 +1,5 @@
 """
-Every private name of Twisted that this package uses, and what is done without; those
+Every private name of Twisted that this package uses, and the fallback without it; those
 of the client are in L{twisted_h11._boundary.twisted_private_client}.
 
 A test fails when one of them changes.
@@ -34,7 +34,7 @@ def encoder_for(resrc: Any, request: Any) -> Any:
     """
     The encoder that a L{resource.EncodingResourceWrapper} chooses.
 
-    Without the private interface: whatever has a C{getEncoder} is asked.
+    Without the private interface: any object with a C{getEncoder} is used.
 
     @return: an encoder, or C{None} for content as it is.
     """
@@ -48,7 +48,7 @@ def encoder_for(resrc: Any, request: Any) -> Any:
 
 def is_error_page(kind: type) -> bool:
     """
-    Whether a class is one of Twisted's for pages that say what is wrong: that of
+    Whether a class is one of Twisted's error pages: that of
     L{twisted.web.pages.notFound}, or one behind the deprecated C{NoResource}.
     """
     if kind.__module__ == "twisted.web.pages":
@@ -58,9 +58,9 @@ def is_error_page(kind: type) -> bool:
 
 def error_page_code(page: Any) -> int | None:
     """
-    The status of such a page.
+    The status of one of Twisted's error pages.
 
-    Without the private attribute: C{None}, which is not known.
+    Without the private attribute: C{None}, for an unknown status.
     """
     code = getattr(page, "_code", None)
     if code is None:
@@ -79,8 +79,8 @@ def parses_forms(site: Any) -> bool:
 
 def end_well(reactor: Any) -> None:
     """
-    Have twistd end with status 0 when SIGTERM has stopped it: that is what it was
-    asked to do.  By itself it ends by the same signal once more.
+    Make twistd end with status 0 when SIGTERM has stopped it.  By itself it sends
+    itself the same signal again at its end.
 
     Without the private attribute: it ends by the signal.
     """
@@ -104,16 +104,16 @@ def with_reactor(resource: Any, make: Callable[[Any], Any]) -> Any:
     return resource
 
 
-# Where Headers keeps its fields, by canonical name.  Setting a field that we
-# made ourselves needs none of the checks that setRawHeaders makes, and those
-# are a tenth of what a small response costs.
+# The attribute in which Headers keeps its fields, by canonical name.  Fields made by
+# this package need none of the checks of setRawHeaders, which take a tenth of the time
+# of a small response.
 _RAW = "_rawHeaders"
 _transparent = isinstance(getattr(Headers(), _RAW, None), dict)
 
 
 def response_headers(server: bytes | None, date: bytes) -> Headers:
     """
-    The fields that every response begins with.
+    Make the headers that every response begins with.
     """
     headers = Headers()
     if server is not None:

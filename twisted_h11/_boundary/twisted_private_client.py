@@ -1,6 +1,6 @@
 """
-Every private name of Twisted's client and of TLS that our client uses, and what is
-done without.
+Every private name of Twisted's client and of TLS that this package's client uses, and
+the fallback without it.
 
 A test fails when one of them changes.
 """
@@ -37,7 +37,7 @@ def verified_name(creator: Any) -> str | None:
 
 def creator_of_layer(transport: Any) -> Any:
     """
-    The creator of a TLS layer's connection; C{None} for what is not TLS.
+    The creator of a TLS layer's connection; C{None} for other transports.
 
     Its factory keeps it in C{_connectionCreator}, and since Twisted 26.4 in what
     C{_creatorCallable} encloses.  Without these: C{None}, and the names of
@@ -57,8 +57,8 @@ def creator_of_layer(transport: Any) -> Any:
 
 def name_in_callback(connection: Any) -> str | None:
     """
-    The name that a connection of OpenSSL's is verified for by the callback that
-    Twisted has had since 26.4; C{None} where any other callback is in force.
+    The name for which the callback of Twisted 26.4 and later verifies an OpenSSL
+    connection; C{None} if the connection has any other callback.
 
     pyOpenSSL keeps it in C{_verify_helper}, and Twisted makes it in C{_verifyCB}.
     Without these: C{None}, and where an application's own creator of connections
@@ -80,19 +80,19 @@ def name_in_callback(connection: Any) -> str | None:
     return None
 
 
-# Every agent of Twisted's asks its pool in this method, with the endpoint in a
-# variable of this name.
+# Every agent of Twisted's calls its pool in this method, with the endpoint in a
+# local variable of this name.
 _asking: Any = getattr(client.Agent, "_requestWithEndpoint", None)
 _asking_code = getattr(_asking, "__code__", None)
 
 
 def asking_agent(endpoint: Any) -> Any:
     """
-    The agent of Twisted's that asks a pool for a connection by C{endpoint}, from
-    within that call.
+    The agent of Twisted's that is calling a pool for a connection by C{endpoint}; to be
+    called from within that call.
 
-    Without the private method: C{None}, and only connections by the very same
-    endpoint are used again.
+    Without the private method: C{None}, and only connections by the same endpoint
+    object are re-used.
     """
     frame = sys._getframe(1)
     for _ in range(10):
@@ -107,12 +107,12 @@ def asking_agent(endpoint: Any) -> Any:
 
 def ways_of(agent: Any) -> tuple[Any, ...] | None:
     """
-    What an agent of Twisted's has its endpoints from.
+    The objects from which an agent of Twisted's makes its endpoints.
 
     Without the private attributes: the agent itself.
 
-    @return: reactor, policy and local address, or the one endpoint factory, or the
-        agent where it does that in a way of its own; C{None} for an agent whose
+    @return: reactor, policy and local address; or the endpoint factory alone; or the
+        agent alone if it has a method of its own for that; C{None} for an agent whose
         endpoint is always the same.
     """
     if not isinstance(agent, client.Agent):
@@ -132,11 +132,11 @@ def ways_of(agent: Any) -> tuple[Any, ...] | None:
 
 def produce_on(producer: Any, cooperate: Any) -> None:
     """
-    Have a L{FileBodyProducer} take its turns with C{cooperate}, unless it was
-    given something to take them with.
+    Make a L{FileBodyProducer} run its task with C{cooperate}, unless it was given a
+    cooperator.
 
-    Without the private attribute: it takes those of the reactor, and waits for
-    ever where there is none.
+    Without the private attribute: the task runs with the reactor, and never where no
+    reactor runs.
     """
     if isinstance(producer, client.FileBodyProducer):
         if getattr(producer, "_cooperate", None) is task.cooperate:

@@ -1,8 +1,8 @@
 """
-L{Agent}: what turns a method and a URI into a response.
+L{Agent} sends a request for a method and a URI, and returns the response.
 
-The agent checks the request, finds out where it must go, and starts a
-L{Call<twisted_h11._client.call.Call>}, which sees it through.
+The agent checks the request, chooses the connection's key and endpoint, and starts a
+L{Call<twisted_h11._client.call.Call>}, which runs it to its end.
 """
 
 from __future__ import annotations
@@ -86,8 +86,8 @@ class Agent:
     @param settings: a L{ClientSettings}.
     @param proxies: a L{Proxies}, for example C{Proxies.fromEnvironment()}.
     @param trace: called with each L{TraceEvent}.
-    @param fastPath: whether common messages may pass without the state
-        machine of h11.  The responses are the same.
+    @param fastPath: whether common messages may be read and written without h11's
+        state machine.  The responses are the same.
 
     @since: 0.1
     """
@@ -131,7 +131,7 @@ class Agent:
         fastPath: bool = True,
     ) -> Agent:
         """
-        Make an agent that asks C{endpointFactory} how to connect.
+        Make an agent that connects by the endpoints of C{endpointFactory}.
 
         @param endpointFactory: an
             L{IAgentEndpointFactory<twisted.web.iweb.IAgentEndpointFactory>}.
@@ -156,7 +156,7 @@ class Agent:
         elif not isinstance(pool, HTTPConnectionPool):
             raise TypeError(
                 f"{pool!r} is not a pool of twisted_h11.client; "
-                "connections of another pool are another's protocol"
+                "an agent can not use the connections of another pool"
             )
         self._reactor = reactor
         self._endpointFactory = endpointFactory
@@ -174,7 +174,7 @@ class Agent:
         """
         return self._pool
 
-    # A Deferred of the interface would be all that the interface promises.
+    # IAgent promises a Deferred with an IResponse; this one fires with a Response.
     def request(  # type: ignore[override]
         self,
         method: bytes,
@@ -191,7 +191,7 @@ class Agent:
             or in our L{Headers<twisted_h11.client.Headers>}, keep their case.
         @param bodyProducer: an C{IBodyProducer}, or bytes.
         @return: a Deferred that fires with a L{Response<twisted_h11.client.Response>}
-            when its head is here.
+            when its head was received.
         @raise TypeError: if the method is not bytes.
         @raise ValueError: if the method or the URI is not valid.
         """
@@ -217,7 +217,7 @@ class Agent:
             except SchemeNotSupported:
                 return fail(errors.adopt(Failure()))
             if scheme in DEFAULT_PORTS:
-                # What hosts are elsewhere may go by the case of letters.
+                # In other schemes the host may be case-sensitive.
                 host = host.lower()
             key: Any = (scheme, host, port, *place(endpoint), self._party)
         else:
@@ -257,7 +257,7 @@ class Agent:
         How a request goes through a proxy.
         """
         if isinstance(headers, Iterator):
-            # It is looked at more than once.
+            # The headers are read more than once.
             headers = list(headers)
         _check_headers(headers)
         if origin[0] == b"http":

@@ -1,8 +1,8 @@
 """
 Headers that keep the spelling of their names.
 
-twisted.web's C{Headers} writes every name in its canonical case.  Names are
-not case-sensitive, but there are servers that think otherwise.
+twisted.web's C{Headers} writes every name in its canonical case.  Field names are
+case-insensitive (RFC 9110 section 5.1), but some servers compare them as written.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Headers(TwistedHeaders):
     """
     The C{Headers} of twisted.web, with two differences: the names go out as
     they were written, and a value with a line end or another control
-    character is refused, not repaired.
+    character raises L{ValueError} instead of being repaired.
 
     @raise TypeError: for a name or value that is neither text nor bytes.
     @raise ValueError: for a value that must not be sent.
@@ -80,7 +80,7 @@ class Headers(TwistedHeaders):
 
     def copy(self) -> Headers:
         """
-        Make a copy, with the spelling.
+        Make a copy that keeps the spelling of the names.
         """
         return type(self).fromPairs(self.pairs())
 

@@ -1,9 +1,9 @@
 """
 One request of an application, from the pool to the response.
 
-A L{Call} goes with the request through all its phases, so that cancelling and
-the time-out for everything work in each of them, and it decides whether a
-request that failed is sent again.
+A L{Call} lasts for all phases of the request, so that cancellation and
+C{totalTimeout} work in each of them, and it decides whether a request that failed
+is sent again.
 """
 
 from __future__ import annotations
@@ -80,7 +80,9 @@ class Call:
 
     def begin(self) -> Deferred[Response]:
         """
-        Start.
+        Start the request.
+
+        @return: a Deferred that fires with the response when its head was received.
         """
         deferred = self.deferred
         seconds = self._request.settings.totalTimeout
@@ -104,7 +106,7 @@ class Call:
         if ticket.waiter is not None:
             self._ticket = ticket
             if self._over:
-                # What we called to get there has cancelled it.
+                # A callback of the pool's or the endpoint's has cancelled the call.
                 ticket.cancel()
             elif request.report is not None and ticket.attempt is None:
                 request.report("queued")
@@ -113,7 +115,7 @@ class Call:
 
     def connectionAvailable(self, connection: ClientConnection) -> None:
         """
-        Here is a connection.
+        Send the request on C{connection}.
         """
         self._ticket = None
         request = self._request
@@ -128,19 +130,19 @@ class Call:
         try:
             exchange.start()
         except BaseException:
-            # Whoever has made the transport has made it badly.
+            # The transport raised: an endpoint of the application's may have made it.
             exchange.fail(Failure())
 
     def connectionBegun(self) -> None:
         """
-        One is being made.
+        A connection is being made for this request.
         """
         if self._request.report is not None:
             self._request.report("connecting")
 
     def connectionFailed(self, reason: Failure) -> None:
         """
-        There is none.  Nothing was sent.
+        No connection could be made.  Nothing was sent.
         """
         self._ticket = None
         self._notLater()
@@ -158,15 +160,12 @@ class Call:
 
     def responseReceived(self, response: Response) -> None:
         """
-        The head of the response is here.
+        Pass the response on; after a 417 repeat the request without C{Expect}.
         """
         exchange, self._exchange = self._exchange, None
         request = self._request
-        if self._over:
-            response.abort()
-            return
         if response.code == 417 and request.expect and not request.bodyStarted:
-            # RFC 9110 section 10.1.1: once more, without the expectation.
+            # RFC 9110 section 10.1.1: repeat the request without the expectation.
             response.abort()
             self._request = request.withoutExpect()
             self._try()
@@ -185,7 +184,7 @@ class Call:
 
     def requestFailed(self, failure: Failure, nothingSent: bool) -> None:
         """
-        There will be no response on this connection.
+        The exchange failed before the head of a response was received.
         """
         exchange, self._exchange = self._exchange, None
         request = self._request
@@ -198,7 +197,7 @@ class Call:
             and (not request.bodyStarted)
             and self._mayTry()
         ):
-            # Where one connection was dead, others may be; not a new one.
+            # Other idle connections may be dead too, so the retry takes a new one.
             self._fresh = True
             self._tryLater()
             return
@@ -224,7 +223,7 @@ class Call:
 
     def _notLater(self) -> None:
         """
-        Wait no longer for the next attempt.
+        Cancel the next attempt, if one is scheduled.
         """
         again, self._again = self._again, None
         if again is not None:
@@ -236,7 +235,7 @@ class Call:
 
     def _failWithout(self, failure: Failure) -> None:
         """
-        Fail without a connection, which would have told the trace.
+        Fail while there is no connection that would report the end to the trace.
         """
         if self._over:
             return
@@ -248,7 +247,7 @@ class Call:
     def _fail(self, failure: Failure) -> None:
         self._stopTotal()
         self._over = True
-        # It may have been cancelled from within what we called before.
+        # A callback above may have cancelled the Deferred.
         if not self.deferred.called:
             self.deferred.errback(failure)
 

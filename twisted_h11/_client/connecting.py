@@ -56,16 +56,16 @@ class Attempt:
     """
     One attempt to connect.
 
-    @ivar clock: the time.
-    @ivar key: where to, for the pool.
+    @ivar clock: the reactor's time.
+    @ivar key: the pool's key of the connection.
     @ivar endpoint: how to connect, or a function that returns it.
     @ivar connectTimeout: seconds until there must be a connection.
     @ivar tlsTimeout: seconds for the TLS handshake after that.
-    @ivar started: when the connection was asked for.
+    @ivar started: when the request asked for the connection.
     @ivar done: called with the connection when it is ready for requests.
-    @ivar failed: called with the reason if it will not be.
+    @ivar failed: called with the reason if the attempt fails.
     @ivar outbox: where requests of the connection wait for the end of a turn of the
-        reactor, if they do.
+        reactor; C{None} if they do not wait.
     @ivar freed: called, after C{failed} or before it, when the slot of an attempt
         that has failed may be taken by another.
     """
@@ -88,7 +88,7 @@ class Attempt:
 
     def isOver(self) -> bool:
         """
-        Whether it has ended, or was given up.
+        Whether the attempt has ended, or was cancelled.
         """
         return self._over
 
@@ -113,15 +113,16 @@ class Attempt:
             return
         self._connecting = connecting
         if self.isOver():
-            # It was given up while the endpoint began.
+            # The attempt was cancelled from within the endpoint's connect().
             self._cancelEndpoint()
         connecting.addCallbacks(self._connected, self._refused)
-        # What was called above is not ours alone.
+        # The callbacks may run code of the application; an exception there must end
+        # the attempt.
         connecting.addErrback(self._fail)
 
     def cancel(self) -> None:
         """
-        The connection is not wanted any more.
+        Give the attempt up: the connection is no longer needed.
         """
         self._fail(Failure(CancelledError()))
 
@@ -151,13 +152,12 @@ class Attempt:
             State.CLOSED,
             State.CONNECTING,
         ):
-            # It was connected too soon, or will be too late.
+            # The endpoint fired before there was a transport, or after it was lost.
             self._fail(problem or Failure(ConnectionLost()))
             return
         if connection is None:
-            self._fail(
-                Failure(TypeError(f"{self.endpoint!r} returned another's protocol"))
-            )
+            text = f"{self.endpoint!r} did not return the protocol of its factory"
+            self._fail(Failure(TypeError(text)))
             return
         self._connection = connection
         if problem is not None:
@@ -175,17 +175,14 @@ class Attempt:
 
     def _problem(self) -> Failure | None:
         """
-        Why TLS can not even begin, where an endpoint of ours has found that out.
+        Why TLS can not begin, if an endpoint of this package has a reason.
         """
         return getattr(self.endpoint, "problem", None)
 
     def _refused(self, reason: Failure) -> None:
         if self._over:
             return
-        error: Any = reason.value
-        if reason.check(CancelledError):
-            self._fail(reason)
-        elif type(error) is TwistedTimeoutError:
+        if type(reason.value) is TwistedTimeoutError:
             # An address did not answer within the time of its endpoint.
             self._failConnecting("The connection was not made in time")
         else:
@@ -202,29 +199,30 @@ class Attempt:
 
     def connectionOpened(self, connection: ClientConnection) -> None:
         """
-        There is a transport; perhaps too late, or perhaps TLS can not begin.
+        The transport is connected.  Drop it if the attempt has ended already, or if
+        TLS can not begin.
         """
-        # The endpoint must not be cancelled here: it tells us next.
+        # The endpoint must not be cancelled here: its Deferred is about to fire.
         if self._over or self._problem() is not None:
             connection.abortConnection()
 
     def connectionIdle(self, connection: ClientConnection) -> None:
         """
-        The pool is the owner before a connection becomes idle.
+        Never called: the pool becomes the owner before a connection is idle.
         """
 
-    # connectionGone will tell more.
+    # connectionGone follows, with the reason.
     connectionClosing = connectionIdle
 
     def connectionGone(self, connection: ClientConnection, reason: Failure) -> None:
         """
-        Lost during the handshake.
+        The connection was lost during the handshake.
         """
         if self._connection is not connection:
             return
         self._connection = None
         if self._over:
-            # We had given it up; only now its slot is free.
+            # The attempt had ended already; the slot is free only now.
             self.freed(self)
             return
         proxy = getattr(self.endpoint, "proxy", None)
@@ -253,8 +251,8 @@ class Attempt:
         if self._over:
             return
         self._finish()
-        # The errors of twisted.internet are what callers look for; they are not
-        # wrapped, but learn the phase and the time.
+        # Callers catch the errors of twisted.internet: they are not wrapped, but get
+        # the phase and the time as attributes.
         reason = errors.adopt(reason, self._phase, self._elapsed())
         whose = "proxy" if self._phase is errors.CONNECTING else "peer"
         proxy = getattr(self.endpoint, whose, None)
@@ -270,7 +268,7 @@ class Attempt:
         self.failed(self, reason)
 
     def _cancelEndpoint(self) -> None:
-        # Whatever an endpoint does, its slot must become free.
+        # An endpoint that raises when cancelled must not keep its slot.
         assert self._connecting is not None
         guarded("Cancelling an endpoint", self._connecting.cancel)
 

@@ -1,15 +1,14 @@
 """
 One client connection: one request at a time, and its response.
 
-A L{ClientConnection} has a L{Wire}, which knows the transport, and for the time of a
-request an L{Exchange}.  Its own are the TLS handshake, the time in between, and its
-end.
+A L{ClientConnection} has a L{Wire} for the transport and, during a request, an
+L{Exchange}.  The connection itself handles the TLS handshake, idle time and closing.
 
-Anything that arrives on an idle connection condemns it: it was not asked for, so it
-can not be the answer to the next request (RFC 9112 section 9.2).
+Data received on an idle connection aborts it: the data can not be a response to the
+next request (RFC 9112 section 9.2).
 
-Whoever owns the connection (the pool) is told when it is idle, and when it is gone;
-exactly once each.
+The owner of the connection (usually the pool) is called when the connection becomes
+idle, and exactly once when it is gone.
 """
 
 from __future__ import annotations
@@ -75,13 +74,12 @@ class ClientConnection(WireProtocol):
     One connection to a server or proxy.
 
     @ivar wire: the transport.
-    @ivar clock: the time.
-    @ivar served: how many requests it was given.
+    @ivar clock: the reactor's time.
+    @ivar served: how many requests were sent on it.
     @ivar since: when it was made.
     @ivar wantsHandshake: whether its TLS handshake is still under way.
     @ivar requestOutbox: where requests wait for the end of the turn.
-    @ivar handshakeDetails: the OpenSSL connection of a handshake that was not
-        completed; it knows why.
+    @ivar handshakeDetails: the OpenSSL connection of a failed handshake.
     """
 
     served = 0
@@ -142,7 +140,7 @@ class ClientConnection(WireProtocol):
 
     def connectionMade(self) -> None:
         """
-        Look at what kind of transport it is.
+        Find out whether the transport is secure, and its other properties.
         """
         super().connectionMade()
         transport = self.wire.transport
@@ -155,40 +153,41 @@ class ClientConnection(WireProtocol):
             self.host = transport.getHost()
         self.tellsUnsent = bytes_unsent(transport) is not None
         self._poll = _poll_of(transport.transport if self.wantsHandshake else transport)
-        if self._owner is not None:
-            self._owner.connectionOpened(self)
+        owner = self._owner
+        assert owner is not None
+        owner.connectionOpened(self)
 
     def adopt(self, owner: Owner[ClientConnection]) -> None:
         """
-        Tell C{owner} from now on.
+        Make C{owner} the owner of the connection.
         """
         self._owner = owner
 
     def expireIn(self, seconds: float | None) -> None:
         """
-        Close, unless there is another request within C{seconds}.
+        Close the connection unless it gets another request within C{seconds}.
         """
         self.wire.arm(seconds, Wait.REQUEST)
 
     def handshakeCompleted(self) -> None:
         """
-        TLS is established: what the application sends can be sent now.
+        The TLS handshake is complete: requests can be sent now.
 
-        Twisted 24.7 says so also when the certificate was for another name;
-        then it is closing the connection already.
+        Twisted 24.7 calls this also when the certificate is for another name; the
+        connection is then closing already.
         """
         if self.wantsHandshake and not self.wire.transport.disconnecting:
             self.wantsHandshake = False
-            if self._owner is not None:
-                self._owner.connectionReady(self)
+            owner = self._owner
+            assert owner is not None
+            owner.connectionReady(self)
 
     def isUsable(self) -> bool:
         """
-        Whether an idle connection is still good for a request.
+        Whether an idle connection can take a request.
 
-        The end of the connection, or bytes that nobody asked for, may have
-        arrived already without the reactor having told us: a look at the
-        socket finds that out before a request is risked on it.
+        An end of file or unexpected data may wait in the socket before the reactor
+        has read it.  The socket is polled for that.
         """
         wire = self.wire
         return (
@@ -202,9 +201,10 @@ class ClientConnection(WireProtocol):
 
     def begin(self, request: ClientRequest, handler: ExchangeHandler) -> Exchange:
         """
-        Take a request.  The connection must be idle.
+        Begin an exchange for C{request}.  The connection must be idle.
 
-        @return: the exchange, which is to be started at once.
+        @param handler: called with the response, or with the failure.
+        @return: the exchange; call its C{start} at once.
         """
         assert self._exchange is None and self.wire.transport is not None, self
         self.served += 1
@@ -213,9 +213,9 @@ class ClientConnection(WireProtocol):
 
     def sendWhole(self, data: bytes) -> None:
         """
-        Send a request that is complete: to a bare socket together with those of other
-        connections, at the end of this turn of the reactor.  What is not complete goes
-        by the transport, so that an early answer is read before more is sent.
+        Send a complete request: on a bare socket at the end of this turn of the
+        reactor, together with those of other connections.  Incomplete requests go to
+        the transport, so that an early response is read before more is sent.
 
         @param data: the request, which may be sent again if it is lost.
         """
@@ -247,7 +247,7 @@ class ClientConnection(WireProtocol):
 
     def exchangeFailed(self) -> None:
         """
-        Nothing more can be done with the connection.
+        The exchange failed: drop the connection.
         """
         self._exchange = None
         self.abortConnection()
@@ -258,8 +258,8 @@ class ClientConnection(WireProtocol):
         """
         Give the transport to another protocol, for good.
 
-        @param data: what was received for it.
-        @param report: told that the exchange has ended, before the protocol begins.
+        @param data: the bytes that were received after the response.
+        @param report: called with C{"ended"} before the protocol begins.
         """
         self._exchange = None
         self._tellGone(connectionDone)
@@ -278,7 +278,7 @@ class ClientConnection(WireProtocol):
 
     def dataReceived(self, data: bytes) -> None:
         """
-        Bytes from the server.
+        Pass received data to the exchange; without one, abort the connection.
         """
         exchange = self._exchange
         if exchange is not None:
@@ -286,7 +286,7 @@ class ClientConnection(WireProtocol):
         elif self.wire.closing is not None:
             self.wire.closing.received(len(data))
         else:
-            # No request is under way, so these bytes are no answer.
+            # No request is under way, so these bytes are no response.
             self.abortConnection()
 
     def _inputEnded(self) -> None:
@@ -301,7 +301,7 @@ class ClientConnection(WireProtocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
-        The connection is gone.
+        The transport is closed: end the exchange and call the owner.
         """
         # Tests call it with None.
         reason = reason or connectionDone
@@ -324,7 +324,7 @@ class ClientConnection(WireProtocol):
 
     def loseConnection(self) -> None:
         """
-        Close the connection after what was written has gone out.
+        Close the connection after all written data was sent.
         """
         super().loseConnection()
         self._tellClosing()
@@ -342,42 +342,42 @@ class ClientConnection(WireProtocol):
 
     def breakOff(self, reason: Failure) -> None:
         """
-        Give the exchange up, if there is one, and the connection with it.
+        Fail the exchange, if there is one, and drop the connection with it.
         """
         if self._exchange is not None:
             self._exchange.fail(reason)
 
-    # -- what the wire tells ----------------------------------------------------
+    # -- from the wire -----------------------------------------------------
 
     def deadlineOver(self, wait: Enum) -> None:
         """
-        What was waited for has not happened.
+        Close the connection if it is idle, or time its exchange out.
         """
         if wait is Wait.REQUEST:
             self.loseConnection()
-        elif self._exchange is not None:
-            assert isinstance(wait, Wait)
+        else:
+            assert isinstance(wait, Wait) and self._exchange is not None
             time_out(self._exchange, wait)
 
     def wireWaits(self) -> None:
         """
-        The server does not take what is written.
+        The transport's buffer is full: the server does not read.
         """
         if self._exchange is not None:
             wire_full(self._exchange)
 
     def wireWritable(self) -> None:
         """
-        The server takes what is written.
+        The transport's buffer has room again.
         """
         if self._exchange is not None:
             wire_writable(self._exchange)
 
     def tellProducer(self, call: Callable[[], object]) -> bool:
         """
-        Call a method of what produces the body of the request.
+        Call a method of the body's producer; fail the exchange if it raises.
 
-        @return: whether it went well, or we have seen to what is next.
+        @return: always true: a failure is handled here.
         """
         try:
             call()
@@ -391,7 +391,7 @@ class ClientConnection(WireProtocol):
 
 def _poll_of(transport: Any) -> Any:
     """
-    What tells whether something has arrived at a socket; C{None} for other transports.
+    A poll object for the socket of C{transport}; C{None} for other transports.
     """
     getHandle = getattr(transport, "getHandle", None)
     handle = getHandle() if getHandle is not None and poll is not None else None

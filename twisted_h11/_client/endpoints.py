@@ -65,13 +65,13 @@ class StandardEndpointFactory:
 
     def partyFor(self, scheme: bytes) -> Party:
         """
-        Who is known to a server by a connection to it.
+        The L{Party} of a direct connection to a server.
         """
         return self.secure if scheme in SECURE else self.plain
 
     def via(self, proxy: Proxy) -> Via:
         """
-        How to use a proxy.
+        The endpoint, credentials and parties for connections through a proxy.
         """
         return Via(
             (proxy.secure, proxy.host, proxy.port),
@@ -85,8 +85,8 @@ class StandardEndpointFactory:
 
 def check_path(path: str | bytes) -> None:
     """
-    Refuse the path of a UNIX socket that no socket can have.  Twisted finds that out
-    where nobody is told.
+    Check the path of a UNIX socket: Twisted raises for a bad one only where no caller
+    receives the error.
 
     @raise ValueError: if it is too long, or has a NUL.
     """
@@ -110,8 +110,10 @@ class UNIXEndpointFactory:
         Agent.usingEndpointFactory(
             reactor, UNIXEndpointFactory(reactor, "/run/docker.sock"))
 
-    The host in the URI is what the server sees as Host.
+    The server receives the host of the URI in the Host field.
 
+    @param path: the path of the socket.
+    @param timeout: seconds to wait for the connection.
     @raise ValueError: if no socket can have that path.
 
     @since: 0.1
@@ -126,7 +128,7 @@ class UNIXEndpointFactory:
         """
         See L{IAgentEndpointFactory}.
 
-        @raise SchemeNotSupported: for anything but C{http:}.
+        @raise SchemeNotSupported: for any scheme but C{http:}.
         """
         if uri.scheme != b"http":
             raise SchemeNotSupported(f"Unsupported scheme: {uri.scheme!r}")

@@ -3,15 +3,15 @@ What can go wrong with a request, and in which phase it went wrong.
 
 Code that uses twisted.web's client catches C{ResponseFailed},
 C{RequestTransmissionFailed} and their kin, and looks at their C{reasons}.  The classes
-here are subclasses of those, so that such code goes on working, and say two things
-more: the B{phase} in which the request failed, and how long after its start.
+here are subclasses of those, so that such code works unchanged, and have two further
+attributes: the B{phase} in which the request failed, and the time since its start.
 
 A time-out is an instance of the class that twisted.web would use for a connection lost
 at that moment, and of L{TimedOut}, a L{twisted.internet.error.TimeoutError}.
 
-All of them are L{RequestError}s.  What others raise on the way (a name that is not
-known, a refused connection, an endpoint of the application's own, a cancelled request)
-is made an instance of its own class and of L{RequestError} by L{adopt}.
+All of them are L{RequestError}s.  L{adopt} makes errors from elsewhere (name look-up,
+connecting, an endpoint of the application's, cancellation) instances of both their own
+class and L{RequestError}.
 """
 
 from __future__ import annotations
@@ -55,10 +55,10 @@ BODY = "receiving the response body"
 
 class RequestError(Exception):
     """
-    A request has failed: what everything is that a request can fail with.  It
-    is always an instance of Twisted's class for what happened, too.
+    The base class of all errors of a request.  Each error is also an instance of
+    the class that Twisted uses for the same failure.
 
-    @ivar phase: what was being done, in words; empty if that is not known.
+    @ivar phase: the phase of the request, in words; empty if that is not known.
     @ivar elapsed: seconds since the request was started.
 
     @since: 0.1
@@ -70,7 +70,7 @@ class RequestError(Exception):
 
 class Phased(RequestError):
     """
-    An error that tells the phase of the request, and the time.
+    An error whose text has the phase of the request, and the time since its start.
 
     @since: 0.1
     """
@@ -125,7 +125,7 @@ class ConnectTimedOut(TimedOut):
 
 class MalformedResponse(RequestError):
     """
-    The server has sent something that is not HTTP/1.1; the message says what.
+    The server's response is not valid HTTP/1.1; the message says why.
 
     @since: 0.1
     """
@@ -149,8 +149,8 @@ class UnexpectedEnd(RequestError):
 
 class ProxyError(RequestError, ConnectError):
     """
-    A proxy is not there, or has not opened a tunnel.  Nothing was sent to the
-    server.  The error is also an instance of the class of what happened.
+    The connection to a proxy failed, or the proxy did not open a tunnel.  Nothing was
+    sent to the server.  The error is also an instance of the original error's class.
 
     @ivar proxy: host and port of the proxy; empty if they are not known.
 
@@ -159,7 +159,7 @@ class ProxyError(RequestError, ConnectError):
 
     proxy: str = ""
     osError: object = None
-    # The class of what happened, whose text it is.
+    # The class of the original error, which gives the text.
     _kind: Any = None
 
     def __str__(self) -> str:
@@ -214,19 +214,15 @@ def describe(error: BaseException | None) -> str:
     """
     One line that says what an exception means.
     """
-    text = str(error).rstrip(".")
-    if not text:
-        return type(error).__name__
-    if isinstance(error, (Phased, UnexpectedEnd, MalformedResponse, ResponseTooLarge)):
-        return text
-    if isinstance(error, TwistedTimeoutError) and error.args:
-        return str(error.args[0])
-    return text
+    return str(error).rstrip(".") or type(error).__name__
 
 
 def explain(error: Exception, raw: bytes) -> MalformedResponse:
     """
-    Say what was wrong with a head, and name the fields that are to blame.
+    Make an error that says what is wrong with a response head, and in which fields.
+
+    @param error: h11's error.
+    @param raw: the head as it was received.
     """
     text = str(error)
     if "Content-Length" in text or "Transfer-Encoding" in text:
@@ -249,7 +245,7 @@ def wrap(
     response: Any = None,
 ) -> Failure:
     """
-    Make a failure of one of the classes above that wrap others.
+    Make a failure of one of the classes above that wrap other failures.
     """
     if response is not None:
         error = kind(list(reasons), response)
@@ -269,8 +265,8 @@ def of_exchange(
     """
     Make the failure of an exchange.
 
-    @param kind: the class of the failure, if that is known already.
-    @param answered: whether anything of a response was received.
+    @param kind: the class of the failure; C{None} to choose it by the phase.
+    @param answered: whether any byte of a response was received.
     """
     late = isinstance(reason.value, TimedOut)
     if phase is BODY or (kind is None and answered):
@@ -298,7 +294,7 @@ def _adopted(kind: Any, base: Any = RequestError) -> Any:
     """
     namespace = {
         "__module__": kind.__module__,
-        # Twisted's errors say what their docstrings say.
+        # The text of Twisted's errors is their docstring.
         "__doc__": kind.__doc__,
         "_kind": kind,
         "__reduce__": lambda self: (
@@ -312,7 +308,7 @@ def _adopted(kind: Any, base: Any = RequestError) -> Any:
 def _state(error: Exception) -> dict[str, Any]:
     state = dict(vars(error))
     for name in ("filename", "filename2"):
-        # An OSError that has them does not have them in its arguments.
+        # OSError removes the file names from its args.
         if isinstance(error, OSError) and getattr(error, name) is not None:
             state[name] = getattr(error, name)
     return state
@@ -327,7 +323,7 @@ def _adopt(
     made: Any = kind
     adopted = _adopted(made, base)
     error: RequestError = adopted.__new__(adopted, *args)
-    # What Python's own classes keep elsewhere than in attributes.
+    # Python's own classes keep state outside __dict__, which only they restore.
     builtin: Any = next(c for c in kind.__mro__ if c.__module__ == "builtins")
     builtin.__init__(error, *args)
     error.args = args
@@ -338,12 +334,12 @@ def _adopt(
 
 def adopt(reason: Failure, phase: str = "", elapsed: float = 0.0) -> Failure:
     """
-    Make a failure one of a request.
+    Make the error of a failure a L{RequestError}.
 
     @param phase: the phase in which the request failed, if the error has none.
     @param elapsed: seconds after its start.
-    @return: a failure whose value is a L{RequestError}, and an instance of the
-        class that it had.
+    @return: a failure whose value is a L{RequestError}, and an instance of its
+        original class.
     """
     error = reason.value
     if isinstance(error, Exception) and not isinstance(error, RequestError):
@@ -361,11 +357,11 @@ def _remade(reason: Failure, base: type[RequestError]) -> Failure:
     """
     error: Any = reason.value
     try:
-        # That of the class which it has by itself, if it was adopted already.
+        # The original class, if the error was adopted already.
         kind = getattr(error, "_kind", None) or type(error)
         made = _adopt(kind, error.args, _state(error), base)
     except Exception:
-        # A class of which there can be no other; its error is the cause.
+        # The class allows no subclass or copy: keep the error as the cause.
         made = base(f"{type(error).__name__}: {error}")
     made.__context__ = error.__context__
     if error.__cause__ is not None or error.__suppress_context__:
@@ -375,9 +371,9 @@ def _remade(reason: Failure, base: type[RequestError]) -> Failure:
 
 def blame(reason: Failure, proxy: str) -> Failure:
     """
-    Make a failure that of a proxy, unless it is one, or the application's wish.
+    Make a failure a L{ProxyError}, unless it is one or a cancellation.
 
-    @param proxy: host and port, or empty.
+    @param proxy: host and port of the proxy, or empty.
     """
     error = reason.value
     if isinstance(error, ProxyError) or not isinstance(error, Exception):

@@ -1,9 +1,9 @@
 """
 One request on one connection, and its response.
 
-B{Both directions at once.}  The response is read while the request is still going
-out.  An answer that comes early (a 413, a redirect) is delivered early, and is not
-lost when the server closes the connection on the rest of the request.  If the
+B{Both directions at once.}  The response is read while the request is still being
+sent.  An early response (a 413, a redirect) is delivered at once, and is not lost
+when the server closes the connection before it has read the whole request.  If the
 response ends before the request does, the rest of the request is not sent, and the
 connection is dropped.
 """
@@ -41,11 +41,11 @@ class Exchange:
     @ivar connection: the connection.
     @ivar request: the request.
     @ivar reused: whether the connection had another request before.
-    @ivar reader: what reads the response.
-    @ivar sender: what still sends the body of the request, or C{None}.
-    @ivar source: where the response has its body from, as soon as there is one.
-    @ivar fullSince: since when the server does not take what is sent.
-    @ivar isOver: whether it has ended, well or not.
+    @ivar reader: reads the response.
+    @ivar sender: sends the rest of the request's body; C{None} when it was sent.
+    @ivar source: the source of the response's body; C{None} before there is one.
+    @ivar fullSince: when the transport's buffer became full, in the clock's seconds.
+    @ivar isOver: whether the exchange has ended, with success or failure.
     """
 
     __slots__ = (
@@ -76,13 +76,13 @@ class Exchange:
         self._handler: ExchangeHandler | None = handler
         self._interim: list[InterimResponse] | None = None
         self._passage: TLSPassage | None = None
-        # Whether anything was received.
+        # Whether any byte of a response was received.
         self._seen = False
         self.fullSince = 0.0
 
     def report(self, name: str, failure: Failure | None = None) -> None:
         """
-        Tell the trace.
+        Report an event to the agent's trace function, if there is one.
         """
         if self.request.report is not None:
             self.request.report(name, self.connection, failure)
@@ -91,12 +91,12 @@ class Exchange:
 
     def start(self) -> None:
         """
-        Send the request, or its head, and begin with its body.
+        Send the request if it is complete; else send its head and start its body.
         """
         connection, request = self.connection, self.request
         wire, conn = connection.wire, self.reader.h11
-        # What may not be sent twice goes by the transport, which reads first: the
-        # server may have closed the connection meanwhile.
+        # A request that must not be sent twice is written to the transport, which
+        # reads before it writes: the server may have closed the connection.
         again = request.method in request.settings.retryMethods
         send = connection.sendWhole if again else wire.send
         if send_whole(send, request, conn):
@@ -121,7 +121,7 @@ class Exchange:
 
     def startBody(self) -> None:
         """
-        Begin with the body.
+        Start to send the body.
         """
         # The trace function may have cancelled the request.
         if self.sender is not None:
@@ -142,12 +142,12 @@ class Exchange:
 
     def dataReceived(self, data: bytes) -> None:
         """
-        Bytes from the server.
+        Pass received data to the reader of the response.
         """
         if not self._seen:
             if self.reused and self.connection.tellsUnsent:
                 if self._noneLeft(self.connection.wire.transport):
-                    # The bytes were sent before the server had the request.
+                    # The server sent this before it received the request.
                     self.fail(Failure(UnexpectedEnd(_UNASKED)), None, True)
                     return
             self._seen = True
@@ -155,7 +155,7 @@ class Exchange:
 
     def interimRead(self, response: InterimResponse) -> None:
         """
-        The head of an interim response is here.
+        Keep an interim response; a 100 starts the request's body.
         """
         self._interim = [*(self._interim or ()), response]
         if len(self._interim) > self.request.settings.maxInterimResponses:
@@ -175,7 +175,9 @@ class Exchange:
 
     def headRead(self, head: ReceivedHead, data: bytes) -> None:
         """
-        The head of the final response is here, and perhaps some of the body.
+        Make the response and pass it to the handler.
+
+        @param data: all received bytes from the head on.
         """
         handler = self._handler
         assert handler is not None
@@ -192,7 +194,7 @@ class Exchange:
             return
         body = reader.wholeBody(head, data)
         if body is not None:
-            # The usual case: all of it is here.
+            # The usual case: the whole body was received with the head.
             response._body.complete(body)
             self.over(len(data) == head.size + length)
             if self.request.report is not None:
@@ -216,12 +218,13 @@ class Exchange:
 
     def switchRead(self, head: ReceivedHead) -> None:
         """
-        The server has switched; the application may now take the connection.
+        The server has switched protocols: pass the response to the handler, so that
+        the application can take the connection.
         """
         handler = self._handler
         assert handler is not None
         if self.sender is not None:
-            # What is left of the body would be read as the other protocol's
+            # The server would read the rest of the body as the other protocol
             # (RFC 9110 section 7.8).
             text = f"The server answered {head.code} before the request was complete"
             self.fail(Failure(MalformedResponse(text)))
@@ -244,9 +247,9 @@ class Exchange:
 
     def inputEnded(self, reason: Failure, transport: Any) -> None:
         """
-        No more bytes will come.
+        Handle the end of file, or the loss of the connection.
 
-        @param transport: the transport; it may have been closed.
+        @param transport: the transport; it may be closed.
         """
         if self.source is not None:
             self.source.inputEnded(reason)
@@ -256,8 +259,8 @@ class Exchange:
 
     def _noneLeft(self, transport: Any) -> bool:
         """
-        Whether it is certain that nothing of the request has left: it waits for the end
-        of this turn of the reactor, or in the transport.
+        Whether no byte of the request can have left this machine: it still waits for
+        the end of this turn of the reactor, or in the transport's buffer.
         """
         if self.sender is None and self.connection.wire.pendingLength:
             return True
@@ -267,9 +270,9 @@ class Exchange:
 
     def _end(self) -> BodySender | None:
         """
-        Read and send nothing more.
+        Stop reading and sending.
 
-        @return: what still sends.
+        @return: the sender, if the request's body was not complete.
         """
         self.isOver = True
         self.reader.stop()
@@ -281,7 +284,7 @@ class Exchange:
         """
         The response is complete: use the connection again, or close it.
 
-        @param clean: whether nothing was received behind it.
+        @param clean: whether no bytes were received after the response.
         """
         reusable = clean and self.request.persistent and self.reader.persistent
         sender = self._end()
@@ -293,7 +296,7 @@ class Exchange:
 
     def drop(self) -> None:
         """
-        Drop the connection: the application does not want it.
+        End the exchange and drop the connection: the application did not take it.
         """
         self._end()
         self.connection.exchangeFailed()
@@ -308,7 +311,7 @@ class Exchange:
 
     def cancel(self) -> None:
         """
-        The answer to the request is not wanted any more.
+        The application has cancelled the request: fail with C{CancelledError}.
         """
         kind = errors.Generation if self.sender is not None else None
         self.fail(Failure(CancelledError()), kind)
@@ -317,10 +320,12 @@ class Exchange:
         self, reason: Failure, kind: Any = None, nothingSent: bool = False
     ) -> None:
         """
-        The exchange has failed: drop the connection and tell whoever waits.
+        Fail the exchange: drop the connection, and pass the failure to the handler,
+        or to the reader of the body if the head was delivered.
 
-        @param kind: what it fails with, if that is not for others to find out.
-        @param nothingSent: whether the server has certainly seen nothing of it.
+        @param kind: the class of the error; C{None} to choose it by the phase.
+        @param nothingSent: whether the server certainly received nothing of the
+            request.
         """
         if self.isOver:
             return
@@ -331,7 +336,7 @@ class Exchange:
         if self._passage is not None:
             self._passage.cancel()
         self.connection.exchangeFailed()
-        # All that is called from here on is the application's, or calls it.
+        # Everything called below is code of the application, or may call it.
         if sender is not None:
             sender.stop()
         elapsed = self.connection.clock.seconds() - self.request.started

@@ -1,9 +1,8 @@
 """
 Why a TLS handshake failed.
 
-OpenSSL tells a handshake's failure as "certificate verify failed" and no more.
-L{explain_handshake} verifies the same certificates once more against the same
-roots, only to learn what was wrong with them.
+OpenSSL reports only "certificate verify failed".  L{explain_handshake} verifies the
+same certificates again, against the same roots, to find the reason.
 """
 
 from __future__ import annotations
@@ -36,8 +35,9 @@ def explain_handshake(
 
     @param reason: why the connection was lost.
     @param connection: the OpenSSL connection.
-    @param proxy: host and port of the proxy in between, empty if they are not known.
-    @return: a failure with a message for people; C{reason} is its cause.
+    @param proxy: host and port of the proxy, empty if they are not known; C{None} for
+        a direct connection.
+    @return: a failure with a readable message; C{reason} is its cause.
     """
     error = reason.value
     text: str | None = None
@@ -46,10 +46,10 @@ def explain_handshake(
     if problem is not None:
         return Failure(problem)
     if isinstance(error, VerificationError):
-        # Of Twisted's callback, in a connection that an application has made.
+        # Raised by Twisted's callback, in a connection creator of the application's.
         return _caused(NameMismatch(_mismatch(error, connection), error.errors), error)
     if isinstance(error, service_identity.CertificateError):
-        text = f"The certificate does not say whom it is for: {error}"
+        text = f"The certificate is not for any name: {error}"
         return _caused(NoName(text), error)
     if isinstance(error, SSL.Error):
         reasons = [str(entry[-1]) for entry in (error.args[0] if error.args else ())]
@@ -95,7 +95,7 @@ def _mismatch(error: VerificationError, connection: Any) -> str:
 
 def _leaf(connection: Any) -> x509.Certificate | None:
     """
-    The certificate that the server sent of itself.
+    The server's own certificate, the first of its chain.
     """
     try:
         leaf: x509.Certificate = connection.get_peer_cert_chain()[0].to_cryptography()
@@ -106,8 +106,7 @@ def _leaf(connection: Any) -> x509.Certificate | None:
 
 def _bad_chain(connection: Any) -> str:
     """
-    Verify the certificates that the server sent once more, to learn what is
-    wrong with them.
+    Verify the certificates that the server sent again, to find out what is wrong.
     """
     what = "the certificate can not be verified"
     try:
@@ -143,8 +142,8 @@ def _bad_chain(connection: Any) -> str:
 
 def _not_for_servers(certificate: x509.Certificate | None) -> str | None:
     """
-    What in a certificate forbids a server to show it (RFC 5280 sections 4.2.1.3 and
-    4.2.1.12).
+    Which key usage of a certificate excludes TLS servers (RFC 5280 sections 4.2.1.3
+    and 4.2.1.12).
     """
     if certificate is None:
         return None

@@ -1,20 +1,19 @@
 """
-Whether a certificate is for the name that was asked for (RFC 9110 section 4.3.4).
+Whether a certificate is for the requested host name (RFC 9110 section 4.3.4).
 
 service-identity compares the names.  Twisted calls it from OpenSSL's verify callback,
 and since 26.4 lets the handshake go on if it raises anything but
 C{VerificationError}: a certificate without a usable subjectAltName, or with a
-malformed one, is then good for every name.  So connections that Twisted would verify
-have a callback of ours, L{IdentityChecked}, which accepts a certificate only when
-service-identity has said that it matches.  Until then the handshake does not end, and
-no byte of the application leaves.
+malformed one, is then accepted for every name.  So L{IdentityChecked} replaces
+Twisted's callback and accepts a certificate only when service-identity has matched the
+name.  Until then the handshake does not end, and no request is sent.
 
-An endpoint or a connection creator of an application may have Twisted's callback in
-it.  L{check_transport} looks when the handshake is over, before the first request, and
-verifies the name that this callback was to verify.
+An endpoint or a connection creator of an application may still use Twisted's callback.
+After such a handshake, before the first request, L{check_transport} verifies the name
+that the callback should have verified.
 
-To policies that verify in a way of their own (a pinned key, no name at all) nothing is
-added.
+Policies with their own verification (a pinned key, no name at all) are left as they
+are.
 """
 
 from __future__ import annotations
@@ -67,13 +66,13 @@ __all__ = [
     "problem_of",
 ]
 
-# The class of what twisted.internet.ssl makes for a client.  A subclass may have
-# replaced the verification, and is not meant.
+# The class of the connection creators that twisted.internet.ssl makes for clients.
+# Subclasses are excluded: they may replace the verification.
 _TwistedsCreator: type = type(optionsForClientTLS("localhost"))
 
 _is_visible = re.compile(r"[!-~]+").fullmatch
 
-# Why our callback refused a certificate, while the connection is there to ask.
+# Why a certificate was rejected, for as long as its connection exists.
 _problems: WeakKeyDictionary[SSL.Connection, CertificateError] = WeakKeyDictionary()
 
 
@@ -87,8 +86,8 @@ class CertificateError(RequestError):
 
 class NameMismatch(CertificateError, VerificationError):
     """
-    The certificate is for other names; code for Twisted's client looks for
-    service-identity's exception.
+    The certificate is for other names.  It is also service-identity's exception, which
+    code written for Twisted's client catches.
     """
 
     def __init__(self, text: str, errors: Sequence[Any]) -> None:
@@ -101,7 +100,7 @@ class NameMismatch(CertificateError, VerificationError):
 
 class NoName(CertificateError, service_identity.CertificateError):
     """
-    The certificate has no name that could be compared.
+    The certificate has no usable name.
     """
 
 
@@ -110,12 +109,12 @@ class CarefulCreator:
     """
     A connection creator that always creates a connection.
 
-    Twisted asks an application's creator when the transport is there already.  If that
-    raises, neither the protocol nor whoever waits for the endpoint is told.  So the
-    problem is kept here, and whoever waits looks for it.
+    Twisted calls an application's creator when the transport is connected already.  If
+    the creator raises, neither the protocol nor the endpoint's Deferred gets the error.
+    So it is kept in C{problem}, which the connection attempt checks.
 
-    @ivar original: what makes the connections.
-    @ivar problem: why the last one must not be used, or C{None}.
+    @ivar original: the application's creator.
+    @ivar problem: why the last connection must not be used, or C{None}.
     """
 
     problem: Failure | None = None
@@ -137,7 +136,7 @@ class CarefulCreator:
                 )
         except BaseException:
             self.problem = Failure()
-            # No byte of it is sent.
+            # A placeholder: it is dropped before it sends anything.
             return SSL.Connection(SSL.Context(SSL.TLS_METHOD))
         return connection
 
@@ -146,13 +145,13 @@ def check_identity(certificate: Certificate, name: str) -> None:
     """
     Check that a certificate is for a name.
 
-    @param certificate: the server's own.
+    @param certificate: the server's own certificate.
     @param name: a host name in ASCII, or an IP address.
-    @raise CertificateError: if it is not, or if that can not be found out.
+    @raise CertificateError: if the name does not match, or can not be compared.
     """
     try:
         for pattern in _dns_names(certificate):
-            # service-identity takes white space off.
+            # service-identity would strip white space and accept the name.
             if not _is_visible(pattern):
                 raise ValueError(f"a malformed name is in it, {pattern!r}")
         if isIPAddress(name) or isIPv6Address(name):
@@ -209,10 +208,10 @@ class IdentityChecked:
     """
     A connection creator whose connections verify the chain, the name and the pins.
 
-    @param creator: what makes the connections; its verify callback is replaced.
+    @param creator: makes the connections; its verify callback is replaced.
     @param name: the name that the certificate must be for.
-    @param pins: hashes of the keys (L{key_pin}) of which the certificate must have
-        one; none for any key.
+    @param pins: hashes of public keys (L{key_pin}); the certificate's must be among
+        them.  Empty to accept any key.
     """
 
     def __init__(self, creator: Any, name: str, pins: Collection[bytes] = ()) -> None:
@@ -224,7 +223,7 @@ class IdentityChecked:
         """
         Check the server's own certificate.
 
-        @raise CertificateError: if it is not the right one.
+        @raise CertificateError: if its name or its public key does not match.
         """
         check_identity(certificate, self.name)
         if self._pins:
@@ -249,7 +248,7 @@ class IdentityChecked:
             try:
                 check(certificate.to_cryptography())
             except CertificateError as error:
-                # Without the frames, which refer to the connection.
+                # The frames of its traceback refer to the connection.
                 _problems[connection] = error.with_traceback(None)
                 return False
             except BaseException:
@@ -262,7 +261,7 @@ class IdentityChecked:
 
 def checked(creator: Any, host: str) -> Any:
     """
-    A creator that verifies names as Twisted means to, instead of Twisted's own.
+    Replace Twisted's own connection creator by one that verifies names strictly.
 
     @param creator: what a policy returned for C{host}.
     @return: an L{IdentityChecked}, or C{creator} itself if it is not Twisted's.
@@ -274,8 +273,8 @@ def checked(creator: Any, host: str) -> Any:
 
 def problem_of(connection: Any) -> CertificateError | None:
     """
-    Why the certificate of a connection was refused in its handshake; C{None} if
-    its name was not the reason.
+    Why L{IdentityChecked} rejected the certificate of a connection; C{None} if it did
+    not.
     """
     try:
         return _problems.get(connection)
@@ -285,18 +284,18 @@ def problem_of(connection: Any) -> CertificateError | None:
 
 def check_transport(transport: Any) -> CertificateError | None:
     """
-    Look at the certificates of all TLS layers of a transport whose handshake is over.
+    Check the certificates of all TLS layers of a transport after its handshake.
 
-    @return: what is wrong with one of them.
+    @return: what is wrong with a certificate, or C{None}.
     """
-    # TLS is a wrapper, and there may be others; what is below them is a socket.
+    # TLS is a wrapper around the transport; there may be several wrappers.
     while isinstance(transport, ProtocolWrapper):
         try:
             _check_layer(transport)
         except CertificateError as error:
             return error.with_traceback(None)
         except Exception as error:
-            return CertificateError(f"The certificate can not be looked at: {error}")
+            return CertificateError(f"The certificate could not be checked: {error}")
         transport = transport.transport
     return None
 

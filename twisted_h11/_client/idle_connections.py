@@ -15,7 +15,7 @@ __all__ = ["IdleConnections", "is_good"]
 
 def is_good(connection: ClientConnection, settings: PoolSettings) -> bool:
     """
-    Whether an idle connection may have one more request.
+    Whether an idle connection may be used for another request.
     """
     age, requests = settings.maxAge, settings.maxRequests
     return (
@@ -27,13 +27,13 @@ def is_good(connection: ClientConnection, settings: PoolSettings) -> bool:
 
 class IdleConnections:
     """
-    Idle connections by their keys.  The most recently used is taken first, so that
-    the others can expire.
+    Idle connections by key.  The most recently used one is taken first, so that the
+    others can expire.
     """
 
     def __init__(self) -> None:
         self._byKey: dict[Hashable, list[ClientConnection]] = {}
-        # The one that has been idle longest comes first.
+        # The connection that has been idle longest comes first.
         self._order: OrderedDict[ClientConnection, Hashable] = OrderedDict()
 
     def __len__(self) -> int:
@@ -45,15 +45,15 @@ class IdleConnections:
     @property
     def keys(self) -> Iterable[Hashable]:
         """
-        The key of each.
+        The keys that have idle connections.
         """
         return self._order.values()
 
     def put(self, key: Hashable, connection: ClientConnection) -> int:
         """
-        Keep a connection.
+        Keep an idle connection.
 
-        @return: how many there are of its key.
+        @return: how many idle connections C{key} has now.
         """
         kept = self._byKey.setdefault(key, [])
         kept.append(connection)
@@ -62,7 +62,7 @@ class IdleConnections:
 
     def take(self, key: Hashable) -> ClientConnection | None:
         """
-        The one of C{key} that was used last; it is not idle any more.
+        Remove and return the connection of C{key} that was used last.
         """
         kept = self._byKey.get(key)
         if kept is None:
@@ -75,7 +75,7 @@ class IdleConnections:
 
     def discard(self, connection: ClientConnection) -> None:
         """
-        Forget a connection, if it is here.
+        Remove a connection, if it is kept here.
         """
         key = self._order.pop(connection, None)
         if key is not None:
@@ -86,12 +86,12 @@ class IdleConnections:
 
     def oldest(self) -> ClientConnection | None:
         """
-        The one that has been idle longest.
+        The connection that has been idle longest, or C{None}.
         """
         return next(iter(self._order), None)
 
     def oldestOf(self, key: Hashable) -> ClientConnection:
         """
-        The one that has been idle longest among those of C{key}; there is one.
+        The connection of C{key} that has been idle longest; C{key} must have one.
         """
         return self._byKey[key][0]

@@ -1,5 +1,5 @@
 """
-Who is told what about a connection and about its exchanges.
+The callbacks of connections and exchanges.
 """
 
 from __future__ import annotations
@@ -21,26 +21,26 @@ Connection = TypeVar("Connection", contravariant=True)
 
 class ExchangeHandler(Interface):
     """
-    Whoever has started a request is told one of two things, once.
+    The caller of an exchange.  One of the two methods is called, once.
     """
 
     def responseReceived(self, response: Response) -> None:
         """
-        The head of the final response is here.
+        The head of the final response was received.
         """
 
     def requestFailed(self, failure: Failure, nothingSent: bool) -> None:
         """
-        There will be no response.
+        The exchange failed before the head of the final response.
 
-        @param nothingSent: whether it is certain that the server has seen
-            nothing of the request.
+        @param nothingSent: whether the server certainly received nothing of the
+            request.
         """
 
 
 class Owner(Interface[Connection]):
     """
-    Whoever has made a connection.
+    The owner of a connection: an attempt to connect, the pool, or a tunnel.
     """
 
     def connectionReady(self, connection: Connection) -> None:
@@ -65,7 +65,7 @@ class Owner(Interface[Connection]):
 
     def connectionGone(self, connection: Connection, reason: Failure) -> None:
         """
-        The connection is closed, or belongs to another protocol now.
+        The connection is closed, or was given to another protocol.
         """
 
 
@@ -74,12 +74,12 @@ class ClientLine(Interface):
     What an exchange needs of its connection.
 
     @ivar wire: the transport.
-    @ivar clock: the time.
-    @ivar served: how many requests the connection was given, this one included.
+    @ivar clock: the reactor's time.
+    @ivar served: how many requests were sent on the connection, with this one.
     @ivar secure: whether it is encrypted.
-    @ivar tellsUnsent: whether the transport tells what it has not sent.
+    @ivar tellsUnsent: whether the transport tells how many bytes it has not sent.
     @ivar peer: the address of the server.
-    @ivar host: our own.
+    @ivar host: the local address.
     """
 
     wire: Wire
@@ -102,7 +102,7 @@ class ClientLine(Interface):
 
     def exchangeFailed(self) -> None:
         """
-        There is no way to go on: drop the connection.
+        The exchange has failed: drop the connection.
         """
 
     def giveTo(
@@ -111,6 +111,6 @@ class ClientLine(Interface):
         """
         Give the transport to another protocol.
 
-        @param data: what was received for it.
-        @param report: told that the exchange has ended, before the protocol begins.
+        @param data: the bytes that were received after the response.
+        @param report: called with C{"ended"} before the protocol begins.
         """

@@ -1,19 +1,19 @@
 """
 Which hosts are reached without a proxy: the rules of C{NO_PROXY}.
 
-No standard has them.  Here a rule is one of
+There is no standard.  Here a rule is one of
 
-  - a name, which stands for itself and all that is below it; a leading C{.} or
-    C{*.}, a final dot and the case of letters do not matter;
+  - a name, which also matches all its subdomains; a leading C{.} or C{*.}, a final
+    dot and the case of letters do not matter;
   - an address, compared as an address: C{::1} is C{[0:0:0:0:0:0:0:1]};
   - a network, C{10.0.0.0/8} or C{fd00::/8}; with the last parts of an IPv4 address
     left out as well, C{169.254/16};
   - C{*}, everything;
 
-each of them with a port behind it, or without one for all ports.  An IPv6 address
-or network with a port is written in brackets.  Names are not resolved.  What is
-none of these is an error: to pass over it would send to the proxy what was not
-meant for it.
+each of them followed by a port, or without one for all ports.  An IPv6 address or
+network with a port is written in brackets.  Names are not resolved.  Any other text
+is an error: if it were skipped, requests could be sent to the proxy against the
+user's intention.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _has_few_parts = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){0,2}").fullmatch
 
 class _Rule(NamedTuple):
     """
-    One rule: a network or a name, neither of them for everything.
+    One rule: a network or a name; with neither it matches every host.
     """
 
     network: _Network | None
@@ -50,7 +50,7 @@ class NoProxy:
     """
     A list of rules.
 
-    @raise ValueError: for a rule that has no meaning.
+    @raise ValueError: for an invalid rule.
     """
 
     def __init__(self, rules: Iterable[str]) -> None:
@@ -82,7 +82,7 @@ def ascii_name(name: str) -> str:
     """
     A host name in lower case and ASCII (IDNA).
 
-    @raise ValueError: if it is no host name.
+    @raise ValueError: if it is not a host name.
     """
     if not name.isascii():
         import idna
@@ -96,8 +96,8 @@ def ascii_name(name: str) -> str:
 
 def _addresses(host: str) -> list[_Address]:
     """
-    The address that a host is, if it is one, in any form that connects; and the
-    IPv4 address that is mapped in it.
+    The IP address that C{host} spells, in any form that can be connected to, and the
+    IPv4 address mapped in it; empty if C{host} is a name.
     """
     found: _Address
     try:
@@ -106,7 +106,7 @@ def _addresses(host: str) -> list[_Address]:
         if not _is_numeric(host):
             return []
         try:
-            # Short, octal and hexadecimal forms, as getaddrinfo takes them.
+            # Short, octal and hexadecimal forms, which getaddrinfo accepts.
             found = ipaddress.IPv4Address(socket.inet_aton(host))
         except (OSError, ValueError):
             return []
@@ -149,7 +149,7 @@ def _parse_text(text: str) -> _Rule:
         if host.startswith("*."):
             host = host[1:]
         host = ascii_name(host.removeprefix("."))
-        # With dots or other digits around it it is an address all the same.
+        # "10.0.0.1." and full-width digits also spell an address.
         addresses = _addresses(host)
     if addresses:
         return _Rule(ipaddress.ip_network(addresses[0]), None, port)

@@ -1,21 +1,20 @@
 """
-Who talks to whom: what a connection must have in common with a request.
+What a connection and a request must have in common for the connection to be re-used.
 
-A connection is good for a request only if the request would have made the same one.
-So the pool's keys say, besides scheme, host and port, by whom the connection was made:
-the policy that verifies the server and shows a client certificate, the local address,
-the reactor that looks names up (it may refuse some), the proxy with its credentials,
-or the endpoint factory; but not how long anybody waits.
+A connection is re-used only for a request that would have made the same connection.
+So the pool's keys contain, besides scheme, host and port, how the connection was made:
+the policy that verifies the server and has the client certificate, the local address,
+the reactor that resolves names (it may reject some), the proxy with its credentials,
+or the endpoint factory; but no time-outs.
 
-A L{Party} stands for such things.  For equal things there is one L{Party} at a time,
-so that keys are compared by identity, fast, whatever the classes of an application say
-of equality.  It refers to the things, so that none can go and leave its address in
-memory to another; it goes with the last agent and the last connection that have it in
-their keys.
+A L{Party} stands for such objects.  Equal objects have one L{Party} at a time, so that
+keys are compared by identity, fast, and without the C{__eq__} of application classes.
+A L{Party} refers to its objects, so that their C{id} is not used again; it is freed
+with the last agent and the last connection that have it in their keys.
 
-Twisted's agents ask a pool with scheme, host and port only, and with an endpoint made
-for the one request.  L{plain_key} finds out which agent asks.  What it can not find
-out is not shared.
+Twisted's agents ask a pool by scheme, host and port only, with an endpoint made for
+the one request.  L{plain_key} finds the agent by that endpoint.  A connection whose
+agent is not found is shared only by requests with the same endpoint.
 """
 
 from __future__ import annotations
@@ -30,13 +29,13 @@ from twisted_h11._boundary.twisted_private_client import asking_agent, ways_of
 
 __all__ = ["SECURE", "Party", "is_for", "party", "place", "plain_key", "standard_party"]
 
-# What is compared by value; everything else is compared by identity.
+# Types that are compared by value; all others are compared by identity.
 _VALUES = frozenset((str, bytes, int, float, bool, type(None)))
 
 # The schemes that mean TLS.
 SECURE = frozenset((b"https", b"wss"))
 
-# The modules with endpoints of which the attributes say where they lead.
+# The modules whose endpoints have their destination in their attributes.
 _KNOWN = frozenset((endpoints.__name__, "twisted_h11._client.tunnel"))
 
 # How deeply endpoints may be wrapped in each other.
@@ -45,7 +44,7 @@ _DEPTH = 5
 
 class Party:
     """
-    Things that decide who talks to whom; see L{party}.
+    Objects that decide which connections may be shared; see L{party}.
     """
 
     __slots__ = ("__weakref__", "_things")
@@ -63,7 +62,7 @@ _parties: WeakValueDictionary[Hashable, Party] = WeakValueDictionary()
 
 def party(*things: object) -> Party:
     """
-    The party of C{things}: the same for the same objects, and for equal text,
+    The L{Party} of C{things}: the same for the same objects, and for equal strings,
     numbers and tuples of them.
     """
     name = tuple(map(_name, things))
@@ -84,12 +83,11 @@ def _name(thing: object) -> Hashable:
 
 def place(endpoint: Any) -> tuple[Hashable, ...]:
     """
-    Where an endpoint connects to, as far as one of Twisted's own classes, or a
-    tunnel, tells: what text and numbers it and the endpoints in it consist of, times
-    excepted.
+    The destination of an endpoint of Twisted's own classes, or of a tunnel: the
+    strings and numbers among its attributes, and among those of the endpoints that it
+    wraps, without time-outs.
 
-    @return: empty for endpoints of other classes, which may count or remember
-        what they like.
+    @return: empty for endpoints of other classes: their attributes may change.
     """
     return _place(endpoint, _DEPTH)
 
@@ -111,9 +109,9 @@ def _place(endpoint: Any, depth: int) -> tuple[Hashable, ...]:
 
 def standard_party(secure: bool, reactor: Any, policy: Any, bindAddress: Any) -> Party:
     """
-    The party of a connection over TCP.
+    The L{Party} of a connection over TCP.
 
-    @param secure: whether TLS is spoken on it, as C{policy} wants it.
+    @param secure: whether the connection uses TLS, by C{policy}.
     """
     if secure:
         return party("TLS", reactor, bindAddress, policy)
@@ -122,7 +120,7 @@ def standard_party(secure: bool, reactor: Any, policy: Any, bindAddress: Any) ->
 
 def is_for(key: Hashable, origin: Hashable) -> bool:
     """
-    Whether a whole key is one for C{origin}, whoever asks.
+    Whether C{key} belongs to C{origin}, for any agent.
     """
     if not isinstance(key, tuple) or not isinstance(origin, tuple):
         return False
@@ -131,20 +129,21 @@ def is_for(key: Hashable, origin: Hashable) -> bool:
 
 def plain_key(key: Any, endpoint: Any) -> Hashable:
     """
-    The whole key for C{key}, which one of Twisted's agents has made.
+    The pool's key for the shorter key of one of Twisted's agents.
 
-    @param endpoint: how it would connect.
+    @param key: the agent's key: scheme, host and port.
+    @param endpoint: the agent's endpoint for the request.
     """
     try:
         hash(key)
     except TypeError:
-        # That of a C{ProxyAgent} has the endpoint in it.
+        # The key of Twisted's ProxyAgent contains the endpoint.
         key = party(*key) if isinstance(key, tuple) else party(key)
     whole = key if isinstance(key, tuple) else (key,)
     agent = asking_agent(endpoint)
     ways = None if agent is None else ways_of(agent)
     if ways is None:
-        # The same endpoint again leads to the same place; of another nobody knows.
+        # Only the same endpoint certainly connects to the same place.
         return (*whole, party(endpoint))
     if len(ways) == 1:
         return (*whole, *place(endpoint), party(*ways))

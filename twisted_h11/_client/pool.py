@@ -6,10 +6,10 @@ back when it is closed, or given to another protocol, so that there are never mo
 sockets than slots.  Each key (see L{twisted_h11._client.party}) has a bound of its
 own, and all together have one.
 
-B{Turns.}  Who finds no slot waits in line.  Whoever has waited longest and can be
-served is served first, whatever its key: an idle connection of another key is closed
-to make room, and so is one that becomes idle when somebody older waits for another
-key and only the total stands in the way.
+B{Turns.}  A request that finds no slot waits in line.  The oldest request whose key is
+below its own bound is served first, whatever its key: to make room within the total
+bound an idle connection of another key is closed, and so is a connection that becomes
+idle while an older request waits for another key.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ __all__ = ["HTTPConnectionPool", "PoolCounts"]
 
 class PoolCounts(NamedTuple):
     """
-    What a pool holds at a moment.
+    The counts of a pool at one moment.
 
     @ivar connecting: connections that are being made.
     @ivar busy: connections that have a request, or are closing.
@@ -65,8 +65,8 @@ class HTTPConnectionPool:
     @ivar maxPersistentPerHost: most idle connections to one origin.
     @ivar cachedConnectionTimeout: seconds after which an idle one is closed.
     @ivar retryAutomatically: whether an agent on this pool repeats requests.
-    @ivar pausing: who waits before it asks for a connection again, and holds none.
-    @ivar isClosing: whether C{close} drops everything; what fails is not repeated.
+    @ivar pausing: the requests that wait before a retry; they have no connection.
+    @ivar isClosing: whether C{close} is running; what fails then is not repeated.
 
     @since: 0.1
     """
@@ -118,7 +118,7 @@ class HTTPConnectionPool:
 
     def counts(self, key: Hashable | None = None) -> PoolCounts:
         """
-        What the pool holds now.
+        Count the connections and the waiting requests.
 
         @param key: count for this origin only: C{(scheme, host, port)}, all agents.
         """
@@ -138,11 +138,11 @@ class HTTPConnectionPool:
         self, key: Hashable, endpoint: IStreamClientEndpoint
     ) -> Deferred[Any]:
         """
-        A connection for one request, as twisted.web's agents ask for it.
+        Get a connection for one request of a twisted.web agent.
 
-        @param key: the origin.  Connections of the same key are interchangeable
-            if the same agent, or one that would make the same connection, asks for
-            them; for anybody else, if C{endpoint} is the same.
+        @param key: the origin.  Agents that would make the same connection share
+            the connections of a key; other callers share them only for the same
+            C{endpoint}.
         @param endpoint: how to connect.
         @return: a Deferred with an object whose C{request(request)} sends a
             L{twisted.web.client.Request}; it must be used at once.
@@ -179,11 +179,11 @@ class HTTPConnectionPool:
         fresh: bool = False,
     ) -> Ticket:
         """
-        Ask for a connection that is not there yet.
+        Wait for a connection, a new one or one that becomes idle.
 
         @param endpoint: how to connect, or a function that returns it.
-        @param fresh: whether it must not have been used before.
-        @return: what can be cancelled.
+        @param fresh: whether the connection must not have been used before.
+        @return: a ticket, whose C{cancel} ends the wait.
         """
         line = self._line
         ticket = Ticket(
@@ -203,8 +203,9 @@ class HTTPConnectionPool:
 
     def _hasRoom(self, key: Hashable) -> bool:
         """
-        Whether a connection may be made now; an idle one of another origin is
-        closed if that would help, and its slot is free when it is gone.
+        Whether a connection may be made now.  If only the total bound forbids it, the
+        connection that has been idle longest is closed; its slot is free when the
+        connection is gone.
         """
         slots = self._slots
         if not slots.areLeftFor(key):
@@ -215,7 +216,7 @@ class HTTPConnectionPool:
 
     def _serve(self) -> None:
         """
-        Begin to connect for those first in line, while there is room.
+        Begin to connect for the oldest requests in line, while there are slots.
         """
         if self._serving:
             return
@@ -247,8 +248,9 @@ class HTTPConnectionPool:
             outbox=self._outbox,
         )
         self._attempts.add(attempt)
-        if ticket.waiter is not None:
-            ticket.waiter.connectionBegun()
+        waiter = ticket.waiter
+        assert waiter is not None
+        waiter.connectionBegun()
         attempt.begin()
 
     def _made(
@@ -276,14 +278,14 @@ class HTTPConnectionPool:
 
     def connectionReady(self, connection: ClientConnection) -> None:
         """
-        Only an attempt waits for this, and for the transport.
+        Never called: the attempt owns the connection until its handshake is complete.
         """
 
     connectionOpened = connectionReady
 
     def connectionIdle(self, connection: ClientConnection) -> None:
         """
-        A connection has become free: give it to whoever waits, or keep it.
+        A connection has become idle: give it to a waiting request, or keep it.
         """
         key = self._keys[connection]
         if not self.persistent or not is_good(connection, self.settings):
@@ -312,7 +314,7 @@ class HTTPConnectionPool:
 
     def connectionGone(self, connection: ClientConnection, reason: Failure) -> None:
         """
-        A connection is closed, or is not ours any more.
+        A connection is closed, or was given to another protocol: free its slot.
         """
         key = self._keys.pop(connection)
         self._idle.discard(connection)
@@ -326,8 +328,8 @@ class HTTPConnectionPool:
         """
         Close all idle connections.
 
-        @return: a Deferred that fires when they are closed, and all those
-            that were closing already.
+        @return: a Deferred that fires when they are closed, and all connections
+            that were closing before.
         """
         for connection in list(self._idle):
             connection.loseConnection()
@@ -341,13 +343,13 @@ class HTTPConnectionPool:
 
     def close(self) -> Deferred[None]:
         """
-        Drop everything: those that wait fail, requests under way fail, idle
-        connections close.
+        Close the pool: waiting requests and requests under way fail, and idle
+        connections are closed.
 
         @return: a Deferred that fires when no connection is left.
         """
         self.isClosing = True
-        # A waiter may ask for another connection as soon as it is told.
+        # A waiter may ask for another connection from within its callback.
         for waiter in [*self._line.clear(), *self.pausing]:
             why = errors.adopt(Failure(CancelledError()), errors.QUEUED)
             waiter.connectionFailed(why)

@@ -1,14 +1,14 @@
 """
-Proxies: which one, and how to get through it.
+Proxies: which requests use one, and how.
 
 A request for C{http:} is sent to the proxy in absolute form, and the proxy
 forwards it.  All others, C{https:}, C{ws:} and C{wss:}, go through a tunnel
-(CONNECT), in which the server itself is spoken to, over TLS if the scheme says so.
-The way to the proxy is plain, or TLS if its URL says C{https:}.
+(CONNECT) to the server, with TLS inside if the scheme requires it.  The connection to
+the proxy uses TLS if the proxy's URL begins with C{https:}.
 
-The credentials for the proxy are sent to the proxy only: those in its URL, and a
-Proxy-Authorization that the application has among the fields of a request, which
-counts more.  In a request that a server receives there is none.
+The credentials for the proxy are sent to the proxy only: those in its URL, or a
+Proxy-Authorization among the application's fields, which takes precedence.  A server
+never receives them.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class Proxy:
     """
     One proxy.
 
-    @ivar secure: whether TLS is spoken with the proxy itself.
+    @ivar secure: whether the connection to the proxy uses TLS.
     @ivar host: its name or address.
     @ivar port: its port.
     @ivar authorization: the value of Proxy-Authorization, or C{None}.
@@ -84,7 +84,7 @@ class Proxy:
         for name, kind in _PROXY_FIELDS.items():
             value = getattr(self, name)
             if not kind.test(value):
-                # The credentials do not belong into a log.
+                # The credentials must not get into a log.
                 shown = value if name != "authorization" else type(value)
                 raise wrong(name, kind.name, shown)
 
@@ -92,13 +92,13 @@ class Proxy:
     @checked(url=STR)
     def fromURL(cls, url: str) -> Proxy:
         """
-        Make a proxy of C{http://user:password@host:port}.
+        Make a proxy from a URL, C{http://user:password@host:port}.
 
-        @raise ValueError: if that can not be one.
+        @raise ValueError: if C{url} is not the URL of a proxy.
         """
         match = _PROXY.fullmatch(url)
         if match is None:
-            # Without the text: there may be a password in it.
+            # The message leaves the URL out: it may contain a password.
             raise ValueError(
                 "This is not the URL of a proxy: http://user:password@host:port, in "
                 "which an @ or / of the password is written as %40 or %2F"
@@ -150,10 +150,10 @@ class Proxies:
     @ivar http: the L{Proxy} for C{http:} and C{ws:} URIs, or C{None}.
     @ivar https: the L{Proxy} for C{https:} and C{wss:} URIs, or C{None}.
     @ivar exceptions: hosts that are reached directly, as in C{NO_PROXY}: names
-        with all that is below them, addresses, networks (C{10.0.0.0/8}), each
-        with or without a port, or C{*}.
+        with their subdomains, addresses, networks (C{10.0.0.0/8}), each with or
+        without a port, or C{*}.
 
-    @raise ValueError: for an exception that has no meaning.
+    @raise ValueError: for an invalid exception.
 
     @since: 0.1
     """
@@ -174,12 +174,12 @@ class Proxies:
     @checked(environment=optional(instance("a mapping", Mapping)))
     def fromEnvironment(cls, environment: Mapping[str, str] | None = None) -> Proxies:
         """
-        The usual variables: C{http_proxy}, C{https_proxy}, C{all_proxy},
-        C{no_proxy}, in lower or upper case; but C{HTTP_PROXY} not where
-        C{REQUEST_METHOD} is set, because there a client could set it
-        (CVE-2016-5385).
+        Read the usual variables: C{http_proxy}, C{https_proxy}, C{all_proxy},
+        C{no_proxy}, in lower or upper case.  C{HTTP_PROXY} is ignored where
+        C{REQUEST_METHOD} is set, because a CGI client can set it (CVE-2016-5385).
 
-        @raise ValueError: if a variable has a value that makes no sense.
+        @param environment: the variables; those of the process if not given.
+        @raise ValueError: if a variable has an invalid value.
         """
         if environment is None:
             environment = os.environ
@@ -237,9 +237,9 @@ class Route(NamedTuple):
     """
     How a request goes through a proxy.
 
-    @ivar key: for the pool.
-    @ivar target: what is asked of whoever is at the end of the connection.
-    @ivar headers: the fields for it.
+    @ivar key: the pool's key.
+    @ivar target: the request target, in the form for the proxy or for the server.
+    @ivar headers: the fields to send.
     @ivar endpoint: how to connect, or a function that returns it.
     """
 
@@ -253,12 +253,12 @@ class Via(NamedTuple):
     """
     One proxy, as one agent uses it.
 
-    @ivar which: the proxy, for the pool.
-    @ivar name: the proxy, for messages; may be empty.
+    @ivar which: the proxy, as a part of the pool's keys.
+    @ivar name: host and port of the proxy, for messages; may be empty.
     @ivar endpoint: makes an endpoint to it.
-    @ivar authorization: the credentials that it has by itself, or C{None}.
-    @ivar forwarding: who is known to the proxy by a connection to it.
-    @ivar tunnelling: who is known to a server by a tunnel.
+    @ivar authorization: the credentials in the proxy's URL, or C{None}.
+    @ivar forwarding: the L{Party} of requests that the proxy forwards.
+    @ivar tunnelling: the L{Party} of tunnels.
     """
 
     which: Hashable
@@ -270,7 +270,7 @@ class Via(NamedTuple):
 
     def forward(self, target: bytes, headers: Any) -> Route:
         """
-        Have the proxy forward a request.
+        The route of a request that the proxy forwards.
 
         @param target: the URI.
         """
@@ -293,7 +293,7 @@ class Via(NamedTuple):
         headers: Any,
     ) -> Route:
         """
-        Go through the proxy to the server itself.
+        The route of a request through a tunnel.
 
         @param origin: scheme, host and port.
         """
@@ -318,7 +318,7 @@ class Via(NamedTuple):
             return endpoint
 
         key = ("tunnel", self.which, given, scheme, host.lower(), port, self.tunnelling)
-        # The request for the server leaves the credentials out by itself.
+        # request_fields leaves the credentials out of the request to the server.
         return Route(key, target, headers, connect)
 
 
@@ -332,5 +332,5 @@ def _credentials(headers: Any) -> tuple[Any, tuple[bytes, ...]]:
     given = tuple(
         value for name, value in pairs if name.lower() == b"proxy-authorization"
     )
-    # Headers stay what they are: the application may ask the request for them.
+    # Keep the class of the headers: the application sees them as request.headers.
     return (headers if isinstance(headers, TwistedHeaders) else pairs), given

@@ -38,7 +38,7 @@ class ProxyAgent(Agent):
     through a tunnel.  For proxies by their URLs use C{Agent(..., proxies=...)}.
 
     @param endpoint: how to connect to the proxy.
-    @param contextFactory: how TLS with the servers is made and verified, see
+    @param contextFactory: how TLS with the servers is made and verified; see
         L{Agent}.
 
     @since: 0.1
@@ -60,7 +60,7 @@ class ProxyAgent(Agent):
             from twisted.internet import reactor
         policy = self._policy = check_policy(contextFactory)
         self._standard = None
-        # All connections lead to one place: to the proxy.
+        # All connections are to the proxy.
         self._init(reactor, endpoint, pool, settings, None, trace, fastPath)
         self._via = Via(
             "http-proxy",

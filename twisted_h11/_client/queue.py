@@ -1,5 +1,5 @@
 """
-How many connections there may be, and who waits in line for one.
+How many connections there may be, and the line of requests that wait for one.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ __all__ = ["Line", "Slots", "Ticket", "Waiter"]
 
 class Slots:
     """
-    How many connections there are, to each origin and to all, from the attempt to
-    make them until they are closed.
+    Counts connections, by key and in total, from the attempt to connect until they
+    are closed.
 
-    @ivar settings: has the bounds.
+    @ivar settings: the bounds.
     @ivar total: how many slots are taken.
     """
 
@@ -39,34 +39,34 @@ class Slots:
 
     def __iter__(self) -> Iterator[tuple[Hashable, int]]:
         """
-        Each key that has taken slots, and how many.
+        Pairs of a key that has taken slots, and their number.
         """
         return iter(self._taken.items())
 
     def areLeft(self) -> bool:
         """
-        Whether the bound for all is not reached.
+        Whether the total is below its bound.
         """
         return self.total < self.settings.maxConnections
 
     def areLeftFor(self, key: Hashable) -> bool:
         """
-        Whether the bound for each is not reached by C{key}.
+        Whether C{key} is below the bound for each origin.
         """
         return self._taken.get(key, 0) < self.settings.maxConnectionsPerOrigin
 
     def take(self, key: Hashable) -> None:
         """
-        A connection is about to be made.
+        Take a slot: a connection is about to be made.
         """
         self._taken[key] = self._taken.get(key, 0) + 1
         self.total += 1
 
     def free(self, key: Hashable) -> bool:
         """
-        A connection has gone, or was not made.
+        Free a slot: a connection is gone, or was not made.
 
-        @return: whether this was what C{key} had to wait for, if it did.
+        @return: whether C{key} was at its bound before.
         """
         left = self._taken[key] - 1
         self.total -= 1
@@ -79,17 +79,17 @@ class Slots:
 
 class Waiter(Interface):
     """
-    What waits for a connection.
+    Waits for a connection.
     """
 
     def connectionAvailable(self, connection: ClientConnection) -> None:
         """
-        The connection is here; it must be used, or aborted, at once.
+        Use C{connection}, or abort it, at once.
         """
 
     def connectionFailed(self, reason: Failure) -> None:
         """
-        No connection could be had.
+        The wait has failed; nothing was sent.
         """
 
     def connectionBegun(self) -> None:
@@ -101,15 +101,15 @@ class Waiter(Interface):
 @dataclass(slots=True, kw_only=True, eq=False)
 class Ticket:
     """
-    The place of a waiter: in the line, then with the attempt for it.
+    Holds a waiter: in the line, and then during the attempt to connect for it.
 
-    @ivar line: where the ticket waits, if there is no attempt yet.
-    @ivar key: for which connections.
+    @ivar line: the line in which the ticket waits before there is an attempt.
+    @ivar key: the pool's key of the connection.
     @ivar endpoint: how to connect, or a function that returns it.
-    @ivar waiter: C{None} as soon as nobody waits any more.
-    @ivar started: when it was asked for.
+    @ivar waiter: C{None} when the wait is over.
+    @ivar started: when the wait began.
     @ivar fresh: whether the connection must not have been used before.
-    @ivar number: its place among all tickets.
+    @ivar number: increases from ticket to ticket; the lowest is the oldest.
     """
 
     line: Line
@@ -128,24 +128,22 @@ class Ticket:
 
     def take(self) -> Waiter | None:
         """
-        Take the waiter out, to tell it how the wait ended.
+        Remove and return the waiter, to call it with the result.
         """
         waiter, self.waiter = self.waiter, None
         return waiter
 
     def give(self, connection: ClientConnection) -> None:
         """
-        Give the connection to whoever still waits, or drop it.
+        Give the connection to the waiter.
         """
         waiter = self.take()
-        if waiter is not None:
-            waiter.connectionAvailable(connection)
-        else:
-            connection.abortConnection()
+        assert waiter is not None
+        waiter.connectionAvailable(connection)
 
     def fail(self, reason: Failure) -> None:
         """
-        Tell whoever still waits that no connection could be had.
+        Fail the waiter, if there still is one.
         """
         waiter = self.take()
         if waiter is not None:
@@ -153,7 +151,7 @@ class Ticket:
 
     def cancel(self) -> None:
         """
-        The connection is not wanted any more; the waiter hears nothing.
+        End the wait without calling the waiter.
         """
         if self.take() is None:
             return
@@ -165,7 +163,7 @@ class Ticket:
 
     def stopTimer(self) -> None:
         """
-        The wait in the line is over.
+        Cancel the time-out of the wait in the line.
         """
         timer, self.timer = self.timer, None
         if timer is not None:
@@ -174,35 +172,35 @@ class Ticket:
 
 class Line:
     """
-    The tickets that wait for a connection.  Those of one key stand in a queue; over
-    all keys the oldest is found without looking at each.
+    The tickets that wait for a connection: a queue for each key, and a heap to find
+    the oldest ticket of all without a look at every key.
 
-    A ticket in the middle of a queue that nobody waits with any more stays there
-    until it is the first; the first one of each queue always has a waiter.
+    A cancelled ticket in the middle of a queue stays there until it is the first; the
+    first ticket of each queue always has a waiter.
 
-    @param slots: tell whether a key is below its own bound.
+    @param slots: say whether a key is below its own bound.
 
-    @ivar length: how many wait.
+    @ivar length: how many tickets wait.
     """
 
     def __init__(self, slots: Slots) -> None:
         self._slots = slots
         self._queues: dict[Hashable, deque[Ticket]] = {}
-        # (number, key) of the first in line of each origin that is below its
-        # own bound; entries that are out of date are skipped.
+        # (number, id of the queue, key) of the first ticket of each key that is below
+        # its own bound; entries that are out of date are skipped.
         self._heads: list[tuple[int, int, Hashable]] = []
         self._number = 0
         self.length = 0
 
     def __contains__(self, key: Hashable) -> bool:
         """
-        Whether anybody waits for C{key}.
+        Whether a ticket waits for C{key}.
         """
         return key in self._queues
 
     def __iter__(self) -> Iterator[Ticket]:
         """
-        All that wait.
+        All tickets that wait.
         """
         for queue in self._queues.values():
             for ticket in queue:
@@ -218,9 +216,9 @@ class Line:
 
     def join(self, ticket: Ticket, clock: IReactorTime, pool: object) -> None:
         """
-        Wait behind all others, within the bounds of the settings.
+        Put a ticket at the end of the line, within the bounds of the settings.
 
-        @param pool: whose line it is; the error says what it holds.
+        @param pool: the pool, whose counts are shown in the error of a time-out.
         """
         settings = self._slots.settings
         limit = settings.maxQueued
@@ -258,7 +256,7 @@ class Line:
 
     def announce(self, key: Hashable) -> None:
         """
-        Note who is first for C{key}, if it is below its own bound.
+        Put the first ticket of C{key} on the heap, if C{key} is below its own bound.
         """
         queue = self._queues.get(key)
         if queue is None:
@@ -275,7 +273,7 @@ class Line:
 
     def oldest(self) -> Ticket | None:
         """
-        The first in line whose key is below its own bound.
+        The oldest ticket whose key is below its own bound, or C{None}.
         """
         heads = self._heads
         while heads:
@@ -295,15 +293,15 @@ class Line:
 
     def first(self, key: Hashable) -> Ticket | None:
         """
-        The first in line for C{key}, whether or not there is room.
+        The oldest ticket of C{key}, whether or not there are slots.
         """
         queue = self._queues.get(key)
         return None if queue is None else queue[0]
 
     def needsRoomFirst(self, key: Hashable) -> bool:
         """
-        Whether a connection of C{key} must close for somebody who has waited longer
-        than all who wait for C{key}.
+        Whether a connection of C{key} must close because a ticket of another key, held
+        up by the total bound only, is older than all tickets of C{key}.
         """
         oldest = None if self._slots.areLeft() else self.oldest()
         if oldest is None or oldest.key == key:
@@ -313,7 +311,7 @@ class Line:
 
     def leave(self, ticket: Ticket) -> None:
         """
-        The first of its key leaves the line.
+        Remove a ticket, the first of its key, from the line.
         """
         self._queues[ticket.key].popleft()
         self.length -= 1
@@ -322,7 +320,7 @@ class Line:
 
     def gaveUp(self, ticket: Ticket) -> None:
         """
-        C{ticket} has no waiter any more, wherever in the line it stands.
+        A ticket was cancelled, anywhere in the line.
         """
         self.length -= 1
         ticket.stopTimer()
@@ -334,7 +332,7 @@ class Line:
         """
         Empty the line.
 
-        @return: the waiters, who have not been told yet.
+        @return: the waiters, which were not called yet.
         """
         waiting = []
         for ticket in self:

@@ -1,5 +1,5 @@
 """
-A request as it goes to a connection: checked, framed and ready to be written.
+A client's request: checked, framed and ready to be written to a connection.
 """
 
 from __future__ import annotations
@@ -34,28 +34,28 @@ DEFAULT_SETTINGS = ClientSettings()
 
 def check_method(method: bytes) -> bytes:
     """
-    Refuse a method that is not a token.
+    Check that a method is a token, and not C{CONNECT}.
 
     @raise TypeError: if it is not bytes.
-    @raise ValueError: if it is not a method.
+    @raise ValueError: if it is not a valid method.
     """
     if not isinstance(method, bytes):
         raise wrong("method", "bytes", method)
     if not is_token(method):
         raise ValueError(f"Invalid method {method!r}")
     if method == b"CONNECT":
-        # Its target is no URI; who sends one means something else.
+        # The target of CONNECT is host and port; TunnelEndpoint sends it.
         raise ValueError("Invalid method b'CONNECT': a tunnel is an endpoint")
     return method
 
 
 def check_uri(uri: bytes) -> bytes:
     """
-    Refuse a URI with white space, control characters or non-ASCII bytes.
+    Check that a URI has no white space, control characters or non-ASCII bytes.
 
-    @return: the URI without white space around it.
+    @return: the URI without surrounding white space.
     @raise TypeError: if it is not bytes.
-    @raise ValueError: if it is not a URI.
+    @raise ValueError: if it is not a valid URI.
     """
     if not isinstance(uri, bytes):
         raise wrong("uri", "bytes", uri)
@@ -74,20 +74,20 @@ class ClientRequest:
     @param host: the value of Host, unless the application gives one.
 
     @ivar method: the method.
-    @ivar target: the request target, as it is on the wire.
-    @ivar given: the fields that the application wants to send.
-    @ivar fields: all fields as they are on the wire.
+    @ivar target: the request target, as it is sent.
+    @ivar given: the application's fields.
+    @ivar fields: all fields as they are sent.
     @ivar head: the bytes of the head.
     @ivar body: C{None}, C{bytes} or an C{IBodyProducer}.
     @ivar length: the length of the body, -1 if it is not known.
     @ivar chunked: whether the body is chunked.
     @ivar bodyStarted: whether the producer of the body was started.
     @ivar expect: whether the body waits for a 100 response.
-    @ivar uri: the absolute URI, or what returns it.
+    @ivar uri: the absolute URI, or a function that returns it.
     @ivar persistent: whether the connection may be used again.
     @ivar started: when the request was started.
-    @ivar fast: whether it and its response may pass without the state machine
-        of h11.
+    @ivar fast: whether the request and its response may be written and read without
+        h11's state machine.
     @ivar report: called with the name of each trace event, or C{None}.
     """
 
@@ -127,8 +127,8 @@ class ClientRequest:
             given, host, self.length, not self.persistent, self.target
         )
         if self.chunked and body is None:
-            # The application says Transfer-Encoding: there is a body, without
-            # anything in it, and it has an end.
+            # The application gives Transfer-Encoding without a body: send an empty
+            # chunked one.
             self.body = b""
         if given:
             for name, value in self.fields:
@@ -137,8 +137,8 @@ class ClientRequest:
                     self.expect = body is not None and value.lower() == b"100-continue"
                 elif size == 10 and name.lower() == b"connection":
                     if has_member((value,), b"close"):
-                        # RFC 9112 section 9.6: who has sent this sends no other
-                        # request on the connection, whatever the server says.
+                        # RFC 9112 section 9.6: a client that has sent "close" must
+                        # not send another request, whatever the server responds.
                         self.persistent = False
         self.head = self._makeHead()
 
@@ -152,7 +152,7 @@ class ClientRequest:
 
     def withoutExpect(self) -> ClientRequest:
         """
-        The same request, without its expectation.
+        A copy of the request without its C{Expect} field.
         """
         again = copy(self)
         again.fields = [field for field in self.fields if field[0].lower() != b"expect"]
@@ -163,7 +163,7 @@ class ClientRequest:
     @property
     def headers(self) -> TwistedHeaders:
         """
-        The fields that were asked for, and Host.
+        The application's fields, and Host.
         """
         if self._headers is None:
             given = self.given
@@ -189,7 +189,8 @@ class ClientRequest:
 
     def sentByH11(self) -> h11.Connection:
         """
-        An h11 connection that has sent the head: what a response means depends on it.
+        An h11 connection that has sent the head: how a response is read depends on
+        the request.
         """
         size = self.settings.maxHeadLength
         conn = h11.Connection(h11.CLIENT, max_incomplete_event_size=size)
@@ -198,7 +199,7 @@ class ClientRequest:
 
     def event(self) -> h11.Request:
         """
-        This request, for h11.
+        The request as an event of h11.
         """
         return h11.Request(method=self.method, target=self.target, headers=self.fields)
 
@@ -207,8 +208,8 @@ def pairs_of(
     headers: TwistedHeaders | Iterable[tuple[bytes, bytes]],
 ) -> list[tuple[bytes, bytes]]:
     """
-    The fields of C{headers} in order; the names as they were given, where that
-    is known.
+    The fields of C{headers} in order, with the names as they were given if C{headers}
+    keeps them.
     """
     if isinstance(headers, Headers):
         return headers.pairs()

@@ -1,13 +1,13 @@
 """
-Heads of requests that go out, and how they frame the body: their parts are checked,
-and joined.
+The heads of a client's requests: the fields are checked, the body is framed, and the
+head is joined.
 
 A length that is neither a number of bytes nor unknown would leave a body without any
 framing, and a server would read it as the next request (RFC 9112 section 6.3).  So
-L{body_length} looks at it once, before there is a connection.
+L{body_length} checks it once, before there is a connection.
 
-L{request_head} writes exactly what h11 would write (a test holds it to that), so
-that h11 can be shown the same request later, when a response needs it.
+L{request_head} writes exactly what h11 would write (a test compares them), so that
+h11 can be given the same request later, when it has to read the response.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ __all__ = [
 ]
 
 
-# The length of a body that goes out in chunks.
+# The length of a body that is sent in chunks.
 CHUNKED_LENGTH = -1
 
-# RFC 9110 section 8.6 sets no bound; h11 takes twenty digits, and there are
-# servers that count in 63 bits and let what is larger wrap around.
+# RFC 9110 section 8.6 sets no bound; h11 accepts twenty digits, but some servers
+# count in 63 bits and overflow.
 LONGEST = 2**63 - 1
 
 
 class BadRequest(RequestError, ValueError):
     """
-    A part of a request that can not be sent.
+    A part of the request is invalid and can not be sent.
 
     @since: 0.1
     """
@@ -49,16 +49,14 @@ class BadRequest(RequestError, ValueError):
 
 def body_length(body: Any) -> int:
     """
-    The length of a body.
+    The length of a body that is not bytes.
 
-    @param body: bytes, or an L{IBodyProducer<twisted.web.iweb.IBodyProducer>}.
+    @param body: an L{IBodyProducer<twisted.web.iweb.IBodyProducer>}.
     @return: the length in bytes, or L{CHUNKED_LENGTH} if it is not known.
     @raise TypeError: if it is not a body, or its length is neither an C{int} nor
         C{UNKNOWN_LENGTH}.
-    @raise ValueError: if its length can not be the length of anything.
+    @raise ValueError: if its length is negative, or above L{LONGEST}.
     """
-    if isinstance(body, bytes):
-        return len(body)
     if not callable(getattr(body, "startProducing", None)):
         raise TypeError(
             f"bodyProducer must be bytes or an IBodyProducer, not {type(body).__name__}"
@@ -77,7 +75,7 @@ def body_length(body: Any) -> int:
             "The length of bodyProducer must be UNKNOWN_LENGTH or an int, not "
             f"{length!r:.99}"
         )
-    # A subclass of int may be printed as anything.
+    # A subclass of int may have a __str__ of its own.
     length = int(length)
     if not 0 <= length <= LONGEST:
         raise ValueError(
@@ -95,17 +93,17 @@ def request_fields(
     target: bytes = b"/",
 ) -> tuple[Fields, bool]:
     """
-    The fields of a request, checked, framed, Host first; and whether the body
-    is chunked.
+    Check the fields of a request, and add Host (as the first) and the framing.
 
-    @param given: what the application wants to send.
-    @param host: the value of Host, unless the application has one.
-    @param length: the length of the body, -1 if it is not known, C{None} if
-        there is none and none is to be announced.
-    @param close: whether to ask for the end of the connection.
-    @param target: the target of the request, whose form tells whether a proxy
-        receives it.  Nobody else is told Proxy-Authorization.
-    @raise BadRequest: for anything that can not be sent.
+    @param given: the application's fields.
+    @param host: the value of Host, unless the application gives one.
+    @param length: the length of the body, -1 if it is not known, C{None} if there is
+        no body and no length is to be sent.
+    @param close: whether to send C{Connection: close}.
+    @param target: the request target, whose form says whether a proxy receives the
+        request.  Proxy-Authorization is sent to proxies only.
+    @return: the fields, and whether the body is chunked.
+    @raise BadRequest: for a field that can not be sent.
     """
     fields: Fields = [(b"Host", host)]
     hosts = 0
@@ -124,7 +122,7 @@ def request_fields(
             fields[0] = (name, value)
             continue
         if size == 14 and name.lower() == b"content-length":
-            # Two lengths are how a request is smuggled: ours alone is sent.
+            # Two lengths allow request smuggling: only the actual length is sent.
             if value != b"%d" % (length or 0,):
                 raise BadRequest(
                     f"Content-Length is {value!r}, but the body "
@@ -139,7 +137,7 @@ def request_fields(
             chunked = True
             continue
         if size == 19 and name.lower() == b"proxy-authorization":
-            # RFC 9112 section 3.2: in these forms a server is asked.
+            # RFC 9112 section 3.2: origin-form and asterisk-form go to a server.
             if target[:1] in (b"/", b"*", b"?", b""):
                 continue
         if size == 10 and close and name.lower() == b"connection":
@@ -159,7 +157,7 @@ def request_fields(
 
 def request_head(method: bytes, target: bytes, fields: Fields) -> bytes:
     """
-    The bytes of a request head.  The parts were checked already.
+    The bytes of a request head.  The parts must have been checked.
     """
     return b"%b %b HTTP/1.1\r\n%b\r\n" % (
         method,

@@ -1,14 +1,14 @@
 """
-The body of a request on its way out.
+Sending the body of a request.
 
 A body is C{bytes} or an L{IBodyProducer}.  L{BodySender} frames it, by its length, or
-chunked where the length is not known (or h11 does, to the same bytes), holds the
-producer to the length it promised, and passes the transport's back-pressure on to it.
-The producer's C{stopProducing} is called at most once.
+chunked where the length is not known (or h11 does, with the same bytes), checks that
+the producer writes as many bytes as its C{length} says, and passes the transport's
+back-pressure on to it.  The producer's C{stopProducing} is called at most once.
 
-Whatever a producer raises, returns or writes, the request fails for it; the connection
-is given up first, and nothing of what was written is sent where it could be taken for
-something else.
+A producer that raises, returns no Deferred, writes anything but bytes, or writes too
+much or too little fails the request.  The connection is dropped first, so that the
+server can not read the bytes that were written as another message.
 """
 
 from __future__ import annotations
@@ -31,23 +31,23 @@ from twisted_h11._wire.wire import Wire
 
 __all__ = ["BodySender", "send_whole"]
 
-# In which pieces a body that is given as bytes goes out, if it is long.
+# A body that is given as bytes is sent in pieces of this many bytes.
 PIECE_LENGTH = 64 * 1024
 
 
 def _nothing() -> None:
     """
-    For a producer that can not be paused: Twisted's own example of one has no
-    C{resumeProducing}.
+    Replaces a method that a producer lacks: the body producer of Twisted's own
+    example has no C{resumeProducing}.
     """
 
 
 def piece_of(data: Any) -> bytes:
     """
-    What a producer has written, as bytes that do not change any more, and that are
-    counted as they are sent (a C{memoryview} may have items of several bytes).
+    Copy what a producer has written to C{bytes}: it does not change later, and its
+    length is in bytes (a C{memoryview} may have items of several bytes).
 
-    @raise TypeError: if it is not bytes.
+    @raise TypeError: if C{data} is not bytes-like.
     """
     if isinstance(data, (bytes, bytearray, memoryview)):
         return bytes(data)
@@ -62,11 +62,11 @@ def send_whole(
     conn: h11.Connection | None,
 ) -> bool:
     """
-    Send a request at once, if its body is short and waits for nothing.
+    Send a request in one piece, if its body is short and need not wait for a 100.
 
-    @param send: sends bytes.
+    @param send: called with the bytes.
     @param conn: the h11 connection that writes the body; C{None} on the fast path.
-    @return: whether it was sent.
+    @return: whether the request was sent.
     """
     body, data = request.body, request.head
     if body is not None:
@@ -86,17 +86,19 @@ def send_whole(
 
 class SendingUser(Interface):
     """
-    Told how a L{BodySender} has ended, by one of two calls, once.
+    The owner of a L{BodySender}.  One of the two methods is called, once, at its end.
     """
 
     def bodySent(self) -> None:
         """
-        All of the body was written.
+        The whole body was written.
         """
 
     def fail(self, reason: Failure, kind: Any) -> None:
         """
         The producer of the body has failed.
+
+        @param kind: the class of the request's error.
         """
 
 
@@ -105,10 +107,10 @@ class BodySender:
     """
     Sends the body of one request.
 
-    @param wire: where to.
+    @param wire: the wire to write to.
     @param conn: the h11 connection that writes the body; C{None} on the fast path.
 
-    @ivar started: whether any of it has been asked for.
+    @ivar started: whether sending has begun.
     @ivar written: how many bytes were written, if the body was given as bytes.
     """
 
@@ -133,19 +135,19 @@ class BodySender:
         self._refused = False
         body = self._body
         if not isinstance(body, bytes):
-            # It is called for each write of a fast upload: without a detour.
+            # These are called for each write of a fast upload: bind them directly.
             self.pauseProducing = getattr(body, "pauseProducing", _nothing)  # type: ignore[method-assign]
             self.resumeProducing = getattr(body, "resumeProducing", _nothing)  # type: ignore[method-assign]
 
     def start(self) -> None:
         """
-        Begin to send.
+        Begin to send the body; a producer is started.
         """
         user = self._user
         if self.started or user is None:
             return
         self.started = True
-        # From here on the body goes to the transport as it is.
+        # From here on the body is written to the transport, past the wire's buffer.
         self._wire.flush()
         if isinstance(self._body, bytes):
             self._wire.backPressure().registerProducer(self, True)
@@ -166,12 +168,12 @@ class BodySender:
             return
         producing.addCallbacks(self._finished, self._failed)
         if self._user is not None:
-            # Only now: a producer may not be paused before it was started.
+            # Registered only now: a producer must not be paused before it is started.
             self._wire.backPressure().registerProducer(self, True)
 
     def stop(self) -> None:
         """
-        No more of the body is wanted.
+        Stop sending, and stop the producer.
         """
         if self._leave() is None:
             return
@@ -183,9 +185,9 @@ class BodySender:
 
     def _leave(self) -> SendingUser | None:
         """
-        Send nothing more.
+        Stop sending.
 
-        @return: who is to be told, unless somebody was told already.
+        @return: the owner to call, or C{None} if the sender has ended already.
         """
         user, self._user = self._user, None
         if user is not None:
@@ -199,7 +201,7 @@ class BodySender:
         Send a piece of the body.
 
         @raise ExcessWrite: after the body has ended.
-        @raise TypeError: if it is not bytes; then the request fails, too.
+        @raise TypeError: if C{data} is not bytes-like; the request fails, too.
         """
         user = self._user
         if user is None:
@@ -233,12 +235,12 @@ class BodySender:
 
     def registerProducer(self, producer: Any, streaming: bool) -> None:
         """
-        The producer is known already.
+        Do nothing: the producer is the body itself.
         """
 
     def unregisterProducer(self) -> None:
         """
-        The producer's Deferred tells the end.
+        Do nothing: the Deferred of C{startProducing} marks the end.
         """
 
     def _finished(self, _: object) -> None:
@@ -259,27 +261,27 @@ class BodySender:
         if user is not None:
             user.fail(reason, Generation)
         elif not self._refused:
-            # What its write raised was told then.
+            # A TypeError of write() has failed the request already.
             log_failure("A body producer, after its request,", reason)
 
     # -- the producer that the connection sees ------------------------------
 
     def pauseProducing(self) -> None:
         """
-        The server does not read.
+        Pause: the transport's buffer is full.
         """
         self._paused = True
 
     def resumeProducing(self) -> None:
         """
-        The server reads again.
+        Send more pieces: the transport's buffer has room.
         """
         self._paused = False
         self._writePieces()
 
     def stopProducing(self) -> None:
         """
-        The connection is gone.
+        The connection is lost: stop sending.
         """
         self.stop()
 

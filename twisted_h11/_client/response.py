@@ -1,10 +1,10 @@
 """
-The response that an application sees.
+The client's response, as the application gets it.
 
-A response belongs to its connection only while its body arrives.  What came before
-anybody asked for the body is kept here, within a bound, and so is what came while its
-reader was paused.  When the body has ended the response lets go of the connection,
-which may then serve another request, even if nobody has read this response yet.
+A response refers to its connection only while its body is being received.  Data that is
+received before the application reads the body, or while the reader is paused, is kept
+here, within a bound.  When the body is complete the response drops the reference, so
+that the connection can take another request even before this body is read.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ from twisted_h11.forwarding import deliver_to
 
 __all__ = ["InterimResponse", "Response"]
 
-# Fields that tell about the connection, not about the resource: twisted.web
-# keeps them out of a response's headers.
+# Fields about the connection, not the resource: twisted.web keeps them out of a
+# response's headers.
 CONNECTION_FIELDS = frozenset(
     (
         b"content-length",
@@ -49,7 +49,7 @@ CONNECTION_FIELDS = frozenset(
 
 class InterimResponse:
     """
-    A response that came before the final one, like 103 (Early Hints).
+    An interim response, like 103 (Early Hints).
 
     @ivar code: its status.
     @ivar phrase: its reason phrase.
@@ -71,7 +71,7 @@ class InterimResponse:
 
 def make_headers(fields: Fields) -> TwistedHeaders:
     """
-    Headers of fields as they were received.
+    Make headers of fields as they were received.
     """
     headers = TwistedHeaders()
     for name, value in fields:
@@ -82,9 +82,9 @@ def make_headers(fields: Fields) -> TwistedHeaders:
 @implementer(IPushProducer)
 class ResponseBody(Delivery):
     """
-    The body of a response, and the transport of the protocol that reads it: that can
-    pause, resume and end the body, and nothing else.  While the body is on its way,
-    its source is a L{ResponseSource<twisted_h11._client.response_source>}.
+    The body of a response, and the transport of the protocol that reads it, which can
+    pause, resume and end the body.  While the body is being received, its source is a
+    L{ResponseSource<twisted_h11._client.response_source>}.
     """
 
     _done = ("Response body fully received",)
@@ -96,7 +96,7 @@ class ResponseBody(Delivery):
         self._taken = True
         self._reader = reader
         self._owner = response
-        # From now on the reader says how much it takes.
+        # From now on only the reader's own pauses hold the connection back.
         self._high = 0
         try:
             reader.makeConnection(self)  # type: ignore[arg-type]
@@ -109,7 +109,7 @@ class ResponseBody(Delivery):
 
     def complete(self, data: bytes) -> None:
         """
-        All of it is here, before anybody was told.
+        Keep C{data} as the whole body, before the application has the response.
         """
         if data:
             self._waiting.append(data)
@@ -118,7 +118,7 @@ class ResponseBody(Delivery):
 
     def abortConnection(self) -> None:
         """
-        The rest of the body is not wanted: drop the connection.
+        Drop the rest of the body, and its connection.
         """
         source = self._source
         if source is not None:
@@ -137,7 +137,7 @@ class ResponseBody(Delivery):
 
     def getHost(self) -> Any:
         """
-        Our own address, or C{None} if the body has ended.
+        The local address, or C{None} if the body has ended.
         """
         return None if self._source is None else self._source.host
 
@@ -150,12 +150,12 @@ class ResponseBody(Delivery):
 
     def _failReader(self, failure: Failure) -> None:
         """
-        The reader has raised: it did not get the body, however much of it is here.
+        The reader has raised: cut the body, although more data may be waiting.
         """
         if self._source is not None:
             self._forget()
             self._source.abortConnection(failure)
-            # One that did not even begin to read is told, too.
+            # A reader that raised in connectionMade gets connectionLost, too.
             self._paused = False
             self._deliver()
         else:
@@ -168,17 +168,17 @@ class ResponseBody(Delivery):
 @implementer(IResponse)
 class Response:
     """
-    A response, as L{IResponse} has it, and some more.
+    A response: L{IResponse}, with further attributes and methods.
 
     @ivar version: C{(b"HTTP", 1, 1)} or C{(b"HTTP", 1, 0)}.
     @ivar code: the status.
     @ivar phrase: the reason phrase, bytes.
     @ivar length: the length of the body, or C{UNKNOWN_LENGTH}.
-    @ivar request: what was asked, an L{IClientRequest}.
-    @ivar previousResponse: the one that redirected here, or C{None}.
+    @ivar request: the request, an L{IClientRequest}.
+    @ivar previousResponse: the redirect that led to this response, or C{None}.
     @ivar rawFields: all fields as they were received: order and case kept,
         those about the connection included.
-    @ivar interimResponses: the L{InterimResponse}s that came before.
+    @ivar interimResponses: the L{InterimResponse}s that were received before it.
 
     @since: 0.1
     """
@@ -238,8 +238,8 @@ class Response:
     @property
     def trailers(self) -> TwistedHeaders:
         """
-        The fields after the body; empty until the body has ended.  They were
-        never merged into C{headers}, and say nothing about framing.
+        The fields of the trailer section; empty until the body has ended.  They are
+        not merged into C{headers}, and have no effect on framing.
         """
         if self._trailers is None:
             if not self._body.over:
@@ -259,8 +259,8 @@ class Response:
         """
         See L{IResponse.deliverBody}.
 
-        @raise TypeError: if C{protocol} is none.
-        @raise RuntimeError: if the body was asked for already.
+        @raise TypeError: if C{protocol} is not a protocol.
+        @raise RuntimeError: if C{deliverBody} was called before.
         """
         check_protocol(protocol)
         body = self._body
@@ -275,21 +275,21 @@ class Response:
 
     def deliverTo(self, consumer: IConsumer) -> Deferred[None]:
         """
-        Write the body to a consumer, a request of a server for instance, at the
-        consumer's pace; see L{twisted_h11.forwarding.deliver_to}.
+        Write the body to a consumer, for example a server's request, under
+        back-pressure; see L{twisted_h11.forwarding.deliver_to}.
 
-        @param consumer: is not finished.
-        @return: fires with C{None} when all of the body was written, and fails when
-            it is cut, or the consumer takes nothing more.
-        @raise RuntimeError: if the body was asked for already.
+        @param consumer: gets the body; its C{finish} is not called.
+        @return: fires with C{None} when the whole body was written; fails when the
+            body is cut, or when the consumer stops it.
+        @raise RuntimeError: if C{deliverBody} was called before.
         """
         return deliver_to(self, consumer)
 
     def abort(self) -> None:
         """
-        Drop the connection, if the body is still under way.  Whoever reads the
-        body, and has not got all of it, gets a C{ResponseFailed}.  Nothing happens
-        afterwards.
+        Drop the connection if the body is still being received.  The body's reader, if
+        it has not got all of it, gets a C{ResponseFailed}.  Once the body has been
+        read this does nothing.
         """
         self._body.abortConnection()
 
@@ -299,8 +299,8 @@ class Response:
         response, or a 2xx response to CONNECT.  The bytes that were received
         after the response go to C{protocol}.
 
-        @raise TypeError: if C{protocol} is none.
-        @raise RuntimeError: if the server has not switched.
+        @raise TypeError: if C{protocol} is not a protocol.
+        @raise RuntimeError: if the server has not switched protocols.
         """
         check_protocol(protocol)
         source = self._body._source
@@ -319,7 +319,7 @@ class Response:
 
     def _ended(self, reason: Failure | None = None) -> None:
         """
-        Nothing more will come: the body is complete, or there is a reason.
+        End the body: it is complete, or was cut for C{reason}.
         """
         if not self._body.over:
             ended, self._whenEnded = self._whenEnded, None

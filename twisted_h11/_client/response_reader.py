@@ -1,16 +1,16 @@
 """
 Reading a response: its heads, its body, and where they end.
 
-Where a body ends is known from its head alone; what arrives behind it is not read
+The head alone decides where the body ends; data after that end is not read
 (RFC 9112 section 9.2).
 
-A head is looked at when it is complete.  The usual one is read by the fast path, a
-pure function, and the usual chunked body by L{ChunkDecoder}; all others by an h11
-connection that lives for this response only, and is first shown the request.  A
-request that may not take this fast path (C{Agent(..., fastPath=False)}) has an h11
-connection for its whole exchange: it writes the head and the body of the request, and
-reads every head and every body.  What stays here are the size of a head, which is
-given to h11 when it is complete, and the end of the connection.
+A head is parsed when it is complete.  A common one is parsed by the fast path, a pure
+function, and a common chunked body by L{ChunkDecoder}; all others by an h11 connection
+made for this response, which is given the request first.  A request without the fast
+path (C{Agent(..., fastPath=False)}) has an h11 connection for its whole exchange: it
+writes the head and the body of the request, and reads every head and every body.  Only
+the bound of the head's length and the end of the connection are handled here in both
+cases.
 """
 
 from __future__ import annotations
@@ -54,31 +54,31 @@ class Reading(Enum):
     NOTHING = "nothing"
 
 
-# They are looked up for each segment.
+# Names of the module are looked up faster than members of an Enum, for each segment.
 _HEAD, _LENGTH, _CHUNKS = Reading.HEAD, Reading.LENGTH, Reading.CHUNKS
 
 
 class ResponseUser(Interface):
     """
-    Who is told what a L{ResponseReader} has read.  Any of these calls may L{stop
-    <ResponseReader.stop>} the reader.
+    The owner of a L{ResponseReader}, called with the parts of the response.  Each of
+    these calls may L{stop <ResponseReader.stop>} the reader.
     """
 
     def interimRead(self, response: InterimResponse) -> None:
         """
-        The head of an interim response is here.
+        An interim response was received.
         """
 
     def headRead(self, head: ReceivedHead, data: bytes) -> None:
         """
-        The head of the final response is here.
+        The head of the final response was received.
 
-        @param data: all bytes from the head on.
+        @param data: all received bytes from the head on.
         """
 
     def switchRead(self, head: ReceivedHead) -> None:
         """
-        The server has switched: what follows is for another protocol.
+        The server has switched protocols: the following data is for the successor.
         """
 
     def fail(self, reason: Failure) -> None:
@@ -89,25 +89,25 @@ class ResponseUser(Interface):
 
 class BodyUser(Interface):
     """
-    Who is told what was read of a body; each of these calls may stop the reader, too.
+    Called with the body of a response.  Each call may stop the reader, too.
     """
 
     def bodyRead(self, data: bytes) -> None:
         """
-        A piece of the body is here.
+        A piece of the body was received.
         """
 
     def bodyEnded(self, trailers: Fields, clean: bool) -> None:
         """
         The body is complete.
 
-        @param clean: whether nothing was received behind it.
+        @param clean: whether no bytes were received after it.
         """
 
 
 def read_whole_body(conn: h11.Connection, data: bytes) -> bytes:
     """
-    Let h11 read a body that is all in C{data}.
+    Read a body with h11; C{data} contains all of it.
     """
     if data:
         # h11 reads b'' as end of file.
@@ -123,14 +123,14 @@ class ResponseReader:
     """
     Reads the response to one request.
 
-    @param user: is told what was read.
+    @param user: called with the parts of the response.
     @ivar state: what is read next.
-    @ivar left: how much of a body of known length is still to come; below 0 for
-        bodies of other kinds, see L{ReceivedHead.length}.
-    @ivar persistent: whether all that was read was so well formed that the
-        connection can be trusted with another request.
-    @ivar h11: the h11 connection of a request that may not take the fast path.
-    @ivar rest: what was received for another protocol.
+    @ivar left: how many bytes are left of a body of known length; below 0 for other
+        bodies, see L{ReceivedHead.length}.
+    @ivar persistent: whether the response was so well formed that the connection may
+        be used for another request.
+    @ivar h11: the h11 connection of a request without the fast path, or C{None}.
+    @ivar rest: the data received for the successor.
     """
 
     __slots__ = (
@@ -149,7 +149,7 @@ class ResponseReader:
 
     def __init__(self, user: ResponseUser, request: ClientRequest) -> None:
         self._user = user
-        # Set with the length of a body.
+        # Set by beginBody.
         self._body: Any = None
         self._request = request
         self._buffer: bytearray | None = None
@@ -166,16 +166,16 @@ class ResponseReader:
 
     def stop(self) -> None:
         """
-        Read nothing more.
+        Stop reading.
         """
         self.state = Reading.NOTHING
         self.h11 = self._body = self._buffer = self._chunks = None
-        # No cycle is left behind.
+        # This breaks the reference cycle between the reader and its user.
         del self._user
 
     def dataReceived(self, data: bytes) -> None:
         """
-        Bytes from the server.
+        Read data from the server.
         """
         state = self.state
         if state is _LENGTH:
@@ -208,7 +208,7 @@ class ResponseReader:
                 data = self._skipEmptyLines(data)
                 if not data:
                     return
-            # Usually the whole head is in one segment.
+            # In most cases the whole head is in one segment.
             if request.fast and request.method != b"CONNECT":
                 head = read_response(data, request.method == b"HEAD")
                 if head is not None and head.size <= limit:
@@ -238,7 +238,7 @@ class ResponseReader:
 
     def _skipEmptyLines(self, data: bytes) -> bytes:
         """
-        Take off what stands before a status line.
+        Remove line ends before the status line.
         """
         rest = data.lstrip(b"\r\n")
         self._emptyLines += len(data) - len(rest)
@@ -250,9 +250,9 @@ class ResponseReader:
 
     def _readUnusualHead(self, request: ClientRequest, raw: bytes, rest: bytes) -> bool:
         """
-        Let h11 read a head.
+        Read a head with h11.
 
-        @return: whether another head follows, an interim one having been read.
+        @return: whether it was interim, so that another head follows.
         """
         try:
             head, odd = forgive(raw, request.method)
@@ -283,8 +283,8 @@ class ResponseReader:
             self._switched(ReceivedHead(1, code, reason, fields, 0, False, 0), rest)
             return False
         if says_close(fields) or event.http_version < b"1.1":
-            # It will be closed, although only the final response is bound to say so;
-            # and HTTP/1.0 has no interim responses.
+            # The server will close the connection, although only the final response
+            # has to say so; and HTTP/1.0 has no interim responses.
             self.persistent = False
         self._user.interimRead(InterimResponse(code, reason, fields))
         return self.state is _HEAD
@@ -297,7 +297,7 @@ class ResponseReader:
 
     def takeRest(self) -> bytes:
         """
-        What was received for another protocol; it is kept no longer.
+        Remove and return the data that was received for the successor.
         """
         rest, self._buffer = self._buffer, None
         return bytes(rest or b"")
@@ -306,10 +306,10 @@ class ResponseReader:
 
     def wholeBody(self, head: ReceivedHead, data: bytes) -> bytes | None:
         """
-        Take the body of a response, if all of it is here.
+        Take the body of a response, if all of it was received with the head.
 
-        @param data: all bytes from the head on.
-        @return: the body, or C{None}: then it is to be read by L{beginBody}.
+        @param data: all received bytes from the head on.
+        @return: the body; or C{None}, then L{beginBody} is to be called.
         """
         length, start = head.length, head.size
         if not 0 <= length <= len(data) - start:
@@ -320,7 +320,7 @@ class ResponseReader:
 
     def beginBody(self, length: int, user: BodyUser) -> None:
         """
-        Read a body from now on.
+        Begin to read a body.
 
         @param length: see L{ReceivedHead.length}.
         """
@@ -340,7 +340,7 @@ class ResponseReader:
 
     def _readLast(self, data: bytes, left: int) -> None:
         """
-        The last piece of a body, with what was received behind it.
+        Read the last piece of a body; C{data} may have more behind it.
         """
         self.left = 0
         self._body.bodyRead(data if left == 0 else data[:left])
@@ -354,7 +354,7 @@ class ResponseReader:
         if chunks.ended and (chunks.rest or chunks.odd):
             self.persistent = False
         if self.h11 is not None:
-            # h11 is to follow: it reads the same, framed anew.
+            # h11 is to read along: give it the same chunks, framed again.
             self._readEvents(frame(body, chunks))
         else:
             if body:
@@ -366,22 +366,17 @@ class ResponseReader:
 
     def _readEvents(self, data: bytes) -> None:
         """
-        Let h11 read some of a body.
+        Read a piece of a body with h11.
         """
         conn = self.h11
         assert conn is not None
         if not data:
-            # h11 reads b"" as the end of the connection.
+            # h11 reads b"" as end of file.
             return
         conn.receive_data(data)
         while self.state is not Reading.NOTHING:
-            try:
-                event = conn.next_event()
-            except h11.RemoteProtocolError as error:
-                self._refuse(str(error))
-                # It is in a frame of its own traceback: h11 raises it as self.
-                error.__traceback__ = None
-                return
+            # It refuses nothing: the framing of what it is given is valid.
+            event = conn.next_event()
             if isinstance(event, h11.Data):
                 if self.left > 0:
                     self.left -= len(event.data)

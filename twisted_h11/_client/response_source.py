@@ -1,5 +1,5 @@
 """
-Where a response gets its body from, while it is on its way.
+The source of a response's body while the body is being received.
 """
 
 from __future__ import annotations
@@ -41,17 +41,17 @@ class SourceExchange(Interface):
 
     def drop(self) -> None:
         """
-        Nobody wants the connection.
+        Drop the connection: the application did not take it.
         """
 
     def report(self, name: str) -> None:
         """
-        Tell the trace.
+        Report a trace event.
         """
 
     def fail(self, reason: Failure) -> None:
         """
-        There is no way to go on.
+        Fail the exchange.
         """
 
     def giveTo(self, protocol: IProtocol) -> None:
@@ -62,13 +62,13 @@ class SourceExchange(Interface):
 
 class ResponseSource:
     """
-    The body of one response, as the response sees it.
+    The body of one response, between the exchange and the response.
 
-    Until the body is asked for nobody but the application keeps the response; if it is
-    thrown away before, the exchange fails.
+    Until the body is claimed the source has only a weak reference to the response.  If
+    the application drops the response before, the exchange fails.
 
-    @ivar lastPiece: when the last piece of the body came.
-    @ivar switched: whether there is no body, but another protocol.
+    @ivar lastPiece: when the last piece of the body was received.
+    @ivar switched: whether the response has no body, but switches protocols.
     """
 
     __slots__ = (
@@ -106,7 +106,7 @@ class ResponseSource:
     @property
     def host(self) -> Any:
         """
-        Our own address.
+        The local address.
         """
         return self._exchange.connection.host
 
@@ -114,11 +114,11 @@ class ResponseSource:
 
     def claimBody(self, response: Response) -> None:
         """
-        Somebody reads the body now.
+        C{response} has a reader: keep the response, and start the read time-out.
         """
         exchange = self._exchange
         if self.switched:
-            # There is no body, and nobody will take the connection.
+            # A switched connection has no body, and the application did not take it.
             self.take()
             exchange.drop()
             response._ended()
@@ -129,7 +129,7 @@ class ResponseSource:
 
     def hold(self, why: int) -> None:
         """
-        Enough waits for the reader, or for somebody who claims the body.
+        Pause reading: enough data waits for the reader, or for a claim of the body.
         """
         self._exchange.connection.wire.hold(why)
         if self._unclaimed is None:
@@ -138,7 +138,7 @@ class ResponseSource:
 
     def release(self, why: int) -> None:
         """
-        It goes on.
+        Resume reading.
         """
         self._held = False
         self._exchange.connection.wire.release(why)
@@ -146,13 +146,15 @@ class ResponseSource:
 
     def abortConnection(self, reason: Failure | None = None) -> None:
         """
-        The rest of the body is not wanted.
+        Fail the exchange: the application drops the rest of the body.
         """
         self._exchange.fail(reason or Failure(ConnectionAborted()))
 
     def switchFor(self, response: Response, protocol: IProtocol) -> None:
         """
-        Give the connection away.
+        Give the connection to a successor.
+
+        @raise RuntimeError: if the server has not switched protocols.
         """
         if not self.switched:
             raise RuntimeError("The server has not switched to another protocol")
@@ -160,18 +162,17 @@ class ResponseSource:
         response._body._source = None
         self._exchange.giveTo(protocol)
 
-    def _abandoned(self, reference: weakref.ref[Response]) -> None:
+    def _abandoned(self, _: weakref.ref[Response]) -> None:
         """
-        The response was thrown away and its body with it.
+        The application dropped the response without claiming the body.
         """
-        if self._unclaimed is reference:
-            self._exchange.fail(Failure(ConnectionAborted()))
+        self._exchange.fail(Failure(ConnectionAborted()))
 
     # -- what the exchange does ---------------------------------------------
 
     def take(self) -> Response | None:
         """
-        The response, if it is still there; it gets nothing more from here.
+        Detach the response, and return it if it still exists.
         """
         response, self._response = self._response, None
         unclaimed, self._unclaimed = self._unclaimed, None
@@ -181,7 +182,7 @@ class ResponseSource:
 
     def bodyRead(self, data: bytes) -> None:
         """
-        A piece of the body is here.
+        Pass a piece of the body to the response.
         """
         exchange = self._exchange
         settings = exchange.request.settings
@@ -205,14 +206,14 @@ class ResponseSource:
         """
         The body is complete.
 
-        @param clean: whether nothing was received behind it.
-        @param reason: why that is not certain.
+        @param clean: whether no bytes were received after it.
+        @param reason: why it may be incomplete, or C{None}.
         """
         response = self.take()
         if response is not None:
             if trailers:
                 response._trailerFields = trailers
-            # From now on the connection may be another's.
+            # From now on another request may have the connection.
             response._body._source = None
         self._exchange.over(clean)
         if response is not None:
@@ -221,7 +222,7 @@ class ResponseSource:
 
     def inputEnded(self, reason: Failure) -> None:
         """
-        No more bytes will come.
+        Handle the end of file: end the body, or fail the exchange.
         """
         exchange = self._exchange
         left = exchange.reader.left
@@ -241,7 +242,7 @@ class ResponseSource:
         exchange.fail(Failure(error))
 
     def _endedByClose(self) -> None:
-        # TLS tells a complete end from a cut; a bare socket does not.
+        # TLS distinguishes a complete end from a cut; a bare socket does not.
         exchange = self._exchange
         exchange.reader.persistent = False
         loss = None
@@ -254,7 +255,7 @@ class ResponseSource:
 
     def wait(self) -> None:
         """
-        Set the deadline for what is waited for now.
+        Set the deadline for the next event: a claim of the body, or a piece of it.
         """
         exchange = self._exchange
         settings = exchange.request.settings

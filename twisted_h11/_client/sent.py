@@ -1,14 +1,14 @@
 """
-Whether anything of a request has left.
+Whether any byte of a request was sent.
 
-A request that has not left is sent again on another connection, whatever its method:
-no server can have acted on it.  This is certain where the transport is a socket of
-Twisted's, or TLS on one: what the transport still keeps is at least all that was
-written of the request, and it is sent in order.  Of TLS a record that has left in part
-can not be read, and what TLS adds to a request that is written at once is less than
-its first record.
+A request of which nothing was sent may be repeated on another connection, whatever its
+method: no server can have acted on it.  That is certain for Twisted's sockets, and for
+TLS on them, when the transport's buffer still has at least as many bytes as were
+written of the request, because they are sent in order.  The server can not read a TLS
+record that was sent in part, and the overhead of TLS for a request written at once is
+less than its first record.
 
-Of other transports, and of a producer's body, nothing is known.
+For other transports, and for bodies of producers, nothing is known.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ def none_left(
     passage: TLSPassage | None = None,
 ) -> bool:
     """
-    Whether it is certain that the kernel has taken nothing of a request.
+    Whether certainly no byte of a request was written to the kernel.
 
-    @param wire: the transport; it may have been closed.
-    @param sender: what still sends the body.
-    @param passage: what watches the request in the TLS layer.
+    @param wire: the transport; it may be closed.
+    @param sender: sends the rest of the body; C{None} if there is none.
+    @param passage: watches the request in the TLS layer, or C{None}.
     """
     if passage is not None and passage.waiting:
         return True
@@ -66,11 +66,11 @@ def none_left(
 
 class TLSPassage:
     """
-    Watches a request in the TLS layer, which joins what is written in a turn of the
-    reactor and gives it to the socket at the end of the turn.
+    Watches a request in the TLS layer, which joins the writes of a turn of the reactor
+    and passes them to the socket at the end of the turn.
 
-    @ivar waiting: whether it was not given to the socket; it may never be, if the
-        server had ended TLS before.
+    @ivar waiting: whether the request was not passed to the socket; it never is if
+        the server has ended TLS before.
     """
 
     def __init__(self, wire: Any, request: ClientRequest, clock: IReactorTime) -> None:
@@ -78,7 +78,7 @@ class TLSPassage:
         self._request = request
         self.waiting = not none_left(wire, request, None)
         if self.waiting:
-            # TLS has asked for its own call before this one.
+            # TLS has scheduled its own call before this one.
             self._call = clock.callLater(0, self._passed)
 
     def _passed(self) -> None:

@@ -64,8 +64,8 @@ class PoolSettings(_Checked):
         100,
         "connections",
         "aiohttp limit, httpx max_connections, Go MaxIdleConns",
-        "most connections at a time, to all origins together: those that are "
-        "being made, are in use, idle or not yet quite closed",
+        "most connections at a time, to all origins together: connecting, in use, "
+        "idle or closing",
     )
     maxConnectionsPerOrigin: int = _bound(
         20,
@@ -77,7 +77,7 @@ class PoolSettings(_Checked):
         10_000,
         "requests",
         "none",
-        "most requests that wait for a connection; one more fails at once",
+        "most requests that wait for a connection; a further one fails at once",
         optional=True,
     )
     queueTimeout: float | None = _bound(
@@ -90,7 +90,7 @@ class PoolSettings(_Checked):
     idleTimeout: float | None = _bound(
         60,
         "seconds",
-        "below the 75 s of nginx, so that we close first; twisted.web 240",
+        "below the 75 s of nginx, so that the client closes first; twisted.web 240",
         "time after which an idle connection is closed",
         optional=True,
     )
@@ -98,7 +98,8 @@ class PoolSettings(_Checked):
         None,
         "seconds",
         "Go and aiohttp: none",
-        "age at which a connection is used no more, so that changes of DNS are seen",
+        "age after which a connection gets no further request, so that changes of DNS "
+        "take effect",
         optional=True,
     )
     maxRequests: int | None = _bound(
@@ -138,16 +139,15 @@ class ClientSettings(_Checked):
         None,
         "seconds",
         "httpx pool timeout",
-        "another name of queueTimeout, for the requests of this agent; None: what "
-        "the pool's settings say",
+        "queueTimeout for this agent's requests; None: that of the pool's settings",
         optional=True,
     )
     connectTimeout: float | None = _bound(
         30,
         "seconds",
         "twisted.internet endpoints",
-        "time to look the name up and to connect, all addresses together, "
-        "a tunnel through a proxy included",
+        "time for resolving the name and connecting, for all addresses together, "
+        "including a tunnel through a proxy",
         optional=True,
     )
     tlsTimeout: float | None = _bound(
@@ -161,7 +161,7 @@ class ClientSettings(_Checked):
         300,
         "seconds",
         "aiohttp total 300",
-        "longest time in which the server takes nothing of what is sent",
+        "longest time for which the server reads nothing of the request",
         optional=True,
     )
     headTimeout: float | None = _bound(
@@ -175,29 +175,30 @@ class ClientSettings(_Checked):
         300,
         "seconds",
         "aiohttp total 300",
-        "longest pause between two pieces of the body, while it is wanted",
+        "longest pause between two pieces of the response body while the application "
+        "reads it",
         optional=True,
     )
     claimTimeout: float | None = _bound(
         300,
         "seconds",
         "none",
-        "time after which a response that was not all received, and whose body "
-        "nobody asked for, is dropped, because it keeps its connection from others",
+        "time after which an incomplete response is dropped if the application has "
+        "not asked for its body, so that it does not hold its connection",
         optional=True,
     )
     totalTimeout: float | None = _bound(
         None,
         "seconds",
         "aiohttp total 300, curl --max-time",
-        "time for everything, from the call to the end of the body, retries included",
+        "total time, from the call to the end of the response body, including retries",
         optional=True,
     )
     continueTimeout: float = _bound(
         1,
         "seconds",
         "curl, Go ExpectContinueTimeout",
-        "after Expect: 100-continue, how long the body waits for an answer",
+        "wait for an interim response to Expect: 100-continue before the body is sent",
     )
 
     # -- retries ----------------------------------------------------------
@@ -206,8 +207,8 @@ class ClientSettings(_Checked):
         1,
         "retries",
         "twisted.web retryAutomatically",
-        "how often a request is sent again after a connection that had been "
-        "used before died without an answer",
+        "how often a request is sent again after a connection that had been used "
+        "before was lost without a response",
     )
     retryDelay: float = _bound(
         0,
@@ -219,15 +220,15 @@ class ClientSettings(_Checked):
         REPEATABLE,  # type: ignore[arg-type]
         "",
         "twisted.web; RFC 9110 section 9.2.2",
-        "methods that may be sent again although the server may have acted on "
-        "them.  What never left is sent again with any method",
+        "methods of requests that may be sent again although the server may have "
+        "acted on them.  A request that was never sent is retried with any method",
     )
     retryNewConnections: bool = _bound(
         False,
         "",
         "twisted.web",
-        "whether a connection that could not be made, or died on its first "
-        "request, is a reason to try again too",
+        "whether to retry, too, when a connection could not be made, or was lost "
+        "during its first request",
     )
 
     # -- sizes ------------------------------------------------------------
@@ -255,7 +256,7 @@ class ClientSettings(_Checked):
         64 * KIB,
         "bytes",
         "aiohttp read_bufsize",
-        "bytes of a body that are kept before anybody has asked for it",
+        "bytes of a response body that are buffered before the application reads it",
     )
 
 

@@ -1,5 +1,5 @@
 """
-What an exchange of the client waits for, and what happens when it waits in vain.
+The time-outs of an exchange of the client.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ __all__ = ["Wait", "set_deadline", "time_out", "wire_full", "wire_writable"]
 
 class Wait(Enum):
     """
-    What a connection waits for: the name of the time-out in L{ClientSettings}, and the
-    text of the error when it is over.
+    What a connection waits for.  A value has the name of the time-out in
+    L{ClientSettings} and the beginning of its error message.
     """
 
     CONTINUE = "continueTimeout", ""
-    WRITE = "writeTimeout", "The server took nothing of the request for"
+    WRITE = "writeTimeout", "The server read nothing of the request for"
     HEAD = "headTimeout", "No response head came within"
-    CLAIM = "claimTimeout", "Nobody asked for the response body for"
-    READ = "readTimeout", "Nothing of the response body came for"
+    CLAIM = "claimTimeout", "The application did not ask for the response body for"
+    READ = "readTimeout", "Nothing of the response body arrived for"
     REQUEST = "idleTimeout", ""
 
 
 def set_deadline(exchange: Any) -> None:
     """
-    Set the deadline for what is waited for now.
+    Set the deadline for the event that the exchange waits for now.
     """
     if exchange.isOver:
         return
@@ -45,33 +45,34 @@ def set_deadline(exchange: Any) -> None:
             source.wait()
     elif sender is None:
         wire.arm(settings.headTimeout, Wait.HEAD)
-    elif sender.started:
+    else:
         wire.disarm()
 
 
 def wire_full(exchange: Any) -> None:
     """
-    The server does not take what is sent.
+    The transport's buffer is full: the server does not read.
     """
     connection = exchange.connection
     exchange.fullSince = connection.clock.seconds()
-    if connection.wire.waiting is not Wait.WRITE:
+    # A body that waits for a 100 begins all the same when its time is over.
+    if connection.wire.waiting not in (Wait.WRITE, Wait.CONTINUE):
         set_deadline(exchange)
 
 
 def wire_writable(exchange: Any) -> None:
     """
-    The server takes more.
+    The transport's buffer has room again.
     """
-    # A fast upload comes here with each write: the deadline stays, and the clock is
-    # looked at when it is over.
+    # A fast upload calls this for each write, so the deadline is not moved here:
+    # time_out compares the clock.
     if exchange.source is not None or exchange.sender is None:
         set_deadline(exchange)
 
 
 def time_out(exchange: Any, wait: Wait) -> None:
     """
-    What was waited for has not happened.
+    A deadline has passed: send the body that waited for a 100, or fail the exchange.
     """
     if wait is Wait.CONTINUE:
         exchange.startBody()
@@ -80,12 +81,11 @@ def time_out(exchange: Any, wait: Wait) -> None:
     since = None
     if wait is Wait.WRITE:
         if not wire.full:
-            # It reads again; the next pause begins anew.
-            set_deadline(exchange)
+            # The server reads again; the next pause has its own deadline.
             return
         since = exchange.fullSince
     elif wait is Wait.READ and exchange.source is not None:
-        # The deadline is not pushed forward with each piece.
+        # The deadline was not moved with each piece; see how old the last one is.
         since = exchange.source.lastPiece
     name, text = wait.value
     seconds = getattr(exchange.request.settings, name)

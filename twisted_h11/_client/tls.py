@@ -1,5 +1,5 @@
 """
-TLS for the client: how it is made, and what is verified.
+TLS for the client: its contexts, and what they verify.
 
 OpenSSL verifies the certificate chain against the trusted roots, and service-identity
 the name (L{twisted_h11._client.identity}).  L{TLSPolicy} adds choices to those of
@@ -66,7 +66,7 @@ def certificates_from(pem: bytes) -> list[Certificate]:
     The certificates in a PEM file.
 
     @param pem: its content.
-    @raise ValueError: if there is none in it.
+    @raise ValueError: if there is no certificate in it.
     """
     begin, end = b"-----BEGIN CERTIFICATE-----", b"-----END CERTIFICATE-----"
     found = [
@@ -89,19 +89,18 @@ def public_key_pin(certificate: Certificate) -> bytes:
 @implementer(IPolicyForHTTPS)
 class TLSPolicy:
     """
-    How an agent makes and verifies TLS connections.  What is not given is as
-    safe as can be: the platform's roots, TLS 1.2 or newer.
+    How an agent makes and verifies TLS connections.  The defaults are the platform's
+    roots, and TLS 1.2 or newer.
 
-    @param trustRoot: whom to trust: a L{Certificate}, or what
-        L{trustRootFromCertificates} or L{platformTrust} return; the platform's
-        roots if it is not given.
+    @param trustRoot: the trusted roots: a L{Certificate}, or the result of
+        L{trustRootFromCertificates} or L{platformTrust}; the platform's roots if not
+        given.
     @param extraRoots: certificates that are trusted besides the platform's.
         Only for platforms whose roots are OpenSSL's default files.
-    @param clientCertificate: a L{PrivateCertificate} to show to servers that
-        ask for one.
+    @param clientCertificate: a L{PrivateCertificate} for servers that request one.
     @param pins: SHA-256 hashes of public keys, see L{public_key_pin}: the
         server's own key must be among them.
-    @param minimumVersion: the lowest L{TLSVersion} that is spoken.
+    @param minimumVersion: the lowest L{TLSVersion} to accept.
 
     @since: 0.1
     """
@@ -130,13 +129,16 @@ class TLSPolicy:
         if any(len(pin) != 32 for pin in self._pins):
             raise ValueError("A pin is a SHA-256 hash: 32 bytes")
         self._minimumVersion = minimumVersion or TLSVersion.TLSv1_2
-        # To load the platform's roots takes longer than a handshake.
+        # Loading the platform's roots takes longer than a handshake: keep contexts.
         self._creators: dict[bytes, Any] = {}
 
     @classmethod
     def trusting(cls, pem: bytes, **options: Any) -> TLSPolicy:
         """
-        A policy that trusts the certificates of a PEM file, and no other.
+        A policy that trusts only the certificates of a PEM file.
+
+        @param pem: the content of the file.
+        @param options: further arguments of L{TLSPolicy}.
         """
         root = trustRootFromCertificates(certificates_from(pem))
         return cls(trustRoot=root, **options)
@@ -171,15 +173,17 @@ class TLSPolicy:
 @lru_cache(maxsize=1)
 def default_policy() -> TLSPolicy:
     """
-    The policy of all agents that were not given one, which can share connections
-    for that reason.
+    The policy of all agents that were not given one; they can share connections
+    because they share it.
     """
     return TLSPolicy()
 
 
 def check_policy(policy: Any) -> Any:
     """
-    How an agent makes and verifies TLS, if it was given C{policy}.
+    The policy of an agent that was given C{policy}.
+
+    @raise TypeError: if it does not provide C{IPolicyForHTTPS}.
     """
     if policy is None:
         return default_policy()
@@ -194,7 +198,7 @@ def check_policy(policy: Any) -> Any:
 @implementer(IOpenSSLClientConnectionCreator)
 class _WithRoots:
     """
-    A connection creator whose context trusts some certificates more.
+    A connection creator whose context trusts additional certificates.
     """
 
     def __init__(self, creator: Any, roots: Sequence[Certificate]) -> None:
@@ -207,9 +211,9 @@ class _WithRoots:
         """
         connection: SSL.Connection = self._creator.clientConnectionForTLS(tlsProtocol)
         store = connection.get_context().get_cert_store()
-        if store is not None:
-            for root in self._roots:
-                store.add_cert(root.original)
+        assert store is not None
+        for root in self._roots:
+            store.add_cert(root.original)
         return connection
 
 
@@ -218,7 +222,8 @@ class _TLSEndpoint:
     """
     An endpoint with TLS.
 
-    @ivar proxy: the proxy whose the failures are before TLS begins, or C{None}.
+    @ivar proxy: the proxy that the endpoint connects to, for errors before TLS begins;
+        C{None} without a proxy.
     """
 
     def __init__(self, creator: Any, endpoint: Any) -> None:
@@ -247,8 +252,8 @@ def tls_endpoint(policy: Any, host: bytes, port: int, endpoint: Any) -> Any:
     Wrap an endpoint in TLS to C{host}.
     """
     if host.endswith(b"."):
-        # RFC 6066 section 3: no server is asked for it with the final dot, and no
-        # certificate has it.
+        # RFC 6066 section 3: the server name is sent without the final dot, and
+        # certificates have it without, too.
         host = host[:-1]
     creator = checked(policy.creatorForNetloc(host, port), host.decode("ascii"))
     return _TLSEndpoint(creator, endpoint)

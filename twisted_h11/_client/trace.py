@@ -11,9 +11,8 @@ these moments, in this order:
   - C{head received}: the head of the final response.
   - C{ended}: the response is complete, or has failed (C{failure}).
 
-A request that is sent again begins again.  Without C{trace} nothing is
-made and nothing is called.  What the function raises is logged, and changes
-nothing.
+A request that is sent again repeats these events.  Without C{trace} no events are
+made.  An exception of the function is logged and has no other effect.
 """
 
 from __future__ import annotations
@@ -31,13 +30,13 @@ __all__ = ["TraceEvent", "Tracer"]
 
 class TraceEvent(NamedTuple):
     """
-    One moment in the life of a request.
+    One event of a request.
 
-    @ivar name: which moment, see the module.
+    @ivar name: the name of the event, see the module.
     @ivar time: when, in the reactor's seconds.
     @ivar request: the request; the same object for all its events.
-    @ivar connection: the connection, or C{None}; its C{repr} tells its state,
-        its C{served} how many requests it has had.
+    @ivar connection: the connection, or C{None}; its C{repr} has its state, its
+        C{served} the number of its requests.
     @ivar failure: why the request failed, or C{None}.
 
     @since: 0.1

@@ -1,8 +1,7 @@
 """
 Tunnels: a connection through a proxy, opened by CONNECT (RFC 9110 section 9.3.6).
 
-Whatever goes wrong before the tunnel is there is the proxy's, and its error says
-so.
+An error before the tunnel is open is a L{ProxyError}.
 """
 
 from __future__ import annotations
@@ -72,10 +71,10 @@ class ProxyRefused(ProxyError):
 @implementer(IStreamClientEndpoint)
 class ProxyEndpoint:
     """
-    The way to a proxy, so that the errors on it say which proxy it was.
+    The endpoint of a proxy; it names the proxy for the errors of a connection.
 
-    @ivar proxy: host and port of the proxy, whose failures those of connecting are.
-    @ivar peer: the same for the TLS handshake.
+    @ivar proxy: host and port of the proxy, for errors of connecting.
+    @ivar peer: the same, for errors of the TLS handshake.
     """
 
     def __init__(self, endpoint: Any, proxy: str) -> None:
@@ -102,14 +101,14 @@ class TunnelEndpoint:
     """
     A connection through a proxy's tunnel, as an endpoint.
 
-    @param reactor: for its time.
+    @param reactor: provides the time.
     @param proxyEndpoint: how to connect to the proxy.
-    @param host: the server behind it.
-    @param port: its port.
+    @param host: the host of the server.
+    @param port: the port of the server.
     @param authorization: the value of Proxy-Authorization, or C{None}.
     @param settings: the time-outs.
-    @param fastPath: whether the request for the tunnel may pass without the
-        state machine of h11.
+    @param fastPath: whether CONNECT and its response may be written and read without
+        h11's state machine.
     @param proxy: host and port of the proxy, for messages.
 
     @since: 0.1
@@ -149,7 +148,7 @@ class TunnelEndpoint:
         """
         See L{IStreamClientEndpoint}.
         """
-        # It needs ours for its TLS, and we need it.
+        # Imported on first use: only tunnels need it here.
         from twisted_h11._client.connecting import Attempt
 
         headers = []
@@ -205,7 +204,7 @@ class _Tunnel:
 
     def connected(self, attempt: object, connection: ClientConnection) -> None:
         """
-        The proxy is there: ask for the tunnel.
+        The connection to the proxy is ready: send CONNECT.
         """
         self._connection = connection
         connection.adopt(self)
@@ -214,13 +213,14 @@ class _Tunnel:
 
     def failed(self, attempt: object, reason: Failure) -> None:
         """
-        The proxy is not there.
+        The connection to the proxy failed.
         """
         self.deferred.errback(blame(reason, self._proxy))
 
     def responseReceived(self, response: Response) -> None:
         """
-        The proxy has answered.
+        The proxy has responded: pass the connection on, or fail with
+        L{ProxyRefused}.
         """
         if not 200 <= response.code < 300:
             response.abort()
@@ -233,7 +233,7 @@ class _Tunnel:
         try:
             protocol = self._factory.buildProtocol(self._connection.peer)
             if protocol is None:
-                raise ConnectError(string="nobody to connect")
+                raise ConnectError(string="the factory built no protocol")
         except BaseException:
             failure = Failure()
             response.abort()
@@ -244,13 +244,13 @@ class _Tunnel:
 
     def requestFailed(self, failure: Failure, nothingSent: bool) -> None:
         """
-        The proxy has not answered.
+        CONNECT failed without a response.
         """
         self.deferred.errback(blame(failure, self._proxy))
 
     def connectionOpened(self, connection: ClientConnection) -> None:
         """
-        Known already.
+        Do nothing: the connection was open and ready before.
         """
 
     connectionReady = connectionOpened
@@ -258,11 +258,11 @@ class _Tunnel:
 
     def connectionIdle(self, connection: ClientConnection) -> None:
         """
-        What is not a tunnel is of no use.
+        Close the connection: it is idle because the proxy did not open a tunnel.
         """
         connection.loseConnection()
 
     def connectionGone(self, connection: ClientConnection, reason: Failure) -> None:
         """
-        The response has told already.
+        Do nothing: the response or the failure was handled already.
         """

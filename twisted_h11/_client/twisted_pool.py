@@ -1,10 +1,10 @@
 """
-Our connections for Twisted's own agents.
+The pool's connections, for Twisted's own agents.
 
-C{twisted.web.client.Agent(reactor, pool=pool)} asks its pool for a connection
-by C{getConnection}, and calls C{request} on what it gets, with a request that
-has C{method}, C{uri}, C{headers}, C{bodyProducer}, C{persistent} and
-C{absoluteURI}.  All of these are public names; the pool serves them here.
+C{twisted.web.client.Agent(reactor, pool=pool)} gets a connection from its pool by
+C{getConnection}, and calls C{request} on it, with a request that has C{method},
+C{uri}, C{headers}, C{bodyProducer}, C{persistent} and C{absoluteURI}.  All of these
+are public names.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ class PlainWaiter:
     """
     Waits for a connection with a Deferred.
 
-    @param expiry: seconds after which a connection that was given away at once, and
-        not used, is closed.
+    @param expiry: seconds after which an idle connection is closed that was given out
+        from within C{getConnection} and not used.
     """
 
     ticket: Ticket | None = None
-    # Whether whoever asks has the Deferred already, and can act on it.
+    # Whether getConnection has returned, so that the Deferred may have callbacks.
     returned = False
 
     def __init__(self, clock: Any, expiry: float | None) -> None:
@@ -44,12 +44,12 @@ class PlainWaiter:
         self.deferred: Deferred[PlainConnection] = Deferred(self._cancel)
 
     def _cancel(self, _: object) -> None:
-        if self.ticket is not None:
-            self.ticket.cancel()
+        assert self.ticket is not None
+        self.ticket.cancel()
 
     def connectionAvailable(self, connection: ClientConnection) -> None:
         """
-        Give it to whoever asked, who must use it at once.
+        Fire the Deferred with the connection, which must be used at once.
         """
         if not self.deferred.called:
             self.deferred.callback(PlainConnection(connection, self._clock))
@@ -57,17 +57,17 @@ class PlainWaiter:
             if self.returned:
                 connection.loseConnection()
             else:
-                # Whoever asked has it in a moment; not for ever, if not used.
+                # The caller gets the Deferred only now: give it time to send.
                 connection.expireIn(self._expiry)
 
     def connectionBegun(self) -> None:
         """
-        One is being made.
+        Do nothing: these agents have no trace.
         """
 
     def connectionFailed(self, reason: Failure) -> None:
         """
-        There is none.
+        No connection could be made.
         """
         if not self.deferred.called:
             self.deferred.errback(reason)
@@ -75,7 +75,7 @@ class PlainWaiter:
 
 class PlainConnection:
     """
-    A connection for one request of twisted.web's.
+    A connection for one request of a twisted.web agent.
     """
 
     def __init__(self, connection: ClientConnection, clock: Any) -> None:
@@ -90,7 +90,7 @@ class PlainConnection:
         if self._connection.state is not State.IDLE:
             return fail(errors.adopt(Failure(RequestNotSent())))
         try:
-            # As twisted.web does when it writes them.
+            # twisted.web makes the same checks when it writes a request.
             if not is_token(request.method):
                 raise ValueError(f"Invalid method {request.method!r}")
             check_uri(request.uri)
@@ -106,7 +106,7 @@ class PlainConnection:
                 uri=lambda: request.absoluteURI,
             )
         except BaseException as error:
-            # Nobody else will give the connection back.
+            # The exchange that would release the connection was not started.
             failure = Failure()
             self._connection.loseConnection()
             if isinstance(error, BadRequest):
@@ -144,14 +144,14 @@ class PlainRequest:
 
     def responseReceived(self, response: Response) -> None:
         """
-        The head of the response is here.
+        Fire the Deferred with the response.
         """
         if not self._deferred.called:
             self._deferred.callback(response)
 
     def requestFailed(self, failure: Failure, nothingSent: bool) -> None:
         """
-        There is none.
+        Fail the Deferred: there will be no response.
         """
         if not self._deferred.called:
             self._deferred.errback(failure)

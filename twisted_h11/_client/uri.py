@@ -1,8 +1,12 @@
 """
-The URI of a request: its parts, and what is wrong with it.
+Parsing and checking the URI of a request.
 
-What twisted.web's parser takes for a host goes to name servers, into Host and into the
-log of a proxy; so what is no host is refused here, before anything is sent.
+The host is sent to name servers, in Host, and to proxies, which log it.  twisted.web's
+parser accepts almost anything as a host, so it is checked here, before anything is
+sent.
+
+L{hyperlink.URL} would not preserve the target: it drops an empty query.  It also
+refuses an empty port (RFC 3986 section 3.2.3) and the zone of an IPv6 address.
 """
 
 from __future__ import annotations
@@ -38,17 +42,16 @@ def split_uri(
     uri: bytes, schemes: Container[bytes] | None = DEFAULT_PORTS
 ) -> tuple[bytes, bytes, int, bytes]:
     """
-    Take an absolute URI apart.
+    Split an absolute URI into its parts.
 
     @param uri: visible ASCII, see
         L{check_uri<twisted_h11._client.request.check_uri>}.
-    @param schemes: those that are supported; C{None} for any.
+    @param schemes: the supported schemes; C{None} for any.
     @return: the scheme in lower case; the host, a name or an address without
         brackets; the port, that of the scheme if there is none; and the target,
         path and query as they are sent to a server.
     @raise SchemeNotSupported: for another scheme.
-    @raise ValueError: if there is no host in it, or credentials, or a port that
-        nobody can listen at.
+    @raise ValueError: if it has no host, or credentials, or a port out of range.
     """
     match = _match_scheme(uri)
     if match is None:
@@ -82,28 +85,28 @@ def split_uri(
 
 
 def _shown(uri: bytes) -> str:
-    # There may be a password in it.
+    # A URI with an @ may contain a password.
     return "" if b"@" in uri else repr(uri)
 
 
 def parse_uri(uri: bytes) -> URI:
     """
-    A URI that L{split_uri} has taken, for an endpoint factory.
+    Parse a URI that L{split_uri} has accepted, for an endpoint factory.
     """
     before, slashes, rest = uri.partition(b"://")
     end = min((i for i in map(rest.find, (b"/", b"?", b"#")) if i >= 0), default=None)
     authority = rest[:end]
     if authority.endswith(b":"):
-        # twisted.web would take the colon for a part of the name.
+        # twisted.web would read the colon as a part of the name.
         uri = before + slashes + authority[:-1] + rest[len(authority) :]
-    # Twisted 24.7 does not know the ports of WebSockets.
+    # Twisted 24.7 has no default ports for ws: and wss:.
     parsed: URI = URI.fromBytes(uri, DEFAULT_PORTS.get(before.lower(), 80))
     return parsed
 
 
 def host_value(host: bytes, port: int | None) -> bytes:
     """
-    Host and port as they stand in a URI; without the port if it is C{None}.
+    Host and port as they are written in a URI; without the port if it is C{None}.
     """
     if b":" in host:
         host = b"[%b]" % (host,)

@@ -1,10 +1,10 @@
 """
-What twisted.web has around an agent, where ours differs: failures are
-L{RequestError}s, and gzip that is corrupt or cut is a failure.
+Wrappers of agents that differ from twisted.web's: failures are L{RequestError}s, and
+corrupt or truncated gzip is a failure.
 
-twisted.web's decoder takes the end of the body for the end of the gzip stream, and
-what a stream lacks is lost without a word; so is all that follows a first member
-(RFC 1952 section 2.2: there may be several).
+twisted.web's decoder reads the end of the body as the end of the gzip stream, so a
+truncated stream goes unnoticed; it also drops all members but the first (RFC 1952
+section 2.2 allows several).
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from twisted_h11._client import errors
 
 __all__ = ["BrowserLikeRedirectAgent", "GzipDecoder", "RedirectAgent", "readBody"]
 
-# How much is made of compressed data at a time: a thousand times what came would
-# be in memory otherwise.
+# How many bytes are decompressed at a time: gzip can expand data a thousandfold, and
+# all of it would be in memory.
 PIECE_LENGTH = 64 * 1024
 
 _MEMBER = b"\x1f\x8b"
@@ -32,7 +32,7 @@ _MEMBER = b"\x1f\x8b"
 
 def readBody(response: Any) -> Deferred[bytes]:
     """
-    All of a response's body; see L{twisted.web.client.readBody}.
+    Read the whole body of a response; see L{twisted.web.client.readBody}.
 
     @param response: a L{Response<twisted_h11.client.Response>}, or another
         C{IResponse}.
@@ -55,7 +55,7 @@ class RedirectAgent(client.RedirectAgent):
         self, method: bytes, uri: bytes, headers: Any = None, bodyProducer: Any = None
     ) -> Deferred[Any]:
         """
-        Send a request, and more where the answer is a redirect.
+        Send a request, and follow its redirects.
         """
         response: Deferred[Any] = super().request(method, uri, headers, bodyProducer)
         return response.addErrback(errors.adopt)
@@ -72,10 +72,10 @@ class BrowserLikeRedirectAgent(RedirectAgent, client.BrowserLikeRedirectAgent):
 
 class GzipDecoder(client.GzipDecoder):
     """
-    A response with C{Content-Encoding: gzip}, decoded; for
+    Decodes a response with C{Content-Encoding: gzip}; for
     L{ContentDecoderAgent<twisted.web.client.ContentDecoderAgent>}.
 
-    Whoever reads the body gets a C{ResponseFailed} if it is not gzip, or ends
+    The reader of the body gets a C{ResponseFailed} if the body is not gzip, or ends
     before the gzip stream does.
 
     @since: 0.1
@@ -99,20 +99,20 @@ class _Decoder(Protocol):
         self._response = response
         self._member: Any = None
         self._members = 0
-        # The first byte of what may be another member.
+        # The first byte after a member: another member, or padding.
         self._rest = b""
         self._padding = False
         self._error: BaseException | None = None
 
     def connectionMade(self) -> None:
         """
-        The body begins.
+        Connect the reader.
         """
         self._protocol.makeConnection(self.transport)
 
     def dataReceived(self, data: bytes) -> None:
         """
-        Decode.
+        Decode a piece of the body.
         """
         while data and self._error is None:
             if self._member is None:
@@ -122,7 +122,7 @@ class _Decoder(Protocol):
 
     def _decode(self, member: Any, data: bytes) -> bytes:
         """
-        @return: what is left behind the member.
+        @return: the data behind the end of the member.
         """
         more = True
         while data or more:
@@ -130,11 +130,11 @@ class _Decoder(Protocol):
                 decoded = member.decompress(data, PIECE_LENGTH)
             except zlib.error as error:
                 self._error = errors.MalformedResponse(f"The body is not gzip: {error}")
-                # The rest is not wanted.
+                # Drop the connection: the rest can not be decoded.
                 self.transport.abortConnection()  # type: ignore[union-attr]
                 return b""
             data = member.unconsumed_tail
-            # All was taken, but not all of what it means was given.
+            # All input was read, but a full piece may have more output behind it.
             more = len(decoded) == PIECE_LENGTH
             if decoded:
                 self._protocol.dataReceived(decoded)
@@ -146,10 +146,10 @@ class _Decoder(Protocol):
 
     def _begin(self, data: bytes) -> bytes:
         """
-        Begin a member, the first one or another.  Behind the first one there may
-        be padding, which is skipped, as gzip does.
+        Begin the first or another member.  Padding behind the first one is skipped,
+        as gzip does.
 
-        @return: what belongs to it.
+        @return: the data of the member.
         """
         data, self._rest = self._rest + data, b""
         if self._members:

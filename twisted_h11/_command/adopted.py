@@ -1,11 +1,11 @@
 """
-Sockets that somebody else has opened, as systemd does and the parent of several
-workers, and that go on when this server ends.
+Sockets that were opened by another process (systemd, or the parent of several workers)
+and that stay open when this server ends.
 
-Twisted adopts such a socket as if it were its own.  A UNIX socket it shuts down at
-the end, for everybody who has it, and removes its path; at the beginning it lets
-everybody connect to it, whatever the mode was.  Of all sockets it sets the length
-of the queue to 50.  What the next server is to take over must be left as it is.
+Twisted adopts such a socket as if it were its own.  At the end it shuts a UNIX socket
+down, for all processes that have it, and removes its path; at the beginning it changes
+the mode of the path, so that every user may connect.  It sets the backlog of every
+socket to 50.  The ports here leave the socket as it is, for the next server.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ __all__ = ["AdoptingReactor", "reactor_for"]
 
 class _Adopted(base.BasePort):
     """
-    A port whose socket listens already, and goes on when the port is closed.
+    A port whose socket listens already, and stays open when the port is closed.
     """
 
     factory: Any
@@ -43,7 +43,7 @@ class _Adopted(base.BasePort):
 
     def connectionLost(self, reason: Any) -> None:
         """
-        Close our descriptor of the socket, and nothing else.
+        Close this process' descriptor of the socket, and nothing else.
         """
         base.BasePort.connectionLost(self, reason)
         self.connected = False
@@ -77,10 +77,10 @@ class AdoptingReactor(PassingReactor):
         """
         Listen on a socket.
 
-        @param fileDescriptor: of the socket; it stays open.
-        @param family: that the socket is said to be of.
-        @return: a port.  When it is closed the socket goes on, if anybody else has it.
-        @raise ValueError: if it is no socket of that family, or does not listen.
+        @param fileDescriptor: the descriptor of the socket; it stays open.
+        @param family: the expected address family.
+        @return: a port.  Closing it leaves the socket open in other processes.
+        @raise ValueError: if it is not a socket of that family, or does not listen.
         """
         adopted = socket.socket(fileno=os.dup(fileDescriptor))
         try:
@@ -102,9 +102,9 @@ class AdoptingReactor(PassingReactor):
 
 def reactor_for(description: str) -> Any:
     """
-    The reactor in which an endpoint is to listen.
+    The reactor with which an endpoint is to listen.
 
-    @param description: of the endpoint.
+    @param description: the endpoint description.
     """
     from twisted.internet import reactor
 
@@ -113,9 +113,9 @@ def reactor_for(description: str) -> Any:
 
 def _check(adopted: socket.socket, family: int) -> None:
     """
-    See that a socket is what it is said to be.
+    Check that a socket has the expected family, and listens.
 
-    @raise ValueError: if it is not.
+    @raise ValueError: if not.
     """
     if adopted.family != family:
         names = [

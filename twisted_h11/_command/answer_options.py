@@ -1,6 +1,6 @@
 """
-The options of C{twistd h11web} that say what responses are like: compressed, cached,
-with pages of one's own, behind a password, by host.
+The options of C{twistd h11web} for responses: compression, caching, error pages,
+passwords, and virtual hosts.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from twisted_h11.server import COMPRESSED_TYPES, Compression, ErrorPages
 __all__ = ["AnswerOptions"]
 
 _COMPRESS = (
-    "Compress responses by gzip for clients that take it: text, JSON, JavaScript and "
-    "the like, see --compress-type."
+    "Compress responses with gzip for clients that accept it: text, JSON, JavaScript "
+    "and the like, see --compress-type."
 )
 _MINIMUM = (
     "Bytes of content below which a response is not compressed, where its length is "
@@ -39,31 +39,32 @@ _MINIMUM = (
 _LEVEL = "1 (fastest) to 9 (smallest). Goes with --compress."
 _CACHE = "Value of the Cache-Control field of files. Goes with --path."
 _PRECOMPRESSED = (
-    "Send name.br or name.gz in the place of name to clients that take it, if it is "
-    "there and no older: on or off. Goes with --path."
+    "Send name.br or name.gz instead of name to clients that accept it, if it exists "
+    "and is no older: on or off. Goes with --path."
 )
 _SPA = (
-    "A file in the directory, such as index.html, that answers requests for pages that "
-    "are not there: GET, HTML accepted, no extension. Goes with --path."
+    "A file in the directory, such as index.html, that is served for pages that do not "
+    "exist: GET requests that accept HTML, for paths without an extension. Goes with "
+    "--path."
 )
 _AUTH = (
-    "A file of names and bcrypt hashes as htpasswd -B makes it: only who is in it may "
-    "see anything but the files below /.well-known/acme-challenge/. Use it with TLS. "
-    "Needs twisted-h11[passwords]."
+    "A file of names and bcrypt hashes as htpasswd -B makes it: every request needs "
+    "one of these names and its password, except for files below "
+    "/.well-known/acme-challenge/. Use it with TLS. Needs twisted-h11[passwords]."
 )
 
 
 class AnswerOptions(usage.Options):
     """
-    What responses are like.
+    Options for responses.
 
-    After L{checkAnswers}, C{self["compression"]} and C{self["errorPages"]} are what the
-    site takes, and L{wrapRoot} gives what it serves.
+    After L{checkAnswers}, C{self["compression"]} and C{self["errorPages"]} are for the
+    site, and L{wrapRoot} returns its root.
 
     @since: 0.1
     """
 
-    heading = "Answers"
+    heading = "Responses"
 
     optFlags: ClassVar[list[list[str]]] = [["compress", "", _COMPRESS]]
 
@@ -86,16 +87,16 @@ class AnswerOptions(usage.Options):
     def opt_compress_type(self, kind: str) -> None:
         """
         A media type that is compressed, such as text/html, or text/* for all of a
-        kind. May be repeated; the list then takes the place of the usual one. Goes
-        with --compress.
+        kind. May be repeated; the list then replaces the default one. Goes with
+        --compress.
         """
         self["compressTypes"].append(kind)
 
     def opt_error_page(self, page: str) -> None:
         """
-        STATUS=FILE: the file is the page for requests that can not be served with
-        this status, 400 to 599; what an application answers is its own. May be
-        repeated.
+        STATUS=FILE: the file is the page for errors with this status, 400 to 599,
+        that the server itself answers; responses of an application are not changed.
+        May be repeated.
         """
         status, equals, path = page.partition("=")
         if not equals or not is_number(status):
@@ -111,8 +112,8 @@ class AnswerOptions(usage.Options):
     def opt_vhost(self, vhost: str) -> None:
         """
         NAME=DIRECTORY: the directory is served to requests for that host; the options
-        that go with --path hold for it, too. Other hosts get what the other options
-        say is served, or 404. May be repeated.
+        that go with --path apply to it, too. Requests for other hosts get what the
+        other options serve, or 404. May be repeated.
         """
         name, equals, path = vhost.partition("=")
         problem = None
@@ -137,7 +138,7 @@ class AnswerOptions(usage.Options):
 
     def checkAnswers(self) -> None:
         """
-        Check what the options say together, and read the files.
+        Check the options against each other, and read the files.
         """
         self["compression"] = self._compression()
         self["errorPages"] = ErrorPages(self["pages"]) if self["pages"] else None
@@ -208,9 +209,10 @@ class AnswerOptions(usage.Options):
 
     def wrapRoot(self, root: Any) -> Any:
         """
-        What the site serves.
+        Wrap the root in virtual hosts and passwords, as the options say.
 
-        @param root: what the options for that say; C{None} if they say nothing.
+        @param root: the root of the other options; C{None} if there is none.
+        @return: the root of the site.
         """
         if self["vhosts"]:
             hosts = NameVirtualHost()

@@ -33,7 +33,7 @@ def bound_name(bound: Field[Any]) -> str:
 
 def describe_bound(bound: Field[Any]) -> str:
     """
-    What a field bounds, as the help of its option.
+    The help of the option of a field.
     """
     doc, unit = bound.metadata["doc"], bound.metadata["unit"]
     text = doc[:1].upper() + doc[1:]
@@ -67,20 +67,26 @@ def parse_bound(bound: Field[Any], text: str) -> float | None:
     """
     unit, optional = bound.metadata["unit"], bound.metadata["optional"]
     hint = "; none: no bound" if optional else ""
-    if bound.metadata.get("positive") and _is_zero(text):
-        raise ValueError(f"nobody could be served with 0 {unit}{hint}")
+    positive = bound.metadata.get("positive")
+    nothing = ValueError(f"must be more than 0 {unit}{hint}")
+    if positive and _is_zero(text):
+        raise nothing
     if text.lower() == "none":
         if optional:
             return None
         raise ValueError("this bound always applies, it can not be none")
     if unit == "seconds":
-        return parse_seconds(text)
+        seconds = parse_seconds(text)
+        if positive and not seconds:
+            # A number that is too small to be any other.
+            raise nothing
+        return seconds
     return parse_size(text, unit, _is_size(bound), hint)
 
 
 def _is_zero(text: str) -> bool:
     """
-    Whether a value is nothing, in whatever spelling.
+    Whether a value is zero, in any spelling.
     """
     return _ZERO.fullmatch(text) is not None
 

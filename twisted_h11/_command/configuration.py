@@ -1,14 +1,14 @@
 """
 Options of C{twistd h11web} from a file and from the environment.
 
-There is one definition of an option, that of L{usage.Options}: what stands in a TOML
-file or in an environment variable is made into the arguments that mean the same, and
-parsed as those of the command line are.  C{idle-timeout} on the command line is
-C{idle-timeout} in the file and C{H11WEB_IDLE_TIMEOUT} in the environment.
+There is one definition of an option, that of L{usage.Options}: the values in a TOML
+file or in environment variables are converted to command line arguments, and parsed as
+such.  C{idle-timeout} on the command line is C{idle-timeout} in the file and
+C{H11WEB_IDLE_TIMEOUT} in the environment.
 
-The command line wins over the environment, and that over the file, for each option;
-of an option that may be repeated the values are not added up.  The options that say
-what to serve count as one, for they exclude each other.
+For each option the command line takes precedence over the environment, and the
+environment over the file; the values of a repeatable option are not merged.  The
+options that say what to serve exclude each other, so they count as one.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ Variables that a server sets for its workers; they are no options.
 
 _LARGEST_FILE = 1 << 20
 
-# What makes no sense anywhere but on the command line.
+# Options that are valid on the command line only.
 _COMMANDS = frozenset(("help", "version", "check"))
 
 _ON = frozenset(("on", "true", "yes", "1"))
@@ -52,20 +52,20 @@ _OFF = frozenset(("off", "false", "no", "0", ""))
 
 _OPTION = re.compile(r"--([a-z0-9][a-z0-9-]*)")
 
-# A message shows so much of a value.
+# How many characters of a value a message shows.
 _MOST_SHOWN = 60
 
 
 class Configuration:
     """
-    What a command line, the environment and a file say together.
+    The merged options of a command line, the environment and a file.
 
-    @ivar arguments: a command line that says it all.
+    @ivar arguments: a command line with all of them.
 
-    @param options: those that are to be parsed.
+    @param options: the options that will parse it.
     @param argv: the command line.
     @param environ: the environment.
-    @raise usage.UsageError: for what is wrong with the environment or the file.
+    @raise usage.UsageError: for an error in the environment or the file.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class Configuration:
                 self.arguments, options.shortOpt, list(options.longOpt)
             )
         except getopt.GetoptError:
-            # It is said when it is parsed.
+            # Parsing the command line again will report the error.
             return
         named = [(options.synonyms[name.lstrip("-")], value) for name, value in given]
         names = {name for name, _ in named}
@@ -106,7 +106,7 @@ class Configuration:
             values.update((name, said) for name, (said, _) in found.items())
             self._origins.update((name, where) for name, (_, where) in found.items())
             taken |= _with_roots(set(source))
-        # What goes after --path finds it, wherever the two come from.
+        # Options that must follow --path do so, whatever their sources.
         ordered = sorted(values, key=lambda name: name not in ROOTS)
         more = [arg for name in ordered for arg in self._arguments(name, values[name])]
         if names & ROOTS:
@@ -116,8 +116,8 @@ class Configuration:
 
     def explain(self, line: str) -> str:
         """
-        Say where the option came from that a message is about, if that was not the
-        command line.
+        Add the source of the option that a message names, unless that is the command
+        line.
         """
         option = _OPTION.search(line)
         origin = self._origins.get(option[1]) if option is not None else None
@@ -134,7 +134,7 @@ class Configuration:
         self, environ: Mapping[str, str]
     ) -> dict[str, tuple[list[str] | None, str]]:
         """
-        What each option is given; C{None} for a flag that is off.
+        The values of each option; C{None} for a flag that is off.
         """
         found: dict[str, tuple[list[str] | None, str]] = {}
         for variable in sorted(environ):
@@ -152,7 +152,7 @@ class Configuration:
                     + (f"; did you mean {_variable(near)}?" if near else "")
                 )
             if name in self._repeatable:
-                # One a line: values have blanks and commas in them.
+                # One value per line: values may contain blanks and commas.
                 said: list[str] | None = [v for v in text.splitlines() if v.strip()]
             elif self._takes[name]:
                 said = [text]
@@ -178,7 +178,7 @@ class Configuration:
         for name, value in _read(path).items():
             if name not in self._takes or name in _COMMANDS or name == "config":
                 if isinstance(value, dict):
-                    problem = "tables are not used, options stand at the top"
+                    problem = "tables are not supported; write options at the top level"
                 else:
                     near = self._near(name)
                     problem = "there is no such option" + (
@@ -193,7 +193,7 @@ class Configuration:
 
     def _said(self, name: str, value: Any) -> list[str] | None:
         """
-        A value of the file, as it is written on a command line.
+        Convert a value of the file to its form on the command line.
         """
         if not self._takes[name]:
             if not isinstance(value, bool):
@@ -207,7 +207,7 @@ class Configuration:
 
     def _near(self, name: str) -> str | None:
         """
-        The option that somebody may have meant.
+        The known option whose name is nearest to C{name}, or C{None}.
         """
         spelled = name.lower().replace("_", "-")
         known = sorted(set(self._takes) - _COMMANDS - {"config"})
@@ -229,7 +229,7 @@ def _flag(text: str) -> list[str] | None:
 
 def _shown(text: str) -> str:
     """
-    Text of somebody else's in a message of one line.
+    Shorten and escape untrusted text for a message of one line.
     """
     return repr(text if len(text) <= _MOST_SHOWN else text[:_MOST_SHOWN] + "...")
 
@@ -248,7 +248,7 @@ def _read(path: str) -> dict[str, Any]:
     """
     Read a TOML file.
 
-    @raise usage.UsageError: if that is not possible.
+    @raise usage.UsageError: if the file can not be read or parsed.
     """
     try:
         with open(path, "rb") as file:
@@ -263,7 +263,7 @@ def _read(path: str) -> dict[str, Any]:
             read: dict[str, Any] = tomllib.loads(text)
             return read
     except (OSError, ValueError) as error:
-        # A mistake in the file is a ValueError, and so is text that is no UTF-8.
+        # A syntax error in the file is a ValueError, and so is text that is not UTF-8.
         raise usage.UsageError(f"--config {path}: {reason(error)}") from None
     except RecursionError:
         raise usage.UsageError(f"--config {path}: nested too deeply") from None

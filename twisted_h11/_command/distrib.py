@@ -1,10 +1,10 @@
 """
 The users' own servers behind one site, for C{h11web --user}.
 
-L{twisted.web.distrib} does it, and waits for ever where something goes wrong:
-when a user's server can not be reached (it writes text that is not bytes, to
-the first request that waits), when it is lost with requests under way, and when
-one of those that wait has gone meanwhile.  A L{Subscription} answers them all.
+L{twisted.web.distrib} never answers the waiting requests when a user's server can not
+be reached (it writes text, not bytes, to the first of them), when the connection to
+that server is lost, or when the client of a waiting request has gone.
+A L{Subscription} answers all of them.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ __all__ = ["Subscription", "UserDirectory"]
 
 class Subscription(distrib.ResourceSubscription):
     """
-    The way to another process, which may not be there.
+    Forwards requests to a user's server, which may not be running.
     """
 
     def __init__(self, host: str, port: Any) -> None:
@@ -36,7 +36,7 @@ class Subscription(distrib.ResourceSubscription):
 
     def render(self, request: Any) -> Any:
         """
-        Send a request to the other side.
+        Send a request to the user's server.
         """
         if request not in self._open:
             if request.content.seek(0, os.SEEK_END) > SIZE_LIMIT:
@@ -44,27 +44,28 @@ class Subscription(distrib.ResourceSubscription):
                     request,
                     CONTENT_TOO_LARGE,
                     "Content Too Large",
-                    f"The server of this user takes {SIZE_LIMIT} bytes at a time.",
+                    "The server of this user accepts request bodies of at most "
+                    f"{SIZE_LIMIT} bytes.",
                 )
             self._open.add(request)
             request.notifyFinish().addBoth(lambda _: self._open.discard(request))
         try:
             super().render(request)
         except Exception:
-            # It can not be sent; the others that wait can.
+            # This request can not be sent; the other waiting ones may be.
             request.processingFailed(Failure())
         return NOT_DONE_YET
 
     def connected(self, publisher: Any) -> None:
         """
-        Send all that wait and are still here.
+        Send the waiting requests whose clients are still connected.
         """
         self.pending = [request for request in self.pending if request in self._open]
         super().connected(publisher)
 
     def notConnected(self, msg: Any) -> None:
         """
-        Answer all that wait, or end what they were told so far.
+        Answer all open requests with 503, or cut a response that has begun.
         """
         self.pending = []
         super().notConnected(msg)
@@ -84,8 +85,7 @@ class Subscription(distrib.ResourceSubscription):
         request.setResponseCode(code)
         request.setHeader(b"Content-Type", b"text/html; charset=utf-8")
         request.setHeader(b"Content-Length", b"%d" % len(page))
-        if request.method != b"HEAD":
-            request.write(page)
+        request.write(page)
         request.finish()
         return NOT_DONE_YET
 
@@ -104,7 +104,7 @@ class UserDirectory(distrib.UserDirectory):
         try:
             child = super().getChild(name, request)
         except ValueError:
-            # No user can have such a name.
+            # No user can have such a name: it has a NUL, or can not be decoded.
             return self.childNotFound
         if type(child) is static.File:
             return PublicFile(child.path)

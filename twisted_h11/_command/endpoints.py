@@ -1,11 +1,10 @@
 """
-Endpoint descriptions: how those of the command line are made and read, and how
-to say in one line what is wrong with one.
+Endpoint descriptions of the command line: making and parsing them, and one-line
+messages for errors in them.
 
-L{twisted.internet.endpoints.serverFromString} leaves it to each kind of
-endpoint what it raises, and most raise what their first failing line happens to
-raise.  Here it is always a L{ValueError} with a message for the person who typed
-the description.
+With L{twisted.internet.endpoints.serverFromString} the exception depends on the kind of
+endpoint, and often on the line that happens to fail.  Here it is always a L{ValueError}
+with a message for the user who typed the description.
 """
 
 from __future__ import annotations
@@ -48,7 +47,7 @@ def parse_endpoint(reactor: Any, description: str) -> IStreamServerEndpoint:
     """
     Make an endpoint, with its certificates loaded.
 
-    @raise ValueError: for whatever is wrong with the description.
+    @raise ValueError: for any error in the description.
     """
     try:
         _check_certificates(description)
@@ -68,13 +67,13 @@ def tcp_description(
     port: str, interface: str | None, option: str = "port"
 ) -> tuple[str, str]:
     """
-    Where to listen for a port number, on one interface or on all.
+    The endpoint for a port number, on one interface or on all.
 
-    @param option: the option that it was given to.
+    @param option: the name of the option that has the number.
     @return: a name for messages, and the endpoint description.
 
     @raise ValueError: for a number that is too large, or an interface that is
-        no IP address.
+        not an IP address.
     """
     if int(port) > 65535:
         raise ValueError(f"--{option} {port}: a port number is at most 65535")
@@ -96,10 +95,10 @@ def tcp_description(
 
 def describe_port(description: str, host: object) -> str:
     """
-    Where a port listens, as a URL where it has one.
+    The address of a listening port, as a URL if possible.
 
-    @param description: the endpoint description or name that it came from.
-    @param host: the address that it is bound to.
+    @param description: the endpoint description, or another name.
+    @param host: the address that the port is bound to.
     """
     if isinstance(host, UNIXAddress):
         return f"unix:{os.fsdecode(host.name)}" if host.name else "unix:"
@@ -112,7 +111,7 @@ def describe_port(description: str, host: object) -> str:
 
 def has_tls(description: str) -> bool:
     """
-    Whether what listens there speaks TLS.
+    Whether an endpoint listens with TLS.
 
     @param description: the endpoint description, or another name.
     """
@@ -122,7 +121,7 @@ def has_tls(description: str) -> bool:
 
 def _arguments(description: str) -> list[str]:
     """
-    The kind of an endpoint and its arguments; a PROXY wrapper is taken off.
+    The kind of an endpoint and its arguments, without a wrapper for PROXY.
     """
     parts = re.split(r"(?<!\\):", description)
     if parts[0] == "haproxy" and len(parts) > 1:
@@ -139,16 +138,16 @@ def endpoint_kind(description: str) -> str:
 
 def is_handed_over(description: str) -> bool:
     """
-    Whether an endpoint is a socket that another process has opened.
+    Whether the socket of an endpoint was opened by another process.
     """
     return _arguments(description)[0] == "systemd"
 
 
 def _check_certificates(description: str) -> None:
     """
-    See that the certificates and keys that an endpoint names are there.
+    Check that the certificates and keys of an endpoint can be loaded.
 
-    @raise ValueError: if they are not.
+    @raise ValueError: if not.
     """
     kind, *arguments = _arguments(description)
     if kind == "tls" and arguments:
@@ -164,8 +163,7 @@ def _check_certificates(description: str) -> None:
 
 def _with_backlog(description: str) -> str:
     """
-    The description with a longer queue of connections that the server has yet to
-    accept, unless it says itself how long the queue is.
+    Add a longer backlog to a description, unless it has one.
 
     Twisted's is 50.  More connections than that can come in one turn of the reactor.
     Then Linux refuses those of a UNIX socket, with EAGAIN, and a proxy has nothing to
@@ -186,9 +184,9 @@ def _with_backlog(description: str) -> str:
 
 def is_plain(description: str) -> bool:
     """
-    Whether an endpoint is one of Twisted's without TLS.
+    Whether an endpoint is one of Twisted's, without TLS.
 
-    @param description: its description, or the name of L{tcp_description}.
+    @param description: its description, or the name from L{tcp_description}.
     """
     kind = _arguments(description)[0]
     # What tcp_description makes of a number is called "port ...".
@@ -205,8 +203,7 @@ def is_plain(description: str) -> bool:
 
 def _explain_parser(error: Exception, description: str) -> str:
     """
-    Why a description was refused, in the words of its user rather than of the
-    parser's functions.
+    Why a description is invalid, without the names of the parser's functions.
     """
     if isinstance(error, TypeError):
         # "_parseTCP() got an unexpected keyword argument 'x'"
@@ -214,7 +211,7 @@ def _explain_parser(error: Exception, description: str) -> str:
     if isinstance(error, RuntimeError) and description.endswith("\\"):
         return "nothing follows the last backslash"
     if isinstance(error, (IndexError, KeyError)):
-        # Only systemd: looks something up: the sockets it was handed.
+        # Only systemd: raises these: it looks sockets up, by number or by name.
         return "no such socket was handed over to this process"
     # "invalid literal for int() with base 10: 'x'"
     return re.sub(r"^invalid literal for int.*: ", "not a number: ", explain(error))

@@ -1,8 +1,8 @@
 """
 C{python -m twisted_h11 URL}: fetch one URL.
 
-It shows the client off, and it is handy for testing.  Its options and its exit
-codes are curl's, as far as they go; it is not curl.
+A demonstration of the client, and a tool for tests.  Its options and its exit codes
+are a subset of curl's.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _RANGE = re.compile(r"bytes[ =]([0-9]{1,18})-([0-9]{1,18})/(?:([0-9]{1,18})|\*)"
 
 class Talk:
     """
-    What C{-v} says.
+    The trace function for C{-v}: writes events and heads to a stream.
     """
 
     def __init__(self, stream: Messages, started: float) -> None:
@@ -54,7 +54,7 @@ class Talk:
 
     def head(self, mark: str, head: bytes) -> None:
         """
-        The lines of a head.
+        Write the lines of a head.
         """
         for text in head.decode("latin-1").split("\r\n")[:-1]:
             self._stream.write(f"{mark} {text}\n")
@@ -62,7 +62,7 @@ class Talk:
 
 def head_of(response: Any) -> bytes:
     """
-    The head of a response, as it may have been sent.
+    The head of a response as bytes, rebuilt from its fields.
     """
     lines = [b"HTTP/1.%d %d %b" % (response.version[2], response.code, response.phrase)]
     lines.extend(b"%b: %b" % field for field in response.rawFields)
@@ -73,9 +73,9 @@ async def fetch(
     reactor: Any, options: argparse.Namespace, stdout: Output, stderr: Messages
 ) -> None:
     """
-    Fetch, and write.
+    Fetch the URL and write the body.
 
-    @param stdout: where the body goes, if not to a file.
+    @param stdout: gets the body if no file is given.
     """
     talk = Talk(stderr, reactor.seconds()) if options.verbose else None
     agent = make_agent(reactor, options, talk)
@@ -116,7 +116,7 @@ async def fetch(
 
 def here(options: argparse.Namespace) -> int:
     """
-    How much of the body is here already.
+    How many bytes of the body the output file has already.
     """
     if options.resume and os.path.isfile(options.output):
         return os.path.getsize(options.output)
@@ -125,7 +125,7 @@ def here(options: argparse.Namespace) -> int:
 
 def is_complete(response: Any, begin: int) -> bool:
     """
-    Whether there is nothing more, after a request for all from C{begin} on.
+    Whether the file is complete: the server has nothing from byte C{begin} on.
     """
     if response.code != 416:
         return False
@@ -133,8 +133,8 @@ def is_complete(response: Any, begin: int) -> bool:
     if ranges.replace(" ", "") == f"bytes*/{begin}":
         return True
     raise Failed(
-        f"The server sends nothing from byte {begin} on (Content-Range: {ranges!r}); "
-        "what is here was kept",
+        f"The server has nothing from byte {begin} on (Content-Range: {ranges!r}); "
+        "the file was not changed",
         33,
     )
 
@@ -143,9 +143,9 @@ def open_output(
     options: argparse.Namespace, response: Any, begin: int, stdout: Output
 ) -> tuple[Output, int | None]:
     """
-    Find out where the body goes.
+    Open the output for the body.
 
-    @return: that, and how long it will be with what is there.
+    @return: the output, and the length that it will have; C{None} if that is unknown.
     """
     total = response.length if isinstance(response.length, int) else None
     if options.output in (None, "-"):
@@ -153,23 +153,23 @@ def open_output(
     if not begin:
         return NewFile(options.output), total
     if response.code == 200:
-        # The server has no ranges.
+        # The server ignores Range: replace the whole file.
         return Replacement(options.output), total
     if response.code != 206:
         raise Failed(
-            f"The server answered {response.code}, not with the rest; "
-            "what is here was kept",
+            f"The server answered {response.code} instead of sending the rest; "
+            "the file was not changed",
             33,
         )
     ranges: str = response.headers.getRawHeaders("content-range", [""])[0]
     match = _RANGE.fullmatch(ranges.strip().lower())
     if match is None or int(match[1]) != begin:
         raise Failed(
-            f"The server sent another range: {ranges!r}; what is here was kept", 33
+            f"The server sent another range: {ranges!r}; the file was not changed", 33
         )
     end = int(match[2]) + 1
     if total is not None and begin + total != end:
-        raise Failed(f"The range {ranges!r} is not as long as its body", 33)
+        raise Failed(f"The body is not as long as its range, {ranges!r}", 33)
     return Appended(options.output, begin), int(match[3]) if match[3] else end
 
 
@@ -197,12 +197,12 @@ async def save(
         certain = await sink.done
         if isinstance(output, Appended) and total not in (None, output.length):
             raise Failed(
-                f"The server sent less than the rest: {output.length} of {total} "
-                "bytes are here",
+                f"The server did not send the whole rest: the file has {output.length} "
+                f"of {total} bytes",
                 18,
             )
         if isinstance(output, Replacement) and not certain and output.length < begin:
-            raise Failed("The body may have been cut; what is here was kept", 18)
+            raise Failed("The body may be incomplete; the file was not changed", 18)
         output.complete()
     finally:
         output.end()

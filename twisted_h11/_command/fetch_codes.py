@@ -1,5 +1,5 @@
 """
-How the fetch command ends: curl's exit codes for what can go wrong.
+The exit codes of the fetch command, which are curl's.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ __all__ = ["Failed", "exit_code"]
 
 class Failed(Exception):
     """
-    The response is not what was asked for.
+    The response is an error, or does not match the request.
     """
 
     def __init__(self, text: str, code: int) -> None:
@@ -48,7 +48,7 @@ class Failed(Exception):
 
 def exit_code(error: BaseException) -> int:
     """
-    What curl would return.
+    The exit code that curl has for an error.
     """
     if isinstance(error, (BadUsage, Failed)):
         return error.code

@@ -1,5 +1,5 @@
 """
-The command line of C{python -m twisted_h11 URL}: what it means.
+The command line of C{python -m twisted_h11 URL}.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _ESCAPED = re.compile(rb"[^\x21-\x7e]")
 
 class BadUsage(Exception):
     """
-    The command line makes no sense.
+    The command line is invalid.
     """
 
     def __init__(self, text: str, code: int = 2) -> None:
@@ -64,17 +64,16 @@ def make_parser() -> argparse.ArgumentParser:
         "--continue-at",
         dest="resume",
         action="store_true",
-        help="go on where an earlier download to FILE ended; a - behind it, as curl "
-        "has it, is skipped",
+        help="resume an earlier download to FILE; a - after it, as in curl, is ignored",
     )
     add("-i", "--include", action="store_true", help="write the response head as well")
     add("-f", "--fail", action="store_true", help="fail on status 400 and above")
-    add("-m", "--max-time", metavar="SECONDS", type=float, help="time for everything")
-    add("-x", "--proxy", metavar="URL", help="the proxy; otherwise the environment's")
+    add("-m", "--max-time", metavar="SECONDS", type=float, help="total time")
+    add("-x", "--proxy", metavar="URL", help="the proxy; default: the environment's")
     add("--cacert", metavar="FILE", help="trust these certificates only")
     add("--unix-socket", metavar="PATH", help="connect to a UNIX socket")
     add("-s", "--silent", action="store_true", help="no progress bar, no error message")
-    add("-v", "--verbose", action="store_true", help="tell all events and their times")
+    add("-v", "--verbose", action="store_true", help="show all events and their times")
     add("-V", "--version", action="version", version=f"twisted-h11 {__version__}")
     return parser
 
@@ -83,7 +82,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     """
     Parse the command line.
 
-    @raise BadUsage: for what argparse does not refuse itself.
+    @raise BadUsage: for errors that argparse does not find.
     """
     options = make_parser().parse_args(_without_dash(arguments))
     fields = []
@@ -130,10 +129,10 @@ def _without_dash(arguments: list[str]) -> list[str]:
 
 def make_uri(url: str) -> bytes:
     """
-    A URL as a person writes it, as a URI: the scheme may be missing, the name
-    may be international, spaces and letters are escaped.
+    Convert a URL as a user types it to a URI: the scheme may be missing, the host may
+    be an international name, and spaces and other characters are escaped.
 
-    @raise BadUsage: if that can not be done.
+    @raise BadUsage: for an invalid host name.
     """
     if "://" not in url:
         url = "http://" + url

@@ -1,10 +1,9 @@
 """
-Where a fetched body goes, and how far it is.
+The output of a fetched body, and its progress.
 
-What is on the disk is never made worse than it was: the rest of a file is appended
-to it, and a whole new file takes its place when it is complete, not before.  And
-nothing here waits for a terminal, a pipe or a disk that does not take what is
-written: that ends the command, with curl's code.
+A resumed download never loses data: the rest of a file is appended to it, and a new
+file replaces it only when it is complete.  An output that can not be written ends the
+command, with curl's exit code.
 """
 
 from __future__ import annotations
@@ -50,10 +49,10 @@ class OutputFailed(Exception):
 
 class Messages:
     """
-    Standard error: what can not be written there is not missed.
+    Standard error.  Errors of writing are ignored.
 
-    @param stream: C{None} if it was closed.
-    @ivar writing: whether we are in the middle of a write, which may take long.
+    @param stream: the stream; C{None} if it was closed.
+    @ivar writing: whether a write is under way, which may block.
     """
 
     writing = False
@@ -63,7 +62,7 @@ class Messages:
 
     def write(self, text: str) -> None:
         """
-        Write, if that can be done.
+        Write C{text}, if that is possible.
         """
         self.writing = True
         try:
@@ -71,14 +70,14 @@ class Messages:
                 self._stream.write(text)
                 self._stream.flush()
         except (OSError, ValueError):
-            # It is full, or was closed, and will be.
+            # The disk is full, or the stream was closed: do not try again.
             self._stream = None
         finally:
             self.writing = False
 
     def isatty(self) -> bool:
         """
-        Whether somebody looks.
+        Whether the stream is a terminal.
         """
         try:
             return self._stream is not None and self._stream.isatty()
@@ -88,18 +87,20 @@ class Messages:
 
 def sizes(count: float) -> str:
     """
-    A number of bytes for people.
+    Format a number of bytes for people.
     """
-    for unit in ("bytes", "KiB", "MiB", "GiB"):
-        if count < 1024 or unit == "GiB":
+    unit = "bytes"
+    for larger in ("KiB", "MiB", "GiB"):
+        if count < 1024:
             break
         count /= 1024
+        unit = larger
     return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"
 
 
 class Progress:
     """
-    A line on a terminal that tells how far a download is.
+    A line on a terminal with the progress of a download.
     """
 
     def __init__(
@@ -118,7 +119,10 @@ class Progress:
 
     def show(self, done: int, last: bool = False) -> None:
         """
-        C{done} bytes are there, with those from earlier.
+        Update the line.
+
+        @param done: how many bytes are written, with those of earlier downloads.
+        @param last: whether the download has ended.
         """
         now = self._seconds()
         if not last and self._shown is not None and now - self._shown < INTERVAL:
@@ -137,11 +141,11 @@ class Progress:
 
 class Output:
     """
-    A file that was opened by others.
+    An output to a file that is open already.
 
-    @param file: C{None} if it was closed.
-    @ivar length: how many bytes are there, with those from earlier.
-    @ivar writing: whether we are in the middle of a write, which may take long.
+    @param file: the file; C{None} if it was closed.
+    @ivar length: how many bytes it has, with those of earlier downloads.
+    @ivar writing: whether a write is under way, which may block.
     """
 
     length = 0
@@ -152,7 +156,7 @@ class Output:
 
     def write(self, data: bytes) -> None:
         """
-        Write.
+        Write a piece of the body.
 
         @raise OutputFailed: if it can not be written.
         """
@@ -161,8 +165,8 @@ class Output:
             if self._file is None:
                 raise OSError(errno.EBADF, os.strerror(errno.EBADF))
             self._file.write(data)
-            # Whoever reads from a pipe sees what has come, and what has come is
-            # there after a kill.
+            # The reader of a pipe sees each piece at once, and a file keeps it if
+            # this process is killed.
             self._file.flush()
         except (OSError, ValueError) as error:
             raise _failed(error) from None
@@ -172,66 +176,65 @@ class Output:
 
     def complete(self) -> None:
         """
-        All was written, and is what it should be.
+        The whole body was written: put it in its place.
 
-        @raise OutputFailed: if it can not be what it should.
+        @raise OutputFailed: if that is not possible.
         """
 
     def end(self) -> None:
         """
-        Nothing more will be written, be it complete or not.
+        Release the output, complete or not.
         """
 
 
 class NewFile(Output):
     """
-    A file that is made, or overwritten.
+    A file that is created, or overwritten.
 
-    @raise OutputFailed: if that can not be done.
+    @raise OutputFailed: if it can not be opened.
     """
 
     mode = "wb"
 
     def __init__(self, path: str) -> None:
         try:
-            super().__init__(open(path, self.mode))  # noqa: SIM115
+            self._opened: IO[bytes] = open(path, self.mode)  # noqa: SIM115
         except (OSError, ValueError) as error:
             raise OutputFailed(f"Can not write {path}: {reason(error)}") from None
+        super().__init__(self._opened)
 
     def end(self) -> None:
         """
-        Close it.
+        Close the file.
         """
-        if self._file is not None:
-            with contextlib.suppress(OSError):
-                self._file.close()
+        with contextlib.suppress(OSError):
+            self._opened.close()
 
 
 class Appended(NewFile):
     """
-    A file of which the beginning is here.
+    A file that has the beginning of the body already.
 
-    @param length: how much of it.
+    @param length: how many bytes it has.
     """
 
     mode = "ab"
 
     def __init__(self, path: str, length: int) -> None:
         super().__init__(path)
-        assert self._file is not None
         self.length = length
-        if os.fstat(self._file.fileno()).st_size != length:
+        if os.fstat(self._opened.fileno()).st_size != length:
             self.end()
             raise OutputFailed(f"{path} has changed in the meantime")
 
 
 class Replacement(NewFile):
     """
-    A new file that takes the place of another when it is complete.
+    A new file that replaces another one when it is complete.
     """
 
     def __init__(self, path: str) -> None:
-        # What a link leads to is replaced, not the link.
+        # Replace the target of a symbolic link, not the link.
         self._path = os.path.realpath(path)
         folder, name = os.path.split(self._path)
         try:
@@ -246,7 +249,7 @@ class Replacement(NewFile):
 
     def complete(self) -> None:
         """
-        Take the place.
+        Rename the new file to the path of the old one.
         """
         try:
             shutil.copymode(self._path, self._new)
@@ -257,7 +260,7 @@ class Replacement(NewFile):
 
     def end(self) -> None:
         """
-        If it is not complete, there is no use for it.
+        Remove the new file if it is not complete.
         """
         super().end()
         if not self._done:
@@ -271,10 +274,10 @@ def _failed(error: Exception) -> OutputFailed:
 
 class Sink(Protocol):
     """
-    Writes a body.
+    Writes a body to an output.
 
-    @ivar done: fires when it is all written, with whether it is certain that it
-        was all.
+    @ivar done: fires when the body has ended and was written, with whether it is
+        certainly complete.
     """
 
     def __init__(self, output: Output, progress: Progress | None = None) -> None:
@@ -285,7 +288,7 @@ class Sink(Protocol):
 
     def dataReceived(self, data: bytes) -> None:
         """
-        Write it.
+        Write a piece of the body.
         """
         if self._error is not None:
             return
@@ -304,8 +307,6 @@ class Sink(Protocol):
         """
         if self._progress is not None:
             self._progress.show(self._output.length, last=True)
-        if self.done.called:
-            return
         if self._error is not None:
             self.done.errback(self._error)
         elif reason.check(ResponseDone, PotentialDataLoss):

@@ -25,7 +25,7 @@ class Run:
     """
     One run of the command.
 
-    @ivar code: the exit code; C{None} while there is none.
+    @ivar code: the exit code; C{None} while there is none.  Who sets it ends the run.
     """
 
     code: int | None = None
@@ -38,7 +38,7 @@ class Run:
 
     def run(self, options: Any) -> int:
         """
-        Fetch.
+        Run the reactor until the fetch has ended.
 
         @return: the exit code.
         """
@@ -46,11 +46,15 @@ class Run:
         self._silent = options.silent
         reactor.callWhenRunning(self._begin, options)
         reactor.run()
+        if self.code is None:
+            # By a signal, before we had handlers of our own.
+            self.code = 128 + signal.SIGINT
         fetching = self._fetching
-        # What was interrupted is left as it is on the disk, in order.
+        # Cancelling makes the output close its file; an incomplete replacement is
+        # removed.
         fetching.addErrback(lambda _: None)
         fetching.cancel()
-        return 130 if self.code is None else self.code
+        return self.code
 
     _fetching: Deferred[None]
 
@@ -63,13 +67,15 @@ class Run:
         self._fetching.addCallbacks(lambda _: self._done(0), self._failed)
 
     def _interrupted(self, number: int, frame: object) -> None:
+        isFirst = self.code is None
         if self.code is None:
-            # As a shell says it; whatever ends because of it does not count.
+            # The code that a shell reports for a signal; later errors do not change it.
             self.code = 128 + number
         if self._stdout.writing or self._stderr.writing:
-            # A write that waits for a pipe would go on waiting.
+            # A blocked write to a pipe would keep the reactor from stopping.
             os._exit(self.code)
-        self._reactor.callFromThread(self._stop)
+        if isFirst:
+            self._reactor.callFromThread(self._reactor.stop)
 
     def _failed(self, failure: Failure) -> None:
         error: Any = failure.value
@@ -81,16 +87,12 @@ class Run:
     def _done(self, code: int) -> None:
         if self.code is None:
             self.code = code
-        self._stop()
-
-    def _stop(self) -> None:
-        if self._reactor.running:
             self._reactor.stop()
 
 
 def tell(stderr: Messages, error: BaseException) -> None:
     """
-    Say in one line what was wrong.
+    Write an error to standard error, in one line.
     """
     text = one_line(str(error)) or type(error).__name__
     stderr.write(f"twisted_h11: {text}\n")
@@ -98,7 +100,8 @@ def tell(stderr: Messages, error: BaseException) -> None:
 
 def open_standard() -> None:
     """
-    Take the places of standard streams that are closed, so that no socket does.
+    Open the descriptors of closed standard streams, so that no socket gets their
+    numbers.
     """
     place = os.open(os.devnull, os.O_RDWR)
     while place < 3:
@@ -108,10 +111,10 @@ def open_standard() -> None:
 
 def flush(stream: TextIO | None) -> bool:
     """
-    Write what a standard stream still has.
+    Flush a standard stream.
 
-    @return: whether that was possible.  If not, then what is left goes nowhere, so
-        that Python does not try again at its exit, and exit with a code of its own.
+    @return: whether that was possible.  If not, the rest is discarded, so that Python
+        does not try again at its exit and change the exit code.
     """
     if stream is None:
         return True

@@ -1,8 +1,7 @@
 """
 The help of C{twistd h11web}: its options under headings.
 
-Each class of options has a heading of its own, which is that of the options defined
-in its body.
+Each class of options has a heading, for the options that are defined in its body.
 """
 
 from __future__ import annotations
@@ -41,9 +40,9 @@ def _defined_in(cls: type) -> set[str]:
 
 def describe_options(options: usage.Options, width: int) -> str:
     """
-    The options, each with what it is for, as C{--help} shows them.
+    The text of C{--help}: the options and what they are for.
 
-    @param width: how many columns there are.
+    @param width: the width of the terminal in columns.
     """
     short = {
         name: key for key, name in options.synonyms.items() if len(key) == 1 < len(name)
@@ -59,7 +58,7 @@ def describe_options(options: usage.Options, width: int) -> str:
         for spelled in options.longOpt
         if len(spelled.rstrip("=")) > 1
     ]
-    # This sorts the rows as it sorts the texts that it returns.
+    # docMakeChunks sorts the rows in place, in the order of the texts it returns.
     texts = usage.docMakeChunks(rows, width)
     by_name = {row["long"]: text for row, text in zip(rows, texts, strict=True)}
     return "\n".join(

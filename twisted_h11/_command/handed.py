@@ -1,10 +1,10 @@
 """
 Sockets that a parent opens and its workers serve.
 
-They are handed over as systemd hands over sockets: as the descriptors from 3 on,
-counted by C{LISTEN_FDS}.  First come those that the parent itself was handed, under the
-same numbers and names, so that C{systemd:} endpoints mean the same in a worker; then
-those that it has opened, in the order in which the endpoints are listened on.
+They are passed as systemd passes sockets: as the descriptors from 3 on, counted by
+C{LISTEN_FDS}.  First come the sockets that were passed to the parent, with the same
+numbers and names, so that C{systemd:} endpoints mean the same in a worker; then those
+that the parent has opened, in the order in which its endpoints listen.
 """
 
 from __future__ import annotations
@@ -23,30 +23,30 @@ __all__ = ["FIRST", "InheritingReactor", "OpeningReactor"]
 
 FIRST = 3
 """
-The number of the first descriptor that is handed over.
+The number of the first descriptor that is passed to a process.
 """
 
 
-# No class to be parametrized in Twisted 24.7.
+# Factory is not generic in Twisted 24.7.
 class _Nobody(Factory):
     """
-    Takes no connections: that is for the workers.
+    A factory of the parent's ports, which accept no connections: the workers do.
     """
 
     noisy = False
 
     def buildProtocol(self, addr: Any) -> None:
         """
-        None.
+        Make no protocol.
         """
 
 
 class OpeningReactor(ListeningReactor):
     """
-    The reactor of a parent: what endpoints listen on is opened, and accepts nothing.
+    The reactor of a parent: the ports of endpoints are opened, but accept nothing.
 
     @ivar opened: the ports that were opened.
-    @ivar adopted: by descriptor, those of sockets that this process was handed.
+    @ivar adopted: by descriptor, the ports of sockets that were passed to this process.
     """
 
     def __init__(self, reactor: Any) -> None:
@@ -84,23 +84,23 @@ class OpeningReactor(ListeningReactor):
 
     def descriptors(self, handed: int) -> list[int]:
         """
-        What is handed to a worker, in order.
+        The descriptors to pass to a worker, in order.
 
-        @param handed: how many sockets this process was handed.
+        @param handed: how many sockets were passed to this process.
         """
         first: list[int] = []
         for number in range(FIRST, FIRST + handed):
             port = self.adopted.get(number)
-            # One that no endpoint has asked for is still open here.
+            # A socket that no endpoint uses is passed on, too.
             first.append(number if port is None else port.fileno())
         return first + [port.fileno() for port in self.opened]
 
     def names(self, environ: Mapping[str, str]) -> list[str]:
         """
-        The names of the sockets that this process was handed, if it uses any.
+        The names of the sockets that were passed to this process, if it uses any.
 
-        @param environ: its environment.  Twisted has taken out of it how many there
-            are, and takes none if they have no names.
+        @param environ: the environment.  Twisted has removed the number of sockets from
+            it, and ignores sockets without names.
         """
         if not self.adopted:
             return []
@@ -111,14 +111,14 @@ class InheritingReactor(ListeningReactor):
     """
     The reactor of a worker: endpoints listen on the sockets that its parent has opened.
 
-    @param descriptors: those of the sockets, in the order in which endpoints ask.
+    @param descriptors: the descriptors of the sockets, in the order of the endpoints.
     """
 
     def __init__(self, reactor: Any, descriptors: Sequence[int]) -> None:
         super().__init__(reactor)
         self._left = list(descriptors)
         for number in self._left:
-            # Not for the programs that a worker starts.
+            # Programs that a worker starts must not inherit them.
             os.set_inheritable(number, False)
 
     def listenTCP(self, port: int, factory: Any, *args: Any, **kwargs: Any) -> Any:

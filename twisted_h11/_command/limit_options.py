@@ -49,7 +49,7 @@ class LimitOptions(usage.Options):
 
     def checkLimits(self) -> None:
         """
-        Make the L{Limits} that the options ask for.
+        Make the L{Limits} from the options.
         """
         values: dict[str, Any] = {}
         for bound in describe_limits():
@@ -61,7 +61,4 @@ class LimitOptions(usage.Options):
                 f"--max-connections-per-peer {each}: can not be reached with "
                 f"--max-connections {all_}"
             )
-        try:
-            self["limits"] = Limits(**values)
-        except ValueError as error:
-            raise usage.UsageError(f"limits: {error}") from None
+        self["limits"] = Limits(**values)

@@ -101,7 +101,7 @@ class ListenOptions(ProxyOptions):
         self, option: str, value: str, description: str
     ) -> IStreamServerEndpoint:
         """
-        Parse one endpoint description: certificates are loaded here.
+        Parse one endpoint description, and load its certificates.
         """
         try:
             return parse_endpoint(self.reactorFor(description), description)

@@ -1,5 +1,5 @@
 """
-The options of C{twistd h11web} for logs: that of accesses, and the program's own.
+The options of C{twistd h11web} for logs: the access log, and the program's own log.
 """
 
 from __future__ import annotations
@@ -32,31 +32,30 @@ __all__ = ["LogOptions", "Logs"]
 
 _LOGFILE = (
     "Path to the access log; -: standard output. By default it goes to the program's "
-    "log. SIGUSR1 has it opened anew."
+    "log. SIGUSR1 reopens it."
 )
 _FORMAT = (
-    "What a line of the access log is: a text with fields in braces, such as "
+    "Format of the lines of the access log: a text with fields in braces, such as "
     "'{time} {client} \"{method} {target}\" {status}'. Fields are "
     f"{', '.join(field.name for field in describe_log_fields())}. By default it is the "
     "combined log format."
 )
 _JSON = "Write the access log as JSON, an object a line, with all fields."
 _SIZE = (
-    "Size at which the access log is renamed to its name and .1, and so on, and a new "
-    "one begun, such as 100M. By default never: that is for logrotate. Goes with "
-    "--logfile."
+    "Size, such as 100M, at which the access log is renamed to its name and .1, older "
+    "ones to .2 and so on, and a new one is begun. By default there is no rotation: "
+    "use logrotate. Goes with --logfile."
 )
 _COUNT = (
-    "How many renamed access logs are kept; 5 if nothing is said. Goes with "
-    "--log-rotate-size."
+    "How many renamed access logs are kept; by default 5. Goes with --log-rotate-size."
 )
 _IDS = (
     "Give requests identifiers, for the access log, the application and the program's "
     "log: on or off."
 )
 _ID_HEADER = (
-    "Field, such as X-Request-ID, in which the identifier of a request comes from a "
-    "--trust-proxy. Goes with --request-ids on."
+    "Field, such as X-Request-ID, in which a --trust-proxy sends the identifier of a "
+    "request. Goes with --request-ids on."
 )
 _PROGRAM_JSON = "Write the program's log as JSON, an object a line."
 
@@ -67,9 +66,9 @@ class LogOptions(usage.Options):
     """
     Logs.
 
-    After L{checkLogs}, C{self["logging"]} is what a L{Site} takes of it, and
+    After L{checkLogs}, C{self["logging"]} has arguments for a L{Site}, and
     C{self["programLog"]} a L{ProgramLog<twisted_h11._command.program_log.ProgramLog>}
-    or C{None}.
+    or C{None}; C{self["logger"]} is what twistd's C{--logger} names, or C{None}.
 
     @since: 0.1
     """
@@ -93,7 +92,8 @@ class LogOptions(usage.Options):
 
     def checkLogs(self) -> None:
         """
-        Check what the options say together.  The proxies are known.
+        Check the options against each other.  The options for proxies were checked
+        before.
         """
         self._checkFile()
         self["logging"] = {
@@ -104,13 +104,15 @@ class LogOptions(usage.Options):
             **self._identifiers(),
         }
         if self.parent is not None and self.parent.get("logfile") not in (None, "-"):
-            # twistd itself would end in a traceback.
+            # twistd would print a traceback.
             _check_logfile("twistd --logfile", self.parent["logfile"])
+        # Not what twistd makes of it when our options are parsed.
+        self["logger"] = None if self.parent is None else self.parent.get("logger")
         self["programLog"] = program_log(self.parent, bool(self["program-log-json"]))
 
     def givenForLogs(self) -> dict[str, bool]:
         """
-        Which of these options were given, but for the one for the program's log.
+        Which of these options were given, without the one for the program's log.
         """
         names = [row[0] for row in (*LogOptions.optParameters, *LogOptions.optFlags)]
         given = {name: bool(self[name]) for name in names}
@@ -158,11 +160,11 @@ class LogOptions(usage.Options):
             raise usage.UsageError("--log-rotate-size goes with --logfile")
         if path == "-" or not _may_be_regular(path):
             raise usage.UsageError(
-                f"--log-rotate-size {size}: {path} is no file that could be renamed"
+                f"--log-rotate-size {size}: {path} is not a regular file"
             )
         most = read_option(self, "log-rotate-size", parse_size)
         if not most:
-            raise usage.UsageError(f"--log-rotate-size {size}: at least one byte")
+            raise usage.UsageError(f"--log-rotate-size {size}: must be at least 1 byte")
         kept = _DEFAULT_COUNT
         if count is not None:
             kept = read_option(
@@ -185,7 +187,7 @@ class LogOptions(usage.Options):
             raise usage.UsageError("--request-id-header goes with --request-ids on")
         if self["proxies"] is None:
             raise usage.UsageError(
-                "--request-id-header needs --trust-proxy, which says whom to believe"
+                "--request-id-header needs --trust-proxy, with the trusted proxies"
             )
         made["requestIdHeader"] = name
         return made
@@ -193,10 +195,11 @@ class LogOptions(usage.Options):
 
 class Logs:
     """
-    The logs of a server that runs.
+    The logs of a running server.
 
     @param site: its site.
-    @param programLog: its own log, if that is ours.
+    @param programLog: the L{ProgramLog<twisted_h11._command.program_log.ProgramLog>};
+        C{None} if twistd has a log of its own.
     """
 
     _log = Logger()
@@ -207,7 +210,8 @@ class Logs:
 
     def addIdentifiers(self) -> None:
         """
-        Have the program's log tell the requests; before its observers are there.
+        Add the identifiers of requests to the program's log.  To be called before the
+        log's observers are added.
         """
         if self._site.requestIds is not None:
             globalLogPublisher.addObserver(add_request_id)
@@ -222,7 +226,7 @@ class Logs:
 
     def reopen(self) -> None:
         """
-        Open all files anew.  Where that is not possible, the old one goes on.
+        Reopen all files.  If one can not be opened, the old file is used further.
         """
         calls = [self._site.reopenLog]
         if self._programLog is not None:
@@ -232,7 +236,7 @@ class Logs:
                 call()
             except OSError as error:
                 self._log.error(
-                    "Can not open a log anew, the old file goes on: {reason}",
+                    "Can not reopen a log, the old file stays in use: {reason}",
                     reason=explain(error),
                 )
 
@@ -246,7 +250,7 @@ def _may_be_regular(path: str) -> bool:
 
 def _check_logfile(option: str, path: str) -> None:
     """
-    See that a log file can be written, without creating it yet.
+    Check that a log file can be written, without creating it.
     """
     path = os.path.abspath(path)
     directory = os.path.dirname(path)

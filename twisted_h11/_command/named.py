@@ -1,10 +1,10 @@
 """
-What a user names on the command line: C{package.module:name} as Gunicorn and
-Uvicorn take it, or C{package.module.name} as Twisted does.
+Python objects named on the command line: C{package.module:name} as in Gunicorn and
+Uvicorn, or C{package.module.name} as in Twisted.
 
-The current directory is searched first, as those do: whoever has C{wapp.py} there
-expects that C{wapp:app} is found.  What is wrong with a name is always a
-L{ValueError} that says where was searched.
+The current directory is searched first, as they do: a user with C{wapp.py} there
+expects that C{wapp:app} is found.  An invalid name is always a L{ValueError} that says
+where was searched.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ _SPELLED = re.compile(r"(?P<module>\w+(\.\w+)*)(:(?P<name>\w+(\.\w+)*))?")
 
 def find_object(name: str, example: str = "wapp:app") -> Any:
     """
-    Import the object of a name.
+    Import an object by its name.
 
-    @param name: its name.
-    @param example: what such a name looks like, for messages.
+    @param name: the name.
+    @param example: an example of a name, for messages.
     @raise ValueError: if there is no such object, or if it can not be imported
         because another module is missing.
-    @raise Exception: whatever the module raises while it is imported.
+    @raise Exception: any exception that the module raises while it is imported.
     """
     match = _SPELLED.fullmatch(name)
     if match is None or name.endswith(".py"):
@@ -58,13 +58,13 @@ def find_object(name: str, example: str = "wapp:app") -> Any:
 
 def _search_here() -> None:
     """
-    Look into the current directory first, from now on: modules also import others
-    while they run.
+    Put the current directory first in C{sys.path}, for later imports, too: modules
+    also import others while they run.
     """
     try:
         here = os.getcwd()
     except FileNotFoundError:
-        # It was removed.
+        # The current directory was removed.
         return
     if here not in sys.path:
         sys.path.insert(0, here)
@@ -74,7 +74,7 @@ def _import_longest(parts: list[str]) -> tuple[Any, list[str]]:
     """
     Import as many parts of a dotted name as are packages and modules.
 
-    @return: the module, and what is left of the name.
+    @return: the module, and the remaining parts of the name.
     """
     name = parts[0]
     found = _import(name)
@@ -119,7 +119,7 @@ def _here() -> str:
     try:
         return os.getcwd()
     except FileNotFoundError:
-        return "the current directory, which is not there any more"
+        return "the current directory, which no longer exists"
 
 
 def _modules_here() -> list[str]:

@@ -1,5 +1,5 @@
 """
-What a parent hears of its workers: the other end of L{twisted_h11._command.notify}.
+The parent's end of L{twisted_h11._command.notify}: it receives the workers' messages.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ __all__ = ["NotifySockets"]
 
 class _Lines(DatagramProtocol):
     """
-    Takes datagrams of lines.
+    Receives datagrams of lines.
     """
 
     noisy = False
@@ -27,7 +27,7 @@ class _Lines(DatagramProtocol):
 
     def datagramReceived(self, datagram: bytes, addr: Any) -> None:
         """
-        Tell each line.
+        Pass each line on.
         """
         for line in datagram.decode("ascii", "replace").splitlines():
             self._told(line)
@@ -35,7 +35,7 @@ class _Lines(DatagramProtocol):
 
 class NotifySockets:
     """
-    A socket for each worker, in a directory that nobody else may look into.
+    A socket for each worker, in a directory that other users can not read.
 
     @param reactor: the reactor.
     @ivar directory: the directory, while there is one.
@@ -48,9 +48,9 @@ class NotifySockets:
 
     def open(self, name: str, told: Callable[[str], object]) -> str:
         """
-        Listen to one worker.
+        Open the socket for one worker.
 
-        @param name: of its socket.
+        @param name: the name of the socket.
         @param told: called with each line.
         @return: the address for C{NOTIFY_SOCKET}.
         @raise CannotListenError: if it can not be opened.
@@ -61,7 +61,7 @@ class NotifySockets:
 
     def makeDirectory(self) -> str:
         """
-        Make the directory, if that is not done.
+        Make the directory, unless it exists.
         """
         if self.directory is None:
             self.directory = tempfile.mkdtemp(prefix="h11web-")
@@ -69,7 +69,7 @@ class NotifySockets:
 
     def close(self, name: str) -> None:
         """
-        Listen to a worker no longer.
+        Close the socket of a worker.
         """
         port = self._ports.pop(name, None)
         if port is not None:
@@ -77,7 +77,7 @@ class NotifySockets:
 
     def end(self) -> None:
         """
-        Remove everything.
+        Close all sockets and remove the directory.
         """
         for name in list(self._ports):
             self.close(name)
@@ -85,7 +85,7 @@ class NotifySockets:
 
     def remove(self) -> None:
         """
-        Remove the directory, in any thread.
+        Remove the directory.  May be called in any thread.
         """
         directory, self.directory = self.directory, None
         if directory is not None:

@@ -1,9 +1,9 @@
 """
-What the server tells whoever has started it: systemd, or the parent of several workers.
+Notifications from the server to systemd, or to the parent of several workers.
 
-That is the protocol of sd_notify(3): datagrams of lines to the socket that
+The protocol is that of sd_notify(3): datagrams of lines to the socket that
 C{NOTIFY_SOCKET} names.  C{READY=1} when the server listens, C{STOPPING=1} when it does
-no longer, and C{WATCHDOG=1} again and again, if C{WATCHDOG_USEC} says so.
+no longer, and C{WATCHDOG=1} in intervals, if C{WATCHDOG_USEC} is set.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ A worker asks its parent for a successor.
 
 _VARIABLES = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
 
-# The longest that a parent's end may go unnoticed, in seconds.
+# The interval of the beat, in seconds: the parent's end is noticed within it.
 _BEAT = 1.0
 
 
 class Notifier:
     """
-    Tells, if there is anybody to tell.
+    Sends notifications, if C{NOTIFY_SOCKET} is set.
 
     @param reactor: the reactor.
-    @param environ: the environment.  What it says of sockets is for this process, and
-        is taken out, so that others that it starts do not tell in its place.
-    @param orphaned: asked at each beat; whether whoever has started this is gone.
-    @param alone: called then, once.
+    @param environ: the environment.  The variables of the protocol are removed from it,
+        so that processes that this one starts do not notify in its place.
+    @param orphaned: called at each beat; returns whether the parent is gone.
+    @param alone: called once when the parent is gone.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class Notifier:
 
     def tell(self, line: str) -> None:
         """
-        Send one line.  Nobody may listen any more, or not keep up: then it is lost.
+        Send one line.  It is lost if the receiver is gone, or its queue is full.
         """
         if not self._address:
             return
@@ -77,7 +77,7 @@ class Notifier:
 
     def ready(self) -> None:
         """
-        The server listens.
+        Notify that the server listens.
         """
         self.tell("READY=1")
         if self._timer is None and self._every is not None:
@@ -87,9 +87,10 @@ class Notifier:
         self, drain: Callable[[], Deferred[None]]
     ) -> Callable[[], Deferred[None]]:
         """
-        What tells that the server listens no longer, and then drains it.
+        Make a function that notifies that the server listens no longer, and then
+        drains it.
 
-        @param drain: what drains it.
+        @param drain: drains the server.
         """
 
         def tellAndDrain() -> Deferred[None]:

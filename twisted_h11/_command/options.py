@@ -1,21 +1,20 @@
 """
 The options of C{twistd h11web}.
 
-They are those of C{twistd web} that are not deprecated, with the same names
-and meaning, and a few of our own.  L{twisted.web.tap.Options} can not be
-subclassed for that, because an option that is inherited can not be taken away
-again; so its handlers are borrowed one by one.
+They are those of C{twistd web} that are not deprecated, with the same names and
+meaning, and further ones.  They do not inherit from L{twisted.web.tap.Options}, because
+an inherited option can not be removed; its handlers are borrowed one by one.
 
 Four rules:
 
-- Whatever can be found wrong before the server runs is found here, and is a
-  L{usage.UsageError} of one line that names the option.  What users' modules
-  raise while they are imported is caught too.
-- As a command of twistd that one line goes to stderr and the process ends with
-  a status other than zero.  (twistd itself would print all of its help to
-  stdout, and the message below it.)
-- Nothing that was typed is passed over: an option that has no effect without
-  another one, or besides another one, is refused.
+- Errors that can be found before the server runs are found here, and raised as a
+  L{usage.UsageError} of one line that names the option.  Exceptions of users' modules
+  during their import are caught too.
+- As a command of twistd, that line is written to stderr and the process exits with a
+  status other than zero.  (twistd itself would print all of its help to stdout, and
+  the message below it.)
+- No option is ignored: one that has no effect without another one, or together with
+  another one, is an error.
 - There is one option per field of L{Limits}, made from the field's metadata.
 """
 
@@ -66,12 +65,12 @@ or the connection.
 
 
 _CONFIG = (
-    "A TOML file with options, as name = value; what the command line and the "
-    "environment say wins."
+    "A TOML file with options, as name = value; the command line and the environment "
+    "override it."
 )
 _CHECK = (
-    "See whether everything is as it should be (options, files, certificates, the "
-    "application, ports), say so, and exit."
+    "Check options, files, certificates, the application and ports, report the result, "
+    "and exit."
 )
 _TRACEBACKS = (
     "Show uncaught exceptions to the client. WARNING: this may be a security risk "
@@ -82,13 +81,13 @@ _PERSONAL = (
     f"given, or on ~/{distrib.UserDirectory.userSocketName} if none is."
 )
 _HTTP2 = (
-    "Offer HTTP/2 on TLS endpoints. Experimental: its streams are Twisted's, and kept "
-    "within the limits from outside; better behind a proxy that you trust. Needs "
+    "Offer HTTP/2 on TLS endpoints. Experimental: Twisted handles the streams, and "
+    "the limits are enforced around it; use it behind a proxy that you trust. Needs "
     "twisted-h11[http2]."
 )
 _UNDERSCORES = (
     "Pass fields with an underscore in their names to WSGI and CGI programs, too. "
-    "WARNING: they can pass for fields that only a proxy may set."
+    "WARNING: clients can forge fields with them that only a proxy may set."
 )
 
 
@@ -102,7 +101,7 @@ class Options(
     LimitOptions,
 ):
     """
-    What C{twistd h11web} takes.
+    The options of C{twistd h11web}.
 
     After L{parseOptions}, C{self["listen"]} is the list of endpoints to listen
     on, each with its name for messages, and C{self["limits"]} the L{Limits}.
@@ -140,17 +139,17 @@ class Options(
     def __init__(self) -> None:
         super().__init__()
         for name, text in self.docs.items():
-            # Handlers' docstrings come with their indentation.
+            # The docstrings of handlers have their indentation.
             self.docs[name] = " ".join(text.split())
         self["extraHeaders"] = []
         self.given: list[str] = []
 
     def parseOptions(self, options: list[str] | None = None) -> None:
         """
-        Parse the command line, and what the environment and the file that
-        C{--config} names say; see L{twisted_h11._command.configuration}.
+        Parse the command line, the environment, and the file of C{--config}; see
+        L{twisted_h11._command.configuration}.
 
-        @raise usage.UsageError: for whatever is wrong with it.
+        @raise usage.UsageError: for any error in them.
         @raise SystemExit: instead, as a command of twistd, with the same line
             as its message.
         """
@@ -170,7 +169,7 @@ class Options(
 
     def getUsage(self, width: int | None = None) -> str:
         """
-        The options under headings.
+        The text of C{--help}, with the options under headings.
         """
         width = width or int(os.environ.get("COLUMNS", "80"))
         about = "\n".join(textwrap.wrap(self.longdesc, width))
@@ -222,7 +221,7 @@ class Options(
 
     def postOptions(self) -> None:
         """
-        Check what the options say together, and parse the endpoints.
+        Check the options against each other, and parse the endpoints.
         """
         self.checkLimits()
         self.checkProcess()
@@ -237,8 +236,9 @@ class Options(
 
     def _checkPersonal(self) -> None:
         """
-        Refuse what has no effect besides C{--personal}: a publisher speaks no HTTP,
-        and L{twisted.web.distrib} gives no way to the fields of a response.
+        Raise an error for options that have no effect with C{--personal}: a publisher
+        has no HTTP connections, and L{twisted.web.distrib} gives no access to the
+        fields of a response.
         """
         if not self["personal"]:
             return
@@ -266,6 +266,6 @@ class Options(
 
 def _partition(header: str) -> tuple[bytes, bytes, bytes]:
     """
-    The bytes that were typed on the command line, cut at the first colon.
+    Split the bytes of an argument at the first colon.
     """
     return os.fsencode(header).partition(b":")

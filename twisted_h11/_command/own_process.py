@@ -1,6 +1,6 @@
 """
-A server that has its process for itself: what signals have it do, what it tells whoever
-has started it, and when it is to be replaced.
+A server with a process of its own: its signals, its notifications to systemd or to a
+parent, and its replacement.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from twisted_h11._command.report import report
 from twisted_h11._command.retiring import retire_after
 from twisted_h11._command.service import ListeningService
 from twisted_h11._command.signals import Signals
-from twisted_h11._command.stopping import Stopping
+from twisted_h11._command.stopping import Stopping, stop
 from twisted_h11._command.worker import end_alone, inherited
 from twisted_h11.server import Site
 
@@ -27,13 +27,13 @@ def own_process(
     config: Any, site: Site, logs: Logs, stopping: Stopping, listening: ListeningService
 ) -> None:
     """
-    Have the process be that of a server.
+    Set up signals, notifications and the bound on requests for this process.
 
     @param config: the options.
     @param site: the site.
-    @param logs: its logs, and the program's.
-    @param stopping: how it ends.
-    @param listening: the service of its ports.
+    @param logs: the access log and the program's log.
+    @param stopping: ends the process.
+    @param listening: the service of the site's ports.
     """
     from twisted.internet import reactor
 
@@ -51,16 +51,16 @@ def own_process(
             site,
             config["max-requests"],
             config["max-requests-jitter"] or 0,
-            partial(notifier.tell, REPLACE) if worker else loop.stop,
+            partial(notifier.tell, REPLACE) if worker else partial(stop, loop),
         )
     signals = Signals(loop)
     signals.add(signal.SIGHUP, config.reloadTLS)
     signals.add(signal.SIGUSR1, logs.reopen)
     signals.add(signal.SIGUSR2, partial(report, site))
-    # Then the ages of requests are known.
+    # The report of SIGUSR2 shows the ages of requests.
     site.timesRequests = True
     stopping.heedEarlySignals()
     loop.callWhenRunning(stopping.heedSignals)
-    # From now on: until then such a signal would end the process.
+    # Installed early: without a handler these signals end the process.
     signals.install()
     logs.addIdentifiers()

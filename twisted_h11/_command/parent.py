@@ -1,5 +1,5 @@
 """
-The parent of several workers: it opens the sockets, and keeps the workers.
+The parent of several workers: it opens the sockets, and keeps the workers running.
 """
 
 from __future__ import annotations
@@ -25,24 +25,25 @@ from twisted_h11._command.workers import Workers
 
 __all__ = ["ParentService", "make_parent"]
 
-# Workers that do not stop listening within that time are not waited for.
+# How many seconds the parent waits for the workers to stop listening.
 _LISTENING = 0.5
 
-# Workers end by themselves when the grace is over; so long after it they are killed.
+# Workers end by themselves when the grace is over; this many seconds later they are
+# killed.
 _LATE = 0.7
 
-# What is the same in a worker.  The user and the umask it has from its parent, and the
-# log is said apart.
+# The options of twistd that are passed to a worker.  It inherits the user and the umask
+# from its parent, and gets the log separately.
 _SAME = ("reactor", "rundir", "prefix")
 
 
 class ParentService(Service):
     """
-    Listens, and has workers serve.
+    Opens the sockets, and runs the workers that serve them.
 
     @param config: the options.
     @param reactor: the reactor.
-    @param notifier: tells when all workers are ready, and when no one listens.
+    @param notifier: notifies when all workers are ready, and when none listens.
     """
 
     def __init__(self, config: Any, reactor: Any, notifier: Notifier) -> None:
@@ -86,14 +87,14 @@ class ParentService(Service):
         """
         Open the sockets.
 
-        @raise StartError: if that is not possible.
+        @raise StartError: if a socket can not be opened.
         """
         super().privilegedStartService()
         self.listening.privilegedStartService()
 
     def startService(self) -> None:
         """
-        Start the workers, with the rights that are left.
+        Start the workers, after privileges were dropped.
         """
         super().startService()
         self.listening.startService()
@@ -111,11 +112,12 @@ class ParentService(Service):
 
     def stopService(self) -> Deferred[None]:
         """
-        Tell the workers to end, and listen no longer when they do not.
+        Tell the workers to end, and close the sockets when they have stopped
+        listening, or have not done so for half a second.
         """
         super().stopService()
         done = self._drain()
-        # What is closed here is closed for the workers, too.
+        # Closing a socket here closes it for the workers, too, so wait for them.
         leaving = self.workers.whenLeaving().addTimeout(_LISTENING, self._reactor)
         closed = leaving.addErrback(lambda _: None).addCallback(
             lambda _: self.listening.stopService()
@@ -124,7 +126,7 @@ class ParentService(Service):
 
     def _command(self, handed: int) -> list[str]:
         """
-        What runs a worker.
+        The command that runs a worker.
         """
         command = self._config.parent
         words = [sys.executable, "-m", "twisted_h11._command.worker"]
@@ -135,13 +137,16 @@ class ParentService(Service):
             words.append("--syslog")
         elif log is not None and log.path != "/dev/stdout":
             words.append(f"--logfile={log.path}")
-        elif log is None and command.get("logger"):
-            words.append(f"--logger={command['logger']}")
+        elif self._config["logger"]:
+            words.append(f"--logger={self._config['logger']}")
         elif command.get("logfile"):
             words.append(f"--logfile={command['logfile']}")
         return [*words, "h11web", *self._config.given]
 
     def _failed(self, reason: str) -> None:
+        if self.stopping.hasBegun:
+            # Whoever has told us to end has told the worker, too.
+            return
         if sys.__stderr__ is not None:
             print(f"twistd h11web: {reason}", file=sys.__stderr__, flush=True)
         self.listening.failedLater()

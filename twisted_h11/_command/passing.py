@@ -1,5 +1,5 @@
 """
-Reactors that are another one, but for how endpoints listen.
+Reactors that change how endpoints listen, and delegate the rest to another reactor.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ __all__ = ["ListeningReactor", "PassingReactor"]
 
 class PassingReactor:
     """
-    A reactor that is another one, but for what a subclass does in its own way.
+    A reactor that delegates to another one; a subclass overrides some methods.
 
-    @param reactor: the other.
+    @param reactor: the other reactor.
     """
 
     def __init__(self, reactor: Any) -> None:
@@ -27,7 +27,7 @@ class PassingReactor:
 
 class ListeningReactor(PassingReactor):
     """
-    One whose subclass has C{listenTCP}: what listens with TLS does so by that.
+    A reactor whose C{listenSSL} uses the C{listenTCP} of a subclass.
     """
 
     def listenSSL(

@@ -1,6 +1,5 @@
 """
-What is wrong with the files of a C{ssl:} or C{tls:} endpoint, looked at before Twisted
-loads them.
+Checks of the files of C{ssl:} and C{tls:} endpoints, before Twisted loads them.
 """
 
 from __future__ import annotations
@@ -35,11 +34,11 @@ _DH = "Diffie-Hellman parameters in PEM format (-----BEGIN DH PARAMETERS-----)"
 
 def check_files(arguments: Sequence[str]) -> None:
     """
-    Look at the files of a C{ssl:} endpoint.
+    Check the files of a C{ssl:} endpoint.
 
     @param arguments: its arguments, from the port on.
-    @raise ValueError: naming the file, and what was expected in it.
-    @raise OSError: if one can not be read.
+    @raise ValueError: for a bad file; the message has its name and what was expected.
+    @raise OSError: if a file can not be read.
     """
     named: dict[str, str] = {}
     byPosition: list[str] = []
@@ -66,10 +65,11 @@ def check_files(arguments: Sequence[str]) -> None:
 
 def check_directory(path: str) -> None:
     """
-    Look at the files of a C{tls:} endpoint, which uses whatever certificates and
-    keys are there: it would listen without, and drop each connection.
+    Check the files of a C{tls:} endpoint.  Without a certificate and key in its
+    directory it would listen, and drop each connection.
 
-    @raise ValueError: naming the file or directory, and what was expected in it.
+    @raise ValueError: for a bad file or directory; the message has its name and what
+        was expected.
     """
     directory = FilePath(path)
     if not directory.isdir():

@@ -1,6 +1,5 @@
 """
-The options of C{twistd h11web} about its process, or processes: how many there are, and
-how they end.
+The options of C{twistd h11web} for its processes: their number, and how they end.
 """
 
 from __future__ import annotations
@@ -30,28 +29,30 @@ _DRAIN_IDLE = (
 
 
 _WORKERS = (
-    "Serve with so many processes, which are kept alive; SIGHUP replaces them one "
-    "after the other. By default there is one process, and nobody who keeps it alive."
+    "Serve with this many processes, which are started again when they end; SIGHUP "
+    "replaces them one after the other. By default there is one process, which is not "
+    "started again."
 )
 _START = (
     "Seconds in which a worker has to be ready; otherwise it is killed and started "
-    "again; 60 if nothing is said. Goes with --workers."
+    "again; by default 60. Goes with --workers."
 )
 _ALIVE = (
     "Seconds without a sign of life after which a worker is killed and started again; "
-    "30 if nothing is said. Its resources may not hold the reactor for so long. Goes "
-    "with --workers."
+    "by default 30. Resources must not block the reactor for that long. Goes with "
+    "--workers."
 )
 _REQUESTS = (
     "Requests after which a worker is replaced, or without --workers the server ends, "
-    "for systemd to start it again; for applications that leak. By default any number."
+    "for systemd to start it again; for applications that leak memory. By default "
+    "there is no bound."
 )
 _JITTER = (
     "A random number up to this one is added to --max-requests, so that not all "
     "workers are replaced at the same time."
 )
 
-# What goes through a reactor's methods for listening.
+# The kinds of endpoints that use a reactor's methods for listening.
 _KINDS = ("tcp", "tcp4", "tcp6", "unix", "ssl", "tls", "systemd")
 
 _DEFAULTS = {"worker-start-timeout": 60.0, "worker-timeout": 30.0}
@@ -62,11 +63,11 @@ _MOST_REQUESTS = 10**12
 
 class ProcessOptions(usage.Options):
     """
-    How many processes there are, and how they end.
+    Options for the number of processes, and how they end.
 
     After L{checkProcess}, C{self["grace"]}, C{self["drain-idle"]} and the time-outs are
     seconds, C{self["workers"]} is a number, or C{None} in a server without workers and
-    in a worker, and C{self["opening"]} the L{OpeningReactor} of a parent.
+    in a worker, and C{self["opening"]} is the L{OpeningReactor} of a parent.
 
     @since: 0.1
     """
@@ -75,8 +76,8 @@ class ProcessOptions(usage.Options):
 
     optParameters: ClassVar[list[list[Any]]] = [
         ["grace", None, f"{DEFAULT_GRACE:g}", _GRACE],
-        # As long as a proxy on the same network needs to hear that it is over, and to
-        # have what it has sent meanwhile answered.
+        # Long enough for a proxy on the same network to see the end of file, and to
+        # get responses to requests that it has sent before.
         ["drain-idle", None, "1", _DRAIN_IDLE],
         ["workers", None, None, _WORKERS],
         ["worker-start-timeout", None, None, _START],
@@ -96,10 +97,10 @@ class ProcessOptions(usage.Options):
 
     def listeningReactor(self, description: str) -> Any:
         """
-        The reactor in which an endpoint is to listen.
+        The reactor with which an endpoint is to listen.
 
-        @param description: of the endpoint.
-        @raise ValueError: if workers can not share it.
+        @param description: the endpoint description.
+        @raise ValueError: if workers can not share the endpoint.
         """
         if self._shared is None:
             return reactor_for(description)
@@ -147,7 +148,7 @@ class ProcessOptions(usage.Options):
         for name in ("chroot", "profile", "debug"):
             if self.parent.get(name):
                 raise usage.UsageError(
-                    f"--workers goes not together with twistd --{name}"
+                    f"--workers and twistd --{name} exclude each other"
                 )
         self["workers"] = count
         self._shared = self["opening"] = OpeningReactor(reactor)
@@ -155,9 +156,9 @@ class ProcessOptions(usage.Options):
 
 def _parse_time(text: str) -> float:
     """
-    Read a time-out of at least a second.
+    Parse a time-out of at least a second.
     """
     seconds = parse_seconds(text)
     if seconds < 1:
-        raise ValueError("at least one second")
+        raise ValueError("must be at least one second")
     return seconds

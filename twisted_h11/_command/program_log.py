@@ -1,10 +1,10 @@
 """
 The program's own log, that of C{twistd --logfile}.
 
-twistd's own file renames itself each megabyte, for ever, and is not opened to append.
-Ours does neither: it may be moved away by logrotate and opened anew, or be cut.  It is
-given to twistd by its option C{--logger}, unless that, or C{--syslog}, is used by
-somebody else.
+twistd's own log file is renamed at each megabyte, without a bound on the number of
+files, and is not opened in append mode.  L{ProgramLog}'s is, and it is not renamed:
+logrotate may move it away and have it reopened, or truncate it.  It is given to twistd
+by the option C{--logger}, unless the user has given that, or C{--syslog}.
 
 An event is some lines of text, or one line of JSON.
 """
@@ -33,8 +33,8 @@ __all__ = ["ProgramLog", "json_line", "open_last", "program_log"]
 
 def json_line(event: LogEvent) -> str:
     """
-    An event as L{eventAsJSON} has it, in one line; and before that, for others to read:
-    its C{time}, C{level}, C{message}, and C{traceback} if it is a failure's.
+    An event as one line of JSON: the C{time}, C{level} and C{message}, the C{traceback}
+    of a failure, and then all that L{eventAsJSON} writes.
     """
     when = datetime.fromtimestamp(event.get("log_time") or 0, timezone.utc)
     told: LogEvent = {
@@ -46,16 +46,16 @@ def json_line(event: LogEvent) -> str:
     if failure is not None:
         told["traceback"] = failure.getTraceback()
     told.update((name, value) for name, value in event.items() if name != "message")
-    # The one control character that JSON takes for a letter.
+    # DEL is the one control character that json does not escape.
     return eventAsJSON(told).replace("\x7f", "\\u007f") + "\n"
 
 
 class ProgramLog:
     """
-    Where the program logs to.
+    The file of the program's log.
 
     @param path: the path of the file, or C{-} for the standard output.
-    @param json: whether in lines of JSON.
+    @param json: whether to write lines of JSON.
     @ivar path: the whole path of the file.
     """
 
@@ -69,7 +69,7 @@ class ProgramLog:
         """
         Open the file.
 
-        @return: what writes to it.
+        @return: an observer that writes to the file.
         """
         self._file = file = LogFile(self.path)
         output: Any = file
@@ -87,9 +87,9 @@ class ProgramLog:
 
     def reopen(self) -> None:
         """
-        Open what has the name of the file now.
+        Reopen the file by its name.
 
-        @raise LogFileError: if that is not possible.
+        @raise LogFileError: if it can not be opened.
         """
         if self._file is not None:
             self._file.reopen()
@@ -97,9 +97,9 @@ class ProgramLog:
 
 def program_log(command: Any, json: bool) -> ProgramLog | None:
     """
-    Give twistd a log of ours.
+    Make twistd use a L{ProgramLog}.
 
-    @param command: its options; C{None} if this is not a command of twistd.
+    @param command: twistd's options; C{None} if this is not a command of twistd.
     @param json: whether the log is to be JSON.
     @return: the log; C{None} where twistd has its own.
     @raise usage.UsageError: if the log can not be JSON.
@@ -116,19 +116,19 @@ def program_log(command: Any, json: bool) -> ProgramLog | None:
     path = command.get("logfile")
     toStdout = path == "-" or (not path and command.get("nodaemon"))
     if toStdout and not json:
-        # twistd's own does that well.
+        # twistd's own log writes text to the standard output well.
         return None
     if path == "-" and not command.get("nodaemon"):
-        # twistd says so.
+        # twistd reports the error.
         return None
     made = ProgramLog("-" if toStdout else path or "twistd.log", json)
     _logs.append(made)
-    # twistd wants a name that it can import.
+    # --logger takes a name to import.
     command["logger"] = f"{__name__}.{open_last.__name__}"
     return made
 
 
-# A process has but one log; the last that was asked for.
+# A process has one log: the last one made by program_log.
 _logs: deque[ProgramLog] = deque(maxlen=1)
 
 

@@ -24,30 +24,30 @@ __all__ = ["ProxyOptions", "ProxyReactor"]
 _FAMILIES = ("forwarded", "x-forwarded", "none")
 
 _FORWARDED = (
-    "Which fields of a trusted proxy tell of the client: x-forwarded "
+    "Which fields of a trusted proxy describe the client: x-forwarded "
     "(X-Forwarded-For, -Proto and -Host), forwarded (RFC 7239), or none. By default "
     "x-forwarded, and none with --proxy-protocol."
 )
 _PROXY_PROTOCOL = (
-    "Every connection begins with a header of the PROXY protocol, version 1 or 2, "
-    "also before TLS; drop those that do not, or that are not from a --trust-proxy."
+    "Require that every connection begins with a header of the PROXY protocol, version "
+    "1 or 2, also before TLS; drop others, and those that are not from a --trust-proxy."
 )
 _ROOT_PATH = (
-    "Path, such as /app, that the proxy takes off each request's before it comes here: "
-    "it is put before it again, in URLs, redirects and SCRIPT_NAME too."
+    "Path, such as /app, that the proxy removes from the beginning of each request's "
+    "path: it is added again, in URLs, redirects and SCRIPT_NAME too."
 )
 
-# What goes through a reactor's methods for listening.
+# The kinds of endpoints that use a reactor's methods for listening.
 _KINDS = ("tcp", "tcp4", "tcp6", "unix", "ssl", "tls", "systemd")
 
 
 class ProxyReactor(ListeningReactor):
     """
-    A reactor for endpoints: on all that they open, connections begin with a header of
-    the PROXY protocol, and TLS comes after it.
+    A reactor for endpoints whose connections begin with a header of the PROXY
+    protocol, before any TLS.
 
     @param reactor: the reactor.
-    @param trusted: who may send a header.
+    @param trusted: the proxies that may send a header.
     @param limits: the limits of the site.
     """
 
@@ -82,7 +82,7 @@ class ProxyReactor(ListeningReactor):
 
 class ProxyOptions(ProcessOptions):
     """
-    Proxies in front of the server.
+    Options for proxies in front of the server.
 
     After L{checkProxies}, C{self["proxies"]} is a L{TrustedProxies} or C{None}, and
     C{self["rootPath"]} bytes.
@@ -107,16 +107,16 @@ class ProxyOptions(ProcessOptions):
 
     def opt_trust_proxy(self, network: str) -> None:
         """
-        Address or network, such as 10.0.0.0/8 or ::1, of a proxy that is believed
-        when it tells of a client; unix: whoever connects to a UNIX socket. By default
-        nobody is. May be repeated.
+        Address or network, such as 10.0.0.0/8 or ::1, of a proxy that is trusted to
+        describe the client; unix: every peer on a UNIX socket. By default no peer is
+        trusted. May be repeated.
         """
         try:
             TrustedProxies([network])
         except ValueError as error:
             hint = ""
             if network == "*":
-                hint = "; everybody is 0.0.0.0/0 and ::/0"
+                hint = "; for all addresses, 0.0.0.0/0 and ::/0"
             elif network.startswith("unix:"):
                 hint = "; write unix, without a path"
             raise usage.UsageError(f"--trust-proxy {network}: {error}{hint}") from None
@@ -124,14 +124,14 @@ class ProxyOptions(ProcessOptions):
 
     def checkProxies(self) -> None:
         """
-        Check what the options say together.
+        Check the options against each other.
         """
         networks, family = self["trustedNetworks"], self["forwarded"]
         if not networks:
             for name in ("forwarded", "proxy-protocol"):
                 if self[name]:
                     raise usage.UsageError(
-                        f"--{name} needs --trust-proxy, which says whom to believe"
+                        f"--{name} needs --trust-proxy, with the trusted proxies"
                     )
         if family is None:
             family = "none" if self["proxy-protocol"] else "x-forwarded"
@@ -141,7 +141,7 @@ class ProxyOptions(ProcessOptions):
             )
         if family == "none" and networks and not self["proxy-protocol"]:
             raise usage.UsageError(
-                "--forwarded none: nothing would be believed of --trust-proxy then"
+                "--forwarded none: --trust-proxy would have no effect"
             )
         self["proxies"] = None
         if networks:
@@ -163,11 +163,11 @@ class ProxyOptions(ProcessOptions):
 
     def reactorFor(self, description: str) -> Any:
         """
-        The reactor in which an endpoint is to listen.
+        The reactor with which an endpoint is to listen.
 
-        @param description: of the endpoint.
-        @raise ValueError: if its connections can not begin with a header of the PROXY
-            protocol, and are to.
+        @param description: the endpoint description.
+        @raise ValueError: if C{--proxy-protocol} was given, and is not possible for
+            this kind of endpoint.
         """
         reactor = self.listeningReactor(description)
         if not self["proxy-protocol"]:

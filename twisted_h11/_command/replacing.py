@@ -1,5 +1,5 @@
 """
-Which workers are to be replaced, one after the other, and which have left.
+The order in which workers are replaced, and which workers have left.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ __all__ = ["Leaving", "Turns"]
 
 class Turns:
     """
-    The numbers of the workers that are to be replaced; the first is being replaced.
+    The numbers of the workers to replace, one after the other; the first is being
+    replaced.
 
-    @param begin: begins with one.
+    @param begin: called with a number to begin its replacement.
     """
 
     def __init__(self, begin: Callable[[int], object]) -> None:
@@ -27,7 +28,7 @@ class Turns:
         """
         Replace a worker when its turn comes.
 
-        @param again: whether one that is being replaced now gets another turn.
+        @param again: whether a worker that is being replaced now gets another turn.
         """
         waiting = list(self._numbers)[1:] if again else self._numbers
         if number not in waiting:
@@ -37,7 +38,7 @@ class Turns:
 
     def next(self) -> None:
         """
-        The first has been replaced.
+        Begin with the next worker: the first was replaced.
         """
         self._numbers.popleft()
         if self._numbers:
@@ -45,16 +46,17 @@ class Turns:
 
     def clear(self) -> None:
         """
-        Replace no more.
+        Replace no more workers.
         """
         self._numbers.clear()
 
 
 class Leaving:
     """
-    Which workers listen no longer, and who waits for that, or for their end.
+    Which workers have stopped listening, and the Deferreds that wait for all of them
+    to do so, or to end.
 
-    @param names: those of all workers that there are.
+    @param names: the names of all existing workers, kept up to date by the owner.
     """
 
     def __init__(self, names: Collection[str]) -> None:
@@ -65,19 +67,19 @@ class Leaving:
 
     def add(self, name: str) -> None:
         """
-        One listens no longer; call L{look} then.
+        A worker has stopped listening; call L{look} then.
         """
         self._left.add(name)
 
     def discard(self, name: str) -> None:
         """
-        One has ended.
+        A worker has ended.
         """
         self._left.discard(name)
 
     def whenLeft(self) -> Deferred[None]:
         """
-        Wait until none listens any more.
+        Return a Deferred that fires when no worker listens any more.
         """
         if self._left.issuperset(self._names):
             return succeed(None)
@@ -86,14 +88,14 @@ class Leaving:
 
     def whenEnded(self) -> Deferred[None]:
         """
-        Wait until there is none any more; call L{look} then.
+        Return a Deferred that fires when no worker is left; call L{look} then.
         """
         self._ending = Deferred()
         return self._ending
 
     def look(self) -> None:
         """
-        Tell those who wait, if it is so far.
+        Fire the Deferreds whose condition is met.
         """
         leaving, ending = self._leaving, self._ending
         if leaving is not None and self._left.issuperset(self._names):

@@ -1,5 +1,5 @@
 """
-What the server is doing, written to its log when SIGUSR2 asks for it.
+The report of the server's state that SIGUSR2 writes to the log.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _log = Logger()
 
 def report(site: Any) -> None:
     """
-    Write what a site is doing to the log.
+    Write the state of a site to the log.
 
     @param site: a L{Site<twisted_h11.server.Site>}.
     """

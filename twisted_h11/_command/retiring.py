@@ -1,5 +1,5 @@
 """
-A server that ends, or has itself replaced, when it has served so many requests.
+Ending or replacing a server after a number of requests.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ _log = Logger()
 
 def retire_after(site: Any, most: int, jitter: int, call: Callable[[], object]) -> None:
     """
-    Call something when a site has served so many requests, once.
+    Call a function once when a site has served a number of requests.
 
-    @param site: a L{Site<twisted_h11.server.Site>}; its method C{log}, which each
-        request ends with, counts from now on.
-    @param most: how many requests.
+    @param site: a L{Site<twisted_h11.server.Site>}; its method C{log}, which is called
+        at the end of each request, is replaced by one that counts.
+    @param most: the number of requests.
     @param jitter: a random number of requests up to this one is added.
-    @param call: what is called.
+    @param call: the function.
     """
     left = most + random.randint(0, jitter)
     write = site.log
@@ -32,7 +32,7 @@ def retire_after(site: Any, most: int, jitter: int, call: Callable[[], object]) 
         nonlocal left
         left -= 1
         if not left:
-            _log.info("This process has served as many requests as it is to serve")
+            _log.info("This process has reached its maximum number of requests")
             site.log = write
             call()
         write(request)

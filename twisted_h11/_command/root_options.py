@@ -27,7 +27,7 @@ __all__ = ["ROOTS", "RootOptions"]
 
 ROOTS = frozenset(("class", "path", "resource-script", "user", "wsgi"))
 """
-Options of which only one can be given.
+The options that exclude each other.
 """
 
 _MEDIA_TYPE = re.compile(
@@ -40,7 +40,7 @@ RFC 9110 section 8.3.1.
 
 _FILE_SWITCHES = ("list-directories", "dot-files", "outside-links", "scripts")
 """
-Options of C{--path} that are on or off.
+The options for C{--path} that are on or off.
 """
 
 
@@ -54,16 +54,16 @@ _OUTSIDE_LINKS = (
 )
 _SCRIPTS = (
     "Run .cgi, .epy and .rpy files, which otherwise are neither run nor shown: on or "
-    "off. WARNING: whoever can put a file there can run it. Goes with --path."
+    "off. WARNING: anyone who can write there can run code. Goes with --path."
 )
 
 
 class RootOptions(usage.Options):
     """
-    What is served.
+    Options for what to serve.
 
-    After L{parseOptions}, C{self["root"]} is a resource, or C{None} if nothing was
-    said, and C{self["files"]} are the directories that are served.
+    After L{parseOptions}, C{self["root"]} is a resource, or C{None} if no option for it
+    was given, and C{self["files"]} are the directories that are served.
 
     @since: 0.1
     """
@@ -85,7 +85,7 @@ class RootOptions(usage.Options):
 
     def _takeRoot(self, option: str) -> None:
         """
-        See that this is the only option that says what to serve.
+        Check that this is the only option that says what to serve.
         """
         if self._rootOption == option:
             raise usage.UsageError(f"--{option} is given more than once")
@@ -174,7 +174,7 @@ class RootOptions(usage.Options):
 
     def _file(self, option: str) -> static.File:
         """
-        The root, for an option that needs it to be a file or directory.
+        The root, for an option that applies to a file or directory only.
         """
         root = self["root"]
         if isinstance(root, static.File):
@@ -204,12 +204,7 @@ class RootOptions(usage.Options):
             raise usage.UsageError(f"--resource-script {name}: No such file")
         if not os.path.isfile(name):
             raise usage.UsageError(f"--resource-script {name}: not a file")
-        try:
-            self["root"] = ResourceScriptWrapper(name)
-        except Exception as error:
-            raise usage.UsageError(
-                f"--resource-script {name}: {explain(error)}"
-            ) from None
+        self["root"] = ResourceScriptWrapper(name)
 
     def opt_wsgi(self, name: str) -> None:
         """
@@ -228,11 +223,11 @@ class RootOptions(usage.Options):
         make: Callable[[Any], Any] = lambda found: found,
     ) -> Any:
         """
-        Import what the user named, which may raise anything.
+        Import an object that the user named; the import may raise any exception.
 
         @param value: the value of the option, for messages.
         @param name: the name in it.
-        @param make: what is made of the object.
+        @param make: converts the object to a resource.
         """
         try:
             return make(find_object(name))
@@ -241,7 +236,7 @@ class RootOptions(usage.Options):
 
     def checkRoot(self) -> None:
         """
-        Apply the options that go with C{--path}, in whatever order they came.
+        Apply the options that go with C{--path}, given in any order.
         """
         allowed = {
             name: read_option(self, name, parse_switch) for name in _FILE_SWITCHES
@@ -265,8 +260,8 @@ class RootOptions(usage.Options):
 
     def _publicFiles(self) -> list[PublicFile]:
         """
-        The directories that are served: that of C{--path}, and those of hosts, for
-        which the same holds.
+        The directories that are served: that of C{--path}, and those of C{--vhost}, to
+        which the same options apply.
         """
         root, hosts = self["root"], list(self.get("vhosts", {}).values())
         if not isinstance(root, PublicFile):
@@ -281,7 +276,7 @@ class RootOptions(usage.Options):
 
 def _wsgi_root(application: Any) -> WSGIResource:
     """
-    The resource of a WSGI application, with threads of its own.
+    The resource of a WSGI application, with a thread pool of its own.
     """
     if isinstance(application, ModuleType):
         raise ValueError(

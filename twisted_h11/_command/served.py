@@ -1,5 +1,5 @@
 """
-What C{twistd h11web} serves: the root and the site that the options describe.
+The root and the site of C{twistd h11web}, made from its options.
 """
 
 from __future__ import annotations
@@ -20,17 +20,18 @@ __all__ = ["make_root", "make_site"]
 
 def make_root(config: Any, service: MultiService) -> Any:
     """
-    The resource for all that no C{--vhost} is for, if there is one.
+    Make the root resource: for all hosts without a C{--vhost}.
 
     @param config: the options.
-    @param service: what scripts may add services to.
+    @param service: the collection to which scripts may add services.
+    @return: the resource; C{None} if only virtual hosts are served.
     """
     root = config["root"]
     if root is None and not config["vhosts"]:
         root = Welcome()
     for file in (root, *config["files"]):
         if isinstance(file, static.File):
-            # Scripts below it find the service collection there.
+            # Scripts below the file find the service collection in its registry.
             file.registry.setComponent(IServiceCollection, service)
     return root
 
@@ -41,7 +42,7 @@ def make_site(config: Any, root: Any) -> Site:
 
     @param config: the options.
     @param root: what L{make_root} returned.
-    @raise StartError: if that is not possible; what is wrong was told on stderr.
+    @raise StartError: if that is not possible; the reason was written to stderr.
     """
     settings: dict[str, Any] = {}
     if "serverHeader" in config:

@@ -1,16 +1,16 @@
 """
-The service of C{twistd h11web}: ports that open or say why not, and that close
-without cutting off anybody who is being served.
+The service of C{twistd h11web}: it opens the ports, reports a port that can not be
+opened, and closes the ports without cutting requests off.
 
-A port that can not be opened must end the process with one line on stderr, a
-status other than zero, and no pid file left behind.  twistd removes its pid
-file, and tells the process that started the daemon, for an C{Exception} out of
-C{privilegedStartService}; the interpreter ends without a traceback for a
-C{SystemExit}.  L{StartError} is both.
+A port that can not be opened must end the process with one line on stderr and a
+status other than zero, and leave no pid file.  twistd removes its pid file, and
+reports to the process that started the daemon, if C{privilegedStartService} raises an
+C{Exception}; the interpreter ends without a traceback for a C{SystemExit}.
+L{StartError} is both.
 
-Some endpoints fail only later, with the reactor running, when there is nobody
-left to catch an exception: then the reactor is stopped, and the status is set
-while the interpreter exits.
+Some endpoints fail only when the reactor runs, where an exception would not end the
+process: then the reactor is stopped, and the status is set while the interpreter
+exits.
 """
 
 from __future__ import annotations
@@ -38,22 +38,21 @@ __all__ = ["ListeningService", "StartError"]
 
 class StartError(SystemExit, Exception):
     """
-    The server can not start.  Raised out of a service's start, it ends twistd
-    tidily, without a traceback and with a status of 1.
+    The server can not start.  If the start of a service raises it, twistd ends without
+    a traceback and with a status of 1, and removes its pid file.
 
     @since: 0.1
     """
 
     def __init__(self, message: str) -> None:
         SystemExit.__init__(self, message)
-        # A code that is text would be printed to sys.stderr: by now that may
-        # be the log.
+        # Python prints a code that is text to sys.stderr, which may be the log by now.
         self.code = 1
 
 
 def _fail_at_exit() -> None:
     """
-    Make the status of this process 1, however orderly it ends.
+    Make the exit status of this process 1, although the reactor ends normally.
     """
 
     def leave() -> None:
@@ -67,10 +66,10 @@ def _fail_at_exit() -> None:
 
 class ListeningService(SiteService):
     """
-    Listens on several endpoints with one factory, and ends the process when it can
-    not.
+    Listens on several endpoints with one factory, and ends the process if one of them
+    can not be opened.
 
-    Stopping it closes the ports first and drains the connections then.
+    Stopping the service closes the ports first, and then drains the connections.
 
     @ivar failed: whether a port did not open after the start.
 
@@ -86,7 +85,7 @@ class ListeningService(SiteService):
     ) -> None:
         """
         @param listen: the endpoints, each with its description or another name.
-        @param factory: what to listen with.
+        @param factory: the factory of the ports, usually a site.
         @param drain: called when no port is open any more.  The service has
             stopped when its Deferred fires.
         @param reactor: stopped when a port fails to open after the start.
@@ -99,24 +98,24 @@ class ListeningService(SiteService):
             reactor=reactor,
             names=[name for name, _ in self.listen],
         )
-        self._drain = drain
+        self._drain = drain or (lambda: succeed(None))
         self.failed = False
         self._failAtExit = _fail_at_exit
 
     def privilegedStartService(self) -> None:
         """
-        Open all ports, with as many descriptors as this process may have.
+        Raise the limit of open files to its maximum, and open all ports.
 
-        @raise StartError: for one that can not be opened.
+        @raise StartError: if a port can not be opened.
         """
         raise_descriptor_limit()
         super().privilegedStartService()
 
     def check(self) -> None:
         """
-        See whether all ports can be opened: open them, and close them again.
+        Check that all ports can be opened: open them, and close them again.
 
-        @raise StartError: for one that can not be opened.
+        @raise StartError: if a port can not be opened.
         """
         self.privilegedStartService()
         self.closeNow()
@@ -134,7 +133,7 @@ class ListeningService(SiteService):
 
     def failedToOpen(self, name: str, failure: Failure) -> Exception:
         """
-        Say on stderr and in the log why a port did not open.
+        Report on stderr and in the log why a port did not open.
         """
         assert failure.value is not None
         reason = explain(failure.value)
@@ -163,12 +162,12 @@ class ListeningService(SiteService):
         try:
             self._reactor.stop()
         except ReactorNotRunning:
-            # It is about to start: twistd starts services first.
+            # The reactor is about to run: twistd starts services first.
             self._reactor.callWhenRunning(self._reactor.stop)
 
     def tell(self, notifier: Notifier) -> None:
         """
-        Tell whoever has started this when it listens, and when it does no longer.
+        Notify systemd or the parent when the server listens, and when it stops.
         """
 
         def listening() -> None:
@@ -176,12 +175,11 @@ class ListeningService(SiteService):
                 lambda _: notifier.ready(), lambda _: None
             )
 
-        if self._drain is not None:
-            self._drain = notifier.around(self._drain)
+        self._drain = notifier.around(self._drain)
         self._reactor.callWhenRunning(listening)
 
     def drainSites(self) -> Deferred[None]:
         """
-        Drain the connections, and whatever else the command has.
+        Call the C{drain} that the service was given, if any.
         """
-        return succeed(None) if self._drain is None else self._drain()
+        return self._drain()

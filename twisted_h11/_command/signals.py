@@ -1,5 +1,5 @@
 """
-What signals have the program do, in one place.
+The program's signal handlers, in one place.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ __all__ = ["Signals"]
 
 class Signals:
     """
-    Calls for signals, each in the thread of the reactor, in the order in which they
-    were added.
+    Functions that are called for signals, in the reactor's thread, in the order in
+    which they were added.
 
     @param reactor: the reactor.
     """
@@ -28,20 +28,20 @@ class Signals:
 
     def add(self, number: int, call: Callable[[], object]) -> None:
         """
-        Have a signal make a call.
+        Add a function for a signal.
 
-        @param number: of the signal, for example C{signal.SIGUSR1}.
-        @param call: what it makes; what it raises is logged.
+        @param number: the signal, for example C{signal.SIGUSR1}.
+        @param call: the function; its exceptions are logged.
         """
         self._calls.setdefault(number, []).append(call)
 
     def install(self) -> None:
         """
-        Handle the signals from now on.  Calls are made when the reactor runs; when it
-        begins to, it takes over those signals for which it has handlers of its own.
+        Install the handlers.  The functions are called when the reactor runs; at its
+        start it replaces the handlers of signals for which it has its own.
         """
         for number in self._calls:
-            # Elsewhere than in the main thread nobody handles signals.
+            # Python allows signal handlers in the main thread only.
             with contextlib.suppress(ValueError):
                 signal.signal(number, self._came)
 

@@ -1,6 +1,6 @@
 """
-How L{ProcessMonitor<twisted.runner.procmon.ProcessMonitor>} is made to start workers:
-by a reactor that hands sockets over, and that tells when a process begins and ends.
+The reactor with which a L{ProcessMonitor<twisted.runner.procmon.ProcessMonitor>}
+starts workers: it passes sockets to them, and reports when a process begins and ends.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ __all__ = ["Spawner"]
 
 class _Watched(ProcessProtocol):
     """
-    Passes on to the protocol of the monitor what it has to know.
+    Passes the events of a process on to the monitor's protocol, and reports its end.
     """
 
     def __init__(self, protocol: Any, ended: Callable[[str, str], object]) -> None:
@@ -38,26 +38,26 @@ class _Watched(ProcessProtocol):
 
     def notStarted(self, error: OSError) -> None:
         """
-        There is no process.
+        The process could not be started: report it as ended.
         """
         self._ended(self._protocol.name, f"could not be started ({explain(error)})")
         self._protocol.processEnded(Failure(ProcessTerminated(127)))
 
     def outReceived(self, data: bytes) -> None:
         """
-        The process writes, and nobody but the log takes it.
+        Pass the output of the process on; the monitor logs it.
         """
         self._protocol.outReceived(data)
 
     def errReceived(self, data: bytes) -> None:
         """
-        As L{outReceived}.
+        See L{outReceived}.
         """
         self._protocol.errReceived(data)
 
     def processExited(self, reason: Failure) -> None:
         """
-        The process has ended.  Others that it has started may still write.
+        The process has ended.  Its own child processes may still write.
         """
         self._ended(self._protocol.name, _explain(reason.value))
         self._protocol.processEnded(reason)
@@ -72,7 +72,7 @@ class _NotStarted:
 
     def closeStdin(self) -> None:
         """
-        There is none.
+        Do nothing.
         """
 
     def signalProcess(self, number: Any) -> None:
@@ -85,11 +85,11 @@ class _NotStarted:
 @implementer(IReactorProcess, IReactorTime)
 class Spawner:
     """
-    As much of a reactor as a monitor needs.
+    The part of a reactor that a monitor needs.
 
-    @ivar descriptors: what the processes get as the descriptors from 3 on.
-    @ivar logsOutput: whether what they write goes to our log; otherwise it goes where
-        ours goes.
+    @ivar descriptors: the processes get these as the descriptors from 3 on.
+    @ivar logsOutput: whether the output of the processes is logged; otherwise they
+        inherit the standard output and error of this process.
 
     @param reactor: the reactor.
     @param began: called with the name of a process, and its transport.
@@ -155,11 +155,11 @@ class Spawner:
                 childFDs={0: "w", **output, **handed},
             )
         except OSError as error:
-            # The monitor would log a traceback, and knows no more than that it ended.
+            # The monitor would log a traceback; only the end of the process matters.
             process = _NotStarted()
             watched.makeConnection(process)
             self._reactor.callLater(0, watched.notStarted, error)
-        # Nobody is to read from us.
+        # A worker has no input.
         process.closeStdin()
         self._began(processProtocol.name, process)
         return process
@@ -167,7 +167,7 @@ class Spawner:
 
 def _explain(error: Any) -> str:
     """
-    How a process has ended.
+    Say how a process has ended.
     """
     number = getattr(error, "signal", None)
     if number is not None:

@@ -25,11 +25,11 @@ __all__ = ["StatusOptions", "StatusService"]
 _STATUS = (
     "Endpoint description to show the state of the server on, such as "
     "tcp:9000:interface=127.0.0.1: /health, /metrics (needs twisted-h11[metrics]), and "
-    "a page. Paths of requests are shown: let only those reach it who may know."
+    "a page. It shows the paths of requests: restrict access to it."
 )
 
 
-# Seconds between the times that other workers learn what this one does.
+# Seconds between updates of this worker's numbers for the other workers.
 _INTERVAL = 1.0
 
 _Drain = Callable[[], Deferred[None]]
@@ -37,10 +37,10 @@ _Drain = Callable[[], Deferred[None]]
 
 class StatusOptions(usage.Options):
     """
-    Where the state of the server is shown.
+    The option for the status site.
 
     After L{checkStatus}, C{self["status"]} is the endpoint and its name, and
-    C{self["metrics"]} what counts; both C{None} without the option.
+    C{self["metrics"]} is a L{Metrics}; both are C{None} without the option.
 
     @since: 0.1
     """
@@ -53,7 +53,7 @@ class StatusOptions(usage.Options):
         """
         Parse the endpoint.
 
-        @param reactorFor: finds the reactor for the description of an endpoint.
+        @param reactorFor: returns the reactor for an endpoint description.
         """
         self["status"] = self["metrics"] = None
         description = self["status-listen"]
@@ -72,11 +72,11 @@ class StatusOptions(usage.Options):
 
 class StatusService(Service):
     """
-    Shows the state of a site from its start until its last connection has ended, so
-    that C{/health} can say that it is about to end.
+    The service of the status site.  It listens until the last connection of the main
+    site has ended, so that C{/health} can say that the server is stopping.
 
     @param status: the endpoint and its name.
-    @param metrics: of the site.
+    @param metrics: the metrics of the site.
     @param site: the site.
     """
 
@@ -85,29 +85,25 @@ class StatusService(Service):
         status: tuple[str, IStreamServerEndpoint],
         metrics: Metrics,
         site: Site,
-        reactor: Any = None,
     ) -> None:
-        resource = StatusResource(metrics, lambda: site.isDraining, reactor)
-        self._listening = ListeningService(
-            [status], Site(resource, accessLog=False, reactor=reactor), reactor=reactor
-        )
+        resource = StatusResource(metrics, lambda: site.isDraining)
+        factory = Site(resource, accessLog=False)
+        self._listening = ListeningService([status], factory)
         self._refreshing = LoopingCall(metrics.refresh)
-        if reactor is not None:
-            self._refreshing.clock = reactor
         self._ended: Deferred[None] = Deferred()
 
     def privilegedStartService(self) -> None:
         """
         Listen.
 
-        @raise StartError: if that is not possible.
+        @raise StartError: if the port can not be opened.
         """
         super().privilegedStartService()
         self._listening.privilegedStartService()
 
     def startService(self) -> None:
         """
-        Listen, if that is not done.
+        Listen, unless C{privilegedStartService} has done so.
         """
         super().startService()
         self._listening.startService()
@@ -115,9 +111,9 @@ class StatusService(Service):
 
     def until(self, drain: _Drain) -> _Drain:
         """
-        What drains the site, and has this service end then.
+        Make a function that drains the site, and then lets this service end.
 
-        @param drain: what drains it.
+        @param drain: drains the site.
         """
 
         def drainAndEnd() -> Deferred[None]:
@@ -131,7 +127,7 @@ class StatusService(Service):
 
     def check(self) -> None:
         """
-        See whether it can listen.
+        Check that the port can be opened.
 
         @raise StartError: if not.
         """
@@ -139,9 +135,9 @@ class StatusService(Service):
 
     def stopService(self) -> Deferred[None]:
         """
-        Listen until the site has ended.
+        Stop listening when the site has ended.
 
-        @return: fires when that is so.
+        @return: fires when the port is closed.
         """
         super().stopService()
         if self._refreshing.running:

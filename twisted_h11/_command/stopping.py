@@ -1,12 +1,11 @@
 """
-How C{twistd h11web} ends: in time, whatever its threads do.
+Ending C{twistd h11web} in time, whatever its threads do.
 
-Connections get their grace, and so do the threads of a WSGI application.  After
-that nobody waits any more.  But Twisted does: it joins the threads of the reactor,
-and of every pool that somebody made, and a thread that sleeps, or that waits for
-the reactor itself, is never joined.  A resource that does not return keeps the reactor
-from hearing of the end at all.  Therefore a thread of ours watches from the signal on:
-should the process still be there when the grace has been over for a while, it is ended.
+Connections and the threads of a WSGI application get a time of grace.  But Twisted
+waits longer: it joins the threads of the reactor and of all thread pools, and a thread
+that sleeps, or waits for the reactor itself, is never joined.  A resource that does not
+return keeps the reactor from handling the signal at all.  So a thread watches from the
+signal on, and ends the process if it still runs some time after the grace.
 
 A second signal, or SIGQUIT, ends the process at once.
 """
@@ -24,25 +23,27 @@ from functools import partial
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.internet.error import ReactorNotRunning
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
 from twisted_h11._boundary.twisted_private import end_well
 from twisted_h11.wsgi import WSGIResource
 
-__all__ = ["Stopping", "leave"]
+__all__ = ["Stopping", "leave", "stop"]
 
-# How long after the grace the process may still need, and how long one may need
-# to write that to the log.
+# How many seconds after the grace the process is ended, and how many seconds writing
+# the log may take then.
 _LATE = 0.3
 _LOG_TIME = 0.2
 
 
 def leave(pidfile: str | None, status: int) -> None:
     """
-    End the process as it is.
+    End the process at once, without any clean-up but the pid file's.
 
-    @param pidfile: removed before, as twistd would have done, if it is ours.
+    @param pidfile: the path of twistd's pid file; it is removed if this process wrote
+        it.
     """
     if pidfile:
         with contextlib.suppress(OSError, ValueError):
@@ -53,19 +54,29 @@ def leave(pidfile: str | None, status: int) -> None:
     os._exit(status)
 
 
+def stop(reactor: Any) -> None:
+    """
+    End in good order, unless that has begun.
+
+    @param reactor: the reactor.
+    """
+    with contextlib.suppress(ReactorNotRunning):
+        reactor.stop()
+
+
 class Stopping:
     """
-    The end of a site and its application.
+    Ends a site and its application.
 
-    @ivar status: asked for the process' exit status.
+    @ivar status: called for the exit status of the process.
 
     @param site: a L{Site<twisted_h11.server.Site>}.
-    @param root: its root; L{WSGIResource} has threads.
-    @param grace: how long what runs may go on, in seconds.
-    @param leave: ends the process, given its exit status, when nothing else does;
-        C{None} if it is not ours to end.
-    @param idle: for how many seconds idle connections wait for one more request.
-    @param patient: whether a second signal is no more than the first one was.
+    @param root: its root; a L{WSGIResource} has threads.
+    @param grace: how many seconds requests may go on.
+    @param leave: ends the process with an exit status if it does not end by itself;
+        C{None} to leave the process alone.
+    @param idle: for how many seconds idle connections wait for another request.
+    @param patient: whether to ignore a second signal.
     @param late: how many seconds after the grace the process is ended.
     """
 
@@ -95,15 +106,22 @@ class Stopping:
         self._timer: IDelayedCall | None = None
         self._deadline = 0.0
         self._aborted = 0
-        # The reactor's thread and the watch may both want to say what was cut.
+        # The reactor's thread and the watch may both log what was cut.
         self._telling = threading.Lock()
         self._watched = False
         self.status: Callable[[], int] = lambda: 0
 
+    @property
+    def hasBegun(self) -> bool:
+        """
+        Whether the process was told to end.
+        """
+        return self._watched
+
     def heedEarlySignals(self) -> None:
         """
-        End at once by the signals that would do that without us, and leave no pid file.
-        Called before the reactor runs: then it has no handlers yet.
+        End at once by SIGTERM and SIGQUIT, and remove the pid file.  To be called
+        before the reactor runs and has handlers of its own.
         """
         for number in (signal.SIGTERM, signal.SIGQUIT):
             with contextlib.suppress(ValueError):
@@ -111,13 +129,13 @@ class Stopping:
 
     def heedSignals(self) -> None:
         """
-        Watch from the signal on that is to end the process.  Called when the reactor
-        runs, and has its own handlers.
+        Start the watch at a signal that ends the process.  To be called when the
+        reactor runs and has its own handlers.
         """
         for number in (signal.SIGTERM, signal.SIGINT):
             handler = signal.getsignal(number)
             if callable(handler):
-                # Elsewhere than in the main thread nobody handles signals.
+                # Python allows signal handlers in the main thread only.
                 with contextlib.suppress(ValueError):
                     signal.signal(number, partial(self._signalled, handler))
 
@@ -132,7 +150,7 @@ class Stopping:
         handler(number, frame)
 
     def _quit(self, number: int, frame: object) -> None:
-        # Not by way of the reactor, which may hang.
+        # End without the reactor, which may hang.
         self.endNow(f"Ended at once by {signal.Signals(number).name}")
 
     def _beginWatch(self) -> None:
@@ -143,9 +161,9 @@ class Stopping:
 
     def drain(self) -> Deferred[None]:
         """
-        Let everything end that runs.  No port may be open any more.
+        Drain the connections and the WSGI threads.  All ports must be closed before.
 
-        @return: fires when all is over, or was cut.
+        @return: fires when all requests have ended, or were cut.
         """
         if self._leave is not None:
             self._beginWatch()
@@ -156,7 +174,7 @@ class Stopping:
         return drained.addCallback(self._connectionsGone)
 
     def _graceOver(self) -> None:
-        # The site's own timer is the next to run, and aborts them.
+        # The site's own timer runs next, and aborts the connections.
         self._timer = None
         self._aborted = self._site.connectionCount
 
@@ -172,7 +190,7 @@ class Stopping:
 
     def _over(self, requests: list[str]) -> None:
         """
-        Say what was cut, if anything was.
+        Log what was cut, if anything was.
         """
         cut = []
         if self._aborted:
@@ -196,19 +214,19 @@ class Stopping:
 
     def _watch(self) -> None:
         """
-        End the process, if nothing else does.
+        Wait for the end of the process, and end it when it is late.
         """
         time.sleep(self._grace + self._late)
         self.endNow(self._graceIsOver())
 
     def endNow(self, why: str) -> None:
         """
-        End the process as it is, but for what the logs have not been told; in any
+        Write the last lines of the logs and end the process.  May be called in any
         thread.
 
-        @param why: what the log is told.
+        @param why: the reason, for the log.
         """
-        # Whoever writes to a log may be what hangs.
+        # Writing to a log may be what hangs, so it is done in threads.
         ends = [
             threading.Thread(target=call, daemon=True)
             for call in (self._site.flushLog, partial(self._lastWords, why))

@@ -1,7 +1,7 @@
 """
-What somebody meant who typed an option that there is not.
+Suggestions for unknown options.
 
-getopt, on which L{twisted.python.usage} stands, says only that it does not know it.
+getopt, which L{twisted.python.usage} uses, only reports that an option is unknown.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ _GONE = {
     "notracebacks": "nothing: there are none without --display-tracebacks",
 }
 """
-Options of C{twistd web} that it deprecates, and what is there for them.
+Options that C{twistd web} deprecates, and their replacements.
 """
 
 
 def with_suggestion(line: str, options: Any) -> str:
     """
-    Add what may have been meant to a message of getopt.
+    Add a suggestion to a message of getopt.
 
     @param line: the message.
     @param options: the L{usage.Options} that made it; their parent, if there is
@@ -59,7 +59,7 @@ def with_suggestion(line: str, options: Any) -> str:
 
 def _names(longOpt: Iterable[str]) -> list[str]:
     """
-    Names of options as getopt has them, without the mark of those that take a value.
+    Names of options in getopt's form, without the C{=} for a value.
     """
     names = {name.rstrip("=") for name in longOpt}
     return sorted(name for name in names if len(name) > 1)

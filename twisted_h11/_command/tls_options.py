@@ -21,9 +21,8 @@ from twisted_h11.tls import BadTLSFile, ServerTLS, TLSEndpoint
 __all__ = ["CHALLENGES", "TLSOptions"]
 
 _CERTIFICATE = (
-    "PEM file with the certificate of the server, after it those that lead to an "
-    "authority, and perhaps its key. Read again when it changes, and on SIGHUP. Goes "
-    "with --https."
+    "PEM file with the certificate of the server, its chain after it, and optionally "
+    "its key. Read again when it changes, and on SIGHUP. Goes with --https."
 )
 _PRIVATE_KEY = (
     "PEM file with the key of --certificate; by default it is in the same file."
@@ -35,32 +34,31 @@ _CERTIFICATES = (
 )
 _MINIMUM = "The oldest version of TLS to speak: 1.2 or 1.3. [default: 1.2]"
 _CLIENT_CA = (
-    "PEM file with the authorities that certificates of clients must be from. Goes "
-    "with --https."
+    "PEM file with the authorities against which certificates of clients are verified. "
+    "Goes with --https."
 )
 _CLIENT_CERTIFICATE = (
     "Whether a client must have a certificate of --client-ca: required or optional. "
     "[default: required]"
 )
 _REDIRECT = (
-    "Send clients without TLS to the same address with https: by 301, or by 308 where "
-    "the method is neither GET nor HEAD. With --path, what is below "
-    "/.well-known/acme-challenge/ is served all the same. Goes with --https, or with "
-    "--trust-proxy."
+    "Redirect requests without TLS to https: with 301, or with 308 where the method is "
+    "neither GET nor HEAD. With --path, files below /.well-known/acme-challenge/ are "
+    "still served without TLS. Goes with --https, or with --trust-proxy."
 )
 _REDIRECT_PORT = (
-    "Port to which --redirect-https sends clients, where it is not the one of --https "
-    "itself: in a container, behind a proxy."
+    "Port to which --redirect-https redirects, if it is not that of --https: in a "
+    "container, behind a proxy."
 )
 _HSTS = (
-    "Seconds for which browsers are to use TLS only (Strict-Transport-Security), told "
-    "in responses with TLS. Begin with few: there is no way back. Goes with TLS, or "
+    "Seconds for which browsers must use TLS only (Strict-Transport-Security), sent in "
+    "responses with TLS. Begin with few: browsers remember them. Goes with TLS, or "
     "with --trust-proxy."
 )
 
 CHALLENGES = b"/.well-known/acme-challenge/"
 """
-Where authorities look whether a name is ours (RFC 8555 section 8.3).
+Where authorities check the control of a name (RFC 8555 section 8.3).
 """
 
 _OPTIONS = {
@@ -82,7 +80,7 @@ _NEED_HTTPS = (
 
 class TLSOptions(usage.Options):
     """
-    Certificates, and where to listen with them.
+    Options for certificates, and for listening with TLS.
 
     After L{checkTLS}, C{self["tls"]} is a L{ServerTLS}, or C{None}.
 
@@ -161,7 +159,7 @@ class TLSOptions(usage.Options):
 
     def givenForTLS(self) -> dict[str, bool]:
         """
-        Which of these options were given, of those that need no other one.
+        Which of the options that need no other one were given.
         """
         return {
             "https": bool(self["https"]),
@@ -171,9 +169,10 @@ class TLSOptions(usage.Options):
 
     def secureRoot(self, root: Any) -> Any:
         """
-        What the site serves, with TLS only if that was asked for.
+        Wrap the root so that it is served with TLS only, if C{--redirect-https} was
+        given.
 
-        @param root: what it would serve.
+        @param root: the root of the site.
         """
         if not self["redirect-https"]:
             return root
@@ -183,24 +182,24 @@ class TLSOptions(usage.Options):
 
     def reloadTLS(self) -> None:
         """
-        Read the certificates again; the log says what has become of it.
+        Read the certificates again, and log the result.
         """
         tls: ServerTLS | None = self["tls"]
         if tls is None:
-            self._log.info("There are no certificates that could be read again")
+            self._log.info("There are no certificates to read again")
         elif not tls.reload():
             self._log.info("TLS: read all certificates again")
 
     def tellWarnings(self) -> None:
         """
-        Say on stderr what clients will not accept of the certificates.
+        Warn on stderr of certificates that clients will not accept.
         """
         for warning in self["tls"].warnings() if self["tls"] is not None else ():
             print(f"twistd h11web: warning: {warning}", file=sys.stderr)
 
     def _checkTLSOnly(self) -> None:
         """
-        Check what is for clients without TLS, and against them.
+        Check C{--redirect-https}, C{--hsts} and the options that go with them.
         """
         listened = [name for name, _ in self["listen"]]
         secure = self["https"] or self["trustedNetworks"]
@@ -253,7 +252,7 @@ class TLSOptions(usage.Options):
             )
         elif has_tls(port):
             raise usage.UsageError(
-                f"--https {port}: that has TLS itself; use --listen, or tcp:..."
+                f"--https {port}: the endpoint has TLS itself; use --listen, or tcp:..."
             )
         return f"https {name}", TLSEndpoint(endpoint("https", port, description), tls)
 

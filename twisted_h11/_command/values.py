@@ -1,8 +1,8 @@
 """
-What is typed behind an option, read: on or off, whole numbers, sizes, seconds.
+Parsing the values of options: on or off, whole numbers, sizes, seconds.
 
-Each function takes text and raises L{ValueError} with a message that goes behind the
-option and its value; L{read_option} puts these before it.
+Each function takes text and raises L{ValueError} with a message to which
+L{read_option} prefixes the option and its value.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ __all__ = [
 
 SUFFIXES = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 """
-What a letter behind a size stands for.
+The suffixes of sizes, and their factors.
 """
 
 _SIZE = re.compile(r"([0-9]+)([kmg]?)", re.IGNORECASE | re.ASCII)
 
 _SECONDS = re.compile(r"[0-9.]+(e[+-]?[0-9]+)?", re.IGNORECASE | re.ASCII)
 
-# What a signed integer of 64 bits holds, and thirty years.
+# The largest signed integer of 64 bits, and thirty years in seconds.
 _LARGEST = (1 << 63) - 1
 _MOST_DIGITS = 19
 _LONGEST = 1e9
@@ -42,10 +42,11 @@ _T = TypeVar("_T")
 
 def read_option(options: usage.Options, name: str, parse: Callable[[str], _T]) -> _T:
     """
-    Read the value of an option.
+    Parse the value of an option.
 
-    @param parse: makes something of its text.
-    @raise usage.UsageError: if that raises L{ValueError}, naming the option.
+    @param parse: converts the text.
+    @raise usage.UsageError: if C{parse} raises L{ValueError}; the message has the
+        option's name.
     """
     try:
         return parse(options[name])
@@ -62,9 +63,9 @@ def is_number(text: str) -> bool:
 
 def parse_switch(text: str) -> bool:
     """
-    Read C{on} or C{off}.
+    Parse C{on} or C{off}.
 
-    @raise ValueError: for what is neither.
+    @raise ValueError: for any other text.
     """
     if text.lower() not in ("on", "off"):
         raise ValueError("must be on or off")
@@ -73,12 +74,12 @@ def parse_switch(text: str) -> bool:
 
 def parse_whole(text: str, least: int, most: int, what: str | None = None) -> int:
     """
-    Read a whole number.
+    Parse a whole number.
 
-    @param what: what is expected, for the message.
-    @raise ValueError: for what is none, or out of bounds.
+    @param what: the expected value, for the message.
+    @raise ValueError: for other text, or a number out of bounds.
     """
-    # Python reads no number of more than 4300 digits.
+    # int() raises for more than 4300 digits.
     if is_number(text) and len(text) <= _MOST_DIGITS and least <= int(text) <= most:
         return int(text)
     raise ValueError(f"must be {what or f'a whole number from {least} to {most}'}")
@@ -88,12 +89,12 @@ def parse_size(
     text: str, unit: str = "bytes", suffixes: bool = True, hint: str = ""
 ) -> int:
     """
-    Read a size, such as C{100M}, or another count without bound.
+    Parse a size, such as C{100M}, or another count.
 
-    @param unit: of what.
-    @param suffixes: whether it may be in kibibytes and so on.
-    @param hint: what to say to those who want more than there can be.
-    @raise ValueError: for what is none.
+    @param unit: the unit, for messages.
+    @param suffixes: whether the suffixes k, M and G are allowed.
+    @param hint: added to the message for a number that is too large.
+    @raise ValueError: for other text, or a number that is too large.
     """
     match = _SIZE.fullmatch(text)
     if match is None or (match[2] and not suffixes):
@@ -102,15 +103,15 @@ def parse_size(
     digits = match[1].lstrip("0") or "0"
     value = int(digits[: _MOST_DIGITS + 1]) * SUFFIXES[match[2].lower()]
     if value > _LARGEST:
-        raise ValueError(f"more {unit} than there can be{hint}")
+        raise ValueError(f"too many {unit}: must be less than 2**63{hint}")
     return value
 
 
 def parse_seconds(text: str) -> float:
     """
-    Read a duration.
+    Parse a duration in seconds.
 
-    @raise ValueError: for what is no number, negative, or longer than a lifetime.
+    @raise ValueError: for other text, or a number that is negative or too large.
     """
     try:
         value = float(text) if _SECONDS.fullmatch(text) else -1.0
@@ -119,5 +120,5 @@ def parse_seconds(text: str) -> float:
     if not 0 <= value < float("inf"):
         raise ValueError("not a number of seconds")
     if value > _LONGEST:
-        raise ValueError("more seconds than anybody waits")
+        raise ValueError(f"too many seconds: must be at most {_LONGEST:.0f}")
     return value

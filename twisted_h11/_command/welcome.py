@@ -1,13 +1,11 @@
 """
-What C{twistd h11web} serves when it is given nothing to serve: every request is
-answered with a description of itself.
+The default site of C{twistd h11web}: it responds to each request with a description of
+the request, as a page for browsers and as JSON for other clients.  So one can see what
+a client or a proxy really sends.
 
-A browser gets a page, others get JSON.  So it is a welcome, a way to see what a
-client or a proxy really sends, and an echo to try a client out with.
-
-All of a request is untrusted text.  It gets into the page through one function
-that escapes, the page has no script, and its Content-Security-Policy allows
-none, nor anything else but its one style sheet.
+All parts of a request are untrusted text.  They get into the page through one function
+that escapes, the page has no script, and its Content-Security-Policy allows nothing but
+its one style sheet.
 """
 
 from __future__ import annotations
@@ -37,7 +35,7 @@ class Welcome(Resource):
     """
     A resource that describes the request, for any path and any method.
 
-    Only CONNECT is refused: a success would turn the connection into a tunnel.
+    CONNECT gets an error: a 2xx response would turn the connection into a tunnel.
 
     @since: 0.1
     """
@@ -71,14 +69,14 @@ class Welcome(Resource):
 
 def describe_request(request: Any) -> dict[str, Any]:
     """
-    A request as the server understood it, ready for JSON.
+    Describe a request as the server has parsed it, ready for JSON.
 
     Bytes that are not UTF-8 are written as C{\\xNN}; a body that is not UTF-8
     is given in base64.
     """
     fields = getattr(request, "rawFields", None)
     if fields is None:
-        # A request of HTTP/2, or a framework's own: no raw case there.
+        # A request of HTTP/2, or of a framework, has no names in their original case.
         fields = [
             (name, value)
             for name, values in request.requestHeaders.getAllRawHeaders()
@@ -104,8 +102,8 @@ def describe_request(request: Any) -> dict[str, Any]:
 
 def _render_json(described: dict[str, Any]) -> str:
     """
-    JSON that is pleasant in a terminal: a line for each item and each field.
-    Nothing but ASCII, so that no byte of the request can control the terminal.
+    JSON for a terminal: a line for each item and each field, and only ASCII, so that
+    no byte of the request can control the terminal.
     """
     items = []
     for name, value in described.items():
@@ -119,7 +117,7 @@ def _render_json(described: dict[str, Any]) -> str:
 
 def prefers_html(accept: Any) -> bool:
     """
-    Whether a client would rather have HTML than JSON.
+    Whether a client prefers HTML to JSON.
 
     @param accept: the values of its Accept fields.
     """
@@ -146,7 +144,7 @@ def prefers_html(accept: Any) -> bool:
 
 def _text(value: bytes) -> str:
     """
-    Bytes of a request as text, nothing lost.
+    Bytes of a request as text, without loss.
     """
     return value.decode("utf-8", "backslashreplace")
 
@@ -155,8 +153,6 @@ def _describe_body(content: Any) -> dict[str, Any] | None:
     """
     The request body: its length, and its beginning as text or base64.
     """
-    if content is None:
-        return None
     length = content.seek(0, os.SEEK_END)
     content.seek(0)
     if not length:
@@ -175,7 +171,7 @@ def _describe_body(content: Any) -> dict[str, Any] | None:
 
 def _as_utf8(data: bytes, truncated: bool) -> str | None:
     """
-    Decode, or C{None} for what is not UTF-8.  The cut may be within a
+    Decode C{data}; C{None} if it is not UTF-8.  Truncated data may end within a
     character.
     """
     try:
@@ -188,9 +184,9 @@ def _as_utf8(data: bytes, truncated: bool) -> str | None:
 
 def _describe_tls(request: Any) -> dict[str, str | None] | None:
     """
-    What TLS negotiated, or C{None} for plain text.
+    The parameters that TLS negotiated, or C{None} without TLS.
 
-    On HTTP/2 Twisted offers no way to the connection.
+    With HTTP/2 Twisted gives no access to the connection.
     """
     if not request.isSecure():
         return None
@@ -213,7 +209,7 @@ def _describe_tls(request: Any) -> dict[str, str | None] | None:
 
 def _describe_address(address: Any) -> str | None:
     """
-    An address as one usually writes it.
+    An address in its usual notation.
     """
     if isinstance(address, IPv4Address):
         return f"{address.host}:{address.port}"

@@ -1,7 +1,7 @@
 """
 The page of L{twisted_h11._command.welcome.Welcome}: a description of a request in HTML.
 
-Text gets into it through L{_escape} only.  The style sheet is inline, so that
+Text gets into the page through L{_escape} only.  The style sheet is inline, so that
 the page needs no second request, and is allowed by its digest.
 """
 
@@ -160,7 +160,7 @@ def _connection(described: dict[str, Any]) -> list[tuple[str, str]]:
 
 def _table(anchor: str, title: str, pairs: Iterable[Iterable[str]]) -> str:
     """
-    A section with a table of names and values; nothing where it is empty.
+    A section with a table of names and values; empty if there are none.
     """
     rows = "".join(
         f'<tr><th scope="row">{_escape(name)}</th><td>{_escape(value)}</td></tr>\n'
@@ -186,7 +186,7 @@ def _body(body: dict[str, Any] | None) -> str:
         note += ", not UTF-8: shown in base64"
     if body["truncated"]:
         note += ", the beginning is shown"
-    # A line break right after <pre> would be dropped, so one is given away.
+    # Browsers drop a line break right after <pre>, so one is added for that.
     return (
         f'<section id="body">\n<h2>Body</h2>\n<p>{note}</p>\n'
         f"<pre>\n{_escape(body.get('text', body.get('base64', '')))}</pre>\n"

@@ -1,10 +1,9 @@
 """
-One of several workers: a plain C{twistd h11web} that listens on the sockets of its
-parent.
+A worker: a C{twistd h11web} that listens on the sockets of its parent.
 
 The parent runs C{python -m twisted_h11._command.worker PARENT HANDED -n ... h11web ...}
-where C{PARENT} is its process id, and C{HANDED} how many of the descriptors that
-C{LISTEN_FDS} counts were handed to the parent itself.
+where C{PARENT} is the parent's process id, and C{HANDED} how many of the descriptors
+that C{LISTEN_FDS} counts were passed to the parent itself.
 """
 
 from __future__ import annotations
@@ -19,9 +18,9 @@ __all__ = ["Inherited", "end_alone", "inherited", "main"]
 
 class Inherited:
     """
-    What a worker has of its parent.
+    What a worker inherits from its parent.
 
-    @ivar descriptors: those of the sockets that the parent has opened.
+    @ivar descriptors: the descriptors of the sockets that the parent has opened.
     """
 
     def __init__(self, parent: int, descriptors: list[int]) -> None:
@@ -40,32 +39,34 @@ _inherited: list[Inherited] = []
 
 def inherited() -> Inherited | None:
     """
-    What this process has of its parent, if it is a worker.
+    What this process inherits from its parent; C{None} if it is not a worker.
     """
     return _inherited[-1] if _inherited else None
 
 
 def end_alone(reactor: Any) -> None:
     """
-    The parent is gone, so nobody would replace this worker: end in good order.
+    End this worker in an orderly way: its parent is gone and can not replace it.
 
     @param reactor: the reactor.
     """
     from twisted.logger import Logger
 
+    from twisted_h11._command.stopping import stop
+
     Logger().error("The parent of this worker is gone: it ends")
-    reactor.stop()
+    stop(reactor)
 
 
 def begin(parent: int, handed: int) -> None:
     """
-    Take what was handed over.  Called before anything of Twisted is imported, which
-    looks at C{LISTEN_PID}.
+    Take over the parent's descriptors.  To be called before Twisted is imported, which
+    reads C{LISTEN_PID}.
     """
     count = int(os.environ["LISTEN_FDS"])
     _inherited.append(Inherited(parent, list(range(3 + handed, 3 + count))))
     os.environ["LISTEN_PID"] = str(os.getpid())
-    # Of a terminal it goes to the parent, too, which tells us what to do.
+    # A terminal sends SIGINT to the parent, too, which then signals its workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
@@ -73,7 +74,7 @@ def main() -> None:
     """
     Run twistd.
     """
-    # This module is there twice: once by its name, and once as the main program.
+    # This module is loaded twice: by its name, and as the main program.
     from twisted_h11._command import worker
 
     worker.begin(int(sys.argv[1]), int(sys.argv[2]))

@@ -1,5 +1,5 @@
 """
-One place for a worker, and how far the process in it is.
+A worker's place, and the state of its process.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ __all__ = ["State", "Worker"]
 
 class State(Enum):
     """
-    How far a worker is.
+    The state of a worker.
     """
 
     STARTING = "not ready yet"
@@ -28,16 +28,17 @@ class State(Enum):
 
 class Worker:
     """
-    One place for a process, in which processes follow each other that have failed.
+    The place of a worker.  A process that has failed is followed by another one in the
+    same place.
 
-    @ivar name: what L{ProcessMonitor<twisted.runner.procmon.ProcessMonitor>} knows it
-        by.
-    @ivar number: in C{H11WEB_WORKER}; its successor has the same.
-    @ivar state: how far it is.
-    @ivar process: its process, while there is one.
+    @ivar name: its name in the
+        L{ProcessMonitor<twisted.runner.procmon.ProcessMonitor>}.
+    @ivar number: the number in C{H11WEB_WORKER}; its successor has the same.
+    @ivar state: the state of the process.
+    @ivar process: the process, while there is one.
     @ivar pid: the id of its last process.
-    @ivar successor: what is to take its place.
-    @ivar replaces: whose place it is to take.
+    @ivar successor: the worker that is to replace this one, or C{None}.
+    @ivar replaces: the worker that this one is to replace, or C{None}.
     """
 
     def __init__(self, name: str, number: int) -> None:
@@ -57,7 +58,7 @@ class Worker:
 
     def began(self, process: Any, now: float) -> None:
         """
-        It has a process.
+        A process has been started.
 
         @param now: the time, in seconds.
         """
@@ -68,7 +69,7 @@ class Worker:
 
     def ready(self) -> None:
         """
-        The process has said that it is ready: it gets the signals that it has missed.
+        The process has notified that it is ready: send the signals that had to wait.
         """
         self.state = State.READY
         for number in self._missed:
@@ -77,7 +78,7 @@ class Worker:
 
     def ended(self) -> None:
         """
-        The process has ended; unless it was told to, another one is to follow.
+        The process has ended; unless it was told to, another one will follow.
         """
         self.process = None
         self.await_(None)
@@ -87,7 +88,7 @@ class Worker:
 
     def await_(self, timer: IDelayedCall | None) -> None:
         """
-        Wait for something else from now on, or for nothing.
+        Replace the time-out of the worker; C{None} for no time-out.
         """
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
@@ -95,15 +96,14 @@ class Worker:
 
     def signal(self, number: int) -> None:
         """
-        Send a signal to its process, if there is one.
+        Send a signal to the process, once there is one.
         """
-        if self.process is not None:
-            with suppress(ProcessExitedAlready, OSError):
-                self.process.signalProcess(number)
+        with suppress(ProcessExitedAlready, OSError):
+            self.process.signalProcess(number)
 
     def passOn(self, number: int) -> None:
         """
-        Send a signal that the process has a handler for; as soon as it is ready.
+        Send a signal as soon as the process is ready and has a handler for it.
         """
         if self.state is State.STARTING:
             self._missed.add(number)
@@ -112,7 +112,7 @@ class Worker:
 
     def kill(self) -> None:
         """
-        End its process at once; in any thread.
+        Kill the process.  May be called in any thread.
         """
         if self.process is not None and self.pid is not None:
             with suppress(OSError):
@@ -120,7 +120,7 @@ class Worker:
 
     def describe(self, now: float) -> str:
         """
-        How it is, for a person.
+        Describe the state of the worker, for the log.
 
         @param now: the time, in seconds.
         """

@@ -1,10 +1,10 @@
 """
-The workers of a server: kept alive, replaced, and ended.
+The workers of a server: keeping them alive, replacing them, and ending them.
 
-L{ProcessMonitor} runs them, starts those again that have ended, later and later if they
-end soon, and kills those that do not end when they are told to.  Here is what it does
-not know: whether a worker is ready, whether it still does anything, and that a new one
-is to be ready before an old one is told to end.
+L{ProcessMonitor} runs the workers, starts those again that have ended, with growing
+delays if they end soon, and kills those that do not end when told to.  This module adds
+the states of workers: whether a worker is ready, and whether it still responds; and it
+replaces a worker only when its successor is ready.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from twisted_h11._command.worker_place import State, Worker
 
 __all__ = ["Workers"]
 
-# A worker that ends sooner than that is started again later and later.
+# A worker that ends sooner (in seconds) is started again with growing delays.
 _SOON = 10.0
 _LEAST_DELAY = 0.2
 _MOST_DELAY = 30.0
@@ -36,21 +36,21 @@ class Workers:
     """
     All workers.
 
-    @ivar onReady: called once, when all are ready for the first time.
-    @ivar onFailure: called with a reason when one ends before any was ready.
+    @ivar onReady: called once, when all workers are ready for the first time.
+    @ivar onFailure: called with a reason when a worker ends before any was ready.
 
     @param reactor: the reactor.
-    @param count: how many there are.
-    @param startTimeout: seconds in which a worker has to be ready.
-    @param timeout: seconds in which it has to give a sign of life.
-    @param environ: their environment, but for what each has of its own.
-    @param directory: where they run.
-    @param sockets: where they tell how they are.
-    @param grace: seconds in which they end when they are told to.
+    @param count: the number of workers.
+    @param startTimeout: seconds within which a worker has to be ready.
+    @param timeout: seconds within which a worker has to send C{WATCHDOG=1}.
+    @param environ: the workers' environment, without the variables of each worker.
+    @param directory: the workers' working directory.
+    @param sockets: the sockets for the workers' notifications.
+    @param grace: seconds within which workers end when they are told to.
     """
 
     _log = Logger()
-    # As of a site: see Stopping.
+    # Stopping reads this of a site.
     connectionCount = 0
 
     def __init__(
@@ -94,12 +94,12 @@ class Workers:
         logsOutput: bool = False,
     ) -> None:
         """
-        Start all.
+        Start all workers.
 
-        @param logsOutput: whether what they write goes to our log: that of a daemon
-            goes nowhere.
-        @param command: what runs a worker.
-        @param descriptors: the sockets that they get.
+        @param logsOutput: whether the workers' output is logged: a daemon has no
+            standard output.
+        @param command: the command that runs a worker.
+        @param descriptors: the sockets that are passed to the workers.
         """
         self._command = list(command)
         self._spawner.descriptors = list(descriptors)
@@ -127,7 +127,7 @@ class Workers:
         )
         return worker
 
-    # -- what becomes of one --------------------------------------------------------
+    # -- events of a worker ---------------------------------------------------------
 
     def _began(self, name: str, process: Any) -> None:
         worker = self._workers[name]
@@ -140,15 +140,13 @@ class Workers:
 
     def _told(self, worker: Worker, line: str) -> None:
         if worker.process is None:
-            # Of one that has ended meanwhile.
+            # The process has ended meanwhile.
             return
         if line == "STOPPING=1":
             self._leaving.add(worker.name)
             if worker.state is not State.LEAVING:
                 self._leavesByItself(worker)
             self._leaving.look()
-        elif worker.state is State.LEAVING:
-            return
         elif line == "READY=1" and worker.state is State.STARTING:
             self._log.info("Worker {worker} is ready", worker=str(worker))
             self._awaitBeat(worker)
@@ -161,7 +159,8 @@ class Workers:
 
     def _leavesByItself(self, worker: Worker) -> None:
         """
-        Somebody else has told a worker to end: have another one in its place at once.
+        A worker ends without having been told to, by a signal for example: start
+        another one in its place at once.
         """
         if self._current[worker.number] is worker:
             self._retire(worker)
@@ -217,7 +216,7 @@ class Workers:
             self._retire(worker)
             return
         if old is not None:
-            # It has left meanwhile: so this one goes on in its place.
+            # The old worker has left meanwhile, so this one stays in its place.
             worker.replaces = None
             self._current[worker.number] = worker
             self._turns.next()
@@ -239,12 +238,12 @@ class Workers:
 
     def replaceAll(self) -> None:
         """
-        Replace one after the other: each is told to end when its successor is ready.
-        If that ends before it is, all others stay.
+        Replace all workers, one after the other: each is told to end when its successor
+        is ready.  If a successor ends before it is ready, the remaining workers stay.
         """
         if self._stopping is None:
             for number in self._current:
-                # One that is being replaced now may have begun before the occasion.
+                # A successor that is starting now may have read the old files.
                 self._turns.add(number, again=True)
 
     def _replace(self, number: int) -> None:
@@ -252,7 +251,7 @@ class Workers:
 
     def _retire(self, worker: Worker) -> None:
         """
-        Tell a worker to end; nothing follows it in its place.
+        Tell a worker to end, without another process in its place.
         """
         worker.await_(None)
         worker.state = State.LEAVING
@@ -274,9 +273,9 @@ class Workers:
 
     def drain(self, grace: float, idle: float = 0.0) -> Deferred[None]:
         """
-        Tell all to end.
+        Tell all workers to end.
 
-        @return: fires when they have.
+        @return: fires when all have ended.
         """
         if self._stopping is None:
             self._stopping = self._leaving.whenEnded()
@@ -291,13 +290,13 @@ class Workers:
 
     def whenLeaving(self) -> Deferred[None]:
         """
-        Wait until no worker listens any more.
+        Return a Deferred that fires when no worker listens any more.
         """
         return self._leaving.whenLeft()
 
     def killAll(self) -> None:
         """
-        End all at once; in any thread.
+        Kill all workers.  May be called in any thread.
         """
         for worker in list(self._workers.values()):
             worker.kill()
@@ -305,21 +304,21 @@ class Workers:
 
     def flushLog(self) -> None:
         """
-        As of a site: there is no access log here.
+        Do nothing, where a site writes its access log: a parent has none.
         """
 
-    # -- what others want of them -----------------------------------------------------
+    # -- signals and the report -------------------------------------------------------
 
     def signalAll(self, number: int) -> None:
         """
-        Pass a signal on to all.
+        Pass a signal on to all workers.
         """
         for worker in self._workers.values():
             worker.passOn(number)
 
     def report(self) -> None:
         """
-        Write to the log how they are.
+        Write the states of all workers to the log.
         """
         now = self._reactor.seconds()
         lines = [f"  {one.describe(now)}" for one in self._workers.values()]
@@ -330,12 +329,12 @@ class Workers:
 
 def _monitor(spawner: Spawner, grace: float) -> ProcessMonitor:
     """
-    What starts workers again.
+    The monitor that starts workers again.
     """
     monitor = ProcessMonitor(spawner)
     monitor.threshold = _SOON  # type: ignore[assignment]
     monitor.minRestartDelay = _LEAST_DELAY  # type: ignore[assignment]
     monitor.maxRestartDelay = _MOST_DELAY  # type: ignore[assignment]
-    # They end by themselves when the grace is over.
+    # Workers end by themselves when the grace is over.
     monitor.killTime = grace + 1  # type: ignore[assignment]
     return monitor

@@ -1,9 +1,9 @@
 """
-Events in: what was received is shown to h11, and its events go to a protocol, in order.
+Events in: received data is given to h11, and h11's events to a protocol, in order.
 
-One loop delivers them.  Whoever has it go on from within an event is not obeyed but
-remembered: the loop that runs goes on; so ten thousand pipelined requests need no more
-stack than one.
+One loop delivers them.  A call of C{deliver} from within an event returns at once, and
+the running loop goes on, so that ten thousand pipelined requests need no more stack
+than one.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from twisted_h11._wire.wire import EVENTS, PEER, READ_AHEAD, Wire
 
 __all__ = ["SENT", "EventReader"]
 
-# The states in which a role has nothing more to send of its message.
+# The states in which a role has sent its whole message.
 SENT = (h11.DONE, h11.MUST_CLOSE, h11.CLOSED)
 
 
 class EventOwner(Protocol):
     """
-    What takes events.
+    The protocol that takes the events.
 
     @ivar readAhead: how many bytes may wait behind the current message.
     """
@@ -32,7 +32,7 @@ class EventOwner(Protocol):
 
     def eventReceived(self, event: h11.Event) -> None:
         """
-        Called with each event of the peer's.
+        Called with each event of the peer.
         """
 
     def protocolError(self, error: h11.RemoteProtocolError) -> None:
@@ -42,7 +42,7 @@ class EventOwner(Protocol):
 
     def closeIfOver(self) -> None:
         """
-        The peer's message has ended: close if no other may follow.
+        The peer's message has ended: close the connection if no other may follow.
         """
 
     def loseConnection(self) -> None:
@@ -53,10 +53,10 @@ class EventOwner(Protocol):
 
 class EventReader:
     """
-    What one connection has received, as events.
+    Turns the received data of one connection into events.
 
-    @ivar conn: the connection's h11.
-    @ivar refused: whether the peer has broken the protocol; nothing more is read then.
+    @ivar conn: the h11 connection.
+    @ivar refused: whether the peer has broken the protocol; then reading has stopped.
     @ivar headOnly: whether the last request of the peer was HEAD.
     """
 
@@ -88,7 +88,7 @@ class EventReader:
 
     def received(self, data: bytes) -> None:
         """
-        Show h11 what was received; C{b""} for the end of file.
+        Give received data to h11; C{b""} for end of file.
         """
         if not self.refused:
             self._guard.received(data)
@@ -97,14 +97,15 @@ class EventReader:
 
     def sending(self, event: h11.Event) -> None:
         """
-        An event is about to be sent, which may say what the answer means.
+        An event is about to be sent: keep the method of a request, which decides how
+        its response is read.
         """
         if isinstance(event, h11.Request):
             self._guard.method = event.method
 
     def end(self) -> None:
         """
-        Deliver nothing any more.
+        Stop delivering events.
         """
         self._owner = None
 
@@ -137,8 +138,8 @@ class EventReader:
         """
         conn, guard = self.conn, self._guard
         if conn.their_state is h11.MUST_CLOSE and conn.trailing_data[0]:
-            # Behind a last message there is nothing that could be meant, and
-            # the answer to it is not to be spoilt by what is there.
+            # Data behind a last message is no message, and an error in it must not
+            # disturb the response.
             self._pauseBehind(owner)
             return False
         try:
@@ -151,7 +152,8 @@ class EventReader:
             try:
                 owner.protocolError(error)
             finally:
-                # It is in a frame of its own traceback: h11 raises it as self.
+                # h11 raises an error object whose traceback has a frame that refers
+                # to it: break that cycle.
                 error.__traceback__ = None
             return False
         if event is h11.NEED_DATA:
@@ -176,7 +178,8 @@ class EventReader:
 
     def _pauseBehind(self, owner: EventOwner) -> None:
         """
-        The peer has ended its message, and may have sent more.
+        The peer has ended its message: pause reading if more than C{readAhead} bytes
+        wait behind it.
         """
         if not self._wire.holds & READ_AHEAD:
             if len(self.conn.trailing_data[0]) > owner.readAhead:

@@ -1,5 +1,5 @@
 """
-Events out: h11 turns them into bytes and regions of files, and a wire takes these.
+Events out: h11 turns them into bytes and regions of files, which a wire sends.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ __all__ = ["send_event"]
 
 def send_event(wire: Wire, conn: h11.Connection, event: h11.Event) -> bool:
     """
-    Send an event.  On a connection that is gone, or closing, nothing is written, and
-    h11's state is C{ERROR} then.
+    Send an event.  On a connection that is gone or closing nothing is written, and
+    h11's state becomes C{ERROR}.
 
     @param event: L{h11.Data} may have a L{FileRegion} as its data.
     @return: whether it was sent; L{h11.ConnectionClosed} has no bytes.
     @raise h11.LocalProtocolError: if the event is not allowed now.
-    @raise TypeError: for data that is not bytes; nothing has happened then.
+    @raise TypeError: for data that is not bytes; the state is unchanged then.
     """
     region: Any = None
     if type(event) is h11.Data and type(event.data) is not bytes:

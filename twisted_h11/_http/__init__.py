@@ -1,5 +1,5 @@
 """
 HTTP/1.1 as pure functions and small decoders: bytes in, messages out, and back.
 
-Does no input or output.  Imports C{limits}.
+Without input or output.  Imports C{limits}.
 """

@@ -1,14 +1,14 @@
 r"""
-The grammar of HTTP/1.1 as regular expressions, each once.
+The grammar of HTTP/1.1 as regular expressions, one for each rule.
 
 Names are those of the rules of RFC 9110, RFC 9112 and RFC 3986, with the section
-beside them.  A name in capitals is the text of a pattern, for others to be built
-of; C{is_}, C{match_}, C{has_} and C{find_} are the methods C{fullmatch}, C{match},
-C{search} and C{search} of a compiled one.
+beside them.  A name in capitals is the text of a pattern, a part of other patterns;
+C{is_}, C{match_}, C{has_} and C{find_} are the methods C{fullmatch}, C{match},
+C{search} and C{search} of a compiled pattern.
 
-All take a time in proportion to what they look at: where one part ends and the
-next begins, no byte fits both.  The server's patterns are strict.  The client's
-and those that look for h11 are tolerant, and say so.
+All take linear time: where one part of a pattern ends and the next begins, no byte
+fits both.  The server's patterns are strict.  The patterns of the client, and those
+that protect h11, are tolerant; their comments say so.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ _token = re.compile(TOKEN)
 is_token = _token.fullmatch
 match_token = _token.match
 
-# Section 5.5: what a value must not hold.  HTAB is allowed.
+# Section 5.5: characters that a value must not have.  HTAB is allowed.
 CONTROLS = rb"\x00-\x08\x0a-\x1f\x7f"
 has_control = re.compile(rb"[" + CONTROLS + rb"]").search
 
@@ -82,20 +82,20 @@ is_trimmed_field = re.compile(TOKEN + rb": " + _VALUE + rb"\r\n").fullmatch
 # Content-Length = 1*DIGIT (section 8.6), bounded: as many digits as 64 bits have.
 is_length = re.compile(rb"[0-9]{1,19}").fullmatch
 
-# The fast path leaves to others what could need more than 63 bits.
+# The fast path leaves lengths that could need more than 63 bits to h11.
 is_short_length = re.compile(rb"[0-9]{1,18}").fullmatch
 
-# h11 takes one digit more; so does the client, where the length does not matter.
+# h11 takes 20 digits; so does the client, for a response without a body.
 is_long_length = re.compile(rb"[0-9]{1,20}").fullmatch
 
 # -- RFC 9112 sections 2 to 4: heads ----------------------------------------------
 
-# request-line (section 3), without its CRLF; the version is judged separately.
+# request-line (section 3), without its CRLF; the version is checked separately.
 is_request_line = re.compile(
     rb"(" + TOKEN + rb") ([\x21-\x7e]+) HTTP/([0-9])\.([0-9])"
 ).fullmatch
 
-# The same in a head that is refused: enough for the access log.
+# The request line of a refused head, as the access log shows it.
 match_rough_request_line = re.compile(
     rb"([!-~]+) ([!-~]+) (HTTP/[0-9]\.[0-9])\r\n"
 ).match
@@ -112,16 +112,17 @@ has_bad_byte = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\r[^\n]|(?<!\r)\n"
 # The end of a head as h11 sees it: a bare LF ends a line (section 2.2).
 find_head_end = re.compile(rb"\n\r?\n").search
 
-# What h11's pattern of a value does not match; its \s is not what RFC 9110 means.
+# Characters that h11's pattern of a value never matches; its \s is wider than the
+# white space of RFC 9110.
 has_never_valid = re.compile(rb"[\x00\x0b\x0c]|\r[^\n]").search
 
 # -- RFC 9112 section 3.2: the target of a request ---------------------------------
 
-# Bytes that a client may send; the server knows the forms.
+# The bytes of a target that the client sends; the server also checks the form.
 is_target = re.compile(rb"[\x21-\x7e]+").fullmatch
 
-# uri-host (RFC 3986 section 3.2.2), without the comma of sub-delims, because a list
-# of hosts is a request for two sites.
+# uri-host (RFC 3986 section 3.2.2), without the comma of sub-delims: a list of hosts
+# would be a request for two sites.
 _URI_HOST = rb"(?:\[[0-9A-Fa-f:.]+\]|(?:[0-9A-Za-z\-._~!$&'()*+;=]|%[0-9A-Fa-f]{2})+)"
 
 # Host = uri-host [ ":" port ] (RFC 9110 section 7.2)
@@ -138,13 +139,13 @@ is_absolute_form = re.compile(
     SCHEME + rb"://([^/?]*)([^?]*)(\?.*)?", re.DOTALL
 ).fullmatch
 
-# origin-form (section 3.2.1).  Characters that RFC 3986 does not allow are let
-# through, as everybody does (quotes, angle brackets, ^ ` { | }, a backslash in the
-# query): they are in nobody's framing.  A fragment is not, and neither is a
-# backslash in the path, which is a slash to some.
+# origin-form (section 3.2.1).  Some characters that RFC 3986 does not allow pass, as
+# in other servers (quotes, angle brackets, ^ ` { | }, a backslash in the query): no
+# framing depends on them.  A fragment does not pass, nor does a backslash in the path,
+# which some implementations read as a slash.
 is_origin_form = re.compile(rb"[^#?\\]*(?:\?[^#]*)?").fullmatch
 
-# -- RFC 7239 section 4: who forwards -----------------------------------------------
+# -- RFC 7239 section 4: Forwarded --------------------------------------------------
 
 # OWS (RFC 9110 section 5.6.3)
 match_white_space = re.compile(rb"[ \t]*").match
@@ -156,13 +157,13 @@ match_forwarded_pair = re.compile(
     rb'"((?:[\t !\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t -~\x80-\xff])*)")'
 ).match
 
-# node = nodename [ ":" node-port ] (section 6).  An address is judged by ipaddress.
+# node = nodename [ ":" node-port ] (section 6).  ipaddress checks the address.
 is_node = re.compile(
     rb"(?:([0-9.]+)|\[([0-9A-Fa-f:.]+)\]|([Uu][Nn][Kk][Nn][Oo][Ww][Nn]|"
     rb"_[A-Za-z0-9._-]+))(?::([0-9]{1,5}|_[A-Za-z0-9._-]+))?"
 ).fullmatch
 
-# An address of IPv6 without brackets, as X-Forwarded-For has it.
+# An IPv6 address without brackets, as in X-Forwarded-For.
 is_bare_ipv6 = re.compile(rb"[0-9A-Fa-f]*:[0-9A-Fa-f:.]+").fullmatch
 
 # -- RFC 9112 section 7.1: chunks --------------------------------------------------
@@ -171,7 +172,7 @@ is_bare_ipv6 = re.compile(rb"[0-9A-Fa-f]*:[0-9A-Fa-f:.]+").fullmatch
 _SIZE = rb"[0-9A-Fa-f]{1,16}"
 match_chunk_size = re.compile(_SIZE).match
 
-# A line without extension, as nearly all are.
+# A line without extension: the usual one.
 match_chunk_size_line = re.compile(rb"(" + _SIZE + rb")\r\n").match
 
 # chunk-size [ chunk-ext ], without its CRLF.  Nothing but an extension may follow
@@ -182,13 +183,13 @@ is_chunk_line = re.compile(
     rb"(?:; *" + TOKEN + rb"(?: *= *(?:" + TOKEN + rb"|" + _QUOTED + rb"))?)*"
 ).fullmatch
 
-# What no line has before its CRLF.  A CR that is the last byte is judged with what
-# follows it.
+# Bytes that no chunk line has before its CRLF.  A CR at the end of the data is checked
+# when more has arrived.
 has_break = re.compile(rb"[\n\x00]|\r(?!\Z)").search
 
-# The client: h11 lets white space stand behind the size and takes 20 digits, and a
-# bare LF may end the line.  A control character in an extension could be the end of
-# a line to somebody else.
+# For the client: as in h11 white space may follow the size, which has up to 20 digits,
+# and a bare LF may end the line.  An extension has no control character, which other
+# parsers could take for the end of the line.
 is_tolerant_chunk_line = re.compile(
     rb"([0-9A-Fa-f]{1,20})[ \t]*(?:;[\t -~\x80-\xff]*)?(\r?)\n"
 ).fullmatch

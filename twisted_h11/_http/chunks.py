@@ -1,10 +1,10 @@
 """
 Chunked bodies (RFC 9112 section 7.1): one decoder, and two sets of rules for it.
 
-L{ChunkDecoder} knows the grammar and where it stands.  What is accepted as a chunk
-line, as the line end behind the data, and as a trailer section, its rules say: the
-server's are strict, the client's are tolerant.  Each byte is looked at a bounded
-number of times, however the body is cut.
+L{ChunkDecoder} is the state machine.  Its rules decide what is accepted as a chunk
+line, as the line end behind the data, and as a trailer section: the server's rules are
+strict, the client's are tolerant.  Each byte is examined a bounded number of times,
+however the body is cut into segments.
 """
 
 from __future__ import annotations
@@ -31,7 +31,9 @@ from twisted_h11._http.strict_requests import (
 from twisted_h11._http.tolerant_responses import read_fields
 from twisted_h11.limits import Limits
 
-__all__ = ["ChunkDecoder", "StrictRules", "TolerantRules", "frame"]
+__all__ = ["TOO_LONG", "ChunkDecoder", "StrictRules", "TolerantRules", "frame"]
+
+TOO_LONG = "The request body is too long."
 
 
 class _State(Enum):
@@ -42,7 +44,7 @@ class _State(Enum):
     ENDED = "nothing"
 
 
-# They are looked up for each piece.
+# Module globals: looking up members of an enumeration for each piece is slow.
 _SIZE, _DATA, _ENDING = _State.SIZE, _State.DATA, _State.ENDING
 _TRAILERS, _ENDED = _State.TRAILERS, _State.ENDED
 
@@ -51,18 +53,19 @@ class ChunkDecoder:
     """
     Reads one chunked body.
 
-    Whoever has the bytes anyway, and passes them on, calls L{scan}; whoever wants
-    the body only calls L{feed}.
+    Call L{scan} to check bytes that are kept elsewhere and passed on to h11.  Call
+    L{feed} to get only the data of the body.
 
     @ivar most: bytes of data that are accepted; C{None} for any number.
     @ivar keeps: whether data is kept, for L{take}.
     @ivar received: bytes of data announced so far.
     @ivar ended: whether the trailer section was read.
-    @ivar end: the last chunk with the trailer section, once it has ended: what h11
-        must see to know that the body has ended (L{StrictRules} only).
+    @ivar end: the last chunk with the trailer section, once the body has ended; pass it
+        to h11 to end the body there (L{StrictRules} only).
     @ivar trailers: the fields of the trailer section.
-    @ivar rest: what L{feed} was given behind it.
-    @ivar error: what was wrong with what L{feed} was given.
+    @ivar rest: the bytes that L{feed} was given behind the trailer section.
+    @ivar error: what is malformed in the bytes that L{feed} was given; C{None} if
+        nothing is.
     """
 
     most: int | None = None
@@ -80,7 +83,7 @@ class ChunkDecoder:
         self._left = 0
         self._seen = 0
         self._kept: list[bytes] = []
-        # The beginning of a line whose end L{feed} was not given yet.
+        # The beginning of a line whose end feed() was not given yet.
         self._line = bytearray()
 
     @property
@@ -93,20 +96,20 @@ class ChunkDecoder:
     @property
     def isBetween(self) -> bool:
         """
-        Whether the next byte that L{feed} is given begins a chunk line, so that whole
-        chunks may pass it by.
+        Whether the next byte for L{feed} begins a chunk line: then whole chunks need
+        not be passed to it.
         """
         return self._state is _SIZE and not self._line and self.error is None
 
     def scan(self, data: Any, start: int) -> int:
         """
-        Look at what has been received.
+        Check what has been received.
 
         @param data: the bytes.
-        @param start: where to begin; what lies before was passed earlier.
-        @return: up to where the bytes are in order and complete enough for
-            h11; the next call begins there.
-        @raise Refused: for anything else (L{StrictRules}).
+        @param start: the index to begin at.
+        @return: the index up to which the bytes are valid and may be passed to h11;
+            the next call begins there.
+        @raise Refused: if the bytes are malformed, or too many (L{StrictRules}).
         @raise h11.RemoteProtocolError: likewise (L{TolerantRules}).
         """
         end = len(data)
@@ -155,11 +158,11 @@ class ChunkDecoder:
         self._state = _DATA if size else _TRAILERS
         self.received += size
         if self.most is not None and self.received > self.most:
-            raise Refused(413, "The request body is too long.")
+            raise Refused(413, TOO_LONG)
 
     def take(self) -> bytes:
         """
-        The data that L{scan} has kept since this was called the last time.
+        The data that L{scan} has kept since the last call.
         """
         data = b"".join(self._kept)
         self._kept.clear()
@@ -167,10 +170,10 @@ class ChunkDecoder:
 
     def feed(self, data: bytes) -> bytes:
         """
-        Take a segment.
+        Decode a segment.
 
-        @return: the part of the body that is in it; what is wrong with the rest is
-            in C{error}.
+        @return: its part of the body's data.  If the rest is malformed, C{error} says
+            how.
         """
         if self.error is not None or not data:
             return b""
@@ -196,10 +199,10 @@ class ChunkDecoder:
 
 class StrictRules:
     """
-    What the server accepts; see L{twisted_h11._http.strict_requests}.
+    The rules of the server; see L{twisted_h11._http.strict_requests}.
 
-    Each method of a set of rules returns C{start} if more bytes must come first;
-    C{seen} bytes from there on have been looked at by an earlier call.
+    Each method of a set of rules returns C{start} if more bytes must arrive first;
+    earlier calls have examined C{seen} bytes from there on.
 
     @param limits: bounds for extensions and trailers.
     @ivar odd: whether something was accepted that h11 would have refused.
@@ -213,7 +216,7 @@ class StrictRules:
 
     def ending(self, data: bytes, start: int) -> int:
         """
-        Look at what follows the data of a chunk, and is not CR LF.
+        Check what follows the data of a chunk, if that is not CR LF.
 
         @return: where the next chunk begins.
         """
@@ -223,11 +226,11 @@ class StrictRules:
 
     def sizeLine(self, data: bytes, start: int, seen: int) -> tuple[int, int]:
         """
-        Look at a chunk line, usually one that has an extension.
+        Check a chunk line, usually one that has an extension.
 
-        @return: where the data begins, and the size.
+        @return: where the data begins, and the size in bytes.
         """
-        # One byte back, for a CR that was the last one then.
+        # One byte back: the last byte before may be a CR.
         fresh = max(start, start + seen - 1)
         lineEnd = data.find(b"\r\n", fresh)
         size = match_chunk_size(data, start)
@@ -249,11 +252,11 @@ class StrictRules:
 
     def trailers(self, data: bytes, start: int, seen: int) -> tuple[int, Fields | None]:
         """
-        Look at the trailer section, or at a line of it.  RFC 9112 section 7.1.2: field
+        Check the trailer section, or a line of it.  RFC 9112 section 7.1.2: field
         lines under the rules of a head, and an empty line.  h11 is given nothing
-        before all of it is here.
+        before all of it has arrived.
 
-        @return: where what follows begins, and the fields if the section has ended.
+        @return: the index behind it, and the fields if the section has ended.
         """
         if data.startswith(b"\r\n", start):
             return start + 2, []
@@ -273,10 +276,9 @@ class StrictRules:
 
 class TolerantRules:
     """
-    What the client accepts: what h11 does, and in addition a bare LF where a line
-    should end in CR LF; behind the data of a chunk only if a chunk line before it has
-    ended so, too.  After that the connection is not to be trusted with another
-    response.
+    The rules of the client: those of h11, except that a bare LF may end a line; behind
+    the data of a chunk only if a chunk line before it has ended in a bare LF, too.  The
+    connection is not used again after a response with a bare LF.
 
     @param limit: bytes of the longest chunk line, and of the longest trailer
         section.
@@ -296,7 +298,7 @@ class TolerantRules:
         See L{StrictRules.ending}.
         """
         found = bytes(data[start : start + 2])
-        # Behind a line that ended in CR LF it may be that the size is wrong by one.
+        # If the chunk line ended in CR LF, the size may be wrong by one.
         if found[:1] == b"\n" and self.bareLF:
             return start + 1
         if found == b"\r":
@@ -329,7 +331,7 @@ class TolerantRules:
                 fields, left = read_fields(self.section)
                 odd = odd or left
                 if fields:
-                    # h11 looks at those about framing, although they say nothing.
+                    # h11 checks fields about framing even in a trailer section.
                     try:
                         h11.EndOfMessage(headers=fields)
                     except h11.LocalProtocolError as error:
@@ -342,7 +344,7 @@ class TolerantRules:
 
     def _line(self, data: bytes, start: int, seen: int, what: str) -> bytes:
         """
-        The line that begins at C{start}, or nothing if its end is not here.
+        The line that begins at C{start}, or C{b""} if its end has not arrived.
         """
         end = data.find(b"\n", start + seen) + 1
         if (end or len(data)) - start + self._sectionLength > self._limit:
@@ -354,7 +356,11 @@ class TolerantRules:
 
 def frame(body: bytes, decoder: ChunkDecoder) -> bytes:
     """
-    The same framed anew, for an h11 connection that is to follow.
+    Frame decoded data as a chunk again, for an h11 connection.
+
+    @param body: the data that C{decoder} has returned.
+    @param decoder: if its body has ended, the last chunk and the trailer section
+        follow.
     """
     framed = b"%x\r\n%b\r\n" % (len(body), body) if body else b""
     if decoder.ended:

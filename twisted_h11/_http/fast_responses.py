@@ -1,13 +1,13 @@
 """
 Heads of the server's common responses, without the state machine.
 
-Most responses have fields that need no mending, and a length or chunks.  These are pure
-functions that answer with the bytes that h11 would send, or C{None} for "ask h11",
-under the Law of L{twisted_h11._http.fastpath}: a reason phrase, a name or a value
-that is not in order, C{Connection}, a status without content, ... are C{None}.
+Most responses have valid fields, and a length or chunks.  These pure functions return
+the bytes that h11 would send, or C{None} to leave the head to h11, under the Law of
+L{twisted_h11._http.fastpath}.  They return C{None} for an invalid reason phrase, name
+or value, for C{Connection}, for a status without content, and so on.
 
-What was found in order is remembered, within bounds: most responses of a site repeat
-most of their fields.
+Valid lines are cached, within bounds: most responses of a site repeat most of their
+fields.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ __all__ = ["begun_head", "response_head", "whole_head"]
 # h11 puts Host first, even in a response.
 _UNUSUAL = frozenset((b"Connection", b"Host", b"Transfer-Encoding"))
 
-# Lines that were found in order.  Most responses of a site repeat most of them.
+# Valid lines.
 _lines: dict[tuple[bytes, bytes], bytes] = {}
 _status_lines: dict[tuple[int, bytes], bytes] = {}
 _MOST_LINES = 512
@@ -66,8 +66,8 @@ def response_head(
     @param reason: the reason phrase.
     @param fields: names, as L{twisted.web.http_headers.Headers} spells them,
         and their values.
-    @return: the bytes, and the length of the content (C{None} if it was not
-        said).  C{None} instead for anything unusual.
+    @return: the bytes, and the length of the content (C{None} without a
+        C{Content-Length}).  C{None} instead for anything unusual.
     """
     line = _status_lines.get((status, reason)) or _status_line_of(status, reason)
     if line is None:
@@ -89,7 +89,7 @@ def response_head(
             dated = bool(values)
         elif name in _UNUSUAL:
             if name == b"Transfer-Encoding" and values == [b"chunked"]:
-                # twisted.web's own requests say so; whoever sends the head decides.
+                # twisted.web's own Request sets it; the caller decides the framing.
                 continue
             return None
         for value in values:
@@ -102,8 +102,8 @@ def response_head(
     return b"".join(lines), length
 
 
-# Heads of chunked responses, and of those of a length what comes before its value and
-# what behind.
+# Heads of chunked responses; for a response with a length, the parts of its head before
+# and behind the length.
 _begun: dict[tuple[object, ...], ResponseHead | tuple[bytes, bytes]] = {}
 
 
@@ -111,25 +111,24 @@ def begun_head(
     status: int, reason: bytes, fields: dict[bytes, list[bytes]], close: bool = False
 ) -> ResponseHead | None:
     """
-    A whole head of a response whose content follows: of the length that it says, or
-    in chunks.
+    A whole head of a response whose content follows, with a C{Content-Length} or in
+    chunks.
 
     @param fields: as for L{response_head}.
     @param close: whether this is the last response.
-    @return: the head with its bytes, which is not to be changed; C{None} for anything
-        unusual.
+    @return: a shared head that must not be changed; C{None} for anything unusual.
     """
     key = known = None
     value = b""
     try:
-        # One value to a name; see L{whole_head}.
+        # One value for each name; see whole_head.
         values = [value for (value,) in fields.values()]
         if b"Content-Length" in fields:
             place = -1
             if next(reversed(fields)) != b"Content-Length":
                 place = list(fields).index(b"Content-Length")
             value, values[place] = values[place], b""
-            # As is_short_length.
+            # The same test as is_short_length, without a regular expression.
             if not value.isdigit() or len(value) > 18:
                 return None
         key = (status, reason, close, *fields, *values)
@@ -158,8 +157,7 @@ def begun_head(
     return ResponseHead.sent(status, reason, value.join(known), int(value))
 
 
-# Heads without their Content-Length.  Most responses of a site have the same
-# fields, and differ in the length of their content only.
+# Heads without their Content-Length: most responses of a site differ only in that.
 _prefixes: dict[tuple[object, ...], bytes] = {}
 
 
@@ -174,13 +172,13 @@ def whole_head(
     A whole head, with C{Content-Length} at its end.
 
     @param fields: as for L{response_head}; without C{Content-Length}.
-    @param length: of the content.
+    @param length: the length of the content, in bytes.
     @param close: whether this is the last response.
     @return: its bytes, or C{None} for anything unusual.
     """
     prefix = key = None
     try:
-        # One value to a name, so that no two sets of fields have the same key.
+        # One value for each name, so that no two sets of fields have the same key.
         key = (status, reason, *fields, *[value for (value,) in fields.values()])
         prefix = _prefixes.get(key)
     except ValueError:

@@ -1,22 +1,21 @@
 """
-The same answers as h11 for the common messages, without the state machine.
+The same results as h11 for the common messages, without the state machine.
 
 Most requests are a request line and a handful of plain fields, and have no
-body, or one with a C{Content-Length}.  For their heads three regular
-expressions over the bytes give the head that h11 gives.  A server reads such requests
-here, and writes its responses by L{twisted_h11._http.fast_responses}; a client reads
-them by L{read_response<twisted_h11._http.response_received.read_response>}, under the
-same law.
+body, or one with a C{Content-Length}.  Three regular expressions over the bytes of such
+a head give the same as h11.  A server reads these requests here, and writes responses
+by L{twisted_h11._http.fast_responses}; a client reads responses by
+L{read_response<twisted_h11._http.response_received.read_response>}, under the same law.
 
-Everything here is a pure function of bytes that answers, or returns C{None} for
-"ask the strict layer and h11".  They never guess: whatever is unusual
-(C{Transfer-Encoding}, C{Upgrade}, C{Expect}, a C{Connection} other than
-C{keep-alive}, a second C{Host}, a head that is not complete, ...) is C{None}.
+The functions here are pure functions of bytes.  They return C{None} to leave a head to
+the strict layer and h11, for anything unusual: C{Transfer-Encoding}, C{Upgrade},
+C{Expect}, a C{Connection} other than C{keep-alive}, a second C{Host}, a head that is
+not complete, and so on.
 
-B{The Law.}  For every input on which a function here answers, the strict layer
-and h11 answer the same: the same method, target, version, fields, body and
-keep-alive decision, and for responses the same bytes.  A property test and a
-fuzz target hold it, and the whole test suite runs with and without this module.
+B{The Law.}  For every input for which a function here does not return C{None}, the
+strict layer and h11 give the same result: the same method, target, version, fields,
+body and keep-alive decision, and for responses the same bytes.  A property test and a
+fuzz target check it, and the whole test suite runs with and without this module.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ from twisted_h11.limits import Limits
 
 __all__ = ["FastHead", "read_request"]
 
-# What strict_requests refuses in a target is not in these classes.
+# These classes have no character that strict_requests refuses in a target.
 _line = re.compile(
     rb"(?!CONNECT )([A-Z]+) (/[!\"$->@-\[\]-~]*(?:\?[!\"$-~]*)?) HTTP/1\.1\r\n"
 )
@@ -41,25 +40,25 @@ _line = re.compile(
 # Field lines, and the empty line.
 _fields = re.compile(rb"(?:" + FIELD_LINE + rb")+\r\n")
 
-# Fields that decide about more than themselves, in field lines in lower case.
+# Fields for framing, routing and keep-alive, in field lines in lower case.
 _special = re.compile(
     rb"\n(host|content-length|connection|transfer-encoding|upgrade|expect):[ \t]*"
     rb"([^\r]*)"
 )
 
-# The values that the last few requests had in Host, found to be in order.
+# Valid values of Host in recent requests.
 _known_hosts: set[bytes] = set()
 _MOST_KNOWN_HOSTS = 256
 
 
 class FastHead(RequestHead):
     """
-    A request head whose fields are taken apart when somebody asks.
+    A request head whose fields are parsed when they are first read.
 
-    @ivar block: the field lines, each with its line end, and the LF that ends
-        the request line before them; so each begins after a LF.
-    @ivar lowered: the same in lower case, to find a name in.
-    @ivar end: where the head ends in the bytes that it was read from.
+    @ivar block: the field lines, each with its line end, and before them the LF that
+        ends the request line; so each line begins after a LF.
+    @ivar lowered: C{block} in lower case, to search for a name.
+    @ivar end: the index behind the head, in the bytes that it was read from.
     """
 
     __slots__ = ("_pairs", "block", "end", "logged", "lowered")
@@ -83,7 +82,7 @@ class FastHead(RequestHead):
         self.keepAlive = True
         self.expectsContinue = False
         self._pairs: list[tuple[bytes, bytes]] | None = None
-        # What the access log says of the fields, once it was asked.
+        # The access log's text for the fields, once it was made.
         self.logged: str | None = None
 
     @property
@@ -124,11 +123,11 @@ def read_request(
 
     @param data: what has been received.
     @param start: where the request begins.
-    @param limits: bounds; whatever passes one is C{None}.
+    @param limits: the bounds; C{None} is returned for a head that exceeds one.
     @param last: the head before on the same connection.  Clients repeat their
-        fields to the byte; what was found in order is in order.
-    @return: the head, if the whole of it is in C{data}; its body need not be:
-        C{Content-Length} says where that ends, and there is nothing to parse.
+        fields to the byte; equal fields are not checked again.
+    @return: the head, if all of it is in C{data}, or C{None}.  The body need not
+        have arrived: C{Content-Length} gives its end.
     """
     match = _line.match(data, start)
     if match is None:
@@ -171,11 +170,11 @@ def read_request(
 
 def _framing(lowered: bytes) -> tuple[int, bool] | None:
     """
-    Look at the fields that matter for framing and routing.
+    Read the fields for framing and routing.
 
     @param lowered: the field lines in lower case.
-    @return: the length of the body, and whether the client lets the connection
-        be used again; C{None} for anything unusual.
+    @return: the length of the body in bytes, and whether the connection may be kept
+        alive; C{None} for anything unusual.
     """
     host = None
     size = None
@@ -203,7 +202,7 @@ def _framing(lowered: bytes) -> tuple[int, bool] | None:
 
 def _know(host: bytes) -> bool:
     """
-    Whether a value of Host is in order; if so it is remembered.
+    Whether a value of C{Host} is valid; if so it is cached.
     """
     if is_host(host) is None:
         return False

@@ -1,13 +1,13 @@
 """
-What proxies say about a request that they have passed on: C{Forwarded} (RFC 7239),
-and C{X-Forwarded-For}, C{-Proto} and C{-Host}, which it was made of.
+The fields that proxies add to a request: C{Forwarded} (RFC 7239), and the older
+C{X-Forwarded-For}, C{X-Forwarded-Proto} and C{X-Forwarded-Host}.
 
-Each proxy adds to the end what it knows: from whom it has the request, by which
-scheme, for which host.  So the end of a list was written by the one who is connected
-to us, and what stands at its beginning may have been written by anybody.  Whom to
-believe is not decided here (L{twisted_h11._server.trusted}); here it is read.
+Each proxy appends the address of its peer, the scheme and the host of the request.  So
+the last element was written by the peer of this server, and the first ones may have
+been written by any client.  This module parses the fields;
+L{twisted_h11._server.trusted} decides which elements are trusted.
 
-Nothing is guessed: what is not of the grammar is L{Malformed}.
+What does not follow the grammar raises L{Malformed}.
 """
 
 from __future__ import annotations
@@ -35,27 +35,27 @@ __all__ = [
     "unmapped",
 ]
 
-# What is longer is not remembered.
+# Longer texts of addresses, in bytes, are not cached.
 _LONGEST_KNOWN = 64
 
 _COMMA, _SEMICOLON = b",;"
 
-# Traefik names the scheme that a WebSocket has.
+# Traefik sends ws and wss for WebSockets.
 _SECURE = {b"http": False, b"https": True, b"ws": False, b"wss": True}
 
 
 class Malformed(ValueError):
     """
-    A field of a proxy's can not be read.  The text says which, without its value.
+    A field of a proxy is malformed.  The text names the field, without its value.
     """
 
 
 class Node(NamedTuple):
     """
-    From whom a proxy had a request.
+    The peer from which a proxy has received a request.
 
-    @ivar host: its address, C{None} if the proxy does not know or does not say.
-    @ivar port: its port, 0 if it is not known.
+    @ivar host: its address; C{None} if that is C{unknown} or obfuscated.
+    @ivar port: its port; 0 if it is not known.
     """
 
     host: str | None
@@ -67,10 +67,10 @@ _UNKNOWN = Node(None, 0)
 
 def unmapped(host: str) -> str:
     """
-    One spelling for each address: that of IPv4 for what a socket of IPv6 calls
-    C{::ffff:192.0.2.1}, and no zone.
+    The canonical text of an address: an IPv4-mapped IPv6 address
+    (C{::ffff:192.0.2.1}) as IPv4, and without a zone.
 
-    @raise ValueError: for what is no address.
+    @raise ValueError: if C{host} is not an address.
     """
     address: IPv4Address | IPv6Address = ip_address(host.partition("%")[0])
     if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
@@ -80,10 +80,10 @@ def unmapped(host: str) -> str:
 
 def read_node(text: bytes) -> Node:
     """
-    Read an address, with or without a port; also one of IPv6 without brackets, which
-    only C{X-Forwarded-For} has, and of which the last group is no port.
+    Read an address, with or without a port.  An IPv6 address without brackets, as in
+    C{X-Forwarded-For}, has no port.
 
-    @raise Malformed: if it is nothing that a proxy may say.
+    @raise Malformed: if C{text} is not a node of RFC 7239 section 6.
     """
     return _known_node(text) if len(text) < _LONGEST_KNOWN else _read_node(text)
 
@@ -92,7 +92,7 @@ def _read_node(text: bytes) -> Node:
     match = is_node(text)
     if match is None:
         if is_bare_ipv6(text) is None:
-            raise Malformed("There is no address where a proxy tells the client's.")
+            raise Malformed("A proxy sent a malformed address of the client.")
         host, port = text, None
     else:
         host, port = match[1] or match[2], match[4]
@@ -101,14 +101,12 @@ def _read_node(text: bytes) -> Node:
     try:
         address = unmapped(host.decode("ascii"))
     except ValueError:
-        raise Malformed(
-            "There is no address where a proxy tells the client's."
-        ) from None
+        raise Malformed("A proxy sent a malformed address of the client.") from None
     if match is not None and (b":" in host) != bool(match[2]):
-        raise Malformed("There is no address where a proxy tells the client's.")
+        raise Malformed("A proxy sent a malformed address of the client.")
     number = int(port) if port and port.isdigit() else 0
     if number > 65535:
-        raise Malformed("A proxy tells a port that there can not be.")
+        raise Malformed("A proxy sent a port above 65535.")
     return Node(address, number)
 
 
@@ -119,43 +117,43 @@ def read_scheme(text: bytes) -> bool:
     """
     Read a scheme.
 
-    @return: whether it is that of TLS.
-    @raise Malformed: if it is no scheme of HTTP.
+    @return: whether the scheme implies TLS.
+    @raise Malformed: if it is not C{http}, C{https}, C{ws} or C{wss}.
     """
     try:
         return _SECURE[text.lower()]
     except KeyError:
-        raise Malformed("A proxy tells a scheme that is not known.") from None
+        raise Malformed("A proxy sent an unknown scheme.") from None
 
 
 def read_host(text: bytes) -> tuple[str, int | None]:
     """
     Read a host, by the rules for C{Host}.
 
-    @return: its name, without brackets, and its port, if there is one.
-    @raise Malformed: if it is none.
+    @return: its name, without brackets, and its port, or C{None}.
+    @raise Malformed: if C{text} is not a host.
     """
     if is_host(text) is None:
-        raise Malformed("A proxy tells a host that is malformed.")
+        raise Malformed("A proxy sent a malformed host.")
     name, colon, port = text.decode("ascii").rpartition(":")
     if not colon or port.endswith("]"):
         name, port = text.decode("ascii"), ""
     if port and int(port) > 65535:
-        raise Malformed("A proxy tells a port that there can not be.")
+        raise Malformed("A proxy sent a port above 65535.")
     return name.strip("[]"), int(port) if port else None
 
 
 def read_forwarded(values: Sequence[bytes]) -> list[dict[bytes, bytes]]:
     """
-    Read C{Forwarded}: for each proxy what it says, by the names of the parameters in
-    lower case.
+    Read C{Forwarded}.
 
-    White space is taken around a semicolon, too, where RFC 7239 has none and many
-    have it.
+    White space around a semicolon is accepted: many proxies send it, although RFC
+    7239 does not allow it.
 
-    @param values: those of all its lines.  A string in quotes ends in the line in
-        which it begins.
-    @raise Malformed: if one is not in order.
+    @param values: the values of all its field lines.  A quoted-string must end in the
+        line in which it begins.
+    @return: for each proxy its parameters, with names in lower case.
+    @raise Malformed: if a value does not follow the grammar.
     """
     elements: list[dict[bytes, bytes]] = []
     for value in values:
@@ -172,7 +170,7 @@ def _read_line(text: bytes, elements: list[dict[bytes, bytes]]) -> None:
             name, token, quoted = match.groups()
             name = name.lower()
             if name in element:
-                raise Malformed("A parameter of Forwarded is there twice.")
+                raise Malformed("Forwarded has a parameter twice.")
             element[name] = token if token is not None else _unquoted(quoted)
             at = _skip(text, match.end())
         if at < len(text):

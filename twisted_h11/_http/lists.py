@@ -1,6 +1,6 @@
 """
-Fields whose values are lists (RFC 9110 section 5.6.1): in however many lines they came,
-their members count as if they stood in one.
+Fields whose values are lists (RFC 9110 section 5.6.1).  The members in several field
+lines count as one list.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ __all__ = ["has_member", "members", "with_member"]
 
 def members(values: Iterable[bytes]) -> list[bytes]:
     """
-    The members of a list; empty ones do not count.
+    The members of a list, without empty ones.
 
-    @param values: those of the field's lines.
+    @param values: the values of the field's lines.
     """
     return [
         member
@@ -26,7 +26,7 @@ def members(values: Iterable[bytes]) -> list[bytes]:
 
 def has_member(values: Iterable[bytes], member: bytes) -> bool:
     """
-    Whether a list has a member, whatever its case.
+    Whether a list has a member, in any case.
 
     @param member: the member, in lower case.
     """
@@ -35,8 +35,9 @@ def has_member(values: Iterable[bytes], member: bytes) -> bool:
 
 def with_member(values: Sequence[bytes], member: bytes) -> list[bytes]:
     """
-    The values of a list with one more member; they as they are, where it is listed or
-    all is (C{*}).
+    Append a member to a list, unless the list has it already, or has C{*}.
+
+    @return: the new values, for one field line each.
     """
     if has_member(values, member.lower()) or has_member(values, b"*"):
         return list(values)

@@ -1,6 +1,5 @@
 """
-What a client will take, and what it has: the fields C{Accept-Encoding} and
-C{If-None-Match}, as functions of their values.
+The fields C{Accept-Encoding} and C{If-None-Match}, as functions of their values.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ from collections.abc import Iterable, Sequence
 
 __all__ = ["choose_coding", "none_match"]
 
-# RFC 9110 section 12.4.2.  Three digits are all that a weight may have.
+# RFC 9110 section 12.4.2.  A weight has at most three digits behind the point.
 _CODING = re.compile(
     rb"[ \t]*([!#$%&'*+.^_`|~0-9A-Za-z-]+)"
     rb"(?:[ \t]*;[ \t]*[qQ]=(0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?))?[ \t]*"
@@ -19,7 +18,7 @@ _CODING = re.compile(
 # RFC 9110 section 8.8.3
 _TAG = re.compile(rb'[ \t]*(?:W/)?("[\x21\x23-\x7e\x80-\xff]*")[ \t]*(?:,|$)')
 
-# Nobody has more to say.
+# A bound on the work for one request; real lists are far shorter.
 _MOST_MEMBERS = 100
 
 _SAME = {b"x-gzip": b"gzip"}
@@ -29,10 +28,11 @@ def choose_coding(values: Iterable[bytes], offered: Sequence[bytes]) -> bytes | 
     """
     The content coding for a response (RFC 9110 section 12.5.3).
 
-    @param values: those of the request's C{Accept-Encoding} fields.
-    @param offered: what there is, the best first.
-    @return: the one with the highest weight, of equal ones the first; C{None} for the
-        content as it is.  A member that is malformed is passed over.
+    @param values: the values of the request's C{Accept-Encoding} fields.  Malformed
+        members are ignored.
+    @param offered: the codings that the server has, the best first.
+    @return: the coding with the highest weight, the first one of equals; C{None} for
+        no coding.
     """
     weights: dict[bytes, float] = {}
     for member in b",".join(values).split(b",", _MOST_MEMBERS)[:_MOST_MEMBERS]:
@@ -53,12 +53,12 @@ def choose_coding(values: Iterable[bytes], offered: Sequence[bytes]) -> bytes | 
 
 def none_match(values: Iterable[bytes], etag: bytes) -> bool:
     """
-    Whether C{If-None-Match} fields name an entity tag, weakly compared (RFC 9110
-    sections 8.8.3.2 and 13.1.2), or any.
+    Whether C{If-None-Match} fields match an entity tag by weak comparison (RFC 9110
+    sections 8.8.3.2 and 13.1.2), or are C{*}.
 
-    @param values: those of the fields.
+    @param values: the values of the fields.  What follows a malformed member is
+        ignored.
     @param etag: the tag, with its quotes.
-    @return: whether it is one of those before anything that is malformed.
     """
     field = b",".join(values).strip(b" \t")
     if field == b"*":

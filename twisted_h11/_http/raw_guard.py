@@ -1,12 +1,11 @@
 """
-Bytes that would keep h11 busy for minutes, found before h11 sees them.
+Bytes that would keep h11 busy for minutes, rejected before h11 gets them.
 
-h11 matches a field line with a pattern that takes a time that grows with the square
-of the line's length, if the line holds white space and then a byte that no value
-may have; so does its pattern of a chunk line with a bare LF in it.  h11 refuses
-these lines in the end.  L{RawGuard} says so at once, for those who give h11 bytes
-as they come (L{H11Protocol<twisted_h11.protocol.H11Protocol>}).  It refuses nothing
-that h11 accepts.
+h11's pattern for a field line takes quadratic time if the line has white space and
+then a byte that no value may have; so does its pattern for a chunk line with a bare LF
+in it.  h11 rejects these lines in the end.  L{RawGuard} rejects them at once, for
+L{H11Protocol<twisted_h11.protocol.H11Protocol>}, which passes bytes to h11 as they
+arrive.  It rejects nothing that h11 accepts.
 """
 
 from __future__ import annotations
@@ -23,31 +22,33 @@ __all__ = ["RawGuard"]
 
 class RawGuard:
     """
-    Looks at what an h11 connection is going to read next.
+    Checks the bytes that an h11 connection is going to read next.
 
     @param limit: bytes of the longest chunk line or trailer section.
-    @ivar method: of the request that a client has sent last.
+    @ivar method: the method of the last request that a client has sent.
     """
 
     def __init__(self, limit: int) -> None:
         self.method = b""
         self._limit = limit
         self._checked = 0
-        # Lines of the trailer section that were looked at.
+        # How many lines of the trailer section were checked.
         self._trailers = 0
         self._rules = TolerantRules(limit)
         self._chunks: ChunkDecoder | None = None
 
     def received(self, data: bytes) -> None:
         """
-        h11 was given these bytes.
+        Call this with the bytes that h11 is given.
         """
         if self._chunks is not None:
             self._chunks.feed(data)
 
     def problem(self, conn: h11.Connection) -> h11.RemoteProtocolError | None:
         """
-        Why h11 must not be asked for the next event.
+        Call this before C{next_event}.
+
+        @return: the error to report instead of calling it; C{None} if it is safe.
         """
         chunks = self._chunks
         if chunks is not None:
@@ -70,7 +71,7 @@ class RawGuard:
 
     def delivered(self, event: h11.Event, conn: h11.Connection) -> None:
         """
-        h11 has given an event.
+        Call this with each event that C{next_event} has returned.
         """
         self._checked = 0
         if isinstance(event, h11.EndOfMessage):

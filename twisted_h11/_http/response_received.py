@@ -1,9 +1,9 @@
 """
 The heads of responses, as a client receives them.
 
-L{read_response} reads the usual one without h11: a pure function that answers, or
-returns C{None} for "ask h11", under the law of L{twisted_h11._http.fastpath}.  Of
-any other, h11's event is made into a head by L{read_event}.
+L{read_response} reads a usual head without h11, or returns C{None} to leave it to
+h11, under the Law of L{twisted_h11._http.fastpath}.  L{read_event} makes a head of
+h11's event.
 """
 
 from __future__ import annotations
@@ -29,25 +29,25 @@ __all__ = [
 
 Fields = list[tuple[bytes, bytes]]
 
-# White space around a value is taken off afterwards.
+# White space around a value is removed later.
 _HEAD = re.compile(
     rb"HTTP/1\.1 ([2-5][0-9]{2})(?: (" + FIELD_CONTENT + rb"))?\r\n"
     rb"((?:" + FIELD_LINE + rb")*)\r\n"
 )
 _match_head = _HEAD.match
 
-# Length of a body that ends with the connection, and of one that is chunked.
+# The length of a body that ends with the connection, and of a chunked body.
 UNTIL_CLOSE = -1
 CHUNKED = -2
 
 
 class ReceivedHead(NamedTuple):
     """
-    What the head of a response says.
+    The parsed head of a response.
 
-    @ivar length: the bytes of the body, C{UNTIL_CLOSE} or C{CHUNKED}.
+    @ivar length: the length of the body in bytes, C{UNTIL_CLOSE} or C{CHUNKED}.
     @ivar persistent: whether the connection may be used again.
-    @ivar size: how many bytes the head has.
+    @ivar size: the length of the head, in bytes.
     """
 
     minor: int
@@ -64,8 +64,8 @@ def read_response(data: bytes, bodiless: bool) -> ReceivedHead | None:
     Read the head of a response at the beginning of C{data}.
 
     @param bodiless: whether the method was HEAD.
-    @return: what it says; C{None} if h11 must be asked: the head is not yet
-        complete, not valid, or not usual.
+    @return: the head; C{None} to leave it to h11, if it is not complete, not valid,
+        or not usual.
     """
     match = _match_head(data)
     if match is None:
@@ -106,31 +106,32 @@ def read_response(data: bytes, bodiless: bool) -> ReceivedHead | None:
 
 def values_of(fields: Sequence[tuple[bytes, bytes]], name: bytes) -> list[bytes]:
     """
-    The values of the fields called C{name}, which is in lower case.
+    The values of the fields with the name C{name}, given in lower case.
     """
     return [value for key, value in fields if key.lower() == name]
 
 
 def says_close(fields: Fields) -> bool:
     """
-    Whether a server says that it will close: an option that only contains the word,
-    C{closed}, is another one, but is meant so, and a connection may always be closed.
+    Whether C{Connection} has an option that contains C{close}.  Some servers send
+    C{closed}; closing is always allowed.
     """
     return any(b"close" in value.lower() for value in values_of(fields, b"connection"))
 
 
 def read_event(event: h11.Response, raw: bytes, method: bytes) -> ReceivedHead:
     """
-    Turn h11's event into a head.
+    Make a head of h11's event.
 
-    @param raw: the bytes that were received for it.
+    @param raw: the bytes of the head, as received.
+    @param method: the method of the request.
     """
     fields: Fields = [
         (bytes(name), bytes(value)) for name, value in event.headers.raw_items()
     ]
     minor = int(event.http_version[-1:])
     closes = says_close(fields)
-    # Of 0.9 or 2.1, which are none, the minor number says nothing.
+    # The minor number counts in HTTP/1 only.
     persistent = event.http_version[:2] == b"1." and minor >= 1 and not closes
     lengths = values_of(fields, b"content-length")
     codings = values_of(fields, b"transfer-encoding")

@@ -1,14 +1,13 @@
 """
-What we send: response heads as applications give them, made fit for the wire.
+Response heads of applications, checked and made ready for sending.
 
-An application is trusted less than one would like: its reason phrases and field
-values may hold what a user typed.  h11 0.16 checks neither the reason phrase
-nor control characters in values, so both are checked here; RFC 9110 section
-5.5 and RFC 9112 section 4 give the alphabet.
+The reason phrases and field values of an application may contain user input.  h11
+0.16 checks neither the reason phrase nor control characters in values, so both are
+checked here, by the alphabet of RFC 9110 section 5.5 and RFC 9112 section 4.
 
-Of framing an application may only say C{Content-Length}.  Which responses have
-a body, and whether it goes out in chunks, follows from the request and the
-status (RFC 9112 section 6.3), and h11 writes it.
+The only framing field of an application that counts is C{Content-Length}.  Whether a
+response has a body, and whether that is chunked, follows from the request and the
+status (RFC 9112 section 6.3); h11 writes the fields for it.
 """
 
 from __future__ import annotations
@@ -36,14 +35,14 @@ __all__ = [
     "reason_of",
 ]
 
-# RFC 9110 section 6.5.1, and section 15.2: neither an interim response nor a
-# trailer section has a say in framing.
+# RFC 9110 sections 6.5.1 and 15.2: no framing fields in an interim response or a
+# trailer section.
 _FRAMING = frozenset((b"content-length", b"transfer-encoding", b"trailer"))
 
 
 class BadResponse(ValueError):
     """
-    An application gave a response that can not be sent.
+    An application has given a response that can not be sent.
     """
 
 
@@ -66,7 +65,7 @@ def check_fields(pairs: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, byte
 
     @return: the pairs, white space around the values removed.
     @raise BadResponse: for a field that can not be sent there.
-    @raise TypeError: for one that is not of bytes.
+    @raise TypeError: for a name or value that is not bytes.
     """
     checked = []
     for name, value in pairs:
@@ -92,8 +91,8 @@ class ResponseHead:
 
     @ivar status: 200 to 599 (RFC 9110 section 15).
     @ivar reason: the reason phrase.
-    @ivar raw: its bytes, where it was found in order and is sent by other means.
-    @ivar length: of the content, if the application has said it.
+    @ivar raw: its bytes, if the fast path has made and sends it; else not set.
+    @ivar length: the length of the content in bytes, if the application has given it.
     @ivar hasContent: whether a body follows on the wire.
     @ivar close: whether the application asked for C{Connection: close}.
     """
@@ -115,7 +114,7 @@ class ResponseHead:
         cls, status: int, reason: bytes, raw: bytes, length: int | None
     ) -> ResponseHead:
         """
-        A head that was found in order and sent by other means.
+        A head of the fast path (L{twisted_h11._http.fast_responses}).
 
         @param raw: its bytes.
         """
@@ -173,7 +172,7 @@ class ResponseHead:
             # RFC 9110 section 6.6.1: an origin server with a clock sends Date.
             self._fields.append((b"Date", http_date()))
         # RFC 9112 section 6.3: these end with their head.  RFC 9110 section
-        # 15.3.6: 205 has no content either, but a framing, so that it ends.
+        # 15.3.6: 205 has no content either, but needs framing to end it.
         self.hasContent = method != b"HEAD" and status not in (204, 205, 304)
         if status == 205 and method != b"HEAD":
             self.removeLength()
@@ -199,7 +198,7 @@ class ResponseHead:
 
     def removeLength(self) -> None:
         """
-        Take C{Content-Length} away.
+        Remove C{Content-Length}.
         """
         self.length = None
         self._fields = [
@@ -223,9 +222,9 @@ class ResponseHead:
         return False
 
     def _checkCoding(self, value: bytes) -> None:
-        # twisted.web's own Request sets "chunked"; h11 decides about that.
+        # twisted.web's own Request sets "chunked"; h11 writes it if needed.
         if value.lower() not in (b"chunked", b"identity"):
-            raise BadResponse(f"this transfer coding is not known here: {value!r}")
+            raise BadResponse(f"this transfer coding is not supported: {value!r}")
 
     def _checkConnection(self, value: bytes) -> None:
         if has_member((value,), b"close"):
@@ -238,7 +237,7 @@ _dateSecond = -1
 
 def http_date() -> bytes:
     """
-    The time now, as a C{Date} field has it; made once a second.
+    The time now for a C{Date} field, made once a second.
 
     @return: an IMF-fixdate, RFC 9110 section 5.6.7.
     """
@@ -260,9 +259,11 @@ _PAGE = """<!DOCTYPE html>
 
 def error_page(code: int, brief: str, detail: str) -> bytes:
     """
-    A page of our own for a request that can not be served.
+    A default error page.
 
-    @param detail: HTML; whoever calls has escaped what must be.
+    @param code: the status.
+    @param brief: the title, as text.
+    @param detail: HTML, escaped by the caller.
     """
     page = _PAGE.format(code=code, brief=escape(brief), detail=detail)
     return page.encode("utf-8")
@@ -277,14 +278,14 @@ def error_response(
     page: tuple[bytes, bytes] | None = None,
 ) -> tuple[bytes, int]:
     """
-    A whole response that refuses a request and ends the connection.
+    A whole error response that ends the connection.
 
     @param status: the status.
     @param reason: one line for the body.
     @param server: the value of the C{Server} field, or C{None} for none.
     @param extra: further fields.
     @param method: the request's method, where it is known; HEAD gets no body.
-    @param page: the media type and the content, in the place of C{reason}.
+    @param page: the media type and the content, instead of C{reason}.
     @return: the bytes of the response, and the length of its content.
     """
     if page is None:

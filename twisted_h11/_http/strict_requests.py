@@ -1,32 +1,30 @@
 """
-What we refuse although h11 accepts it, each rule with its RFC section.
+Requests that the server refuses although h11 accepts them, with RFC sections.
 
 h11 repairs before it reports: it folds equal C{Content-Length} fields into one,
 joins C{obs-fold} lines, takes a bare LF for a line end, drops chunk extensions
 and lowers the case of C{Transfer-Encoding}.  Each of these repairs is allowed
 by RFC 9112, and each has been used to make two implementations disagree about
-where one request ends and the next begins.  A server behind (or in front of)
-another must not take part in that, so here the B{raw bytes} are watched before
-h11 gets them:
+where one request ends and the next begins (request smuggling).  So the B{raw bytes}
+are checked here before h11 gets them:
 
-  - L{check_partial_head}: bytes of a head that has not ended yet.  Whatever can
-    never become a request is refused at once, not when a time-out runs out.
+  - L{check_partial_head}: bytes of a head that has not ended yet.  A head that can
+    not become valid is refused at once, and not after a time-out.
   - L{check_request_head}: a whole request head.
   - L{StrictRules<twisted_h11._http.chunks.StrictRules>}: chunk lines and the
     trailer section.
 
-Everything raises L{Refused}, which carries the status and a reason for the
-response and the log.  A reason never repeats bytes of the peer's.
+All of them raise L{Refused}, with a status and a reason for the response and the
+log.  A reason never quotes received bytes.
 
 What is accepted here is a subset of what h11 accepts, and both agree on where
-the message ends; a property test holds that.
+the message ends; a property test checks that.
 """
 
 from __future__ import annotations
 
 from twisted_h11._http.abnf import (
     has_bad_byte,
-    has_control,
     is_absolute_form,
     is_authority_form,
     is_host,
@@ -51,10 +49,10 @@ __all__ = [
 
 class Refused(Exception):
     """
-    A message that is not accepted.
+    A request is refused.
 
-    @ivar status: the response status that says so.
-    @ivar reason: one line in English, without any byte of the message.
+    @ivar status: the status of the response.
+    @ivar reason: one line in English, without any byte of the request.
     """
 
     def __init__(self, status: int, reason: str) -> None:
@@ -65,20 +63,21 @@ class Refused(Exception):
 
 class RequestHead:
     """
-    A request head that was found to be in order.
+    A valid request head.
 
     @ivar method: for example C{b"GET"}.
     @ivar target: the request target as received.
     @ivar version: C{b"HTTP/1.1"} or C{b"HTTP/1.0"}.
     @ivar fields: pairs of name and value as received, order and case kept.
-    @ivar length: of the body, in bytes; C{None} for chunked.
-    @ivar keepAlive: whether the client lets the connection be used again.
+    @ivar length: the length of the body in bytes; C{None} if it is chunked.
+    @ivar keepAlive: whether the client allows keep-alive.
     @ivar expectsContinue: whether the client waits for a 100 response.
-    @ivar received: the head as it was received, where this one tells what a proxy has
-        said of it; else there is no such attribute.
-    @ivar began: when it was here, in seconds; only if somebody has asked for that.
+    @ivar received: the head as received, if this one has values from a trusted proxy
+        instead; else not set.
+    @ivar began: when the head was read, in seconds of the reactor; set only if the
+        site's C{timesRequests} is true.
     @ivar requestId: the identifier of the request; not set if it has none.
-    @ivar bodyLength: how much of the body has come; not set if there is none.
+    @ivar bodyLength: the bytes of the body so far; not set if there is none.
     """
 
     __slots__ = (
@@ -131,21 +130,21 @@ class RequestHead:
 
 def check_partial_head(data: bytes, start: int, scanned: int, limits: Limits) -> None:
     """
-    Look at the beginning of a head whose end has not arrived.
+    Check the beginning of a head whose end has not arrived.
 
     @param data: what has been received.
     @param start: where the head begins in C{data}.
-    @param scanned: up to where an earlier call has looked.
-    @param limits: C{maxTargetLength} and C{maxHeadLength} are counted here.
-    @raise Refused: if no bytes that could follow make it acceptable.
+    @param scanned: the index up to which an earlier call has checked.
+    @param limits: C{maxTargetLength} and C{maxHeadLength} apply.
+    @raise Refused: if no further bytes can make it valid.
     """
-    # One byte back, for a CR that was the last byte then.  A CR that is the
-    # last byte now is judged with what follows it.
+    # One byte back: the last byte before may be a CR.  A CR that is the last
+    # byte now is checked when more has arrived.
     bad = has_bad_byte(data, max(start, scanned - 1))
     if bad is not None:
         raise Refused(400, describe_bad_byte(bad.group()))
-    # Bytes come one by one, too: what was looked at is only searched for one byte,
-    # which costs next to nothing.
+    # Bytes may arrive one by one: what was checked is only searched for single bytes,
+    # which is cheap.
     lineEnd = data.find(b"\r", start)
     if not 0 <= lineEnd < len(data) - 1:
         space = data.find(b" ", start)
@@ -170,7 +169,7 @@ def check_request_head(raw: bytes, limits: Limits) -> RequestHead:
 
     @param raw: the head with the empty line that ends it.
     @param limits: the bounds of a head.
-    @return: the head, taken apart.
+    @return: the parsed head.
     @raise Refused: with the status for the first rule that it breaks.
     """
     lines = raw[:-4].split(b"\r\n")
@@ -189,10 +188,10 @@ def check_request_head(raw: bytes, limits: Limits) -> RequestHead:
 
 def describe_bad_byte(found: bytes) -> str:
     """
-    Say what L{has_bad_byte<twisted_h11._http.abnf>} has found.
+    The reason for what L{has_bad_byte<twisted_h11._http.abnf>} has found.
     """
     # RFC 9112 section 2.2: a recipient MAY take a bare LF for a line end, and
-    # must not take a bare CR for one.  We take neither.
+    # must not take a bare CR for one.  Both are refused.
     if found == b"\n":
         return "A line ends with a bare LF."
     if found[:1] == b"\r":
@@ -203,8 +202,8 @@ def describe_bad_byte(found: bytes) -> str:
 def _check_request_line(line: bytes, limits: Limits) -> tuple[bytes, bytes, bytes]:
     match = is_request_line(line)
     if match is None:
-        # RFC 9112 section 3: an invalid request line gets a 400; it is not
-        # mended, and white space is not guessed at.
+        # RFC 9112 section 3: an invalid request line gets a 400 and is not
+        # repaired.
         target = line.partition(b" ")[2].partition(b" ")[0]
         if len(target) > limits.maxTargetLength:
             raise Refused(414, "The request target is too long.")
@@ -212,8 +211,8 @@ def _check_request_line(line: bytes, limits: Limits) -> tuple[bytes, bytes, byte
     method, target, major, minor = match.groups()
     if len(target) > limits.maxTargetLength:
         raise Refused(414, "The request target is too long.")
-    # RFC 9110 section 2.5 lets 1.2 to 1.9 be read as 1.1.  Nobody sends them,
-    # and a peer that guesses is no peer for us, so: 505 (a deviation).
+    # RFC 9110 section 2.5 lets 1.2 to 1.9 be read as 1.1.  No client sends
+    # them, so they get a 505 (a deviation).
     if major != b"1" or minor not in b"01":
         raise Refused(505, "Only HTTP/1.0 and HTTP/1.1 are spoken here.")
     return method, target, b"HTTP/1.1" if minor == b"1" else b"HTTP/1.0"
@@ -223,11 +222,12 @@ def check_field_lines(
     lines: list[bytes], first: int, most: int, section: str
 ) -> list[tuple[bytes, bytes]]:
     """
-    Take field lines apart.
+    Parse field lines that have no bad byte (L{has_bad_byte<twisted_h11._http.abnf>}).
 
-    @param first: which line is the first one.
-    @param most: how many there may be.
-    @param section: what they stand in, for the reason.
+    @param first: the index of the first line.
+    @param most: how many lines there may be.
+    @param section: the name of the section, for the reason.
+    @raise Refused: if a line is malformed, or there are too many.
     """
     if len(lines) - first > most:
         raise Refused(431, f"There are too many {section} fields.")
@@ -240,11 +240,7 @@ def check_field_lines(
         # RFC 9112 section 5.1: no white space between name and colon.
         if not colon or is_token(name) is None:
             raise Refused(400, f"A {section} field line is malformed.")
-        value = value.strip(b" \t")
-        # RFC 9110 section 5.5
-        if has_control(value) is not None:
-            raise Refused(400, f"A {section} field has a control character.")
-        fields.append((name, value))
+        fields.append((name, value.strip(b" \t")))
     return fields
 
 
@@ -319,8 +315,8 @@ def _check_framing(
     head: RequestHead, lengths: list[bytes], codings: list[bytes]
 ) -> None:
     if codings:
-        # RFC 9112 section 6.1: a server MAY refuse these two; RFC 9112
-        # section 11.2 says what happens to those who do not.
+        # RFC 9112 section 6.1: a server MAY refuse both together; RFC 9112
+        # section 11.2 has the attack on servers that do not.
         if lengths:
             raise Refused(400, "Content-Length excludes Transfer-Encoding.")
         if head.version == b"HTTP/1.0":
@@ -338,14 +334,14 @@ def _check_framing(
             raise Refused(501, "The transfer coding is not known.")
         head.length = None
     elif lengths:
-        # RFC 9110 section 8.6 allows equal values to be folded into one; two
-        # values are two answers to the question where the message ends.
+        # RFC 9110 section 8.6 allows equal values to be folded into one; another
+        # server may use either of two values.
         if len(lengths) > 1 or b"," in lengths[0]:
             raise Refused(400, "There is more than one Content-Length.")
         if is_length(lengths[0]) is None:
             raise Refused(400, "The Content-Length is malformed.")
         head.length = int(lengths[0])
-    # RFC 9110 section 9.3.6: content of CONNECT has no meaning, and whoever
-    # tunnels would take it for the first bytes of the tunnel.
+    # RFC 9110 section 9.3.6: content of CONNECT has no meaning; a proxy would
+    # take it for the first bytes of the tunnel.
     if head.method == b"CONNECT" and head.length != 0:
         raise Refused(400, "CONNECT has no content.")

@@ -1,9 +1,8 @@
 """
-What the client forgives in a response, and what it does not.
+The faults of a response that the client tolerates.
 
-Servers on the internet send heads that are not quite HTTP, and browsers, curl and
-twisted.web go on.  So does the client, where it is in no doubt where the response
-ends.  This is all that it forgives:
+Some servers send malformed heads that browsers, curl and twisted.web accept.  The
+client tolerates these faults, where the end of the response is certain:
 
  - one or two empty lines before the status line;
  - C{HTTP} in lower case;
@@ -13,21 +12,19 @@ ends.  This is all that it forgives:
  - C{Transfer-Encoding: identity}: it is left out;
  - a Content-Length or Transfer-Encoding that makes no sense where there is no body
    (RFC 9112 section 6.3: HEAD, 204, 304): it is left out;
- - equal values of Content-Length, which are one, and Content-Length beside
-   Transfer-Encoding, which counts (RFC 9112 section 6.3);
- - C{chunked} in an HTTP/1.0 response, which is obeyed (RFC 9112 section 6.1);
+ - equal values of Content-Length, which count as one, and Content-Length beside
+   Transfer-Encoding, which overrides it (RFC 9112 section 6.3);
+ - C{chunked} in an HTTP/1.0 response, which applies (RFC 9112 section 6.1);
  - an obsolete fold, which is a space (RFC 9112 section 5.2);
  - a bare LF as the end of a line.
 
 After any of these but the last two in a head, the connection is not used again; nor is
-it after a fold of Content-Length or Transfer-Encoding.  A
-Content-Length or Transfer-Encoding is never among what is forgiven where there is a
-body: if one of them is malformed, or its name has white space in it, the response
-is refused, because the next server might read it as it was meant.
+it after a fold of Content-Length or Transfer-Encoding.  If a response has a body and
+its Content-Length or Transfer-Encoding is malformed, or the name has white space in it,
+the response fails: another implementation might read another length.
 
-h11 sees the head only after that, line by line in the one usual form: its own
-pattern of a field takes a time that grows with the square of a line's length if the
-line is not valid.
+h11 gets the head after that, rewritten in the usual form: its own pattern for a field
+line takes quadratic time if the line is not valid.
 """
 
 from __future__ import annotations
@@ -47,7 +44,7 @@ from twisted_h11._http.response_received import Fields
 
 __all__ = ["EMPTY_LINES", "Tolerated", "forgive", "read_fields"]
 
-# How many bytes of empty lines may stand before a status line.
+# How many bytes of empty lines may precede a status line.
 EMPTY_LINES = 4
 
 _FRAMING = frozenset((b"content-length", b"transfer-encoding"))
@@ -57,10 +54,10 @@ _not_of_names = re.compile(rb"[^A-Za-z-]+")
 
 class Tolerated(NamedTuple):
     """
-    A head as h11 may see it.
+    A valid head, for h11.
 
-    @ivar head: the status line and the fields that are left.
-    @ivar odd: whether something was forgiven.
+    @ivar head: the status line and the valid fields.
+    @ivar odd: whether a fault was tolerated, so that the connection is not used again.
     """
 
     head: bytes
@@ -69,11 +66,11 @@ class Tolerated(NamedTuple):
 
 def forgive(raw: bytes, method: bytes) -> Tolerated:
     """
-    Take out of a head what is wrong with it and does not matter.
+    Repair the tolerated faults of a head.
 
     @param raw: the head, with the empty line behind it.
-    @param method: that of the request.
-    @raise h11.RemoteProtocolError: if what is wrong does matter.
+    @param method: the method of the request.
+    @raise h11.RemoteProtocolError: if the head has another fault.
     """
     first, *lines = raw.split(b"\n")
     match = is_tolerant_status_line(first.removesuffix(b"\r"))
@@ -86,7 +83,7 @@ def forgive(raw: bytes, method: bytes) -> Tolerated:
     code = int(status)
     if code < 100:
         raise h11.RemoteProtocolError(
-            f"The status {status.decode()} is none: it is below 100"
+            f"The status {status.decode()} is invalid: it is below 100"
         )
     fields, odd = read_fields(lines)
     if name != b"HTTP":
@@ -105,8 +102,8 @@ def read_fields(lines: list[bytes]) -> tuple[Fields, bool]:
     """
     Read field lines.
 
-    @return: the fields that are in order, and whether others were left out.
-    @raise h11.RemoteProtocolError: if one that was left out could be about framing.
+    @return: the valid fields, and whether a fault was tolerated.
+    @raise h11.RemoteProtocolError: if an invalid field could be about framing.
     """
     joined: list[tuple[bytes, list[bytes]]] = []
     odd = False
@@ -127,12 +124,12 @@ def read_fields(lines: list[bytes]) -> tuple[Fields, bool]:
         value = values[0] if len(values) == 1 else b" ".join(values).strip(b" \t")
         if is_token(name) and not has_control(value):
             fields.append((name, value))
-            # Who does not know folds sees another length, or none.
+            # Without support for folds the length would be another one, or none.
             odd = odd or (len(values) > 1 and name.lower() in _FRAMING)
             continue
         if _not_of_names.sub(b"", name).lower() in _FRAMING:
             raise h11.RemoteProtocolError(
-                f"illegal header line: {name[:40]!r}: {value[:40]!r} could be about "
+                f"illegal header line: {name[:40]!r}: {value[:40]!r} could decide "
                 "where the response ends"
             )
         odd = True
@@ -141,8 +138,8 @@ def read_fields(lines: list[bytes]) -> tuple[Fields, bool]:
 
 def _is_doubtful(fields: Fields) -> bool:
     """
-    Whether others could see another length in fields, or refuse them: it is there more
-    than once, be it the same or not, or together with a coding.
+    Whether other implementations could read another length in fields, or refuse them:
+    there is more than one Content-Length, or also a Transfer-Encoding.
     """
     lengths = [v for n, v in fields if len(n) == 14 and n.lower() == b"content-length"]
     if len(lengths) != 1:
@@ -153,9 +150,9 @@ def _is_doubtful(fields: Fields) -> bool:
 
 def _forgive_framing(fields: Fields, bodiless: bool) -> Fields:
     """
-    The fields without those about framing that say nothing.
+    The fields without those about framing that do not count.
 
-    @param bodiless: whether the response has no body, whatever they say.
+    @param bodiless: whether the response has no body, whatever its fields are.
     """
     lengths = [v for n, v in fields if len(n) == 14 and n.lower() == b"content-length"]
     codings = [

@@ -1,5 +1,5 @@
 """
-What a site counts, and how it is shown: numbers, the format of Prometheus, a page.
+The metrics of a site: numbers, the format of Prometheus, a page.
 
-Imports C{_boundary} only.  A site calls it, by what is in C{Metrics}.
+Imports C{_boundary} only.  A site uses it through C{Metrics}.
 """

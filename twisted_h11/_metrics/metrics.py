@@ -1,5 +1,5 @@
 """
-What a site counts.
+The metrics of a site.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from twisted_h11._metrics.shared import Shared
 
 __all__ = ["Metrics"]
 
-# Requests that are remembered: the last ones, and those that took longest.
+# How many of the newest and of the slowest requests are kept.
 _MOST_REMEMBERED = 20
 
-# So much of a target is shown.
+# How many characters of a target are shown.
 _MOST_SHOWN = 200
 
 
 class Metrics:
     """
-    What a site counts: connections, requests, refusals, time-outs, handshakes.
+    Counts a site's connections, requests, refusals, time-outs and TLS handshakes.
 
     ::
 
@@ -34,11 +34,10 @@ class Metrics:
         site = Site(root, metrics=metrics)
         status = Site(StatusResource(metrics))
 
-    @ivar isWatched: whether somebody wants to know the newest requests; set by whoever
-        shows them.
+    @ivar isWatched: whether to keep the newest requests; set by the page that shows
+        them.
 
-    One object is for one site.  Several processes that are to be counted together have
-    a directory in common.
+    One object is for one site.  Processes that are counted together share a directory.
 
     @since: 0.1
     """
@@ -46,16 +45,16 @@ class Metrics:
     @checked(directory=optional(PATH))
     def __init__(self, directory: str | os.PathLike[str] | None = None) -> None:
         """
-        @param directory: where several processes keep their numbers; it exists, on a
-            file system of this machine, and has nothing else in it.
-        @raise TypeError: if it is no path.
+        @param directory: an existing directory, on a local file system and with nothing
+            else in it, in which several processes keep their numbers.
+        @raise TypeError: if it is not a path.
         @raise OSError: if it can not be used.
         """
         self._shared = None if directory is None else Shared(os.fspath(directory))
         self._numbers = Numbers() if self._shared is None else self._shared.begin()
         self._newest: deque[tuple[Any, ...]] = deque(maxlen=_MOST_REMEMBERED)
         self._slowest: list[tuple[Any, ...]] = []
-        # What takes longer is one of them.
+        # A request that takes longer than this is one of the slowest.
         self._slow = -1.0
         self.isWatched = False
         self._order = count()
@@ -70,7 +69,7 @@ class Metrics:
         """
         Called by the site.
 
-        @param look: gives the states of its connections, and how many lines of its
+        @param look: returns the states of its connections, and how many lines of its
             access log were lost.
         """
         self._look = look
@@ -94,7 +93,7 @@ class Metrics:
             self._slow = slowest[0][0]
 
     def _row(self, request: Any, seconds: float) -> tuple[Any, ...]:
-        # Two may have taken the same time, and bytes of one may be text of the other.
+        # The number avoids comparing requests of the same duration: bytes and str.
         return (
             *(seconds, next(self._order)),
             *(request.method, request.uri, request.code),
@@ -102,8 +101,8 @@ class Metrics:
 
     def totals(self) -> tuple[list[int], int]:
         """
-        All numbers, by L{PLACES<twisted_h11._metrics.numbers.PLACES>}, of all processes
-        together; and how many processes there are.
+        The sums of the numbers of all processes, by
+        L{PLACES<twisted_h11._metrics.numbers.PLACES>}, and the number of processes.
         """
         self.refresh()
         if self._shared is not None:
@@ -112,7 +111,7 @@ class Metrics:
 
     def refresh(self) -> None:
         """
-        Note what is true now, for whoever reads this process's numbers.
+        Update the gauges among this process' numbers, for other processes to read.
         """
         self._numbers.now(*self._look())
 

@@ -1,11 +1,10 @@
 """
 The numbers of one process: whole numbers at fixed places in a piece of memory.
 
-A counter that is one item of an array costs 30 nanoseconds.  The memory may be a file,
-which other processes read; then what was counted is there even if the process is
-killed.
+To increment an item of an array takes 30 nanoseconds.  The memory may be a file, which
+other processes read; then the numbers are kept even if the process is killed.
 
-L{PLACES} says what stands where.  A histogram has a place for each bucket, not
+L{PLACES} has the index of each number.  A histogram has a place for each bucket, not
 cumulated, and one for the sum: of durations in nanoseconds, of sizes in bytes.
 """
 
@@ -38,13 +37,13 @@ DURATIONS = (
     *(0.5, 1.0, 2.5, 5.0, 10.0, 30.0),
 )
 """
-Seconds: the bounds of the buckets, those of Prometheus's clients and some more at each
-end.
+The bounds of the buckets of durations, in seconds: those of Prometheus' clients, and
+some more at each end.
 """
 
 SIZES = (100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000)
 """
-Bytes: the bounds of the buckets.
+The bounds of the buckets of sizes, in bytes.
 """
 
 STATUSES = ("400", "408", "413", "414", "417", "431", "501", "503", "505", "other")
@@ -76,7 +75,7 @@ PLACES = _places()
 
 FIRST_GAUGE = PLACES["state idle"]
 """
-What stands before it only grows.
+The index of the first gauge; the numbers before it are counters.
 """
 
 _METHODS = {
@@ -107,7 +106,7 @@ class Numbers:
 
     def __init__(self, path: str | None = None) -> None:
         self._memory: Any = None
-        # A list is twice as fast.
+        # A list is twice as fast as an array.
         self.view: Any = [0] * len(PLACES)
         if path is not None:
             flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
@@ -124,7 +123,7 @@ class Numbers:
         A response has ended.
 
         @param request: its request, as the access log gets it.
-        @param seconds: since its head was here.
+        @param seconds: the time since its head was received.
         @param received: the length of its content, in bytes.
         """
         view = self.view
@@ -143,21 +142,21 @@ class Numbers:
 
     def refused(self, status: int) -> None:
         """
-        A request was refused, or a connection, with an answer of ours.
+        The server itself has responded to a request or a connection with an error.
         """
         self.view[_STATUSES.get(status, _OTHER_STATUS)] += 1
 
     def timedOut(self, wait: str) -> None:
         """
-        A connection has waited too long.
+        A time-out of a connection has passed.
 
-        @param wait: for what, one of L{WAITS}.
+        @param wait: what it waited for, one of L{WAITS}.
         """
         self.view[PLACES.get(f"timed out {wait}", _OTHER_WAIT)] += 1
 
     def connected(self) -> None:
         """
-        A connection has come.
+        A connection was accepted.
         """
         self.view[_CONNECTIONS] += 1
 
@@ -169,9 +168,9 @@ class Numbers:
 
     def now(self, states: Iterable[str], dropped: int) -> None:
         """
-        Set what is true now.
+        Set the gauges.
 
-        @param states: of each connection, one of L{STATES}.
+        @param states: the state of each connection, one of L{STATES}.
         @param dropped: how many lines of the access log were lost so far.
         """
         counts = dict.fromkeys(STATES, 0)
@@ -183,7 +182,7 @@ class Numbers:
 
     def close(self) -> None:
         """
-        Give up the file, which stays.
+        Close the file, without removing it.
         """
         self.view = [0] * len(PLACES)
         if self._memory is not None:
@@ -192,7 +191,7 @@ class Numbers:
 
 def total(parts: Iterable[Sequence[int]]) -> list[int]:
     """
-    The numbers of several processes together.
+    The sums of the numbers of several processes.
     """
     sums = [0] * len(PLACES)
     for part in parts:

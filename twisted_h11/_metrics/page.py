@@ -1,9 +1,9 @@
 """
 The page of a status site.
 
-It is one document without anything from elsewhere: its style and its script are
-inline, and allowed by their digests.  The script asks this very server for events, and
-puts text into the page as text only.
+It is one document that loads nothing else: its style and its script are inline, and
+allowed by their digests.  The script gets events from the same server, and puts text
+into the page as text only.
 """
 
 from __future__ import annotations
@@ -231,5 +231,5 @@ CONTENT_SECURITY_POLICY = (
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 ).encode("ascii")
 """
-The field that goes with it.
+The Content-Security-Policy of the page.
 """

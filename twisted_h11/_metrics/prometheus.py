@@ -1,5 +1,5 @@
 """
-The numbers in the format of Prometheus, by its own library.
+The numbers in the format of Prometheus, by C{prometheus-client}.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ _PREFIX = "twisted_h11_"
 
 def exposition(numbers: Sequence[int], processes: int) -> tuple[bytes, bytes]:
     """
-    The numbers as text.
+    Format the numbers as text.
 
-    @param numbers: by L{PLACES}.
-    @param processes: how many processes they are of.
+    @param numbers: the numbers, by L{PLACES}.
+    @param processes: the number of processes they are from.
     @return: the media type and the text.
     @raise ImportError: if C{prometheus-client} is not installed
         (C{twisted-h11[metrics]}).
@@ -70,12 +70,12 @@ def _families(numbers: Sequence[int], processes: int) -> Iterator[Any]:
     )
     yield _histogram(
         "request_size_bytes",
-        "Content of requests that had some.",
+        "Content of requests with content.",
         (numbers, "received", SIZES, 1),
     )
     for name, key, doc, label, values in (
         ("refused", "refused", "Requests and connections refused.", "status", STATUSES),
-        ("timeouts", "timed out", "Connections that waited in vain.", "wait", WAITS),
+        ("timeouts", "timed out", "Connections that timed out.", "wait", WAITS),
         (
             "tls_handshakes",
             "handshakes",
@@ -89,7 +89,7 @@ def _families(numbers: Sequence[int], processes: int) -> Iterator[Any]:
             family.add_metric([value], numbers[PLACES[f"{key} {value}"]])
         yield family
     for name, key, doc in (
-        ("connections_accepted", "connections", "Connections that have come."),
+        ("connections_accepted", "connections", "Connections that were accepted."),
         ("log_lines_dropped", "log lines dropped", "Lines of the access log lost."),
     ):
         family = counter(name, doc)

@@ -1,9 +1,9 @@
 """
 The numbers of several processes, in files of one directory.
 
-Each process has a file, named by its id.  Whoever wants to know reads all of them.
-What a process has counted that is gone still counts: it is added to the file C{gone},
-under a lock, and the file of the process is removed.
+Each process has a file, named by its process id.  A total is made by reading all files.
+The numbers of a process that has ended are added to the file C{gone}, under a lock,
+and the file of the process is removed.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ _LENGTH = 8 * len(PLACES)
 
 class Shared:
     """
-    A directory of numbers.
+    A directory with the numbers of several processes.
 
-    @param directory: it exists, and nobody else writes there.
+    @param directory: an existing directory; nothing else may write in it.
     """
 
     def __init__(self, directory: str) -> None:
@@ -34,19 +34,19 @@ class Shared:
 
     def begin(self) -> Numbers:
         """
-        The numbers of this process.
+        Make the numbers of this process.
 
-        @raise OSError: if they can not be kept there.
+        @raise OSError: if the file can not be made.
         """
         path = self._path(str(os.getpid()))
         with self._locked():
-            # Of an earlier process with the same id.
+            # A file of an earlier process with the same id.
             self._retire(str(os.getpid()))
         return Numbers(path)
 
     def total(self) -> tuple[list[int], int]:
         """
-        All numbers together, and how many processes there are.
+        The sums of the numbers of all processes, and the number of processes.
         """
         with self._locked():
             names = sorted(n for n in os.listdir(self._directory) if n.isdecimal())

@@ -1,5 +1,5 @@
 """
-A site about a site: is it well, what has it counted.
+The status site: health and metrics of another site.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ Seconds between the events of the page.
 
 _MOST_WATCHING = 20
 """
-How many pages are told at a time; others get 503.
+How many pages may receive events at a time; others get 503.
 """
 
 _NOT_KEPT = (b"Cache-Control", b"no-store")
@@ -46,11 +46,11 @@ _NOT_KEPT = (b"Cache-Control", b"no-store")
 
 class StatusResource(Resource):
     """
-    C{/health}: 200, or 503 when the site is about to end.  C{/metrics}: the numbers in
-    the format of Prometheus.  C{/}: a page of them, kept up to date by C{/events}.
+    C{/health}: 200, or 503 when the site is draining.  C{/metrics}: the numbers in the
+    format of Prometheus.  C{/}: a page of them, kept up to date by C{/events}.
 
-    It is for a site of its own, on a port that only those reach who may know: paths of
-    requests are shown.
+    Serve it with a site of its own, on a port that is not public: paths of requests
+    are shown.
 
     @since: 0.1
     """
@@ -67,10 +67,10 @@ class StatusResource(Resource):
         reactor: Any = None,
     ) -> None:
         """
-        @param metrics: of the site that this is about.
-        @param isDraining: whether that site takes no more connections.
+        @param metrics: the metrics of the other site.
+        @param isDraining: returns whether that site accepts no more connections.
         @param reactor: for the time between events; by default the global one.
-        @raise TypeError: for an argument that is something else.
+        @raise TypeError: for an argument of the wrong type.
         """
         super().__init__()
         if reactor is None:
@@ -90,7 +90,7 @@ class _Page(Resource):
 
     def render_GET(self, request: Any) -> bytes:
         """
-        Show it.
+        Return the page.
         """
         request.setHeader(b"Content-Type", b"text/html; charset=utf-8")
         request.setHeader(b"Content-Security-Policy", CONTENT_SECURITY_POLICY)
@@ -102,7 +102,7 @@ class _Page(Resource):
 
 class _Health(Resource):
     """
-    Whether somebody else should send requests here.
+    Whether a load balancer should send requests to the site.
     """
 
     isLeaf = True
@@ -113,7 +113,7 @@ class _Health(Resource):
 
     def render_GET(self, request: Any) -> bytes:
         """
-        Say so.
+        Return 200, or 503 while the site is draining.
         """
         request.setHeader(b"Content-Type", b"text/plain; charset=utf-8")
         request.setHeader(*_NOT_KEPT)
@@ -136,7 +136,7 @@ class _Exposition(Resource):
 
     def render_GET(self, request: Any) -> bytes:
         """
-        Give them.
+        Return the numbers, or 501 without C{prometheus-client}.
         """
         request.setHeader(*_NOT_KEPT)
         try:
@@ -168,15 +168,15 @@ class _Events(Resource):
 
     def render_GET(self, request: Any) -> Any:
         """
-        Begin to tell somebody.
+        Begin to send events to a page.
         """
         request.setHeader(*_NOT_KEPT)
         if len(self._watching) >= _MOST_WATCHING:
             request.setResponseCode(503)
             request.setHeader(b"Content-Type", b"text/plain; charset=utf-8")
-            return b"Too many are watching.\n"
+            return b"Too many clients are watching.\n"
         request.setHeader(b"Content-Type", b"text/event-stream")
-        # nginx keeps events back otherwise.
+        # Without this field nginx buffers events.
         request.setHeader(b"X-Accel-Buffering", b"no")
         self._watching.add(request)
         self._metrics.isWatched = True
@@ -200,7 +200,7 @@ class _Events(Resource):
         for request in list(self._watching):
             request.write(event)
             if self._isDraining():
-                # So that the connection can end.
+                # The site is draining: let the connection end.
                 request.finish()
 
     def _event(self) -> bytes:

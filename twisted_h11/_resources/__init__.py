@@ -1,5 +1,5 @@
 """
-Resources for everybody: files, passwords, the way to TLS.
+Ready-made resources: files, passwords, the redirect to TLS.
 
 Imports C{_server}, C{interfaces}, C{_http} and C{_boundary}.
 """

@@ -1,5 +1,5 @@
 """
-Paths below which what holds for a site does not hold.
+Paths that are exempt from a rule of the site, such as a password or TLS.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ __all__ = ["Exempt"]
 
 class Exempt:
     """
-    Paths such as C{b"/.well-known/acme-challenge/"}, and what is below them.
+    Paths such as C{b"/.well-known/acme-challenge/"}, and all below them.
 
     @param paths: the paths.
-    @raise ValueError: for one that does not begin and end with a slash.
+    @raise ValueError: for a path that does not begin and end with a slash.
     """
 
     def __init__(self, paths: Iterable[bytes]) -> None:
@@ -26,13 +26,13 @@ class Exempt:
 
     def has(self, request: Any) -> bool:
         """
-        Whether the rest of the path of a request is below one of them.
+        Whether C{postpath} of a request is below one of the paths.
         """
         path = request.postpath
         return any(
             len(path) > len(begin)
             and path[: len(begin)] == begin
-            # No way back up again.
+            # No segment leads up again.
             and not {b"", b".", b".."} & set(path)
             for begin in self._begins
         )

@@ -1,5 +1,5 @@
 """
-What of a directory may be served, and how.
+The policy for the files of a directory.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ __all__ = ["FilePolicy"]
 @dataclass(frozen=True, kw_only=True)
 class FilePolicy:
     """
-    What may be served.
+    Which files of a directory are served, and how.
 
-    @ivar dotFiles: whether names that begin with a dot are.
+    @ivar dotFiles: whether files whose names begin with a dot are served.
     @ivar outsideLinks: whether symbolic links may leave the root.
     @ivar listDirectories: whether a directory without an index is listed.
-    @ivar precompressed: whether C{name.br} and C{name.gz} are sent in the place of
-        C{name} to clients that take them.
+    @ivar precompressed: whether C{name.br} and C{name.gz} are sent instead of
+        C{name} to clients that accept them.
     @ivar cacheControl: the value of the C{Cache-Control} field of files, if any.
     """
 
@@ -30,9 +30,10 @@ class FilePolicy:
 
     def allows(self, name: str, inRoot: bool) -> bool:
         """
-        Whether a name may be asked for.
+        Whether a file with this name may be served.
 
-        @param inRoot: whether it is one of the root directory.
+        @param name: a segment of the path.
+        @param inRoot: whether the file is directly in the root directory.
         """
         if not name.startswith("."):
             return "\0" not in name

@@ -1,5 +1,5 @@
 """
-From C{http:} to C{https:}.
+The redirect from C{http:} to C{https:}.
 """
 
 from __future__ import annotations
@@ -20,28 +20,27 @@ __all__ = ["HTTPSRedirect"]
 
 _HTTPS = 443
 
-# What may stand in a path or a query as it is (RFC 3986 section 3.3 and 3.4), and the
-# sign of what is encoded already.
+# The characters of a path or a query that are not encoded (RFC 3986 sections 3.3 and
+# 3.4), and the percent sign of those that are.
 _SAFE = "/?%:@!$&'()*+,;=-._~[]"
 
 
 @implementer(IStreamingResource)
 class HTTPSRedirect:
     """
-    A resource for those who use TLS; others are sent to the same address with
-    C{https:}: by 301 for GET and HEAD, and by 308, which keeps the method and the body,
-    for all other methods.
+    A resource that is served over TLS only.  Other requests are redirected to the same
+    URL with C{https:}: by 301 for GET and HEAD, and by 308, which keeps the method and
+    the body, for other methods.
 
     The host is that of the request (C{Host}, or the authority of its target), which the
-    server has found well-formed; a request without one, as HTTP/1.0 may be, is 400.
-    Whether a client uses TLS says C{request.isSecure()}, which believes a proxy that is
-    trusted.
+    server has checked; a request without one, possible in HTTP/1.0, gets a 400.
+    C{request.isSecure()} tells whether a client uses TLS, and heeds trusted proxies.
 
     @since: 0.1
     """
 
     isLeaf = False
-    # That of what is behind.
+    # The body limit is that of the wrapped resource.
     keepsBodyLimit = True
 
     @checked(plain=listed(BYTES))
@@ -52,12 +51,12 @@ class HTTPSRedirect:
         plain: Iterable[bytes] = (),
     ) -> None:
         """
-        @param resource: what is served with TLS.
-        @param port: the port for the addresses, as clients have it; or what tells it
-            when it is needed, C{None} for the usual one, 443.
-        @param plain: paths such as C{b"/.well-known/acme-challenge/"}; what is below
+        @param resource: the resource to serve over TLS.
+        @param port: the port of the new URLs, as clients see it; or a function that
+            is called for each request and returns it, or C{None} for 443.
+        @param plain: paths such as C{b"/.well-known/acme-challenge/"}; all below
             them is served without TLS, too.
-        @raise TypeError: for an argument that is something else.
+        @raise TypeError: for an argument of a wrong type.
         @raise ValueError: for a path that does not begin and end with a slash.
         """
         if isinstance(resource, type) or not hasattr(resource, "getChildWithDefault"):
@@ -72,7 +71,7 @@ class HTTPSRedirect:
         """
         See L{IResource}.
         """
-        # The resource that is behind gets the whole path.
+        # The wrapped resource gets the whole path.
         request.postpath.insert(0, request.prepath.pop())
         if request.isSecure() or self._plain.has(request):
             return self._resource
@@ -86,7 +85,7 @@ class HTTPSRedirect:
 
     def render(self, request: Any) -> Any:
         """
-        Render what has no path, such as CONNECT.
+        Render a request whose target has no path, such as CONNECT.
         """
         return self._resource.render(request)
 
@@ -94,7 +93,7 @@ class HTTPSRedirect:
 @implementer(IStreamingResource)
 class _Moved(Resource):
     """
-    Answers before the body of a request is here.
+    The redirect.  Responds without waiting for the request's body.
     """
 
     isLeaf = True
@@ -105,7 +104,7 @@ class _Moved(Resource):
 
     def render(self, request: Any) -> bytes:
         """
-        Say where to go.
+        Redirect the request to C{https:}.
         """
         hosts = request.requestHeaders.getRawHeaders(b"Host") or [b""]
         request.setHeader(b"Content-Type", b"text/plain; charset=utf-8")

@@ -1,5 +1,5 @@
 """
-What stands where there is no file.
+The resources for paths that have no file.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ __all__ = ["Fallback", "Refusal"]
 
 class Refusal(Resource):
     """
-    A page of Twisted's for what is not served, or the site's for that status.
+    An error page of Twisted's, or the site's own page for that status.
     """
 
     isLeaf = True
@@ -34,14 +34,14 @@ class Refusal(Resource):
 
 class Fallback(Resource):
     """
-    One file in the place of all that is not there, for an application in a browser
-    that has paths of its own.
+    One file for all page requests without a file, for a single-page application that
+    routes paths in the browser.
 
-    A page is what is asked for by GET or HEAD, with a path whose last segment has no
-    extension, by somebody who takes HTML; what else is not there is not there.
+    A page request is a GET or HEAD from a client that accepts HTML, for a path whose
+    last segment has no extension.
 
     @param file: the resource of the file with the application.
-    @param otherwise: what else is not there.
+    @param otherwise: the resource for all other requests without a file.
     """
 
     isLeaf = True
@@ -63,6 +63,6 @@ class Fallback(Resource):
             or b"text/html" not in accepted.lower()
         ):
             return self._otherwise.render(request)
-        # The names of what it loads change with each release, its own does not.
+        # Each release changes the names of the files that the page loads, not its own.
         request.setHeader(b"Cache-Control", b"no-cache")
         return adapted(self._file).render(request)

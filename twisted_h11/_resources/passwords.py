@@ -1,9 +1,9 @@
 """
-Passwords in the file of C{htpasswd}.
+Passwords in a file of C{htpasswd}.
 
-Comparing a password by bcrypt takes as long as it does on purpose, a tenth of a second
-or more.  So it is done in a thread, a few at a time, and what was right is remembered,
-as an HMAC under a key of this process.
+bcrypt is slow on purpose: comparing a password takes a tenth of a second or more.  So
+passwords are compared in threads, a few at a time, and right ones are remembered, as
+an HMAC under a key of this process.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ from twisted_h11._boundary.checks import PATH, checked
 
 __all__ = ["PasswordFile", "TooManyComparisons"]
 
-# What bcrypt looks at of a password.
+# How many bytes of a password bcrypt uses.
 _MOST_BYTES = 72
 
-# A hash of bcrypt: its cost, a salt, and what comes of a password.  The costs are those
-# that htpasswd makes; each is twice as long as the one below, and 31 takes days.  The
-# last letter of a salt has two bits; with another one bcrypt raises when it compares.
+# A hash of bcrypt: its cost, the salt, and the digest.  The costs are those of
+# htpasswd; each step doubles the time, and 31 would take days.  The last letter of a
+# salt has two bits; with other letters bcrypt raises when it compares.
 _HASH = re.compile(
     rb"\$2[aby]\$(0[4-9]|1[0-7])\$[./A-Za-z0-9]{21}[.Oeu][./A-Za-z0-9]{31}"
 )
 
-# That of htpasswd -B.
+# The cost of htpasswd -B.
 _USUAL_COST = 5
 
-# How many passwords are compared at a time, and wait for that.
+# How many passwords are compared at a time, and how many may wait for it.
 _AT_A_TIME = 2
 _MOST_WAITING = 64
 
@@ -51,8 +51,7 @@ _LARGEST_FILE = 1 << 20
 
 class TooManyComparisons(UnauthorizedLogin):
     """
-    So many passwords wait to be compared that no other one may: that says nothing of
-    the password.
+    Too many passwords wait to be compared; this one was not checked.
     """
 
 
@@ -60,8 +59,8 @@ class TooManyComparisons(UnauthorizedLogin):
 class PasswordFile:
     """
     Names and passwords in a file as C{htpasswd -B} makes it: a line for each, with the
-    bcrypt hash behind the colon.  A file that changes is read again; if it can not be
-    read, or has anything else in it, what it said before holds, and the log says so.
+    bcrypt hash behind the colon.  A changed file is read again; if it can not be read,
+    or is malformed, the previous contents stay in use, and an error is logged.
 
     @since: 0.1
     """
@@ -74,9 +73,9 @@ class PasswordFile:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         """
         @param path: the file.
-        @raise TypeError: if it is no path.
-        @raise ValueError: for a line that is something else, with its number.
-        @raise OSError: if it can not be read.
+        @raise TypeError: if it is not a path.
+        @raise ValueError: for a malformed line, with its number.
+        @raise OSError: if the file can not be read.
         @raise ImportError: if C{bcrypt} is not installed (C{twisted-h11[passwords]}).
         """
         import bcrypt
@@ -114,8 +113,8 @@ class PasswordFile:
                 )
             hashes[name] = hashed
             cost = max(cost if len(hashes) > 1 else 0, int(match[1]))
-        # Somebody who does not exist takes as long as who takes longest, so that
-        # nobody learns from the time who does.
+        # An unknown name takes as long as the highest cost in the file, so that the
+        # time does not tell which names exist.
         self._nobody = self._bcrypt.gensalt(cost) + b"." * 31
         return hashes
 
@@ -133,7 +132,7 @@ class PasswordFile:
         except (OSError, ValueError) as error:
             if changed != self._changed:
                 self._log.error(
-                    "Can not read {path}, what it said before holds: {error}",
+                    "Can not read {path}, the old passwords stay valid: {error}",
                     path=self._path,
                     error=str(error),
                 )
@@ -153,7 +152,7 @@ class PasswordFile:
             return succeed(name)
         if len(self._turns.waiting) >= _MOST_WAITING:
             return fail(TooManyComparisons("too many passwords are being compared"))
-        # bcrypt ends at a NUL, or raises.
+        # bcrypt stops at a NUL, or raises for it.
         known = hashed is not None and b"\0" not in password
         checking: Deferred[bool] = self._turns.run(
             deferToThread,

@@ -1,9 +1,9 @@
 """
 Resources behind a password: HTTP Basic (RFC 7617).
 
-For who has a password that is known to be right the resource is found and rendered as
-if nothing stood before it, so that bodies may stream into it and ranges are those of
-its files.  L{twisted.web.guard} wraps all that it lets in.
+With a right password the resource is found and rendered directly, so that bodies stream
+into it, and its files answer range requests.  L{twisted.web.guard} wraps the resource
+instead.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from twisted_h11.interfaces import IStreamingResource
 
 __all__ = ["protect"]
 
-# Seconds after which it is worth trying again.
+# Retry-After, in seconds.
 _LATER = b"1"
 
 
@@ -44,16 +44,16 @@ def protect(
     plain: Iterable[bytes] = (),
 ) -> IResource:
     """
-    A resource, and all below it, for those who have a name and a password.  Use it
-    with TLS: the password goes with each request as it is.
+    Protect a resource, and all below it, with a name and a password.  Use it with TLS:
+    each request has the password in clear text.
 
-    @param resource: what is protected.
-    @param passwords: who may see it.
-    @param realm: what the browser shows; no quotes.
-    @param plain: paths such as C{b"/.well-known/acme-challenge/"}; what is below them
-        is for everybody.
-    @return: a resource.
-    @raise TypeError: for an argument that is something else.
+    @param resource: the resource to protect.
+    @param passwords: the names and passwords.
+    @param realm: the name that browsers show; no quotes.
+    @param plain: paths such as C{b"/.well-known/acme-challenge/"}; all below them needs
+        no password.
+    @return: the protected resource.
+    @raise TypeError: for an argument of a wrong type.
     @raise ValueError: for a realm with quotes or control characters, and for a path
         that does not begin and end with a slash.
 
@@ -67,7 +67,7 @@ def protect(
 @implementer(IStreamingResource)
 class _Protected:
     isLeaf = False
-    # That of what is behind.
+    # The body limit is that of the wrapped resource.
     keepsBodyLimit = True
 
     def __init__(
@@ -83,7 +83,7 @@ class _Protected:
         """
         See L{IResource}.
         """
-        # The resource that is behind gets the whole path.
+        # The wrapped resource gets the whole path.
         request.postpath.insert(0, request.prepath.pop())
         return self._resource if self._plain.has(request) else self._for(request)
 
@@ -95,13 +95,13 @@ class _Protected:
 
     def render(self, request: Any) -> Any:
         """
-        Render what has no path, such as CONNECT.
+        Render a request whose target has no path, such as CONNECT.
         """
         return adapted(self._for(request)).render(request)
 
     def _for(self, request: Any) -> Any:
         """
-        What a client gets that has sent these credentials.
+        The resource for a request, depending on its credentials.
         """
         fields = request.requestHeaders.getRawHeaders(b"Authorization", ())
         scheme, _, said = fields[0].partition(b" ") if len(fields) == 1 else (b"",) * 3
@@ -122,7 +122,7 @@ class _Protected:
 
 def _refusal(failure: Failure, realm: bytes) -> Any:
     """
-    What tells a client that it is not let in.
+    The resource for a request whose password is not accepted.
     """
     if failure.check(TooManyComparisons):
         return _Busy()
@@ -133,10 +133,10 @@ def _refusal(failure: Failure, realm: bytes) -> Any:
 
 class _Waiting(Resource):
     """
-    Stands where the resource will be when a password was compared.
+    Renders the resource when a password was compared.
 
-    @param asked: fires when that is so.
-    @param found: has the resource then.
+    @param asked: fires when it was compared.
+    @param found: a list that has the resource then.
     """
 
     isLeaf = True
@@ -166,7 +166,7 @@ class _Waiting(Resource):
 @implementer(IStreamingResource)
 class _Refused(Resource):
     """
-    Answers before the body of a request is here.
+    The 401 response.  Responds without waiting for the request's body.
     """
 
     isLeaf = True
@@ -189,16 +189,16 @@ class _Refused(Resource):
 @implementer(IStreamingResource)
 class _Busy(Resource):
     """
-    Says that it is not the password.
+    The 503 response when too many passwords wait to be compared.
     """
 
     isLeaf = True
 
     def render(self, request: Any) -> bytes:
         """
-        Ask to come again.
+        Respond with C{Retry-After}.
         """
         request.setResponseCode(503)
         request.setHeader(b"Retry-After", _LATER)
-        page = b"<!DOCTYPE html><title>503</title><h1>Too many come at a time</h1>\n"
+        page = b"<!DOCTYPE html><title>503</title><h1>Too many log-ins at a time</h1>\n"
         return replace_page(request, 503, page)

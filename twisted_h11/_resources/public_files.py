@@ -1,25 +1,23 @@
 """
-Files for everybody: what C{twistd h11web --path} serves.
+Files for the public: what C{twistd h11web --path} serves.
 
-L{static.File} was made for people who trust each other with one directory: it runs
-scripts, lists directories, follows every link, and takes what it does not know for
-HTML.  A server that is told only C{--path} knows nothing of the kind.  So here:
+L{static.File} is for a trusted directory: it runs scripts, lists directories, follows
+all links, and serves files of unknown type as HTML.  Here:
 
-  - A file of unknown type is C{application/octet-stream}, and browsers are told not to
-    guess (C{X-Content-Type-Options: nosniff}): an upload can not become a page with
+  - A file of unknown type is C{application/octet-stream}, and browsers must not guess
+    its type (C{X-Content-Type-Options: nosniff}): an upload can not become a page with
     scripts in it.
-  - Names that begin with a dot are not there: C{.git}, C{.htpasswd}.  C{.well-known}
+  - Names that begin with a dot are not found: C{.git}, C{.htpasswd}.  C{.well-known}
     in the root is (RFC 8615).
-  - What is served lies in the root, wherever links lead.
+  - Links that lead out of the root are not found.
   - Directories are not listed.
   - Scripts are neither run nor shown.
-  - Only regular files are opened: a pipe would hold the whole server.
+  - Only regular files are opened: a pipe would block the whole server.
 
-L{FilePolicy} allows what is not as it should be for somebody.
+L{FilePolicy} changes these rules.
 
-Each file has a strong entity tag, of its time and its length.  Where there is a file
-of the same name and C{.br} or C{.gz}, which is no older, it may be sent in the place of
-the one that was asked for.
+Each file has a strong entity tag, of its time and its length.  A file with the same
+name and C{.br} or C{.gz}, if it is no older, may be sent instead of the requested one.
 """
 
 from __future__ import annotations
@@ -48,24 +46,24 @@ SCRIPTS: dict[str, Any] = {
     ".rpy": script.ResourceScript,
 }
 """
-What runs the files with these extensions.
+The processors of scripts, by the extension of the file.
 """
 
-# What is the same on every machine, whatever its tables of types say.
+# The same on every machine: static.File also reads the system's tables of types.
 _TYPES = {**static.File.contentTypes, ".txt": "text/plain"}
 
 _NO_SNIFF = (b"X-Content-Type-Options", b"nosniff")
 
-# The best first.
+# The preferred coding first.
 _SIBLINGS = {b"br": ".br", b"gzip": ".gz"}
 
 
 class PublicFile(static.File):
     """
-    A file or directory that anybody may ask for.
+    A file or directory of a public site.
 
-    @ivar policy: what may be served of it.
-    @ivar rootPath: the root that nothing may leave.
+    @ivar policy: which files are served, and how.
+    @ivar rootPath: the root directory; links out of it are not found.
 
     @since: 0.1
     """
@@ -75,7 +73,7 @@ class PublicFile(static.File):
     childNotFound: Any = Refusal(static.File.childNotFound)
     forbidden: Any = Refusal(static.File.forbidden)
 
-    # Goes with the tag of what is encoded.
+    # The suffix of the entity tag of an encoded file.
     _tagSuffix = b""
 
     def __init__(
@@ -87,7 +85,7 @@ class PublicFile(static.File):
         allowExt: Any = 0,
     ) -> None:
         """
-        See L{static.File}; only the default type is another one.
+        See L{static.File}; only the default type differs.
         """
         super().__init__(path, defaultType, ignoredExts, registry, allowExt)
         self.contentTypes = _TYPES
@@ -107,11 +105,11 @@ class PublicFile(static.File):
 
     def fallBackTo(self, path: str) -> None:
         """
-        Answer requests for pages that are not there with one file, so that an
-        application in a browser can have paths of its own.
+        Serve one file for all page requests without a file, so that a single-page
+        application can route paths in the browser.
 
         @param path: the file, in this directory.
-        @raise ValueError: if it is no file there.
+        @raise ValueError: if there is no such file.
         """
         file = self.createSimilarFile(os.path.join(self.path, path))
         if not os.path.isfile(file.path) or not file._mayOpen(file.path):
@@ -130,7 +128,7 @@ class PublicFile(static.File):
             return self.childNotFound
         self.restat(reraise=False)
         if not self.isdir():
-            # A single file as the root is there at its own URL only.
+            # If the root is a single file, only its own URL has it.
             return self if not name and self._isRoot() else self.childNotFound
         if not name:
             return self._index()
@@ -155,14 +153,14 @@ class PublicFile(static.File):
 
     def _isIdleScript(self, name: str) -> bool:
         """
-        Whether it is a script that is not to be run.
+        Whether a file is a script, and scripts are not run.
         """
         extension = os.path.splitext(name)[1]
         return extension not in self.processors and extension.lower() in SCRIPTS
 
     def _serve(self, found: Any) -> Any:
         """
-        The resource of a path that is there.
+        The resource of a path that exists.
         """
         if self._isIdleScript(found.basename()) and not found.isdir():
             self._log.info(
@@ -187,9 +185,9 @@ class PublicFile(static.File):
 
     def _realPath(self, path: str) -> str | None:
         """
-        Where a path leads, if that is within the root.
+        The real path of a file, without links; C{None} if that is outside the root.
         """
-        # The root itself may be a link, and lead elsewhere with the next release.
+        # The root itself may be a link that changes with the next release.
         root = os.path.realpath(self.rootPath)
         real = os.path.realpath(path)
         inside = os.path.join(root, "")
@@ -210,7 +208,7 @@ class PublicFile(static.File):
             sibling = self._sibling(request)
             return self._send(request) if sibling is None else sibling._send(request)
         except FileNotFoundError:
-            # It has gone in between.
+            # The file was deleted meanwhile.
             return self.childNotFound.render(request)
 
     render_HEAD = render_GET
@@ -219,7 +217,7 @@ class PublicFile(static.File):
         """
         A strong validator for the file (RFC 9110 section 8.8.3).
 
-        @raise OSError: if there is none.
+        @raise OSError: if there is no file.
         """
         status = os.stat(self.path)
         tag = b"%x-%x%b" % (status.st_mtime_ns, status.st_size, self._tagSuffix)
@@ -231,7 +229,7 @@ class PublicFile(static.File):
             if not request.responseHeaders.hasHeader(b"Cache-Control"):
                 request.setHeader(b"Cache-Control", cacheControl)
         if request.setETag(self.entityTag()) is CACHED:
-            # Only what could be read can be the same.
+            # No 304 for a file that may not be read.
             try:
                 self.openForReading().close()
             except PermissionError:
@@ -243,7 +241,7 @@ class PublicFile(static.File):
 
     def _sibling(self, request: Any) -> PublicFile | None:
         """
-        The encoded file to send in the place of this one.
+        The encoded file to send instead of this one, or C{None}.
         """
         kind, encoding = static.getTypeAndEncoding(
             self.basename(), self.contentTypes, self.contentEncodings, self.defaultType
@@ -276,9 +274,9 @@ class PublicFile(static.File):
 
     def openForReading(self) -> Any:
         """
-        Open the file; what was looked at may be another one by now.
+        Open the file, and check the opened file: the path may have changed.
 
-        @raise PermissionError: if it is not regular, or lies outside of the root.
+        @raise PermissionError: if it is not regular, or is outside the root.
         """
         descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC | _NO_WAIT)
         file = os.fdopen(descriptor, "rb")
@@ -301,8 +299,8 @@ class PublicFile(static.File):
 
     def redirect(self, request: Any) -> Any:
         """
-        To the URL of a directory, which ends with a slash: on this site, even if
-        the path begins with two, which would be the name of another host.
+        Redirect to the URL of a directory, which ends with a slash.  Leading slashes
+        are joined: after two of them the next segment would be another host.
         """
         query = request.uri.partition(b"?")[1:]
         path = b"/" + request.path.strip(b"/") + b"/"
@@ -310,10 +308,10 @@ class PublicFile(static.File):
 
     def directoryListing(self) -> Any:
         """
-        See L{static.File.directoryListing}; C{forbidden} if it may not be seen.
+        See L{static.File.directoryListing}; C{forbidden} if the policy lists none.
         """
         if not self._mayOpen(self.path):
-            # Nor does anybody learn what there is outside.
+            # Do not tell whether a directory outside the root exists.
             return self.childNotFound
         if not self.policy.listDirectories:
             return self.forbidden
@@ -333,7 +331,7 @@ class PublicFile(static.File):
         try:
             name.encode("utf-8")
         except UnicodeEncodeError:
-            # Nobody could ask for it.
+            # No URL leads to such a name.
             return False
         path = os.path.join(self.path, name)
         return (

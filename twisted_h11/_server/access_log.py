@@ -1,10 +1,9 @@
 """
 The lines of the access log.
 
-They are those of L{twisted.web.http.combinedLogFormatter}, to the byte.
-Most are put together here, at a fraction of its cost; a line with anything that
-would have to be escaped is left to it, and so is every line of a site that has
-a formatter of its own.
+They are the same bytes as those of L{twisted.web.http.combinedLogFormatter}.  Most
+are made here, at a fraction of its cost; it makes the lines with anything to escape.
+A site's own formatter makes all lines of that site.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ __all__ = ["combined_line", "escape", "log_times"]
 # `34 in line` is four times as fast as `b'"' in line`.
 _BACKSLASH, _QUOTE = b'\\"'
 
-# What need not be decoded for each line.
+# Common methods, decoded once.
 _METHODS = {
     name.encode("ascii"): name
     for name in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
@@ -39,7 +38,7 @@ _NAMED = {9: "\\t", 10: "\\n", 13: "\\r", 34: '\\"', 92: "\\\\"}
 _ESCAPES = [_NAMED.get(code, f"\\x{code:02x}").encode("ascii") for code in range(256)]
 
 
-# Addresses without anything to be escaped.  A PROXY line may name any text as one.
+# Addresses without anything to escape.  A PROXY line may have any text as an address.
 _plain_hosts: set[str] = set()
 _MOST_HOSTS = 1024
 
@@ -55,7 +54,7 @@ def _is_plain(host: str) -> bool:
 
 def escape(value: bytes | str) -> str:
     """
-    Text of a request, as a line of text can have it: as in L{repr}, with the double
+    Escape text of a request for a line of a log: as in L{repr}, with the double
     quotation mark escaped.
     """
     text = value if isinstance(value, str) else value.decode("latin-1")
@@ -68,7 +67,8 @@ def escape(value: bytes | str) -> str:
 
 def log_times(reactor: IReactorTime) -> Callable[[], str]:
     """
-    What tells the time as the combined format has it; made once a second.
+    @return: a function that returns the time in the combined format, made once a
+        second.
     """
     made, text = -1, ""
 
@@ -91,7 +91,7 @@ def combined_line(timestamp: Any, request: Any) -> Any:
     @return: what L{combinedLogFormatter} returns.
     """
     client = request.getClientAddress()
-    # Only while the fields are untouched: whoever changes them changes the line.
+    # _head is None once the mapping was made, which an application may change.
     head = getattr(request.requestHeaders, "_head", None)
     kind = type(client)
     if type(head) is not FastHead or (
@@ -101,7 +101,7 @@ def combined_line(timestamp: Any, request: Any) -> Any:
     host = client.host
     if host not in _plain_hosts and not _is_plain(host):
         return _escaped_line(timestamp, request)
-    # Method and target of a fast head are printable ASCII.
+    # The method and the target of a fast head are printable ASCII.
     uri = request.uri
     logged = head.logged
     if logged is None:
@@ -124,7 +124,7 @@ def combined_line(timestamp: Any, request: Any) -> Any:
 
 def _escaped_line(timestamp: Any, request: Any) -> Any:
     """
-    A line of whatever there is: in one go, if nothing of it has to be escaped.
+    A line for any request; made here if nothing has to be escaped.
     """
     client = request.getClientAddress()
     first = (request.method, request.uri, request.clientproto)
@@ -134,7 +134,7 @@ def _escaped_line(timestamp: Any, request: Any) -> Any:
         line = b" ".join(first).decode("ascii")
         fields = b'" "'.join((referrer, agent)).decode("ascii")
     except (TypeError, UnicodeError):
-        # An application has set text, or there is more than ASCII.
+        # An application has set str instead of bytes, or there is more than ASCII.
         return _line_of_anything(timestamp, request)
     if type(client) is IPv4Address or type(client) is IPv6Address:
         text = f"{client.host}{line}{fields}"
@@ -151,8 +151,8 @@ def _line_of_anything(timestamp: Any, request: Any) -> Any:
     try:
         return combinedLogFormatter(timestamp, request)
     except UnicodeError:
-        # It knows no text but ASCII.  A method may be text that the application has
-        # set, and an address what a PROXY line has said.
+        # Twisted's formatter takes ASCII only.  An application may set other text as a
+        # method, and a PROXY line may have other text as an address.
         host = getattr(request.getClientAddress(), "host", None) or "-"
         first = (request.method, request.uri, request.clientproto)
         line = " ".join(map(escape, first))
@@ -166,7 +166,7 @@ def _line_of_anything(timestamp: Any, request: Any) -> Any:
 
 def _logged_fields(head: FastHead) -> str:
     """
-    The two fields that are logged; nothing if they have to be escaped.
+    The two logged fields, quoted; an empty string if they have to be escaped.
     """
     referrer = _last_value(head, b"\nreferer:")
     agent = _last_value(head, b"\nuser-agent:")

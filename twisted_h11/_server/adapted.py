@@ -1,23 +1,22 @@
 """
-Resources of Twisted's that need a little of ours around them.
+Adapters for some of Twisted's resources.
 
 C{twisted.web.wsgi.WSGIResource} and C{twcgi.CGIScript} make variables of a request's
-fields; those that must not become variables are hidden from them (see
+fields; fields that must not become variables are hidden from them (see
 L{twisted_h11._server.environ}).
 
-C{WSGIResource} and C{proxy.ReverseProxyResource} write as fast as they get
-something, and know nothing of a client that is slower.  Both do all that through
-their reactor; so they are rendered with one that waits for the client.  The resource
-itself is not changed, a copy of it is rendered.
+C{WSGIResource} and C{proxy.ReverseProxyResource} write without back-pressure.  Both
+get their data through calls of their reactor; so a copy of the resource is rendered,
+with a reactor that delays those calls until the client has taken what was written.
 
-What stands for something that can not be served gives way to the site's own page for
-that (L{twisted_h11._server.error_pages}).
+Twisted's error pages are replaced by the site's own page for that status
+(L{twisted_h11._server.error_pages}).
 
-C{static.File} trusts a C{Range} field, which is settled before
+C{static.File} does not check a C{Range} field; it is checked before
 (L{twisted_h11._server.ranges}).
 
-All of it holds where Twisted's own C{render} is called by us.  A resource that
-overrides C{render}, or calls that of another by itself, is left alone.
+This applies where this package calls Twisted's own C{render}.  A resource that
+overrides C{render}, or calls another resource's C{render}, is not adapted.
 """
 
 from __future__ import annotations
@@ -41,12 +40,13 @@ Render = Callable[[Any, Any], Any]
 
 class _Adapters(dict[type, "Render | None"]):
     """
-    For each class of resources what renders it; C{None} if it can do so by itself.
+    For each class of resources the function that renders it; C{None} for its own
+    C{render}.
     """
 
     def __missing__(self, kind: type) -> Render | None:
         if len(self) > 10_000:
-            # Somebody makes classes, and does not keep them.
+            # The application makes classes all the time: do not keep them all.
             self.clear()
         self[kind] = found = _find(kind)
         return found
@@ -58,7 +58,7 @@ ADAPTERS = _Adapters()
 def _find(kind: type) -> Render | None:
     render = getattr(kind, "render", None)
     if getattr(kind, "needsNoAdapter", False):
-        # Ours.
+        # A class of this package.
         return None
     if issubclass(kind, wsgi.WSGIResource):
         if render is wsgi.WSGIResource.render:
@@ -89,8 +89,10 @@ def _proxy_class(kind: type, *names: str) -> type | None:
 
 def adapted(resource: Any) -> Any:
     """
-    A resource that a resource of ours has found, for whoever renders it: itself, if it
-    can do so.
+    Wrap a found resource, so that its C{render} applies its adapter.
+
+    @param resource: any resource.
+    @return: the resource itself, if it has no adapter.
     """
     adapter = ADAPTERS[type(resource)]
     return resource if adapter is None else Adapted(resource, adapter)
@@ -98,8 +100,8 @@ def adapted(resource: Any) -> Any:
 
 class Adapted:
     """
-    A resource that is rendered by one of L{ADAPTERS}, for requests that do not
-    look there by themselves.
+    A resource that is rendered by its adapter, for requests that do not look it up in
+    L{ADAPTERS}.
     """
 
     isLeaf = True
@@ -115,7 +117,7 @@ class Adapted:
         return self._render(self._resource, request)
 
 
-# -- what becomes a variable --------------------------------------------------------
+# -- fields as variables ------------------------------------------------------------
 
 
 class _NoAddress:
@@ -133,7 +135,7 @@ class _NoAddress:
 def _render_variables(resource: Any, request: Any) -> Any:
     """
     Render while the request has only the fields that may become variables, and
-    addresses with a host and a port.
+    addresses that have a host and a port.
     """
     site = getattr(request, "site", None)
     headers = request.requestHeaders
@@ -157,12 +159,12 @@ def _render_variables(resource: Any, request: Any) -> Any:
             delattr(request, name)
 
 
-# -- writers that wait ------------------------------------------------------------
+# -- back-pressure ----------------------------------------------------------------
 
 
 def _drained(request: Any) -> Callable[[], Deferred[None]] | None:
     """
-    How to wait for the client of a request, if there is a way.
+    The C{drained} method for a request, or C{None} if its channel has none.
     """
     for thing in (request, getattr(request, "channel", None)):
         drained: Callable[[], Deferred[None]] | None = getattr(thing, "drained", None)
@@ -173,7 +175,7 @@ def _drained(request: Any) -> Callable[[], Deferred[None]] | None:
 
 class _Reactor:
     """
-    A reactor, with something of ours in the place of one method.
+    A reactor of which a subclass replaces one method.
     """
 
     def __init__(self, reactor: Any) -> None:
@@ -185,7 +187,7 @@ class _Reactor:
 
 class _PacedCalls(_Reactor):
     """
-    A reactor that makes the calls of one thread when the client takes more.  The
+    A reactor that delays the calls from one thread until the client takes more.  The
     thread waits until its call was made.
     """
 
@@ -200,13 +202,13 @@ class _PacedCalls(_Reactor):
         self._reactor.callFromThread(self._whenDrained, lambda: call(*args, **kwargs))
 
     def _whenDrained(self, call: Callable[[], object]) -> None:
-        # Also when the client has gone: the call finds out by itself.
+        # Also when the client has gone: the call notices that by itself.
         self._drained().addBoth(lambda _: call())
 
 
 def _render_wsgi(resource: Any, request: Any) -> Any:
     """
-    Render a WSGIResource with threads that wait for the client.
+    Render a WSGIResource whose threads wait for the client.
     """
     drained = _drained(request)
     if drained is not None:
@@ -216,7 +218,7 @@ def _render_wsgi(resource: Any, request: Any) -> Any:
 
 class _PacedConnections(_Reactor):
     """
-    A reactor whose connections are not read while the client takes nothing.
+    A reactor that pauses reading from its connections while the client takes nothing.
     """
 
     def __init__(self, reactor: Any, drained: Callable[[], Deferred[None]]) -> None:
@@ -251,7 +253,7 @@ class _PacedConnections(_Reactor):
                 waiting.addErrback(lambda _: None)
             else:
                 transport.pauseProducing()
-                # Also when the client has gone: the end is to be noticed.
+                # Also when the client has gone: read the end of the connection.
                 waiting.addBoth(lambda _: transport.resumeProducing())
 
         protocol.dataReceived = dataReceived
@@ -259,7 +261,8 @@ class _PacedConnections(_Reactor):
 
 def _render_proxy(resource: Any, request: Any) -> Any:
     """
-    Render a ReverseProxyResource whose server waits for the client.
+    Render a ReverseProxyResource that reads from its server as fast as the client
+    takes the response.
     """
     drained = _drained(request)
     if drained is not None:
@@ -270,7 +273,7 @@ def _render_proxy(resource: Any, request: Any) -> Any:
 
 def is_proxy_request(kind: type) -> bool:
     """
-    Whether L{adapt_request} has something to do for requests of a class.
+    Whether L{adapt_request} applies to requests of a class.
     """
     return _proxy_class(kind, "ProxyRequest", "ReverseProxyRequest") is not None
 

@@ -1,18 +1,17 @@
 """
-Which connections are taken: how many in all, and how many from one address.
+The bounds on connections: how many in all, and how many from one address.
 
-A connection that is refused is no connection of the site's: it takes no place, so
-that a newcomer is served as soon as one of those that were taken has gone.  It has
-a descriptor, though, as long as it is told why (503, and a lingering close).  So
-only C{Limits.maxRefusedConnections} at a time are told; any further one is closed
-at once.  A flood of them gets two lines in the log, not two for each.
+A refused connection does not count for these bounds, so a new connection is served as
+soon as an accepted one has ended.  It keeps a descriptor, though, while it gets its 503
+and a lingering close.  So only C{Limits.maxRefusedConnections} at a time get a 503;
+further ones are closed at once.  A flood of them gets two lines in the log in all.
 
-Nor are more taken than there are descriptors for.  A process that has none left can
-not accept, open a file or keep a long body; so some are left for that.
+The descriptors of the process are a bound, too.  A process without free descriptors
+can not accept, open a file or keep a long body; so some are kept free.
 
-Most transports know their peer from the beginning.  One that speaks the PROXY
-protocol learns it with the first bytes (L{tells_late}): until then the connection is
-not counted for any address.
+Most transports have the address of their peer from the beginning.  With the PROXY
+protocol it comes in the first bytes (L{tells_late}): until then the connection counts
+for no address.
 """
 
 from __future__ import annotations
@@ -45,7 +44,7 @@ __all__ = [
 
 class Verdict(enum.Enum):
     """
-    What becomes of a connection.
+    The decision about a new connection.
     """
 
     TAKEN = enum.auto()
@@ -55,12 +54,12 @@ class Verdict(enum.Enum):
 
     LATE = enum.auto()
     """
-    It is served; L{Admission.known} is to be called with its first bytes.
+    It is served; call L{Admission.known} when its first bytes have arrived.
     """
 
     REFUSED = enum.auto()
     """
-    It is told that there are too many.
+    It gets a 503.
     """
 
     DROPPED = enum.auto()
@@ -71,11 +70,11 @@ class Verdict(enum.Enum):
 
 def tells_late(transport: Any) -> Any:
     """
-    What learns the address of the peer from the first bytes that it sends, as
-    Twisted's C{haproxy:} endpoints do.
+    Find a wrapper that reads the address of the peer from the first bytes, as Twisted's
+    C{haproxy:} endpoints do.
 
     @param transport: the transport of a connection.
-    @return: the wrapper that does, or C{None}.
+    @return: the wrapper, or C{None}.
     """
     layer = transport
     while isinstance(layer, ProtocolWrapper):
@@ -87,9 +86,9 @@ def tells_late(transport: Any) -> Any:
 
 def close_now(transport: Any) -> None:
     """
-    Give back the descriptor of a connection that was aborted, in this very call.
+    Close the descriptor of an aborted connection within this call.
 
-    Twisted does that in the next turn of the reactor, and may accept more than a
+    Twisted closes it in the next turn of the reactor, and may accept more than a
     hundred connections in this one.
     """
     socket = _below(transport)
@@ -99,8 +98,8 @@ def close_now(transport: Any) -> None:
 
 def report_dropped(log: Logger, transport: Any) -> None:
     """
-    A connection has ended before anything came: say so, if that is because the
-    wrapper that waited for a line of the PROXY protocol got something else.
+    Log the end of a connection that has received nothing, if the reason is that it did
+    not begin with a line of the PROXY protocol.
     """
     late = tells_late(transport)
     if late is None or getattr(late, "tellsOfDropped", False):
@@ -115,7 +114,7 @@ def report_dropped(log: Logger, transport: Any) -> None:
 
 def _below(transport: Any) -> Any:
     """
-    The transport below all that wraps it.
+    The transport below all wrappers.
     """
     while isinstance(transport, ProtocolWrapper):
         transport = transport.transport
@@ -124,11 +123,10 @@ def _below(transport: Any) -> Any:
 
 class Admission:
     """
-    The connections of one site.
+    The connections of one site, and the decisions about new ones.
 
-    @ivar connections: all that are there, those included that were refused and are
-        not gone yet.
-    @ivar hosts: how many were taken, for each address that is counted.
+    @ivar connections: all open connections, including the refused ones.
+    @ivar hosts: how many connections were accepted, for each counted address.
     """
 
     _log = Logger()
@@ -143,7 +141,7 @@ class Admission:
 
     def start(self, limits: Limits) -> None:
         """
-        Look at how many descriptors this process may have.
+        Read how many descriptors this process may have; warn if they are too few.
         """
         self._capacity = capacity = _capacity()
         most = limits.maxConnections
@@ -160,15 +158,15 @@ class Admission:
 
     def made(self, channel: Any, transport: Any, limits: Limits) -> Verdict:
         """
-        A connection has begun.
+        Decide about a new connection.
 
-        @param channel: who is asked for its C{getPeer}, and gets C{countedHost}.
+        @param channel: its channel, which has C{getPeer}; C{countedHost} is set on it.
         @param transport: its transport.
         @param limits: the bounds.
         """
         connections = self.connections
         if channel in connections:
-            # It has taken over the place of another one.
+            # It was registered by moved().
             return Verdict.TAKEN
         connections.add(channel)
         count = len(connections)
@@ -187,20 +185,20 @@ class Admission:
         if verdict is Verdict.TAKEN and not isinstance(
             _below(transport), tcp.Connection
         ):
-            # Who knows what it is, and what it will say then.
+            # An unknown transport may have another peer address after the first bytes.
             return Verdict.LATE
         return verdict
 
     def known(self, channel: Any, limits: Limits) -> Verdict:
         """
-        The first bytes of a connection have come: its address will not change.
+        Decide again when the first bytes have arrived: the address is final now.
         """
         self._uncount(channel)
         return self._count(channel, limits)
 
     def moved(self, old: Any, new: Any) -> None:
         """
-        Another protocol has the place of one that was taken.
+        Replace an accepted connection by its successor.
         """
         self.connections.discard(old)
         self.connections.add(new)
@@ -208,7 +206,7 @@ class Admission:
 
     def gone(self, channel: Any) -> bool:
         """
-        A connection has ended, or belongs to another protocol now.
+        Remove a connection that has ended, or whose end will not be noticed.
 
         @return: whether it was the last one.
         """
@@ -219,7 +217,8 @@ class Admission:
             self._refused.discard(channel)
             if self._dropped and not self._refused:
                 self._log.warn(
-                    "{dropped} connections too many were closed without an answer",
+                    "{dropped} connections above the limit were closed without a "
+                    "response",
                     dropped=self._dropped,
                 )
                 self._dropped = 0
@@ -253,8 +252,8 @@ class Admission:
             return Verdict.REFUSED
         if not self._dropped:
             self._log.warn(
-                "There are too many connections, and {refused} are being told so: "
-                "further ones are closed without an answer",
+                "There are too many connections: {refused} are being refused with a "
+                "response, further ones are closed without one",
                 refused=len(refused) - 1,
             )
         self._dropped += 1
@@ -262,10 +261,10 @@ class Admission:
 
     def _hasNoDescriptors(self, count: int) -> bool:
         """
-        Whether there is none for this connection; said once, until half of the
-        connections have gone.
+        Whether no descriptor is left for this connection.  Logged once, until half of
+        the connections have ended.
         """
-        # Somebody may have allowed us more in the meantime.
+        # The limit may have been raised meanwhile.
         self._capacity = capacity = _capacity()
         if capacity is None or count <= capacity:
             return False
@@ -281,19 +280,18 @@ class Admission:
 
 def _capacity() -> int | None:
     """
-    For how many connections there are descriptors.
+    How many connections the descriptors of this process allow; C{None} without a limit.
     """
     limit = descriptor_limit()
     return None if limit is None else max(limit - spare_descriptors(limit), 1)
 
 
-# -- for a connection of HTTP/1.1 -----------------------------------------------------
+# -- connections of HTTP/1.1 ----------------------------------------------------------
 
 
 def arrive(channel: Any) -> None:
     """
-    The connection is made: ask for a place, and wait for the handshake, if there is
-    one, or for the first byte.
+    Register a new connection, and wait for the TLS handshake or for the first byte.
     """
     transport = channel.wire.transport
     verdict = channel.connections.made(channel, transport, channel.limits)
@@ -310,8 +308,8 @@ def arrive(channel: Any) -> None:
 
 def finish_handshake(channel: Any) -> None:
     """
-    The TLS handshake is over, so that what comes before it has come: wait for the
-    first byte.
+    The TLS handshake is over, and what precedes it has arrived: wait for the first
+    byte.
     """
     if channel.reader.state is Reading.FIRST:
         channel.dataReceived(b"")
@@ -322,10 +320,9 @@ def finish_handshake(channel: Any) -> None:
 
 def first_bytes(channel: Any) -> bool:
     """
-    The first bytes are here, and with them, however it was learnt, the address of the
-    peer.
+    The first bytes have arrived: count the connection for its peer's final address.
 
-    @return: whether there is still a place.
+    @return: whether the connection is served.
     """
     verdict = channel.connections.known(channel, channel.limits)
     if verdict is Verdict.TAKEN:
@@ -343,7 +340,7 @@ def _wait_for_first_byte(channel: Any) -> None:
 
 def _turn_away(channel: Any, verdict: Verdict) -> None:
     """
-    There are too many connections: say so, or end this one at once.
+    Refuse a connection with 503, or close it at once.
     """
     if verdict is Verdict.REFUSED:
         channel.refuse(503, "There are too many connections.")

@@ -1,8 +1,8 @@
 """
-twisted.web's request, with arguments that are looked at when they are given.
+twisted.web's request, with arguments that are checked when they are given.
 
-There a status that is text, or a field that is a number, fails when the response
-is written, in a place that says nothing about where it came from.
+In twisted.web a status that is text, or a field that is a number, fails when the
+response is written, with a traceback that does not show the faulty call.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _OPTIONAL = optional(TEXT)
 
 class Arguments(server.Request):
     """
-    What a resource says about its response.
+    A request whose methods for the response's head check their arguments.
     """
 
     def setResponseCode(self, code: int, message: bytes | None = None) -> None:
@@ -51,7 +51,7 @@ class Arguments(server.Request):
 
         @raise TypeError: for anything but text or bytes.
         """
-        # Called for nearly every request: looked at when it has failed.
+        # Called for nearly every request: check only when it has failed.
         try:
             self.responseHeaders.setRawHeaders(name, [value])
         except (TypeError, AttributeError):
@@ -104,8 +104,8 @@ class Arguments(server.Request):
     @checked(etag=_OPTIONAL)
     def setETag(self, etag: Any) -> Any:
         """
-        See L{twisted.web.http.Request.setETag}.  C{If-None-Match} is read as RFC 9110
-        section 13.1.2 has it: a list, whose members are compared weakly.
+        See L{twisted.web.http.Request.setETag}.  C{If-None-Match} is a list, whose
+        members are compared weakly (RFC 9110 section 13.1.2).
 
         @raise TypeError: for anything but text or bytes.
         """
@@ -120,8 +120,9 @@ class Arguments(server.Request):
     @checked(when=NUMBER)
     def setLastModified(self, when: float) -> Any:
         """
-        See L{twisted.web.http.Request.setLastModified}; a condition that is no
-        date is none, nor is one beside C{If-None-Match} (RFC 9110 section 13.1.3).
+        See L{twisted.web.http.Request.setLastModified}.  C{If-Modified-Since} is
+        ignored if it is not a date, and beside C{If-None-Match} (RFC 9110 section
+        13.1.3).
 
         @raise TypeError: for anything but a number.
         """
@@ -131,7 +132,7 @@ class Arguments(server.Request):
         try:
             return super().setLastModified(when)
         except IndexError:
-            # Of Twisted's parser, for a date of no words.
+            # Twisted's parser raises for a date without words.
             return None
 
     @checked(host=BYTES, port=INT)

@@ -1,9 +1,9 @@
 """
 A log file that is written to in batches.
 
-A file that we opened is written to twice a second, or when enough lines wait, and
-when the site stops: a clean stop loses nothing, a crash at most half a second.  A
-log that somebody else gave us is written to at once.
+A file that the server has opened is written to twice a second, or when enough lines
+wait, and when the site stops: a clean stop loses nothing, a crash at most half a
+second.  A log object of the application is written to at once.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ __all__ = ["FLUSH_SECONDS", "BatchedFile"]
 FLUSH_SECONDS = 0.5
 _MOST_LINES = 256
 
-# How many lines wait while somebody has the file open, and how often that is looked at.
+# How many lines wait while another process has the file open, and how often that is
+# checked.
 _MOST_HELD = 64 * 1024
 _LOOK_SECONDS = 0.05
 
@@ -31,14 +32,14 @@ class BatchedFile:
     """
     A log file that is written to in batches.
 
-    Everything but writing is the file's own.  Where that fails lines are dropped,
-    counted, and that is said once.
+    All other attributes are the file's own.  If a write fails the lines are dropped and
+    counted, and an error is logged once.
 
-    Lines wait while somebody else has the file open, who may be about to cut it; see
-    L{twisted_h11._server.log_watch}.
+    Lines wait while another process has the file open, because it may be about to
+    truncate the file; see L{twisted_h11._server.log_watch}.
 
     @param file: the file.
-    @param reactor: for the time of the next write.
+    @param reactor: schedules the next write.
     """
 
     def __init__(self, file: Any, reactor: IReactorTime) -> None:
@@ -48,7 +49,7 @@ class BatchedFile:
         self._lines: list[str] = []
         self._call: IDelayedCall | None = None
         self._losses = Losses("the access log")
-        # The watch over a process that does not end writes in its own thread.
+        # flush() may be called in the thread that watches a process that does not end.
         self._lock = threading.Lock()
 
     def __getattr__(self, name: str) -> Any:
@@ -71,7 +72,7 @@ class BatchedFile:
 
     def write(self, line: str) -> None:
         """
-        Take a line, with its line end.
+        Queue a line, with its line end.
         """
         self._lines.append(line)
         if self._call is None:
@@ -95,6 +96,8 @@ class BatchedFile:
 
     def _writeLines(self, last: bool = False) -> None:
         """
+        Write the queued lines.
+
         @param last: whether this file will not be written to again.
         """
         with self._lock:
@@ -113,7 +116,7 @@ class BatchedFile:
             try:
                 self._file.write(text)
             except OSError as error:
-                # A full disk, a pipe that nobody reads any more.
+                # For example a full disk, or a pipe without a reader.
                 self._losses.lost(count, error)
             else:
                 self._losses.over()
@@ -123,7 +126,7 @@ class BatchedFile:
 
     def flush(self) -> None:
         """
-        Write what waits, through to the file.  It may be called in any thread.
+        Write what waits, and flush the file.  Any thread may call this.
         """
         self._writeLines()
         self._file.flush()
@@ -132,7 +135,7 @@ class BatchedFile:
         """
         Write what waits, and open the file anew.
 
-        @raise OSError: if that is not possible.
+        @raise OSError: if the file can not be opened.
         """
         self._writeLines(True)
         self._file.reopen()

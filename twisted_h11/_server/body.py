@@ -1,21 +1,19 @@
 """
-The body of a request, on its way to whoever takes it.
+The body of a request, on its way to the protocol that reads it.
 
-This is the mirror image of a response's body on the client side: it is taken
-with C{deliverBody(protocol)}, once, and the protocol gets C{dataReceived} and
-at last C{connectionLost}, with L{ResponseDone} if the body was complete.  So
-L{twisted.web.client.readBody} and treq's functions, which were written for
-responses, work on it.
+It has the interface of a response's body on the client side: C{deliverBody(protocol)}
+is called once, and the protocol gets C{dataReceived} and at last C{connectionLost},
+with L{ResponseDone} if the body was complete.  So L{twisted.web.client.readBody} and
+treq's functions for responses work on it.
 
-What the protocol does not take (it has paused its transport, or there is none yet)
-waits up to C{Limits.bodyBufferLength}; see L{twisted_h11._wire.delivery}.
+While the protocol has paused its transport, or there is no protocol yet, up to
+C{Limits.bodyBufferLength} bytes wait; see L{twisted_h11._wire.delivery}.
 
-A failure is told at once, also to a protocol that has paused: nothing more will
-come, and whoever waits for a slow disk should hear of it.
+A failure is reported at once, also to a protocol that has paused, for example because
+it waits for a slow disk.
 
-A body knows its request by a weak reference only.  The request holds the body,
-and the two must die with the connection, not with the next run of the garbage
-collector.
+A body has only a weak reference to its request.  The request refers to the body, and
+both must be freed with the connection, and not in the next garbage collection.
 """
 
 from __future__ import annotations
@@ -51,9 +49,9 @@ class RequestBody(Delivery):
     A request's body, before or while it is delivered; and the transport of the
     protocol that takes it.
 
-    It has the names that functions for responses look at.
+    It has the attributes that functions for responses use.
 
-    @ivar length: how many bytes it will have, or
+    @ivar length: the length of the body in bytes, or
         L{twisted.web.iweb.UNKNOWN_LENGTH}.
     @ivar headers: the request's fields.
     @ivar code: C{200}, for functions that were written for responses.
@@ -68,8 +66,12 @@ class RequestBody(Delivery):
 
     def __init__(self, channel: Any, request: Any, length: Any) -> None:
         """
-        @param channel: what is paused, resumed and aborted; C{None} for a body
-            that is here.  Usually a L{Channel<twisted_h11._server.channel.Channel>}.
+        @param channel: the source that is held, released and aborted, usually a
+            L{Channel<twisted_h11._server.channel.Channel>}; C{None} for a body that
+            has arrived.
+        @param request: the request.
+        @param length: the length in bytes, or
+            L{twisted.web.iweb.UNKNOWN_LENGTH}.
         """
         high = channel.limits.bodyBufferLength if channel is not None else 0
         super().__init__(channel, high)
@@ -90,23 +92,23 @@ class RequestBody(Delivery):
     @property
     def request(self) -> Any:
         """
-        The request; C{None} when it is over and nobody holds it.
+        The request; C{None} when it is over and was freed.
         """
         return self._request()
 
-    # -- for whoever takes it ---------------------------------------
+    # -- for the application ----------------------------------------
 
     def deliverBody(self, protocol: IProtocol) -> None:
         """
         Deliver the body, from its beginning, to a protocol.
 
-        A client that waits for C{100 Continue} is sent it now.
+        This sends C{100 Continue} if the client waits for it.
 
         @param protocol: gets C{makeConnection} with a transport that it may
             pause, C{dataReceived}, and C{connectionLost}: with
             L{twisted.web.client.ResponseDone} if the body was complete, else
             with L{RequestBodyCut}.
-        @raise TypeError: if C{protocol} is none.
+        @raise TypeError: if C{protocol} is not a protocol.
         @raise RuntimeError: if the body was taken already.
         """
         check_protocol(protocol)
@@ -121,7 +123,7 @@ class RequestBody(Delivery):
 
     def __aiter__(self) -> BodyIterator[bytes]:
         """
-        The body, piece by piece; a loop over it holds the client back.
+        The body, piece by piece, with back-pressure on the client.
         """
         return BodyIterator(self)
 
@@ -129,14 +131,14 @@ class RequestBody(Delivery):
 
     def stopProducing(self) -> None:
         """
-        The rest is not wanted.
+        See L{loseConnection}.
         """
         self.loseConnection()
 
     def loseConnection(self) -> None:
         """
-        The rest is not wanted: it is read and dropped within a bound, or the
-        connection ends after the response.
+        Deliver no more of the body.  The rest is read and dropped within a bound, or
+        else the connection ends after the response.
         """
         self.cut(Failure(RequestBodyCut("The rest of the body was refused.")))
         self._release()
@@ -169,7 +171,7 @@ class RequestBody(Delivery):
 
     def getHost(self) -> Any:
         """
-        Our own address; C{None} when the request is over.
+        The server's own address; C{None} when the request is over.
         """
         request = self.request
         return None if request is None else request.getHost()
@@ -178,7 +180,9 @@ class RequestBody(Delivery):
 
     def ended(self, reason: Failure | None = None) -> None:
         """
-        All of the body has arrived.
+        All of the body has arrived, or will never arrive.
+
+        @param reason: why it is not complete; C{None} if it is.
         """
         self._release()
         super().ended(reason)
@@ -193,13 +197,13 @@ class RequestBody(Delivery):
 
     def dropped(self) -> None:
         """
-        The response has ended before the body.
+        The response has ended before the body did.
         """
         self._fail(RequestBodyCut("The response ended before the body."))
 
     def _fail(self, cut: Exception) -> None:
         """
-        The body will never be complete.
+        Cut the body: it will never be complete.
         """
         self._source = None
         if not self.over:
@@ -207,24 +211,24 @@ class RequestBody(Delivery):
 
     def _readerFailed(self, failure: Failure) -> None:
         """
-        Whoever takes the body, or its file, has failed: so has the request.
+        The protocol, or reading the body's file, has failed: fail the request.
         """
-        cut = RequestBodyCut("Whoever took the body has failed.")
+        cut = RequestBodyCut("The application failed while reading the body.")
         cut.__cause__ = failure.value
         self.cut(Failure(cut), True)
         request = self.request
         if request is not None:
             request.takerFailed(failure)
         else:
-            log_failure("Whoever took the body of a request", failure)
+            log_failure("The reader of the body of a request", failure)
 
     _readerFailedAtEnd = _readerFailed
 
 
 class SpooledBody(RequestBody):
     """
-    A body that was collected before its resource was found, delivered from
-    where it was collected.
+    A body that was collected in a file before its resource was found, delivered from
+    that file.
     """
 
     def __init__(self, request: Any, content: BinaryIO) -> None:
@@ -243,14 +247,14 @@ class SpooledBody(RequestBody):
             request.abort()
 
     def cut(self, reason: Failure, always: bool = False) -> None:
-        # What was not read yet waits too.
+        # Also cut what the file has and was not read yet.
         super().cut(reason, always or self._reader is not None or not self._taken)
 
     def _refill(self) -> bool:
         if self.over:
             return False
         if self._content.closed:
-            # Requests close their content when they are over.
+            # A request closes its content when it is over.
             self.over = True
             self.end = Failure(RequestBodyCut("The response ended before the body."))
             return False

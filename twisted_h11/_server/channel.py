@@ -1,12 +1,12 @@
 """
-One server connection: requests in, strictly in order.
+One server connection, which handles requests strictly in order.
 
-A L{Channel} is what C{request.channel} is to the requests of twisted.web, and
-keeps all that they, and the frameworks on top of them, use of it.  It owns a wire
-(L{twisted_h11._wire.wire}), a reader of what arrives
+A L{Channel} is the C{request.channel} of a request, with all names that twisted.web's
+requests, and frameworks on top of them, use.  It owns a wire
+(L{twisted_h11._wire.wire}), a reader of received bytes
 (L{twisted_h11._server.request_reader}), and for each request a cycle
-(L{twisted_h11._server.cycle}), which frames the response.  It decides when the next
-cycle may begin, and sees to it that the connection ends in time.
+(L{twisted_h11._server.cycle}), which frames the response.  It begins the next cycle,
+and ends the connection when a time-out is over.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from twisted_h11._wire.wire import CONSUMER
 
 __all__ = ["Channel"]
 
-# As globals they are found faster, for each request several times.
+# Globals are faster than members of an enumeration; each request reads these often.
 _HEAD, _IDLE = Reading.HEAD, Wait.IDLE
 
 
@@ -49,9 +49,9 @@ class Channel(SharedChannel):
     """
     One connection of a L{Site<twisted_h11.server.Site>}.
 
-    @ivar connections: the register of the site that made this channel, which need
-        not be C{site}.
-    @ivar fastPath: whether common messages pass h11 by.
+    @ivar connections: the register of the site that made this channel, which may
+        differ from C{site}.
+    @ivar fastPath: whether common messages are handled without h11.
     @ivar countedHost: the address under which the site counts this connection.
     """
 
@@ -79,7 +79,7 @@ class Channel(SharedChannel):
 
     def connectionMade(self) -> None:
         """
-        Ask for a place, and wait for the first byte.
+        Register with the site, and wait for the first byte.
         """
         super().connectionMade()
         arrive(self)
@@ -98,7 +98,7 @@ class Channel(SharedChannel):
 
     def dataReceived(self, data: bytes) -> None:
         """
-        Take bytes, and do everything that can be done with them.
+        Handle received bytes; while the connection closes they are only counted.
         """
         closing = self.wire.closing
         if closing is not None:
@@ -108,7 +108,7 @@ class Channel(SharedChannel):
 
     def _inputEnded(self) -> None:
         """
-        The client will send nothing more, but may still read.
+        End of file from the client, which may still read.
         """
         if self.cycle is not None and self.cycle.request is not None:
             await_response(self, self.cycle)
@@ -116,9 +116,9 @@ class Channel(SharedChannel):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
-        Tell the request, and drop everything.
+        Tell the request that the connection is lost, and drop all references.
         """
-        # Tests call it with None.
+        # Tests of applications pass None.
         reason = reason or connectionDone
         wire, cycle, slow = self.wire, self.cycle, self._slowClient
         request = cycle.takeRequest() if cycle is not None else None
@@ -141,14 +141,14 @@ class Channel(SharedChannel):
         self.cycle = None
         slow, self._slowClient = self._slowClient, None
         if slow is not None:
-            # A coroutine that was cancelled waits no more.
+            # Last: coroutines that connectionLost has cancelled do not wait any more.
             slow.fail()
         self._nextSuccessor = self._handOver = None
         self.reader.end()
 
     def _forget(self) -> None:
         """
-        Nothing of what is kept between requests is needed any more.
+        Drop what is kept between requests.
         """
         self._h11Framer = None
         self.reader.forgetLastHead()
@@ -171,8 +171,8 @@ class Channel(SharedChannel):
 
     def drain(self, spareIdle: bool = False) -> None:
         """
-        Close as soon as nothing is under way: at once if idle, else after the
-        current response, which says C{Connection: close} if it still can.
+        Close at once if the connection is idle, else after the current response, which
+        gets C{Connection: close} if its head was not sent yet.
 
         @param spareIdle: whether an idle connection stays, for one more request.
         """
@@ -185,7 +185,7 @@ class Channel(SharedChannel):
 
     def phase(self) -> Phase:
         """
-        What the connection is at.
+        What the connection is doing now, for metrics.
         """
         if self.wire.closing is not None:
             return Phase.CLOSING
@@ -200,7 +200,10 @@ class Channel(SharedChannel):
 
     def makeCycle(self, head: RequestHead, unseenHead: bytes | None) -> Cycle:
         """
-        Called by the reader: a request head is here.
+        Called by the reader when a request head has arrived.
+
+        @param head: the head.
+        @param unseenHead: its bytes, if h11 was not given them; else C{None}.
         """
         wire = self.wire
         self.cycle = cycle = Cycle(self, wire, head, unseenHead)
@@ -217,7 +220,7 @@ class Channel(SharedChannel):
 
     def endCycle(self) -> None:
         """
-        The response has ended; has the request?  Then begin the next cycle.
+        The response has ended: begin the next cycle, if the request has ended too.
         """
         cycle, incoming = self.cycle, self.reader.incoming
         assert cycle is not None
@@ -248,13 +251,13 @@ class Channel(SharedChannel):
         if wire.eof:
             pass
         elif not wire.hasRoom:
-            # The peer has yet to take what we wrote: it is not idle.
+            # The peer has not taken all that was written: it is not idle.
             wire.disarm()
         else:
             wire.arm(self.timeOut, _IDLE)
         self.reader.advance()
 
-    # -- what the wire tells; see WireUser ---------------------------------------
+    # -- called by the wire; see WireUser ----------------------------------------
 
     def wireWaits(self) -> None:
         """See L{WireUser}."""

@@ -1,10 +1,10 @@
 """
 The class of a site's connections.
 
-What all connections of a site have in common is an attribute of a class that is made
-for that site, so that an idle connection need not keep it.  Sites that want to know
-more of their requests than others, or that are behind a proxy, have classes that do
-more; nobody else pays for it.
+The values that all connections of a site share are attributes of a class made for that
+site, to save memory in each idle connection.  Sites with metrics, timed requests,
+request identifiers, trusted proxies or a root path have classes with additional bases;
+other sites do not pay for these.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from twisted_h11._server.proxied import ProxiedChannel
 
 __all__ = ["ChannelClass"]
 
-# Not to be bound to a channel when they are found on its class.
+# Wrapped in staticmethod: on the class they would be bound to the channel.
 _CALLABLES = ("cooperate", "callLater", "requestFactory")
 
 
 class ChannelClass:
     """
-    Makes the class of a site's connections, and another one when what they have in
-    common has changed.
+    Makes the class of a site's connections, and a new one when a shared value has
+    changed.
     """
 
     def __init__(self) -> None:
@@ -36,15 +36,15 @@ class ChannelClass:
         self, common: dict[str, Any], timed: bool, identified: bool, measured: bool
     ) -> Any:
         """
-        The class.
+        The class for the given values, cached.
 
-        @param common: what its attributes are.
+        @param common: its attributes.
         @param timed: whether it is a L{TimedChannel}.
         @param identified: whether it is an L{IdentifiedChannel}.
         @param measured: whether it is a L{MeasuredChannel}.
         """
         bases: tuple[type, ...] = (
-            # First: what it refuses has a time and an identifier, too.
+            # First base: requests that it refuses need a time and an identifier, too.
             *([ProxiedChannel] if common["proxied"] is not None else ()),
             *([IdentifiedChannel] if identified else ()),
             *([MeasuredChannel] if measured else [TimedChannel] if timed else ()),

@@ -1,17 +1,17 @@
 """
-Responses that leave compressed.
+Compression of responses.
 
-Whether one does is settled when its head is: by its status, its type, its length, and
-by what the client takes.  Until then an encoder stands in the place of the request's,
-and knows nothing yet; so a file that is not compressed still goes out as a region, and
-its ranges are served.
+Whether a response is compressed is decided when its head is complete: by its status,
+its type, its length, and C{Accept-Encoding}.  Until then the request has an L{Encoder}
+without a decision; so a file that is not compressed is still sent as a region, and its
+ranges are served.
 
-A response that is there in one piece keeps a C{Content-Length}.  One that comes in
-pieces, and did not say how long it is, is flushed with each: whoever writes a piece
-wants it to arrive.
+A response that is written in one piece keeps a C{Content-Length}.  A response in
+several pieces, without a C{Content-Length}, is flushed with each piece: the application
+may expect the client to get each piece at once.
 
-What is compressed is another representation (RFC 9110 section 8.8.3): a strong entity
-tag becomes a weak one, as nginx does it, and C{Vary} says why there are two.
+The compressed content is another representation (RFC 9110 section 8.8.3): a strong
+entity tag becomes a weak one, as in nginx, and C{Vary} names C{Accept-Encoding}.
 """
 
 from __future__ import annotations
@@ -49,10 +49,10 @@ COMPRESSED_TYPES = (
 )
 """
 Media types that are compressed by default: text.  Images, films and archives are
-compressed already, and C{text/event-stream} is for events that shall arrive at once.
+compressed already, and the events of C{text/event-stream} must arrive at once.
 """
 
-# These have no content of their own, or a part of it.
+# Responses with these statuses have no content, or only a part.
 _NEVER = frozenset((204, 205, 206, 304))
 
 # zlib's argument for the format of gzip, with the largest window.
@@ -65,9 +65,9 @@ class Compression:
     """
     Which responses of a site are compressed, by gzip (RFC 9110 section 8.4.1.3).
 
-    It is for the responses of L{Request<twisted_h11.server.Request>}.  A page that has
-    a secret in it beside what somebody else chose should not be compressed (the attack
-    is called BREACH); C{Cache-Control: no-transform} keeps it as it is.
+    It applies to the responses of L{Request<twisted_h11.server.Request>}.  Do not
+    compress a page with both a secret and text that an attacker can choose (the BREACH
+    attack); C{Cache-Control: no-transform} prevents compression.
 
     C{Limits.maxCompressors} bounds how many are compressed at the same time.
 
@@ -84,11 +84,11 @@ class Compression:
     ) -> None:
         """
         @param types: media types, such as C{text/html}; C{text/*} for all of a kind.
-        @param minimumLength: bytes of content below which it is not worth it, where
+        @param minimumLength: the least length of content to compress, in bytes, where
             the length is known.  Starlette has 500, nginx 20.
         @param level: 1 (fastest) to 9 (smallest).
-        @raise TypeError: for an argument that is something else.
-        @raise ValueError: for a level or a type that there is not.
+        @raise TypeError: for an argument of a wrong type.
+        @raise ValueError: for an invalid level or type.
         """
         if not 1 <= level <= 9:
             raise ValueError(f"level must be 1 to 9, not {level}")
@@ -104,19 +104,19 @@ class Compression:
 
     def encoder(self, request: Any) -> Encoder:
         """
-        What stands in the place of a request's encoder.
+        The encoder of a request, which decides later whether to compress.
         """
         return Encoder(self, request)
 
     def compressor(self, request: Any) -> Any:
         """
-        What compresses the response to a request, whose head is complete but for that;
-        the fields are changed accordingly.
+        Decide whether to compress the response to a request, whose head is otherwise
+        complete.  Adds C{Vary} to any response that this policy covers.
 
         @return: a C{zlib.compressobj}, or C{None}.
         """
         headers = request.responseHeaders
-        # RFC 9110 sections 15.3.7 and 15.4.5: what a 200 would have said of it.
+        # RFC 9110 sections 15.3.7 and 15.4.5: the fields that a 200 would have.
         tells = request.code in (206, 304)
         if not tells and not self._isWorthIt(request.code, headers):
             return None
@@ -133,7 +133,7 @@ class Compression:
 
     def began(self, encoder: Encoder) -> None:
         """
-        A response is compressed; it counts until it is gone.
+        Count a compressed response until its encoder is freed.
         """
         self._running.add(encoder)
 
@@ -152,12 +152,11 @@ class Compression:
 
 def encoder_of(resource: Any, request: Any) -> Any:
     """
-    What encodes the response to a request of ours: what its resource asks for, else
-    what the site does.
+    The encoder of the response to a request: its resource's encoder, else the site's.
 
-    @return: an encoder, or C{None} for content as it is.
+    @return: an encoder, or C{None}.
     """
-    # Most have none: asked for without the call, for each request.
+    # Most resources have none: avoid the call for each request.
     if getattr(resource, "getEncoder", None) is not None:
         encoder = encoder_for(resource, request)
         if encoder is not None:
@@ -170,7 +169,7 @@ class Encoder:
     """
     The encoder of one response; see C{twisted.web.iweb._IRequestEncoder}.
 
-    @cvar leavesRanges: it encodes nothing of which a range was asked for.
+    @cvar leavesRanges: whether range requests are answered without encoding.
     """
 
     leavesRanges = True
@@ -180,13 +179,13 @@ class Encoder:
         self._request = request
         self._compressor: Any = None
         self._settled = False
-        # Whether each piece is to arrive; whether it was all one piece.
+        # Whether to flush each piece; whether all content was one piece.
         self._flushes = self._isWhole = False
 
     def settle(self) -> bool:
         """
-        Whether content is compressed.  The head of the response is complete, or this
-        would be wrong later.
+        Decide, once, whether the content is compressed.  Call this only when the head
+        of the response is complete.
         """
         if not self._settled:
             self._settled = True
@@ -199,7 +198,7 @@ class Encoder:
 
     def encode(self, data: bytes) -> bytes:
         """
-        Compress some of the content.
+        Compress a piece of the content.
         """
         request = self._request
         if not request.startedWriting and self.settle():
@@ -228,9 +227,9 @@ class Encoder:
 
     def _begin(self, length: int | None) -> None:
         """
-        Say in the head what becomes of the content.
+        Change the head for compressed content.
 
-        @param length: of the compressed content, if that is known.
+        @param length: the length of the compressed content, if it is known.
         """
         request = self._request
         if length is None:
@@ -250,11 +249,11 @@ class Encoder:
 
     def finish(self) -> bytes:
         """
-        The rest of the content.
+        @return: the rest of the compressed content.
         """
         request = self._request
         if request.method == b"HEAD" and not request.startedWriting and self.settle():
-            # As the head of a response to GET.
+            # The same head as in a response to GET.
             self._begin(None)
         self._request = None
         compressor, self._compressor = self._compressor, None

@@ -1,10 +1,11 @@
 """
-The connections of one site: which there are, and how they all end.
+The register of the connections of one site, and the end of all of them.
 
-A connection of any kind registers here (L{Connections.made}) before it is served,
-and is taken off when it has ended or belongs to another protocol
-(L{Connections.gone}).  Draining ends those that are idle at once, and the others
-after their current response.
+A connection of any kind is registered (L{Connections.made}) before it is served, and
+removed when it has ended (L{Connections.gone}).  One that was given away is replaced
+(L{Connections.moved}) by a L{GivenAway<twisted_h11._server.given_away.GivenAway>} until
+it ends.  Draining ends idle connections at once, and the others after their current
+response.
 """
 
 from __future__ import annotations
@@ -23,13 +24,13 @@ from twisted_h11.limits import Limits
 
 __all__ = ["Connection", "Connections", "Remembering"]
 
-# How many connections remember the head of their last request.
+# How many connections keep the head of their last request.
 _MOST_WARM = 256
 
 
 class Connection(Protocol):
     """
-    What a site needs of one of its connections.
+    The interface of a connection for its site.
 
     @ivar countedHost: the address under which it is counted; set by the site.
     """
@@ -43,26 +44,26 @@ class Connection(Protocol):
 
     def drain(self, spareIdle: bool = False) -> None:
         """
-        End, after the response that is under way.
+        End the connection after the current response.
 
-        @param spareIdle: whether one that is idle may still get a request, which is
-            its last.  This is called again to end it.
+        @param spareIdle: whether an idle connection may still get one last request.
+            This method is called again to end it.
         """
 
     def abortConnection(self) -> None:
         """
-        End at once.
+        Abort the connection at once.
         """
 
     def phase(self) -> Phase:
         """
-        What it is at.
+        What the connection is doing now.
         """
 
 
 class Remembering(Protocol):
     """
-    A connection that remembers the head of its last request.
+    A connection that keeps the head of its last request.
 
     @ivar reader: its L{RequestReader<twisted_h11._server.request_reader>}.
     """
@@ -103,8 +104,8 @@ class Connections:
 
     def start(self, limits: Limits) -> None:
         """
-        The site begins to be served: forget what was to be done when the last
-        connection has ended.
+        The site is started: forget the call of L{whenEmpty}, and read the limit of
+        descriptors.
         """
         self._whenEmpty = None
         self._admission.start(limits)
@@ -113,26 +114,26 @@ class Connections:
 
     def made(self, connection: Connection, transport: Any, limits: Limits) -> Verdict:
         """
-        A connection has begun: is there a place for it?
+        Register a new connection, and decide whether it is served.
         """
         return self._admission.made(connection, transport, limits)
 
     def known(self, connection: Connection, limits: Limits) -> Verdict:
         """
-        A connection has received its first bytes, and knows its peer by now.
+        A connection has received its first bytes, and its peer's address is final.
         """
         return self._admission.known(connection, limits)
 
     def moved(self, old: Connection, new: Connection) -> None:
         """
-        C{new} takes the place of C{old}.
+        Replace C{old} by its successor C{new}.
         """
         self._admission.moved(old, new)
 
     def warm(self, connection: Remembering) -> None:
         """
-        A connection begins to remember its last head.  Only so many do: an idle
-        connection need not keep a kilobyte that it may never use.
+        A connection begins to keep its last head.  The number of such connections is
+        bounded, because a head costs a kilobyte.
         """
         warm = self._warm
         if len(warm) >= _MOST_WARM:
@@ -143,7 +144,7 @@ class Connections:
 
     def gone(self, connection: Connection) -> None:
         """
-        A connection has ended, or belongs to another protocol now.
+        Remove a connection that has ended, or whose end will not be noticed.
         """
         if self._admission.gone(connection):
             self._allGone()
@@ -171,7 +172,7 @@ class Connections:
 
     def whenEmpty(self, call: Callable[[], object]) -> None:
         """
-        Call C{call} when no connection is left: at once, if there is none.
+        Call C{call} when no connection is left; now, if there is none.
         """
         if self._open:
             self._whenEmpty = call

@@ -1,7 +1,7 @@
 """
-What twisted.web, frameworks and our own requests use of a channel.
+The names of a channel that twisted.web, frameworks and this package's requests use.
 
-Each name is passed on to what does it: the current cycle, the reader, the wire.
+They are implemented by the current cycle, the reader or the wire.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ from twisted_h11._wire.wire import APPLICATION
 __all__ = ["HTTPChannelNames"]
 
 
-# Our own addresses: many connections have one of them.
+# Own addresses of the server, shared by many connections.
 _ours: dict[IAddress, IAddress] = {}
 _MOST_OURS = 1024
 
 
 def _for_all(host: IAddress) -> IAddress:
     """
-    The one object for an address of ours, so that not each idle connection keeps one.
+    A shared object for an own address, to save memory in each idle connection.
     """
     if not isinstance(host, (IPv4Address, IPv6Address)):
         return host
@@ -56,7 +56,7 @@ def _for_all(host: IAddress) -> IAddress:
 
 class NetworkProducer:
     """
-    What daphne and autobahn expect as C{channel._networkProducer}.
+    The C{channel._networkProducer} that daphne and autobahn use.
     """
 
     def __init__(self, channel: HTTPChannelNames) -> None:
@@ -70,23 +70,23 @@ class NetworkProducer:
 
     def resumeProducing(self) -> None:
         """
-        Read from the network again, as far as we are concerned.
+        Read from the network again, unless there is another reason to pause.
         """
         self._channel.release(APPLICATION)
 
 
 class HTTPChannelNames(WireProtocol):
     """
-    A connection as its requests see it.
+    A connection, as its requests use it.
 
     @ivar site: the site; C{factory} is the same object.
-    @ivar requestFactory: what makes a request, called with the channel.
-    @ivar timeOut: seconds that the connection may be idle; C{None} for ever.
+    @ivar requestFactory: makes a request; called with the channel.
+    @ivar timeOut: how many seconds the connection may be idle; C{None} for ever.
     @ivar persistent: whether another request may follow the current one.  An
         application may set it to a false value.
-    @ivar reader: what was received.
-    @ivar cycle: the current request and its response; C{None} between them.
-    @ivar served: how many requests there were.
+    @ivar reader: the reader of received bytes.
+    @ivar cycle: the current request and its response; C{None} between requests.
+    @ivar served: how many requests the connection has had.
     """
 
     site: Served | None = None
@@ -112,9 +112,9 @@ class HTTPChannelNames(WireProtocol):
         headers: Headers | Iterable[tuple[bytes, bytes]],
     ) -> None:
         """
-        Send a response head.  If it can not be sent, a 500 goes out instead.
+        Send a response head, or a 500 if the head is invalid.
 
-        @param version: not used; the client's version is known here.
+        @param version: not used; the version of the request counts.
         @param code: the status, for example C{b"200"}.
         @param reason: the reason phrase.
         @param headers: the fields.
@@ -124,9 +124,9 @@ class HTTPChannelNames(WireProtocol):
 
     def write(self, data: bytes) -> None:
         """
-        Send content of a response.  For a request that frames its chunks by
-        itself, as twisted.web's do, the framing is taken off.  Before a
-        response head it is a raw response, and goes out as it is.
+        Send content of a response.  The framing of a request class that frames its
+        chunks by itself, as twisted.web's do, is removed.  Before a response head
+        C{data} is a raw response, and is sent unchanged.
         """
         if self.cycle is not None:
             write_foreign(self.cycle, data)
@@ -152,7 +152,7 @@ class HTTPChannelNames(WireProtocol):
         if cycle is not None and request is cycle.request:
             finish_foreign(cycle, request)
         elif self.wire.isOpen:
-            # Else it was given away (switch), aborted, or is closing.
+            # If not open, it was given away (switch), aborted, or is closing.
             raise TypeError(f"{request!r} is not the request that is answered now")
 
     def registerProducer(self, producer: IProducer, streaming: bool) -> None:
@@ -166,10 +166,10 @@ class HTTPChannelNames(WireProtocol):
 
     def drained(self) -> Deferred[None]:
         """
-        Wait until the client has taken what was written, but for a little.
+        Wait until the client has taken nearly all that was written.
 
-        @return: fires with C{None}, at once if there is room; fails with
-            L{ConnectionLost} if the connection ends before.  It may be cancelled.
+        @return: a Deferred that fires with C{None}, at once if there is room, or fails
+            with L{ConnectionLost} if the connection ends before.  It may be cancelled.
         """
         if not self.wire.isOpen:
             return client_gone()
@@ -177,7 +177,7 @@ class HTTPChannelNames(WireProtocol):
 
     def slowClient(self) -> SlowClient:
         """
-        What watches the client, from now on.
+        The watch over a client that does not keep up; made on first need.
         """
         if self._slowClient is None:
             self._slowClient = SlowClient(self, self.wire)
@@ -187,15 +187,15 @@ class HTTPChannelNames(WireProtocol):
 
     def bodyLeft(self) -> int:
         """
-        How many bytes of the request's body have not been received, where its length
-        is known.
+        How many bytes of the request's body have not been received; 0 if its length is
+        not known.
         """
         incoming = self.reader.incoming
         return (incoming.left or 0) if incoming is not None else 0
 
     def setBodyLimit(self, most: int | None) -> None:
         """
-        Change how long the body of the current request may be.
+        Change the maximum length of the current request's body.
 
         @param most: bytes; C{None} for any number.
         """
@@ -207,8 +207,8 @@ class HTTPChannelNames(WireProtocol):
 
     def sendContinue(self) -> None:
         """
-        Ask for the body, if the client waits for that and none of it is here
-        (RFC 9110 section 10.1.1).
+        Send C{100 Continue}, if the client waits for it and none of the body has
+        arrived (RFC 9110 section 10.1.1).
         """
         cycle, incoming = self.cycle, self.reader.incoming
         if (
@@ -217,21 +217,21 @@ class HTTPChannelNames(WireProtocol):
             and cycle.clientWaits
             and send_interim(cycle, 100, [])
         ):
-            # The client's turn begins now, in the middle of a window.
+            # The client begins to send in the middle of a window of the least rate.
             incoming.wasHeld = True
 
     def hold(self, why: int) -> None:
         """
-        Keep the network quiet until C{why} is released.
+        Pause reading until C{why} is released.
         """
         self.wire.hold(why)
-        # A window in which we did not read says nothing about the client.
+        # The least rate does not apply to a window in which reading was paused.
         if self.reader.incoming is not None:
             self.reader.incoming.wasHeld = True
 
     def release(self, why: int) -> None:
         """
-        Let the network speak again, as far as C{why} is concerned.
+        Drop the reason C{why}; resume reading if none is left.
         """
         self.wire.release(why)
 
@@ -243,8 +243,8 @@ class HTTPChannelNames(WireProtocol):
 
     def loseConnection(self) -> None:
         """
-        Close the connection after what was written has gone out; or reset it, if a
-        response that is not complete would look as if it were.
+        Close the connection after what was written was sent; or reset it, if an
+        incomplete response would otherwise look complete.
         """
         if self.cycle is not None and self.cycle.endsWithConnection():
             self.cycle.fail()
@@ -253,7 +253,7 @@ class HTTPChannelNames(WireProtocol):
 
     def abortConnection(self) -> None:
         """
-        Drop the connection at once.
+        Abort the connection at once.
         """
         slow = self._slowClient
         if slow is None or slow.told is None:
@@ -267,23 +267,23 @@ class HTTPChannelNames(WireProtocol):
 
     def refuse(self, status: int, reason: str) -> None:
         """
-        Answer a request that the application never sees, and close.
+        Send an error response to a request that the application does not get; close.
         """
         refuse(self, status, reason)
 
     def sendError(self, status: int, reason: str, method: bytes) -> int:
         """
-        Send a response of our own, and close.
+        Send an error response, and close.
 
-        @param method: of the request; HEAD gets no content.
-        @return: the length of its content.
+        @param method: the method of the request; HEAD gets no content.
+        @return: the length of the content, in bytes.
         """
         return send_error(self, status, reason, method)
 
     def failResponse(self) -> None:
         """
-        End the connection in the middle of a response, so that the client
-        knows that it is not complete.
+        End the connection in the middle of a response, so that the client can tell
+        that it is not complete.
         """
         if self.cycle is not None:
             self.cycle.fail()
@@ -292,9 +292,9 @@ class HTTPChannelNames(WireProtocol):
 
     def failRequest(self, request: Any) -> None:
         """
-        The request can not be answered any further: 500 if nothing was sent, else
-        the end of the connection, by which the client can tell.  The request is
-        told that it is over.
+        The application has failed: send a 500 if nothing was sent, else end the
+        connection so that the client can tell.  The request's C{connectionLost} is
+        called.
         """
         cycle = self.cycle
         if cycle is not None and request is not None and request is cycle.request:
@@ -316,14 +316,14 @@ class HTTPChannelNames(WireProtocol):
         if peer is None:
             peer = self.wire.transport.getPeer()
             if self.served:
-                # Sooner it may not be the last word: the PROXY protocol tells it
-                # with the first bytes.
+                # Not before the first bytes, which may have the address by the
+                # PROXY protocol.
                 self._peer = peer
         return peer
 
     def getHost(self) -> IAddress:
         """
-        Our own address.
+        The server's own address.
         """
         host: IAddress | None = self._host
         if host is None:
@@ -340,17 +340,17 @@ class HTTPChannelNames(WireProtocol):
 
     def setTimeout(self, period: float | None) -> float | None:
         """
-        While a request runs: the time that it has from now on.  Else: the idle
+        While a request runs, set the time that it has from now on; else, set the idle
         time-out of this connection.
 
         @param period: seconds, or C{None} for no time-out.
-        @return: the idle time-out that holds until now.
+        @return: the previous idle time-out.
         """
         return set_timeout(self, period)
 
     def resetTimeout(self) -> None:
         """
-        Begin the wait of an idle connection anew.
+        Restart the idle time-out.
         """
         if self.wire.waiting is Wait.IDLE:
             self.wire.arm(self.timeOut, Wait.IDLE)
@@ -358,10 +358,9 @@ class HTTPChannelNames(WireProtocol):
     def setHalfCloseTimeout(self, seconds: float) -> None:
         """
         Change how long the current request may run on when the client has closed
-        its sending side, in the place of C{Limits.halfCloseTimeout}.
+        its sending side, instead of C{Limits.halfCloseTimeout}.
 
-        @param seconds: 0 for a client that is to be given up as soon as it may have
-            gone.
+        @param seconds: 0 to end the request as soon as the client may have gone.
         @raise ValueError: if it is not a number of seconds.
         """
         set_half_close(self, seconds)

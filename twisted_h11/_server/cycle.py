@@ -1,20 +1,20 @@
 """
 One request and its response.
 
-A L{Cycle} is made when a request head is here, and is gone when both messages have
-ended; nothing of it is used for the next one.  Three rules:
+A L{Cycle} is made when a request head has arrived, and is dropped when both messages
+have ended; the next request has a new one.  Three rules:
 
-B{A response is complete or it visibly is not.}  C{answer} is the head that was sent,
-C{left} what is missing of its content.  An application that sends too much, too
-little, or fails in the middle, ends the connection: flushed and closed without a
-last chunk where the client can tell, reset where the end of the connection would
-look like the end of the response.
+B{The client can tell an incomplete response.}  C{answer} is the head that was sent,
+C{left} the missing part of its content.  If an application sends too much, too little,
+or fails in the middle, the connection ends: it is flushed and closed without a last
+chunk where the client can tell, and reset where the end of the connection would look
+like the end of the response.
 
-B{A framer frames,} see L{twisted_h11._server.framers}.  The cycle of a request that
-came in by the fast path, and is answered in one piece, never has one.
+B{A framer frames,} see L{twisted_h11._server.framers}.  For a request of the fast path
+whose response is written in one piece no framer is made.
 
-B{A request frames nothing.}  twisted.web's own C{Request} writes chunks; their
-framing is taken off again.
+B{A request does not frame.}  twisted.web's own C{Request} writes chunks; their framing
+is removed.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ __all__ = ["Cycle", "State", "tell_lost"]
 
 class State(Enum):
     """
-    How far a response is.
+    The progress of a response.
     """
 
     PENDING = "nothing of it was sent"
@@ -53,7 +53,7 @@ class State(Enum):
     FAILED = "it will never be complete"
 
 
-# As globals they are found faster, several times for each response.
+# Globals are faster than members of an enumeration; each response reads these often.
 _PENDING, _STREAMING = State.PENDING, State.STREAMING
 _COMPLETE, _FAILED = State.COMPLETE, State.FAILED
 
@@ -66,16 +66,17 @@ class Cycle:
     One request and its response.
 
     @ivar head: the head of the request.
-    @ivar request: what the application has; C{None} once it is answered or over.
-    @ivar state: how far the response is.
+    @ivar request: the application's request object; C{None} once the response has
+        ended, or the request is over.
+    @ivar state: the progress of the response.
     @ivar answer: the response head that was sent.
-    @ivar left: how much of its content is missing; C{None} if no length was said.
-    @ivar trailers: pairs of name and value for its trailer section.
-    @ivar requestEnded: whether all of the request is here.
-    @ivar clientWaits: whether the client waits for our 100 Continue.  h11 has a flag
-        for that, too, but it knows only of the bytes that we have shown it.
-    @ivar halfCloseTimeout: how long the request may run on when the client has closed
-        its sending side, where that is not what the limits say.
+    @ivar left: how many bytes of content are missing; C{None} without a length.
+    @ivar trailers: pairs of name and value for the response's trailer section.
+    @ivar requestEnded: whether all of the request has arrived.
+    @ivar clientWaits: whether the client waits for 100 Continue.  h11's own flag
+        depends on the bytes that h11 was given.
+    @ivar halfCloseTimeout: how many seconds the request may run on when the client has
+        closed its sending side, if that differs from the limits.
     """
 
     __slots__ = (
@@ -102,7 +103,7 @@ class Cycle:
         self, owner: CycleOwner, wire: Wire, head: RequestHead, unseenHead: bytes | None
     ) -> None:
         """
-        @param unseenHead: the head as it was received, if h11 has not seen it.
+        @param unseenHead: the head as received, if h11 was not given it.
         """
         self.owner = owner
         self.wire = wire
@@ -123,7 +124,7 @@ class Cycle:
 
     def takeRequest(self) -> Any:
         """
-        The request, which is over for us.
+        Drop the reference to the request, and return it.
         """
         request, self.request = self.request, None
         return request
@@ -133,7 +134,7 @@ class Cycle:
     @property
     def framer(self) -> Framer:
         """
-        What frames the response.
+        The framer of the response; made on first need.
         """
         if self._framer is None:
             if self.unseenHead is None:
@@ -162,7 +163,8 @@ class Cycle:
     @property
     def isReusable(self) -> bool:
         """
-        Whether both messages have ended so that another cycle may begin.
+        Whether another cycle may begin on the connection, when both messages have
+        ended.
         """
         if not self.owner.persistent:
             return False
@@ -170,7 +172,7 @@ class Cycle:
 
     def hasBegun(self, request: Any) -> bool:
         """
-        Whether some of the response may be out: ours, or a raw one of C{request}.
+        Whether some of the response may have been sent, framed or raw.
         """
         return self.state is not _PENDING or bool(
             getattr(request, "startedWriting", False)
@@ -185,7 +187,7 @@ class Cycle:
     def endsWithConnection(self) -> bool:
         """
         Whether the response has neither a length nor chunks, so that the end of the
-        connection is its end; then only a reset tells that it is not whole.
+        connection is its end; then only a reset shows that it is not complete.
         """
         answer = self.answer
         return (
@@ -213,10 +215,10 @@ class Cycle:
         """
         Send content.
 
-        @param data: content, not framed.  What is more than the response's
+        @param data: content, not framed.  What exceeds the response's
             C{Content-Length} is dropped.  Before a response head it is a raw
-            response, and goes out as it is.
-        @param chunk: the same as a chunk, where that is known.
+            response, and is sent unchanged.
+        @param chunk: the same content framed as a chunk, if the caller has it.
         """
         answer, wire = self.answer, self.wire
         if answer is None:
@@ -241,7 +243,8 @@ class Cycle:
 
     def tooLong(self) -> None:
         """
-        The application has sent more than it had announced; the excess is dropped.
+        The application has sent more than its C{Content-Length}: log that, and allow
+        no further request.
         """
         self.complain(
             "{request} sent more than its Content-Length", request=self.request
@@ -252,7 +255,7 @@ class Cycle:
 
     def done(self, request: Any) -> None:
         """
-        The request has finished its response.
+        The request has finished its response: end it, and begin the next cycle.
         """
         self.request = None
         if not self.wire.isOpen:
@@ -261,7 +264,7 @@ class Cycle:
         if answer is None and self.state is _COMPLETE:
             self.wholeAnswered()
         elif answer is None or self.isOver:
-            # A raw response: only its writer knows how it is framed.
+            # A raw response, with unknown framing.
             self.wire.close(End.LINGER)
         elif answer.hasContent and self.left:
             self.complain(
@@ -298,7 +301,7 @@ class Cycle:
 
     def fail(self) -> None:
         """
-        End the connection in the middle of the response, so that the client knows
+        End the connection in the middle of the response, so that the client can tell
         that it is not complete.
         """
         answered, byClose = self.isOver, self.endsWithConnection()
@@ -306,7 +309,7 @@ class Cycle:
         if not self.wire.isOpen:
             self.state = _FAILED
             return
-        # How a raw response is delimited only its writer knows.
+        # The framing of a raw response is not known.
         raw = self.answer is None and not answered
         self.over(_FAILED)
         if byClose or raw:
@@ -316,7 +319,7 @@ class Cycle:
 
     def over(self, state: State) -> None:
         """
-        Nothing is added to the response any more.
+        The response is over: nothing is added to it any more.
         """
         self.state = state
         if self._framer is not None:
@@ -324,7 +327,7 @@ class Cycle:
 
     def applicationFailed(self) -> None:
         """
-        The application raised: 500 if nothing was sent, else the end.
+        The application raised: send a 500 if nothing was sent, else end the connection.
         """
         request = self.takeRequest()
         if self.hasBegun(request):
@@ -344,7 +347,7 @@ class Cycle:
 
 def tell_lost(request: Any, reason: str) -> None:
     """
-    Tell a request that nothing more of it will be sent.
+    Call C{connectionLost} of a request: its response will not be sent.
     """
     if request is not None:
         lost = Failure(ConnectionDone(reason))

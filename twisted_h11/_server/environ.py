@@ -1,12 +1,12 @@
 """
-A request as CGI and WSGI want it: as variables.
+The variables of CGI and WSGI for a request.
 
-The names of fields become names of variables by folding: C{X-Forwarded-For} is
-C{HTTP_X_FORWARDED_FOR}, and so is C{X_Forwarded_For}.  A proxy in front of us
-removes or replaces the first as it must; the second passes it, and overrides what
-the proxy has said.  So fields with an underscore in their names are left out, as
-nginx and waitress do, unless somebody asks for them.  C{Proxy} is left out always:
-C{HTTP_PROXY} is the proxy of many a client library (CVE-2016-5385).
+The names of fields are folded to names of variables: C{X-Forwarded-For} becomes
+C{HTTP_X_FORWARDED_FOR}, and so does C{X_Forwarded_For}.  A proxy in front of the server
+removes or replaces the first one, but passes the second one, which would override the
+proxy's value.  So fields with an underscore in their names are left out by default, as
+in nginx and waitress.  C{Proxy} is always left out: many client libraries take
+C{HTTP_PROXY} for their proxy (CVE-2016-5385).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from twisted_h11._server.request_headers import RequestHeaders
 
 __all__ = ["foldable_headers", "make_environ"]
 
-# Variables of their own, without HTTP_ (RFC 3875 section 4.1).
+# Fields whose variables have no HTTP_ prefix (RFC 3875 section 4.1).
 _OWN = {b"content-length": "CONTENT_LENGTH", b"content-type": "CONTENT_TYPE"}
 
 _PORTS = {"http": "80", "https": "443"}
@@ -39,8 +39,8 @@ def foldable_headers(headers: Headers, underscores: bool) -> Headers:
     """
     The fields that may become variables.
 
-    @param underscores: whether names with an underscore may.
-    @return: C{headers} itself, if all may.
+    @param underscores: whether fields with an underscore in their names may.
+    @return: C{headers} itself, if all fields may.
     """
     pairs = list(headers.getAllRawHeaders())
     if all(_passes(name, underscores) for name, _ in pairs):
@@ -67,8 +67,8 @@ def _variable(name: bytes, underscores: bool) -> str | None:
 
 def make_environ(request: Any, underscores: bool) -> dict[str, Any]:
     """
-    The variables of PEP 3333 that tell about a request; those that tell about the
-    server, C{wsgi.input} for one, are for the caller to add.
+    The variables of PEP 3333 for a request.  The caller adds those for the server, and
+    C{wsgi.input}.
 
     Where there is no address, as on a UNIX socket, C{REMOTE_ADDR} and
     C{REMOTE_PORT} are empty; where there is no name and port either,
@@ -83,7 +83,7 @@ def make_environ(request: Any, underscores: bool) -> dict[str, Any]:
     script = b"/".join([b"", *request.prepath]).decode("latin-1")
     path = b"/".join([b"", *request.postpath]).decode("latin-1")
     if script.endswith("/") and not path:
-        # The resource stands at an empty segment, which is a part of the path.
+        # The resource is at an empty segment, which belongs to PATH_INFO.
         script, path = script[:-1], "/"
     name, port = _server(request, scheme)
     peer = request.getClientAddress()
@@ -108,7 +108,7 @@ def make_environ(request: Any, underscores: bool) -> dict[str, Any]:
             continue
         text = value.decode("latin-1")
         if variable in environ and variable not in _OWN.values():
-            # RFC 6265 section 5.4: the one field whose list has semicolons.
+            # RFC 6265 section 5.4: Cookie has semicolons between its members.
             comma = "; " if variable == "HTTP_COOKIE" else ","
             text = environ[variable] + comma + text
         environ[variable] = text
@@ -117,7 +117,7 @@ def make_environ(request: Any, underscores: bool) -> dict[str, Any]:
 
 def _pairs(headers: Headers) -> Iterable[tuple[bytes, bytes]]:
     """
-    All fields, one by one.
+    All fields, as pairs of name and value.
     """
     if isinstance(headers, RequestHeaders):
         return headers.pairs()
@@ -128,7 +128,7 @@ def _pairs(headers: Headers) -> Iterable[tuple[bytes, bytes]]:
 
 def _server(request: Any, scheme: str) -> tuple[str, str]:
     """
-    What C{SERVER_NAME} and C{SERVER_PORT} say.
+    The values of C{SERVER_NAME} and C{SERVER_PORT}.
     """
     host = request.getHost()
     port = str(getattr(host, "port", None) or _PORTS[scheme])

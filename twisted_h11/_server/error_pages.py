@@ -1,9 +1,8 @@
 """
-Pages of a site for requests that can not be served.
+A site's own error pages.
 
-They stand in the place of the pages that we make, and of those that Twisted's
-resources make for what is not there.  What an application answers is its own, whatever
-the status.
+They replace the default pages of this package, and those of Twisted's resources for
+paths that are not found.  The responses of an application are never replaced.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ __all__ = ["ErrorPages", "page_of", "render_error", "replace_page"]
 
 _LARGEST = 1 << 20
 """
-What is kept in memory of a page; a page that says what is wrong is short.
+The maximum length of an error page, in bytes; pages are kept in memory.
 """
 
 _PAGES = Kind(
@@ -43,7 +42,7 @@ class ErrorPages:
     def __init__(self, pages: Mapping[int, str | os.PathLike[str]]) -> None:
         """
         @param pages: the path of a file for each status, which is 400 to 599.
-        @raise TypeError: for anything else.
+        @raise TypeError: for an argument of a wrong type.
         @raise ValueError: for another status, or a file that is longer than 1 MiB.
         @raise OSError: for a file that can not be read.
         """
@@ -89,15 +88,15 @@ def page_of(site: Any, status: int | None) -> tuple[bytes, bytes] | None:
 
 def replace_page(request: Any, status: int, page: bytes) -> bytes:
     """
-    The page for a request that can not be served: the site's, if it has one for the
-    status, else C{page}.  The request gets the media type of the site's.
+    The error page for a request: the site's, if it has one for the status, else
+    C{page}.  Sets the C{Content-Type} of the site's page.
 
-    @param page: HTML of ours.
+    @param page: the default page, HTML.
     """
     site = getattr(request, "site", None)
     found = page_of(site, status)
     if status == 500 and getattr(site, "displayTracebacks", False):
-        # Somebody wants to see what our page says.
+        # The default page shows the traceback.
         found = None
     if found is None:
         request.setHeader(b"Content-Type", b"text/html; charset=utf-8")
@@ -108,7 +107,7 @@ def replace_page(request: Any, status: int, page: bytes) -> bytes:
 
 def render_error(resource: Any, request: Any) -> Any:
     """
-    Render a resource of Twisted's that stands for what can not be served.
+    Render one of Twisted's error resources, with the site's own page if there is one.
     """
     status = error_page_code(resource)
     found = page_of(getattr(request, "site", None), status)

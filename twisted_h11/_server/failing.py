@@ -1,8 +1,7 @@
 """
-What becomes of a request whose resource has failed.
+The response to a request whose resource has failed: a 500, if nothing was sent.
 
-An answer that says so, if there is none yet.  A response that failed in the middle
-ends so that the client can tell.
+A response that has begun is cut off so that the client can tell.
 """
 
 from __future__ import annotations
@@ -15,22 +14,21 @@ from twisted.web import server, util
 from twisted.web.http import INTERNAL_SERVER_ERROR, RESPONSES
 
 from twisted_h11._boundary.guarded import log_failure
-from twisted_h11._boundary.twisted_private import response_headers, set_known
+from twisted_h11._boundary.twisted_private import response_headers
 from twisted_h11._http.response_to_send import error_page, http_date
 from twisted_h11._server.arguments import Arguments
 from twisted_h11._server.error_pages import replace_page
 from twisted_h11._server.forms import FormError, WithForms
-from twisted_h11._server.transport_security import security_fields
 
 __all__ = ["Failing"]
 
 
 class Failing(WithForms, Arguments):
     """
-    A request that may fail.
+    A request with the handling of failures.
     """
 
-    # Whether its channel is one of ours: no stream of HTTP/2.
+    # Whether the channel is a Channel, and not a stream of HTTP/2.
     _direct = False
 
     def _sendWhole(self, body: bytes) -> None:
@@ -41,8 +39,8 @@ class Failing(WithForms, Arguments):
 
     def processingFailed(self, reason: Failure) -> Failure:
         """
-        Log a failure, and answer with 500; where the response has begun, end it
-        so that the client can tell.
+        Log a failure, and respond with 500; if the response has begun, cut it off so
+        that the client can tell.
 
         @return: C{reason}.
         """
@@ -56,7 +54,7 @@ class Failing(WithForms, Arguments):
             )
             brief = RESPONSES[error.status].decode("ascii")
             self._fail(brief, f"<p>{escape(str(error))}</p>", error.status)
-            # Its traceback keeps frames, and those keep us.
+            # Drop the traceback: its frames refer to this request.
             reason.cleanFailure()
             return reason
         self._log.failure("", failure=reason)
@@ -70,11 +68,11 @@ class Failing(WithForms, Arguments):
 
     def takerFailed(self, failure: Failure) -> None:
         """
-        Whoever takes the body of this request has failed, and so has the request.
-        Called by the body.
+        Called by the body when the protocol that reads it has failed: fail the
+        request.
         """
         if self._direct:
-            log_failure("Whoever took the body of a request", failure)
+            log_failure("The reader of the body of a request", failure)
             self._cutResponse()
         else:
             self.processingFailed(failure)
@@ -83,7 +81,7 @@ class Failing(WithForms, Arguments):
 
     def _cutResponse(self) -> None:
         """
-        Answer no further: with a plain 500 if nothing was sent, else so that the
+        Send a plain 500 if nothing was sent, else cut off the response so that the
         client can tell.
         """
         channel: Any = getattr(self, "channel", None)
@@ -104,12 +102,10 @@ class Failing(WithForms, Arguments):
             self._cutResponse()
             return
         channel: Any = self.channel
-        # What the resource has said about its content is not true of this page.
+        # The fields that the resource has set do not fit this page.
         self.responseHeaders = response_headers(
             getattr(channel.site, "serverHeader", server.version), http_date()
         )
-        for name, value in security_fields(channel.site, self.isSecure()):
-            set_known(self.responseHeaders, name, value)
         self._encoder = None
         self._inFakeHead = False
         self.etag = None

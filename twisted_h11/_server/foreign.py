@@ -1,12 +1,12 @@
 """
-Requests that frame their responses themselves, as twisted.web's do.
+Foreign request classes, such as twisted.web's, that frame their responses themselves.
 
-A chunked response of theirs comes with its framing, which is taken off: the framer
-frames.  A chunk in the pieces of L{twisted.web.http.toChunk} is known by them, since
-its data is one; whatever else is written is decoded.
+Their chunked responses are written with framing, which is removed: the framer frames.
+A chunk in the four pieces of L{twisted.web.http.toChunk} has its data as one piece;
+all other writes are decoded.
 
 twisted.web's own C{Request} writes an error page into a response that has begun, and
-test servers leave the last chunk out; neither may look complete.
+test servers leave the last chunk out; neither response may look complete.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from twisted_h11._server.cycle import Cycle
 
 __all__ = ["finish", "write", "write_sequence"]
 
-# Bytes of a chunk line that a request writes; twisted.web's have no extension.
+# The longest chunk line of a request, in bytes; twisted.web's have no extension.
 _LONGEST_CHUNK_LINE = 1024
 
-# What ends a chunked response, and what has decoded nothing else.
+# The last chunk, and a decoder that has read only that.
 _LAST = b"0\r\n\r\n"
 _ENDED = ChunkDecoder(TolerantRules(_LONGEST_CHUNK_LINE))
 _ENDED.feed(_LAST)
@@ -33,8 +33,8 @@ def write(cycle: Cycle, data: bytes) -> None:
     """
     Send content of a request that may frame its chunks by itself.
 
-    @raise TypeError: for anything but bytes.  Then the response will never be
-        complete, whatever whoever wrote it makes of the error.
+    @raise TypeError: for anything but bytes.  Then the response is cut off, even if
+        the application handles the error.
     """
     data = _checked(cycle, data)
     request, answer = cycle.request, cycle.answer
@@ -76,7 +76,7 @@ def write_sequence(cycle: Cycle, parts: Iterable[bytes]) -> None:
             and data
             and size == b"%x" % len(data)
             and lineEnd == end == b"\r\n"
-            # As L{write} looks at them.
+            # The same conditions as in write().
             and getattr(request, "chunked", False)
             and (getattr(request, "code", 0) != 500 or answer.status == 500)
             and not getattr(request, "leavesFraming", False)
@@ -99,8 +99,8 @@ def _checked(cycle: Cycle, data: bytes) -> bytes:
 def finish(cycle: Cycle, request: Any) -> None:
     """
     The request has finished its response.  If it has set C{chunked = False} in a
-    chunked response, which is how test servers leave the last chunk out, then the
-    response is not complete.
+    chunked response, as test servers do to leave the last chunk out, the response is
+    cut off.
     """
     answer = cycle.answer
     if (
@@ -110,7 +110,7 @@ def finish(cycle: Cycle, request: Any) -> None:
         and answer.length is None
         and cycle.head.chunkedAllowed
         and not cycle.isOver
-        # Asked for last: it costs more than all the rest.
+        # Last, because this costs more than the other conditions.
         and not getattr(request, "__dict__", {}).get("chunked", True)
     ):
         cycle.request = None

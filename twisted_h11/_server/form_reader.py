@@ -1,5 +1,5 @@
 """
-Taking a form apart: from bytes to parts, for L{twisted_h11.multipart}.
+The reader of a form: from bytes to parts, for L{twisted_h11.multipart}.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ __all__ = ["DEFAULT_LIMITS", "FormReader", "MultipartError", "MultipartLimits", 
 
 class MultipartError(ValueError):
     """
-    A form that can not be read, or passes a limit.
+    A form is malformed, or exceeds a limit.
 
-    @ivar status: of the response that says so: 400, 413, or 415 for a body
-        that is no form of this kind.
+    @ivar status: the status for the response: 400, 413, or 415 for a body that is not
+        I{multipart/form-data}.
 
     @since: 0.1
     """
@@ -40,14 +40,14 @@ class MultipartError(ValueError):
 @dataclass(frozen=True, kw_only=True)
 class MultipartLimits:
     """
-    The bounds of a form.  The whole body is bounded as every other body is.
+    The bounds of a form.  C{Limits.maxBodyLength} bounds the whole body.
 
-    @ivar maxParts: how many parts it may have.
-    @ivar maxHeaderLength: bytes of the fields of one part.
-    @ivar maxFieldLength: bytes of a part without a file name; C{None} for any
-        number.
-    @ivar bufferLength: bytes of a part that wait for whoever takes it before
-        the network is paused.
+    @ivar maxParts: how many parts a form may have.
+    @ivar maxHeaderLength: the length of the fields of one part, in bytes.
+    @ivar maxFieldLength: the length of a part without a file name, in bytes; C{None}
+        for any length.
+    @ivar bufferLength: how many bytes of a part may wait for the application before
+        reading from the client is paused.
 
     @since: 0.1
     """
@@ -69,18 +69,18 @@ class MultipartLimits:
     @property
     def bodyBufferLength(self) -> int:
         """
-        The name that L{RequestBody} looks at.
+        The name that L{RequestBody} uses for C{bufferLength}.
         """
         return self.bufferLength
 
 
 DEFAULT_LIMITS = MultipartLimits()
 
-# The parser warns about each malformed form: a line for whoever sends one.
+# The parser logs a warning for each malformed form: clients could fill the log.
 _silent = logging.getLogger("twisted_h11.multipart")
 _silent.disabled = True
 
-# What the parser calls; our methods have the same names with a "_" in front.
+# The parser's callbacks; the methods here have the same names with a leading "_".
 _EVENTS = (
     "on_part_begin",
     "on_part_data",
@@ -97,9 +97,9 @@ class Part(RequestBody):
     """
     One part of a form: a field, or a file.
 
-    @ivar name: of the form's field.
-    @ivar filename: what the client calls the file, C{None} for what is no file.
-        It is text from a stranger, and no path to write to.
+    @ivar name: the name of the form's field.
+    @ivar filename: the client's name of the file; C{None} if the part is not a file.
+        Do not use it as a path: the client chooses it.
     @ivar headers: the fields of the part.
 
     @since: 0.1
@@ -127,9 +127,10 @@ class Part(RequestBody):
 
     async def read(self, most: int) -> bytes:
         """
-        All of it, collected.
+        Collect the whole part.
 
         @param most: how many bytes it may have.
+        @return: its content.
         @raise MultipartError: if it has more.
         """
         parts = []
@@ -145,8 +146,8 @@ class Part(RequestBody):
 
 class FormReader:
     """
-    Takes a form apart.  To its parts it is what a channel is to a request's
-    body: what they pause and resume.
+    Parses a form.  It is the source of its parts' bodies, as a channel is the source of
+    a request's body: a part can hold and release it.
     """
 
     def __init__(
@@ -165,7 +166,7 @@ class FormReader:
         self._count = 0
         self._begun = False
         self._complete = False
-        # Whoever takes the parts holds them: they hold us.
+        # A weak reference: the part refers to this reader.
         self._current: weakref.ref[Part] | None = None
         self._left: int | None = None
         self._length = 0
@@ -177,18 +178,18 @@ class FormReader:
 
     def feed(self, data: bytes) -> None:
         """
-        Some of the form has arrived.
+        Parse a segment of the form.
         """
         from python_multipart.exceptions import ParseError
 
         if self.ended is not None:
             return
         if not self._begun:
-            # Of what stands behind empty lines the parser would pass over more or less,
-            # depending on how the bytes are cut.
+            # Empty lines at the beginning: what the parser skips behind them depends on
+            # how the bytes are cut into segments.
             data = data.lstrip(b"\r\n")
             self._begun = bool(data)
-        # Not for longer: they are methods, and the parser would keep us.
+        # Only during write(): bound methods in the parser would be a cycle.
         self._parser.callbacks = {name: getattr(self, f"_{name}") for name in _EVENTS}
         try:
             self._parser.write(data)
@@ -197,7 +198,7 @@ class FormReader:
         except ParseError as error:
             self.end(Failure(MultipartError(f"The form is malformed: {error}.")))
         except Exception:
-            # Of whoever takes the parts.
+            # The application has raised while it took a part.
             self.end(Failure())
         finally:
             self._parser.callbacks = {}
@@ -205,6 +206,8 @@ class FormReader:
     def end(self, reason: Failure) -> None:
         """
         The form is over.
+
+        @param reason: L{ResponseDone} at the end of the body, else the failure.
         """
         if self.ended is not None:
             return
@@ -219,7 +222,8 @@ class FormReader:
 
     def forget(self) -> None:
         """
-        Everything was told.  The failure may have our frames in its traceback.
+        Drop the references to the application and to the failure, whose traceback may
+        refer to this reader.
         """
         self._receive = _nobody
         self.ended = Failure(ResponseDone())
@@ -293,14 +297,14 @@ class FormReader:
 
     def hold(self, why: int) -> None:
         """
-        Take no more of the form until C{why} is released.
+        Pause the form until C{why} is released.
         """
         self._holds |= why
         self.source.pauseProducing()
 
     def release(self, why: int) -> None:
         """
-        Go on, as far as C{why} is concerned.
+        Drop the reason C{why}; resume the form if none is left.
         """
         self._holds &= ~why
         if not self._holds:
@@ -308,24 +312,24 @@ class FormReader:
 
     def pauseProducing(self) -> None:
         """
-        The loop over the parts takes no more for now.
+        Called by the loop over the parts: pause the form.
         """
         self.hold(APPLICATION)
 
     def resumeProducing(self) -> None:
         """
-        It goes on.
+        Called by the loop over the parts: resume the form.
         """
         self.release(APPLICATION)
 
     def abandoned(self) -> None:
         """
-        It was left.
+        Called when the loop over the parts was left; nothing to do.
         """
 
     def sendContinue(self) -> None:
         """
-        The body was asked for when the form was.
+        Nothing to do: reading the form has sent C{100 Continue} already.
         """
 
     def abortConnection(self) -> None:
@@ -337,7 +341,7 @@ class FormReader:
 
 def _nobody(part: Part) -> None:
     """
-    Receives a part after the end.
+    Ignore a part that comes after the end.
     """
 
 

@@ -1,20 +1,19 @@
 """
 Arguments of a request: of its query, and of a form in its body.
 
-They are those of twisted.web, to the byte where a form is well-formed.  But a form
-comes from a stranger: twisted.web parses whatever says that it is one, of any
-length, for every resource, with the parser of the email package, which takes
-seconds for what is nested or has many lines.  Here
+For well-formed forms they equal those of twisted.web, to the byte.  But twisted.web
+parses the body of any request whose C{Content-Type} is that of a form, of any length,
+for every resource, with the parser of the email package, which takes seconds for nested
+parts or many lines.  Here
 
-  - a form is parsed when somebody asks for C{args} (L{WithForms});
-  - before anything is parsed, its length and the number of its fields are looked at
+  - a form is parsed when C{args} is first read (L{WithForms});
+  - its length and the number of its fields are checked before it is parsed
     (C{Limits.maxFormLength}, C{Limits.maxFormFields});
-  - the work for each of at most so many fields is a few searches, of which each
-    looks at a byte once.
+  - the work for each field is a few searches in linear time.
 
-A form by a parameter of its C{Content-Type} is I{application/x-www-form-urlencoded}
-or I{multipart/form-data} (RFC 7578).  A part of the latter that is itself multipart,
-which RFC 7578 section 4.3 abandons, is given as it came.
+A form has the C{Content-Type} I{application/x-www-form-urlencoded} or
+I{multipart/form-data} (RFC 7578).  A nested multipart part, deprecated by RFC 7578
+section 4.3, is returned undecoded.
 """
 
 from __future__ import annotations
@@ -34,16 +33,16 @@ __all__ = ["FormError", "WithForms", "form_of", "parse_multipart", "parse_query"
 
 DEFAULT_LIMITS = Limits()
 
-# The fields of one part, as in L{twisted_h11.multipart}.
+# The length of the fields of one part, in bytes, as in twisted_h11.multipart.
 _MOST_HEAD = 16 * 1024
 
-# A Content-Disposition has two or three.
+# The bound on parameters; a real Content-Disposition has two or three.
 _MOST_PARAMETERS = 50
 
-# How many signs of a long value may not be the escapes that they look like.
+# How many percent signs of a long value may not begin an escape.
 _MOST_BAD = 10_000
 
-# What is no longer is decoded by the standard library.
+# Values up to this length are decoded by the standard library.
 _SHORT = 1024
 
 Args = dict[bytes, list[bytes]]
@@ -61,12 +60,12 @@ _not_escaped = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 
 class FormError(ValueError):
     """
-    The form in a request can not be read, or passes a limit.
+    The form in a request is malformed, or exceeds a limit.
 
-    It is raised by C{request.args}; a resource that lets it pass answers with
+    C{request.args} raises it; if the resource does not catch it, the response has
     C{status}.
 
-    @ivar status: 413 for what is too long or has too many fields, else 400.
+    @ivar status: 413 if the form is too long or has too many fields, else 400.
 
     @since: 0.1
     """
@@ -100,8 +99,8 @@ def _unquote(text: bytes) -> bytes:
     text = text.replace(b"+", b" ")
     if len(text) <= _SHORT or b"%" not in text:
         return unquote_to_bytes(text)
-    # The decoder of quoted-printable is the same but for another sign, and written
-    # in C.  It must see no escape but ours, or it would do more.
+    # The decoder of quoted-printable does the same for "=", and is written in C.
+    # It would also decode soft line breaks, so only valid escapes get a "=".
     text, bad = _not_escaped.subn(b"%25", text, _MOST_BAD)
     if bad >= _MOST_BAD:
         raise FormError("The form is not encoded.", 400)
@@ -116,7 +115,7 @@ def _parameters(value: bytes) -> dict[bytes, bytes]:
     """
     The parameters of a field value, by name.
 
-    @raise FormError: if there are more than anybody needs.
+    @raise FormError: if there are too many.
     """
     found: dict[bytes, bytes] = {}
     for count, match in enumerate(_parameter.finditer(value)):
@@ -138,7 +137,7 @@ def parse_multipart(content: bytes, kind: bytes, most: int) -> Args:
     @param most: how many parts there may be.
     @return: for each name the contents of its parts; a part without a name is left
         out.
-    @raise FormError: if the body is not of that kind, or has too many parts.
+    @raise FormError: if the body is malformed, or has too many parts.
     """
     delimiter = b"--" + _parameters(kind).get(b"boundary", b"").rstrip()
     if delimiter == b"--":
@@ -147,7 +146,7 @@ def parse_multipart(content: bytes, kind: bytes, most: int) -> Args:
         raise FormError(f"The form has more than {most} parts.", 413)
     places = _places(content, delimiter)
     if len(places) > most:
-        # One that is not closed has a delimiter less.
+        # A form without the closing delimiter has one delimiter less.
         raise FormError(f"The form has more than {most} parts.", 413)
     args: Args = {}
     for start, end in places:
@@ -159,7 +158,7 @@ def parse_multipart(content: bytes, kind: bytes, most: int) -> Args:
 
 def _places(content: bytes, delimiter: bytes) -> list[tuple[int, int]]:
     """
-    Where the parts begin and end.
+    @return: the beginning and the end of each part, as indexes.
     """
     places: list[tuple[int, int]] = []
     start = -1
@@ -180,7 +179,7 @@ def _places(content: bytes, delimiter: bytes) -> list[tuple[int, int]]:
         at = content.find(delimiter, end)
     if start < 0:
         raise FormError("The form does not begin with its boundary.", 400)
-    # It was not closed; what is there counts.
+    # The form is not closed: the last part counts.
     end = len(content)
     if content.endswith(b"\n"):
         end = _before(content, start, end)
@@ -190,7 +189,7 @@ def _places(content: bytes, delimiter: bytes) -> list[tuple[int, int]]:
 
 def _before(content: bytes, start: int, at: int) -> int:
     """
-    Where the line before a delimiter ends.
+    The end of the line before a delimiter, as an index.
     """
     if at - 1 >= start:
         at -= 1
@@ -208,7 +207,7 @@ def _part(content: bytes, start: int, end: int) -> tuple[bytes, bytes] | None:
     blank = _blank.search(content, start, min(end, start + _MOST_HEAD))
     if blank is None:
         if end - start < _MOST_HEAD:
-            # It ends with its fields.
+            # The part ends with its fields.
             head, data = content[start:end], b""
         else:
             raise FormError("The fields of a part are too long.", 413)
@@ -221,7 +220,7 @@ def _part(content: bytes, start: int, end: int) -> tuple[bytes, bytes] | None:
     coding = _coding.search(head)
     if coding is not None:
         data = _decoded(data, coding[1].lower())
-    # As the email package sees what is not ASCII in a field.
+    # The email package decodes bytes that are not ASCII in the same way.
     return name.decode("ascii", "replace").encode("utf-8"), data
 
 
@@ -252,11 +251,11 @@ def _kind_of(request: Any) -> bytes | None:
 
 def form_of(request: Any, content: Any, limits: Limits) -> Args:
     """
-    The form in a body; nothing, if it is none.
+    The arguments of the form in a body; empty if the body is not a form.
 
-    @param request: of twisted.web, or ours.
-    @param content: the body, a file, all of it; its position does not change.
-    @raise FormError: if it can not be read, or passes a limit.
+    @param request: a request of twisted.web, or of this package.
+    @param content: a file with the whole body; its position does not change.
+    @raise FormError: if the form is malformed, or exceeds a limit.
     """
     kind = _kind_of(request)
     if kind is None:
@@ -265,7 +264,7 @@ def form_of(request: Any, content: Any, limits: Limits) -> Args:
     try:
         length = content.seek(0, 2)
         if length is None:
-            # Some files do not say.
+            # Some files return no position from seek().
             length = content.tell()
         if not length:
             return {}
@@ -283,10 +282,10 @@ def form_of(request: Any, content: Any, limits: Limits) -> Args:
 
 class WithForms(server.Request):
     """
-    A request that parses its arguments when somebody asks for them.
+    A request that parses its arguments when they are first read.
     """
 
-    # The body as a stream, of whoever takes it.
+    # The RequestBody, if the application reads the body as a stream.
     _requestBody: Any = None
 
     @cached_property
@@ -294,8 +293,7 @@ class WithForms(server.Request):
         """
         The arguments of the query, and of a form that was posted.
 
-        @raise FormError: if they are too many, or the form is too long or can not
-            be read.
+        @raise FormError: if they are too many, or the form is too long or malformed.
         """
         site: Any = getattr(getattr(self, "channel", None), "site", self.site)
         limits = getattr(site, "limits", DEFAULT_LIMITS)
@@ -307,19 +305,21 @@ class WithForms(server.Request):
                 args.update(form_of(self, content, limits))
             elif (self.finished or self._disconnected) and self._requestBody is None:
                 if _kind_of(self) is not None:
-                    raise RuntimeError("The form is gone: ask for args before finish.")
+                    raise RuntimeError(
+                        "The form was discarded: read args before finish."
+                    )
         return args
 
 
 def receive_with_form(request: Any, head: Any, site: Any, limits: Limits) -> None:
     """
-    Call the C{requestReceived} of a request that is not ours, and that would parse a
-    form at once.
+    Call the C{requestReceived} of a foreign request class, which would parse a form at
+    once.
 
     The form is parsed here, and the arguments are there when C{process} is called.
     twisted.web parses a body only if its file is not at its beginning.
 
-    @raise FormError: as L{form_of}, before anything was called.
+    @raise FormError: as L{form_of}, before C{requestReceived} is called.
     """
     form: Args = {}
     if b"?" in head.target:

@@ -1,10 +1,10 @@
 """
-What makes bytes of a response, and knows whether h11 has seen its request.
+The framers, which make the bytes of a response, with h11 or without.
 
-Most requests come in by the fast path, and h11 never hears of them: a L{FastFramer}
-frames their responses, to the same bytes.  As soon as something needs h11's state
-machine (an interim response, trailers, an unusual head) L{FastFramer.wake} tells h11
-what it has missed, the request and the response so far, and an L{H11Framer} goes on.
+Most requests are read by the fast path, and h11 is not given them: a L{FastFramer}
+frames their responses, to the same bytes.  When h11's state machine is needed (for an
+interim response, trailers, an unusual head) L{FastFramer.wake} replays the request and
+the response so far into h11, and an L{H11Framer} goes on.
 
 Both have the same methods: C{data} and C{end} for the response, C{received} for the
 body of the request, C{isReusable} when both have ended.
@@ -33,7 +33,7 @@ Pairs = list[tuple[bytes, bytes]]
 
 class _Placeholder:
     """
-    Stands for content that is out already, when h11 is told about it.
+    Content that was sent already, to replay it into h11 by its length only.
     """
 
     def __init__(self, length: int) -> None:
@@ -45,11 +45,11 @@ class _Placeholder:
 
 class H11Framer:
     """
-    Frames by h11, which sees both messages.  There is one for a connection, made when
-    it is first needed.
+    Frames by h11, which is given both messages.  A connection has one, made on first
+    need.
 
-    @param wire: where the bytes go.
-    @param conn: the connection's h11.
+    @param wire: the wire to write to.
+    @param conn: the connection's C{h11.Connection}.
     """
 
     __slots__ = ("_conn", "_wire")
@@ -62,9 +62,9 @@ class H11Framer:
 
     def head(self, raw: bytes, head: RequestHead) -> bool:
         """
-        Show h11 a request head.
+        Give h11 a request head.
 
-        @return: whether it understands it as we do.
+        @return: whether h11 parses it to the same values.
         """
         self._conn.receive_data(raw)
         event = self._conn.next_event()
@@ -76,9 +76,11 @@ class H11Framer:
 
     def received(self, piece: bytes, last: bool) -> Iterable[bytes]:
         """
-        Show h11 some of the body.
+        Give h11 some of the request's body.
 
-        @return: the content in it.
+        @param piece: the bytes, with their framing.
+        @param last: whether the body ends with them.
+        @return: the content in them.
         """
         conn = self._conn
         if piece:
@@ -92,17 +94,17 @@ class H11Framer:
     @property
     def requestEnded(self) -> bool:
         """
-        Whether all of the request was seen.
+        Whether h11 was given all of the request.
         """
         return self._conn.their_state not in (h11.IDLE, h11.SEND_BODY)
 
     def replay(self, raw: bytes, answer: ResponseHead | None, sent: int) -> None:
         """
-        Tell h11 what has passed it by.
+        Replay into h11 what was received and sent without it.
 
-        @param raw: the request.
+        @param raw: the head of the request.
         @param answer: the response head, if one was sent.
-        @param sent: how much content was sent.
+        @param sent: how many bytes of content were sent.
         """
         conn = self._conn
         conn.receive_data(raw)
@@ -122,7 +124,7 @@ class H11Framer:
     @property
     def trailing(self) -> bytes:
         """
-        What h11 was given beyond the message.
+        The bytes that h11 was given behind the request.
         """
         return bytes(self._conn.trailing_data[0])
 
@@ -164,7 +166,7 @@ class H11Framer:
 
     def switch(self, status: int, pairs: Pairs) -> None:
         """
-        Send the response to CONNECT, behind which no HTTP follows.
+        Send the head of a 2xx response to CONNECT, behind which no HTTP follows.
         """
         self._send(
             h11.Response(status_code=status, headers=pairs, reason=reason_of(status))
@@ -179,19 +181,19 @@ class H11Framer:
 
     def nextCycle(self) -> None:
         """
-        Both messages have ended: another cycle begins.
+        Both messages have ended: reset h11 for another cycle.
         """
         self._conn.start_next_cycle()
 
     def failed(self) -> None:
         """
-        The response will never be complete.
+        The response will not be completed: tell h11.
         """
         self._conn.send_failed()
 
     def wake(self, head: RequestHead, left: int) -> H11Framer:
         """
-        @return: this one, which need not be woken.
+        @return: this object.
         """
         return self
 
@@ -201,13 +203,13 @@ class H11Framer:
 
 class FastFramer:
     """
-    Frames the response to a request that h11 has not seen.
+    Frames the response to a request that h11 was not given.
 
-    @param wire: where the bytes go.
-    @param unseenHead: the head of the request, as it was received.
-    @param makeH11: what makes the connection's L{H11Framer}.
-    @ivar requestEnded: whether all of the request was seen.
-    @ivar isReusable: both messages end where they say so.
+    @param wire: the wire to write to.
+    @param unseenHead: the head of the request, as received.
+    @param makeH11: returns the connection's L{H11Framer}.
+    @ivar requestEnded: whether all of the request has arrived.
+    @ivar isReusable: always C{True}: both messages end by their length or chunks.
     """
 
     __slots__ = (
@@ -235,17 +237,18 @@ class FastFramer:
 
     def received(self, piece: bytes, last: bool) -> Iterable[bytes]:
         """
-        Some of the body is here; its length is known.
+        Some of the body has arrived; its length is known.
 
-        @param last: whether that is all.
-        @return: the content in it.
+        @param piece: the bytes.
+        @param last: whether the body ends with them.
+        @return: the content in them.
         """
         self.requestEnded = last
         return (piece,) if piece else ()
 
     def respond(self, answer: ResponseHead, data: bytes = b"") -> None:
         """
-        Send a response head that is a common one.
+        Send a response head of the fast path.
 
         @param answer: the head, with its bytes.
         @param data: the first content, which is copied.
@@ -265,7 +268,7 @@ class FastFramer:
         """
         Send content.
 
-        @param chunk: the same as a chunk, where that is known.
+        @param chunk: the same content framed as a chunk, if the caller has it.
         """
         self._sent += len(data)
         if self._length is None:
@@ -274,30 +277,31 @@ class FastFramer:
 
     def end(self, trailers: Pairs) -> None:
         """
-        Send the end of the response; it has no trailers.
+        Send the end of the response.
+
+        @param trailers: empty; trailers need h11.
         """
         if self._length is None:
             self._wire.send(b"0\r\n\r\n")
 
     def nextCycle(self) -> None:
         """
-        h11 knows of nothing that it should forget.
+        Nothing to do: h11 was not given the request.
         """
 
     def failed(self) -> None:
         """
-        h11 knows of nothing that could fail.
+        Nothing to do: h11 was not given the request.
         """
 
     def wake(self, head: RequestHead, left: int) -> H11Framer:
         """
-        Tell h11 what it has missed.
+        Replay the request and the response so far into h11.
 
         @param head: the head of the request.
-        @param left: how many bytes of its body have not been received.  What has
-            been is neither here any more nor of any consequence: what is still to
-            come decides about h11's states.
-        @return: what frames from now on.
+        @param left: how many bytes of its body have not been received.  Only these
+            count for the state of h11.
+        @return: the framer to use from now on.
         """
         unseen = self._unseenHead
         if head.length:

@@ -1,15 +1,15 @@
 """
 Connections that belong to another protocol now: WebSockets, tunnels.
 
-Nothing of ours is between the transport and its new protocol, and the transport may
-get a third one.  So what tells us of the end is the transport itself: its
-C{connectionLost}, which whatever is below it calls.  Until then the connection has its
-place among those of the site, and L{GivenAway} stands for it there.  One that has no
-such method (no transport of Twisted's reactors) is not ours from then on.
+Nothing of this package is between the transport and its new protocol, and the transport
+may get a third one.  So the end of the connection is noticed by replacing the
+transport's C{connectionLost}, which is called from below.  Until then the connection
+counts for the site, and L{GivenAway} represents it.  A connection whose transport has
+no such method (no transport of Twisted's reactors) does not count any more.
 
-The bounds of requests do not hold for it, and no time-out.  When the site ends it is
-asked to go away, if its protocol is one that can be asked; any other has the time of
-the others, and is dropped then.
+The bounds of requests and the time-outs do not apply to it.  When the site drains, its
+protocol is told to close, if it has a known method for that; any other connection is
+aborted when the time for draining is over.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ GOING_AWAY = 1001
 The status of a WebSocket whose server goes down (RFC 6455 section 7.4.1).
 """
 
-# What twisted.web.websocket.WebSocketTransport has; and autobahn's WebSocketProtocol.
+# Methods of twisted.web.websocket.WebSocketTransport and autobahn's WebSocketProtocol.
 _TWISTEDS = ("sendTextMessage", "sendBytesMessage", "ping", "loseConnection")
 _AUTOBAHNS = ("sendMessage", "sendPing", "sendCloseFrame")
 
@@ -42,17 +42,17 @@ def _has(protocol: Any, names: tuple[str, ...]) -> bool:
 
 class _Register(Protocol):
     """
-    The site's register, as a connection sees it.
+    The site's register, as a connection uses it.
     """
 
     def moved(self, old: Any, new: Any) -> None:
         """
-        C{new} takes the place of C{old}.
+        Replace C{old} by C{new}.
         """
 
     def gone(self, connection: Any) -> None:
         """
-        A connection has ended.
+        Remove a connection that has ended.
         """
 
 
@@ -62,8 +62,8 @@ class GivenAway:
 
     @param register: the register.
     @param transport: the transport.
-    @param protocol: the protocol that has it; C{None} for the one that the transport
-        says it has.
+    @param protocol: its new protocol; C{None} to use the transport's attribute
+        C{wrappedProtocol} or C{protocol}.
     """
 
     __slots__ = (
@@ -82,7 +82,9 @@ class GivenAway:
 
     def takePlace(self, channel: Any) -> None:
         """
-        Take the place of the channel that had the connection, until that ends.
+        Replace the channel in the register, until the connection ends.
+
+        @param channel: the channel that had the connection.
         """
         transport = self._transport
         tell = getattr(transport, "connectionLost", None)
@@ -91,7 +93,7 @@ class GivenAway:
             try:
                 transport.connectionLost = self._lost
             except AttributeError:
-                # It takes none from us.
+                # The attribute can not be set.
                 tell = None
         if tell is None:
             self._register.gone(channel)
@@ -101,7 +103,7 @@ class GivenAway:
 
     def _lost(self, *reason: Any) -> None:
         """
-        The C{connectionLost} of the transport.
+        Replaces the C{connectionLost} of the transport.
         """
         tell, transport = self._tell, self._transport
         assert tell is not None
@@ -124,8 +126,9 @@ class GivenAway:
 
     def drain(self, spareIdle: bool = False) -> None:
         """
-        Ask the protocol to go away, once, if it is one that can be asked.  It is not
-        idle in the sense of HTTP.
+        Tell the protocol to close, once, if it has a known method for that.
+
+        @param spareIdle: ignored; this connection gets no more requests.
         """
         if self._asked:
             return
@@ -147,27 +150,28 @@ class GivenAway:
 
     def phase(self) -> Phase:
         """
-        What the connection is at.
+        What the connection is doing now, for metrics.
         """
         return Phase.GIVEN_AWAY
 
     def abortConnection(self) -> None:
         """
-        Drop the connection at once.
+        Abort the connection at once.
         """
         self._transport.abortConnection()
 
 
 def give_away(channel: Any, transport: Any, protocol: Any, drains: bool) -> None:
     """
-    Count a connection that a channel has given away, as long as it lasts.
+    Count a connection that a channel has given away, until it ends.
 
-    @param transport: what the channel had.
-    @param protocol: what has it now, or C{None}: see L{GivenAway}.
-    @param drains: whether the site ends already.
+    @param channel: the channel.
+    @param transport: the channel's transport.
+    @param protocol: its new protocol, or C{None}: see L{GivenAway}.
+    @param drains: whether the site is draining.
     """
     given = GivenAway(channel.connections, transport, protocol)
     given.takePlace(channel)
     if drains:
-        # As soon as the protocol has it.
+        # In the next turn, when the protocol has the transport.
         channel.callLater(0, given.drain)

@@ -1,22 +1,22 @@
 """
 Giving a server connection to another protocol: Upgrade, CONNECT, WebSocket.
 
-Three ways lead here.  Our own C{switchProtocol}; Twisted's
+There are three ways: this package's C{switchProtocol}; Twisted's
 C{WebSocketResource}, which calls C{_protocolUpgradeForWebsockets} and then
-writes its 101 to the transport; and autobahn's and daphne's, which take the
+writes its 101 to the transport; and autobahn and daphne, which take the
 transport away (C{channel.transport = None}) and make their own protocol the
-transport's.  In each case bytes may have come together with the handshake.
-They belong to the new protocol, and reach it after the response has gone out.
+transport's.  In each case bytes may arrive together with the handshake.
+They belong to the successor, and are delivered to it after the response was sent.
 
-Whoever has the transport may write to it.  What was written to the channel in the same
-turn of the reactor goes first: those methods of a transport that we have shown that
-send something have what is pending written before they do.
+A resource that has the transport may write to it.  What was written to the channel in
+the same turn of the reactor must go first: so the methods of a shared transport that
+send something are wrapped, and flush what is pending before.
 
-Whoever has the transport may also close it.  A transport does not close while
-it waits for its producer, which is us: TLS for ever, a socket once it was full.
-So C{loseConnection} of a transport that we have shown is ours, and means the
-same as the channel's.  So does its C{loseWriteConnection} where the end of the
-output would make a response that is not complete look as if it were.
+A resource may also close the transport.  A transport does not close while it has a
+producer, which is the channel: TLS never does, a socket not after it was full.  So the
+C{loseConnection} of a shared transport is replaced by the channel's.  Its
+C{loseWriteConnection} does the same where the end of the output would make an
+incomplete response look complete.
 """
 
 from __future__ import annotations
@@ -32,19 +32,19 @@ from twisted_h11._wire.protocol import give_trailing
 
 __all__ = ["HandOver"]
 
-# Where a transport has its protocol: a wrapper, and a socket.
+# The attributes of a wrapper and of a socket that have its protocol.
 _PROTOCOLS = ("wrappedProtocol", "protocol")
 
 
-# What sends something, of any transport.
+# The methods of transports that send something.
 _SENDING = ("sendFileDescriptor", "startTLS", "write", "writeSequence")
 
 
 class _Behind:
     """
-    A method of a transport, called when all that is pending was written.
+    A method of a transport that first flushes what is pending.
 
-    @cvar passesOn: nothing that it does is left out by a shorter way.
+    @cvar passesOn: whether sendfile may bypass this method, as it may the original.
     """
 
     __slots__ = ("_method", "_wire")
@@ -70,13 +70,14 @@ def _halve(channel: Any, halve: Callable[[], None]) -> None:
 
 class HandOver:
     """
-    A transport that others have, too, and that one of them may take.
+    A transport that other code has, too, and may take over.
 
-    @param channel: the channel that has it.  The C{loseConnection} of the transport
-        is the channel's from now on, and sometimes its C{loseWriteConnection}.
+    @param channel: the channel of the transport.  The C{loseConnection} of the
+        transport is replaced by the channel's, and sometimes its
+        C{loseWriteConnection}.
     @param transport: the transport.
-    @ivar isOrdered: whether what is pending goes before what others write.
-    @ivar isTaken: whether somebody has taken it from the channel.
+    @ivar isOrdered: whether what is pending is sent before what other code writes.
+    @ivar isTaken: whether other code has taken the transport from the channel.
     """
 
     __slots__ = (
@@ -105,7 +106,7 @@ class HandOver:
         self._before = {name: own[name] for name in self._ours if name in own}
         self._rest: tuple[IProtocol, bytes] | None = None
         self.isTaken = self.isOrdered = False
-        # One that takes no attributes keeps its own.
+        # A transport whose attributes can not be set keeps its methods.
         with suppress(AttributeError):
             for name, method in self._ours.items():
                 setattr(transport, name, method)
@@ -116,8 +117,8 @@ class HandOver:
 
     def restore(self) -> None:
         """
-        The transport's methods are its own again, unless somebody else has changed
-        them since.
+        Restore the transport's own methods, except those that other code has replaced
+        since.
         """
         ours, self._ours = self._ours, {}
         own = getattr(self._transport, "__dict__", {})
@@ -130,27 +131,30 @@ class HandOver:
     @property
     def isPending(self) -> bool:
         """
-        Whether something is still to be delivered.
+        Whether received bytes may still have to be delivered to a successor.
         """
         return self.isTaken or self._rest is not None
 
     def keep(self, successor: IProtocol, trailing: bytes) -> None:
         """
         Keep what was received for a successor until it has sent its handshake.
+
+        @param successor: the successor.
+        @param trailing: the bytes.
         """
         self._rest = (successor, trailing)
 
     def look(self, channel: Any) -> bool:
         """
-        If the transport serves another protocol than it did, then have the channel let
-        go of it, and give the successor what came with the handshake: the one that
-        L{keep} names, or the protocol that the transport has now if it was taken.
+        Check whether the transport has another protocol now.  If so, detach the
+        channel, and deliver what arrived with the handshake: to the successor of
+        L{keep}, or to the new protocol of a transport that was taken.
 
         @return: whether all of that is done.
         """
         wire, reader = channel.wire, channel.reader
         transport = self._transport
-        # For each request: without a list.
+        # Called for each request: compare without making a list.
         if wire.transport is not None and (
             getattr(transport, "protocol", None) is not self._protocol
             or getattr(transport, "wrappedProtocol", None) is not self._wrapped

@@ -1,10 +1,10 @@
 """
-HTTP/2, by handing the connection to what Twisted builds for it.
+HTTP/2, by Twisted's implementation.
 
-The protocol is chosen in the TLS handshake (ALPN), so nothing of ours, neither
-timer nor producer, is on the connection before the first byte after it.  A
-connection without TLS is HTTP/1.1.  One that speaks HTTP/2 is kept within its bounds
-by a L{Guard<twisted_h11._server.http2_guard.Guard>}.
+The protocol is chosen in the TLS handshake (ALPN), so a channel or a guard is made
+only when the first byte behind it arrives.  A connection without TLS is HTTP/1.1.  A
+L{Guard<twisted_h11._server.http2_guard.Guard>} keeps an HTTP/2 connection within its
+bounds.
 """
 
 from __future__ import annotations
@@ -36,7 +36,9 @@ __all__ = ["Negotiator", "check_http2"]
 
 def check_http2() -> None:
     """
-    @raise ValueError: if Twisted's HTTP/2 can not be used here.
+    Check that Twisted's HTTP/2 can be used.
+
+    @raise ValueError: if it can not be used.
     """
     if not http.H2_ENABLED:
         raise ValueError(
@@ -64,11 +66,12 @@ class Served(Connection, Interface):
 @implementer(IHandshakeListener, IHalfCloseableProtocol)
 class Negotiator(Protocol):
     """
-    Waits for the first byte, and builds the protocol that was negotiated.
+    Waits for the first byte, and builds the negotiated protocol.
 
+    @param site: the site.
     @param connections: the site's register.
-    @param build11: what makes the protocol of an HTTP/1.1 connection.
-    @param build2: what makes the protocol that Twisted has for HTTP/2.
+    @param build11: makes the protocol of an HTTP/1.1 connection.
+    @param build2: makes Twisted's protocol for HTTP/2.
     @ivar countedHost: the address under which the site counts this connection.
     """
 
@@ -93,22 +96,22 @@ class Negotiator(Protocol):
         self._connections = connections
         self._build11 = build11
         self._build2 = build2
-        # Whom the connection was given to, a channel or a guard.
+        # The channel or the guard that has the connection.
         self._successor: Any = None
 
     def connectionMade(self) -> None:
         """
-        Bound the handshake, if there is one.
+        Start the time-out of the handshake, if there is one.
         """
         if not ISSLTransport.providedBy(self.transport):
-            # The channel asks for a place itself.
+            # The channel registers itself.
             self._become(self._build11())
             return
         verdict = self._connections.made(self, self.transport, self._site.limits)
         if verdict is Verdict.LATE:
             self._late = True
         elif verdict is not Verdict.TAKEN:
-            # Before the handshake nobody knows in which words to refuse it.
+            # No 503: the protocol is not known before the handshake.
             self.abortConnection()
             close_now(self.transport)
             return
@@ -116,7 +119,7 @@ class Negotiator(Protocol):
 
     def handshakeCompleted(self) -> None:
         """
-        Bound the wait for the first byte.
+        Start the time-out of the first byte.
         """
         self._completed = True
         if self._site.metrics is not None:
@@ -136,7 +139,7 @@ class Negotiator(Protocol):
 
     def dataReceived(self, data: bytes) -> None:
         """
-        The handshake is over.
+        The handshake is over: pass the bytes to the negotiated protocol.
         """
         if self._guard is not None:
             self._guard.dataReceived(data)
@@ -145,9 +148,9 @@ class Negotiator(Protocol):
 
     def _negotiated(self) -> bool:
         """
-        The first bytes are here: give the connection to whom it concerns.
+        The first bytes have arrived: make a guard or a channel.
 
-        @return: whether it is served.
+        @return: whether the connection is served.
         """
         if not self._known():
             return False
@@ -169,9 +172,9 @@ class Negotiator(Protocol):
 
     def _known(self) -> bool:
         """
-        The address of the client is known by now.
+        The address of the client is final now: count the connection for it.
 
-        @return: whether there is a place for it.
+        @return: whether the connection is served.
         """
         late, self._late = self._late, False
         if late:
@@ -183,7 +186,7 @@ class Negotiator(Protocol):
 
     def _become(self, channel: Served) -> None:
         """
-        It is HTTP/1.1: from now on there is nothing to be done here.
+        The connection is HTTP/1.1: give it to a channel.
         """
         self._cancelTimer()
         self._successor = channel
@@ -192,7 +195,7 @@ class Negotiator(Protocol):
 
     def readConnectionLost(self) -> None:
         """
-        The client will send nothing more.
+        End of file from the client.
         """
         half: Any = IHalfCloseableProtocol(self._successor, None)
         if half is not None:
@@ -205,7 +208,7 @@ class Negotiator(Protocol):
 
     def writeConnectionLost(self) -> None:
         """
-        We will send nothing more.
+        The half-close of this side has reached the socket.
         """
         half: Any = IHalfCloseableProtocol(self._successor, None)
         if half is not None:
@@ -220,11 +223,14 @@ class Negotiator(Protocol):
 
     def drain(self, spareIdle: bool = False) -> None:
         """
-        End the connection, after the requests that are under way.
+        End the connection after the current requests.
+
+        @param spareIdle: whether an idle connection may get one more request; ignored
+            for HTTP/2.
         """
         self._draining = True
         if self._guard is not None:
-            # With HTTP/2 a client knows which of its requests were not served.
+            # GOAWAY tells the client which of its requests were not served.
             self._guard.leave()
         elif not spareIdle:
             assert self.transport is not None
@@ -232,20 +238,20 @@ class Negotiator(Protocol):
 
     def phase(self) -> Phase:
         """
-        What the connection is at.
+        What the connection is doing now, for metrics.
         """
         return Phase.NEW if self._guard is None else Phase.HTTP2
 
     def abortConnection(self) -> None:
         """
-        Drop the connection at once.
+        Abort the connection at once.
         """
         transport: Any = self.transport
         transport.abortConnection()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
-        The connection is gone.
+        The connection is lost: tell the guard or the channel, and unregister.
         """
         self._cancelTimer()
         if self._late:

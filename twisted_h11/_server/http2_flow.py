@@ -1,6 +1,6 @@
 """
-What an HTTP/2 connection may send (RFC 9113 section 5.2), and what Twisted is given
-of that: a little of each stream in turn.
+The flow control of an HTTP/2 connection (RFC 9113 section 5.2).  Twisted is given only
+what may be sent, a little of each stream in turn.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ __all__ = ["Flow", "TakenBack"]
 
 FIRST_WINDOW = 65535
 """
-RFC 9113 section 6.9.2.
+The initial window in bytes, RFC 9113 section 6.9.2.
 """
 
 MOST_GIVEN = 65536
 """
-How many bytes Twisted has at a time, to put them into frames.
+How many bytes Twisted is given at a time, to put them into frames.
 """
 
 
 class TakenBack(Exception):
     """
-    The client no longer lets be sent what it has let be sent before.
+    The client has reduced a window below what Twisted was given to send.
     """
 
 
@@ -32,28 +32,28 @@ class Flow:
     The windows of a connection.
 
     @param streams: its streams by their numbers; their order is changed.
-    @ivar firstWindow: how many bytes the client lets be sent on a new stream.
+    @ivar firstWindow: how many bytes may be sent on a new stream.
     """
 
     def __init__(self, streams: dict[int, Stream]) -> None:
         self._streams = streams
         self._window = self.firstWindow = FIRST_WINDOW
-        # What Twisted has, and has not sent.
+        # How many bytes Twisted has, and has not sent.
         self._given = 0
         self._giving = self._again = False
         self._stopped = False
 
     def stop(self) -> None:
         """
-        Give nothing more.
+        Give nothing more to Twisted.
         """
         self._stopped = True
 
     def windowCame(self, frame: Frame, payload: bytes) -> None:
         """
-        The client says how much may be sent.
+        Apply a WINDOW_UPDATE or SETTINGS frame of the client.
 
-        @raise TakenBack: if some of that is given already.
+        @raise TakenBack: if a window is smaller than what Twisted was given.
         """
         if frame.kind == WINDOW_UPDATE:
             more = int.from_bytes(payload[:4], "big") & 0x7FFFFFFF
@@ -73,7 +73,7 @@ class Flow:
 
     def sent(self, stream: Stream, length: int) -> None:
         """
-        Some of a stream has left.
+        Count bytes of a stream that were sent.
         """
         self._window -= length
         stream.window -= length
@@ -82,13 +82,13 @@ class Flow:
 
     def ended(self, stream: Stream) -> None:
         """
-        A stream is over, and sends nothing more.
+        A stream is over: nothing more is sent on it.
         """
         self._given -= stream.given
 
     def give(self) -> None:
         """
-        Give to Twisted what can be sent.
+        Give Twisted what may be sent now.
         """
         self._again = True
         if self._giving:
@@ -101,10 +101,10 @@ class Flow:
                     room = min(self._window, MOST_GIVEN) - self._given
                     room = min(room, stream.window - stream.given)
                     given = stream.give(max(room, 0))
-                    # Some of it may have been sent by now.
+                    # sent() may have been called within give().
                     self._given += given
                     if room > 0 and number in self._streams:
-                        # The next time it is another one's turn.
+                        # To the end: the next time another stream is first.
                         self._streams[number] = self._streams.pop(number)
         finally:
             self._giving = False

@@ -1,6 +1,6 @@
 """
-The heads of HTTP/2 frames: nine bytes that say how long a frame is, of which kind,
-and of which stream (RFC 9113 section 4.1).
+The heads of HTTP/2 frames: nine bytes with the length, the type and the stream of a
+frame (RFC 9113 section 4.1).
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ class Frame(NamedTuple):
     """
     The head of a frame.
 
-    @ivar length: how many bytes follow it.
-    @ivar number: that of the stream; 0 for the connection.
+    @ivar length: the length of the payload, in bytes.
+    @ivar number: the number of the stream; 0 for the connection.
     """
 
     length: int
@@ -75,8 +75,8 @@ def frames_in(data: bytes) -> Iterator[Frame]:
 
 def errors_in(data: bytes) -> Iterator[int]:
     """
-    The streams that frames of ours reset because of what the client has sent, and
-    not because nobody wants to go on with them, which has no error code.
+    The numbers of streams that sent frames reset because of an error of the client.
+    RST_STREAM without an error code does not count.
     """
     at = 0
     for frame in frames_in(data):
@@ -87,7 +87,7 @@ def errors_in(data: bytes) -> Iterator[int]:
 
 def window_settings(payload: bytes) -> Iterator[int]:
     """
-    The values that a SETTINGS frame has for the first window of streams.
+    The values of SETTINGS_INITIAL_WINDOW_SIZE in a SETTINGS frame.
     """
     for at in range(0, len(payload) - 5, 6):
         if int.from_bytes(payload[at : at + 2], "big") == INITIAL_WINDOW_SIZE:
@@ -98,7 +98,7 @@ def goaway(last: int, code: int) -> bytes:
     """
     A GOAWAY frame.
 
-    @param last: the last stream that is served.
+    @param last: the number of the last stream that is served.
     @param code: the error code.
     """
     payload = last.to_bytes(4, "big") + code.to_bytes(4, "big")
@@ -107,30 +107,31 @@ def goaway(last: int, code: int) -> bytes:
 
 class FrameOwner(Protocol):
     """
-    Who is told of the frames that arrive.
+    The receiver of frames from a L{FrameReader}.
     """
 
     def frameCame(self, frame: Frame) -> bool:
         """
-        The head of a frame is here.
+        The head of a frame has arrived.
 
-        @return: whether the frame is to be passed on.
+        @return: whether to pass the frame on.
         """
 
     def windowCame(self, frame: Frame, payload: bytes) -> None:
         """
-        A whole WINDOW_UPDATE, or SETTINGS that is no acknowledgement, is here.
+        A whole WINDOW_UPDATE, or a SETTINGS that is not an acknowledgement, has
+        arrived.
         """
 
     def passOn(self, data: bytes) -> None:
         """
-        Some of a frame that is passed on.
+        Take some bytes of a frame that is passed on.
         """
 
 
 class FrameReader:
     """
-    Reads the heads of the frames that arrive, in whatever pieces.
+    Reads the heads of received frames, however the bytes are cut into segments.
     """
 
     def __init__(self) -> None:
@@ -145,15 +146,14 @@ class FrameReader:
     @property
     def isBetween(self) -> bool:
         """
-        Whether nothing of a frame, nor of a header block, is here that is not
-        complete.
+        Whether no frame and no header block is incomplete.
         """
         return not (self._left or self._begun or self._block)
 
     @property
     def isInBody(self) -> bool:
         """
-        Whether the rest of a piece of a body is missing, and nothing else.
+        Whether only the rest of a DATA frame is missing.
         """
         return (
             bool(self._left)
@@ -166,12 +166,14 @@ class FrameReader:
         """
         Take the rest of a frame, or the head of the next one.
 
-        A frame is passed on by itself: Twisted looks at what all that it is given at
-        once has done before it looks at the first frame, and is confused when that
-        was taken back by a later one.
+        Each frame is passed on by itself.  Of several frames at once, h2 applies all
+        before Twisted handles the first event, and Twisted fails if a later frame has
+        undone that event.
 
-        @param owner: who is told.
-        @return: how far that goes.
+        @param owner: the receiver.
+        @param data: the received bytes.
+        @param at: the index to begin at.
+        @return: the index behind the taken bytes.
         """
         if not self._left:
             piece = data[at : at + HEAD_LENGTH - len(self._begun)]
@@ -200,13 +202,13 @@ class FrameReader:
             frame.kind == SETTINGS and not frame.flags & ACK
         )
         self._payload = b"" if tells and frame.length <= _MOST_KEPT else None
-        # Priorities are left out, but not between the pieces of a header block.
+        # Drop PRIORITY frames, but not within a header block, where they are an error.
         isLeftOut = frame.kind == PRIORITY and not self._block
         self._passes = owner.frameCame(frame) and not isLeftOut
 
     def blockCame(self, frame: Frame) -> None:
         """
-        A HEADERS or CONTINUATION frame is taken.
+        Note a HEADERS or CONTINUATION frame, which may begin or end a header block.
         """
         if frame.flags & END_HEADERS:
             self._block = 0

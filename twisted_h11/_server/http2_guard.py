@@ -1,32 +1,28 @@
 """
-The bounds of an HTTP/2 connection, kept from outside.
+The bounds of an HTTP/2 connection, enforced from outside.
 
-The streams are Twisted's (L{twisted.web.http.HTTPFactory.buildProtocol} makes what
-speaks HTTP/2), which bounds little of what a client can do, and offers no way to.
-But all that goes in and out passes by here, and frames are easy to tell apart: nine
-bytes say how long one is, of which kind, and of which stream.  So a L{Guard} stands
-between the transport and what Twisted has made.  It reads the frames' heads, counts,
-and ends the connection when something is beyond its bound.  It changes no frame, but
-for those that ask for priorities, which it leaves out (RFC 9113 section 5.3.2: they
-are deprecated, and each could make the tree that Twisted keeps of them grow).
+Twisted's HTTP/2 (made by L{twisted.web.http.HTTPFactory.buildProtocol}) bounds little
+of what a client can do, and has no settings for it.  So a L{Guard} is placed between
+the transport and Twisted's protocol.  It reads the heads of the frames in both
+directions, counts, and ends the connection when a bound is exceeded.  It changes no
+frame, but drops PRIORITY frames (deprecated by RFC 9113 section 5.3.2; each could make
+Twisted's tree of priorities grow).
 
 What is bounded:
 
-  - time: the preface, and each frame that is not a piece of a body, must be here
-    within C{headTimeout}; a connection without requests lasts C{idleTimeout}, however
-    many pings come; bodies must come, and responses be taken, at the least rates;
+  - time: the preface, and each frame except DATA, must be complete within
+    C{headTimeout}; a connection without requests is closed after C{idleTimeout}, even
+    if pings arrive; bodies must arrive, and responses be taken, at the least rates;
   - memory: what is written to streams and not sent (C{writeBufferLength}), and the
-    bodies of the requests that are coming (C{maxBodyLength}), each for all streams
-    together;
-  - work: streams that the client resets, or has us reset by an error of its own
+    incomplete bodies of requests (C{maxBodyLength}), each for all streams together;
+  - work: streams that the client resets, or makes the server reset by an error
     (C{maxStreamResets} more than were answered, against U{rapid
     reset<https://www.cve.org/CVERecord?id=CVE-2023-44487>} and U{its
     relative<https://www.cve.org/CVERecord?id=CVE-2025-8671>}), and
     C{maxRequestsPerConnection};
-  - settings (C{maxSettings}), each of which h2 keeps, also those that it does not
-    know.
+  - settings (C{maxSettings}), because h2 keeps each one, even unknown ones.
 
-That at most 100 streams are open at a time, and how long heads are, h2 sees to.
+h2 itself bounds the open streams (100 at a time) and the length of heads.
 """
 
 from __future__ import annotations
@@ -60,7 +56,7 @@ NO_ERROR, ENHANCE_YOUR_CALM = 0, 0xB
 
 class Guard:
     """
-    Stands between a transport and Twisted's HTTP/2.
+    The protocol between a transport and Twisted's HTTP/2, which enforces the bounds.
 
     @param site: the site.
     @param transport: the transport.
@@ -81,15 +77,16 @@ class Guard:
         self._over = False
         self._leaving = False
         self._checking = False
-        # The number of the last stream, and how many there were.
+        # The number of the last stream; how many requests, resets, complete responses
+        # and settings there were.
         self._last = 0
         self._requests = self._resets = self._answered = self._settings = 0
 
     def start(self, protocol: Any) -> None:
         """
-        Begin.
+        Connect Twisted's protocol.
 
-        @param protocol: what speaks HTTP/2.
+        @param protocol: Twisted's protocol for HTTP/2.
         """
         self._protocol = protocol
         make = protocol.requestFactory
@@ -106,14 +103,14 @@ class Guard:
             return StreamRequest(begin)
 
         protocol.requestFactory = makeRequest
-        # Its own time-out is put off by every ping, and not by a request that runs.
+        # Twisted's time-out is reset by every ping, but not by a running request.
         protocol.timeOut = None
         protocol.makeConnection(_GuardedTransport(self, self._transport))
         self._watch.plan()
 
     def connectionLost(self, reason: Any) -> None:
         """
-        The connection is gone.
+        The connection is lost: close all streams, and tell Twisted's protocol.
         """
         self._end()
         streams = list(self._streams.values())
@@ -123,11 +120,11 @@ class Guard:
         protocol, self._protocol = self._protocol, None
         protocol.connectionLost(reason)
 
-    # -- what comes -------------------------------------------------------------
+    # -- received frames --------------------------------------------------------
 
     def dataReceived(self, data: bytes) -> None:
         """
-        Look at the frames, and pass them on.
+        Check the frames, and pass them on.
         """
         reader, watch = self._reader, self._watch
         at = 0
@@ -141,30 +138,30 @@ class Guard:
 
     def isOver(self) -> bool:
         """
-        Whether the connection was closed or dropped.
+        Whether the connection was closed or aborted.
         """
         return self._over
 
     def passOn(self, data: bytes) -> None:
         """
-        Give Twisted what has arrived.
+        Give Twisted some bytes of a frame.
         """
         if self._over:
             return
         try:
             self._protocol.dataReceived(data)
         except Exception as error:
-            # Twisted's state machine raises for some things that a client does.
+            # Twisted's state machine raises for some invalid frames of a client.
             self.drop(f"it is malformed ({error!r})")
 
     def frameCame(self, frame: Frame) -> bool:
         """
-        The head of a frame is here.
+        The head of a frame has arrived: count it.
 
-        @return: whether the frame is to be passed on.
+        @return: whether to pass the frame on.
         """
         if self._leaving and frame.number > self._last:
-            # It was told that these are not served.
+            # GOAWAY has told the client that these streams are not served.
             return False
         number, kind = frame.number, frame.kind
         if kind in (HEADERS, CONTINUATION):
@@ -205,7 +202,7 @@ class Guard:
 
     def windowCame(self, frame: Frame, payload: bytes) -> None:
         """
-        The client says how much may be sent, or something else in its settings.
+        Apply a WINDOW_UPDATE or SETTINGS frame.
         """
         if frame.kind == SETTINGS:
             self._settings += len(payload) // 6
@@ -216,7 +213,7 @@ class Guard:
         try:
             self._flow.windowCame(frame, payload)
         except TakenBack:
-            self.drop("it takes back what it let be sent")
+            self.drop("it made a window smaller than the data that is being sent")
 
     def _checkBodies(self) -> None:
         most = self._limits.maxBodyLength
@@ -226,11 +223,11 @@ class Guard:
         if coming > most:
             self.drop("its request bodies are longer than maxBodyLength")
 
-    # -- what goes ----------------------------------------------------------------
+    # -- sent frames --------------------------------------------------------------
 
     def sent(self, data: bytes) -> None:
         """
-        Frames are about to leave: whole ones, as h2 gives them.
+        Count whole frames of h2 that are about to be sent.
         """
         for number in errors_in(data):
             if number in self._streams:
@@ -250,7 +247,8 @@ class Guard:
 
     def wrote(self) -> None:
         """
-        The application has written to a stream.
+        The application has written to a stream: send what may be sent, and check
+        C{writeBufferLength} at the end of the turn.
         """
         self._flow.give()
         self._watch.rates()
@@ -264,8 +262,8 @@ class Guard:
 
     def _checkUnsent(self) -> None:
         """
-        At the end of the turn: is it too much?  One response that is over has been
-        made already, and does not grow.
+        At the end of the turn, end the connection if too much waits; but not for a
+        single response that is complete, which does not grow any more.
         """
         self._checking = False
         most = self._limits.writeBufferLength
@@ -279,7 +277,7 @@ class Guard:
 
     def _ended(self, number: int) -> None:
         """
-        A stream is over.
+        A stream is over: close it.
         """
         stream = self._streams.pop(number)
         self._flow.ended(stream)
@@ -289,7 +287,8 @@ class Guard:
 
     def settle(self) -> None:
         """
-        What was to be passed on is: what can be sent now?  Nothing more may be due.
+        Called when frames were passed on: send what may be sent now, and close if the
+        last stream is over.
         """
         self._flow.give()
         if self._leaving and not self._streams:
@@ -305,8 +304,8 @@ class Guard:
 
     def leave(self) -> None:
         """
-        Take no more requests, and close when those that are here are answered (RFC
-        9113 section 6.8).
+        Send GOAWAY, take no more requests, and close after the current ones (RFC 9113
+        section 6.8).
         """
         if not self._leaving and not self._over:
             self._leaving = True
@@ -316,7 +315,7 @@ class Guard:
 
     def close(self) -> None:
         """
-        Nothing is left to be done here.
+        Close the connection; abort it after C{abortTimeout}.
         """
         if not self._over:
             self._end()
@@ -328,7 +327,10 @@ class Guard:
 
     def drop(self, reason: str, code: int | None = None) -> None:
         """
-        End the connection: something is beyond its bound.
+        Abort the connection because a bound was exceeded.
+
+        @param reason: for the log.
+        @param code: the error code for a GOAWAY; C{None} to send none.
         """
         if self._over:
             return
@@ -345,7 +347,7 @@ class Guard:
 
 class _GuardedTransport:
     """
-    The transport that Twisted's HTTP/2 sees.
+    The transport of Twisted's protocol for HTTP/2.
     """
 
     def __init__(self, guard: Guard, transport: Any) -> None:
@@ -375,6 +377,7 @@ class _GuardedTransport:
 
     def loseConnection(self) -> None:
         """
-        Close: not without an end, as with a producer that is still there.
+        Unregister the producer, and close.  Without this a transport with a producer
+        would never close.
         """
         self._guard.close()

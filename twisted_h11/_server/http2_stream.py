@@ -1,10 +1,9 @@
 """
-One request of HTTP/2, as its channel: Twisted's stream, and what is not given to it.
+The channel of one HTTP/2 request: Twisted's stream, with a queue before it.
 
-What is given to one of Twisted's streams when the client does not let it be sent
-(RFC 9113 section 5.2) turns the reactor around for nothing until it does, and is kept
-without a bound.  So a L{Stream} keeps what is written to it, gives on only what can
-be sent now, and has whoever produces it wait.
+Bytes in one of Twisted's streams that flow control does not allow to be sent (RFC 9113
+section 5.2) make the reactor spin, and have no bound.  So a L{Stream} queues what is
+written to it, gives Twisted only what may be sent now, and pauses its producer.
 """
 
 from __future__ import annotations
@@ -15,8 +14,10 @@ from typing import Any, Protocol
 
 from twisted.internet.error import ConnectionAborted
 from twisted.python.failure import Failure
+from twisted.web.http_headers import Headers
 
 from twisted_h11._boundary.guarded import guarded, log_failure
+from twisted_h11._server.added_fields import fields_to_add
 from twisted_h11._wire.producers import PullAdapter
 
 __all__ = ["Stream"]
@@ -24,12 +25,12 @@ __all__ = ["Stream"]
 
 class _Owner(Protocol):
     """
-    What a stream needs of its connection.
+    The interface of a connection for its streams.
     """
 
     def wrote(self) -> None:
         """
-        There is more to be sent.
+        A stream has more to send.
         """
 
 
@@ -39,10 +40,10 @@ class Stream:
 
     @ivar coming: whether the client is still sending the request.
     @ivar connection: the transport of the connection.
-    @ivar received: bytes of its body.
-    @ivar window: how many bytes the client lets be sent.
-    @ivar given: bytes that Twisted has, and has not sent.
-    @ivar queued: bytes that are kept here.
+    @ivar received: how many bytes of its body have arrived.
+    @ivar window: how many bytes may be sent.
+    @ivar given: how many bytes Twisted has, and has not sent.
+    @ivar queued: how many bytes are queued here.
     @ivar finished: whether all of the response was written.
     """
 
@@ -64,7 +65,7 @@ class Stream:
 
     def attach(self, twisteds: Any) -> None:
         """
-        This is the stream that Twisted has made.
+        Set the stream that Twisted has made.
         """
         self._twisteds = twisteds
 
@@ -83,6 +84,23 @@ class Stream:
         return self._paused or self.unsent > 0
 
     # -- for the request -----------------------------------------------------------
+
+    def writeHeaders(
+        self, version: bytes, code: bytes, reason: bytes, headers: Headers
+    ) -> None:
+        """
+        Send a response head, with the fields that the site adds.
+
+        @param version: not used.
+        @param reason: not used.
+        """
+        fields = [(k, v) for k, vs in headers.getAllRawHeaders() for v in vs]
+        added = fields_to_add(self.site, self, fields)
+        if added:
+            headers = headers.copy()
+            for name, value in added:
+                headers.addRawHeader(name, value)
+        self._twisteds.writeHeaders(version, code, reason, headers)
 
     def write(self, data: bytes) -> None:
         """
@@ -104,13 +122,13 @@ class Stream:
 
     def requestDone(self, request: Any) -> None:
         """
-        The response is over.
+        End the response, when the queue is empty.
         """
         self._finish(lambda: self._twisteds.requestDone(request))
 
     def loseConnection(self) -> None:
         """
-        The same.
+        Close Twisted's stream, when the queue is empty.
         """
         self._finish(self._twisteds.loseConnection)
 
@@ -176,10 +194,10 @@ class Stream:
 
     def give(self, most: int) -> int:
         """
-        Give to Twisted what can be sent.
+        Give Twisted what may be sent now.
 
-        @param most: how many bytes, at most.
-        @return: how many.
+        @param most: how many bytes at most.
+        @return: how many bytes were given.
         """
         total = 0
         while self._queue and total < most and not self._over:
@@ -203,7 +221,7 @@ class Stream:
 
     def close(self) -> None:
         """
-        The stream is over, however it has ended.
+        The stream is over: drop the queue, and stop the producer.
         """
         self._over = True
         self._queue.clear()

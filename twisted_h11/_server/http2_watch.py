@@ -1,5 +1,5 @@
 """
-The time that an HTTP/2 connection may take: one timer for all that is waited for.
+The time-outs of an HTTP/2 connection, with one timer for all.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ __all__ = ["Guarded", "Watch"]
 
 class Guarded(Protocol):
     """
-    What is needed of a site whose HTTP/2 connections are kept within bounds.
+    The interface of a site for its HTTP/2 connections.
 
     @ivar limits: the bounds.
-    @ivar timeOut: seconds that a connection may be idle; C{None} for ever.
-    @ivar proxied: what tells requests apart that a proxy has passed on, or C{None}.
-    @ivar metrics: what counts, or C{None}.
+    @ivar timeOut: how many seconds a connection may be idle; C{None} for ever.
+    @ivar proxied: applies the fields of trusted proxies to requests, or C{None}.
+    @ivar metrics: the metrics, or C{None}.
     """
 
     limits: Limits
@@ -34,28 +34,29 @@ class Guarded(Protocol):
 
 class Watched(Protocol):
     """
-    The connection that is watched.
+    The interface of a watched connection.
     """
 
     def drop(self, reason: str, code: int | None = None) -> None:
         """
-        End at once.
+        Abort the connection at once.
         """
 
     def leave(self) -> None:
         """
-        Take no more requests, and close when those that are here are answered.
+        Take no more requests, and close after the current ones.
         """
 
 
 class Watch:
     """
-    What has to happen in time.
+    The time-outs and the least rates of a connection.
 
     @param owner: the connection.
+    @param site: its site.
     @param streams: its streams by their numbers.
-    @ivar came: how many bytes of bodies have arrived in this window.
-    @ivar went: how many bytes of content have left in this window.
+    @ivar came: how many bytes of bodies were received in this window.
+    @ivar went: how many bytes of content were sent in this window.
     """
 
     def __init__(
@@ -77,10 +78,10 @@ class Watch:
 
     def stop(self) -> None:
         """
-        Nothing is waited for any more.
+        Stop all time-outs.
         """
         self._stopped = True
-        # The two hold each other until then.
+        # Break the reference cycle.
         self._owner = None
         timer, self._timer = self._timer, None
         if timer is not None and timer.active():
@@ -88,15 +89,17 @@ class Watch:
 
     def stopBut(self, seconds: float, call: Callable[[], object]) -> None:
         """
-        Nothing is waited for any more, but for the end: after so many seconds
-        C{call} is called.
+        Stop all time-outs, and call C{call} after so many seconds, unless the
+        connection ends before.
         """
         self.stop()
         self._timer = self._reactor.callLater(seconds, call)
 
     def frameDue(self, isDue: bool) -> None:
         """
-        Whether the client has begun a frame that is not complete.
+        Start or stop the time-out of a frame.
+
+        @param isDue: whether a received frame is not complete.
         """
         if not isDue:
             self._headSince = None
@@ -105,13 +108,15 @@ class Watch:
 
     def idle(self, isIdle: bool) -> None:
         """
-        Whether there is no request.
+        Start or stop the time-out of an idle connection.
+
+        @param isIdle: whether there is no request.
         """
         self._idleSince = self._reactor.seconds() if isIdle else None
 
     def rates(self) -> None:
         """
-        Begin to look at rates, unless that is done already.
+        Begin to check the rates, unless that has begun already.
         """
         if self._windowSince is None:
             sends = any(stream.coming for stream in self._streams.values())
@@ -125,7 +130,7 @@ class Watch:
 
     def plan(self) -> None:
         """
-        See that the timer runs out when there is something to look at.
+        Set the timer for the earliest time-out.
         """
         if self._stopped:
             return
@@ -148,7 +153,7 @@ class Watch:
 
     def _look(self) -> None:
         """
-        The timer has run out: what for?
+        The timer has run out: handle all time-outs that are over.
         """
         self._timer = None
         owner = self._owner
@@ -171,7 +176,8 @@ class Watch:
 
     def _checkRates(self, owner: Watched) -> None:
         """
-        A window is over: has the client sent and taken enough in it?
+        At the end of a window, end the connection if the client has sent or taken too
+        little in it.
         """
         limits = self._limits
         streams = self._streams.values()

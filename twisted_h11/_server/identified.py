@@ -1,5 +1,5 @@
 """
-Connections whose requests have identifiers.
+Connections whose requests have identifiers, which log events get.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ __all__ = ["IdentifiedChannel"]
 
 def _within(cycle: Cycle | None, call: Callable[..., Any], *args: Any) -> None:
     """
-    Call what may work on the request of a cycle.
+    Call a function with the identifier of a cycle's request as the current one.
     """
     head = None if cycle is None else cycle.head
     token = current.set(getattr(head, "requestId", None))
@@ -35,14 +35,14 @@ def _within(cycle: Cycle | None, call: Callable[..., Any], *args: Any) -> None:
 
 class _Reader(RequestReader):
     """
-    A reader that works on each request under its identifier.
+    A reader that handles each request with its identifier as the current one.
     """
 
     __slots__ = ()
 
     def advance(self) -> None:
         """
-        Do all that can be done with the bytes that are here.
+        See L{RequestReader.advance}.
         """
         if not self.isAdvancing:
             _within(self._owner.cycle, super().advance)
@@ -57,12 +57,12 @@ class IdentifiedChannel(Channel):
 
     def makeCycle(self, head: RequestHead, unseenHead: bytes | None) -> Cycle:
         """
-        Called by the reader: a request head is here.
+        Called by the reader when a request head has arrived.
         """
         cycle = super().makeCycle(head, unseenHead)
         peer = getattr(self, "connectedPeer", self.getPeer)()
         head.requestId = found = self.factory.requestIds.of(values_of(head), peer)
-        # The reader takes it back.
+        # advance() resets it.
         current.set(found)
         return cycle
 
@@ -72,6 +72,6 @@ class IdentifiedChannel(Channel):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
-        Tell the request, and drop everything.
+        Tell the request that the connection is lost, and drop all references.
         """
         _within(self.cycle, super().connectionLost, reason)

@@ -1,19 +1,18 @@
 """
 The body of one request, as it arrives.
 
-What the reader finds of it goes to the request's C{handleContentChunk}, as in
-twisted.web, or to the L{RequestBody<twisted_h11._server.body.RequestBody>} of a
-resource that streams.
+The reader's bytes go to the request's C{handleContentChunk}, as in twisted.web, or to
+the L{RequestBody<twisted_h11._server.body.RequestBody>} of a resource that streams.
 
-A body has to get on (L{Limits.minBodyRate}), but only while it is the client's
-turn: not while we hold the network back, nor while the client waits for our
-100 Continue.  That wait ends with the first byte behind the head, whatever it is.
+A body must arrive at a least rate (L{Limits.minBodyRate}), except while reading is
+paused, and while the client waits for 100 Continue.  That wait ends with any first byte
+behind the head.
 """
 
 from __future__ import annotations
 
 from twisted_h11._boundary.guarded import log_failure
-from twisted_h11._http.chunks import ChunkDecoder
+from twisted_h11._http.chunks import TOO_LONG, ChunkDecoder
 from twisted_h11._http.strict_requests import Refused
 from twisted_h11._server.body import RequestBody
 from twisted_h11._server.cycle import Cycle
@@ -27,8 +26,6 @@ from twisted_h11.limits import Limits
 
 __all__ = ["Incoming", "answer"]
 
-_TOO_LONG = "The request body is too long."
-
 
 class Incoming:
     """
@@ -37,11 +34,11 @@ class Incoming:
     @param cycle: the request, and its response.
     @param wire: the wire of the connection.
     @param left: how many bytes are missing, where the length is known.
-    @param chunks: what knows the framing of a chunked body.
-    @ivar received: how many bytes have arrived, also as the response was over.
-    @ivar sink: where the body of a streaming resource goes.
-    @ivar readsLong: whether the transport reads more at a time than others do.
-    @ivar wasHeld: whether we did not read in all of this window.
+    @param chunks: the decoder of a chunked body, or C{None}.
+    @ivar received: how many bytes have arrived, also after the response was over.
+    @ivar sink: the C{RequestBody} for a resource that streams, or C{None}.
+    @ivar readsLong: whether the transport reads L{LONG_READ} bytes at a time.
+    @ivar wasHeld: whether reading was paused in a part of this window.
     """
 
     __slots__ = (
@@ -71,8 +68,8 @@ class Incoming:
 
     def readLong(self) -> None:
         """
-        Read more at a time, if much is missing and the request writes it to its
-        content as it comes.
+        Read more bytes at a time, if many are missing and the request writes them to
+        its content file as they arrive.
         """
         if self.sink is None and self.left is not None and self.left > LONG_READ:
             self.readsLong = True
@@ -80,10 +77,10 @@ class Incoming:
 
     def setLimit(self, limit: int | None) -> None:
         """
-        Change how long it may be.
+        Change the maximum length of the body.
 
         @param limit: bytes; C{None} for any number.
-        @raise Refused: if it is known to be longer.
+        @raise Refused: if the body is already known to be longer.
         """
         self._limit = limit
         if self.chunks is not None:
@@ -91,13 +88,15 @@ class Incoming:
         if limit is not None and limit < max(
             self._cycle.head.length or 0, self.received
         ):
-            raise Refused(413, _TOO_LONG)
+            raise Refused(413, TOO_LONG)
 
     def scan(self, buffer: bytes, start: int) -> int:
         """
-        Look at what was received.
+        Find the end of this body in the received bytes.
 
-        @return: how far it belongs to this body.
+        @param buffer: the bytes.
+        @param start: the index to begin at.
+        @return: the index behind the bytes of this body.
         @raise Refused: for malformed chunks.
         """
         if self.chunks is not None:
@@ -116,18 +115,18 @@ class Incoming:
         self.received += len(data)
         request = self._cycle.request
         if request is None:
-            # The response has ended before the request: the rest is read and
-            # dropped, if there is not too much.
+            # The response has ended before the request: drop the rest, up to
+            # drainLength bytes.
             if self.received > self._wire.user.limits.drainLength:
                 self._wire.close(End.LINGER)
             return
         if self._limit is not None and self.received > self._limit:
-            raise Refused(413, _TOO_LONG)
+            raise Refused(413, TOO_LONG)
         try:
             if self.sink is not None:
                 self.sink.dataReceived(bytes(data))
             elif getattr(request, "servesWhole", False):
-                # It writes the piece to its content, and keeps nothing of it.
+                # No copy: the request writes the piece to its content, and keeps none.
                 request.handleContentChunk(data)
             else:
                 request.handleContentChunk(bytes(data))
@@ -139,39 +138,41 @@ class Incoming:
 
     def ended(self, site: Served | None) -> None:
         """
-        All of the body was given to the request, which is not over: have it
-        answered.
+        The request was given all of its body, and is not over: have it processed.
 
-        @raise Refused: if the body is a form that is not to be read.
+        @raise Refused: if the body is a form that is malformed or exceeds a limit.
         """
         answer(self._cycle, site, self._wire.user.limits, self.sink, self.chunks)
 
     def dropSink(self) -> None:
         """
-        The response has ended before the body: the rest is not wanted.
+        The response has ended before the body did: cut the body of a resource that
+        streams.
         """
         sink, self.sink = self.sink, None
         if sink is not None:
             sink.dropped()
 
-    # -- how fast it arrives ---------------------------------------------------
+    # -- the least rate --------------------------------------------------------
 
     def beginWindow(self) -> None:
         """
-        It is the client's turn to send: what arrives from now on counts.
+        Begin a window of the least rate: the client has to send now.
         """
         self._rateSeen = self.received
         self._wire.arm(self._wire.user.limits.rateWindow, Wait.BODY)
 
     def isTooSlow(self, limits: Limits) -> bool:
         """
-        Whether the client was to send in the window that is over, and has not sent
-        enough; another window begins.
+        End a window, and begin another.
+
+        @return: whether the client could send in all of the window, and has sent too
+            little.
         """
         cycle, held = self._cycle, bool(self._wire.holds)
         came = self.received - self._rateSeen
         self._rateSeen = self.received
-        # Whoever has answered already keeps nobody waiting.
+        # After the response reading is not paused for the application.
         waited = cycle.request is None or not (
             held or self.wasHeld or cycle.clientWaits
         )
@@ -188,9 +189,9 @@ def answer(
     chunks: ChunkDecoder | None = None,
 ) -> None:
     """
-    All of a request is here: have it answered.
+    All of a request has arrived: have it processed.
 
-    @raise Refused: if its body is a form that is not to be read.
+    @raise Refused: if its body is a form that is malformed or exceeds a limit.
     """
     request, head = cycle.request, cycle.head
     try:

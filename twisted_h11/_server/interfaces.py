@@ -1,5 +1,5 @@
 """
-What the rooms of the server need of those above them.
+The interfaces that lower modules of the server need of higher ones.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ __all__ = ["CycleOwner", "Routed", "Served"]
 
 class Routed(Protocol):
     """
-    A site whose resources may be found before the body of a request is here.
+    A site whose resources may be found before the body of a request has arrived.
 
     @ivar limits: its bounds.
     @ivar resource: the root of its resources.
@@ -26,8 +26,8 @@ class Routed(Protocol):
 
     def findsByPath(self) -> bool:
         """
-        Whether the site's C{getResourceFor} is the one that this package has, which
-        follows the path from C{resource}.
+        Whether the site's C{getResourceFor} is this package's, which follows the path
+        from C{resource}.
         """
 
 
@@ -37,10 +37,12 @@ class Served(Routed, Protocol):
 
     @ivar serverHeader: the value of the C{Server} field, or C{None}.
     @ivar extraHeaders: pairs of bytes that every response gets.
+    @ivar transportSecurity: the value of C{Strict-Transport-Security}, or C{None}.
     """
 
     serverHeader: bytes | None
     extraHeaders: list[tuple[bytes, bytes]]
+    transportSecurity: bytes | None
 
     def log(self, request: Any) -> None:
         """
@@ -50,7 +52,7 @@ class Served(Routed, Protocol):
 
 class CycleOwner(Protocol):
     """
-    What a cycle needs of its connection.
+    The interface of a connection for its cycles.
 
     @ivar site: the site.
     @ivar persistent: whether another request may follow.
@@ -63,36 +65,36 @@ class CycleOwner(Protocol):
 
     def h11Framer(self) -> H11Framer:
         """
-        What frames by h11 on this connection.
+        The connection's L{H11Framer}.
         """
 
     def bodyLeft(self) -> int:
         """
-        How many bytes of the request's body have not been received, where its length
-        is known.
+        How many bytes of the request's body have not been received; 0 if its length is
+        not known.
         """
 
     def slowClient(self) -> SlowClient:
         """
-        What watches a client that does not keep up.
+        The watch over a client that does not keep up; made on first need.
         """
 
     def sendError(self, status: int, reason: str, method: bytes) -> int:
         """
-        Send a response of our own, and close.
+        Send an error response, and close.
         """
 
     def abortConnection(self) -> None:
         """
-        End the connection at once.
+        Abort the connection at once.
         """
 
     def endCycle(self) -> None:
         """
-        The response has ended.
+        The response has ended: begin the next cycle, if the request has ended too.
         """
 
     def awaitNext(self) -> None:
         """
-        Both messages have ended, and h11 has seen neither.
+        Both messages have ended, without h11: wait for the next request.
         """

@@ -1,13 +1,11 @@
 """
-The fields that a line of the access log may have: what each is, where its value is
-found, and how it is written.
+The fields that a line of the access log may have, with their values and formats.
 
-L{LOG_FIELDS} is all there is; the options' help and the table of the documentation are
-made from it.
+The options' help and the table in the documentation are made from L{LOG_FIELDS}.
 
-Nearly all that is logged was sent by a client.  So each value goes through one
-function, L{escape} or L{json_text}, which leaves only printable ASCII: no line can be
-ended by a request, no quotation in it, and no terminal be told anything.
+Most logged values were sent by a client.  So each value is escaped by L{escape} or
+L{json_text} to printable ASCII: a request can not end a line or a quotation, or send
+control sequences to a terminal.
 """
 
 from __future__ import annotations
@@ -45,8 +43,8 @@ _encode = json.JSONEncoder().encode
 
 def json_text(value: bytes | str) -> str:
     """
-    Text of a request, as JSON has it, in its quotation marks: ASCII, and bytes that are
-    not UTF-8 written as C{\\xNN}.
+    Text of a request as a JSON string with its quotation marks: ASCII, and bytes that
+    are not UTF-8 written as C{\\xNN}.
     """
     if isinstance(value, bytes):
         value = value.decode("utf-8", "backslashreplace")
@@ -57,10 +55,10 @@ def json_text(value: bytes | str) -> str:
 
 class Line(NamedTuple):
     """
-    What a field is made of.
+    The values from which the fields of a line are made.
 
     @ivar request: the request.
-    @ivar timestamp: the time, as the combined format has it.
+    @ivar timestamp: the time, in the combined format.
     @ivar now: the time, in seconds since 1970.
     @ivar worker: the number of this process.
     """
@@ -77,10 +75,10 @@ class LogField:
     A field that a line of the access log may have.
 
     @ivar name: its name.
-    @ivar doc: what it is.
-    @ivar example: how it looks in a line of text.
-    @ivar get: finds its value; C{None} for what is not known.
-    @ivar zero: how a zero is written in a line of text.
+    @ivar doc: its description.
+    @ivar example: an example, as in a line of text.
+    @ivar get: returns its value for a C{Line}; C{None} if it is not known.
+    @ivar zero: the text for a zero in a line of text.
 
     @since: 0.1
     """
@@ -93,7 +91,7 @@ class LogField:
 
     def text(self, line: Any) -> str:
         """
-        Its value in a line of text; C{-} for what is not known, or empty.
+        Its value in a line of text; C{-} if it is empty or not known.
         """
         value = self.get(line)
         if isinstance(value, (bytes, str)):
@@ -149,13 +147,13 @@ LOG_FIELDS: dict[str, LogField] = {
         ),
         LogField(
             "clf_time",
-            "The same as the combined log format has it, with its brackets.",
+            "The same time as in the combined log format, with its brackets.",
             "[26/Nov/2026:16:15:27 +0000]",
             lambda line: line.timestamp,
         ),
         LogField(
             "client",
-            "IP address of the client; nothing on a UNIX socket.",
+            "IP address of the client; none on a UNIX socket.",
             "192.0.2.7",
             lambda line: client_host(line.request),
         ),
@@ -241,7 +239,7 @@ LOG_FIELDS: dict[str, LogField] = {
         ),
         LogField(
             "worker",
-            f"The number of the worker process, which ``{WORKER}`` says.",
+            f"The number of the worker process, from ``{WORKER}``.",
             "2",
             lambda line: line.worker,
         ),
@@ -263,9 +261,9 @@ def describe_log_fields() -> list[LogField]:
 
 def log_field(name: str) -> LogField:
     """
-    The field of a name.
+    The field with a name.
 
-    @raise ValueError: if there is none of this name.
+    @raise ValueError: if there is no such field.
     """
     field = LOG_FIELDS.get(name)
     if field is None:

@@ -1,14 +1,14 @@
 """
-Log files: opened to append, and never in the way.
+Log files, opened to append, whose failures do not reach the caller.
 
-A line is written by one call to C{write(2)}, on a descriptor that appends.  So the
-lines of several processes stand in one file without being torn, and a file that
-was cut to nothing (C{copytruncate} of logrotate) goes on at its beginning.  A pipe
-keeps together what is at most C{PIPE_BUF} bytes, so it gets no more at once.
+A line is written by one call to C{write(2)}, on a descriptor that appends.  So several
+processes can write whole lines to one file, and writing to a truncated file
+(C{copytruncate} of logrotate) goes on at its beginning.  Writes of up to C{PIPE_BUF}
+bytes to a pipe are atomic, so it gets no more at once.
 
-Where nothing can be written, on a full disk for instance, lines are dropped: they
-are counted, and that it began and ended is said in the program's log, once each.
-Of a line that has been written in part the rest is kept, and written first.
+If a write fails, on a full disk for instance, lines are dropped and counted; the
+program's log gets one line when that begins, and one when it ends.  The rest of a line
+that was written in part is kept, and written first.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from twisted_h11._boundary.explain import reason
 
 __all__ = ["LogFile", "LogFileError", "check_rotation"]
 
-# How long somebody may need who reads what must not block, in milliseconds.
+# How long to wait for the reader of a full pipe or terminal, in milliseconds.
 _PATIENCE = 1000
 
 _LF = 10
@@ -53,18 +53,17 @@ def _open(path: str | bytes) -> int:
     """
     Open a file to append to it.
 
-    What is no regular file (a pipe, a terminal, C{/dev/stdout}) has no end to go
-    to.  The standard output may also be a socket, which can not be opened by its
-    name at all.
+    The descriptor of C{/dev/stdout} is duplicated: it may be a socket, which can not
+    be opened by its name.
 
     @return: the descriptor.
-    @raise LogFileError: if that is not possible.
+    @raise LogFileError: if the file can not be opened.
     """
     try:
         standard = _STANDARD.get(os.fsdecode(path))
         if standard is not None:
             return os.dup(standard)
-        # A named pipe that nobody reads would hold us here for ever.
+        # O_NONBLOCK: opening a named pipe without a reader would block.
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
         descriptor = os.open(path, flags | os.O_NONBLOCK, 0o666)
         os.set_blocking(descriptor, True)
@@ -75,23 +74,25 @@ def _open(path: str | bytes) -> int:
 
 def check_rotation(size: int | None, count: int) -> None:
     """
-    @param size: bytes that a file may have, if that is bounded.
-    @param count: how many old ones there may be.
-    @raise ValueError: for what can not be kept.
+    Check the arguments for rotation.
+
+    @param size: how many bytes a file may have; C{None} for any number.
+    @param count: how many old files are kept.
+    @raise ValueError: for a number below one.
     """
     if size is not None and size < 1:
-        raise ValueError(f"a log file has at least one byte: {size}")
+        raise ValueError(f"a log file must have at least one byte, not {size}")
     if count < 1:
-        raise ValueError(f"at least one old log file is kept, or more: {count}")
+        raise ValueError(f"at least one old log file must be kept, not {count}")
 
 
 class Losses:
     """
-    Lines of a log that could not be written.
+    Counts the lines of a log that could not be written.
 
-    @ivar count: how many.
+    @ivar count: how many lines were dropped.
 
-    @param name: of the log, for messages.
+    @param name: the name of the log, for messages.
     """
 
     _log = Logger()
@@ -103,7 +104,7 @@ class Losses:
 
     def lost(self, lines: int, error: OSError) -> None:
         """
-        Count lines; the first of a row of failures is told.
+        Count dropped lines; log the first one of several failures.
         """
         before = self.count
         self.count += lines
@@ -118,7 +119,7 @@ class Losses:
 
     def over(self) -> None:
         """
-        Something was written.
+        A write has succeeded: log the end of a failure.
         """
         if self._before is not None:
             dropped, self._before = self.count - self._before, None
@@ -131,13 +132,13 @@ class Losses:
 
 class LogFile:
     """
-    A text file to append lines to, which may be moved away or cut to nothing while it
-    is written to, and which any number of processes may write to.
+    A text file to append lines to.  It may be renamed or truncated meanwhile, and
+    several processes may write to it.
 
-    Writing never fails: lines that can not be written are dropped and counted, and
-    the program's log says once that it began, and once that it is over.
+    L{write} does not raise: lines that can not be written are dropped and counted, and
+    the program's log gets one line when that begins, and one when it ends.
 
-    It may be used in any thread.
+    All methods may be called in any thread.
 
     @ivar path: the path of the file.
     @ivar closed: whether it is closed.
@@ -155,15 +156,15 @@ class LogFile:
         rotateCount: int = 5,
     ) -> None:
         """
-        @param path: the path of the file; a named pipe that somebody reads, or
-            C{/dev/stdout}, will do.
-        @param rotateSize: the number of bytes that the file may have: before it would
-            have more it is renamed to its name and C{.1}, what had that name to C{.2},
-            and so on.  By default nobody renames it, or logrotate does.
-        @param rotateCount: how many renamed files there may be; at least one.  The
-            oldest is removed.
-        @raise LogFileError: if it can not be opened.
-        @raise TypeError: for an argument that is something else.
+        @param path: the path of the file, which may be a named pipe that has a reader,
+            or C{/dev/stdout}.
+        @param rotateSize: how many bytes the file may have.  Before it would have more
+            it is renamed to its name and C{.1}, a file of that name to C{.2}, and so
+            on.  By default it is not renamed, so that logrotate may do it.
+        @param rotateCount: how many renamed files are kept, at least one.  The oldest
+            is removed.
+        @raise LogFileError: if the file can not be opened.
+        @raise TypeError: for an argument of a wrong type.
         @raise ValueError: for a size or a count that is less than one.
         """
         check_rotation(rotateSize, rotateCount)
@@ -172,7 +173,7 @@ class LogFile:
         self._rotateSize = rotateSize
         self._rotateCount = rotateCount
         self._losses = Losses(f"the log {os.fsdecode(path)}")
-        # What it says of a failure may come back here.
+        # Re-entrant: the message about a failure may be written to this file.
         self._lock = threading.RLock()
         self._rest = b""
         self._descriptor = -1
@@ -196,7 +197,7 @@ class LogFile:
     @property
     def mayBeCut(self) -> bool:
         """
-        Whether it is a file that others may copy and cut to nothing.
+        Whether the file is a regular one, which may be copied and truncated.
         """
         regular = stat.S_ISREG(os.fstat(self._descriptor).st_mode)
         return regular and not self._rotates
@@ -211,8 +212,8 @@ class LogFile:
         """
         Write lines.
 
-        @param text: the lines, with their line ends.  What UTF-8 does not have is
-            written with escapes.
+        @param text: the lines, with their line ends.  Characters that UTF-8 does not
+            have are escaped.
         """
         data = text.encode("utf-8", "backslashreplace")
         with self._lock:
@@ -240,11 +241,11 @@ class LogFile:
 
     def _writeSome(self, data: bytes, start: int) -> int:
         """
-        Write what the kernel keeps together.
+        Write as much as the kernel writes atomically.
         """
         end = len(data)
         if self._atOnce is not None and end - start > self._atOnce:
-            # Whole lines; one that is too long by itself, by itself.
+            # Whole lines; a line that is too long is written alone.
             end = data.rfind(b"\n", start, start + self._atOnce) + 1
             if not end:
                 end = data.find(b"\n", start) + 1 or len(data)
@@ -252,7 +253,7 @@ class LogFile:
         try:
             return os.write(self._descriptor, piece)
         except BlockingIOError:
-            # Somebody who has the same pipe or terminal wants it so.
+            # Another process has made the pipe or terminal non-blocking.
             poll = select.poll()
             poll.register(self._descriptor, select.POLLOUT)
             if not poll.poll(_PATIENCE):
@@ -261,12 +262,12 @@ class LogFile:
 
     def flush(self) -> None:
         """
-        There is nothing that would wait here.
+        Nothing to do: L{write} does not buffer.
         """
 
     def isatty(self) -> bool:
         """
-        Whether it is a terminal.
+        Whether the file is a terminal.
         """
         return not self.closed and os.isatty(self._descriptor)
 
@@ -281,7 +282,7 @@ class LogFile:
 
     def _finish(self, descriptor: int) -> None:
         """
-        Close a descriptor, which may have half of a line.
+        Close a descriptor, after writing the rest of an incomplete line.
         """
         rest, self._rest = self._rest, b""
         try:
@@ -296,11 +297,10 @@ class LogFile:
 
     def reopen(self) -> None:
         """
-        Close the file and open what has its name now, after somebody has moved it
-        away.  The standard output stays what it is.
+        Open the path again, and close the old file, for example after it was renamed.
+        The standard output is not opened again.
 
-        @raise LogFileError: if that can not be opened; the old file goes on being
-            written to.
+        @raise LogFileError: if the path can not be opened; the old file stays in use.
         """
         with self._lock:
             if self.closed or os.fsdecode(self.path) in _STANDARD:
@@ -321,7 +321,7 @@ class LogFile:
             try:
                 fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                # Another process is about to do it.
+                # Another process is renaming it.
                 return
             try:
                 if self._isCurrent():
@@ -330,7 +330,7 @@ class LogFile:
                 fcntl.flock(self._descriptor, fcntl.LOCK_UN)
             self.reopen()
         except OSError as error:
-            # The next time that it is opened it may be possible.
+            # Do not try again before the file is reopened.
             self._rotates = False
             self._log.error(
                 "Can not rotate the log {path}: {reason}; it grows on",

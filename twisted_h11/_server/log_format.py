@@ -1,8 +1,7 @@
 """
-Lines of the access log with the fields that somebody has chosen.
+Lines of the access log with chosen fields.
 
-A L{LineFormat} is a text with fields in it, a L{JSONFormat} an object in a line of its
-own.
+A L{LineFormat} makes a line of text with fields in it, a L{JSONFormat} a JSON object.
 """
 
 from __future__ import annotations
@@ -43,9 +42,9 @@ The combined log format of L{twisted.web.http.combinedLogFormatter}, the default
 
 class _Format:
     """
-    What makes a line of a request.
+    Makes a line of the log for a request.
 
-    @ivar fields: the names of what it needs to know.
+    @ivar fields: the names of its fields.
     """
 
     def __init__(self, fields: list[LogField]) -> None:
@@ -56,9 +55,9 @@ class _Format:
 
     def withClock(self, clock: Callable[[], float]) -> Any:
         """
-        The same on another clock; called by a site with its own.
+        A copy of this format with another clock; called by a site with its own.
 
-        @param clock: tells the seconds since 1970.
+        @param clock: returns the seconds since 1970.
         """
         made = copy.copy(self)
         made._clock = clock
@@ -85,7 +84,7 @@ class LineFormat(_Format):
 
 class JSONFormat(_Format):
     """
-    A JSON object in a line of its own.
+    A JSON object in one line.
     """
 
     def __init__(self, fields: list[LogField]) -> None:
@@ -100,7 +99,7 @@ class JSONFormat(_Format):
         """
         line = Line(request, timestamp, self._clock(), self._worker)
         text = self._template % tuple([get(line) for get in self._getters])
-        # The one control character that JSON takes for a letter.
+        # DEL: the JSON encoder does not escape it.
         return text.replace("\x7f", "\\u007f") if "\x7f" in text else text
 
 
@@ -112,15 +111,15 @@ def access_log_format(text: str) -> Any:
 
         Site(root, logFormatter=access_log_format("{time} {client} {status} {seconds}"))
 
-    Each field (L{describe_log_fields}) is escaped, so that a request is always one
-    line, and what it says of itself printable ASCII.  Two braces of one kind are one.
-    What clients choose should stand in quotation marks, since it may have spaces.
+    Each field (L{describe_log_fields}) is escaped to printable ASCII, so that a request
+    is always one line.  Double a brace to write it.  Put values that clients choose in
+    quotation marks, because they may have spaces.
 
     @param text: the text, one line.
-    @return: a callable, which takes what L{twisted.web.iweb.IAccessLogFormatter} takes.
-    @raise TypeError: if it is no text.
-    @raise ValueError: for a field that there is not, braces without a partner, and a
-        control character other than the tab.
+    @return: an L{twisted.web.iweb.IAccessLogFormatter}.
+    @raise TypeError: if C{text} is not a string.
+    @raise ValueError: for an unknown field, unbalanced braces, and a control character
+        other than the tab.
 
     @since: 0.1
     """
@@ -156,13 +155,13 @@ def json_log_format(*names: str) -> Any:
 
         Site(root, logFormatter=json_log_format())
 
-    They are ASCII.  Lengths, seconds and the status are numbers, what is not known is
+    They are ASCII.  Lengths, seconds and the status are numbers, unknown values are
     C{null}, and bytes that are not UTF-8 are written as C{\\xNN}.
 
-    @param names: the fields (L{describe_log_fields}); all, except C{clf_time}, if there
-        are none.
-    @return: a callable, which takes what L{twisted.web.iweb.IAccessLogFormatter} takes.
-    @raise ValueError: for a field that there is not.
+    @param names: the fields (L{describe_log_fields}); by default all except
+        C{clf_time}.
+    @return: an L{twisted.web.iweb.IAccessLogFormatter}.
+    @raise ValueError: for an unknown field.
 
     @since: 0.1
     """

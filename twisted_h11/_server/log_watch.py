@@ -1,20 +1,20 @@
 """
-Whether somebody else has a log file open now.
+Protection of log lines against the truncation of their file.
 
-C{copytruncate} of logrotate opens a log, copies it, and cuts it to nothing.  What is
-appended between the end of the copy and the cut is gone, and the disk is asked to keep
-the copy meanwhile, which takes its time.  Linux tells who opens, reads and closes a
-file; so lines wait until whoever has opened it has closed it, but not for longer than
-L{PATIENCE}: who reads a log to its end and waits for more never does.
+C{copytruncate} of logrotate opens a log, copies it, and truncates it.  Lines appended
+between the end of the copy and the truncation are lost, and syncing the copy to disk in
+between takes time.  Linux reports when a file is opened, read and closed (inotify).  So
+lines wait while another process has the file open, up to L{PATIENCE}: a process that
+follows the end of a log, as C{tail -f}, never closes it.
 
-Lines are written while the file is open, all the same: after that time, when too many
-wait, and when another process opens the file between the look and the write.  They are
-in doubt.  Who copies a file reads until there is no more, so what was written before
-the last read is in the copy; if the file is cut, the rest is gone, and is written
-again.  The file was cut if it is shorter than where our last line ended, or if our
-next line begins before that.  Other processes that write to it find out in the same
-way, so nobody writes again before the others have had the time to look.  What is copied
-while it is being written may be there twice; nothing is missing.
+Some lines are written while the file is open: after that time, when too many wait, and
+when another process opens the file between the check and the write.  They are in doubt.
+A copying process reads up to the end of the file, so lines written before the last read
+are in the copy; if the file is truncated, the later ones are lost, and are written
+again.  The file was truncated if it is shorter than the end of our last line, or if our
+next line begins before that end.  Other processes that write to it find out in the same
+way, so none writes again before the others have had time to check.  Lines that are
+copied while they are written may appear twice; none is missing.
 """
 
 from __future__ import annotations
@@ -31,35 +31,36 @@ from twisted.python.filepath import FilePath
 try:
     from twisted.internet import inotify
 except ImportError:
-    # Not on Linux.
+    # Not Linux.
     inotify = None  # type: ignore[assignment]
 
 __all__ = ["PATIENCE", "LogWatch", "watch_log"]
 
 PATIENCE = 5.0
 """
-Seconds that lines wait for somebody who has the file open.
+How many seconds lines wait while another process has the file open.
 """
 
-# Reads from the kernel's queue, of some hundred events each.
+# The bound on reads from the kernel's queue, of some hundred events each.
 _MOST_READS = 50
 
-# For how many seconds after the file was opened lines may be in doubt, and how many
-# bytes of them are kept: the oldest are given up.
+# For how many seconds after the file was opened lines are in doubt, and how many bytes
+# of them are kept; the oldest are dropped.
 _DOUBT = 60.0
 _MOST_KEPT = 1 << 25
 
-# How long after the cut they are written again: some looks of other processes later.
+# How many seconds after the truncation lines are written again: other processes check
+# several times meanwhile.
 _OTHERS_LOOK = 0.25
 
 
 class LogWatch:
     """
-    Looks who opens a file.
+    Watches the opening, reading and closing of a file.
 
     @param reactor: a reactor.
-    @param path: the path of the file; it is the file that counts, not its name.
-    @param size: tells how long the file is that is written to.
+    @param path: the path of the file; the watch follows the file if it is renamed.
+    @param size: returns the length of the file that is written to, in bytes.
     """
 
     def __init__(
@@ -67,11 +68,12 @@ class LogWatch:
     ) -> None:
         self._notify = inotify.INotify(reactor)
         self._open = self._tolerated = 0
-        # Whoever opened the file before we look may be copying it.
+        # A process that opened the file before this may be copying it.
         self._since = self._begun = monotonic()
         self._told = False
         self._events: list[int] = []
-        # What nobody may have read: written, of what length, and where it ended.
+        # Written lines that may not have been read, their length, and the offset of
+        # their end in the file.
         self._unread: list[bytes] = []
         self._kept = 0
         self._end = 0
@@ -98,13 +100,14 @@ class LogWatch:
             self._open += 1
             self._since = monotonic()
         elif mask & inotify.IN_CLOSE:
-            # It may have been opened before we looked.
+            # It may have been opened before the watch began.
             self._open = max(self._open - 1, 0)
             self._tolerated = min(self._tolerated, self._open)
 
     def isBusy(self) -> bool:
         """
-        Whether somebody has opened the file and not closed it, not long ago.
+        Whether another process has opened the file within L{PATIENCE}, and not closed
+        it.
         """
         self._settle()
         if self._open > self._tolerated and monotonic() - self._since > PATIENCE:
@@ -123,12 +126,12 @@ class LogWatch:
         opened = self._open > 0 and now - self._since < _DOUBT
         return opened or now - self._begun < PATIENCE
 
-    # -- what was written while somebody had the file open --------------------------
+    # -- lines in doubt -------------------------------------------------------------
 
     @property
     def isInDoubt(self) -> bool:
         """
-        Whether lines that were written may be gone, or are.
+        Whether written lines may be lost, or are.
         """
         return bool(self._unread or self._gone)
 
@@ -137,7 +140,7 @@ class LogWatch:
         Note what was written to the file.
 
         @param data: the lines.
-        @param end: where in the file they end.
+        @param end: the offset of their end in the file, in bytes.
         """
         if end - len(data) < self._end:
             self._wasCut()
@@ -156,9 +159,9 @@ class LogWatch:
 
     def gone(self, atOnce: bool = False) -> bytes:
         """
-        Take what was written and is gone.
+        Take the lost lines, which must be written again.
 
-        @param atOnce: whether other processes can not be given the time to look.
+        @param atOnce: whether to take them before other processes had time to check.
         """
         self._settle()
         if not atOnce and monotonic() - self._cutAt < _OTHERS_LOOK:
@@ -176,7 +179,7 @@ class LogWatch:
 
     def _decide(self) -> None:
         """
-        See whether the file was cut, and whether it still may be.
+        Check whether the file was truncated, and whether it still may be.
         """
         if self._unread:
             if self._size() < self._end:
@@ -202,7 +205,7 @@ class LogWatch:
 
     def close(self) -> None:
         """
-        Look no more.
+        Stop watching.
         """
         self._notify.connectionLost(Failure(ConnectionDone()))
 
@@ -211,16 +214,17 @@ def watch_log(
     reactor: Any, path: str | bytes, size: Callable[[], int]
 ) -> LogWatch | None:
     """
-    Look who opens a file, if that is possible here.
+    Watch a file, if the system and the reactor can.
 
-    @param reactor: the reactor of the program, or anything else.
+    @param reactor: the reactor of the program, or a clock.
     @param path: the path of the file.
-    @param size: tells how long the file is that is written to.
+    @param size: returns the length of the file that is written to, in bytes.
+    @return: the watch, or C{None}.
     """
     if inotify is None or not IReactorFDSet.providedBy(reactor):
         return None
     try:
         return LogWatch(reactor, path, size)
     except Exception:
-        # There may be only so many: its error has no public name.
+        # The limit of watches is reached; the error has no public name.
         return None

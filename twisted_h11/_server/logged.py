@@ -1,9 +1,9 @@
 """
-What the access log says of a request that the request itself does not: how long its
-content was, how long it took, its identifier, and what TLS has negotiated.
+Values of a request for the access log that are no attributes of it: the length of its
+body, its duration, its identifier, and those of TLS.
 
-Any request will do: ours, a framework's, one of HTTP/2, one that was refused.  What can
-not be known of it is C{None}.
+The functions take any request: of this package, of a framework, of HTTP/2, or a refused
+one.  They return C{None} for an unknown value.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ __all__ = [
 
 def _head(request: Any) -> Any:
     """
-    The head that the reader has made; there is none in HTTP/2.
+    The head from the reader; C{None} for HTTP/2.
     """
     head = getattr(request, "_requestHead", None)
     if head is None:
@@ -42,11 +42,11 @@ def client_host(request: Any) -> Any:
 
 def body_length(request: Any) -> int | None:
     """
-    How much of its content has come, in bytes.
+    How many bytes of its body have arrived.
     """
     head, channel = _head(request), getattr(request, "channel", None)
     if head is None:
-        # Of HTTP/2 the stream counts.
+        # A stream of HTTP/2 counts them.
         received = getattr(channel, "received", None)
         return received if type(received) is int else None
     received = getattr(head, "bodyLength", None)
@@ -58,7 +58,9 @@ def body_length(request: Any) -> int | None:
 
 def seconds(request: Any, now: float) -> float | None:
     """
-    How long it took.
+    The duration of a request, in seconds.
+
+    @param now: the time, in seconds of the reactor.
     """
     began = getattr(_head(request) or request, "began", None)
     return None if began is None else max(now - began, 0.0)
@@ -66,7 +68,7 @@ def seconds(request: Any, now: float) -> float | None:
 
 def request_id(request: Any) -> str | None:
     """
-    Its identifier.
+    The identifier of a request.
     """
     found = getattr(_head(request), "requestId", None)
     if found is None:
@@ -76,7 +78,7 @@ def request_id(request: Any) -> str | None:
 
 def _tls(request: Any) -> Any:
     """
-    What pyOpenSSL knows of the connection.
+    pyOpenSSL's object for the connection.
     """
     channel = getattr(request, "channel", None)
     wire = getattr(channel, "wire", None)
@@ -100,7 +102,7 @@ def tls_version(request: Any) -> str | None:
 
 def peer_certificate(request: Any) -> Any:
     """
-    The client's certificate, as pyOpenSSL has it.
+    The client's certificate, an object of pyOpenSSL.
     """
     ask = getattr(_tls(request), "get_peer_certificate", None)
     return None if ask is None else ask()
@@ -108,7 +110,7 @@ def peer_certificate(request: Any) -> Any:
 
 def peer_subject(request: Any) -> str | None:
     """
-    Whom the client's certificate names.
+    The subject of the client's certificate.
     """
     certificate = peer_certificate(request)
     if certificate is None:

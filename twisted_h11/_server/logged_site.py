@@ -1,5 +1,5 @@
 """
-A site that writes an access log, and counts.
+The part of a site that writes the access log, and counts responses.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ __all__ = ["LoggedSite"]
 
 class LoggedSite(server.Site):
     """
-    What L{Site<twisted_h11.server.Site>} does when a response has ended.
+    The base of L{Site<twisted_h11.server.Site>} for the log and the metrics.
 
     @ivar accessLog: whether there is a log.
-    @ivar metrics: what counts, or C{None}.
-    @ivar timesRequests: whether it is noted when requests begin; so it is if the
-        C{logFormatter} asks for C{seconds}, and for metrics.
+    @ivar metrics: the metrics, or C{None}.
+    @ivar timesRequests: whether the time of each request's head is noted, as for
+        metrics, and for a C{logFormatter} with the field C{seconds}.
     """
 
     metrics: Any = None
@@ -35,7 +35,7 @@ class LoggedSite(server.Site):
         self, accessLog: bool, logFormatter: Any, rotation: tuple[int | None, int]
     ) -> None:
         """
-        Take what the constructor was given.
+        Set the arguments of the constructor that are about the log.
         """
         check_rotation(*rotation)
         self.accessLog = accessLog
@@ -67,7 +67,7 @@ class LoggedSite(server.Site):
     def _closeLog(self) -> None:
         logFile = getattr(self, "logFile", None)
         if not guarded("Closing the access log", super().stopFactory):
-            # The rest of it is still to be done.
+            # Let the inherited method do the rest.
             self.logFile = log.logfile
             super().stopFactory()
         self._dropped += getattr(logFile, "dropped", 0)
@@ -92,7 +92,7 @@ class LoggedSite(server.Site):
 
     def _measure(self, request: Any) -> None:
         now = self.reactor.seconds()
-        # What most requests have, without the calls.
+        # The usual case, without calls.
         head = getattr(request, "_requestHead", None)
         try:
             if head is not None and head.length == 0:
@@ -108,17 +108,17 @@ class LoggedSite(server.Site):
     @property
     def droppedLogLines(self) -> int:
         """
-        How many lines of the access log could not be made or written, as on a full
-        disk, since this site was made.
+        How many lines of the access log could not be made or written (for example on a
+        full disk) since this site was made.
         """
         logFile = getattr(self, "logFile", None)
         return self._dropped + int(getattr(logFile, "dropped", 0))
 
     def reopenLog(self) -> None:
         """
-        Write what waits, close the file C{logPath}, and open what has its name now.
-        Whoever moves the file away, as logrotate does, calls this afterwards.  A site
-        without a file of its own does nothing.
+        Write what waits, close the log file, and open C{logPath} again.  Call this
+        after the file was renamed, as by logrotate.  Does nothing for a site without
+        C{logPath}.
 
         @raise LogFileError: if it can not be opened; then lines still go to the old
             file.
@@ -129,8 +129,8 @@ class LoggedSite(server.Site):
 
     def flushLog(self) -> None:
         """
-        Write the lines of the access log that wait; otherwise that happens within
-        half a second, and when the site stops.  It may be called in any thread.
+        Write the lines of the access log that wait; by default that happens within
+        half a second, and when the site stops.  Any thread may call this.
         """
         flush = getattr(getattr(self, "logFile", None), "flush", None)
         if flush is not None:

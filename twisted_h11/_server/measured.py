@@ -1,5 +1,5 @@
 """
-Connections of a site that counts what happens on them.
+Connections of a site with metrics.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ _makeCycle = Channel.makeCycle
 
 class TimedChannel(Channel):
     """
-    A channel that notes when a request began: when its head was here.
+    A channel that notes the time when the head of a request has arrived.
     """
 
     def makeCycle(self, head: RequestHead, unseenHead: bytes | None) -> Cycle:
         """
-        Called by the reader: a request head is here.
+        Called by the reader when a request head has arrived.
         """
-        # Not by super(), which costs a quarter of a microsecond.
+        # super() would cost a quarter of a microsecond.
         head.began = self.factory.reactor.seconds()
         return _makeCycle(self, head, unseenHead)
 
 
 class MeasuredChannel(TimedChannel):
     """
-    A channel that tells its site's C{metrics} what happens.
+    A channel that counts for its site's C{metrics}.
     """
 
     def connectionMade(self) -> None:
@@ -55,7 +55,7 @@ class MeasuredChannel(TimedChannel):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
-        Count a handshake that has failed, if it was not over.
+        Count a failed handshake, if it was not complete.
         """
         if self.wire.waiting is Wait.HANDSHAKE:
             self.factory.metrics.handshake(False)
@@ -63,14 +63,15 @@ class MeasuredChannel(TimedChannel):
 
     def refuse(self, status: int, reason: str) -> None:
         """
-        Count a refusal.
+        Count a refused request.
         """
         self.factory.metrics.refused(status)
         super().refuse(status, reason)
 
     def deadlineOver(self, wait: Enum) -> None:
         """
-        Count a time-out, if it is one: some waits are looked at now and then.
+        Count a time-out if it ends the connection, as the end of a window of the least
+        rate need not.
         """
         if wait is Wait.HANDSHAKE:
             self.factory.metrics.handshake(False)

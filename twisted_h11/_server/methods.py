@@ -1,11 +1,11 @@
 """
 Methods that a resource does not have (RFC 9110 sections 9.1, 15.5.6 and 15.6.2).
 
-501 is for methods that the server does not know, 405 for those that it knows and
-this resource does not have.  HEAD exists where GET does.  L{Resource} has a
-C{render_HEAD} in every case, which asks for a C{render_GET} that need not be
-there; so that name, asked for and not found, says as much as
-L{UnsupportedMethod}, from however deep below a wrapper it comes.
+The status is 501 for methods that the server does not know, and 405 for known methods
+that this resource does not have.  HEAD exists where GET does.  L{Resource} always has
+a C{render_HEAD}, which calls a C{render_GET} that may be missing; so an
+C{AttributeError} for that name counts as L{UnsupportedMethod}, also from a resource
+below a wrapper.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ KNOWN_METHODS = frozenset(
 
 def methods_told(error: BaseException, method: bytes, resrc: Any) -> list[bytes] | None:
     """
-    The methods that a resource says it has, if C{error} says that it does not
-    have the one that was asked for.
+    The methods of a resource, if C{error} means that it does not have the requested
+    method.
 
-    @param error: what its C{render} has raised.
-    @param method: of the request.
+    @param error: the exception that its C{render} has raised.
+    @param method: the method of the request.
     @param resrc: the resource that was rendered.
     @return: their names; C{None} if the error is about something else.
     """
@@ -39,7 +39,7 @@ def methods_told(error: BaseException, method: bytes, resrc: Any) -> list[bytes]
         lacking = _without_get(error, resrc)
         if lacking is None:
             return None
-        # GET is not among them, whatever was declared.
+        # Without GET, even if the resource declares it.
         names = [name for name in _declared(lacking) if name not in ("GET", b"GET")]
     else:
         return None
@@ -48,7 +48,7 @@ def methods_told(error: BaseException, method: bytes, resrc: Any) -> list[bytes]
 
 def _without_get(error: Exception, resrc: Any) -> Resource | None:
     """
-    The resource that has asked itself for a C{render_GET} that it does not have.
+    The resource whose C{render_HEAD} has called a missing C{render_GET}.
     """
     if isinstance(error, AttributeError) and error.name == "render_GET":
         return error.obj if isinstance(error.obj, Resource) else None
@@ -59,14 +59,14 @@ def _without_get(error: Exception, resrc: Any) -> Resource | None:
         and getattr(resrc, "render_GET", None) is None
         and not _has_own_head(resrc)
     ):
-        # How a subclass says that it has no GET any more.
+        # A subclass has set render_GET = None to remove GET.
         return resrc
     return None
 
 
 def _declared(resrc: Resource) -> Any:
     """
-    The methods that a resource has, as L{UnsupportedMethod} would tell them.
+    The methods that a resource declares, or has.
     """
     declared = getattr(resrc, "allowedMethods", None)
     if declared is not None:
@@ -76,11 +76,11 @@ def _declared(resrc: Resource) -> Any:
 
 def allow_field(resrc: Any, names: list[bytes], method: bytes) -> list[bytes]:
     """
-    What 405 says of a resource.
+    The members of C{Allow} in a 405 response.
 
     @param resrc: the resource that was rendered.
-    @param names: the methods that it says it has.
-    @param method: the one that it was asked for, and does not have.
+    @param names: the methods that it declares.
+    @param method: the requested method, which it does not have.
     @return: the methods that it has, each once, in their order.
     """
     allowed = [name for name in dict.fromkeys(names) if name != method]
@@ -101,13 +101,13 @@ def _has_own_head(resrc: Any) -> bool:
 
 def refusal_page(method: bytes, allowed: list[bytes]) -> tuple[int, str, str]:
     """
-    What the page says for a method that is not there.
+    The error page for a method that a resource does not have.
 
-    @return: the status, and what
-        L{error_page<twisted_h11._http.response_to_send>} takes.
+    @return: the arguments of L{error_page<twisted_h11._http.response_to_send>}: the
+        status, the reason phrase and the HTML.
     """
     if method not in KNOWN_METHODS:
-        # The sentence of twisted.web, which clients and tests look for.
+        # twisted.web's sentence, which clients and tests search for.
         what = escape(method.decode("ascii", "replace"))
         sentence = f"I don't know how to treat a {what} request."
         return 501, "Not Implemented", f"<p>{sentence}</p>"

@@ -1,5 +1,5 @@
 """
-Whether a client takes its response (C{Limits.minResponseRate}).
+The least rate at which a client takes its response (C{Limits.minResponseRate}).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ __all__ = ["PeerWatch"]
 
 class Watched(Protocol):
     """
-    What is needed of the connection.
+    The interface of a watched connection.
     """
 
     limits: Limits
@@ -31,13 +31,13 @@ class Watched(Protocol):
 
     def abortConnection(self) -> None:
         """
-        End the connection at once.
+        Abort the connection at once.
         """
 
 
 class PeerWatch:
     """
-    Looks at a client that does not read as fast as we write, once in a window.
+    Checks a client that does not keep up, once in each window.
 
     @param owner: the connection.
     @param wire: its wire.
@@ -56,20 +56,20 @@ class PeerWatch:
 
     def begin(self) -> None:
         """
-        Look, unless that is done already.
+        Begin to check, unless that has begun already.
         """
         if self._call is None:
             self._watch()
 
     def taken(self) -> None:
         """
-        The client makes progress.
+        Note that the transport has asked for more: the client makes progress.
         """
         self._resumes += 1
 
     def end(self) -> None:
         """
-        Nobody takes anything any more.
+        Stop checking.
         """
         call, self._call = self._call, None
         if call is not None and call.active():
@@ -90,7 +90,7 @@ class PeerWatch:
 
     def _look(self) -> None:
         """
-        A window is over: has the client taken enough in it?
+        At the end of a window, abort the connection if the client has taken too little.
         """
         self._call = None
         owner, wire = self._owner, self._wire

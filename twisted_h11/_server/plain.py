@@ -1,15 +1,13 @@
 """
-What twisted.web's own request does to be answered, in fewer steps.
+The processing of twisted.web's own request, in fewer steps.
 
-A framework's class of requests overrides some of the methods that lead from the request
-to its resource and from there to the response, and inherits the others.  What it has
-inherited is known, so the same is done here: the fields that every response begins
-with need no check, their date need not be made anew, and a response that the resource
-returns whole leaves whole.
+A framework's request class overrides some of the methods that find the resource and
+send the response, and inherits the others.  The inherited methods have the same effect
+here at less cost: the first fields of each response need no check, the date is cached,
+and a response that the resource returns whole is sent whole.
 
-A step is passed by only if nobody has overridden it: in a subclass, in the class
-itself, or in the one object.  As soon as anything is unusual, twisted.web's own method
-does it.
+An inherited method is replaced only if it is not overridden in a subclass, patched in
+the class, or set on the object.  In unusual cases twisted.web's own method is called.
 """
 
 from __future__ import annotations
@@ -35,7 +33,7 @@ from twisted_h11._server.sending import answer_whole, start
 
 __all__ = ["receive"]
 
-# As they are while nobody has changed the classes themselves.
+# The original methods, to notice when an application has patched the classes.
 _requestReceived = http.Request.requestReceived
 _process = server.Request.process
 _render = server.Request.render
@@ -43,17 +41,17 @@ _write = server.Request.write
 _setHeader = http.Request.setHeader
 _writeOfBase = http.Request.write
 
-# The module http looks for what is deprecated, each time.
+# Read once: the module http checks each access for deprecated names.
 _BaseRequest = http.Request
 _NO_BODY_CODES = http.NO_BODY_CODES
 
 
 class _Rendered:
     """
-    A resource that was rendered once, with what came of it.
+    A resource that was rendered once, with the outcome.
 
-    @param resource: the resource; it is rendered if it is asked again.
-    @param outcome: what it returned, or the exception that it raised.
+    @param resource: the resource; a second C{render} calls it.
+    @param outcome: what its C{render} has returned, or the exception.
     """
 
     def __init__(self, resource: Any, outcome: Any) -> None:
@@ -65,20 +63,20 @@ class _Rendered:
 
     def render(self, request: Any) -> Any:
         """
-        Give what came of it.
+        Return the outcome, or raise it.
         """
         if not self._outcomes:
             return self._resource.render(request)
         if isinstance(self._outcomes[0], UnsupportedMethod):
-            # Not by a variable, which its traceback would keep.
+            # Without a variable: the traceback would keep it.
             raise self._outcomes.pop()
         return self._outcomes.pop()
 
 
 def receive(request: Any, head: RequestHead) -> None:
     """
-    Call the C{requestReceived} of a request that has neither a body nor a query, or do
-    what it would.
+    Do what C{requestReceived} does for a request without a body and a query, or call it
+    if it is overridden.
     """
     if getattr(request.requestReceived, "__func__", None) is _requestReceived:
         request.args = {}
@@ -92,7 +90,7 @@ def receive(request: Any, head: RequestHead) -> None:
 
 def _find(request: Any) -> None:
     """
-    Call C{request.process}, or do what it would.
+    Do what C{request.process} does, or call it if it is overridden.
     """
     if (
         getattr(request.process, "__func__", None) is not _process
@@ -115,13 +113,13 @@ def _find(request: Any) -> None:
             request._encoder = encoder
         _answer(request, resource)
     except BaseException:
-        # As twisted.web's.
+        # As in twisted.web's method.
         request.processingFailed(Failure())
 
 
 def _answer(request: Any, resource: Any) -> None:
     """
-    Call C{request.render}, or do what it would.
+    Do what C{request.render} does, or call it if it is overridden.
     """
     if (
         getattr(request.render, "__func__", None) is not _render
@@ -137,7 +135,7 @@ def _answer(request: Any, resource: Any) -> None:
         return
     if body is NOT_DONE_YET:
         return
-    # It has none after finish.
+    # A request has no channel after finish.
     channel = getattr(request, "channel", None)
     if (
         type(body) is not bytes
@@ -160,11 +158,11 @@ def _answer(request: Any, resource: Any) -> None:
     headers, cycle = request.responseHeaders, channel.cycle
     fields = raw_fields(headers)
     typed = bool(fields.get(b"Content-Type"))
-    # Its length is its last field, then.
+    # Then Content-Length is the last field.
     if (
         (typed or not body or request.defaultContentType is None)
         and b"Content-Length" not in fields
-        # As they came from the application, they may be anything.
+        # The application may have set values of any type.
         and type(request.code) is int
         and type(request.code_message) is bytes
         and answer_whole(cycle, request.code, request.code_message, headers, body)

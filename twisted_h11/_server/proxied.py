@@ -2,10 +2,9 @@
 Connections behind a proxy: requests as the client has sent them.
 
 A site that trusts proxies, or has a root path, makes its connections of
-L{ProxiedChannel}; any other has nothing of this.  Whatever asks a request or its
-channel, a request of a foreign class too, gets the same answer, because what it asks
-is told here, before the request is made: the address, whether it is secure, and the
-head with the host and the path that the client has sent.
+L{ProxiedChannel}.  The channel has the values of the client before the request is made:
+the address, whether the client uses TLS, and the head with the host and the path that
+the client has sent.  So requests of foreign classes get the same values.
 """
 
 from __future__ import annotations
@@ -30,15 +29,16 @@ from twisted_h11._server.trusted import Origin, TrustedProxies, to_address
 __all__ = ["Proxied", "ProxiedChannel", "check_root_path", "proxied_by"]
 
 
-# -- the path below which a site is -------------------------------------------------
+# -- the root path ------------------------------------------------------------------
 
 
 def check_root_path(path: bytes) -> bytes:
     """
-    Look at a root path, as L{Site} takes it.
+    Check a root path for L{Site}.
 
+    @param path: the path, such as C{b"/app"}.
     @return: the path, without a slash at its end.
-    @raise ValueError: if it is none.
+    @raise ValueError: if C{path} is not a path.
 
     @since: 0.1
     """
@@ -60,7 +60,7 @@ def check_root_path(path: bytes) -> bytes:
 
 def _below(root: bytes, method: bytes, target: bytes) -> bytes:
     """
-    The target that the client has sent, where the proxy has taken the root path off.
+    The target that the client has sent: the proxy has removed the root path.
     """
     if target[:1] == b"/":
         return root + target
@@ -71,7 +71,7 @@ def _below(root: bytes, method: bytes, target: bytes) -> bytes:
     return target[: absolute.end(1)] + root + path + query
 
 
-# What else may be known of a head.
+# Optional attributes of a head.
 _NOTED = ("began", "requestId")
 
 # -- requests -----------------------------------------------------------------------
@@ -79,10 +79,10 @@ _NOTED = ("began", "requestId")
 
 class Proxied:
     """
-    What a site knows of the proxies in front of it.
+    The proxies in front of a site.
 
-    @param trusted: whom it believes.
-    @param rootPath: what they take off the path of each request.
+    @param trusted: the trusted proxies, or C{None}.
+    @param rootPath: the path that they remove from the path of each request.
     """
 
     def __init__(self, trusted: TrustedProxies | None, rootPath: bytes) -> None:
@@ -91,7 +91,7 @@ class Proxied:
 
     def mount(self, resource: Any) -> Any:
         """
-        Put the root of a site's resources, if there is one, below the root path.
+        Put the root resource of a site, if there is one, below the root path.
         """
         if resource is None:
             return None
@@ -103,11 +103,12 @@ class Proxied:
 
     def origin(self, peer: IAddress, values: Any) -> Origin | None:
         """
-        What is believed of a request.
+        The origin of a request by the fields of a trusted proxy.
 
-        @param peer: who is connected.
-        @param values: gives the values of a field.
-        @raise Refused: if it can not be read.
+        @param peer: the address of the transport's peer.
+        @param values: returns the values of a field, by its name.
+        @return: C{None} if the peer is not trusted, or has sent none of the fields.
+        @raise Refused: if a field is malformed.
         """
         trusted = self.trusted
         if trusted is None or not trusted.trusts(peer):
@@ -116,7 +117,7 @@ class Proxied:
 
     def originOf(self, peer: IAddress, head: RequestHead) -> Origin | None:
         """
-        The same, given a head.
+        The same as L{origin}, for a head.
         """
         trusted = self.trusted
         if trusted is None or not trusted.trusts(peer):
@@ -133,7 +134,7 @@ class Proxied:
 
     def head(self, head: RequestHead, origin: Origin | None) -> RequestHead:
         """
-        The head that the client has sent.
+        The head with the host and the path that the client has sent.
         """
         host = None if origin is None else origin.host
         if not self.rootPath and host is None:
@@ -145,8 +146,8 @@ class Proxied:
 
     def watch(self, request: Any, stream: Any) -> Any:
         """
-        Have a request of HTTP/2 know what is believed of it, before it is processed.
-        Its head comes after it was made, field by field.
+        Set the origin of an HTTP/2 request before it is processed.  Its fields are only
+        complete when C{requestReceived} is called.
 
         @param request: the request.
         @param stream: its channel.
@@ -155,7 +156,7 @@ class Proxied:
         process = request.requestReceived
 
         def requestReceived(command: bytes, path: bytes, version: bytes) -> None:
-            # Else it would be its own owner.
+            # Break the reference cycle.
             del request.requestReceived
             try:
                 self._see(request, stream)
@@ -192,9 +193,10 @@ class Proxied:
 
 def proxied_by(trusted: TrustedProxies | None, rootPath: bytes) -> Proxied | None:
     """
-    What a site knows of proxies in front of it, if there is anything to be known.
+    Make the L{Proxied} of a site.
 
-    @raise ValueError: if the root path is none.
+    @return: C{None} without trusted proxies and a root path.
+    @raise ValueError: if C{rootPath} is not a path.
     """
     rootPath = check_root_path(rootPath)
     if trusted is None and not rootPath:
@@ -206,7 +208,7 @@ def _refuse(
     request: Any, command: bytes, path: bytes, version: bytes, refused: Refused
 ) -> None:
     """
-    Answer a request of HTTP/2 that the application never sees.
+    Send an error response to an HTTP/2 request that the application does not get.
     """
     request.method, request.uri, request.clientproto = command, path, version
     request.path = path.partition(b"?")[0]
@@ -220,13 +222,13 @@ def _refuse(
 
 def _changed(head: RequestHead, target: bytes, host: bytes | None) -> RequestHead:
     """
-    A head with another target, and perhaps with another host.
+    A copy of a head with another target, and another host unless that is C{None}.
     """
     made: RequestHead
     if type(head) is FastHead:
         block, lowered = head.block, head.lowered
         if host is not None:
-            # It has one Host.
+            # A fast head has exactly one Host.
             at = lowered.find(b"\nhost:") + 1
             block = b"%bHost: %b%b" % (block[:at], host, block[block.find(b"\r", at) :])
             lowered = block.lower()
@@ -256,7 +258,8 @@ def _changed(head: RequestHead, target: bytes, host: bytes | None) -> RequestHea
 
 def values_of(head: RequestHead) -> Any:
     """
-    What gives the values of a field in a head.
+    @return: a function that returns the values of a field in a head, by its name in
+        lower case.
     """
     if isinstance(head, FastHead):
         return head.find
@@ -278,12 +281,13 @@ def _address_of(authority: bytes, secure: bool) -> IAddress | None:
 
 def public_host(authority: bytes | None, secure: bool, otherwise: IAddress) -> IAddress:
     """
-    Where a client has connected to, by the authority of what it has asked for.
+    The address that a client has connected to, by the authority of its request.
 
-    @param secure: whether it has used TLS.
-    @param otherwise: the answer if there is no authority that says.
+    @param authority: the authority, or C{None}.
+    @param secure: whether the client has used TLS.
+    @param otherwise: the address to return without a valid authority.
     """
-    # No name is longer (RFC 1035 section 2.3.4), and none such is remembered.
+    # No name is longer (RFC 1035 section 2.3.4): do not cache such text.
     if not authority or len(authority) > 300:
         return otherwise
     return _address_of(authority, secure) or otherwise
@@ -296,9 +300,9 @@ class ProxiedChannel(Channel):
     """
     A connection of a site that is behind a proxy.
 
-    @ivar proxied: what the site knows of that.
-    @ivar hostIsForwarded: whether the current request's host is what a proxy says,
-        whatever its target says.
+    @ivar proxied: the proxies of the site.
+    @ivar hostIsForwarded: whether the host of the current request is from a proxy's
+        field, which overrides its target.
     """
 
     proxied: Proxied
@@ -311,7 +315,7 @@ class ProxiedChannel(Channel):
         """
         See L{Channel.makeCycle}.
 
-        @raise Refused: if a trusted proxy says what can not be read.
+        @raise Refused: if a field of a trusted proxy is malformed.
         """
         self._origin = self._public = None
         self.hostIsForwarded = False
@@ -335,14 +339,14 @@ class ProxiedChannel(Channel):
 
     def connectedPeer(self) -> IAddress:
         """
-        Who is connected, whatever is said of the client.
+        The address of the transport's peer, usually the proxy.
         """
         return super().getPeer()
 
     def getPeer(self) -> IAddress:
         """
-        The address of the client of the current request; between requests, of who is
-        connected.
+        The address of the client of the current request; between requests, of the
+        transport's peer.
         """
         origin = self._origin
         if origin is None or origin.client is None or self.cycle is None:
@@ -351,7 +355,7 @@ class ProxiedChannel(Channel):
 
     def getHost(self) -> IAddress:
         """
-        Where the client of the current request has connected to.
+        The address that the client of the current request has connected to.
         """
         if self._public is None or self.cycle is None:
             return super().getHost()

@@ -1,15 +1,15 @@
 """
 Connections that begin with a header of the PROXY protocol.
 
-Twisted has that too (C{haproxy:} endpoints).  It takes a header from whoever
-connects, of any length, reads addresses and ports as they come, drops a connection
-whose header arrives in two pieces, and stands above TLS, while proxies send the
-header first.  So L{ProxyProtocolFactory} goes below whatever else there is, believes
-those only who are on the list, and drops all others, with a line in the log.
+Twisted's C{haproxy:} endpoints accept a header from any peer, of any length, do not
+check addresses and ports, drop a connection whose header arrives in two pieces, and
+read the header above TLS, although proxies send it first.  So L{ProxyProtocolFactory}
+wraps all other factories, accepts headers of trusted proxies only, and drops all other
+connections, with a line in the log.
 
-The wrapped protocol is made with the connection, and its time-outs count from there:
-for TLS that of the handshake, else that of the first byte.  The address is known
-before it gets the first byte.
+The wrapped protocol is made with the connection, and its time-outs count from then: the
+one of the TLS handshake, or the one of the first byte.  The address of the client is
+set before the wrapped protocol gets the first byte.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ __all__ = ["ProxyProtocolFactory"]
 
 _QUIET = 60
 """
-Seconds for which only the first dropped connection has a line of its own.
+How many seconds dropped connections are only counted after one was logged.
 """
 
 
@@ -42,7 +42,7 @@ _FACTORY = Kind("a factory", lambda f: callable(getattr(f, "buildProtocol", None
 @implementer(IHalfCloseableProtocol)
 class _Connection(ProtocolWrapper):
     """
-    One connection.
+    One connection, which begins with a header.
     """
 
     factory: Any
@@ -53,7 +53,7 @@ class _Connection(ProtocolWrapper):
 
     def dataReceived(self, data: bytes) -> None:
         """
-        Take the header off, and give on the rest.
+        Remove the header, and pass on the rest.
         """
         if self._header is not None:
             self.wrappedProtocol.dataReceived(data)
@@ -68,15 +68,15 @@ class _Connection(ProtocolWrapper):
             self._drop(str(error))
             return
         if header is None:
-            # No more than the header may have.
+            # Bounded: read_header raises for more than a header may have.
             self._received = data
             return
         self._header = header
         self._received = b""
         rest = data[header.end :]
         if rest or not isinstance(self.wrappedProtocol, ProtocolWrapper):
-            # Nothing, too: the connection counts for this client from now on.  TLS
-            # takes nothing for an error, and says itself when it is ready.
+            # Also b"": from now on the connection counts for this client.  TLS
+            # takes b"" as an error; it reports the end of its handshake by itself.
             self.wrappedProtocol.dataReceived(rest)
 
     def _drop(self, reason: str) -> None:
@@ -95,7 +95,7 @@ class _Connection(ProtocolWrapper):
 
     def getHost(self) -> IAddress:
         """
-        Where the client has connected to.
+        The address that the client has connected to.
         """
         if self._header is not None and self._header.destination is not None:
             return self._header.destination
@@ -108,7 +108,7 @@ class _Connection(ProtocolWrapper):
         """
         if self._received:
             self.factory.dropped(
-                self.getPeer(), "it has ended within a header of the PROXY protocol"
+                self.getPeer(), "it ended within the header of the PROXY protocol"
             )
         self._received = b""
         super().connectionLost(reason)
@@ -134,8 +134,8 @@ class _Connection(ProtocolWrapper):
 
     def _half(self) -> Any:
         """
-        The wrapped protocol, if it can be half closed by itself.  A wrapper, as that of
-        TLS, says of itself whatever we say, and asks us then.
+        The wrapped protocol, if its class is half-closeable.  The instance does not
+        count: a wrapper, as that of TLS, copies the interfaces of this object.
         """
         wrapped = self.wrappedProtocol
         if IHalfCloseableProtocol.implementedBy(type(wrapped)):
@@ -145,22 +145,22 @@ class _Connection(ProtocolWrapper):
 
 class ProxyProtocolFactory(WrappingFactory):
     """
-    Takes a header of the PROXY protocol (version 1 or 2) off the beginning of each
-    connection, and has the connection be that of the client whom it names.
+    Reads a header of the PROXY protocol (version 1 or 2) at the beginning of each
+    connection, and sets the connection's address to that of the client in the header.
 
     ::
 
         site = Site(root, trustedProxies=proxies)
         endpoint.listen(ProxyProtocolFactory(site, proxies))
 
-    A proxy sends the header first, also where TLS follows.  So for TLS the factory
-    goes around that of TLS, on an endpoint that has none::
+    A proxy sends the header before a TLS handshake.  So for TLS wrap the TLS factory,
+    and use an endpoint without TLS::
 
         secure = TLSMemoryBIOFactory(contextFactory, False, site)
         endpoint.listen(ProxyProtocolFactory(secure, proxies))
 
-    A connection from elsewhere, or one that does not begin with a header, is dropped,
-    and the log says so; of many in a minute it tells the number.
+    A connection that is not from a trusted proxy, or does not begin with a header, is
+    dropped and logged; of many in a minute only the number is logged.
 
     @since: 0.1
     """
@@ -170,9 +170,7 @@ class ProxyProtocolFactory(WrappingFactory):
     _log = Logger()
 
     @checked(
-        factory=Kind(
-            "a factory", lambda f: callable(getattr(f, "buildProtocol", None))
-        ),
+        factory=_FACTORY,
         trusted=instance("TrustedProxies", TrustedProxies),
         limits=optional(instance("Limits", Limits)),
         reactor=optional(REACTOR),
@@ -185,13 +183,12 @@ class ProxyProtocolFactory(WrappingFactory):
         reactor: Any = None,
     ) -> None:
         """
-        @param factory: what the connections are for: a site, or a factory of TLS
-            around it.
-        @param trusted: who may send a header.
-        @param limits: of these C{maxProxyHeaderLength} counts; the defaults, if they
-            are not given.
-        @param reactor: for the time; by default the global one.
-        @raise TypeError: if an argument is something else.
+        @param factory: the factory to wrap: a site, or a TLS factory around it.
+        @param trusted: the proxies that may send a header.
+        @param limits: only C{maxProxyHeaderLength} applies; by default the default
+            limits.
+        @param reactor: the clock; by default the global reactor.
+        @raise TypeError: for an argument of a wrong type.
         """
         if reactor is None:
             from twisted.internet import reactor
@@ -206,17 +203,17 @@ class ProxyProtocolFactory(WrappingFactory):
         """
         Make the protocol of a connection.
 
-        @return: C{None}, so that it is closed, if it is not from a trusted proxy.
+        @return: C{None}, which closes it, if it is not from a trusted proxy.
         """
         if not self.trusted.trusts(addr):
-            self.dropped(addr, "it is none of the proxies that are trusted")
+            self.dropped(addr, "it is not from a trusted proxy")
             return None
         return super().buildProtocol(addr)
 
     def dropped(self, peer: IAddress | None, reason: str) -> None:
         """
-        Say that a connection is dropped: the first one with its reason, of those that
-        follow within a minute the number.
+        Log a dropped connection: the first one with its reason, later ones within a
+        minute by their number.
         """
         now = self._reactor.seconds()
         if self._told is not None and now - self._told < _QUIET:

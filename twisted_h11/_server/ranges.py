@@ -1,17 +1,15 @@
 """
 Ranges of files (RFC 9110 section 14).
 
-L{twisted.web.static.File} reads a C{Range} field, answers with the parts that it
-asks for, and trusts it: what is malformed may raise, thousands of parts that
-overlap make a response of gigabytes, and two parts may read a whole file into
-memory.  So two things are done here.
+L{twisted.web.static.File} does not check a C{Range} field: malformed values may raise,
+thousands of overlapping parts make a response of gigabytes, and two parts may read a
+whole file into memory.  So two things are done here.
 
-B{The field is settled before a file is asked} (L{settle_range}): it then has, in
-order and apart, a few ranges that are in the file; or one behind the end of it, for
-416; or it is not there, which RFC 9110 section 14.2 always allows, and the file is
-sent whole.
+B{The field is rewritten before a file is rendered} (L{settle_range}).  It then has a
+few ranges within the file, in order and disjoint; or one behind its end, for a 416; or
+it is removed, which RFC 9110 section 14.2 always allows, and the file is sent whole.
 
-B{What is sent in parts is sent in pieces} (L{bounded}).
+B{Several parts are read in pieces} (L{bounded}).
 """
 
 from __future__ import annotations
@@ -40,32 +38,31 @@ __all__ = [
     "settled",
 ]
 
-# How many ranges are answered with as many parts.  Go has no bound, Apache 200;
-# a viewer of documents asks for a handful.
+# The maximum number of ranges in a response.  Go has no bound, Apache 200; a viewer of
+# documents requests a handful.
 MOST_RANGES = 16
 
-# What is looked at before it is rendered.
+# The classes of resources for which a Range field is checked.
 MAY_HAVE_RANGES = (File, EncodingResourceWrapper)
 
-# How many commas are looked behind; empty members of a list are ignored.
+# The bound on members of a list, with empty ones.
 _MOST_MEMBERS = 100
 
 _spec = re.compile(rb"([0-9]*)-([0-9]*)")
 _size_told = re.compile(rb"\r\nContent-range: bytes [0-9]+-[0-9]+/([0-9]+)\r\n")
 
-# More digits than the length of any file has.
+# More digits than any length of a file has.
 _MOST_DIGITS = 20
 
 
 def settled(value: bytes, size: int) -> bytes | None:
     """
-    A C{Range} field for a file, so that nothing can go wrong with it.
+    Make a C{Range} field safe for L{File}.
 
-    @param value: the field, as it came.
+    @param value: the field, as received.
     @param size: the length of the file, in bytes.
-    @return: another value that asks for the same, or C{None} if the field is to be
-        ignored: it is malformed, or asks for too many ranges, or for ones that
-        overlap.
+    @return: an equivalent value; C{None} to ignore the field, because it is malformed,
+        has too many ranges, or ranges that overlap.
     """
     unit, _, listed = value.partition(b"=")
     if unit.strip(b" \t").lower() != b"bytes" or listed.count(b",") > _MOST_MEMBERS:
@@ -82,7 +79,7 @@ def settled(value: bytes, size: int) -> bytes | None:
         if first is None:
             if last is None:
                 return None
-            # The last bytes; all, where there are not so many.
+            # A suffix: the last bytes of the file, or all of it.
             if last and not size:
                 return None
             first, last = (max(size - last, 0), size - 1) if last else (size, size)
@@ -102,7 +99,7 @@ def settled(value: bytes, size: int) -> bytes | None:
 
 def _number(digits: bytes) -> int | None:
     """
-    A number as long as any file, for one that is longer.
+    A number, or a very large one if it has too many digits.
     """
     if not digits:
         return None
@@ -114,11 +111,11 @@ def _number(digits: bytes) -> int | None:
 
 def settle_range(request: Any, resrc: Any) -> None:
     """
-    Settle the C{Range} field of a request, if it has one.
+    Rewrite or remove the C{Range} field of a request, if it has one.
 
-    @param request: a request, about to be rendered.
-    @param resrc: the resource that renders it; nothing is done for what is no
-        L{File}, since only the resource knows what it makes of the field.
+    @param request: a request, before it is rendered.
+    @param resrc: the resource that renders it.  Only L{File} counts: other resources
+        may give the field another meaning.
     """
     while isinstance(resrc, EncodingResourceWrapper):
         resrc = resrc.original
@@ -134,10 +131,10 @@ def settle_range(request: Any, resrc: Any) -> None:
             return
         size = resrc.getFileSize()
     except Exception:
-        # It says so when it is rendered.
+        # The same error is raised, and reported, when it is rendered.
         return
     value = None
-    # A range of what an encoder makes of the file is not one of the file.
+    # A range of the encoded content is not a range of the file.
     encoder = getattr(request, "_encoder", None)
     if len(values) == 1 and (not encoder or getattr(encoder, "leavesRanges", False)):
         if _is_same(request, resrc):
@@ -150,7 +147,7 @@ def settle_range(request: Any, resrc: Any) -> None:
 
 def render_ranged(resource: Any, request: Any) -> Any:
     """
-    Render one of L{MAY_HAVE_RANGES}.
+    Render a resource of L{MAY_HAVE_RANGES}, with a safe C{Range} field.
     """
     settle_range(request, resource)
     return resource.render(request)
@@ -171,17 +168,18 @@ def _is_same(request: Any, file: File) -> bool:
     try:
         return bool(stringToDatetime(value[0]) == ceil(file.getModificationTime()))
     except Exception:
-        # Twisted's does not say what it raises for what is no date.
+        # Twisted does not document what it raises for an invalid date.
         return False
 
 
 def is_range_failure(request: Any, error: BaseException) -> bool:
     """
-    Whether L{twisted.web.static} has failed on a C{Range} field that could not be
-    settled, because a resource has asked a file to render that nobody knew of.
+    Whether L{twisted.web.static} has raised for a C{Range} field.  This happens when a
+    resource calls the C{render} of a L{File} by itself, so that L{settle_range} was not
+    called.
 
-    @param request: a request of ours.
-    @param error: what was raised.
+    @param request: a request of this package.
+    @param error: the exception.
     """
     if request.method != b"GET" or not request.requestHeaders.hasHeader(b"Range"):
         return False
@@ -195,11 +193,10 @@ def is_range_failure(request: Any, error: BaseException) -> bool:
 
 def bounded(producer: Any) -> Any:
     """
-    A producer that keeps no more in memory than it should.
+    Replace L{File}'s producer for several ranges, which may read all into memory.
 
     @param producer: any producer.
-    @return: the same, or another one in the place of L{File}'s producer for
-        several ranges.
+    @return: the producer to register: C{producer} itself if it is another one.
     """
     if not is_multiple(producer):
         return producer
@@ -225,7 +222,7 @@ class Parts:
     """
     Produces several ranges of a file in pieces.
 
-    @ivar producer: what stands for them; it was started.
+    @ivar producer: L{File}'s producer for the ranges; it was started.
     """
 
     def __init__(self, producer: Any) -> None:
@@ -268,9 +265,9 @@ class Parts:
 @implementer(IPullProducer)
 class _Refusing:
     """
-    Answers 416 in the place of ranges that are too many, or overlap.
+    Sends a 416 instead of ranges that are too many, or overlap.
 
-    @param producer: what stands for them.
+    @param producer: L{File}'s producer for the ranges.
     """
 
     def __init__(self, producer: Any) -> None:
@@ -284,7 +281,7 @@ class _Refusing:
 
     def resumeProducing(self) -> None:
         """
-        Answer.
+        Send the 416.
         """
         producer = self._producer
         request = producer.request

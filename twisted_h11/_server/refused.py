@@ -1,5 +1,5 @@
 """
-Requests that the application never sees, and responses that are ours.
+Refused requests, which the application does not get, and error responses.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from twisted_h11._boundary.guarded import guarded
 from twisted_h11._http.abnf import match_rough_request_line
 from twisted_h11._http.response_to_send import error_response
 from twisted_h11._http.strict_requests import RequestHead
+from twisted_h11._server.added_fields import fields_to_add
 from twisted_h11._server.cycle import Cycle, State, tell_lost
 from twisted_h11._server.error_pages import page_of
-from twisted_h11._server.transport_security import security_fields
 from twisted_h11._wire.closing import End
 
 __all__ = ["RefusedRequest", "refuse", "send_error"]
@@ -26,14 +26,14 @@ _log = Logger()
 
 class RefusedRequest:
     """
-    What a log formatter asks of a request, with C{-} for what is not known.
+    A refused request, for log formatters, with C{-} for unknown values.
 
     @param channel: the connection.
     @param peer: the client's address.
-    @param head: the head, if it was in order.
-    @param partial: else what there is of it.
-    @param status: of our response.
-    @ivar sentLength: the length of our response's content.
+    @param head: the head, if it is valid.
+    @param partial: else the received bytes of the head.
+    @param status: the status of the response.
+    @ivar sentLength: the length of the response's content, in bytes.
     """
 
     def __init__(
@@ -78,8 +78,8 @@ class RefusedRequest:
 
 def refuse(channel: Any, status: int, reason: str) -> None:
     """
-    Answer the request that a channel reads, or none at all, with an error; log it;
-    and close.
+    Refuse the current request of a channel, or the bytes that should be one: send an
+    error response, log it, and close.
     """
     peer = channel.getPeer()
     cycle: Cycle | None = channel.cycle
@@ -91,7 +91,7 @@ def refuse(channel: Any, status: int, reason: str) -> None:
         reason=reason,
     )
     if cycle is not None and cycle.hasBegun(request):
-        # The response to this request is on its way.
+        # The response to this request has begun.
         cycle.fail()
     else:
         head, partial = None, b""
@@ -108,10 +108,10 @@ def refuse(channel: Any, status: int, reason: str) -> None:
 
 def send_error(channel: Any, status: int, reason: str, method: bytes) -> int:
     """
-    Send a response of our own, and close.
+    Send an error response, and close.
 
-    @param method: of the request; HEAD gets no content.
-    @return: the length of its content.
+    @param method: the method of the request; HEAD gets no content.
+    @return: the length of the content, in bytes.
     """
     channel.persistent = False
     site = channel.site
@@ -119,10 +119,7 @@ def send_error(channel: Any, status: int, reason: str, method: bytes) -> int:
         status,
         reason,
         site.serverHeader if site is not None else None,
-        [
-            *(site.extraHeaders if site is not None else ()),
-            *security_fields(site, channel.isSecure()),
-        ],
+        fields_to_add(site, channel, []),
         method,
         page_of(site, status),
     )

@@ -1,10 +1,9 @@
 """
-From a request to a resource, and from what it returns to a response.
+Finding the resource of a request, and rendering it.
 
-L{Rendering} is the part of our request that finds a resource and renders it.
-It differs from twisted.web's in what RFC 9110 asks of methods, in that a
-C{render} may be asynchronous, and in that a response that failed in the middle
-ends so that the client can tell.
+L{Rendering} differs from twisted.web's request in three ways: methods follow RFC 9110,
+C{render} may be asynchronous, and a response that fails in the middle is cut off so
+that the client can tell.
 """
 
 from __future__ import annotations
@@ -32,6 +31,7 @@ from twisted_h11._boundary.twisted_private import (
 )
 from twisted_h11._http.response_to_send import error_page, http_date
 from twisted_h11._server.adapted import ADAPTERS
+from twisted_h11._server.added_fields import STRICT_TRANSPORT
 from twisted_h11._server.body import RequestBodyCut
 from twisted_h11._server.compression import encoder_of
 from twisted_h11._server.error_pages import replace_page
@@ -44,11 +44,10 @@ from twisted_h11._server.methods import (
 )
 from twisted_h11._server.ranges import is_range_failure
 from twisted_h11._server.routing import absolute_target, find_resource, path_segments
-from twisted_h11._server.transport_security import STRICT_TRANSPORT
 
 __all__ = ["Rendering"]
 
-# What a render that waits for its client is told when the client goes.
+# The exceptions in a render that waits for its client, when the client has gone.
 _GONE = (CancelledError, RequestBodyCut, ConnectionClosed)
 
 
@@ -93,9 +92,10 @@ class Rendering(Failing):
         try:
             name, transportSecurity = site.serverHeader, site.transportSecurity
         except AttributeError:
-            # It is one of Twisted's.
+            # A site of Twisted's.
             name = getattr(site, "serverHeader", server.version)
         else:
+            # Also added by sending; set here, it leaves the response a common one.
             if transportSecurity is not None and self.isSecure():
                 set_known(headers, STRICT_TRANSPORT, transportSecurity)
         if name is not None:
@@ -110,7 +110,7 @@ class Rendering(Failing):
 
     def prePathURL(self) -> bytes:
         """
-        See L{twisted.web.server.Request.prePathURL}; an address of IPv6 has brackets.
+        See L{twisted.web.server.Request.prePathURL}; an IPv6 address gets brackets.
         """
         url: bytes = super().prePathURL()
         name = self.getRequestHostname()
@@ -120,7 +120,7 @@ class Rendering(Failing):
 
     def _answerStar(self) -> None:
         """
-        C{OPTIONS *} asks about the server as a whole.
+        Respond to C{OPTIONS *}, which is about the whole server.
         """
         self.setHeader(b"Allow", b", ".join(sorted(KNOWN_METHODS)))
         self.setHeader(b"Content-Length", b"0")
@@ -130,7 +130,7 @@ class Rendering(Failing):
 
     def render(self, resrc: Any) -> None:
         """
-        Render a resource, and send what it gives.
+        Render a resource, and send the response.
 
         C{render} may return bytes, L{NOT_DONE_YET}, or a Deferred or coroutine
         of either or of C{None}; with C{None} the response is finished, if it is
@@ -163,14 +163,14 @@ class Rendering(Failing):
 
     def _sendWhole(self, body: bytes) -> None:
         """
-        Send all of a response's content, and finish it; unless the client has
-        gone, or its body was refused, while it was made.
+        Send all of a response's content, and finish it; unless the client has gone, or
+        the request's body was refused meanwhile.
         """
         if self._disconnected:
             return
         headers = self.responseHeaders
         if not self.startedWriting and (body or self.method != b"HEAD"):
-            # Last, where the fast path puts it too.
+            # Make it the last field, as the fast path does.
             headers.removeHeader(b"Content-Length")
             if body and self.defaultContentType is not None:
                 if not headers.hasHeader(b"Content-Type") and self.code != NOT_MODIFIED:
@@ -181,7 +181,7 @@ class Rendering(Failing):
 
     def _rendered(self, body: Any, resrc: Any) -> None:
         """
-        Take what a C{render} gave, now or later.
+        Take the result of a C{render}.
         """
         if iscoroutine(body):
             body = ensureDeferred(body)
@@ -211,7 +211,7 @@ class Rendering(Failing):
 
     def _clientGone(self) -> bool:
         """
-        Whether the client has gone; we need not have been told yet.
+        Whether the client has gone, even if C{connectionLost} was not called yet.
         """
         channel: Any = getattr(self, "channel", None)
         return self._disconnected or (
@@ -232,18 +232,19 @@ class Rendering(Failing):
                     return
             if not guarded("Failing a request", self.processingFailed, reason):
                 self._cutResponse()
-        # The traceback of a coroutine keeps frames, and those keep us.
+        # Drop the traceback: the frames of a coroutine refer to this request.
         reason.cleanFailure()
 
     def _otherwise(
         self, error: BaseException | None, resrc: Any
     ) -> Callable[[], Any] | None:
         """
-        What to do instead, if the request is to blame for what was raised.
+        How to respond to an exception that the request has caused.
 
-        @param error: what a C{render} has raised.
-        @return: something that returns what C{render} might; C{None} if the
-            application has failed, or if it is too late.
+        @param error: the exception that C{render} has raised.
+        @param resrc: the resource.
+        @return: a function to call instead of C{render}; C{None} if the application
+            has failed, or the response has begun.
         """
         if error is None or self._disconnected or self.finished or self.startedWriting:
             return None
@@ -262,11 +263,12 @@ class Rendering(Failing):
 
     def _renderOtherwise(self, resrc: Any, names: list[bytes]) -> Any:
         """
-        Answer a request whose method the resource does not have, or does not
-        know of.
+        Respond to a request whose method the resource does not have: by GET for HEAD,
+        else with 405 or 501.
 
+        @param resrc: the resource.
         @param names: the methods that it has.
-        @return: what C{render} might return.
+        @return: as C{render}.
         """
         if self.method == b"HEAD" and b"GET" in names:
             try:
@@ -282,10 +284,10 @@ class Rendering(Failing):
 
     def _renderHeadByGet(self, resrc: Any) -> Any:
         """
-        Have GET rendered for a HEAD; the connection leaves the content out.
+        Render GET for a HEAD request; the connection drops the content.
         """
         self.method = b"GET"
-        # Streams of HTTP/2 look at the method only.
+        # A stream of HTTP/2 checks only the method.
         self._inFakeHead = not self._direct
         try:
             return resrc.render(self)

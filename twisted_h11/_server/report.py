@@ -1,8 +1,7 @@
 """
-What a site is doing, as text for a person: its connections, and the requests that are
-in flight.
+A readable report of a site's connections and running requests.
 
-All of a request is untrusted text: it is escaped and cut.
+All text of a request is untrusted: it is escaped and shortened.
 """
 
 from __future__ import annotations
@@ -18,19 +17,19 @@ from twisted_h11._server.states import Phase
 
 __all__ = ["describe_connections"]
 
-# What is shown of a request target, in letters.
+# How many characters of a request target are shown.
 _MOST_TARGET = 100
 
 
 def describe_connections(site: Any, most: int = 20) -> str:
     """
-    Describe the connections of a site, by what they are at, and the requests that wait
-    for their responses, oldest first, with the time since their heads were here.  That
-    time is known if C{site.timesRequests} is true.  The requests of HTTP/2 are not
+    Describe the connections of a site, by what they are doing, and the requests that
+    wait for their responses, oldest first, with the time since their heads arrived.
+    That time is known if C{site.timesRequests} is true.  Requests of HTTP/2 are not
     listed.
 
     @param site: a L{Site<twisted_h11.server.Site>}.
-    @param most: how many requests are listed; how many others there are is said.
+    @param most: how many requests are listed; of the others only the number is given.
     @return: some lines of text, without a line end after the last.
 
     @since: 0.1

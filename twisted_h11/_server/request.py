@@ -1,12 +1,11 @@
 """
-The request that our site makes: twisted.web's, and what it lacks.
+The request class of this package's site.
 
-L{Request} is a L{twisted.web.server.Request} to everybody who looks at it.  It
-does not frame what it sends, has its body as a stream and its fields as they
-came, sends trailers and interim responses, and can give its connection away.
+L{Request} has the whole interface of L{twisted.web.server.Request}.  It does not frame
+its response, has its body as a stream and its fields as received, sends trailers and
+interim responses, and can give its connection away.
 
-On a channel that is not ours (HTTP/2 streams are Twisted's) it falls back to
-what it inherits.
+On another channel (HTTP/2 streams are Twisted's) it uses the inherited methods.
 """
 
 from __future__ import annotations
@@ -39,13 +38,13 @@ __all__ = ["Request", "RequestDisconnected"]
 # `63 in path` is four times as fast as `b"?" in path`.
 _QUESTION_MARK = ord("?")
 
-# What is not called for a request that is rendered before its body.
+# Methods that are not called for a request that is rendered before its body.
 _PASSED_BY = ("process", "requestReceived", "gotLength", "handleContentChunk")
 
 
 def _copyable(addr: Any) -> Any:
     """
-    An address as L{twisted.web.distrib} can send it.
+    Convert an address for L{twisted.web.distrib}, which sends TCP and UNIX addresses.
     """
     if isinstance(addr, (IPv4Address, UNIXAddress)):
         return addr
@@ -65,7 +64,7 @@ class Request(Responding):
     @since: 0.1
     """
 
-    # Tells the channel that we do not frame chunks.
+    # Tells the channel that this class does not frame chunks.
     leavesFraming = True
     servesWhole = True
     queued = False
@@ -84,8 +83,8 @@ class Request(Responding):
             if getattr(site, "timesRequests", False):
                 self.began = site.reactor.seconds()
             return
-        # What the inherited methods would set, without their reading of the
-        # channel's transport (which ends the joining of writes for good).  A
+        # The attributes that the inherited constructor sets.  That also reads the
+        # channel's transport, which would end the joining of writes for good.  A
         # test compares the two.
         self.notifications = []
         self.channel = channel  # type: ignore[assignment]
@@ -97,7 +96,7 @@ class Request(Responding):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        # The channel goes past these only where they are ours.
+        # The channel skips these methods only if they are not overridden.
         cls.servesWhole = all(
             getattr(cls, name) is getattr(Request, name)
             for name in (
@@ -124,13 +123,13 @@ class Request(Responding):
         self._lastTransport = transport
         channel: Any = getattr(self, "channel", None)
         if transport is None and self._direct and channel is not None:
-            # It may be on its way to another protocol.
+            # The application may give it to another protocol.
             channel.callLater(0, channel.lookForSuccessor)
 
     def getTypeToCopy(self) -> bytes:
         """
-        See L{twisted.spread.flavors.Copyable}.  L{twisted.web.distrib} knows
-        twisted.web's request, and that is what we are to the other side.
+        See L{twisted.spread.flavors.Copyable}.  The other side of
+        L{twisted.web.distrib} gets twisted.web's request.
         """
         if type(self) is Request:
             return reflect.qual(server.Request).encode("ascii")
@@ -145,12 +144,12 @@ class Request(Responding):
         state.setdefault("transport", None)
         addresses = {name: state[name] for name in ("client", "host")}
         try:
-            # What is no TCP or UNIX address has no name there.
+            # distrib can only send TCP and UNIX addresses.
             state.update((name, _copyable(a)) for name, a in addresses.items())
             copied = dict(super().getStateToCopyFor(issuer))
         finally:
             state.update(addresses)
-        # They may not have been asked for yet.
+        # args is made on first use.
         copied["args"] = self.args
         for name in (
             "_lastTransport",
@@ -172,12 +171,12 @@ class Request(Responding):
 
     def getPeerCertificate(self) -> X509 | None:
         """
-        The certificate that the client has shown in the TLS handshake, where the server
-        has asked for one and found it good, as in
+        The client's certificate from the TLS handshake, if the server has requested and
+        verified one, as in
         L{ISSLTransport<twisted.internet.interfaces.ISSLTransport>}.
 
-        @return: pyOpenSSL's; its C{to_cryptography()} is that of cryptography.  C{None}
-            if there is none, or when the connection is gone.
+        @return: an object of pyOpenSSL, with C{to_cryptography()}; C{None} if there is
+            none, or after the connection was lost.
         """
         certificate: X509 | None = peer_certificate(self)
         return certificate
@@ -187,9 +186,8 @@ class Request(Responding):
     @property
     def requestId(self) -> str | None:
         """
-        The identifier of this request, if its site gives requests one
-        (C{requestIds}): made at random, or what a trusted proxy has sent in the field
-        that the site believes (C{requestIdHeader}).
+        The identifier of this request, if its site has C{requestIds}: random, or the
+        value of a trusted proxy in the field C{requestIdHeader}.
         """
         head = self._requestHead
         if head is not None:
@@ -208,7 +206,7 @@ class Request(Responding):
 
     def headReceived(self, head: RequestHead) -> None:
         """
-        Called by the channel when the head is here.
+        Called by the channel when the head has arrived.
         """
         self._requestHead = head
         self.requestHeaders = RequestHeaders(head)
@@ -216,9 +214,8 @@ class Request(Responding):
     @cached_property
     def rawFields(self) -> list[tuple[bytes, bytes]]:
         """
-        Pairs of name and value as they were received: in their order, with the
-        case of their names.  C{requestHeaders} has the same fields as
-        twisted.web presents them.
+        Pairs of name and value as received, with order and case kept.
+        C{requestHeaders} has the same fields in the form of twisted.web.
         """
         head = self._requestHead
         if head is None:
@@ -240,7 +237,7 @@ class Request(Responding):
 
     def parseCookies(self) -> None:
         """
-        Cookies are parsed when somebody asks for them.
+        Nothing to do: L{received_cookies} parses cookies on first use.
         """
         if "received_cookies" in self.__dict__:
             super().parseCookies()
@@ -259,7 +256,7 @@ class Request(Responding):
         """
         See L{twisted.web.http.Request.requestReceived}.
         """
-        # It may have been asked for before the body was here.
+        # It may have been made before the body had arrived.
         self.__dict__.pop("args", None)
         self.content.seek(0)  # type: ignore[union-attr]
         self._takeLine(command, path, version)
@@ -267,7 +264,7 @@ class Request(Responding):
 
     def serve(self, head: RequestHead) -> None:
         """
-        Called by the channel for a request without a body, in the place of
+        Called by the channel for a request without a body, instead of
         C{headReceived}, C{parseCookies}, C{gotLength} and C{requestReceived}.
         """
         self._requestHead = head
@@ -287,7 +284,7 @@ class Request(Responding):
     def mayRouteEarly(self) -> bool:
         """
         Whether this request can be rendered before its body; not if a subclass
-        overrides what would be passed by.  Called by the channel.
+        overrides a method that would be skipped.  Called by the channel.
         """
         cls = type(self)
         if any(getattr(cls, n) is not getattr(Request, n) for n in _PASSED_BY):
@@ -300,8 +297,8 @@ class Request(Responding):
 
     def prepareEarly(self) -> None:
         """
-        Set what C{process} would set before it asks a resource.  Called by the
-        channel.
+        Set the attributes that C{process} sets before it finds a resource.  Called by
+        the channel.
         """
         self._prepare()
         self.sitepath: list[bytes] = []

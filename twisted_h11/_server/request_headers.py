@@ -1,5 +1,5 @@
 """
-A request's fields as twisted.web presents them, made when somebody asks.
+A request's fields in the form of twisted.web, made on first use.
 """
 
 from __future__ import annotations
@@ -16,9 +16,8 @@ __all__ = ["RequestHeaders"]
 
 class RequestHeaders(Headers):
     """
-    L{Headers} of a request.  A single field is looked up in the bytes of the
-    head; the mapping that L{Headers} is, is made by the first use of anything
-    else.
+    L{Headers} of a request.  A single field is looked up in the bytes of the head; the
+    mapping is made by the first use of anything else.
 
     @param head: the head of the request.
     """
@@ -26,8 +25,7 @@ class RequestHeaders(Headers):
     __slots__ = ("_head",)
 
     def __init__(self, head: RequestHead) -> None:
-        # The inherited attributes stay unset until __getattr__ is asked for
-        # one of them.
+        # The inherited attributes stay unset until __getattr__ makes them.
         self._head: RequestHead | None = head
 
     def __getattr__(self, name: str) -> Any:
@@ -52,7 +50,7 @@ class RequestHeaders(Headers):
 
     def pairs(self) -> list[tuple[bytes, bytes]]:
         """
-        All fields, one by one.
+        All fields, as pairs of name and value.
         """
         head = self._head
         if head is not None:

@@ -1,9 +1,9 @@
 """
-Identifiers of requests, by which their traces in several logs are found.
+Identifiers of requests, to find a request in several logs.
 
-A proxy that is trusted may have given a request one, in a field that the site is told;
-else it is made here, at random.  While a request is worked on it is a context variable,
-so that what is logged meanwhile can have it, too.
+A trusted proxy may send one in a field that the site names; else it is made here, at
+random.  While a request is handled its identifier is in a context variable, so that log
+events can get it.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ __all__ = [
 
 current: ContextVar[str | None] = ContextVar("twisted_h11_request_id", default=None)
 
-# Not that of the module random, which a program may seed.
+# Not the generator of the module random, which a program may seed.
 _bits = Random().getrandbits
 
 
 class RequestIds:
     """
-    What gives the requests of a site their identifiers.
+    Makes the identifiers for the requests of a site.
 
-    @param field: the field in which a trusted proxy has it, in lower case; C{None} to
-        believe none.
+    @param field: the name of the field with a trusted proxy's identifier, in lower
+        case; C{None} to use none.
     @param trusted: the proxies that the site trusts.
-    @param longest: how long one may be, in bytes.
+    @param longest: the maximum length of an identifier, in bytes.
     """
 
     def __init__(
@@ -57,8 +57,8 @@ class RequestIds:
         """
         The identifier of a request.
 
-        @param values: gives the values of a field.
-        @param peer: who is connected.
+        @param values: returns the values of a field, by its name.
+        @param peer: the address of the transport's peer.
         """
         if self._field is not None and self._trusted is not None:
             if self._trusted.trusts(peer):
@@ -74,27 +74,29 @@ def make_request_ids(
     wanted: bool, field: bytes | None, trusted: TrustedProxies | None, longest: int
 ) -> RequestIds | None:
     """
-    What a site has for its requests.
+    Make the L{RequestIds} of a site.
 
-    @param wanted: whether they have identifiers.
-    @raise ValueError: for a field that can not be believed.
+    @param wanted: whether requests have identifiers.
+    @return: C{None} if they have none.
+    @raise ValueError: for a C{field} without trusted proxies, without C{wanted}, or
+        with an invalid name.
     """
     if field is None:
         return RequestIds(None, None, longest) if wanted else None
     if not is_token(field):
-        raise ValueError(f"this is not the name of a field: {field!r}")
+        raise ValueError(f"requestIdHeader is not the name of a field: {field!r}")
     if not wanted:
-        raise ValueError("a field for identifiers is for requests that have them")
+        raise ValueError("requestIdHeader needs requestIds=True")
     if trusted is None:
-        raise ValueError("a field for identifiers is believed of trusted proxies only")
+        raise ValueError("requestIdHeader needs trustedProxies, which send the field")
     return RequestIds(field.lower(), trusted, longest)
 
 
 def current_request_id() -> str | None:
     """
-    The identifier of the request that is worked on, of a site with
-    C{requestIds=True}: while its resource is rendered, in coroutines that this has
-    begun, and in the threads of a WSGI application.
+    The identifier of the current request, of a site with C{requestIds=True}: while its
+    resource is rendered, in coroutines that C{render} has started, and in the threads
+    of a WSGI application.
 
     @return: C{None} if there is none.
 
@@ -106,13 +108,13 @@ def current_request_id() -> str | None:
 @provider(ILogObserver)
 def add_request_id(event: LogEvent) -> None:
     """
-    A log observer that adds C{request_id} to events, and the identifier to what the
-    text of an event has in brackets.  Observers that are added after it see that, those
-    before it may not::
+    A log observer that adds C{request_id} to events, and puts the identifier into the
+    brackets in the text of an event.  Observers that are added later get that, earlier
+    ones may not::
 
         globalLogPublisher.addObserver(add_request_id)
 
-    C{twistd h11web} adds it by itself, where requests have identifiers.
+    C{twistd h11web} adds it by itself, if requests have identifiers.
 
     @since: 0.1
     """
@@ -129,6 +131,6 @@ def add_request_id(event: LogEvent) -> None:
 
 def identified(call: Callable[[], Any]) -> Callable[[], Any]:
     """
-    Have a call that another thread will make know the request, if there is one.
+    Wrap a call for another thread, so that it has the current identifier.
     """
     return call if current.get() is None else partial(copy_context().run, call)

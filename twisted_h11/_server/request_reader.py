@@ -1,27 +1,25 @@
 """
-The bytes that a connection has received, and what may look at them now.
+The bytes that a connection has received, and their parser.
 
-h11 never gives bytes back, so it is never fed beyond the current message.  What
-arrives waits here, and L{Reading} says what it is taken for:
+h11 never returns bytes that it was given, so it is not given any beyond the current
+message.  Received bytes wait here, and the state, a L{Reading}, says how to read them:
 
-  - C{FIRST}: nothing has come yet, and the transport learns who its peer is from
-    the first bytes (the PROXY protocol).
-  - C{HEAD}: between messages.  A common head is taken by
-    L{twisted_h11._http.fastpath}.  Any other is found by its empty line, judged by
+  - C{FIRST}: nothing has arrived yet, and the transport gets the address of its peer
+    with the first bytes (the PROXY protocol).
+  - C{HEAD}: between messages.  L{twisted_h11._http.fastpath} reads a common head.
+    Any other head is found by its empty line, checked by
     L{twisted_h11._http.strict_requests}, then given to h11, and both must agree.
-  - C{BODY}: as many bytes as belong to the message go to h11, and what h11 makes of
-    them to the request.  Of a body that follows a head of the fast path only the
-    length matters, so it goes to the request at once.  Of a chunked body the strict
-    layer knows the framing by the byte; its data, too, goes to the request, and h11
-    is told of its end, from which its states follow.
+  - C{BODY}: the bytes of the message are given to h11, and h11's data to the
+    request.  After a head of the fast path the body has a known length, and its
+    bytes are given to the request directly.  A chunked body is decoded by the strict
+    layer; its data is given to the request, and only its end to h11, for h11's state.
   - C{NOTHING}: the request is complete; what follows waits for the response.
-    Reading goes on for a few bytes more (C{Limits.readAhead}), since a transport
-    that is paused does not notice that its peer has gone.
+    Reading goes on for a few more bytes (C{Limits.readAhead}), because a paused
+    transport does not notice that its peer has gone.
 
-One loop (L{RequestReader.advance}) takes one step after the other; so a thousand
-pipelined requests that are answered at once need a loop, not a stack.  No request is
-begun while the peer does not take our bytes: that is what bounds the memory of a peer
-that sends requests and reads no responses.
+One loop (L{RequestReader.advance}) does all steps, so that a thousand pipelined
+requests need no deep stack.  No request is begun while the peer does not take its
+responses: this bounds the memory for a peer that sends requests and reads no responses.
 """
 
 from __future__ import annotations
@@ -52,19 +50,19 @@ from twisted_h11._wire.wire import READ_AHEAD, Wire
 __all__ = ["RequestReader"]
 
 
-# As globals they are found faster, for each request several times.
+# Globals are faster than members of an enumeration; each request reads these often.
 _HEAD, _BODY, _NOTHING = Reading.HEAD, Reading.BODY, Reading.NOTHING
 
 
 class RequestReader:
     """
-    The bytes that one connection has received.
+    The reader of the bytes that one connection has received.
 
     @param owner: the L{Channel<twisted_h11._server.channel.Channel>}.
     @param wire: its wire.
     @ivar state: what is read next.
-    @ivar incoming: the body that is read.
-    @ivar isAdvancing: whether bytes are being looked at now.
+    @ivar incoming: the body that is being read, or C{None}.
+    @ivar isAdvancing: whether the loop of L{advance} is running.
     """
 
     __slots__ = (
@@ -86,7 +84,7 @@ class RequestReader:
         self._buffer = b""
         self._start = self._scanned = 0
         self._skippedLine = self.isAdvancing = False
-        # It only serves to read the next one faster.
+        # Only to read the next head faster.
         self._lastHead: fastpath.FastHead | None = None
         self.state = _HEAD
         self.incoming: Incoming | None = None
@@ -94,20 +92,20 @@ class RequestReader:
     @property
     def hasBytes(self) -> bool:
         """
-        Whether something was received that nobody has looked at.
+        Whether there are unread bytes.
         """
         return self._start < len(self._buffer)
 
     @property
     def unread(self) -> bytes:
         """
-        What nobody has looked at.
+        The bytes that were received and not read yet.
         """
         return self._buffer[self._start :]
 
     def takeUnread(self) -> bytes:
         """
-        What nobody has looked at; it is not kept here.
+        Remove the unread bytes, and return them.
         """
         unread, self._buffer, self._start = self.unread, b"", 0
         return unread
@@ -120,7 +118,7 @@ class RequestReader:
 
     def end(self) -> None:
         """
-        The connection is gone: keep nothing, and look at nothing any more.
+        The connection is lost, or given away: drop all bytes, and read nothing more.
         """
         self.isAdvancing = True
         self._buffer, self._start = b"", 0
@@ -130,7 +128,7 @@ class RequestReader:
 
     def received(self, data: bytes) -> None:
         """
-        Take bytes, and do everything that can be done with them.
+        Add received bytes, and read what can be read now.
         """
         start = self._start
         if start < len(self._buffer):
@@ -144,7 +142,7 @@ class RequestReader:
 
     def advance(self) -> None:
         """
-        Do all that can be done with the bytes that are here.
+        Read heads and bodies from the received bytes, as far as possible now.
         """
         if self.isAdvancing:
             return
@@ -154,7 +152,7 @@ class RequestReader:
             and self._start >= len(self._buffer)
             and not (wire.holds or wire.eof)
         ):
-            # As always when a response ends later than its request.
+            # The usual case when a response ends later than its request.
             if wire.pending:
                 leave(wire, False)
             owner.lookForSuccessor()
@@ -162,7 +160,7 @@ class RequestReader:
         self.isAdvancing = True
         begun = wire.beginBatch()
         try:
-            # wire.isOpen, without the call: it is asked twice for each request.
+            # wire.isOpen, without the call: it is read twice for each request.
             while wire.closing is None and wire.transport is not None:
                 state = self.state
                 if state is _NOTHING:
@@ -176,19 +174,19 @@ class RequestReader:
         finally:
             self.isAdvancing = self._owner is None
             wire.endBatch(begun, owner.cycle is not None)
-        # Somebody may have taken the transport.
+        # Other code may have taken the transport.
         owner.lookForSuccessor()
         if wire.transport is None:
             return
         if self._start and self._start >= len(self._buffer):
-            # An idle connection keeps nothing of what it has read.
+            # Save memory in an idle connection.
             self._buffer, self._start = b"", 0
         if wire.closing is None:
             self._balance()
 
     def _balance(self) -> None:
         """
-        Pause the network when enough waits that we can not look at now.
+        Pause reading when enough bytes wait that can not be handled now.
         """
         wire, state = self._wire, self.state
         if state is _NOTHING or (state is _HEAD and not wire.hasRoom):
@@ -231,7 +229,7 @@ class RequestReader:
             self._scanned = len(buffer)
             return self._waitForHead()
         if self._scanned and self._readFast(buffer, start):
-            # It came in pieces; now it is whole.
+            # The head has arrived in pieces, and is complete now.
             self._scanned = 0
             return True
         end += 4
@@ -251,10 +249,9 @@ class RequestReader:
 
     def _readFast(self, buffer: bytes, start: int) -> bool:
         """
-        Begin a common request: no state machine, neither for its head nor for a body
-        whose length is known.
+        Begin a common request without h11.
 
-        @return: whether it is common.
+        @return: whether the request is common; if not, nothing was done.
         """
         owner = self._owner
         if not owner.fastPath:
@@ -306,7 +303,7 @@ class RequestReader:
         self._start = end
         wire = self._wire
         if chunks is not None and chunks.keeps:
-            # h11 sees the end only.
+            # h11 is only given the end of the body.
             data = chunks.take()
             if data:
                 incoming.take(data)
@@ -317,7 +314,7 @@ class RequestReader:
             incoming.take(data)
             if wire.closing is not None:
                 return False
-        # It may have been woken meanwhile.
+        # cycle.framer again: another framer may have replaced it meanwhile.
         if cycle.framer.requestEnded:
             self._bodyEnded(incoming, cycle)
             return True

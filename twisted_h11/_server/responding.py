@@ -1,11 +1,10 @@
 """
 The response of a request, on its way to the channel.
 
-L{Responding} has what twisted.web's request has for that: C{write}, C{finish},
-C{registerProducer}, and the end of a response: its line in the access log, and
-C{notifyFinish}.  It hands over data and does not frame it.  A response that is
-there in one piece leaves in one call, as long as nobody has overridden what that
-passes by.
+L{Responding} has the methods of twisted.web's request for a response: C{write},
+C{finish}, C{registerProducer}, and its end: the line in the access log, and
+C{notifyFinish}.  It passes on data without framing.  A response in one piece is sent
+by one call, unless a method that this skips is overridden.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ from twisted_h11._server.streaming import Streaming, pairs_of
 
 __all__ = ["RequestDisconnected", "Responding"]
 
-# What content passes on its way out.
+# The methods that send content and its end.
 _WRITING = ("finish", "unregisterProducer", "write")
 
 
@@ -47,22 +46,21 @@ class RequestDisconnected(RuntimeError):
 
 class Responding(Streaming):
     """
-    A request that is answered.
+    A request with the methods for its response.
     """
 
-    # Where content goes, once the head is out and there is nothing about content
-    # that write would have to look at.
+    # The cycle, once the head was sent, if write() has nothing to check or encode.
     _open: Any = None
 
     def write(self, data: bytes) -> None:
         """
-        Send some of the response; before the first of it goes the head.
+        Send some content of the response, with the head before the first.
 
         @param data: content: bytes, or a buffer whose items are bytes.
         @raise RuntimeError: after C{finish}.
-        @raise TypeError: for anything else.  Unless something is written, or the
-            response finished, in the same turn of the reactor, it fails then:
-            perhaps nobody is there who could answer.
+        @raise TypeError: for anything else.  Unless the application writes something
+            else, or calls C{finish}, in the same turn of the reactor, the response then
+            fails, because it might never end: with a 500, or cut off if it has begun.
         """
         if type(data) is not bytes:
             data = self._asBytes(data)
@@ -86,7 +84,7 @@ class Responding(Streaming):
             return
         encoder: Any = self._encoder
         if encoder:
-            data = as_bytes(encoder.encode(data), "what an encoder gives")
+            data = as_bytes(encoder.encode(data), "the output of an encoder")
         if not self.startedWriting:
             self._begin(data)
         elif data and self._hasContent:
@@ -97,7 +95,7 @@ class Responding(Streaming):
 
     def _asBytes(self, data: Any) -> bytes:
         if isinstance(data, str) and not data:
-            # Nothing; twisted.web's distrib and test servers write it.
+            # twisted.web's distrib and test servers write "".
             return b""
         try:
             return as_bytes(data)
@@ -134,7 +132,7 @@ class Responding(Streaming):
             )
         except Exception:
             if cycle is None or cycle.answer is None:
-                # Nothing is out: there may still be an answer that says so.
+                # Nothing was sent: an error response is still possible.
                 self.startedWriting = 0
             raise
         if self._hasContent:
@@ -156,8 +154,8 @@ class Responding(Streaming):
 
     def _sendWhole(self, body: bytes) -> None:
         """
-        Send all of a response's content, and finish it: in one go, if there is
-        nothing about the response that write and finish would have to do.
+        Send all of a response's content, and finish it; by one call, if C{write} and
+        C{finish} have nothing else to do.
         """
         if (
             self._direct
@@ -170,7 +168,7 @@ class Responding(Streaming):
             and self.etag is None
             and self.lastModified is None
             and self._responseTrailers is None
-            # By `__dict__` it could be seen, too, but that makes one for each request.
+            # Not by `__dict__`, which would be made for each request.
             and getattr(self.write, "__func__", None) is _write
             and getattr(self.finish, "__func__", None) is _finish
         ):
@@ -194,8 +192,8 @@ class Responding(Streaming):
 
     def registerProducer(self, producer: IProducer, streaming: bool) -> None:
         """
-        Register a producer of content.  The producers of
-        L{twisted.web.static.File} are served by L{sendFile} where they can be.
+        Register a producer of content.  The files of producers of
+        L{twisted.web.static.File} are sent as regions where possible.
         """
         settle = getattr(self._encoder, "settle", None)
         if settle is not None and not self.startedWriting and not settle():
@@ -208,7 +206,7 @@ class Responding(Streaming):
 
     def overridesWriting(self) -> bool:
         """
-        Whether content has to go through the methods of this request, one by one.
+        Whether this request overrides a method for sending content.
         """
         return overrides(self, Responding, _WRITING) or (
             Responding.write is not _write or Responding.finish is not _finish
@@ -216,7 +214,7 @@ class Responding(Streaming):
 
     def finish(self) -> None:
         """
-        The response is complete.
+        End the response, which is complete.
 
         @raise RequestDisconnected: if the client has gone.
         """
@@ -232,7 +230,7 @@ class Responding(Streaming):
         channel: Any = getattr(self, "channel", None)
         encoder: Any = self._encoder
         if encoder and not self.finished:
-            data = as_bytes(encoder.finish(), "what an encoder gives")
+            data = as_bytes(encoder.finish(), "the output of an encoder")
             self._encoder = None
             if data and self.startedWriting:
                 _write(self, data)
@@ -277,7 +275,7 @@ class Responding(Streaming):
             self._open = None
             cycle = channel.cycle
             if self.chunked and cycle is not None and cycle.request is self:
-                # As requestDone does it where nobody has changed that.
+                # Like requestDone, without its checks for foreign classes.
                 cycle.done(self)
             else:
                 channel.requestDone(self)
@@ -296,7 +294,8 @@ class Responding(Streaming):
 
     def _sent(self, factory: Any, reason: Failure | None, unsent: int) -> None:
         """
-        The response has left, some time after it was finished, or will not.
+        The finished response was given to the kernel, or the connection has ended
+        before.
         """
         self.sentLength = max(self.sentLength - unsent, 0)
         guarded("The access log", factory.log, self)
@@ -317,7 +316,7 @@ class Responding(Streaming):
         channel: Any = getattr(self, "channel", None)
         if self._direct and channel is not None:
             self._lastTransport = channel.wire.transport
-        # As the inherited method, whose first failure would be its last.
+        # Like the inherited method, but a failure does not stop the rest.
         self._disconnected = True
         self._open = None
         self.channel = None  # type: ignore[assignment]
@@ -328,7 +327,7 @@ class Responding(Streaming):
             guarded("Closing the content of a request", self.content.close)
         cycle = channel.cycle if self._direct and channel is not None else None
         if cycle is not None and cycle.answer is not None:
-            # What was cut has its line, too.
+            # A response that was cut off is logged, too.
             unsent = channel.wire.pendingLength
             self.sentLength = max(self.sentLength - unsent, 0)
             if self.startedWriting and not self.finished:
@@ -340,6 +339,6 @@ class Responding(Streaming):
             guarded("Cancelling a request", running.cancel)
 
 
-# Ours, whatever a class may be given in their place.
+# The original methods: an application may patch the class.
 _write = Responding.write
 _finish = Responding.finish

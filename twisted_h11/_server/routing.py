@@ -1,18 +1,16 @@
 """
-Finding a resource before the body of the request is here.
+Finding a resource before the body of the request has arrived.
 
-Code that was written for twisted.web may look at C{request.content} in its
-C{getChild}, and change things there.  So before the body has arrived, routing
-goes ahead only where nobody can notice:
+Code that was written for twisted.web may read C{request.content} in its
+C{getChild}, and have side effects there.  So before the body has arrived, routing
+only goes:
 
   - along static children (C{putChild}), while C{getChildWithDefault} is
     twisted.web's own;
-  - through resources that declare L{IStreamingResource}: those have said that
-    they may be asked early.
+  - through resources that declare L{IStreamingResource}, which allows it.
 
-A site, a request or a resource that overrides a step of the way is never passed
-by: routing stops there and goes on when the body is complete, from where it
-stopped, so that no C{getChild} is called twice.
+Where a site, a request or a resource overrides a step, routing stops.  It goes on from
+there when the body is complete, so that no C{getChild} is called twice.
 """
 
 from __future__ import annotations
@@ -53,8 +51,7 @@ def path_segments(path: bytes) -> list[bytes]:
 def absolute_target(method: bytes, target: bytes) -> tuple[bytes, bytes] | None:
     """
     The authority and the path of a target in absolute-form; C{None} for any other.
-    The authority replaces the Host field, whatever that says (RFC 9112 section
-    3.2.2).
+    The authority overrides the Host field (RFC 9112 section 3.2.2).
     """
     match = is_absolute_form(target)
     if match is None or method == b"CONNECT":
@@ -68,7 +65,7 @@ def absolute_target(method: bytes, target: bytes) -> tuple[bytes, bytes] | None:
 
 def check_root(resource: Any) -> None:
     """
-    Refuse what can not be the root of resources.
+    Check that an object can be the root resource of a site.
     """
     if isinstance(resource, type) or (
         resource is not None
@@ -81,15 +78,15 @@ def check_root(resource: Any) -> None:
 
 def find_resource(resource: Any, request: Any) -> Any:
     """
-    Go the rest of the way to the resource of a request.
+    Find the resource of a request, from a given resource on.
 
-    @param resource: where to begin.
-    @param request: the request; its C{postpath} says where to go.
+    @param resource: the resource to begin at.
+    @param request: the request; its C{postpath} is the path to follow.
     """
     try:
         return getChildForRequest(resource, request)
     except ValueError:
-        # No file has such a name, and the system says so in its own way.
+        # No file name has a NUL: functions of the system raise ValueError for it.
         if any(b"\0" in s for s in (*request.prepath, *request.postpath)):
             return notFound()
         raise
@@ -99,10 +96,10 @@ def route_early(
     site: Routed | None, request: Any, target: bytes
 ) -> tuple[Any, int | None]:
     """
-    Go as far as one may go without the body.
+    Find the resource of a request as far as possible without its body.
 
     @param site: the site.
-    @param request: the request; if it is ours it remembers how far this went.
+    @param request: the request; one of this package keeps how far routing went.
     @param target: its target.
     @return: the streaming resource that was reached, or C{None}; and how many
         bytes the body may have, C{None} for any number.
@@ -121,7 +118,7 @@ def route_early(
     streams = early is not None and early()
     path = request.path if streams else target.partition(b"?")[0]
     if early is not None and path[:1] != b"/":
-        # Our request finds its resource by the path in an absolute-form target.
+        # This package's Request uses the path of an absolute-form target.
         absolute = is_absolute_form(path)
         path = path if absolute is None else absolute[2]
         path = path or b"/"
@@ -137,7 +134,7 @@ def route_early(
             prepath.append(postpath.pop(0))
             request.prepath, request.postpath = prepath, postpath
             resource = resource.getChildWithDefault(segment, request)
-            # As in twisted.web, it may have taken more of the path.
+            # As in twisted.web, getChild may have taken more of the path.
             prepath, postpath = request.prepath, request.postpath
         elif (
             _is_twisteds(resource, "getChildWithDefault", Resource)
@@ -165,7 +162,7 @@ def route_early(
 
 def _is_twisteds(thing: Any, name: str, cls: type) -> bool:
     """
-    Whether a method is the one of C{cls}, overridden nowhere.
+    Whether a method is that of C{cls}, and not overridden.
     """
     method = getattr(thing, name, None)
     return getattr(method, "__func__", None) is getattr(cls, name)

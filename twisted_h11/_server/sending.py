@@ -1,7 +1,7 @@
 """
 Response heads, final and interim, and regions of files.
 
-A response head goes out in one go where it is common, else by h11.
+A common response head is made by the fast path, any other by h11.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from twisted.web.http_headers import Headers
 from twisted_h11._boundary.twisted_private import raw_fields
 from twisted_h11._http.fast_responses import begun_head, whole_head
 from twisted_h11._http.response_to_send import BadResponse, ResponseHead, check_fields
+from twisted_h11._server.added_fields import adds_fields, fields_to_add
 from twisted_h11._server.cycle import Cycle, State
 from twisted_h11._server.framers import FastFramer, Pairs
 from twisted_h11._wire.files import FileRegion
@@ -31,10 +32,10 @@ __all__ = [
 
 _log = Logger()
 
-# As a global it is found faster.
+# A global is faster than a member of an enumeration.
 _STREAMING = State.STREAMING
 
-# Content that is no longer is copied behind its head.
+# Content up to this length, in bytes, is copied behind its head.
 _LONG = 16 * 1024
 
 
@@ -45,7 +46,7 @@ def respond(
     headers: Headers | Iterable[tuple[bytes, bytes]],
 ) -> None:
     """
-    Send a response head.  If it can not be sent, a 500 goes out instead.
+    Send a response head, or a 500 if the head is invalid.
     """
     wire, owner = cycle.wire, cycle.owner
     # wire.isOpen, without the call.
@@ -59,11 +60,10 @@ def respond(
             pairs = [(k, v) for k, vs in headers.getAllRawHeaders() for v in vs]
         else:
             pairs = list(headers)
-        if owner.site is not None:
-            pairs += owner.site.extraHeaders
+        pairs += fields_to_add(owner.site, owner, pairs)
         _respond_by_h11(cycle, ResponseHead(status, reason, pairs, cycle.head.method))
     except (BadResponse, h11.LocalProtocolError, TypeError, ValueError) as error:
-        # As it came from the application, it may be anything.
+        # The application may have given values of any type.
         _respond_failed(cycle, error)
 
 
@@ -73,16 +73,16 @@ def _respond_fast(
     """
     Send a response head without h11, if it is a common one.
 
-    @param data: content that is no longer than the response is to be.
-    @return: whether it is; if not, nothing was done.
+    @param data: the first content.
+    @return: whether the head is common; if not, nothing was done.
     """
     owner, head, framer = cycle.owner, cycle.head, cycle.framer
     site = owner.site
     if (
         type(framer) is not FastFramer
-        # h11 puts the field elsewhere where only we want to close.
+        # h11 puts Connection elsewhere if only the server wants to close.
         or (head.keepAlive and not owner.persistent)
-        or (site is not None and site.extraHeaders)
+        or (site is not None and adds_fields(site, owner, raw_fields(headers)))
         or head.method == b"HEAD"
     ):
         return False
@@ -104,19 +104,19 @@ def _respond_by_h11(cycle: Cycle, answer: ResponseHead) -> None:
     owner = cycle.owner
     connects = cycle.head.method == b"CONNECT"
     if answer.close or (connects and answer.status >= 300) or cycle.clientWaits:
-        # The last: nobody knows whether the client, which was not told to
-        # go on, sends its body or its next request (so Go net/http, too).
+        # Without 100 Continue it is unknown whether the client sends its body or
+        # its next request, so this is the last one (as in Go net/http).
         owner.persistent = False
     if not owner.persistent and not answer.close:
         answer.fields.append((b"Connection", b"close"))
     if connects and answer.status < 300:
         answer.removeLength()
-    # Before it is the head that was sent.
+    # Before answer is set: wake() replays an answer that was sent.
     framer = cycle.wake()
     cycle.answer = answer
     cycle.left = answer.length if answer.hasContent else 0
     if connects and answer.status < 300:
-        # RFC 9110 section 9.3.6: neither length nor coding; a tunnel begins.
+        # RFC 9110 section 9.3.6: neither length nor coding; a tunnel follows.
         answer.hasContent = False
     cycle.state = _STREAMING
     framer.respond(answer)
@@ -124,7 +124,7 @@ def _respond_by_h11(cycle: Cycle, answer: ResponseHead) -> None:
 
 def _respond_failed(cycle: Cycle, error: Exception) -> None:
     """
-    The application's response head can not be sent.
+    The application's response head is invalid: log that, and send a 500.
     """
     request = cycle.request
     _log.error(
@@ -150,12 +150,12 @@ def start(
     if (
         cycle.answer is None
         and len(data) <= _LONG
-        # Else the content is counted.
+        # Without room, content must be counted by Cycle.send.
         and wire.hasRoom
         # wire.isOpen, without the call.
         and wire.transport is not None
         and wire.closing is None
-        # As they came from the application, they may be anything.
+        # The application may have given values of any type.
         and type(status) is int
         and type(reason) is bytes
         and type(headers) is Headers
@@ -175,12 +175,13 @@ def answer_whole(
     cycle: Cycle, status: int, reason: bytes, headers: Headers, content: bytes
 ) -> bool:
     """
-    Send a common response, all of it, without h11; L{Cycle.wholeAnswered} is to be
-    called when the request is over.
+    Send a whole common response without h11.  Call L{Cycle.wholeAnswered} when the
+    request is over.
 
-    @return: whether it was common; if not, nothing was done.
+    @return: whether the response is common; if not, nothing was done.
     """
     wire, owner = cycle.wire, cycle.owner
+    site = owner.site
     if (
         cycle.unseenHead is None
         or not cycle.requestEnded
@@ -188,7 +189,7 @@ def answer_whole(
         # wire.isOpen, without the call.
         or wire.transport is None
         or wire.closing is not None
-        or (owner.site is not None and owner.site.extraHeaders)
+        or (site is not None and adds_fields(site, owner, raw_fields(headers)))
     ):
         return False
     head = whole_head(
@@ -208,8 +209,8 @@ def send_interim(cycle: Cycle | None, status: int, pairs: Pairs) -> bool:
     """
     Send an interim response (RFC 9110 section 15.2).
 
-    @return: whether it was sent; it is not to an HTTP/1.0 client, nor when
-        the final response has begun.
+    @return: whether it was sent; not to an HTTP/1.0 client, nor when the final
+        response has begun.
     @raise ValueError: for fields that can not be sent.
     """
     pairs = check_fields(pairs)
@@ -228,14 +229,14 @@ def send_interim(cycle: Cycle | None, status: int, pairs: Pairs) -> bool:
 
 def switch(cycle: Cycle, status: int, pairs: Pairs) -> None:
     """
-    Answer an upgrade or CONNECT; the request is over.
+    Send the response to Upgrade or CONNECT; the request is over.
 
     @raise RuntimeError: if the response has begun, or the request not ended.
     """
     if cycle.answer is not None or not cycle.requestEnded:
         raise RuntimeError("It is too early or too late to switch protocols.")
     framer, wire = cycle.wake(), cycle.wire
-    # What is joined goes out with what is next, or when the wire is given away.
+    # No endJoin(): what is joined is sent with the next write, or by detach().
     wire.joining += 1
     try:
         if status == 101:

@@ -1,9 +1,9 @@
 """
-A channel whose transport others may have, too, or get for good; see
-L{twisted_h11._server.handover} for the ways that lead there.
+A channel whose transport may be shared, or given to a successor; see
+L{twisted_h11._server.handover}.
 
-What came with a handshake, and h11 may have, belongs to the next protocol; so what
-frames by h11 is kept here.
+What was received with a handshake belongs to the successor, and h11 may have it; so
+the L{H11Framer} is kept here.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class SharedChannel(HTTPChannelNames):
 
     def h11Framer(self) -> H11Framer:
         """
-        What frames by h11 on this connection.
+        The connection's L{H11Framer}; made on first need.
         """
         if self._h11Framer is None:
             conn = h11.Connection(
@@ -53,8 +53,8 @@ class SharedChannel(HTTPChannelNames):
 
     def lookForSuccessor(self) -> None:
         """
-        If the transport has got another protocol, then let go of it, and have that
-        protocol get what came for it.
+        If the transport has another protocol now, detach from it, and deliver what was
+        received for that protocol.
         """
         if self._handOver is not None and self._handOver.look(self):
             self._handOver = None
@@ -82,7 +82,7 @@ class SharedChannel(HTTPChannelNames):
         """
         Give the transport to another protocol, for good.
 
-        @raise h11.LocalProtocolError: if the connection is gone.
+        @raise h11.LocalProtocolError: if the connection is closed.
         """
         if not self.wire.isOpen:
             raise h11.LocalProtocolError("The connection is closed")

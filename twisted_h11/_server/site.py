@@ -30,6 +30,7 @@ from twisted_h11._boundary.checks import (
 )
 from twisted_h11._http.abnf import is_token, is_trimmed_value
 from twisted_h11._server.adapted import ADAPTERS, Adapted
+from twisted_h11._server.added_fields import max_age
 from twisted_h11._server.channel import Channel
 from twisted_h11._server.channel_class import ChannelClass
 from twisted_h11._server.compression import Compression
@@ -42,7 +43,6 @@ from twisted_h11._server.ranges import render_ranged, settle_range
 from twisted_h11._server.request import Request
 from twisted_h11._server.request_ids import make_request_ids
 from twisted_h11._server.routing import check_root, find_resource
-from twisted_h11._server.transport_security import max_age
 from twisted_h11._server.trusted import TrustedProxies
 from twisted_h11._wire.outbox import Outbox
 from twisted_h11.limits import Limits
@@ -51,7 +51,7 @@ __all__ = ["SERVER_HEADER", "Site"]
 
 SERVER_HEADER = b"twisted-h11/" + __version__.encode("ascii")
 """
-What the C{Server} field says unless it is told otherwise.
+The default value of the C{Server} field.
 """
 
 METRICS = Kind(
@@ -59,7 +59,7 @@ METRICS = Kind(
     lambda value: callable(getattr(value, "watch", None)),
 )
 
-# The time-out of a site that is given none.
+# The default of the argument timeout.
 _NOT_GIVEN: Any = -1.0
 
 
@@ -71,11 +71,11 @@ class Site(LoggedSite):
     @ivar serverHeader: the value of the C{Server} field, or C{None}.
     @ivar extraHeaders: pairs of bytes that every response gets.
     @ivar transportSecurity: the value of C{Strict-Transport-Security}, or C{None}.
-    @ivar isDraining: whether its connections are to end (L{drain}).
-    @ivar environUnderscores: whether fields with an underscore in their names are
-        in the variables that WSGI and CGI programs get.  They can pass for fields
-        that only a proxy may set.
-    @ivar trustedProxies: the L{TrustedProxies}, or C{None} if no proxy is believed.
+    @ivar isDraining: whether L{drain} was called.
+    @ivar environUnderscores: whether fields with an underscore in their names become
+        variables of WSGI and CGI programs.  There they can be mistaken for fields that
+        only a proxy may set.
+    @ivar trustedProxies: the L{TrustedProxies}, or C{None} if no proxy is trusted.
 
     @since: 0.1
     """
@@ -83,7 +83,7 @@ class Site(LoggedSite):
     requestFactory: Any = Request
     isDraining = False
 
-    # Set where there is no reactor, see twisted_h11.testing.
+    # Set by twisted_h11.testing, which has no reactor.
     _cooperate: Any = None
 
     _log = Logger()
@@ -141,50 +141,48 @@ class Site(LoggedSite):
         metrics: Any = None,
     ) -> None:
         """
-        All other arguments are those of L{twisted.web.server.Site}.  A
-        C{timeout} that is given replaces C{Limits.idleTimeout} and bounds the
-        wait for the first byte too; C{None} disables both.
+        All other arguments are those of L{twisted.web.server.Site}.  C{timeout}, in
+        seconds, replaces C{Limits.idleTimeout} and also bounds the wait for the first
+        byte; C{None} disables both.
 
-        @param resource: the root of the resources.
-        @param requestFactory: what makes a request of a channel; L{Request}, or
-            any subclass of L{twisted.web.http.Request}.
-        @param limits: every bound; the defaults if it is not given.
+        @param resource: the root resource.
+        @param requestFactory: makes the request of a channel; L{Request}, or any
+            subclass of L{twisted.web.http.Request}.
+        @param limits: all bounds; by default those of L{Limits}.
         @param http2: whether HTTP/2 is offered on TLS connections.  It is
-            experimental: its streams are Twisted's, and C{limits} are kept from
-            outside, where they can be.
-        @param fastPath: whether common messages may pass without the state
-            machine of h11.  The answers are the same.
-        @param serverHeader: what the C{Server} field says; C{None} for no such
+            experimental: Twisted handles the streams, and C{limits} are enforced
+            around it, where possible.
+        @param fastPath: whether common messages may be handled without h11.  The
+            responses are the same.
+        @param serverHeader: the value of the C{Server} field; C{None} for no such
             field.
-        @param accessLog: whether there is one.
+        @param accessLog: whether there is an access log.
         @param extraHeaders: pairs of name and value for every response.
         @param environUnderscores: whether WSGI and CGI programs get fields with an
             underscore in their names.
-        @param hsts: for how many seconds browsers are to use TLS only, which responses
-            with TLS tell them (C{Strict-Transport-Security}, RFC 6797); 0 takes back
-            what was said before.
-        @param logRotateSize: the number of bytes that the file C{logPath} may have
-            before it is renamed, see L{LogFile}; C{None} if it never is.
-        @param logRotateCount: how many renamed files there may be.
-        @param trustedProxies: whose word is taken for who the client is; by default
-            nobody's.
-        @param rootPath: what a proxy takes off the path of each request before it
-            comes here, as in C{b"/app"}.  It is put before the path again, and the
-            root of the resources stands below it.
+        @param hsts: for how many seconds browsers must use TLS only, sent in responses
+            over TLS (C{Strict-Transport-Security}, RFC 6797); 0 revokes it.
+        @param logRotateSize: how many bytes the file C{logPath} may have before it is
+            renamed, see L{LogFile}; C{None} to never rename it.
+        @param logRotateCount: how many renamed files are kept.
+        @param trustedProxies: the proxies whose fields give the client's address,
+            scheme and host; by default none.
+        @param rootPath: the path that a proxy removes from the path of each request,
+            such as C{b"/app"}.  It is put before the path again, and the root
+            resource is placed below it.
         @param requestIds: whether requests have identifiers: C{request.requestId},
             C{request_id} in the access log, and L{current_request_id}.
         @param requestIdHeader: the field in which trusted proxies send identifiers,
-            as in C{b"X-Request-ID"}.  One that is no token (RFC 9110 section 5.6.2),
-            or too long, is replaced; by default all are made here.
-        @param compression: which responses leave compressed; none if it is not given.
-        @param errorPages: pages in the place of ours and Twisted's for requests that
-            can not be served.
-        @param metrics: what counts, L{Metrics<twisted_h11.metrics.Metrics>}; of no
-            other site.
-        @raise TypeError: for an argument that is something else.
-        @raise ValueError: if HTTP/2 is asked for and can not be had, or a
-            header can not be sent, or the root path is no path, or identifiers are to
-            be believed of nobody.
+            such as C{b"X-Request-ID"}.  A value that is not a token (RFC 9110 section
+            5.6.2), or too long, is replaced; by default all are made here.
+        @param compression: which responses are compressed; by default none.
+        @param errorPages: pages that replace the default error pages of this package
+            and Twisted's.
+        @param metrics: a L{Metrics<twisted_h11.metrics.Metrics>} of this site only.
+        @raise TypeError: for an argument of a wrong type.
+        @raise ValueError: if HTTP/2 is not available, a field can not be sent, the
+            root path is not a path, or C{requestIdHeader} is given without
+            C{trustedProxies}.
         """
         if type(self).getResourceFor is Site.getResourceFor:
             check_root(resource)
@@ -195,7 +193,7 @@ class Site(LoggedSite):
         self.proxied = proxied_by(trustedProxies, rootPath)
         if self.proxied is not None:
             resource = self.proxied.mount(resource)
-        # Twisted knows this one since 25.5.
+        # An argument of Twisted since 25.5.
         more = {} if parsePOSTFormSubmission else {"parsePOSTFormSubmission": False}
         super().__init__(
             resource, requestFactory, logPath, timeout, logFormatter, reactor, **more
@@ -237,7 +235,7 @@ class Site(LoggedSite):
         request.sitepath = list(request.prepath)
         found = find_resource(self.resource, request)
         if isinstance(request, Request):
-            # Ours look there when they render.
+            # Request.render applies the adapter.
             return found
         adapter = ADAPTERS[type(found)]
         if adapter is render_ranged:
@@ -247,8 +245,8 @@ class Site(LoggedSite):
 
     def findsByPath(self) -> bool:
         """
-        Whether nobody has overridden L{getResourceFor}: then a resource may be
-        looked for before the body of its request is here.
+        Whether L{getResourceFor} is not overridden: then a resource may be found before
+        the body of its request has arrived.
         """
         return getattr(self.getResourceFor, "__func__", None) is Site.getResourceFor
 
@@ -292,7 +290,7 @@ class Site(LoggedSite):
     @property
     def connectionCount(self) -> int:
         """
-        How many connections are open, those that were given away included.
+        How many connections are open, including those that were given away.
         """
         return len(self._connections)
 
@@ -307,18 +305,18 @@ class Site(LoggedSite):
     @checked(timeout=optional(NUMBER), idle=NUMBER)
     def drain(self, timeout: float | None = None, idle: float = 0.0) -> Deferred[None]:
         """
-        Let all connections end: idle ones at once or soon, busy ones after their
-        current response, and those that were given away when their protocols end
-        them (L{IDrainable<twisted_h11.interfaces.IDrainable>}).
+        End all connections: idle ones at once or soon, busy ones after their current
+        response, and those that were given away when their protocols end them
+        (L{IDrainable<twisted_h11.interfaces.IDrainable>}).
 
         New connections are not refused: stop listening first.
 
         @param timeout: seconds after which the rest is aborted; C{None} to
             wait for ever.
-        @param idle: seconds for which idle connections stay open, so that a request
-            that is on its way to one is not lost: it is answered, with C{Connection:
-            close}.  nginx has C{keepalive_min_timeout} for that.
-        @return: fires with C{None} when no connection is left.
+        @param idle: how many seconds idle connections stay open, so that a request that
+            is on its way gets its response, with C{Connection: close}.  nginx has
+            C{keepalive_min_timeout} for that.
+        @return: a Deferred that fires with C{None} when no connection is left.
         """
         self.isDraining = True
         return self._connections.drain(timeout, self.reactor, idle)
@@ -332,19 +330,20 @@ class Site(LoggedSite):
         self._connections.start(self.limits)
         if self._http2:
             self._log.info(
-                "HTTP/2 is offered, which is experimental: its streams are Twisted's, "
-                "and kept within the limits from outside"
+                "HTTP/2 is offered, which is experimental: Twisted handles the "
+                "streams, and the limits are enforced around it"
             )
 
     def stopFactory(self) -> None:
         """
-        Close the log; not before the last connection has written to it.
+        Close the log when the last connection has ended.
         """
         self._connections.whenEmpty(self._closeLog)
 
     def _look(self) -> tuple[list[str], int]:
         """
-        For the metrics: the states of all connections, and how many lines were lost.
+        For the metrics: the states of all connections, and how many lines of the log
+        were dropped.
         """
         states = [one.phase().name.lower() for one in self._connections.open]
         return states, self.droppedLogLines

@@ -1,25 +1,22 @@
 """
 A client that does not keep up with its response.
 
-Four parties want to know about it: whoever waits for room (C{request.drained()});
-whoever waits for a response to have left; the bound on what is unsent; and the least
-rate (L{PeerWatch}).
+Four things depend on it: callers that wait for room (C{request.drained()}); the end of
+a finished response; the bound on unsent bytes; and the least rate (L{PeerWatch}).
 
-An application that has called C{finish} is done; its response is not, where the
-client takes it slowly.  It has left when its last byte was given to the kernel, and
-not before C{notifyFinish} may say so, and the access log.  If the client goes
-before, then that is how the response has ended, and what was sent of it is what the
-log should count.  A transport keeps some 64 KiB of what it is given without saying
-so; what is in there counts as gone.
+After C{finish} a slow client has not taken the whole response yet.  The response is
+sent when its last byte was given to the kernel; only then C{notifyFinish} fires, and
+the access log gets its line.  If the client goes before, C{notifyFinish} fails, and the
+log counts the bytes that were sent.  A transport buffers some 64 KiB without reporting
+it; these count as sent.
 
-An application whose producer pauses when it is told to, or that waits for
-C{request.drained()}, leaves little unsent.  One that writes on and on, because it
-does not look or can not be paused, fills our memory as fast as it can write.  So
-what is unsent has a bound, C{Limits.writeBufferLength}.  What counts is what is really
-there: what we keep, and what the transport keeps, where it can be asked.  A count of
-what was written only tells when to look.  We look at the end of the turn of the
-reactor in which the count crossed the bound.  A response that is over by then is
-never cut for its size: it does not grow any more.
+An application whose producer obeys C{pauseProducing}, or that waits for
+C{request.drained()}, leaves little unsent.  One that writes without waiting fills the
+memory as fast as it can write.  So unsent bytes have a bound,
+C{Limits.writeBufferLength}.  The bytes that are really kept count, here and in the
+transport, if it can tell.  A count of written bytes only decides when to check: at the
+end of the turn of the reactor in which it exceeds the bound.  A response that is
+complete by then is not cut for its size, because it does not grow any more.
 """
 
 from __future__ import annotations
@@ -45,7 +42,7 @@ Told = Callable[[Failure | None, int], object]
 
 class SlowClientOwner(Watched, Protocol):
     """
-    What is needed of the connection.
+    The interface of the connection.
 
     @ivar cycle: the current L{Cycle<twisted_h11._server.cycle.Cycle>}, or C{None}.
     """
@@ -55,13 +52,13 @@ class SlowClientOwner(Watched, Protocol):
 
 class SlowClient:
     """
-    One client; made when something has to wait for it first.
+    The state of one client; made when something waits for it for the first time.
 
     @param owner: its connection.
     @param wire: the wire of the connection.
-    @ivar told: called once, when a response that is behind has left or will not: with
-        C{None} and 0, or with the failure that ended the connection, and the number
-        of bytes that the kernel was not given.
+    @ivar told: called once at the end of a finished response: with C{None} and 0 when
+        it was sent, or with the failure that ended the connection, and the number of
+        bytes that the kernel was not given.
     """
 
     __slots__ = ("_backlog", "_owner", "_waiting", "_watch", "_wire", "told")
@@ -76,7 +73,7 @@ class SlowClient:
 
     def waits(self) -> None:
         """
-        What is written waits: watch the client.
+        The transport has no room: begin to watch the client.
         """
         if self._watch is None:
             self._watch = PeerWatch(self._owner, self._wire)
@@ -94,7 +91,7 @@ class SlowClient:
 
     def writable(self) -> None:
         """
-        More may be written: it is the turn of whoever has waited longest.
+        More may be written: resume the callers that wait for room, one by one.
         """
         wire = self._wire
         if self._waiting is not None:
@@ -103,8 +100,10 @@ class SlowClient:
 
     def drained(self) -> Deferred[None]:
         """
-        @return: fires when there is room; fails with L{ConnectionLost} if the
-            connection ends before.  It may be cancelled.
+        Wait for room.
+
+        @return: a Deferred that fires when there is room, or fails with
+            L{ConnectionLost} if the connection ends before.  It may be cancelled.
         """
         if self._waiting is None:
             self._waiting = Waiting()
@@ -112,7 +111,7 @@ class SlowClient:
 
     def countUnsent(self, length: int) -> None:
         """
-        So many bytes are about to be written although the client does not keep up.
+        Count bytes that are about to be written although the client does not keep up.
         """
         if self._backlog is None:
             self._backlog = _Backlog(self._owner, self._wire)
@@ -120,9 +119,9 @@ class SlowClient:
 
     def tell(self, reason: Failure | None = None, unsent: int = 0) -> None:
         """
-        The response has left.
+        Call C{told}: the finished response was sent, or the connection has ended.
 
-        @param reason: what has ended the connection before.
+        @param reason: why the connection has ended before; C{None} if it was sent.
         @param unsent: how many bytes the kernel was not given.
         """
         told, self.told = self.told, None
@@ -131,7 +130,7 @@ class SlowClient:
 
     def end(self) -> None:
         """
-        The client takes nothing any more: nobody looks at it.
+        The client takes nothing any more: stop watching it.
         """
         self._forgetBacklog()
         watch, self._watch = self._watch, None
@@ -140,7 +139,7 @@ class SlowClient:
 
     def fail(self) -> None:
         """
-        Tell whoever waits for room that there will be none.
+        Fail the callers that wait for room.
         """
         waiting, self._waiting = self._waiting, None
         if waiting is not None:
@@ -154,7 +153,7 @@ class SlowClient:
 
 class _Backlog:
     """
-    What was written to one connection since the client did not keep up.
+    Counts what was written to a connection whose client does not keep up.
     """
 
     __slots__ = ("_call", "_counted", "_owner", "_wire")
@@ -167,7 +166,8 @@ class _Backlog:
 
     def add(self, length: int) -> None:
         """
-        So many bytes are about to be written.
+        Count bytes that are about to be written; check at the end of the turn if they
+        exceed the bound.
         """
         most = self._owner.limits.writeBufferLength
         self._counted += length
@@ -176,7 +176,7 @@ class _Backlog:
 
     def end(self) -> None:
         """
-        The client has caught up, or has gone.
+        The client has caught up, or has gone: do not check.
         """
         call, self._call = self._call, None
         if call is not None:
@@ -187,15 +187,15 @@ class _Backlog:
         owner = self._owner
         cycle, most = owner.cycle, owner.limits.writeBufferLength
         kept = bytes_unsent(self._wire.transport)
-        # As many as were written, where nobody knows.
+        # If the transport can not tell, count what was written.
         unsent = self._counted if kept is None else kept + queued_length(self._wire)
-        # At least so much must be written before it can be too much.
+        # Check again when the bound could be exceeded from here.
         self._counted = unsent
         if most is None or unsent <= most or cycle is None or not cycle.isAnswering():
             return
         cycle.complain(
-            "{request} has {length} bytes that {peer} has not taken yet, and is not "
-            "over: more than writeBufferLength, {most}; the connection is dropped",
+            "{length} bytes of the unfinished response to {request} wait for {peer}, "
+            "more than writeBufferLength, {most}; the connection is dropped",
             request=cycle.request,
             length=unsent,
             peer=owner.getPeer(),

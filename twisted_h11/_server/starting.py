@@ -1,8 +1,8 @@
 """
-A request object for a request head, and who takes its body.
+Making a request object for a request head, and choosing where its body goes.
 
 A request whose resource streams (L{twisted_h11._server.routing}) is rendered when its
-head is here, and its body goes to a L{RequestBody<twisted_h11._server.body>}.  Any
+head has arrived, and its body goes to a L{RequestBody<twisted_h11._server.body>}.  Any
 other request collects its body first, as in twisted.web.
 """
 
@@ -36,14 +36,13 @@ __all__ = ["serve_bodiless", "serve_whole", "start_by_h11", "start_request"]
 
 class _Kinds(dict[type, tuple[bool, bool, bool]]):
     """
-    What is to be known of each class of requests: whether it is called with the
-    channel alone, whether C{requestHeaders} is something of its own, and whether its
-    requests are to be adapted.
+    For each class of requests: whether it is called with the channel only, whether the
+    class has its own C{requestHeaders}, and whether L{adapt_request} applies.
     """
 
     def __missing__(self, kind: type) -> tuple[bool, bool, bool]:
         if len(self) > 10_000:
-            # Somebody makes classes, and does not keep them.
+            # The application makes classes all the time: do not keep them all.
             self.clear()
         self[kind] = known = (
             _takes_channel_alone(kind),
@@ -64,9 +63,11 @@ def _takes_channel_alone(factory: Any) -> bool:
 
 def start_request(channel: Any, cycle: Cycle, incoming: Incoming) -> None:
     """
-    Make a request, and find out who takes its body.
+    Make a request, and render it now if its resource streams.
 
     @param channel: the channel of the request; its C{requestFactory} makes it.
+    @param cycle: the cycle of the request.
+    @param incoming: its body.
     @raise Refused: if its body is too long.
     """
     head = cycle.head
@@ -76,7 +77,7 @@ def start_request(channel: Any, cycle: Cycle, incoming: Incoming) -> None:
             request.gotLength(0)
             return
         resource, most = route_early(channel.site, request, head.target)
-        # Here, since a resource may say anything.
+        # In this try: maxBodyLength of a resource may have any type.
         incoming.setLimit(most)
     except (KeyboardInterrupt, Refused):
         raise
@@ -99,11 +100,11 @@ def start_request(channel: Any, cycle: Cycle, incoming: Incoming) -> None:
 
 def start_by_h11(channel: Any, reader: Any, head: RequestHead, raw: bytes) -> None:
     """
-    Begin a request that is not common: its head goes through h11.
+    Begin a request that is not common, with h11.
 
-    @param reader: the channel's, which has read the head.
+    @param reader: the channel's reader, which has read the head.
     @param raw: the bytes of the head.
-    @raise Refused: if h11 takes it for another one, or its body is too long.
+    @raise Refused: if h11 parses it to other values, or its body is too long.
     """
     if not channel.h11Framer().head(raw, head):
         raise Refused(400, "The request is malformed.")
@@ -125,9 +126,9 @@ def start_by_h11(channel: Any, reader: Any, head: RequestHead, raw: bytes) -> No
 
 def serve_whole(channel: Any, cycle: Cycle, factory: Any) -> None:
     """
-    Make a request that has no body, and have it answered.
+    Make a request without a body, and have it process itself.
 
-    @param factory: a class that overrides nothing of what L{start_request} would call.
+    @param factory: a class that overrides no method that L{start_request} calls.
     """
     cycle.requestEnded = True
     try:
@@ -137,14 +138,14 @@ def serve_whole(channel: Any, cycle: Cycle, factory: Any) -> None:
         raise
     except BaseException:
         log_failure("A request")
-        # Not if it was answered before it failed.
+        # If the cycle has ended, the response was complete before the failure.
         if channel.cycle is cycle:
             cycle.applicationFailed()
 
 
 def serve_bodiless(channel: Any, cycle: Cycle) -> None:
     """
-    Make a request that has no body, by whatever makes them, and have it answered.
+    Make a request without a body, by any C{requestFactory}, and have it process itself.
 
     @raise Refused: if it has too many arguments.
     """
@@ -154,7 +155,7 @@ def serve_bodiless(channel: Any, cycle: Cycle) -> None:
         if getattr(request.gotLength, "__func__", None) in _gotLength and not hasattr(
             channel.site, "getContentFile"
         ):
-            # What it would do.
+            # The same as gotLength(0).
             request.content = BytesIO()
         else:
             request.gotLength(0)
@@ -165,7 +166,7 @@ def serve_bodiless(channel: Any, cycle: Cycle) -> None:
         cycle.applicationFailed()
         return
     if channel.wire.closing is not None or cycle.request is not request:
-        # It is over already.
+        # The request was aborted in its constructor or gotLength.
         return
     head = cycle.head
     if head.method == b"POST" or b"?" in head.target:
@@ -183,7 +184,7 @@ def serve_bodiless(channel: Any, cycle: Cycle) -> None:
 
 def _make_request(channel: Any, head: RequestHead) -> Any:
     """
-    Make the request object, as L{twisted.web.http.HTTPChannel} would.
+    Make the request object, as L{twisted.web.http.HTTPChannel} does.
     """
     factory = channel.requestFactory
     isKind = isinstance(factory, type)
@@ -204,28 +205,28 @@ def _make_request(channel: Any, head: RequestHead) -> Any:
             and b"\ncookie:" not in head.lowered
             and getattr(request.parseCookies, "__func__", None) is _parseCookies
         ):
-            # It would find none.
+            # There are no cookies to parse.
             return request
     request.parseCookies()
     return request
 
 
-# twisted.web's own, which are passed by where it is known what they would do.
+# twisted.web's own methods, which are skipped where their effect is known.
 _gotLength = (server.Request.gotLength, http.Request.gotLength)
 _parseCookies = http.Request.parseCookies
 
 
 def _give_fields(request: Any, head: RequestHead, isOwn: bool) -> None:
     """
-    Give a foreign request its fields: as L{RequestHeaders}, if it has its own from
-    twisted.web and nobody else has those.
+    Give a foreign request its fields: as L{RequestHeaders}, if its C{Headers} object is
+    the empty one of twisted.web's constructor, with no other reference to it.
 
-    @param isOwn: whether C{requestHeaders} is something of its class's own.
+    @param isOwn: whether the class has its own C{requestHeaders}.
     """
     if (
         not isOwn
         and type(request.requestHeaders) is Headers
-        # By its attribute, and here.
+        # Two references: the attribute, and the argument of _holders.
         and _holders(request.requestHeaders) == 2
         and not raw_fields(request.requestHeaders)
     ):
@@ -236,5 +237,6 @@ def _give_fields(request: Any, head: RequestHead, isOwn: bool) -> None:
             addRawHeader(name, value)
 
 
-# How many references to an object there are; where Python can not tell, too many.
+# How many references to an object there are; 0, which never matches, without
+# sys.getrefcount.
 _holders: Callable[[object], int] = getattr(sys, "getrefcount", lambda _: 0)

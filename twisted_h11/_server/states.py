@@ -1,5 +1,5 @@
 """
-What a connection of the server reads, and what it waits for.
+The states of a connection of the server: what it reads, and what it waits for.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ __all__ = ["Phase", "Reading", "Wait"]
 
 class Reading(Enum):
     """
-    What is read next.
+    What a connection reads next.
     """
 
     FIRST = "the first bytes, with which the address of the peer may come"
@@ -22,7 +22,7 @@ class Reading(Enum):
 
 class Wait(Enum):
     """
-    What has to happen in time.
+    What a connection waits for, with a time-out.
     """
 
     HANDSHAKE = "the end of the TLS handshake"
@@ -35,7 +35,7 @@ class Wait(Enum):
 
 class Phase(Enum):
     """
-    What a connection is at, for those who look at a server from outside.
+    What a connection is doing, for metrics and reports.
     """
 
     NEW = "new"

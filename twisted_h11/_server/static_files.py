@@ -1,14 +1,13 @@
 """
 Files of L{twisted.web.static.File}, sent without passing through this process.
 
-C{static.File} answers with a pull producer that reads a piece and writes it.
-Where the connection is a plain socket, the regions that the producer stands for
-are sent instead; the producer itself is told to stop when that is done, which is
-how it closes its file.
+C{static.File} registers a pull producer that reads a piece and writes it.  If the
+connection is a plain socket, the regions of the file are sent instead; then
+C{stopProducing} of the producer is called, which closes its file.
 
-That is for files as C{open} returns them, and for producers and requests that
-override nothing of what is passed by (L{twisted_h11._boundary.overrides}).  For
-whatever else, the producer does what it does.
+This applies to files as C{open} returns them, and to producers and requests that
+override no method that would be skipped (L{twisted_h11._boundary.overrides}).  In all
+other cases the producer is used.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ from twisted_h11._wire.sockets import is_bare_socket
 
 __all__ = ["send_static"]
 
-# What is no longer is read, and goes out with the head in one write.
+# Content up to this length, in bytes, is read, and sent with the head in one write.
 _SMALL = 64 * 1024
 
 _KINDS = (NoRangeStaticProducer, SingleRangeStaticProducer, MultipleRangeStaticProducer)
@@ -41,7 +40,7 @@ _PRODUCING = ("resumeProducing", "start", "stopProducing")
 
 class Sending(Protocol):
     """
-    What is needed of a request that sends files.
+    The interface of a request that sends files.
 
     @ivar startedWriting: whether the response head was sent.
     @ivar sentLength: how many bytes of content were sent.
@@ -61,22 +60,22 @@ class Sending(Protocol):
 
     def finish(self) -> None:
         """
-        The response is complete.
+        End the response, which is complete.
         """
 
     def overridesWriting(self) -> bool:
         """
-        Whether content has to go through L{write}, piece by piece.
+        Whether the request overrides a method for sending content.
         """
 
 
 def send_static(request: Sending, producer: Any) -> bool:
     """
-    Send what a static file's producer stands for.
+    Send the content of a static file's producer.
 
     @param request: the request, its response head not sent yet.
     @param producer: any producer.
-    @return: whether it was one that could be sent.
+    @return: whether it was sent; if not, nothing was done.
     """
     if type(producer) is Parts:
         producer = producer.producer
@@ -100,7 +99,7 @@ def send_static(request: Sending, producer: Any) -> bool:
     def ended(error: BaseException | None) -> None:
         producer.stopProducing()
 
-    # All are told that they have ended when one can not be sent.
+    # Only on the last region: if one can not be sent, all are ended.
     [part for part in parts if isinstance(part, FileRegion)][-1].ended = ended
     for part in parts:
         if isinstance(part, bytes):
@@ -133,7 +132,7 @@ def _sendSmall(
 
 def _read(region: FileRegion) -> bytes:
     """
-    A short region, in one piece; the file stays where it is.
+    Read a short region; the position of the file does not change.
     """
     file = region.file
     place = file.tell()
@@ -146,7 +145,7 @@ def _read(region: FileRegion) -> bytes:
 
 def _parts_of(request: Sending, producer: Any) -> Iterator[bytes | FileRegion]:
     """
-    What a producer of L{_KINDS} will write; nothing, if that is not known.
+    The parts that a producer of C{_KINDS} will write; none, if they are not known.
     """
     file = producer.fileObject
     kind = type(producer)

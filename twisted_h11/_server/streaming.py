@@ -1,5 +1,5 @@
 """
-What a request of ours can do that twisted.web's can not.
+The features of a request that twisted.web's does not have.
 
 Its body as a stream, trailers both ways, interim responses, giving the
 connection to another protocol, and files as content.
@@ -68,9 +68,9 @@ class Streaming(Rendering):
 
     def bodySource(self) -> RequestBody:
         """
-        The body of this request, with the names that functions for responses
-        look at, so that L{twisted.web.client.readBody} and treq's C{content},
-        C{collect} and C{json_content} work on it.
+        The body of this request, with the attributes that functions for responses use,
+        so that L{twisted.web.client.readBody} and treq's C{content}, C{collect} and
+        C{json_content} work on it.
         """
         if self._requestBody is None:
             content: Any = self.content
@@ -87,9 +87,8 @@ class Streaming(Rendering):
 
     def bodyProducer(self) -> BodyProducer | None:
         """
-        The body of this request as that of a request to another server, for
-        L{Agent.request<twisted_h11.client.Agent.request>}.  Each side waits for the
-        other.
+        The body of this request as the body of a request to another server, for
+        L{Agent.request<twisted_h11.client.Agent.request>}, with back-pressure.
 
         @return: C{None} if this request has no body.
         """
@@ -106,8 +105,8 @@ class Streaming(Rendering):
     @checked(most=optional(INT))
     def setBodyLimit(self, most: int | None) -> None:
         """
-        Change how long the body of this request may be.  A body that is longer
-        is refused with 413, before the client sends it where it waits for 100.
+        Change the maximum length of this request's body.  A longer body gets a 413,
+        before the client sends it if it waits for 100 Continue.
 
         @param most: bytes; C{None} for any number.
         """
@@ -118,8 +117,8 @@ class Streaming(Rendering):
     @cached_property
     def trailers(self) -> Headers:
         """
-        The trailer section of the request, once its body has ended.  Fields
-        that RFC 9110 section 6.5.1 keeps out of it are not here.
+        The trailer section of the request, once its body has ended, without fields
+        that RFC 9110 section 6.5.1 does not allow there.
         """
         trailers = Headers()
         for name, value in self.trailerFields:
@@ -167,8 +166,8 @@ class Streaming(Rendering):
         the client has sent already is delivered to it.  The request is over.
 
         @param protocol: a Twisted protocol.
-        @raise ValueError: if the client did not ask for it, or no C{Upgrade}
-            field is set.
+        @raise ValueError: if the client has not requested it, or no C{Upgrade} field is
+            set.
         @raise RuntimeError: if the response has begun.
         """
         channel: Any = getattr(self, "channel", None)
@@ -181,8 +180,8 @@ class Streaming(Rendering):
             if not 200 <= self.code <= 299:
                 self.setResponseCode(OK)
         else:
-            # RFC 9110 section 7.8: the field without the option was meant for
-            # somebody before us.
+            # RFC 9110 section 7.8: Upgrade without the option in Connection was
+            # for a proxy.
             options = self.requestHeaders.getRawHeaders(b"Connection", ())
             if (
                 self.clientproto != b"HTTP/1.1"
@@ -204,15 +203,15 @@ class Streaming(Rendering):
 
     def drained(self) -> Deferred[None]:
         """
-        Wait until the client has taken what was written, but for a little.  That
-        is how a coroutine keeps to the pace of its client::
+        Wait until the client has taken nearly all that was written.  A coroutine writes
+        under back-pressure with it::
 
             async for piece in source:
                 request.write(piece)
                 await request.drained()
 
-        @return: fires with C{None}, at once if there is room; fails with
-            L{ConnectionLost} if the client goes before.  It may be cancelled.
+        @return: a Deferred that fires with C{None}, at once if there is room, or fails
+            with L{ConnectionLost} if the client goes before.  It may be cancelled.
         """
         if self._disconnected:
             return client_gone()
@@ -224,7 +223,7 @@ class Streaming(Rendering):
             return waiting
         if self._gate is None:
             if self.producer is not None:
-                # Whoever registered it is paused himself.
+                # The registered producer gets the back-pressure itself.
                 return succeed(None)
             self._gate = Gate()
             self.registerProducer(self._gate, True)
@@ -237,7 +236,7 @@ class Streaming(Rendering):
 
     def abort(self) -> None:
         """
-        Drop the connection at once; C{notifyFinish} fails.
+        Abort the connection at once; C{notifyFinish} fails.
         """
         channel: Any = getattr(self, "channel", None)
         if channel is not None:
@@ -245,12 +244,11 @@ class Streaming(Rendering):
 
     def setHalfCloseTimeout(self, seconds: float) -> None:
         """
-        Change how long this request may run on when the client has closed its
-        sending side, which is also how a client looks that has gone.  An attribute
-        C{halfCloseTimeout} of a resource says the same for all of its requests.
+        Change how long this request may run on when the client has closed its sending
+        side; a client that has gone looks the same.  The attribute C{halfCloseTimeout}
+        of a resource sets it for all of its requests.
 
-        @param seconds: 0 for a client that is to be given up at once, as
-            twisted.web does it.
+        @param seconds: 0 to end the request at once, as twisted.web does.
         @raise ValueError: if it is not a number of seconds.
         """
         channel: Any = getattr(self, "channel", None)
@@ -282,11 +280,11 @@ class Streaming(Rendering):
         Set C{Content-Length} before, unless chunks are wanted.  C{finish} may
         be called at once: the end of the response waits for the file.
 
-        @param file: opened for reading bytes; it is not closed here.
+        @param file: a file opened for reading bytes; it is not closed here.
         @param offset: where the region begins, in bytes.
         @param count: its length, in bytes; the rest of the file if not given.
-        @return: fires with C{None} when the last byte was given to the
-            transport, or fails if it can not be any more.  The file must stay
+        @return: a Deferred that fires with C{None} when the last byte was given to the
+            transport, or fails when that has become impossible.  The file must stay
             open until then.
         @raise ValueError: if there is no such region.
         @raise RuntimeError: if some of the response was sent encoded.
@@ -324,7 +322,8 @@ class Streaming(Rendering):
 
     def _sendUnencoded(self) -> None:
         """
-        A file is sent as it is, whatever encodings are set up.
+        Remove the encoder, and its coding from C{Content-Encoding}: files are sent
+        unencoded.
         """
         if self.startedWriting:
             raise RuntimeError("A file can not be a part of an encoded response.")

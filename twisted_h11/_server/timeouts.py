@@ -1,8 +1,7 @@
 """
-What a connection of the server waits for, and what happens when it waits in vain.
+The time-outs of a connection of the server, and their consequences.
 
-The deadline of the wire knows the member of L{Wait} that is waited for; L{time_out}
-finds here what to do.
+The deadline of the wire has a member of L{Wait}; L{time_out} maps it to an action.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ _log = Logger()
 
 def time_out(channel: Any, wait: Enum) -> None:
     """
-    What was waited for has not happened in time.
+    Act on a time-out: what was waited for has not happened in time.
     """
     _OVER[wait](channel)
 
@@ -75,8 +74,8 @@ _OVER: dict[Enum, Callable[[Any], None]] = {
 
 def await_response(channel: Any, cycle: Cycle) -> None:
     """
-    The client has closed its sending side, and may be gone: the response gets so
-    much time and no more.
+    The client has closed its sending side, and may be gone: start the time-out for the
+    response, C{halfCloseTimeout}.
     """
     seconds = cycle.halfCloseTimeout
     if seconds is None:
@@ -96,10 +95,10 @@ def set_timeout(channel: Any, period: float | None) -> float | None:
         if wire.waiting is Wait.IDLE:
             wire.arm(period, Wait.IDLE)
     elif not channel.wire.eof:
-        # Else the client waits for halfCloseTimeout seconds, not longer.
+        # After end of file only halfCloseTimeout applies.
         wire.arm(period, Wait.REQUEST)
         if period is None and channel.reader.state is Reading.BODY:
-            # That is the client's time, not the application's.
+            # While the body arrives, the least rate applies again.
             channel.reader.incoming.beginWindow()
     return before
 

@@ -1,18 +1,16 @@
 """
-Which proxies are believed, and what they say of a request.
+Trusted proxies, and their fields in a request.
 
-Anybody can send C{X-Forwarded-For}.  A proxy adds to its end the address from which
-it has the request itself; so from the end backwards each address is as good as the
-one who wrote it, as long as that is a proxy that we trust.  The first address that is
-not that of a trusted proxy is the client's, and what stands before it was written by
-the client.
+Any client can send C{X-Forwarded-For}.  A proxy appends the address of its own peer.
+So, from the end backwards, an address is reliable as long as it was written by a
+trusted proxy.  The first address that is not that of a trusted proxy is the client's;
+the addresses before it were sent by the client.
 
-What can not be read is refused with 400.  nginx would take the last address that it
-could read, which is that of the proxy: often one of this machine, to which
-applications allow more than to a stranger.  Caddy would skip it, and take the next
-one, which a stranger may have written.  An address that a trusted proxy does not know
-or hides (C{unknown}, C{_hidden}) is no error: then the client's address is that of
-the proxy that says so, as with nginx.
+A malformed address gets a 400.  nginx would use the last valid address, which is that
+of the proxy: often an address of this machine, which applications trust more than
+others.  Caddy would skip it, and use the next one, which a client may have sent.  An
+address that a trusted proxy does not know or hides (C{unknown}, C{_hidden}) is no
+error: then the client's address is that of this proxy, as in nginx.
 """
 
 from __future__ import annotations
@@ -39,17 +37,16 @@ __all__ = ["FAMILIES", "Origin", "TrustedProxies", "to_address"]
 
 FAMILIES = ("x-forwarded", "forwarded")
 """
-The families of fields that may be believed.
+The families of fields that proxies may send.
 """
 
 _UNIX = "unix"
 
-# How many answers are remembered; and fields of how many bytes, so that they stay
-# small.
+# How many results are cached, and the length of fields, in bytes, up to which they are.
 _MOST_KNOWN = 1024
 _LONGEST_KNOWN = 256
 
-# The fields of each family, and what each of their lines begins with.
+# The fields of each family, and the beginning of their lines.
 _FIELDS: dict[str | None, tuple[bytes, ...]] = {
     "x-forwarded": (b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host"),
     "forwarded": (b"forwarded",),
@@ -65,11 +62,11 @@ Values = Callable[[bytes], Sequence[bytes]]
 
 class Origin(NamedTuple):
     """
-    What a trusted proxy has said of a request; C{None} for what it has not said.
+    The values of a trusted proxy for a request; C{None} for those that it has not sent.
 
     @ivar client: the address of the client.
     @ivar secure: whether the client has used TLS.
-    @ivar host: what the client has in its Host field.
+    @ivar host: the client's Host field.
     """
 
     client: IAddress | None
@@ -79,7 +76,7 @@ class Origin(NamedTuple):
 
 def _unmapped(network: IPv4Network | IPv6Network) -> IPv4Network | IPv6Network:
     """
-    The network of IPv4 that one of IPv6 stands for, if it does.
+    The IPv4 network of an IPv4-mapped IPv6 network; other networks are returned as is.
     """
     mapped = getattr(network.network_address, "ipv4_mapped", None)
     if mapped is None or network.prefixlen < 96:
@@ -89,7 +86,7 @@ def _unmapped(network: IPv4Network | IPv6Network) -> IPv4Network | IPv6Network:
 
 def to_address(host: str, port: int) -> IAddress:
     """
-    An address of TCP.
+    Make a TCP address.
 
     @param host: an address, or the name of a host.
     """
@@ -100,28 +97,28 @@ def to_address(host: str, port: int) -> IAddress:
 
 class TrustedProxies:
     """
-    The proxies whose word is taken for who the client is, and how it has come.
+    The proxies whose fields give the address, the scheme and the host of the client.
 
     ::
 
         proxies = TrustedProxies(["10.0.0.0/8", "::1", "unix"])
         Site(root, trustedProxies=proxies)
 
-    Only for connections from these addresses the fields of one family are believed:
+    On connections from these addresses, and no others, the fields of one family count:
     C{X-Forwarded-For}, C{X-Forwarded-Proto} and C{X-Forwarded-Host}, or C{Forwarded}
-    (RFC 7239); the other family never is.  Then C{getClientAddress}, C{isSecure},
+    (RFC 7239); the other family is ignored.  Then C{getClientAddress}, C{isSecure},
     C{getRequestHostname}, C{getHost}, C{prePathURL}, the access log and the variables
-    of WSGI and CGI programs tell of the client's request to the first of the trusted
-    proxies, not of the proxy's request to us.  A request whose fields can not be read
-    is answered with 400.
+    of WSGI and CGI programs describe the client's request to the first of the trusted
+    proxies, not the proxy's request to this server.  A request whose fields are
+    malformed gets a 400.
 
-    Where connections begin with a header of the PROXY protocol, the same networks say
-    who may send one (L{ProxyProtocolFactory<twisted_h11.server.ProxyProtocolFactory>}),
-    and the address in that header is the one that is looked up here.
+    The same networks may send a header of the PROXY protocol
+    (L{ProxyProtocolFactory<twisted_h11.server.ProxyProtocolFactory>}); then the address
+    in that header decides whether the fields are used.
 
-    @ivar forwarded: the family that is believed.
-    @ivar beginning: what the lines of its fields begin with, in lower case, behind the
-        end of the line before.
+    @ivar forwarded: the family that is used, or C{None}.
+    @ivar beginning: the beginning of the lines of its fields, in lower case, with the
+        LF before.
 
     @since: 0.1
     """
@@ -136,15 +133,15 @@ class TrustedProxies:
         self, networks: Iterable[Any], forwarded: str | None = "x-forwarded"
     ) -> None:
         """
-        @param networks: what L{ipaddress.ip_network} takes, such as
+        @param networks: arguments of L{ipaddress.ip_network}, such as
             C{"192.0.2.0/24"}, C{"2001:db8::/32"} or a single address; or C{"unix"}
-            for whoever connects to a UNIX socket.
-        @param forwarded: C{"x-forwarded"} or C{"forwarded"}; C{None} to believe no
-            field, where the list is for the PROXY protocol only.
-        @raise TypeError: if C{networks} is a string, not a list of them, or
-            C{forwarded} is something else.
-        @raise ValueError: if one is no network, or has bits beside its mask, or if
-            there is no such family.
+            for all peers on a UNIX socket.
+        @param forwarded: C{"x-forwarded"} or C{"forwarded"}; C{None} to use no field,
+            if the list is for the PROXY protocol only.
+        @raise TypeError: if C{networks} is a string, not a list, or
+            C{forwarded} has a wrong type.
+        @raise ValueError: if an item is not a network, or has bits outside its mask,
+            or for an unknown family.
         """
         if forwarded is not None and forwarded not in FAMILIES:
             raise ValueError(
@@ -161,7 +158,7 @@ class TrustedProxies:
                 self._networks.append(_unmapped(ip_network(network)))
         self._known: dict[str, bool] = {}
         self._fields = _FIELDS[forwarded]
-        # With None it is in no head.
+        # For None: a text that no head has.
         self.beginning = _BEGINNINGS.get(forwarded or "", b"\n\n")
         self._origins: dict[tuple[bytes, ...], Origin] = {}
 
@@ -173,8 +170,8 @@ class TrustedProxies:
         """
         Whether an address is that of a trusted proxy.
 
-        @param address: the address of a peer; of a UNIX socket it is the kind that
-            counts, not the path.
+        @param address: the address of a peer; the path of a UNIX socket does not
+            count.
         """
         peer: Any = address
         if isinstance(peer, UNIXAddress):
@@ -186,7 +183,7 @@ class TrustedProxies:
         """
         Whether a request came over a connection from a trusted proxy.
 
-        @param request: a request that is not answered yet, of a site with these
+        @param request: a request that is not finished yet, of a site with these
             C{trustedProxies}.
         """
         channel: Any = getattr(request, "channel", None)
@@ -210,17 +207,17 @@ class TrustedProxies:
             return False
         return any(address in network for network in self._networks)
 
-    # -- what is believed ---------------------------------------------------------
+    # -- the fields ---------------------------------------------------------------
 
     def origin(self, values: Values) -> Origin | None:
         """
-        What the fields of a request say that came from a trusted proxy.
+        Read the fields of a request from a trusted proxy.
 
-        @param values: gives the values of a field, by its name in lower case.
-        @return: C{None} if they say nothing.
-        @raise Malformed: if they can not be read.
+        @param values: returns the values of a field, by its name in lower case.
+        @return: C{None} if the request has none of the fields.
+        @raise Malformed: if a field is malformed.
         """
-        # No value has a line end.
+        # Joined by LF, which no value has.
         said = tuple([b"\n".join(values(name)) for name in self._fields])
         origin = self._origins.get(said)
         if origin is None and any(said):
@@ -248,7 +245,7 @@ class TrustedProxies:
     def _readForwarded(self, values: list[bytes]) -> _Said:
         elements = read_forwarded(values)
         client, depth = self._walk([element.get(b"for") for element in elements])
-        # From the client's proxy on.
+        # The elements of trusted proxies, the client's proxy first.
         believed = elements[-depth:]
         scheme, host = (
             next((e[name] for e in believed if name in e), None)
@@ -259,7 +256,7 @@ class TrustedProxies:
     def _readXForwarded(self, *fields: list[bytes]) -> _Said:
         nodes, schemes, hosts = map(members, fields)
         client, depth = self._walk(nodes)
-        # Some proxies add to the list, some have but one value.
+        # Some proxies append to these lists, others send a single value.
         scheme, host = (
             found[-min(max(depth, 1), len(found))] if found else None
             for found in (schemes, hosts)
@@ -268,11 +265,12 @@ class TrustedProxies:
 
     def _walk(self, nodes: Sequence[bytes | None]) -> tuple[Node | None, int]:
         """
-        Go from the proxy that is connected to us towards the client, as far as the
-        proxies are trusted.
+        Go from this server's peer towards the client, as far as the proxies are
+        trusted.
 
-        @param nodes: what each proxy says from whom it has the request.
-        @return: the last address that was told, and how many proxies have told.
+        @param nodes: for each proxy the address of its peer, as text.
+        @return: the address of the client, C{None} if the last element has
+            none; and how many elements are from trusted proxies.
         """
         client = None
         depth = 0

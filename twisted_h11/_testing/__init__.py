@@ -1,5 +1,5 @@
 """
-What C{testing} consists of: both ends in memory.
+The implementation of C{testing}: both ends in memory.
 
 Imports the public modules and C{_boundary}.
 """

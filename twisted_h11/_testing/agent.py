@@ -24,18 +24,17 @@ class MemoryAgent:
     """
     An agent whose requests all go to one resource, without a network.
 
-    What can be answered at once is answered when C{request} returns, and its
-    body is there when somebody asks for it.  A resource that answers later needs
-    L{flush} after it has answered; one that waits for time to pass needs
-    C{clock.advance}, and then L{flush}.  Pull producers, and the bodies of
-    L{FileBodyProducer<twisted.web.client.FileBodyProducer>}, take their turns
-    within a flush.
+    If a resource responds at once, the Deferred of C{request} has fired when C{request}
+    returns, and the body can be read at once.  If it responds later, call L{flush}
+    after it has; if it waits for time to pass, call C{clock.advance}, and then
+    L{flush}.  Pull producers, and the bodies of
+    L{FileBodyProducer<twisted.web.client.FileBodyProducer>}, run within a flush.
 
     @param resource: the root of the site, or a factory.
     @param clock: the time of both ends; a new L{Clock} if it is not given.
     @param settings: a L{ClientSettings}.
-    @param fastPath: whether common messages may pass without the state
-        machine of h11, at either end.
+    @param fastPath: whether common messages may be read and written without h11's
+        state machine, at either end.
     @param options: more arguments for L{Site<twisted_h11.server.Site>}.
 
     @ivar site: the L{MemorySite}.
@@ -86,7 +85,7 @@ class MemoryAgent:
 
     def flush(self) -> None:
         """
-        Deliver all that was written.
+        Deliver all written data; see L{MemorySite.flush}.
         """
         self.site.flush()
 

@@ -1,5 +1,5 @@
 """
-A connection in memory: two protocols, each with a transport that leads to the other.
+A connection in memory: two protocols, with transports that are connected to each other.
 """
 
 from __future__ import annotations
@@ -30,22 +30,22 @@ CLIENT = IPv4Address("TCP", "127.0.0.1", 50000)
 SERVER = IPv4Address("TCP", "127.0.0.1", 80)
 
 
-# How much one side may write before it is told to pause.
+# How many bytes one side may write before its producer is paused.
 BUFFER_LENGTH = 64 * 1024
 
 
 @implementer(ITransport, IConsumer, IPushProducer)
 class End:
     """
-    One end of a link: the transport of one protocol.  It behaves as a socket's
-    does: a producer is paused when enough waits, a pull producer is asked when
-    nothing does, and the end waits for neither.
+    One end of a link: the transport of one protocol.  It behaves like a socket's: a
+    push producer is paused when the buffer is full, a pull producer is called when the
+    buffer is empty, and closing does not wait for a producer.
     """
 
-    # Called when the protocol reads again.
+    # Called when the protocol resumes reading.
     resumed: Callable[[], None] | None = None
 
-    # Whether the end of the connection waits for a producer, as that of TLS does.
+    # Whether closing waits for a producer, as with TLS.
     waitsForProducer = False
 
     def __init__(self, link: Link, host: IPv4Address, peer: IPv4Address) -> None:
@@ -84,7 +84,7 @@ class End:
 
     def take(self) -> bytes:
         """
-        What was written, taken off.
+        Remove and return the written data.
         """
         data = b"".join(self.outgoing)
         self.outgoing.clear()
@@ -93,9 +93,9 @@ class End:
 
     def refill(self) -> bool:
         """
-        Ask the producer for more, when all is gone.
+        Call the producer when the buffer is empty.
 
-        @return: whether anything came of it.
+        @return: whether it wrote or changed anything.
         """
         producer = self.producer
         if producer is None or self.outgoing:
@@ -122,7 +122,7 @@ class End:
 
     def mayEnd(self) -> bool:
         """
-        Whether all is out after which this end wanted to close.
+        Whether this end is closing and all its data was delivered.
         """
         waits = self.waitsForProducer and self.producer is not None
         return self.disconnecting and not self.outgoing and not waits
@@ -161,7 +161,7 @@ class End:
 @implementer(ISSLTransport)
 class SecureEnd(End):
     """
-    An end that claims to be encrypted.  To Twisted that is a TCP transport.
+    An end that claims to be encrypted.  Twisted expects a TCP transport then.
     """
 
     waitsForProducer = True
@@ -204,9 +204,9 @@ class Link:
 
     def pump(self) -> bool:
         """
-        Move what can be moved.
+        Deliver data, end of file and producers' calls in both directions.
 
-        @return: whether anything was.
+        @return: whether anything was done.
         """
         moved = False
         for end, other in self._ways():
@@ -248,13 +248,13 @@ class Link:
 
     def close(self) -> None:
         """
-        The connection has ended in order.
+        End the connection cleanly, at both ends.
         """
         self._end(self.client, ConnectionDone(), ConnectionDone())
 
     def _end(self, end: End, its: Exception, others: Exception) -> None:
         """
-        The connection is gone, for both.
+        End the connection for both protocols.
         """
         if self.closed:
             return

@@ -23,8 +23,8 @@ from twisted_h11.server import Site
 
 __all__ = ["MemoryConnection", "MemorySite", "Network"]
 
-# How many turns one flush has, and for how many of them it goes on asking pull
-# producers that give nothing.
+# How many turns one flush may take, and for how many of them it calls pull producers
+# that write nothing.
 MOST_TURNS = 100_000
 
 
@@ -43,7 +43,7 @@ def _one_step() -> Callable[[], bool]:
 
 class _Step:
     """
-    A step of a task, as L{Cooperator} wants to have it scheduled.
+    A scheduled step of a task of a L{Cooperator}.
     """
 
     def __init__(self, function: Callable[[], None]) -> None:
@@ -51,7 +51,7 @@ class _Step:
 
     def run(self) -> None:
         """
-        Do it, unless it was cancelled.
+        Run the step, unless it was cancelled.
         """
         function, self._function = self._function, None
         if function is not None:
@@ -59,7 +59,7 @@ class _Step:
 
     def cancel(self) -> None:
         """
-        Do not do it.
+        Cancel the step.
         """
         self._function = None
 
@@ -74,8 +74,8 @@ class MemorySite:
     @param options: more arguments for L{Site<twisted_h11.server.Site>}.
 
     @ivar site: the factory.
-    @ivar clock: its time.  A L{Site<twisted_h11.server.Site>} that was made for
-        the reactor has this one, too.
+    @ivar clock: the time.  A L{Site<twisted_h11.server.Site>} that was made for the
+        global reactor is switched to this clock.
     @ivar cooperator: a L{Cooperator<twisted.internet.task.Cooperator>} whose
         tasks run while L{flush} does.
 
@@ -94,11 +94,11 @@ class MemorySite:
             raise wrong("resource", "a resource or a factory", resource)
         elif options.keys() - {"fastPath"}:
             names = ", ".join(sorted(options))
-            raise TypeError(f"{names}: a site that is made already takes no options")
+            raise TypeError(f"{names}: options go with a resource, not with a site")
         else:
             self.site = resource
             if getattr(resource, "reactor", None) is _reactor():
-                # Nobody is there who could turn that one.
+                # The global reactor does not run during a flush.
                 resource.reactor = self.clock
         self._links: list[Link] = []
         self._steps: list[_Step] = []
@@ -110,9 +110,9 @@ class MemorySite:
 
     def connect(self, secure: bool = False) -> MemoryConnection:
         """
-        Open a connection, to send bytes and to receive some.
+        Open a connection, to send and receive bytes.
 
-        @param secure: whether the server believes that it is encrypted.
+        @param secure: whether the server's transport claims to be encrypted.
         """
         connection = MemoryConnection(self)
         self._open(connection, secure)
@@ -121,18 +121,16 @@ class MemorySite:
     def _open(self, client: Any, secure: bool) -> None:
         server = self.site.buildProtocol(CLIENT)
         link = Link(client, server, secure)
-        # A reader that goes on has what it waits for at once.
+        # A reader that resumes gets the waiting data at once.
         link.client.resumed = self.flush
         self._links.append(link)
 
     def flush(self) -> None:
         """
-        Deliver all that was written, until both sides are quiet.  Time does
-        not pass.  Inside of a call that a flush has made nothing happens: what
-        is written there it delivers anyway.
+        Deliver all written data, until both sides are quiet.  Time does not pass.
+        Within a flush this does nothing: the running flush delivers the data.
 
-        @raise RuntimeError: if the two sides are still not quiet after
-            100,000 turns.
+        @raise RuntimeError: if the two sides are not quiet after 100,000 turns.
         """
         if self._flushing:
             return
@@ -148,7 +146,7 @@ class MemorySite:
             moved = self._turn()
             if not moved and not self._steps:
                 return
-            # A pull producer that is asked need not give something each time.
+            # A pull producer need not write at each call.
             idle = 0 if moved else idle + 1
             if idle > MOST_IDLE_STEPS:
                 return
@@ -162,16 +160,16 @@ class MemorySite:
 
     def _turn(self) -> bool:
         """
-        What a reactor does in one turn.
+        Do what a reactor does in one turn.
 
-        @return: whether there was anything to do.
+        @return: whether anything was done.
         """
         moved = False
         for link in list(self._links):
             if link.pump():
                 moved = True
         self._links = [link for link in self._links if not link.closed]
-        # What is due now, a turn of the reactor later.
+        # Delayed calls that are due now run in this turn.
         now = self.clock.seconds()
         if any(call.getTime() <= now for call in self.clock.getDelayedCalls()):
             self.clock.advance(0)
@@ -199,7 +197,7 @@ class MemoryConnection(Protocol):
     The client's end of a connection to a L{MemorySite}.
 
     @ivar closed: whether the connection has ended.
-    @ivar ended: whether the server has closed its side, at least.
+    @ivar ended: whether the server has closed at least its sending side.
 
     @since: 0.1
     """
@@ -223,7 +221,7 @@ class MemoryConnection(Protocol):
         """
         Send C{pieces}, each as a segment of its own.
 
-        @return: what the server has sent since then.
+        @return: the bytes that the server has sent since then.
         """
         before = len(self.received)
         for piece in pieces:
@@ -242,7 +240,7 @@ class MemoryConnection(Protocol):
 
     def halfClose(self) -> None:
         """
-        Close the client's side only; TLS has no such thing.
+        Close the client's sending side only; not possible with TLS.
         """
         transport: Any = self.transport
         transport.loseWriteConnection()
@@ -250,7 +248,7 @@ class MemoryConnection(Protocol):
 
     def abort(self) -> None:
         """
-        Drop the connection, as a client that vanishes.
+        Drop the connection, like a client that crashes.
         """
         transport: Any = self.transport
         transport.abortConnection()
@@ -258,14 +256,14 @@ class MemoryConnection(Protocol):
 
     def pause(self) -> None:
         """
-        Read nothing until L{resume}: what a slow client looks like.
+        Read nothing until L{resume}, like a slow client.
         """
         transport: Any = self.transport
         transport.pauseProducing()
 
     def resume(self) -> None:
         """
-        Read again.
+        Resume reading.
         """
         transport: Any = self.transport
         transport.resumeProducing()
@@ -273,13 +271,13 @@ class MemoryConnection(Protocol):
 
     def readConnectionLost(self) -> None:
         """
-        The server will send nothing more.
+        The server has closed its sending side.
         """
         self.ended = True
 
     def writeConnectionLost(self) -> None:
         """
-        Our half-close has gone out.
+        The half-close was delivered.
         """
 
     def dataReceived(self, data: bytes) -> None:

@@ -1,4 +1,4 @@
 """
-The server's side of TLS: certificates and keys in files, and what OpenSSL is told of
-them.  Knows nothing of HTTP, and imports nothing of ours but C{_boundary}.
+The server's side of TLS: certificates and keys in files, and the OpenSSL contexts for
+them, without HTTP.  Imports C{_boundary} only.
 """

@@ -1,12 +1,12 @@
 """
-What OpenSSL is told for one certificate.
+The OpenSSL context of one certificate.
 
-C{CertificateOptions} of Twisted before 26 knows nothing of server names, and none
-sends the names of the authorities that a client's certificate may be from; and a
-context that pyOpenSSL has used once can not be changed any more.  So contexts are
-made here.  Ciphers are Twisted's, and so are the other settings: neither session
-tickets nor a session cache, no compression, the server's order of ciphers, buffers
-released while a connection is idle.
+Before version 26 Twisted's C{CertificateOptions} does not support server names, and no
+version sends the names of the authorities for clients' certificates; and a context
+that pyOpenSSL has used can not be changed.  So contexts are made here.  The ciphers and
+the other settings are Twisted's: no session tickets and no session cache, no
+compression, the server's order of ciphers, buffers released while a connection is
+idle.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ __all__ = ["ClientCertificate", "ContextMaker"]
 
 class ClientCertificate(Enum):
     """
-    What is asked of clients.
+    Whether clients are asked for a certificate, and must have one.
     """
 
     NONE = "nothing"
@@ -60,7 +60,7 @@ _OPTIONS = (
 
 class _NoCommonProtocol(SSL.Error):
     """
-    The client speaks none of our protocols.
+    The client offers none of the server's protocols.
     """
 
 
@@ -75,8 +75,8 @@ def _ciphers() -> bytes:
 
 def _select_protocol(connection: SSL.Connection, offered: Sequence[bytes]) -> Any:
     """
-    Choose what is spoken (ALPN, RFC 7301): the first of what the factory of the
-    connection speaks that the client does.
+    Choose a protocol by ALPN (RFC 7301): the first of the factory's protocols that the
+    client offers.
     """
     layer = connection.get_app_data()
     factory: Any = IProtocolNegotiationFactory(layer.factory.wrappedFactory, None)
@@ -87,9 +87,9 @@ def _select_protocol(connection: SSL.Connection, offered: Sequence[bytes]) -> An
         if protocol in offered:
             return protocol
     if b"http/1.0" in offered and b"http/1.1" in spoken:
-        # Whoever speaks the one speaks the other (RFC 9110 section 2.5).
+        # A server of HTTP/1.1 can serve HTTP/1.0, too (RFC 9110 section 2.5).
         return b"http/1.0"
-    # RFC 7301 section 3.2: an alert, which pyOpenSSL sends if this raises.
+    # RFC 7301 section 3.2: pyOpenSSL sends the alert if this raises.
     raise _NoCommonProtocol([("", "", "no application protocol")])
 
 
@@ -97,8 +97,8 @@ def _give(
     take: Callable[[Any], object], made: Any, older: Callable[[Any], Any]
 ) -> None:
     """
-    Give a certificate or a key to pyOpenSSL: before 24.3 it took only its own
-    classes, and since then it warns of these.
+    Pass a certificate or a key to pyOpenSSL: before 24.3 it accepted only its own
+    classes; since then it warns about them.
     """
     try:
         take(made)
@@ -109,12 +109,11 @@ def _give(
 @dataclass(frozen=True)
 class ContextMaker:
     """
-    What the contexts of all certificates have in common.
+    Makes contexts, with the settings that are common to all certificates.
 
-    @ivar minimumVersion: the oldest version of TLS that is spoken, C{"1.2"} or
-        C{"1.3"}.
+    @ivar minimumVersion: the lowest version of TLS, C{"1.2"} or C{"1.3"}.
     @ivar asked: whether clients are asked for a certificate.
-    @ivar authorities: those that clients' certificates are from.
+    @ivar authorities: the authorities that clients' certificates must be from.
     """
 
     minimumVersion: str = "1.2"
@@ -128,14 +127,15 @@ class ContextMaker:
         Make the context of one certificate.
 
         @param chooseName: called with a connection when its server name is known.
-        @raise SSL.Error: if OpenSSL refuses the certificate or the key.
+        @raise SSL.Error: if OpenSSL rejects the certificate or the key.
         """
         context = SSL.Context(SSL.TLS_METHOD)
         context.set_options(_OPTIONS)
         context.set_mode(SSL.MODE_RELEASE_BUFFERS)
         context.set_min_proto_version(_VERSIONS[self.minimumVersion])
         context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
-        # Clients with a certificate are refused without one.
+        # Without a session id context, OpenSSL fails when a client with a certificate
+        # resumes a session.
         context.set_session_id(secureRandom(16))
         older = crypto.X509.from_cryptography
         _give(context.use_certificate, identity.certificate, older)
@@ -146,7 +146,8 @@ class ContextMaker:
         self._askClients(context)
         context.set_tlsext_servername_callback(chooseName)
         context.set_alpn_select_callback(_select_protocol)
-        # Last: some versions of pyOpenSSL try it, and change nothing afterwards.
+        # Last: some versions of pyOpenSSL use the context here, and then it can not be
+        # changed.
         context.set_cipher_list(_ciphers())
         return context
 

@@ -1,6 +1,6 @@
 """
-Certificates in a folder: C{NAME.pem} files with certificate and key, and folders such
-as certbot makes below C{/etc/letsencrypt/live}.
+Certificates in a folder: C{NAME.pem} files with certificate and key, and folders like
+those of certbot below C{/etc/letsencrypt/live}.
 """
 
 from __future__ import annotations
@@ -15,14 +15,13 @@ _CERTIFICATE, _KEY = "fullchain.pem", "privkey.pem"
 
 def find_pairs(folder: str) -> list[tuple[str, str]]:
     """
-    The certificates in a folder, each with its key, as paths; the one named
+    The paths of the certificates in a folder, each with its key; the certificate named
     C{default} first, the others in the order of their names.
 
-    What begins with a dot is not looked at (Kubernetes puts links and folders of its
-    own there), nor is what is neither a C{.pem} file nor a folder with certbot's
-    names in it.
+    Names that begin with a dot are skipped (Kubernetes has links and folders of its own
+    there), and so is everything but C{.pem} files and folders with certbot's names.
 
-    @raise ValueError: if there is none.
+    @raise ValueError: if there is no certificate.
     @raise OSError: if the folder can not be read.
     """
     names = [name for name in os.listdir(folder) if not name.startswith(".")]
@@ -54,7 +53,7 @@ def in_order(pairs: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
 
     def place(paths: tuple[str, str]) -> tuple[bool, str, str]:
         certificate, key = paths
-        # Of a folder both are in one.
+        # Both files in one folder: sort by the folder's name.
         path = certificate if certificate == key else os.path.dirname(certificate)
         name = os.path.basename(path)
         stem = name.removesuffix(".pem")

@@ -1,6 +1,5 @@
 """
-Certificates with their keys, as they are loaded from files, and whether the files have
-changed since.
+Certificates with their keys, loaded from files, and whether the files have changed.
 """
 
 from __future__ import annotations
@@ -18,14 +17,14 @@ __all__ = ["Identity", "Signature", "load_identity", "signature"]
 
 Signature = tuple[Any, ...]
 """
-What can be seen of files without reading them.
+The C{stat} data of files, compared to find changes.
 """
 
 
 def signature(*paths: str) -> Signature:
     """
-    What changes when a file does, or when another one takes its place: links are
-    followed, so the swap of a link in the middle of a path counts, too.
+    A value that changes when a file is changed or replaced.  Links are followed, so
+    that the replacement of a link in the middle of a path counts, too.
     """
     seen: list[Any] = []
     for path in paths:
@@ -34,7 +33,7 @@ def signature(*paths: str) -> Signature:
         except (OSError, ValueError):
             seen.append(None)
         else:
-            # A file that was copied with its times has another time of change.
+            # The ctime differs even if a file was copied with its mtime.
             seen.append(
                 (
                     found.st_dev,
@@ -50,13 +49,13 @@ def signature(*paths: str) -> Signature:
 @dataclass(frozen=True)
 class Identity:
     """
-    What a server shows, and the key that goes with it.
+    A server's certificate with its chain and its private key.
 
     @ivar path: the file that the certificate is from.
-    @ivar certificate: the server's own.
-    @ivar chain: those that lead from it to an authority.
+    @ivar certificate: the server's own certificate.
+    @ivar chain: the certificates from it to an authority.
     @ivar key: the private key.
-    @ivar names: the DNS names that it is for, in lower case, some with a wildcard.
+    @ivar names: the DNS names of the certificate, in lower case, some with a wildcard.
     """
 
     path: str
@@ -68,34 +67,34 @@ class Identity:
     @property
     def begins(self) -> datetime:
         """
-        When it begins to be valid.
+        When the certificate begins to be valid.
         """
         return _moment(self.certificate, "not_valid_before")
 
     @property
     def ends(self) -> datetime:
         """
-        Until when it is valid.
+        When the certificate expires.
         """
         return _moment(self.certificate, "not_valid_after")
 
     @property
     def isValid(self) -> bool:
         """
-        Whether it is valid today.
+        Whether the certificate is valid now.
         """
         return self.begins <= datetime.now(timezone.utc) <= self.ends
 
     def rank(self) -> tuple[bool, datetime]:
         """
-        Of two for one name, that with the higher rank is shown: one that is valid, then
-        the one that lasts longer.
+        The rank among certificates for the same name: a valid one ranks higher, then
+        the one that expires later.  The highest is sent.
         """
         return self.isValid, self.ends
 
     def warning(self) -> str | None:
         """
-        Why clients will not accept it today, in one line, if they will not.
+        Why clients will not accept the certificate now, in one line, or C{None}.
         """
         now = datetime.now(timezone.utc)
         if self.ends < now:
@@ -109,7 +108,7 @@ class Identity:
 
     def describe(self) -> str:
         """
-        The names, and until when it is valid.
+        The path, the names and the end of the validity, for the log.
         """
         names = ", ".join(self.names) or "no DNS name"
         return f"{self.path} ({names}; valid until {self.ends:%Y-%m-%d %H:%M} UTC)"
@@ -119,8 +118,8 @@ def load_identity(certificatePath: str, keyPath: str) -> Identity:
     """
     Load a certificate with its chain, and its key, which may be in the same file.
 
-    @raise ValueError: naming the file, and what was expected in it.
-    @raise OSError: if one can not be read.
+    @raise ValueError: for a bad file; the message has its name and what was expected.
+    @raise OSError: if a file can not be read.
     """
     certificate, *chain = read_certificates(certificatePath)
     key = read_key(keyPath)
@@ -157,6 +156,6 @@ def _names(certificate: x509.Certificate) -> tuple[str, ...]:
 def _moment(certificate: x509.Certificate, name: str) -> datetime:
     moment: datetime | None = getattr(certificate, f"{name}_utc", None)
     if moment is None:
-        # Of cryptography before 42.
+        # cryptography before 42 has naive times only.
         moment = getattr(certificate, name).replace(tzinfo=timezone.utc)
     return moment

@@ -1,9 +1,9 @@
 """
-Certificates and keys in files of PEM, and what is wrong with them.
+Certificates and keys in PEM files, and messages about errors in them.
 
-OpenSSL says C{no start line}, and neither of which file nor what it looked for.  And
-for the pass phrase of a key it asks the terminal, which a server has not got.  So
-the files are looked at before they are loaded.
+OpenSSL says C{no start line}, without the file's name or what was expected.  And it
+asks for the pass phrase of a key on the terminal, which a server does not have.  So the
+files are checked before they are loaded.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ __all__ = [
 
 _BEGIN = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----")
 
-# Longer than any file of certificates that systems come with.
+# In bytes; longer than the files of authorities that systems have.
 _LONGEST = 4 * 1024 * 1024
 
 _CERTIFICATE = "a certificate in PEM format (-----BEGIN CERTIFICATE-----)"
@@ -40,10 +40,10 @@ _KEY = "a private key in PEM format (-----BEGIN PRIVATE KEY-----)"
 
 def describe_problem(error: BaseException) -> str:
     """
-    What is wrong with a file, for the user, in one line.
+    Describe an error in a file to the user, in one line.
 
-    @param error: what one of the functions of this module has raised, or OpenSSL
-        when it was given what they returned.
+    @param error: an exception of a function of this module, or of OpenSSL when it was
+        given the result.
     """
     if isinstance(error, OSError) and error.strerror:
         text = f"{error.filename}: {error.strerror}"
@@ -58,10 +58,10 @@ def describe_problem(error: BaseException) -> str:
 
 def read_certificates(path: str) -> list[x509.Certificate]:
     """
-    The certificates in a file, in their order; at least one.
+    Read the certificates in a file, in their order; at least one.
 
-    @raise ValueError: naming the file, and what was expected in it.
-    @raise OSError: if it can not be read.
+    @raise ValueError: for a bad file; the message has its name and what was expected.
+    @raise OSError: if the file can not be read.
     """
     return [
         _load(path, "certificate", x509.load_pem_x509_certificate, block)
@@ -71,13 +71,13 @@ def read_certificates(path: str) -> list[x509.Certificate]:
 
 def read_key(path: str) -> Any:
     """
-    The first private key in a file.
+    Read the first private key in a file.
 
-    @raise ValueError: naming the file, and what was expected in it.
-    @raise OSError: if it can not be read.
+    @raise ValueError: for a bad file; the message has its name and what was expected.
+    @raise OSError: if the file can not be read.
     """
     (block, *_) = read_blocks(path, b"PRIVATE KEY", _KEY)
-    # An older format says it in a field of its own: Proc-Type: 4,ENCRYPTED.
+    # An older format has a field inside the block: Proc-Type: 4,ENCRYPTED.
     if b"ENCRYPTED" in block[:200]:
         raise ValueError(
             f"{path}: the private key has a pass phrase, which a server can not ask "
@@ -92,7 +92,7 @@ def read_key(path: str) -> Any:
 
 def belongs_to(key: Any, certificate: x509.Certificate) -> bool:
     """
-    Whether a private key is that of a certificate.
+    Whether a private key belongs to a certificate.
     """
 
     def encoded(public: Any) -> bytes:
@@ -106,11 +106,11 @@ def belongs_to(key: Any, certificate: x509.Certificate) -> bool:
 
 def read_blocks(path: str, label: bytes, expected: str) -> list[bytes]:
     """
-    The blocks of one kind in a file, at least one.
+    Read the PEM blocks of one kind in a file; at least one.
 
-    @param label: with what their names end.
-    @param expected: what it is, for the message.
-    @raise ValueError: if there is none.
+    @param label: the end of the blocks' labels.
+    @param expected: what such a block is, for the message.
+    @raise ValueError: if there is no such block.
     @raise OSError: if the file can not be read.
     """
     content = _content(path)
@@ -125,19 +125,19 @@ def read_blocks(path: str, label: bytes, expected: str) -> list[bytes]:
 
 def labels_in(path: str) -> set[bytes]:
     """
-    The names of the blocks in a file.
+    The labels of the PEM blocks in a file.
 
-    @raise ValueError: if it is no file that could have some.
-    @raise OSError: if it can not be read.
+    @raise ValueError: if it is not a regular file, or is too long.
+    @raise OSError: if the file can not be read.
     """
     return {label for label, _ in _blocks(_content(path))}
 
 
 def _content(path: str) -> bytes:
     """
-    What is in a file.
+    Read a file.
 
-    @raise ValueError: if it is none, or too long to be what is looked for.
+    @raise ValueError: if it is not a regular file, or is too long.
     """
     file = FilePath(path)
     if file.exists() and not file.isfile():
@@ -150,7 +150,7 @@ def _content(path: str) -> bytes:
 
 def _blocks(content: bytes) -> list[tuple[bytes, bytes]]:
     """
-    What is between the marks of PEM, and the names in these.
+    The PEM blocks in C{content}, with their labels.
     """
     places = list(_BEGIN.finditer(content))
     ends = [match.start() for match in places[1:]] + [len(content)]
@@ -162,7 +162,7 @@ def _blocks(content: bytes) -> list[tuple[bytes, bytes]]:
 
 def _describe(content: bytes, blocks: Sequence[tuple[bytes, bytes]]) -> str:
     """
-    What a file has instead.
+    What a file contains instead of the expected block, for the message.
     """
     names = dict.fromkeys(name.decode("ascii").lower() for name, _ in blocks)
     if names:
@@ -178,7 +178,7 @@ def _load(path: str, what: str, load: Callable[[bytes], Any], block: bytes) -> A
     try:
         return load(block)
     except Exception as error:
-        # What cryptography says of it is long, and for whoever wrote the file.
+        # cryptography's message is long, and of no use to the user.
         expected = _CERTIFICATE if what == "certificate" else _KEY
         raise ValueError(
             f"{path}: expected {expected}, but the {what} in it is damaged"

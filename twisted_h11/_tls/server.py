@@ -1,6 +1,5 @@
 """
-What makes the server's end of a TLS connection, with a certificate that may be renewed
-at any time.
+The server's end of TLS connections, with certificates that may be renewed at any time.
 """
 
 from __future__ import annotations
@@ -37,8 +36,8 @@ __all__ = ["LOOK_INTERVAL", "ServerTLS", "TLSEndpoint"]
 
 LOOK_INTERVAL = 60.0
 """
-Seconds from one look at the files to the next: soon enough for certificates that are
-renewed weeks before they expire, and nothing that can be noticed.
+Seconds between two checks of the files: soon enough for certificates that are renewed
+weeks before they expire, and at no noticeable cost.
 """
 
 _VERSIONS = ("1.2", "1.3")
@@ -51,20 +50,20 @@ _ENDPOINT = Kind(
 @implementer(IOpenSSLServerConnectionCreator)
 class ServerTLS:
     """
-    The certificates of a server, read from files, and again when these change.
+    The certificates of a server, read from files, and read again when these change.
 
-    It is what Twisted takes to listen with TLS, in the place of
+    Use it to listen with TLS, instead of
     L{CertificateOptions<twisted.internet.ssl.CertificateOptions>}::
 
         tls = ServerTLS("/etc/letsencrypt/live/example.org/fullchain.pem",
                         "/etc/letsencrypt/live/example.org/privkey.pem")
         SSL4ServerEndpoint(reactor, 443, tls).listen(site)
 
-    Files are looked at when a connection is made, at most once in C{interval} seconds,
-    and read if they have changed; L{reload} reads them at once.  Connections that are
-    open go on as they are.  What can not be loaded is logged in one line, once, and the
-    certificate that was there is kept.  What is spoken (ALPN) is what the factory that
-    listens speaks: with our site C{http/1.1}, and C{h2} where HTTP/2 is switched on.
+    The files are checked when a connection is made, at most once in C{interval}
+    seconds, and read if they have changed; L{reload} reads them at once.  Open
+    connections are not affected.  An error is logged once, in one line, and the old
+    certificate is kept.  The protocols for ALPN are the factory's: with
+    L{Site<twisted_h11.server.Site>} C{http/1.1}, and C{h2} if HTTP/2 is switched on.
 
     @since: 0.1
     """
@@ -94,30 +93,27 @@ class ServerTLS:
         clock: Any = None,
     ) -> None:
         """
-        @param certificate: the path of a PEM file with a certificate, and after it
-            those that lead to an authority; for clients that name no server, or one
-            that is not known.
+        @param certificate: the path of a PEM file with a certificate, followed by its
+            chain; for clients that send no server name, or an unknown one.
         @param privateKey: the path of a PEM file with its key; by default the key is
             in the same file.
         @param certificates: the path of a folder with C{NAME.pem} files (certificate,
             chain and key), and with folders C{NAME} that have a C{fullchain.pem} and a
             C{privkey.pem}, as certbot makes them.  Each certificate is for the names
-            that it has itself (subjectAltName), wildcards among them.  Without
-            C{certificate} the one called C{default} is the default, or else the first
-            by name.
-        @param minimumVersion: the oldest version of TLS that is spoken, C{"1.2"} or
-            C{"1.3"}.
+            in its subjectAltName, wildcards included.  Without C{certificate} the
+            certificate named C{default} is the default, or else the first by name.
+        @param minimumVersion: the lowest version of TLS, C{"1.2"} or C{"1.3"}.
         @param clientCA: the path of a PEM file with the authorities that certificates
             of clients must be from.
-        @param clientCertificate: C{"required"}, the default with C{clientCA}: clients
-            without such a certificate are refused in the handshake; C{"optional"}: only
-            those with one that is not from there are.
-        @param interval: how many seconds there are at least between two looks at the
-            files; C{None}: they are read by L{reload} only.
-        @param clock: tells the time (L{IReactorTime
-            <twisted.internet.interfaces.IReactorTime>}); the reactor by default.
-        @raise BadTLSFile: a C{ValueError}, if a file is not as it should be.
-        @raise ValueError: for arguments that do not go together.
+        @param clientCertificate: C{"required"}, the default with C{clientCA}: the
+            handshake fails for clients without such a certificate; C{"optional"}: it
+            fails only for clients with a certificate from elsewhere.
+        @param interval: the least number of seconds between two checks of the files;
+            C{None}: they are read by L{reload} only.
+        @param clock: provides the time (L{IReactorTime
+            <twisted.internet.interfaces.IReactorTime>}); by default the reactor.
+        @raise BadTLSFile: a C{ValueError}, for a file that can not be used.
+        @raise ValueError: for arguments that exclude or need each other.
         """
         if certificate is None and certificates is None:
             raise ValueError("neither a certificate nor a folder of certificates")
@@ -146,17 +142,17 @@ class ServerTLS:
 
     def reload(self) -> list[str]:
         """
-        Read all files now, and forget certificates that are no longer in the folder.
+        Read all files now, and drop certificates that are no longer in the folder.
 
-        @return: what could not be loaded, a line for each; it was logged, and what was
-            there before is kept.
+        @return: the errors, one line each; they were logged, and the old certificates
+            are kept.
         """
         return self._refresh(True)
 
     def warnings(self) -> list[str]:
         """
-        What clients will not accept today: certificates that have expired, or are not
-        yet valid, a line for each.  The log has them when they are loaded.
+        Warnings of certificates that have expired or are not yet valid, one line each.
+        They are also logged when the certificates are loaded.
         """
         return self._store.warnings()
 
@@ -168,7 +164,7 @@ class ServerTLS:
         if self._interval is not None and self._clock.seconds() >= self._lookAt:
             self._refresh(False)
         connection = SSL.Connection(self._store.table.default)
-        # Twisted does this itself, but not before version 25.
+        # Twisted does this itself since version 25.
         connection.set_app_data(protocol)
         return connection
 
@@ -177,7 +173,7 @@ class ServerTLS:
         try:
             return self._store.refresh(everything)
         except Exception as error:
-            # Whatever that may be: connections are served as before.
+            # An unexpected error must not keep connections from being served.
             self._log.failure("TLS: looking at the certificates failed")
             return [repr(error)]
 
@@ -189,7 +185,7 @@ class ServerTLS:
 
 def _path(path: str | os.PathLike[str]) -> str:
     """
-    A path that holds wherever a daemon goes later.
+    An absolute path: a daemon changes its directory later.
     """
     return os.path.abspath(os.fsdecode(path))
 
@@ -209,10 +205,9 @@ def _asked(clientCA: Any, clientCertificate: str | None) -> ClientCertificate:
 @implementer(IStreamServerEndpoint)
 class TLSEndpoint:
     """
-    TLS on any other endpoint: on IPv6, on a socket that systemd hands over, on a UNIX
-    socket.
+    TLS on any other endpoint: on IPv6, on a socket from systemd, on a UNIX socket.
 
-    @ivar ports: those that it has opened.
+    @ivar ports: the ports that it has opened.
 
     @since: 0.1
     """
@@ -222,7 +217,7 @@ class TLSEndpoint:
         """
         @param endpoint: where to listen (L{IStreamServerEndpoint
             <twisted.internet.interfaces.IStreamServerEndpoint>}).
-        @param tls: with which certificates.
+        @param tls: the certificates.
         """
         self._endpoint = endpoint
         self._tls = tls

@@ -1,9 +1,9 @@
 """
-The certificates of a server: those that are shown now, and those that their files say.
+The certificates of a server, loaded from files.
 
-Files are read anew when they have changed.  What can not be read, or does not fit
-together, changes nothing: it is told once, and what was loaded before goes on being
-shown.  Everything else that is new is shown all the same, from one moment to the next.
+Files that have changed are read again.  A file that can not be read, or a key that does
+not belong to its certificate, is reported once, and the certificate that was loaded
+before stays in use.  All other new certificates are used at once.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ Paths = tuple[str, str]
 
 class BadTLSFile(ValueError):
     """
-    A certificate, a key or a folder of these can not be used.
+    A file or a folder of certificates and keys can not be used.
 
-    @ivar argument: which argument named it: C{"certificate"}, C{"certificates"} or
+    @ivar argument: the argument that named it: C{"certificate"}, C{"certificates"} or
         C{"clientCA"}.
 
     @since: 0.1
@@ -43,11 +43,12 @@ class BadTLSFile(ValueError):
 @dataclass(frozen=True)
 class Sources:
     """
-    Where certificates are.
+    The paths of certificates.
 
-    @ivar pair: files of the default certificate and its key, if one is named.
-    @ivar folder: the folder of others, if there is one.
-    @ivar authorities: the file of those that clients' certificates are from.
+    @ivar pair: the files of the default certificate and its key, or C{None}.
+    @ivar folder: the folder of further certificates, or C{None}.
+    @ivar authorities: the file with the authorities of clients' certificates, or
+        C{None}.
     """
 
     pair: Paths | None = None
@@ -58,7 +59,7 @@ class Sources:
 @dataclass(frozen=True)
 class Shown:
     """
-    A certificate that was loaded.
+    A loaded certificate and its context.
     """
 
     identity: Identity
@@ -67,18 +68,18 @@ class Shown:
 
 class Table:
     """
-    Which certificate goes with which server name.
+    Finds the certificate for a server name.
     """
 
     def __init__(self, shown: Iterable[Shown]) -> None:
         """
-        @param shown: at least one; the first is the default.
+        @param shown: the certificates, at least one; the first is the default.
         """
         ordered = list(shown)
         self.default = ordered[0].context
         self.byName: dict[str, SSL.Context] = {}
         self._valid: set[str] = set()
-        # Of equals the first wins.
+        # The sort is stable: of equal ranks the first one is used.
         ordered.sort(key=lambda one: one.identity.rank(), reverse=True)
         for one in ordered:
             if one.identity.isValid:
@@ -88,8 +89,8 @@ class Table:
 
     def find(self, name: bytes | None) -> SSL.Context:
         """
-        The context for a server name, in any case; that of the default for none, and
-        for an unknown one.
+        The context for a server name, compared without regard to case; the default for
+        C{None} and for unknown names.
         """
         if not name:
             return self.default
@@ -106,14 +107,14 @@ class Table:
 
 class Store:
     """
-    Loads certificates, and does so again.
+    Loads certificates, and loads them again when their files change.
 
-    @ivar table: what is shown.
+    @ivar table: the certificates in use.
 
-    @param sources: where they are.
-    @param maker: what makes their contexts.
+    @param sources: the paths of the certificates.
+    @param maker: makes their contexts.
     @param chooseName: for L{ContextMaker.make}.
-    @raise BadTLSFile: if one can not be loaded.
+    @raise BadTLSFile: if a file can not be loaded.
     """
 
     _log = Logger()
@@ -128,13 +129,13 @@ class Store:
         self._maker = maker
         self._chooseName = chooseName
         self._shown: dict[Paths, Shown] = {}
-        # What was seen of files when they were last read, however that ended.
+        # The signatures of files when they were last read, with or without success.
         self._seen: dict[tuple[str, ...], Signature] = {}
         self._start()
 
     def _start(self) -> None:
         """
-        Load everything; all of it must be right.
+        Load all files, and raise for the first error.
         """
         sources = self._sources
         argument = "clientCA"
@@ -156,11 +157,11 @@ class Store:
 
     def refresh(self, everything: bool) -> list[str]:
         """
-        Read the files that have changed, and show what they say.
+        Read the files that have changed, and use the new certificates.
 
-        @param everything: read all files, and forget certificates that are no longer
-            in the folder.
-        @return: what could not be loaded, a line for each.
+        @param everything: read all files, and drop certificates that are no longer in
+            the folder.
+        @return: the errors, one line each.
         """
         problems: list[str] = []
         maker = self._refreshAuthorities(everything, problems)
@@ -179,12 +180,12 @@ class Store:
             self.table = Table(shown.values())
             for paths in gone:
                 self._seen.pop(paths, None)
-                self._log.info("TLS: {path} is gone, and not shown", path=paths[0])
+                self._log.info("TLS: {path} is gone, and not used", path=paths[0])
         return problems
 
     def warnings(self) -> list[str]:
         """
-        What clients will not accept today of what is shown, a line for each.
+        Warnings of certificates that clients will not accept now, one line each.
         """
         found = [one.identity.warning() for one in self._shown.values()]
         return [warning for warning in found if warning is not None]
@@ -200,16 +201,15 @@ class Store:
         try:
             return self._readAuthorities(path)
         except (OSError, ValueError) as error:
-            self._report(problems, error, "the old authorities hold")
+            self._report(problems, error, "the old authorities are kept")
             return self._maker
 
     def _wanted(self, everything: bool, problems: list[str]) -> dict[Paths, bool]:
         """
-        The certificates that there should be, the default first, and whether their
-        files can be looked at.
+        The certificates to use, the default first, and whether their files exist.
 
-        A file that is gone may be about to be replaced: then its certificate is shown
-        until somebody asks for everything to be read.
+        A file that is gone may be about to be replaced: its certificate stays in use
+        until all files are read with C{everything}.
         """
         pair, folder = self._sources.pair, self._sources.folder
         wanted = {} if pair is None else {pair: True}
@@ -218,7 +218,7 @@ class Store:
         try:
             found = find_pairs(folder)
         except (OSError, ValueError) as error:
-            # Told once, for as long as nothing changes there.
+            # Reported once, until the folder changes again.
             if everything or self._changed(folder):
                 self._seen[(folder,)] = signature(folder)
                 self._report(problems, error, "the old certificates are kept")
@@ -236,8 +236,9 @@ class Store:
         problems: list[str],
     ) -> Shown | None:
         """
-        What is to be shown of a certificate whose files have changed: what they say, or
-        what was shown before, C{None} if nothing was.
+        Read a certificate whose files have changed.
+
+        @return: the new certificate; the old one, or C{None}, if it can not be loaded.
         """
         try:
             new = self._load(paths, maker)
@@ -263,7 +264,7 @@ class Store:
         return replace(self._maker, authorities=tuple(found))
 
     def _load(self, paths: Paths, maker: ContextMaker | None = None) -> Shown:
-        # Before they are read: what changes meanwhile is read again.
+        # Taken before the files are read: a later change has another signature.
         self._seen[paths] = signature(*paths)
         identity = load_identity(*paths)
         try:

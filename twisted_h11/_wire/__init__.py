@@ -1,5 +1,6 @@
 """
-Bytes on a Twisted transport: writing, back-pressure, files, time-outs, closing.
+Bytes on a Twisted transport, below HTTP: writing, back-pressure, files, time-outs,
+closing.
 
-Knows nothing of HTTP.  Imports C{_boundary} and C{limits}.
+Imports C{_boundary} and C{limits}.
 """

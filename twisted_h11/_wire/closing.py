@@ -8,9 +8,9 @@ time and a bounded number of bytes, and then the connection is closed.  TLS has 
 half-close, and a wrapper may forward C{loseWriteConnection} to the socket below it,
 which would cut TLS; so the half-close is for exact sockets only.
 
-Before any of that the peer takes what was written.  As long as the transport is full
-the least rate applies to it, and not the time-outs of closing, which would cut what
-it takes slowly.
+The first stage begins when the peer has taken what was written.  While the transport
+is full the least rate applies instead of the time-outs of closing, which would cut off
+a slow peer.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Closing:
 
     @ivar how: how it ends.
     @ivar outputEnded: whether our own half-close has reached the socket.
-    @ivar later: whether the transport is full, so that the end has to wait.
+    @ivar later: whether the end waits because the transport is full.
     """
 
     __slots__ = ("_left", "_takenBefore", "_wire", "how", "later", "outputEnded")
@@ -68,7 +68,7 @@ class Closing:
     @property
     def state(self) -> State:
         """
-        What the wire is doing.
+        The state of the wire while it closes.
         """
         if self.later:
             return State.FLUSHING
@@ -76,7 +76,9 @@ class Closing:
 
     def begin(self, how: End) -> None:
         """
-        Close, as soon as the transport has room for nothing more.
+        Close the connection, as soon as the transport is not full.
+
+        @param how: how to end; it replaces what was asked before.
         """
         wire = self._wire
         self.how = how
@@ -102,7 +104,7 @@ class Closing:
         """
         wire = self._wire
         if self.outputEnded:
-            # Nothing is left to send: the transport does not wait for anything.
+            # Nothing is left to send: the transport closes at once.
             wire.disarm()
         else:
             self._takenBefore = bytes_taken(wire.transport)
@@ -120,13 +122,13 @@ class Closing:
             transport.resumeProducing()
         wire.holds = 0
         if isinstance(transport, TLSMemoryBIOProtocol):
-            # TLS says that we are done (close_notify), then goes on reading
-            # until the peer says so too: a lingering close of its own.
+            # TLS sends close_notify, then reads until the peer's close_notify:
+            # a lingering close of its own.
             self.lose()
             return
         self._left = wire.user.limits.lingerLength
-        # A wrapper of ours took something off before the first byte, and nothing since.
-        # That is for its class to say: others forward attributes.
+        # Our wrapper for the PROXY protocol only took off a header at the start.
+        # Its class has the flag: foreign wrappers forward attributes of instances.
         while getattr(type(transport), "passesBytes", False):
             transport = transport.transport
         if is_bare_socket(transport):
@@ -135,7 +137,9 @@ class Closing:
 
     def deadlineOver(self, wait: ClosingWait) -> None:
         """
-        The time of a stage is over.
+        The time for a stage is over: go to the next one, or abort the connection.
+
+        @param wait: what the connection has waited for.
         """
         if wait is ClosingWait.LINGERED:
             self.lose()
@@ -151,7 +155,7 @@ class Closing:
 
     def _isMakingProgress(self, seconds: float) -> bool:
         """
-        Whether the peer has taken enough since this was asked the last time.
+        Whether the peer has taken bytes at the least rate since the last call.
         """
         before = self._takenBefore
         taken = self._takenBefore = bytes_taken(self._wire.transport)
@@ -175,7 +179,8 @@ class Closing:
 
     def received(self, length: int) -> None:
         """
-        So many bytes have arrived, which nobody listens to.
+        Count bytes that arrived while closing and were dropped; abort the connection
+        after C{Limits.lingerLength} of them.
         """
         self._left -= length
         if self._left < 0:

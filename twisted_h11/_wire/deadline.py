@@ -5,9 +5,8 @@ A connection waits for one thing at a time: a first byte, a head, the rest of a
 body, the end of a lingering close.  So one delayed call is enough.  It is pushed
 forward (C{reset}) and rarely cancelled, because that is what costs a reactor least.
 
-What is waited for is a member of an enumeration.  The user of the wire has a table
-from such members to what is to be done, so that the deadline keeps no method of
-anybody.
+What is waited for is a member of an enumeration.  The user of the wire maps such
+members to actions, so the deadline keeps no reference to a bound method.
 """
 
 from __future__ import annotations
@@ -25,12 +24,12 @@ __all__ = ["Waiter"]
 
 class Waiter:
     """
-    What waits for one thing at a time.  L{Wire<twisted_h11._wire.wire.Wire>} is its
+    The deadline of a connection.  L{Wire<twisted_h11._wire.wire.Wire>} is its
     only subclass: an object of its own for the deadline would cost each idle
     connection 48 bytes.
 
     @ivar waiting: what is waited for; C{None} for nothing.
-    @ivar user: who is told.
+    @ivar user: the L{WireUser} whose C{deadlineOver} is called.
     @ivar transport: C{None} when the connection is gone.
     @ivar closing: how the connection ends.
     """
@@ -47,8 +46,10 @@ class Waiter:
 
     def arm(self, seconds: float | None, wait: Enum) -> None:
         """
-        Wait so many seconds for something, in the place of what was waited for;
-        C{None} to wait for nothing.
+        Start the deadline, in place of the one before.
+
+        @param seconds: how long to wait; C{None} to wait for nothing.
+        @param wait: what is waited for.
         """
         if seconds is None:
             self.waiting = None
@@ -62,7 +63,7 @@ class Waiter:
                 from twisted.internet import reactor
 
                 callLater = reactor.callLater
-            # Not a method, which would be one more object for each idle connection.
+            # A bound method would be one more object for each idle connection.
             self._call = callLater(seconds, self)
         self.waiting = wait
 
@@ -84,7 +85,7 @@ class Waiter:
 
     def __call__(self) -> None:
         """
-        The time is over.
+        The time is over: tell the user, or the closing connection.
         """
         self._call = None
         wait, self.waiting = self.waiting, None
@@ -92,5 +93,6 @@ class Waiter:
             return
         if not isinstance(wait, ClosingWait):
             self.user.deadlineOver(wait)
-        elif self.closing is not None:
+        else:
+            assert self.closing is not None
             self.closing.deadlineOver(wait)

@@ -1,14 +1,14 @@
 """
-The delivery of a body to whoever reads it, for both roles.
+The delivery of a body to the protocol that reads it, for both roles.
 
 A L{Delivery} stands between the connection, its L{Source}, and one protocol, to which
 it is the transport.  What the protocol does not take waits here, within a bound: at
 the upper mark the source is held, at a quarter of it released.  With a mark of 0 the
 source is held as long as the protocol has paused.
 
-Calls may come from inside of others: a protocol may pause, resume or abort while it
-is given a piece, and the end may come meanwhile.  One loop delivers, whoever calls,
-and the end is told once, after the last piece.
+Calls may be nested: a protocol may pause, resume or abort within C{dataReceived}, and
+the body may end meanwhile.  One loop delivers for all callers, and C{connectionLost}
+is called once, after the last piece.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ from twisted_h11._wire.wire import CONSUMER
 
 __all__ = ["BodyIterator", "Delivery", "Source"]
 
-# Pieces that wait are joined up to this length, so that a body in chunks of one
-# byte does not cost an object for each.
+# Waiting pieces are joined up to this length, in bytes: a body in chunks of one byte
+# must not cost an object for each byte.
 _JOINED_LENGTH = 4 * 1024
 
 T = TypeVar("T")
@@ -40,17 +40,19 @@ T = TypeVar("T")
 
 class Source(Interface):
     """
-    Where a body comes from.
+    The connection that a body is read from.
     """
 
     def hold(self, why: int) -> None:
         """
         Stop reading from the network, until C{why} is released.
+
+        @param why: a bit for the reason, such as C{CONSUMER}.
         """
 
     def release(self, why: int) -> None:
         """
-        Go on reading, as far as C{why} is concerned.
+        Drop the reason C{why}; reading goes on when no reason is left.
         """
 
     def abortConnection(self) -> None:
@@ -59,19 +61,20 @@ class Source(Interface):
         """
 
 
-# Why a body was not complete, when its protocol has been told.
+# Replaces the reason of an incomplete body once its protocol has got that.
 _TOLD = Failure(ResponseFailed([]))
 
 
 class Delivery:
     """
-    Delivers a body to one protocol, and is the transport of that.
+    Delivers a body to one protocol, and is that protocol's transport.
 
-    A subclass says who may take it, and what a failure of the protocol means.
+    A subclass decides which protocol may read the body, and what happens if that
+    raises.
 
     @ivar over: whether nothing more will arrive.
-    @ivar end: why the body is not complete, once it is over; C{None} if it is.  When
-        the protocol has been told, it only says that it is not.
+    @ivar end: the reason of an incomplete body, once it is over; C{None} if it is
+        complete.  After C{connectionLost} it is a placeholder without the details.
     """
 
     disconnecting = False
@@ -89,8 +92,8 @@ class Delivery:
 
     def __init__(self, source: Any, high: int) -> None:
         """
-        @param source: a L{Source}; C{None} if all is here.
-        @param high: how many bytes may wait before it is held.
+        @param source: a L{Source}; C{None} if all of the body is here.
+        @param high: how many bytes may wait before the source is held.
         """
         self._source = source
         self._high = high
@@ -118,7 +121,7 @@ class Delivery:
 
     def abandoned(self) -> None:
         """
-        The loop that takes the body was left, or cancelled.
+        Hook: the C{async for} loop over the body was left, or cancelled.
         """
 
     # -- from the source --------------------------------------------
@@ -154,7 +157,9 @@ class Delivery:
 
     def ended(self, reason: Failure | None = None) -> None:
         """
-        Nothing more will come: the body is complete, or there is a reason.
+        The body is over.
+
+        @param reason: why it is not complete; C{None} if it is.
         """
         if not self.over:
             self.over = True
@@ -164,10 +169,10 @@ class Delivery:
 
     def cut(self, reason: Failure, always: bool = False) -> None:
         """
-        Forget what waits, and tell the end at once.
+        Drop the waiting pieces, and call C{connectionLost} at once.
 
-        @param reason: why; it counts unless all was delivered.
-        @param always: whether it counts in any case.
+        @param reason: why; ignored if all of the body was delivered already.
+        @param always: whether C{reason} counts even then.
         """
         if always or not self.over or self._waiting:
             self.over = True
@@ -185,7 +190,8 @@ class Delivery:
 
     def _deliver(self) -> None:
         """
-        Deliver what may be delivered; then, if that was all, its end.
+        Deliver waiting pieces while the protocol is not paused; then, after the last
+        one, call its C{connectionLost}.
         """
         reader, waiting = self._reader, self._waiting
         if self._delivering or reader is None:
@@ -205,7 +211,7 @@ class Delivery:
         if self._size <= self._high // 4 and (self._high or not self._paused):
             self._release()
         if self.over and not waiting and not self._paused:
-            # The protocol's transport is this: no cycle is left behind.
+            # Break the cycle: this is the protocol's transport.
             reader, self._reader, self._owner = self._reader, None, None
             if reader is None:
                 return
@@ -213,7 +219,7 @@ class Delivery:
             if end is None:
                 end = Failure(ResponseDone(*self._done))
             elif not end.check(PotentialDataLoss):
-                # It may know whose body this is, and it was told.
+                # The failure may refer to the owner of the body: do not keep it.
                 self.end = _TOLD
             try:
                 reader.connectionLost(end)
@@ -224,20 +230,19 @@ class Delivery:
 
     def _refill(self) -> bool:
         """
-        Hook: whether there is more, now in C{_waiting}.
+        Hook: put more of the body into C{_waiting}; return whether there was any.
         """
         return False
 
     def _readerFailed(self, failure: Failure) -> None:
         """
-        The protocol has raised: it did not get the body.  It is told the end as soon
-        as this returns.
+        Hook: the protocol has raised in C{dataReceived}: L{cut} the body.  The
+        C{connectionLost} of the protocol is called as soon as this returns.
         """
-        self.cut(failure, True)
 
     def _readerFailedAtEnd(self, failure: Failure) -> None:
         """
-        The protocol has raised when it was told the end.
+        Hook: the protocol has raised in C{connectionLost}.
         """
 
     def _hold(self) -> None:
@@ -256,19 +261,19 @@ class BodyIterator(Generic[T]):
     """
     A body as an asynchronous iterator: C{async for data in request.body}.
 
-    It holds the body, which holds it only while somebody waits for what is next; so
-    a loop that is left early leaves nothing behind, and one that waits is not
-    forgotten.
+    The iterator refers to the body; the body refers to the iterator only while a loop
+    waits for the next piece.  So the iterator is collected when a loop is left early,
+    and kept while one waits.
     """
 
-    # Also of one whose constructor has failed.
+    # On the class: C{__del__} also runs if the constructor has raised.
     _transport: Any = None
     _end: Failure | None = None
 
     def __init__(self, body: Any, items: deque[T] | None = None) -> None:
         """
-        @param body: what has C{deliverBody}.
-        @param items: where a subclass puts what it makes of the body.
+        @param body: an object with C{deliverBody}.
+        @param items: the queue of items, if a subclass fills its own.
         """
         self._items: deque[T] = deque() if items is None else items
         self._waiter: Deferred[None] | None = None
@@ -283,11 +288,11 @@ class BodyIterator(Generic[T]):
             if self._end is not None:
                 if self._end.check(ResponseDone, PotentialDataLoss):
                     raise StopAsyncIteration
-                # A copy: its traceback has our frame, and we must not hold what
-                # holds us.
+                # A copy: the traceback refers to this frame, and so to this iterator,
+                # which must not refer to it in turn.
                 error: Any = self._end.value
                 raise copy(error) from error.__cause__
-            # It may be called, and forgotten, before resumeProducing returns.
+            # resumeProducing may fire it, and clear self._waiter, in the call.
             waiter: Deferred[None] = Deferred(self._cancelled)
             self._waiter = waiter
             self._feed.kept = self
@@ -301,7 +306,7 @@ class BodyIterator(Generic[T]):
 
     def received(self, data: bytes) -> None:
         """
-        A piece is here.  A subclass may make something else of it.
+        Queue a piece as an item.  A subclass may make other items of it.
         """
         item: Any = data
         self._items.append(item)
@@ -309,14 +314,16 @@ class BodyIterator(Generic[T]):
 
     def ended(self, end: Failure) -> None:
         """
-        Nothing more will come.
+        The body is over.
+
+        @param end: the reason, as C{connectionLost} gets it.
         """
         self._end = end
         self._wake()
 
     def _wake(self) -> None:
         """
-        Give what is here to whoever waits; with nobody waiting, take no more.
+        Resume the loop that waits for an item; if none waits, pause the body.
         """
         waiter = self._waiter
         if waiter is not None:
@@ -336,7 +343,7 @@ class _Feed:
     """
     Takes a body for a L{BodyIterator}.
 
-    @ivar kept: the iterator, while somebody waits.
+    @ivar kept: the iterator, while a loop waits for its next item.
     """
 
     def __init__(self, iterator: BodyIterator[Any]) -> None:
@@ -358,7 +365,7 @@ class _Feed:
 
     def dataReceived(self, data: bytes) -> None:
         """
-        Pass it on.
+        Pass the piece to the iterator, if it still exists.
         """
         iterator = self._iterator()
         if iterator is not None:
@@ -366,7 +373,7 @@ class _Feed:
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
-        Pass it on.
+        Pass the end to the iterator, if it still exists.
         """
         iterator = self._iterator()
         if iterator is not None:

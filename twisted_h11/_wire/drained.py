@@ -17,14 +17,14 @@ __all__ = ["Gate", "Waiting", "client_gone"]
 
 def client_gone() -> Deferred[None]:
     """
-    There is nobody to wait for.
+    @return: a Deferred that has failed with C{ConnectionLost}.
     """
     return fail(Failure(ConnectionLost("The client has gone.")))
 
 
 class Waiting:
     """
-    Who waits for one client.
+    The queue of callers that wait until one client has taken what was written.
     """
 
     def __init__(self) -> None:
@@ -32,7 +32,10 @@ class Waiting:
 
     def add(self) -> Deferred[None]:
         """
-        @return: fires when it is the caller's turn; it may be cancelled.
+        Queue the caller.
+
+        @return: a Deferred that fires with C{None} when it is the caller's turn, or
+            fails with C{ConnectionLost}.  Cancel it to leave the queue.
         """
         deferred: Deferred[None] = Deferred(self._waiting.remove)
         self._waiting.append(deferred)
@@ -40,9 +43,9 @@ class Waiting:
 
     def next(self) -> bool:
         """
-        It is the turn of whoever has waited longest.
+        Fire the Deferred that has waited longest.
 
-        @return: whether there was anybody.
+        @return: whether there was one.
         """
         if not self._waiting:
             return False
@@ -51,7 +54,7 @@ class Waiting:
 
     def fail(self) -> None:
         """
-        The client will never take anything more.
+        Fail all waiting Deferreds: the client will never take anything more.
         """
         waiting, self._waiting = self._waiting, deque()
         for deferred in waiting:
@@ -61,8 +64,8 @@ class Waiting:
 @implementer(IPushProducer)
 class Gate:
     """
-    Knows, as a producer, whether a consumer takes more; for a connection that is
-    not ours, as the streams of Twisted's HTTP/2.
+    A push producer that records whether its consumer takes more, for connections of
+    Twisted's own, such as its HTTP/2 streams.
     """
 
     def __init__(self) -> None:
@@ -86,7 +89,7 @@ class Gate:
 
     def resumeProducing(self) -> None:
         """
-        It does again.
+        The consumer takes more: fire the waiting Deferreds.
         """
         self._paused = False
         while not self._paused and self._waiting.next():
@@ -94,7 +97,7 @@ class Gate:
 
     def stopProducing(self) -> None:
         """
-        It never will.
+        The consumer will never take anything more: fail the waiting Deferreds.
         """
         self._stopped = True
         self._waiting.fail()

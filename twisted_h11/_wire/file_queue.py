@@ -1,7 +1,7 @@
 """
 Regions of files on their way through one wire, and what was written behind them.
 
-A region of a file takes its time.  While one is on its way, all that is written
+Sending a region takes many turns of the reactor.  Meanwhile all that is written
 later waits here, in order.
 """
 
@@ -18,16 +18,15 @@ from twisted_h11._wire.user import OwnWire
 
 __all__ = ["RegionQueue"]
 
-# What a subclass or an instance of a transport may have overridden, to see what is
-# sent.
+# A transport that overrides one of these wants to see what is sent: no sendfile.
 _SENDING = ("doWrite", "write", "writeSequence", "writeSomeData")
 
 
 class RegionQueue:
     """
-    What has been written to one wire since a region is on its way.
+    What was written to one wire while a region is being sent.
 
-    @ivar sender: what sends the region that is on its way; C{None} between two.
+    @ivar sender: what sends the current region; C{None} between two regions.
     """
 
     __slots__ = ("_ended", "_items", "_wire", "_working", "sender")
@@ -43,7 +42,7 @@ class RegionQueue:
 
     def append(self, item: bytes | FileRegion) -> None:
         """
-        Send this behind all that waits.
+        Queue an item behind all that waits.
         """
         self._items.append(item)
 
@@ -51,8 +50,8 @@ class RegionQueue:
         """
         How many bytes wait.
 
-        @param regions: whether the regions of files count, and what is left of the
-            one that is on its way.
+        @param regions: whether regions of files count, with the rest of the current
+            one.
         """
         left = self.sender.left if regions and self.sender is not None else 0
         return left + sum(
@@ -63,7 +62,7 @@ class RegionQueue:
 
     def start(self, region: FileRegion) -> None:
         """
-        Send a region; the wire has just got this queue.
+        Send the first region.  Called once, right after the wire got this queue.
         """
         wire = self._wire
         pressure = wire.pressure
@@ -77,8 +76,8 @@ class RegionQueue:
         elif done and not pressure.full:
             wire.user.wireWritable()
         elif not wasFull and (not done or pressure.full) and pressure.producer:
-            # Not sooner: a region may be gone at once, and its producer would
-            # be resumed from within its own call.
+            # Not sooner: if a region was sent at once, the producer would be
+            # resumed within its own call.
             pressure.producer.pause()
 
     def _afterQueue(self) -> None:
@@ -92,10 +91,10 @@ class RegionQueue:
 
     def _run(self) -> bool:
         """
-        Send what waits, until a region takes its time.  One that does not ends
-        within this loop, so that any number of them needs no more stack than one.
+        Send what waits, up to the first region that is not sent at once.  A loop, so
+        that many short regions need no more stack than one.
 
-        @return: whether all is out.
+        @return: whether all was sent.
         """
         wire = self._wire
         items = self._items
@@ -115,14 +114,12 @@ class RegionQueue:
     def _start(self, region: FileRegion) -> None:
         wire = self._wire
         transport = wire.transport
-        if transport is None:
-            return
         bare = is_bare_socket(transport) and not overrides(
             transport, type(transport), _SENDING
         )
         if bare:
             # Only a pull producer is told when the transport's own buffer is
-            # empty, so for the time of the region the sender stands in for us.
+            # empty, so the sender is the producer while it sends the region.
             wire.unregister()
         self.sender = RegionSender(transport, region, bare, self._sent)
         self.sender.start(wire.pressure.full)
@@ -131,12 +128,11 @@ class RegionQueue:
 
     def _sent(self, error: BaseException | None) -> None:
         """
-        Called by the sender with its region's end.
+        Called by the sender when its region was sent, or has failed.
         """
         sender, self.sender = self.sender, None
         wire = self._wire
-        if wire.transport is None or self._ended or sender is None:
-            return
+        assert sender is not None
         if error is not None:
             self.sender = sender
             self.drop(error)
@@ -152,10 +148,10 @@ class RegionQueue:
 
     def _failed(self, error: BaseException) -> None:
         """
-        A region could not be sent whole, and nothing sensible can follow it.
+        A region was not sent whole, so nothing can follow it: abort the connection.
         """
         if isinstance(error, (ConnectionError, TimeoutError)):
-            # The peer has gone, which is nobody's fault.
+            # The peer has gone: no fault of the application.
             self._log.debug("A file was not sent whole: {error}", error=error)
         else:
             self._log.error("A file could not be sent: {error}", error=error)
@@ -163,7 +159,7 @@ class RegionQueue:
 
     def drop(self, error: BaseException | None) -> int:
         """
-        Send nothing more; whoever waits for the end of a region is told.
+        Send nothing more, and end all regions with C{error}.
 
         @return: how many bytes will not be sent.
         """

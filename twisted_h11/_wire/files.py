@@ -8,9 +8,9 @@ the transport: by C{sendfile(2)} where the transport is a bare socket, by
 reading and writing pieces elsewhere.
 
 With C{sendfile} the bytes do not pass the transport, so they may only go while
-its own buffer is empty.  A transport tells nobody that its buffer is empty but
-a pull producer; the sender therefore registers as one, and asks for the next
-call with C{startWriting} when the socket is full.
+its own buffer is empty.  Twisted calls only a pull producer when that is so; the
+sender therefore registers as one, and calls C{startWriting} for the next call
+when the socket is full.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ from twisted_h11._boundary.overrides import overrides
 
 __all__ = ["FileRegion", "RegionSender", "is_stored"]
 
-# The pieces in which a file is read where sendfile can not be used.
+# How many bytes of a file are read at a time where sendfile can not be used.
 PIECE_LENGTH = 64 * 1024
 
-# The most that one call of sendfile is asked for, so that one fast reader
-# does not keep the reactor from its other connections.
+# The most bytes for one call of sendfile, so that one fast peer does not keep the
+# reactor from its other connections.
 SENDFILE_LENGTH = 256 * 1024
 
-# What sendfile says of a file, or a file system, that it can not send from.
+# The errors of sendfile for a file, or a file system, that it can not send from.
 _NO_SENDFILE = (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP)
 
 
@@ -48,15 +48,15 @@ class FileRegion:
     L{h11.Data} event.
 
     The file's own position is neither used nor kept.  The file must stay open
-    until the region is sent; it is not closed here: close it in C{ended}.  By
-    then whatever was written to it must have been flushed.
+    until the region is sent; it is not closed here: close it in C{ended}.  Flush
+    what was written to it before you send the region.
 
     @param file: a file opened for reading bytes.
     @param offset: where the region begins, in bytes.
     @param count: its length, in bytes.
-    @param ended: called once when the region was given to the transport, with
-        C{None}, or when it can not be any more, with the reason.  Where the call
-        that was given the region raises, it is not called.
+    @param ended: called once: with C{None} when the region was given to the
+        transport, or with an exception when that has become impossible.  It is not
+        called if the call that takes the region raises.
 
     @since: 0.1
     """
@@ -83,7 +83,9 @@ class FileRegion:
 
     def end(self, error: BaseException | None) -> None:
         """
-        Tell, once, whoever wants to know that the region is done with.
+        Call C{ended}, once.
+
+        @param error: why the region was not sent whole; C{None} if it was.
         """
         ended, self.ended = self.ended, None
         if ended is not None:
@@ -107,7 +109,7 @@ class RegionSender:
     @param region: what to send.
     @param bare: whether C{wire} is a bare socket, so that C{sendfile} may be
         used; no producer may then be registered with it.
-    @param done: called once with C{None}, or with what went wrong.
+    @param done: called once with C{None}, or with the exception that stopped it.
     """
 
     def __init__(
@@ -126,19 +128,19 @@ class RegionSender:
         self._paused = False
         self._starting = False
         self._begun = False
-        # Whether we are the transport's producer while the region is sent.
+        # Whether this sender is the transport's producer while it sends.
         self.standsIn = bare
         self._direct = bare and hasattr(os, "sendfile") and is_stored(self._file)
 
     def start(self, full: bool) -> None:
         """
-        Begin.
+        Begin to send.
 
         @param full: whether the transport has no room now.
         """
         if self.standsIn:
-            # Registering a pull producer calls it at once, whatever is in the
-            # transport's buffer; the call that counts is the next one.
+            # Twisted calls a pull producer when it is registered, even if the buffer
+            # is not empty; the call that counts is the next one.
             self._starting = True
             self._wire.registerProducer(self, False)
             self._starting = False
@@ -149,7 +151,7 @@ class RegionSender:
 
     def stop(self) -> None:
         """
-        The connection is gone.
+        The connection is lost: stop sending.
         """
         self._done = None
 
@@ -183,7 +185,7 @@ class RegionSender:
         except KeyboardInterrupt:
             raise
         except BaseException as error:
-            # A file may be anything that an application has made.
+            # An application's file may raise anything, with or without errno.
             code = getattr(error, "errno", None)
             if self._direct and not self._begun and code in _NO_SENDFILE:
                 self._direct = False
@@ -222,11 +224,14 @@ class RegionSender:
             return
         self._file.seek(self._offset)
         asked = min(self.left, PIECE_LENGTH)
-        piece = as_bytes(self._file.read(asked), "what a file gives")
+        piece = as_bytes(self._file.read(asked), "the data of a file")
         if not piece:
             raise EOFError(f"the file ends {self.left} bytes before its region")
         if len(piece) > asked:
-            raise ValueError(f"the file gave more than the {asked} bytes asked for")
+            raise ValueError(f"the file returned more than the {asked} bytes requested")
+        if self._done is None:
+            # The file has dropped the connection while it was read.
+            return
         self._offset += len(piece)
         self.left -= len(piece)
         self._wire.write(piece)
@@ -252,7 +257,7 @@ class RegionSender:
         done(error)
 
 
-# What reads a file, or says where; overridden in an instance, it counts there.
+# The methods that read a file or its position; an instance may override them.
 _READING = (
     "fileno",
     "peek",
@@ -269,11 +274,11 @@ _READING = (
 
 def is_stored(file: Any) -> bool:
     """
-    Whether what is read from a file is what its descriptor gives: what is stored.
+    Whether reading a file gives the same bytes as reading its descriptor.
 
-    A C{GzipFile} has a descriptor too, that of the compressed bytes; so have
-    wrappers that decrypt or redact, and subclasses that override C{read}.  Nobody
-    can tell what they do, so it is files as C{open} returns them, or nothing.
+    The descriptor of a C{GzipFile} gives the compressed bytes; wrappers that decrypt
+    or redact, and subclasses that override C{read}, have descriptors too.  So only
+    files as C{open} returns them count.
     """
     kind = type(file)
     if kind is io.BufferedReader or kind is io.BufferedRandom:

@@ -1,31 +1,29 @@
 """
 Responses of one turn of the reactor, sent together at its end.
 
-The kernel does not only copy what is sent.  If the peer sleeps it wakes it, on
-another processor, and that costs as much as all the rest of a short response.  A
-server that sends each answer as soon as it has it wakes its peer (behind a proxy
-the one peer of all its connections) for each of them; one that has worked off
-what C{epoll} had to say, and then sends one answer after the other, wakes it
-once.  On a busy server that is worth more than a fifth of its rate, and the
-answers arrive sooner, not later.
+A send wakes a sleeping peer process on another processor, which costs as much as
+all the rest of a short response.  A server that sends each response at once wakes
+its peer (behind a proxy, the one peer of all its connections) for each of them.  A
+server that first handles all events of one C{epoll} call, and then sends all
+responses, wakes it once.  On a busy server that is worth more than a fifth of its
+rate, and the responses arrive sooner.
 
 So what a wire has pending stays pending, if its transport is a bare socket, until the
-reactor's next turn begins, which is before it looks at any socket again.  That is so
-for what is written while a segment is worked off, and for what is written by anybody
-else in this turn: a Deferred, a thread, a producer.  A response in twenty pieces is one
-call of the kernel, where one turn writes all of them.  Whatever else is done to the
-wire flushes first, as it always does, so nothing is overtaken.  Nothing waits for a
-time: an event for a browser leaves in the turn in which it was written.
+reactor's next turn begins, which is before it looks at any socket again.  That holds
+for writes while a segment is handled, and for writes by a Deferred, a thread or a
+producer in the same turn.  A response in twenty pieces that one turn writes is one
+call of the kernel.  All other operations on the wire flush first, so the order of
+bytes is kept.  There is no timer: a server-sent event leaves in the turn in which it
+was written.
 
-Where there is but one busy peer there is nothing to collect from others, and waiting
-for the end of the turn with a response that is complete is a loss, of a tenth of its
-rate.  How many there are is seen from how many waited in the last few turns; while
-there was one, the ends of responses go at once, but for every now and then, to see
-whether that has changed.  A response that goes on always waits: there may be more of
-it.
+With only one busy peer there are no other responses to collect, and keeping a
+complete response until the end of the turn costs a tenth of the rate.  The number of
+busy peers is the number of connections that waited in each of the last few turns.
+While it is one, ends of responses are sent at once, except for one now and then, to
+count again.  An incomplete response always waits: there may be more of it.
 
 C{transport.write} would collect too: in a buffer of the transport, at the price
-of two calls of C{epoll_ctl} and another event for each answer.
+of two calls of C{epoll_ctl} and another event for each response.
 """
 
 from __future__ import annotations
@@ -37,12 +35,12 @@ from twisted_h11._boundary.guarded import guarded
 
 __all__ = ["MOST_WAITING", "Outbox", "leave"]
 
-# How many connections whose responses are complete wait at most; then the first need
-# not wait any longer for the others.  Beyond a few there is nothing more to gain.
+# At most so many connections with complete responses wait; then they are flushed.
+# Beyond a few there is nothing more to gain.
 MOST_WAITING = 64
 
-# So many turns in which one connection waited mean that there is one busy peer;
-# then so many answers go at once before we look again.
+# After so many turns in which only one connection waited there is one busy peer;
+# then so many responses are sent at once before the next count.
 _FEW_TURNS = 4
 _AT_ONCE = 32
 
@@ -52,7 +50,7 @@ class Pending(Protocol):
     A wire that has something to send.
 
     @ivar transport: its transport, a bare socket.
-    @ivar pending: what it has to send.
+    @ivar pending: the bytes to send.
     """
 
     transport: Any
@@ -60,7 +58,7 @@ class Pending(Protocol):
 
     def flush(self) -> None:
         """
-        Send it.
+        Send what is pending.
         """
 
 
@@ -73,16 +71,16 @@ class Outbox:
 
     def __init__(self) -> None:
         self._scheduled = False
-        # Whose responses go on: a dictionary, for its order.
+        # Wires with incomplete responses: a dictionary, for its order.
         self._writing: dict[Pending, None] = {}
-        # Whose responses have ended.
+        # Wires with complete responses.
         self._waiting: list[Pending] = []
         self._lonelyTurns = 0
         self._atOnce = 0
 
     def wait(self, wire: Pending) -> None:
         """
-        Flush C{wire} before the reactor waits again; there may be more.
+        Flush C{wire} before the reactor waits again; its response is not complete.
 
         @param wire: one whose transport is a bare socket.
         """
@@ -92,7 +90,7 @@ class Outbox:
 
     def add(self, wire: Pending) -> None:
         """
-        Flush C{wire} before the reactor waits again, or now.
+        Flush C{wire} before the reactor waits again, or now; its response is complete.
 
         @param wire: one whose transport is a bare socket.
         """
@@ -120,7 +118,7 @@ class Outbox:
         if sent > 1:
             self._lonelyTurns = self._atOnce = 0
         elif not sent:
-            # All of it has left before.
+            # Everything was flushed before the end of the turn.
             pass
         elif self._lonelyTurns < _FEW_TURNS:
             self._lonelyTurns += 1
@@ -146,10 +144,10 @@ def _flush_all(wires: Iterable[Pending]) -> int:
 
 def leave(wire: Any, more: bool) -> None:
     """
-    Have what is pending at a wire leave at the end of the turn, or now where the
-    transport collects.
+    Flush a wire at the end of the turn, or now: if it has no L{Outbox}, has no room,
+    or is closing.
 
-    @param more: whether something may be written before that.
+    @param more: whether more of the response may follow in this turn.
     """
     outbox = wire.outbox
     if outbox is None or not wire.hasRoom or wire.closing is not None:

@@ -2,9 +2,8 @@
 Back-pressure on what is written to one wire.
 
 A transport calls its push producer when it has no room, and when it has room again.
-Then the producer above the wire pauses, and resumes.  What was written to a region
-of a file that is on its way, or behind it, waits in a queue until the transport has
-taken it.
+The wire then pauses, and resumes, the producer above it.  Regions of files, and what
+was written behind them, wait in a queue until the transport has taken them.
 """
 
 from __future__ import annotations
@@ -26,11 +25,11 @@ __all__ = ["BackPressure", "queued_length", "unsent_length"]
 
 class BackPressure:
     """
-    Made when a transport has no room for the first time, or when a producer or a
-    region of a file is there for the first time.
+    The back-pressure of one wire.  Made when its transport has no room for the first
+    time, or when it gets its first producer or region of a file.
 
     @ivar full: whether the transport has no room.
-    @ivar producer: who is paused while the peer is slow.
+    @ivar producer: the producer above the wire, paused while the peer is slow.
     @ivar queue: what waits for a region of a file; C{None} if nothing does.
     """
 
@@ -46,7 +45,7 @@ class BackPressure:
 
     def pauseProducing(self) -> None:
         """
-        The peer does not read as fast as we write: pause whoever produces.
+        The transport has no room: pause the producer above.
         """
         if self.full:
             return
@@ -62,7 +61,7 @@ class BackPressure:
 
     def resumeProducing(self) -> None:
         """
-        The transport has room again.
+        The transport has room again: resume the producer above.
         """
         wire = self._wire
         wire.user.wireTaken()
@@ -82,7 +81,7 @@ class BackPressure:
 
     def stopProducing(self) -> None:
         """
-        The transport will take nothing more.
+        The transport will take nothing more: stop the producer above.
         """
         producer, self.producer = self.producer, None
         if producer is not None:
@@ -137,7 +136,7 @@ class BackPressure:
 
     def queueSent(self) -> None:
         """
-        Called by the queue: all that has waited is out.
+        Called by the queue when it is empty.
         """
         self.queue = None
         self._wire.hasRoom = not self.full
@@ -145,9 +144,9 @@ class BackPressure:
 
     def dropQueue(self, error: BaseException | None) -> int:
         """
-        Send nothing of what waits.
+        Drop all that waits in the queue, and end its regions with C{error}.
 
-        @return: how many bytes that were.
+        @return: how many bytes were dropped.
         """
         queue, self.queue = self.queue, None
         self._wire.hasRoom = not self.full
@@ -156,7 +155,7 @@ class BackPressure:
 
 def queued_length(wire: OwnWire) -> int:
     """
-    How many bytes wait at a wire, the regions of files not counted.
+    How many bytes wait at a wire, without regions of files.
     """
     queue: Any = wire.pressure.queue if wire.pressure is not None else None
     queued: int = queue.queued(False) if queue is not None else 0
@@ -165,8 +164,8 @@ def queued_length(wire: OwnWire) -> int:
 
 def unsent_length(wire: OwnWire) -> int:
     """
-    How many bytes of what was written the kernel has not been given, the regions of
-    files and what was dropped of them counted too.
+    How many written bytes the kernel has not been given, with regions of files and
+    what was dropped of them.
     """
     queue: Any = wire.pressure.queue if wire.pressure is not None else None
     queued: int = queue.queued(True) if queue is not None else 0

@@ -22,13 +22,14 @@ __all__ = ["PullAdapter", "Registered"]
 @implementer(IPushProducer)
 class PullAdapter:
     """
-    Drives a pull producer as a push producer, a step of the reactor at a time.
+    Drives a pull producer as a push producer, one call in each turn of the reactor.
 
     @param producer: the pull producer.  If its C{resumeProducing} returns a Deferred,
         it is called again when that has fired.
-    @param call: what each of its steps is called by.  If the step raises, it has to
-        call L{end}.
-    @param start: what starts a task; the one of all the program if it is not given.
+    @param call: called with each step of the producer, which it calls.  If the step
+        raises, it has to call L{end}.
+    @param start: starts a cooperative task; L{twisted.internet.task.cooperate} if it
+        is not given.
     """
 
     def __init__(
@@ -51,7 +52,7 @@ class PullAdapter:
             self._call(lambda: answers.append(resume()))
             answer = answers.pop() if answers else None
             if isinstance(answer, Deferred):
-                # Of a producer in another process: one step after the other.
+                # A producer in another process: wait for each step.
                 answer.addErrback(self._failed)
                 yield answer
             else:
@@ -59,14 +60,14 @@ class PullAdapter:
 
     def _failed(self, reason: Failure) -> None:
         """
-        A step has failed after some time.
+        The Deferred of a step has failed.
         """
         if self._call is not None:
             self._call(reason.raiseException)
 
     def end(self) -> None:
         """
-        Ask the producer for nothing more.
+        Stop the task: do not call the producer any more.
         """
         task, self._task = self._task, None
         self._call = None
@@ -117,33 +118,33 @@ class Registered:
 
     def pause(self) -> None:
         """
-        The peer is slow.
+        Pause the producer: the peer is slow.
         """
         self._tell(self._producer.pauseProducing)
 
     def resume(self) -> None:
         """
-        The peer takes more.
+        Resume the producer: the peer takes more.
         """
         self._tell(self._producer.resumeProducing)
 
     def stop(self) -> None:
         """
-        The peer will never take anything more.
+        Stop the producer: the peer will never take anything more.
         """
         guarded("A producer", self._producer.stopProducing)
 
     def end(self) -> None:
         """
-        Nobody is registered any more.
+        The producer is unregistered.
         """
         if isinstance(self._producer, PullAdapter):
             self._producer.end()
 
     def _tell(self, call: Callable[[], object]) -> None:
         """
-        Call a method of the producer.  If it raises, what it produces will never be
-        complete.
+        Call a method of the producer.  If it raises, tell the user of the wire: the
+        output of the producer will never be complete.
         """
         wire = self._wire
         what = wire.user.producing()
@@ -154,5 +155,5 @@ class Registered:
                 pressure.unregisterProducer()
             wire.user.producerFailed(what)
             if registered:
-                # It may have a file open.
+                # The producer may have a file open.
                 self.stop()

@@ -1,15 +1,15 @@
 """
-Whether a peer gets on: how fast it sends, and how fast it takes.
+The progress of a peer: how fast it sends, and how fast it takes.
 
-A time-out that every byte pushes forward lets a trickle live for ever.  So a
-body must arrive, and a response be taken, at a least rate, looked at once in a
-while (C{Limits.rateWindow}).  The rates are so low that a slow, large, live
-transfer is never cut.
+With a time-out that every byte pushes forward, a trickle of bytes keeps a
+connection for ever.  So a body must arrive, and a response be taken, at a least
+rate, checked every C{Limits.rateWindow} seconds.  The rates are so low that a slow,
+large, live transfer is never cut.
 
-How much of a response a peer has taken is not known to a Twisted transport.
-The kernel knows: C{TCP_INFO} counts the bytes that were acknowledged.  For
-other sockets there is what the transport still keeps.  Where neither can be
-had, a transport that asked for more has made progress.
+A Twisted transport can not tell how much of a response a peer has taken.  The kernel
+can: C{TCP_INFO} counts acknowledged bytes.  For other sockets the bytes that the
+transport still keeps are counted.  Where neither is available, a transport that asks
+for more counts as progress.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ _ACKED_OFFSET = 120
 _ACKED = struct.Struct("=Q")
 
 
-# More than anybody puts around a connection.
+# More wrappers than a real connection has.
 MOST_WRAPPERS = 20
 
 
 def bytes_taken(transport: Any) -> int | None:
     """
-    How many bytes a peer has taken so far, counted from anywhere.
+    How many bytes a peer has taken so far, from any starting point.
 
     @param transport: a transport; wrappers, TLS among them, are looked through.
     @return: a count that grows as the peer takes what was written, or C{None}
@@ -60,8 +60,8 @@ def bytes_unsent(transport: Any) -> int | None:
 
 def _lowest(transport: Any) -> Any:
     """
-    The transport below all wrappers; C{None} if there is no end of them, as with a
-    mock, which has whatever it is asked for.
+    The transport below all wrappers; C{None} after L{MOST_WRAPPERS} of them, as with a
+    mock that has every attribute.
     """
     for _ in range(MOST_WRAPPERS):
         if not hasattr(transport, "wrappedProtocol"):
@@ -72,8 +72,8 @@ def _lowest(transport: Any) -> Any:
 
 def _waiting(transport: Any) -> int:
     """
-    How many bytes a transport still keeps.  The second part has no public name;
-    a test fails if it gets another one.
+    How many bytes a transport still keeps.  C{_tempDataLen} has no public name; a test
+    fails if it is renamed.
     """
     waiting: int = transport._tempDataLen
     return waiting + len(transport.dataBuffer) - int(transport.offset)

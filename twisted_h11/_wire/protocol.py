@@ -1,5 +1,5 @@
 """
-A Twisted protocol on a wire, whatever it speaks.
+A Twisted protocol on a wire, for both roles.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ DEFAULT_LIMITS = Limits()
 @implementer(IPushProducer, IConsumer, IHalfCloseableProtocol)
 class WireProtocol(Protocol):
     """
-    A protocol that has a L{Wire}, and is the user of it
-    (L{WireUser<twisted_h11._wire.user.WireUser>}).
+    A protocol that has a L{Wire}, and is its
+    L{WireUser<twisted_h11._wire.user.WireUser>}.
 
     It is registered as the producer of its transport, so it learns when the peer
     does not read, and is the consumer of at most one producer above it.  It can give
@@ -55,7 +55,7 @@ class WireProtocol(Protocol):
     outbox: Outbox | None = None
     cooperate: Any = None
 
-    # The successor, and one that has to wait for a region of a file.
+    # The successor, and a successor that waits until all regions of files are sent.
     _successor: IProtocol | None = None
     _nextSuccessor: IProtocol | None = None
 
@@ -68,7 +68,7 @@ class WireProtocol(Protocol):
     def transport(self) -> Any:
         """
         The transport; C{None} before the connection and after it was given
-        away.  Reading it writes out everything that is pending.
+        away.  Reading this attribute flushes what is pending.
         """
         return self.wire.share()
 
@@ -76,20 +76,20 @@ class WireProtocol(Protocol):
     def transport(self, transport: Any) -> None:
         wire = self.wire
         if transport is None and wire.transport is not None:
-            # Somebody (autobahn's WebSocketResource does it this way) takes
-            # the transport over: from now on we are silent.
+            # Another protocol takes the transport over, as autobahn's
+            # WebSocketResource does: write nothing from now on.
             self._transportTaken()
         wire.transport = transport
 
     def connectionMade(self) -> None:
         """
-        Become the transport's producer, and ask for small writes at once.
+        Become the transport's producer, and set C{TCP_NODELAY}.
         """
         self.wire.connected(self.wire.transport)
 
     def registerProducer(self, producer: IProducer, streaming: bool) -> None:
         """
-        Register a producer above us; it is paused while the peer is slow.
+        Register a producer, which is paused while the peer is slow.
 
         @param producer: an L{IPushProducer} or L{IPullProducer} provider.
         @param streaming: C{True} for a push producer.
@@ -99,7 +99,7 @@ class WireProtocol(Protocol):
 
     def unregisterProducer(self) -> None:
         """
-        Forget the producer above us; nothing happens if there is none.
+        Forget the registered producer; nothing happens if there is none.
         """
         self.wire.backPressure().unregisterProducer()
 
@@ -119,19 +119,19 @@ class WireProtocol(Protocol):
 
     def pauseProducing(self) -> None:
         """
-        The peer does not read as fast as we write: pause whoever produces.
+        The transport has no room: pause the registered producer.
         """
         self.wire.backPressure().pauseProducing()
 
     def resumeProducing(self) -> None:
         """
-        The transport has room again.
+        The transport has room again: resume the registered producer.
         """
         self.wire.backPressure().resumeProducing()
 
     def stopProducing(self) -> None:
         """
-        The transport will take nothing more.
+        The transport will take nothing more: stop the registered producer.
         """
         if self.wire.pressure is not None:
             self.wire.pressure.stopProducing()
@@ -152,7 +152,13 @@ class WireProtocol(Protocol):
         self.wire.close(End.LINGER)
 
     def _letGo(self) -> None:
-        self.wire.detach()
+        wire = self.wire
+        pressure = wire.pressure
+        wire.detach()
+        if pressure is not None:
+            wire.pressure = None
+            # Not before: what a producer does then must not reach the transport.
+            pressure.stopProducing()
 
     def _transportTaken(self) -> None:
         self._letGo()
@@ -174,7 +180,7 @@ class WireProtocol(Protocol):
 
     def _inputEnded(self) -> None:
         """
-        The peer has closed its side of a connection that is open.
+        Hook: end of file from the peer, on a connection that is open.
         """
 
     def writeConnectionLost(self) -> None:
@@ -188,8 +194,8 @@ class WireProtocol(Protocol):
 
     def _giveTo(self, successor: IProtocol) -> None:
         """
-        Give the transport to another protocol, for good; as soon as all regions of
-        files are out.
+        Give the transport to another protocol for good, as soon as all regions of
+        files are sent.
         """
         wire = self.wire
         if wire.queue is not None:
@@ -202,8 +208,8 @@ class WireProtocol(Protocol):
         if wire.holds and not wire.eof and IPushProducer.providedBy(transport):
             transport.resumeProducing()
         wire.holds = 0
-        # The transport keeps calling us where we can not be replaced; instance
-        # attributes pass its calls on at no cost.
+        # Some transports go on calling this protocol; instance attributes pass
+        # their calls to the successor at no cost.
         self.dataReceived = successor.dataReceived  # type: ignore[method-assign]
         self.connectionLost = successor.connectionLost  # type: ignore
         for name in ("protocol", "wrappedProtocol"):
@@ -218,13 +224,15 @@ class WireProtocol(Protocol):
 
     def _takeTrailingData(self) -> tuple[bytes, bool]:
         """
-        What was received for the successor, and whether the peer has closed its side.
+        Take what was received for the successor.
+
+        @return: the bytes, and whether the peer has sent end of file.
         """
         return b"", self.wire.eof
 
     def _endSuccessor(self) -> None:
         """
-        The peer's half-close, after the transport was given away.
+        Pass the peer's half-close to the successor, or close the connection.
         """
         successor: Any = self._successor
         if IHalfCloseableProtocol.providedBy(successor):
@@ -232,22 +240,22 @@ class WireProtocol(Protocol):
         else:
             successor.transport.loseConnection()
 
-    # -- what the wire asks and tells ---------------------------------------------
+    # -- called by the wire -------------------------------------------------------
 
     def deadlineOver(self, wait: Enum) -> None:
         """
-        Called by the wire; there is no wait of our own.
+        Called by the wire when a deadline is over; this class starts none.
         """
 
     def wireShared(self) -> bool:
         """
-        Called by the wire: somebody has the transport.
+        Called by the wire when other code gets the transport.
         """
         return False
 
     def wireWaits(self) -> None:
         """
-        Called by the wire: the peer does not take what is written.
+        Called by the wire when the transport has no room.
         """
 
     def wireTaken(self) -> None:
@@ -262,7 +270,7 @@ class WireProtocol(Protocol):
 
     def wireQueueSent(self) -> bool:
         """
-        Called by the wire: all regions of files are out.
+        Called by the wire when all regions of files are sent.
         """
         successor, self._nextSuccessor = self._nextSuccessor, None
         if successor is None or self.wire.closing is not None:
@@ -282,27 +290,27 @@ class WireProtocol(Protocol):
 
     def producing(self) -> object:
         """
-        Called by the wire: what the producer above us produces.
+        Called by the wire: what the registered producer produces.
         """
         return None
 
     def tellProducer(self, call: Callable[[], object]) -> bool:
         """
-        Called by the wire: call a method of the producer above us.
+        Called by the wire: call a method of the registered producer.
         """
         return guarded("A producer", call)
 
     def producerFailed(self, what: object) -> None:
         """
-        Called by the wire: the producer above us has raised.
+        Called by the wire when the registered producer has raised.
         """
         self.abortConnection()
 
 
 def give_trailing(successor: Any, transport: Any, trailing: bytes) -> None:
     """
-    Give a successor what was received for it.  If it raises, then what happens is
-    what happens to a protocol that raises on a transport.
+    Give a successor what was received for it.  If it raises, the exception is logged
+    and the connection is lost, as Twisted does for a protocol that raises.
     """
     if not guarded("A protocol", successor.dataReceived, trailing):
         end_connection(transport)

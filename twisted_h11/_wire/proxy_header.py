@@ -1,13 +1,13 @@
 """
-The header of the PROXY protocol, version 1 and 2: who is connected to the proxy, said
-before anything else on a connection (U{the specification
+The header of the PROXY protocol, version 1 and 2: the address of the proxy's client,
+sent first on a connection (U{the specification
 <https://www.haproxy.org/download/3.0/doc/proxy-protocol.txt>}).
 
-Bytes in, a L{ProxyHeader} out, or L{BadHeader} as soon as no bytes that could follow
-make one.  Two things have no addresses: a connection that the proxy makes for itself
-(version 2 C{LOCAL}, as for a health check), and one of a kind that it does not tell
-(version 1 C{UNKNOWN}, version 2 C{UNSPEC}).  What follows the addresses in version 2
-(TLVs) is passed over.
+L{read_header} makes a L{ProxyHeader} of bytes, or raises L{BadHeader} as soon as no
+further bytes can complete a header.  Two kinds of header have no addresses: that of a
+connection of the proxy's own (version 2 C{LOCAL}, as for a health check), and that of
+an unknown kind of connection (version 1 C{UNKNOWN}, version 2 C{UNSPEC}).  What
+follows the addresses in version 2 (TLVs) is skipped.
 """
 
 from __future__ import annotations
@@ -24,36 +24,36 @@ __all__ = ["BadHeader", "ProxyHeader", "read_header"]
 _V1 = b"PROXY "
 _V2 = b"\r\n\r\n\0\r\nQUIT\n"
 
-# What the specification gives a receiver of version 1 to expect at most.
+# The longest header of version 1, in bytes, by the specification.
 _LONGEST_V1 = 107
 _FIXED_V2 = 16
 
-# Section 2.1.  The addresses are judged by ipaddress.
+# Section 2.1.  The ipaddress module checks the addresses.
 _is_v1 = re.compile(
     rb"PROXY (?:UNKNOWN(?: [ -~]*)?|(TCP[46]) ([0-9A-Fa-f:.]+) ([0-9A-Fa-f:.]+) "
     rb"(0|[1-9][0-9]{0,4}) (0|[1-9][0-9]{0,4}))"
 ).fullmatch
 
-# Of each family in version 2: how long an address is, and whether ports follow.
+# The length of an address of each family in version 2, in bytes.
 _INET, _INET6, _UNIX = 1, 2, 3
 _LENGTHS = {_INET: 4, _INET6: 16, _UNIX: 108}
 
 
 class BadHeader(ValueError):
     """
-    A connection does not begin with a header.  The text says what is wrong, without
-    any byte of it.
+    A connection does not begin with a valid header.  The text says what is wrong, and
+    quotes no received byte.
     """
 
 
 class ProxyHeader(NamedTuple):
     """
-    What a header says.
+    The contents of a header.
 
-    @ivar source: the client's address, C{None} if that is not told: then it is that
-        of who is connected.
-    @ivar destination: where the client has connected to, or C{None}.
-    @ivar end: how many bytes the header has.
+    @ivar source: the client's address; C{None} if the header has none: then the
+        transport's peer is the client.
+    @ivar destination: the address that the client has connected to, or C{None}.
+    @ivar end: the length of the header, in bytes.
     """
 
     source: IAddress | None
@@ -66,9 +66,9 @@ def read_header(data: bytes, longest: int) -> ProxyHeader | None:
     Read a header.
 
     @param data: what has been received.
-    @param longest: how many bytes it may have.
-    @return: C{None} if it is not complete.
-    @raise BadHeader: if it is none.
+    @param longest: how many bytes the header may have.
+    @return: C{None} if the header is not complete.
+    @raise BadHeader: if C{data} does not begin with a header.
     """
     if data.startswith(_V2[: len(data)]):
         return _read_v2(data, longest)
@@ -93,7 +93,7 @@ def _read_v1(data: bytes, longest: int) -> ProxyHeader | None:
     hosts = [_host(text, version) for text in texts[:2]]
     ports = [int(text) for text in texts[2:]]
     if max(ports) > 65535:
-        raise BadHeader("its line of the PROXY protocol has a port that can not be")
+        raise BadHeader("its line of the PROXY protocol has a port above 65535")
     source, destination = (
         _address(version, host, port, "TCP")
         for host, port in zip(hosts, ports, strict=True)
@@ -107,12 +107,12 @@ def _host(text: bytes, version: int) -> str:
     except ValueError:
         address = None
     if address is None or address.version != version:
-        raise BadHeader("its line of the PROXY protocol has no address in it")
+        raise BadHeader("its line of the PROXY protocol has a malformed address")
     return str(address)
 
 
 def _address(version: int, host: str, port: int, kind: Any) -> IAddress:
-    # One that IPv6 has of IPv4 is the same host.
+    # An IPv4-mapped IPv6 address is the same host.
     mapped = getattr(ip_address(host), "ipv4_mapped", None)
     if version == 4 or mapped is not None:
         return IPv4Address(kind, str(mapped or host), port)

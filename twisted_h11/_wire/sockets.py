@@ -1,5 +1,5 @@
 """
-Sockets of Twisted's, written to at once.
+Writing to Twisted's sockets at once, and options of sockets.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ __all__ = [
     "write_now",
 ]
 
-# Transports that are a socket; a subclass may do anything.
+# Transports that are a plain socket.  Subclasses do not count: they may do more.
 _BARE: set[type] = {tcp.Server, tcp.Client}
 if not platform.isWindows():
     from twisted.internet import unix
 
     _BARE |= {unix.Server, unix.Client}
 
-# How much is joined before it is given to the transport all the same.
+# So many bytes are joined at most before they are given to the transport.
 BATCH_LENGTH = 64 * 1024
 
 # How many pieces are given to the kernel at a time without being joined, and how
@@ -39,38 +39,35 @@ BATCH_LENGTH = 64 * 1024
 MOST_PIECES = 16
 MOST_AT_ONCE = 1024 * 1024 + BATCH_LENGTH
 
-# The same of what a producer writes: as many as a transport of Twisted's sends in a
-# turn.
+# The same for the bytes of a producer: as many as Twisted's transports send in a turn.
 MOST_PRODUCED = 128 * 1024
 
-# How much of a long body is read at a time, where nothing of it is kept.  Twisted reads
-# 64 KiB and then asks C{epoll} again; four times that is done at 0.6 of the price.
+# How many bytes of a long body are read at a time, if the body is not kept in memory.
+# Twisted reads 64 KiB for each call of C{epoll}; four times that costs 0.6 as much.
 LONG_READ = 256 * 1024
 
-# How much of what a producer writes the kernel keeps before it can be sent.  Left
-# to itself it takes megabytes, whether or not the peer reads; a thousand producers
-# for peers that do not would cost seconds, and gigabytes of its memory.
+# How many bytes of a producer the kernel keeps before it can send them.  By default it
+# takes megabytes, even if the peer does not read; a thousand producers for such peers
+# would cost seconds, and gigabytes of kernel memory.
 MOST_UNSENT = 256 * 1024
 _UNSENT: int | None = getattr(socket, "TCP_NOTSENT_LOWAT", None)
 
 
 def write_now(wire: Any, data: list[bytes], whole: bool) -> None:
     """
-    Write to a transport: at once, if it is a bare socket that has nothing else
-    to send.
+    Write to a transport, at once if it is a bare socket with an empty buffer.
 
-    A transport of Twisted's takes down what is written, and asks the reactor to
-    call when the socket is ready.  It nearly always is ready; two calls of the
-    kernel and a turn of the reactor only to be told so cost more than sending.
-    It also sends 128 KiB in a turn at most, and copies what it keeps: a long
-    response that is all here goes out in one call, as far as the kernel takes it.
-    What a producer writes is limited further (L{limit_unsent}).
+    Twisted's transports buffer what is written, and have the reactor call when the
+    socket is writable.  It nearly always is; two kernel calls and a turn of the
+    reactor to learn that cost more than sending.  They also send 128 KiB in a turn at
+    most, and copy what they keep.  Here a long response that is complete is sent in one
+    call, as far as the kernel takes it.  L{limit_unsent} limits a producer further.
 
-    C{_tempDataLen} has no public name; a test fails if it gets another one.
-    Without it everything goes by C{writeSequence}.
+    C{_tempDataLen} has no public name; a test fails if it is renamed.  Without it
+    everything is written by C{writeSequence}.
 
     @param data: a few pieces, none of them empty.
-    @param whole: whether no producer has more.
+    @param whole: whether there is no producer that will write more.
     """
     if (
         is_bare_socket(wire)
@@ -79,7 +76,7 @@ def write_now(wire: Any, data: list[bytes], whole: bool) -> None:
         and getattr(wire, "_tempDataLen", 1) == 0
     ):
         sent: Any = 0
-        # A UNIX socket may have descriptors to send along with the bytes.
+        # TCP only: a UNIX socket may have descriptors to send along.
         if type(wire) is tcp.Server:
             sent = _gather(wire, data, MOST_AT_ONCE if whole else MOST_PRODUCED)
         else:
@@ -87,7 +84,7 @@ def write_now(wire: Any, data: list[bytes], whole: bool) -> None:
                 data = [b"".join(data)]
             if len(data) == 1:
                 sent = wire.writeSomeData(data[0])
-        # Whatever fails here fails again when the reactor tries, and is told then.
+        # Ignore an error: the reactor gets it again, and reports it.
         if type(sent) is int and sent > 0:
             data = _overrun(data, sent)
     if data:
@@ -98,7 +95,7 @@ def _gather(wire: Any, data: list[bytes], left: int) -> int:
     """
     Send pieces without joining them.
 
-    @param left: how many bytes, at most.
+    @param left: how many bytes to send at most.
     @return: how many bytes the kernel has taken.
     """
     pieces: list[bytes | memoryview] = []
@@ -116,7 +113,7 @@ def _gather(wire: Any, data: list[bytes], left: int) -> int:
 
 def _overrun(data: list[bytes], sent: int) -> list[bytes]:
     """
-    What is left of pieces of which so many bytes are gone.
+    @return: what is left of C{data} without its first C{sent} bytes.
     """
     for place, piece in enumerate(data):
         if sent < len(piece):
@@ -127,17 +124,19 @@ def _overrun(data: list[bytes], sent: int) -> list[bytes]:
 
 def send_at_once(transport: Any) -> None:
     """
-    Have the kernel send small writes at once, if it is TCP.
+    Set C{TCP_NODELAY} if the transport is TCP: the kernel sends small writes at once.
     """
     if ITCPTransport.providedBy(transport):
-        # Twisted 24.7 says that a UNIX socket is TCP.
+        # In Twisted 24.7 a UNIX socket provides ITCPTransport.
         with contextlib.suppress(OSError):
             transport.setTcpNoDelay(True)
 
 
 def read_long(transport: Any, long: bool) -> None:
     """
-    Have a bare socket read up to L{LONG_READ} at a time, or as much as others do.
+    Have a bare socket read up to L{LONG_READ} bytes at a time, or Twisted's default.
+
+    @param long: whether to read L{LONG_READ}.
     """
     if is_bare_socket(transport):
         transport.bufferSize = LONG_READ if long else type(transport).bufferSize
@@ -145,8 +144,8 @@ def read_long(transport: Any, long: bool) -> None:
 
 def limit_unsent(wire: Any) -> None:
     """
-    Have the kernel keep no more than L{MOST_UNSENT} that it can not send yet, if
-    the transport is a bare socket and the system knows how to do that.
+    Have the kernel keep no more than L{MOST_UNSENT} bytes that it can not send yet,
+    if the transport is a bare socket and the system has C{TCP_NOTSENT_LOWAT}.
     """
     if _UNSENT is not None and is_bare_socket(wire):
         # A UNIX socket has no such option, and keeps little.
@@ -158,7 +157,7 @@ def is_bare_socket(transport: object) -> bool:
     """
     Whether a transport is a TCP or UNIX socket and nothing else.
 
-    Judged by its very class and by its C{TLS} flag (set by C{startTLS}), never by
+    Decided by its exact class and its C{TLS} flag (set by C{startTLS}), not by
     the presence of C{fileno} or C{loseWriteConnection}: wrappers forward those.
     """
     return type(transport) in _BARE and not transport.TLS  # type: ignore[attr-defined]
@@ -166,7 +165,7 @@ def is_bare_socket(transport: object) -> bool:
 
 def end_connection(transport: Any) -> None:
     """
-    End the connection of a transport, at once where it knows how to.
+    Abort the connection of a transport, or lose it if it has no C{abortConnection}.
     """
     abort = getattr(transport, "abortConnection", None)
     if abort is not None:

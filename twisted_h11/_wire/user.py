@@ -1,5 +1,5 @@
 """
-A wire as its parts see it, and whoever uses it, as the wire sees that.
+The interfaces between a wire, its parts and the protocol that uses it.
 """
 
 from __future__ import annotations
@@ -31,17 +31,16 @@ class State(Enum):
 class WireUser(Protocol):
     """
     The protocol that uses a wire, as the wire sees it.  It is registered as the push
-    producer of the transport, and passes that on.
+    producer of the transport, and passes those calls to the wire.
 
     @ivar limits: the bounds that apply.
     @ivar callLater: what starts delayed calls; the reactor's if it is C{None}.
-    @ivar finalWaits: what is waited for so long and no longer, also by a connection
-        that closes.
-    @ivar writesNow: whether to write to sockets at once.  Servers do; a client had
-        better read an early answer before it writes on.
-    @ivar outbox: where what is pending waits for the end of the turn.
-    @ivar cooperate: what starts the tasks of pull producers, where that is not the
-        reactor's.
+    @ivar finalWaits: the waits whose deadline stays while a connection that is to
+        close waits for room in its transport.
+    @ivar writesNow: whether to write to sockets at once.  Servers do; a client
+        reads an early response before it writes on.
+    @ivar outbox: flushes wires at the end of the turn; C{None} without one.
+    @ivar cooperate: starts the tasks of pull producers; C{None} for Twisted's.
     """
 
     limits: Limits
@@ -69,23 +68,25 @@ class WireUser(Protocol):
     def deadlineOver(self, wait: Enum) -> None:
         """
         What was waited for has not happened in time.
+
+        @param wait: what was waited for.
         """
 
     def wireShared(self) -> bool:
         """
-        Somebody has the transport.
+        Other code gets the transport, and may write to it.
 
-        @return: whether what is pending will be written before what others write.
+        @return: whether the user makes sure that what is pending is written first.
         """
 
     def wireWaits(self) -> None:
         """
-        The peer does not take what is written as fast as it is written.
+        The transport has no room, or a region of a file is being sent.
         """
 
     def wireTaken(self) -> None:
         """
-        The transport has room again; nothing has been made of it yet.
+        The transport has room again; called before anything more is written.
         """
 
     def wireWritable(self) -> None:
@@ -95,44 +96,43 @@ class WireUser(Protocol):
 
     def wireQueueSent(self) -> bool:
         """
-        The last region that had to wait is gone, and all behind it.
+        The last waiting region was sent, and all behind it.
 
-        @return: whether the user has seen to what is next.
+        @return: whether the user goes on by itself, as with a successor.
         """
 
     def wireClosing(self) -> None:
         """
-        The connection is about to close; from now on nothing is written.
+        The connection is about to close; the user writes nothing more.
         """
 
     def wireEnded(self) -> None:
         """
-        The connection is gone, dropped, or about to be given away.
+        The connection is lost, aborted, or about to be given away.
         """
 
     def producing(self) -> object:
         """
-        What the producer produces now.
+        What the registered producer produces now, to be passed to L{producerFailed}.
         """
 
     def tellProducer(self, call: Callable[[], object]) -> bool:
         """
         Call a method of the producer.
 
-        @return: whether it went well, or the user has seen to what is next.
+        @return: whether it did not raise, or the user has handled the failure.
         """
 
     def producerFailed(self, what: object) -> None:
         """
         The producer has raised.
 
-        @param what: what L{producing} has returned before.
+        @param what: what L{producing} returned before the call.
         """
 
     def abortConnection(self) -> None:
         """
-        The peer does not play its part: call L{Wire.abort}, and see to what that
-        means.
+        The connection can not go on: call L{Wire.abort}, and handle the consequences.
         """
 
 
@@ -154,12 +154,12 @@ class OwnWire(Protocol):
 
     def arm(self, seconds: float | None, wait: Enum) -> None:
         """
-        Wait so many seconds for something.
+        Start the deadline: wait so many seconds for C{wait}.
         """
 
     def disarm(self) -> None:
         """
-        Wait for nothing.
+        Stop the deadline.
         """
 
     def flush(self) -> None:
@@ -169,12 +169,12 @@ class OwnWire(Protocol):
 
     def register(self) -> None:
         """
-        Be the transport's producer.
+        Register as the transport's producer.
         """
 
     def unregister(self) -> None:
         """
-        Be it no longer.
+        Unregister as the transport's producer.
         """
 
     def pend(self, data: bytes) -> None:
@@ -184,14 +184,14 @@ class OwnWire(Protocol):
 
     def close(self, how: Any) -> None:
         """
-        Close, as soon as all that was written is out.
+        Close the connection, as soon as all that was written is sent.
         """
 
 
 class Nobody:
     """
-    The L{WireUser} of a wire whose connection is gone, or given away.  A wire that
-    kept its protocol would keep it in memory until the collector comes.
+    The L{WireUser} of a wire whose connection is lost, or given away.  A reference to
+    the protocol would be a cycle: it would stay in memory until a garbage collection.
 
     @ivar state: the state of all such wires.
     """
@@ -212,7 +212,7 @@ class Nobody:
     pauseProducing = resumeProducing = stopProducing = _nothing
     deadlineOver = wireWaits = wireTaken = wireWritable = _nothing
     wireQueueSent = wireClosing = wireEnded = _nothing
-    producing = producerFailed = abortConnection = _nothing
+    producing = producerFailed = tellProducer = abortConnection = _nothing
 
     def wireShared(self) -> bool:
         """
@@ -220,19 +220,13 @@ class Nobody:
         """
         return False
 
-    def tellProducer(self, call: Callable[[], object]) -> bool:
-        """
-        Whoever still produces is not told.
-        """
-        return True
-
 
 LOST: Any = Nobody(State.CLOSED)
 """
-The user of every wire whose connection is gone.
+The user of every wire whose connection is lost.
 """
 
 GIVEN_AWAY: Any = Nobody(State.GIVEN_AWAY)
 """
-The user of every wire whose transport has got another protocol.
+The user of every wire whose transport was given to a successor.
 """

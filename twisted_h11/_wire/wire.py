@@ -1,25 +1,24 @@
 """
 One transport: its bytes, its back-pressure and its end.
 
-A L{Wire} knows nothing of HTTP.  It keeps three promises to the protocol that uses
-it.
+A L{Wire} gives three guarantees to the protocol that uses it.
 
-B{What one turn of the reactor writes leaves in one call.}  Twisted's transports collect
-what they are given until the reactor looks at sockets again.  Where there is a bare
-socket and an L{Outbox} the wire does that itself and calls the kernel at the end of the
-turn, for less than it costs to ask the reactor when it may.  Everywhere else (a client,
-TLS, a wrapper) it gives the transport at once what it is not about to join.
+B{What one turn of the reactor writes is sent in one call.}  Twisted's transports
+buffer what is written until the reactor polls its sockets again.  With a bare socket
+and an L{Outbox} the wire buffers by itself and calls the kernel at the end of the turn,
+which costs less than a writable event.  Elsewhere (a client, TLS, a wrapper) it writes
+to the transport at once, unless L{Wire.beginJoin} or L{Wire.beginBatch} joins writes.
 
-What goes at once, all the same: L{BATCH_LENGTH} or more; what has to be out before
-something else (a region of a file, the end of the connection); ends of responses, while
-there is but one busy peer.  Others may have the transport, too: a resource that goes
-over to WebSocket writes its own 101.  So it is shown by L{Wire.share} only; the user
-then sees to it that whoever writes there has what is pending written first, or nothing
-is held beyond a single call any more.
+Three things are sent at once: L{BATCH_LENGTH} or more; what precedes a region of a file
+or the end of the connection; ends of responses, while there is only one busy peer.
+Other code may write to the transport too: a resource that switches to WebSocket writes
+its own 101.  So only L{Wire.share} hands out the transport.  From then on the user
+flushes what is pending before others write, or else the wire buffers nothing beyond a
+single call.
 
-B{Reading has one switch.}  Everybody who wants the network to be quiet sets a bit of
-his own (L{Wire.hold}); the transport is paused with the first bit and resumed when
-the last one goes.  So nobody resumes what another paused.
+B{Reading is paused while there is a reason.}  Each part that pauses reading sets its
+own bit (L{Wire.hold}).  The transport is paused with the first bit and resumed when
+the last one is released, so one part can not resume what another has paused.
 
 B{Closing in stages}, see L{twisted_h11._wire.closing}.
 """
@@ -56,12 +55,12 @@ __all__ = [
     "Wire",
 ]
 
-# Why the network is quiet: one bit for each party that may ask for it.
+# Why reading is paused: one bit for each reason.
 READ_AHEAD = 1  # enough bytes wait behind the current message
-CONSUMER = 2  # whoever takes the body can not take more now
+CONSUMER = 2  # the reader of the body is paused
 APPLICATION = 4  # the application asked for it
-EVENTS = 8  # it takes no more events now
-PEER = 16  # the peer has to take its responses first
+EVENTS = 8  # the application has paused events
+PEER = 16  # the peer has not taken its responses
 
 
 class Wire(Waiter):
@@ -70,24 +69,24 @@ class Wire(Waiter):
 
     @ivar transport: the transport; C{None} before the connection and after it.
     @ivar isOpen: whether there is a transport, and it is not about to close.
-    @ivar outbox: what collects for this wire; C{None} if the transport does.
-    @ivar pending: what has been written and not given to the transport.
-    @ivar pendingLength: how many bytes that are; of a wire whose connection is gone,
-        how many were dropped, with those of regions.
-    @ivar joining: how many callers want their writes to be joined.
-    @ivar batching: whether a segment is being worked on; C{None} if that is not to
-        delay a write, since others write to the transport, too.
-    @ivar hasRoom: whether what is written now leaves at once.
+    @ivar outbox: flushes this wire at the end of the turn; C{None} to write at once.
+    @ivar pending: what was written and not yet given to the transport.
+    @ivar pendingLength: the length of C{pending}, in bytes; after the connection is
+        lost, how many bytes were dropped, with those of regions.
+    @ivar joining: how many callers join their writes now.
+    @ivar batching: whether a received segment is being handled; C{None} if that must
+        not delay writes, because other code writes to the transport.
+    @ivar hasRoom: whether a write now is sent at once.
     @ivar full: whether the transport has no room.
     @ivar queue: what waits for a region of a file; C{None} if nothing does.
-    @ivar pressure: knows of a transport that has no room; C{None} until it is needed.
+    @ivar pressure: the back-pressure on writes; C{None} until it is needed.
     @ivar held: whether what is pending waits for the end of the turn.
-    @ivar holds: why the network is quiet, a bit for each reason.
+    @ivar holds: why reading is paused, a bit for each reason.
     @ivar eof: whether the peer will send nothing more.
-    @ivar closing: how the connection ends; C{None} while it does not.
+    @ivar closing: the state of closing; C{None} while the connection is open.
     """
 
-    # Attributes in slots are found fastest, and each request asks for many of these.
+    # Slots are the fastest attributes, and each request reads many of these.
     __slots__ = (
         "_registered",
         "batching",
@@ -134,7 +133,7 @@ class Wire(Waiter):
 
     def connected(self, transport: Any) -> None:
         """
-        Learn when the transport has no room, and ask for small writes at once.
+        Register as the transport's producer, and set C{TCP_NODELAY}.
         """
         self.transport = transport
         if is_bare_socket(transport):
@@ -145,7 +144,7 @@ class Wire(Waiter):
 
     def share(self) -> Any:
         """
-        The transport, for somebody who may write to it; what is pending is written
+        The transport, for other code that may write to it; what is pending is written
         first.
         """
         if self.batching is None or not self.user.wireShared():
@@ -154,19 +153,19 @@ class Wire(Waiter):
         return self.transport
 
     def register(self) -> None:
-        """Have the transport say when it has no room."""
+        """Register the user as the transport's push producer."""
         self._registered = True
         self.transport.registerProducer(self.user, True)
 
     def unregister(self) -> None:
-        """Have it say so no longer."""
+        """Unregister the user as the transport's producer."""
         if self._registered:
             self._registered = False
             self.transport.unregisterProducer()
 
     def detach(self) -> None:
         """
-        Give the transport away: no deadline, no producer, and nothing pending.
+        Give the transport away: flush it, stop the deadline and unregister.
         """
         self.flush()
         self.user.wireEnded()
@@ -177,7 +176,7 @@ class Wire(Waiter):
 
     def lost(self, reason: Failure) -> None:
         """
-        The connection is gone: stop everything that belongs to it.
+        The connection is lost: stop everything that belongs to it.
         """
         self.user.wireEnded()
         self.cancel()
@@ -205,7 +204,7 @@ class Wire(Waiter):
 
     def backPressure(self) -> BackPressure:
         """
-        What is the transport's push producer, and has one above it.
+        The back-pressure on writes; made on first need.
         """
         if self.pressure is None:
             self.pressure = BackPressure(self)
@@ -223,7 +222,7 @@ class Wire(Waiter):
 
     def send(self, data: bytes) -> None:
         """
-        Write C{data}, at the end of this turn of the reactor.
+        Write C{data}, by the end of this turn of the reactor.
         """
         if not data:
             return
@@ -259,7 +258,7 @@ class Wire(Waiter):
         """
         data = self.pending
         if data:
-            # A few long ones are not copied.
+            # Joining copies: a few long pieces are passed as they are.
             if len(data) > 1 and (
                 self.pendingLength <= BATCH_LENGTH or len(data) > MOST_PIECES
             ):
@@ -270,7 +269,7 @@ class Wire(Waiter):
             transport = self.transport
             if transport is None:
                 return
-            # A last answer goes out together with the end of the connection.
+            # The last response is sent together with the end of the connection.
             if self.user.writesNow and self.closing is None:
                 pressure = self.pressure
                 whole = pressure is None or pressure.producer is None
@@ -280,13 +279,13 @@ class Wire(Waiter):
 
     def beginJoin(self) -> None:
         """
-        Join what is written until L{endJoin}; may be called within itself.
+        Join what is written until L{endJoin}; calls may be nested.
         """
         self.joining += 1
 
     def endJoin(self) -> None:
         """
-        Write what was joined, if nobody joins it further.
+        Write what was joined, unless an outer join or batch goes on.
         """
         self.joining -= 1
         if self.pending and not (self.joining or self.batching or self.held):
@@ -294,7 +293,7 @@ class Wire(Waiter):
 
     def beginBatch(self) -> bool:
         """
-        Join what is written while a segment is being worked on, unless somebody else
+        Join what is written while a received segment is handled, unless other code
         has the transport; returns what to pass to L{endBatch}.
         """
         if self.batching is not False:
@@ -304,9 +303,9 @@ class Wire(Waiter):
 
     def endBatch(self, begun: bool, more: bool = False) -> None:
         """
-        The segment is done: write, or wait for the end of the turn.
+        The segment was handled: write, or wait for the end of the turn.
 
-        @param more: whether a response is under way.
+        @param more: whether a response is not complete.
         """
         if begun:
             self.batching = False if self.batching else None
@@ -317,7 +316,7 @@ class Wire(Waiter):
 
     def hold(self, why: int) -> None:
         """
-        Keep the network quiet until C{why} is released.
+        Pause reading until C{why} is released.
         """
         if not self.holds and IPushProducer.providedBy(self.transport):
             self.transport.pauseProducing()
@@ -325,7 +324,7 @@ class Wire(Waiter):
 
     def release(self, why: int) -> None:
         """
-        Let the network speak again, as far as C{why} is concerned.
+        Drop the reason C{why}; resume reading if none is left.
         """
         if self.holds & why:
             self.holds &= ~why
@@ -341,7 +340,7 @@ class Wire(Waiter):
 
     def close(self, how: End) -> None:
         """
-        Close, as soon as the transport has room for nothing more.
+        Close the connection in the way C{how}, as soon as the transport is not full.
         """
         closing = self.closing
         if self.transport is None or (closing is not None and not closing.later):
@@ -352,7 +351,7 @@ class Wire(Waiter):
 
     def abort(self) -> None:
         """
-        Drop the connection at once, with everything that was not yet sent.
+        Abort the connection at once, and drop everything that was not sent.
         """
         transport = self.transport
         if transport is None:

@@ -1,9 +1,8 @@
 """
-One call of a WSGI application, in a thread of its own: PEP 3333, kept by both sides.
+One call of a WSGI application, in a thread of its own, by PEP 3333.
 
-An application that does not keep it is answered for with 500, as long as nothing
-has gone out, and cut off in a way that the client can tell afterwards; each time
-there is a line in the log that says what was wrong.
+If the application breaks PEP 3333, the response is a 500 as long as nothing was sent;
+later it is cut off so that the client can tell.  A line in the log says what was wrong.
 """
 
 from __future__ import annotations
@@ -31,11 +30,11 @@ _BLOCK = 64 * 1024
 
 class FileWrapper:
     """
-    C{wsgi.file_wrapper}: a file as content.  A plain file goes out without passing
-    through the application's thread.
+    C{wsgi.file_wrapper}: a file as content.  A plain file is sent by the reactor's
+    thread.
 
-    @param filelike: what has C{read}.
-    @param block: how much to read at a time, in bytes.
+    @param filelike: an object with C{read}.
+    @param block: how many bytes to read at a time.
 
     @since: 0.1
     """
@@ -60,8 +59,8 @@ def region_of(wrapper: FileWrapper) -> Region | None:
     """
     The region of a file that reading C{wrapper} would give.
 
-    @return: C{None} unless the file is one of Python's own, and nobody has
-        overridden what is passed by.
+    @return: C{None} unless the file is a plain one of Python's, with no overridden
+        methods.
     """
     file = wrapper.filelike
     raw = file.raw if type(file) is io.BufferedReader else file
@@ -75,20 +74,20 @@ def region_of(wrapper: FileWrapper) -> Region | None:
         offset = file.tell()
         count = os.fstat(file.fileno()).st_size - offset
     except (OSError, ValueError):
-        # A pipe, or closed.
+        # The file is a pipe, or closed.
         return None
     return Region(file, offset, count) if count > 0 else None
 
 
 class Call:
     """
-    One request, from the application's point of view.
+    One call of the application, for one request.
 
     @param application: the application.
-    @param environ: what it gets.
-    @param output: where its response goes.
+    @param environ: the application's C{environ}.
+    @param output: the response.
     @param stream: the request's body, if it is still arriving.
-    @param over: called with this at the end, in the thread.
+    @param over: called with this object at the end, in the application's thread.
     """
 
     def __init__(
@@ -116,7 +115,8 @@ class Call:
 
     def abandon(self) -> None:
         """
-        Called in the reactor's thread: the server stops.
+        Called in the reactor's thread when the server stops: fail the application's
+        reads and writes.
         """
         self._output.abandon()
         if self._stream is not None:
@@ -126,7 +126,7 @@ class Call:
 
     def run(self) -> None:
         """
-        Call the application, and send what it gives.
+        Call the application, and send its response.
         """
         try:
             if not self._output.gone:
@@ -153,11 +153,11 @@ class Call:
 
     def _failed(self, failure: Failure) -> None:
         """
-        Say what went wrong, to the log and, if it can be, to the client.
+        Log a failure of the application, and end the response with it.
         """
         output = self._output
         if output.gone and _is_disconnect(failure.value):
-            _log.debug("{call} was left by its client", call=self)
+            _log.debug("The client disconnected during {call}", call=self)
         elif failure.check(WSGIError):
             _log.error(
                 "The WSGI application {application!r} failed for {call}: {error}",
@@ -172,7 +172,7 @@ class Call:
                 application=self._application,
                 call=self,
             )
-        # A traceback keeps frames, and those keep much.
+        # Drop the traceback: it keeps the frames of the application.
         failure.cleanFailure()
         if not output.ended:
             output.fail(failure)
@@ -183,9 +183,10 @@ class Call:
         self, status: str, headers: list[tuple[str, str]], exc_info: Any = None
     ) -> Callable[[bytes], None]:
         """
-        C{start_response}.
+        C{start_response}, as PEP 3333 defines it.
 
         @return: C{write}.
+        @raise WSGIError: if it was called before, and C{exc_info} is not given.
         """
         if exc_info is not None:
             try:
@@ -200,7 +201,7 @@ class Call:
 
     def _write(self, data: bytes) -> None:
         """
-        What C{start_response} returns.
+        The C{write} that C{start_response} returns.
         """
         if self._output.ended and self._head is not None and self._head.hasContent:
             raise WSGIError("write was called when the response was over")
@@ -212,7 +213,7 @@ class Call:
         """
         Send what the application returned.
 
-        @return: whether it is for us to close it.
+        @return: whether the caller must close it.
         """
         kind = type(content)
         if kind is list or kind is tuple:
@@ -234,7 +235,7 @@ class Call:
             if self._output.gone:
                 return True
             if single and self._head is not None and not self._begun:
-                # Its first piece is its content (PEP 3333, on Content-Length).
+                # The first piece is all the content (PEP 3333, on Content-Length).
                 _check(data)
                 if self._head.hasContent and self._head.length is None:
                     self._head.setLength(len(data))
@@ -247,8 +248,7 @@ class Call:
 
     def _lookBehind(self, pieces: Iterator[bytes]) -> None:
         """
-        The content is complete.  What the application still has to do it does
-        when it is asked once more.
+        Iterate on after the content is complete, so that the application can finish.
         """
         head = self._head
         if self._trims or (head is not None and not head.hasContent):
@@ -259,7 +259,7 @@ class Call:
 
     def _takeAll(self, pieces: list[bytes] | tuple[bytes, ...]) -> None:
         """
-        All content is here, so its length is known.
+        Send a list or tuple of pieces, so that the length is known.
         """
         for data in pieces:
             _check(data)
@@ -281,10 +281,10 @@ class Call:
 
     def _takeRegion(self, wrapper: FileWrapper, region: Region) -> bool:
         """
-        Have a file sent.
+        Have a file sent by the reactor's thread.
 
-        @return: whether it is for us to close it: if somebody wants to know of
-            its end he shall know in this thread, else nobody waits here.
+        @return: whether the caller must close it.  If C{close} is the file's own, the
+            reactor's thread calls it; else this thread waits for the end of the file.
         """
         head = self._head
         assert head is not None
@@ -312,6 +312,9 @@ class Call:
     def _send(self, data: bytes) -> None:
         """
         Send a piece of content.
+
+        @raise WSGIError: for content before C{start_response}, or that exceeds the
+            Content-Length.
         """
         _check(data)
         if not data or self._output.ended:
@@ -320,13 +323,13 @@ class Call:
         if head is None:
             raise WSGIError("it gave content before it called start_response")
         if not head.hasContent:
-            # Whatever else it has, nobody will get it.
+            # The response has no content: drop all pieces.
             self._begun = True
             self._output.send(head, b"", last=True)
             return
         length = head.length
         if self._trims and length is not None:
-            # As many bytes of a file as are wanted.
+            # A file may be longer than the Content-Length.
             data = data[: length - self._sent]
         self._sent += len(data)
         if length is not None and self._sent > length:
@@ -336,7 +339,7 @@ class Call:
 
     def _finish(self) -> None:
         """
-        The application has no more.
+        End the response: the application has no more content.
         """
         head = self._head
         if self._output.ended:
@@ -355,7 +358,7 @@ class Call:
 
 def _is_single(content: Any) -> bool:
     """
-    Whether content says that it is one piece.
+    Whether C{len} of the content is 1.
     """
     try:
         return len(content) == 1
@@ -365,7 +368,7 @@ def _is_single(content: Any) -> bool:
 
 def _check(data: Any) -> None:
     """
-    Content is bytes.
+    Raise L{WSGIError} unless a piece of content is bytes.
     """
     if not isinstance(data, bytes):
         hint = ""
@@ -379,7 +382,7 @@ def _check(data: Any) -> None:
 
 def _is_disconnect(error: BaseException | None) -> bool:
     """
-    Whether an exception is, or follows from, the client's having gone.
+    Whether an exception is a L{ClientDisconnected}, or was caused by one.
     """
     seen = 0
     while error is not None and seen < 20:

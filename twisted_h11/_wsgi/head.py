@@ -1,6 +1,6 @@
 """
-The head of a response as a WSGI application gives it: checked, in the thread of
-the application, where its author sees what was wrong and where.
+The head of a response of a WSGI application.  It is checked in the application's
+thread, so that the traceback shows the faulty call.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ __all__ = ["Head", "WSGIError"]
 
 _status = re.compile(rf"([2-5][0-9]{{2}}) ([^{CONTROLS.decode()}]*)")
 
-# The server says these, whatever the application does.
+# The server sets these itself, and ignores the application's.
 _SERVERS = (b"Server", b"Date")
 
 
 class WSGIError(RuntimeError):
     """
-    An application does what PEP 3333 does not allow.
+    An application breaks PEP 3333.
 
     @since: 0.1
     """
@@ -33,16 +33,16 @@ class WSGIError(RuntimeError):
 
 class Head:
     """
-    Status and fields.
+    The status and the fields of a response.
 
-    @ivar length: what C{Content-Length} says; C{None} if there is none.
+    @ivar length: the C{Content-Length} in bytes; C{None} if there is none.
     @ivar hasContent: whether content goes to the client (RFC 9112 section 6.3).
 
     @param method: the request's method.
     @param status: for example C{"200 OK"}.
     @param fields: pairs of name and value.
-    @raise TypeError: for a wrong type.
-    @raise ValueError: for what can not be sent.
+    @raise TypeError: for an argument of a wrong type.
+    @raise ValueError: for a status or field that can not be sent.
     """
 
     def __init__(self, method: str, status: Any, fields: Any) -> None:
@@ -89,9 +89,9 @@ class Head:
             self._takeLength(field[1].strip(" \t"))
             return
         if name == b"Transfer-Encoding":
-            # How content is framed is for the server to say; some say "chunked".
+            # The server decides the framing; some applications set "chunked".
             if value.strip().lower() not in (b"chunked", b"identity"):
-                raise ValueError(f"this transfer coding is not known here: {value!r}")
+                raise ValueError(f"this transfer coding is not supported: {value!r}")
             return
         self.fields.append((name, value))
 
@@ -104,15 +104,18 @@ class Head:
 
     def setLength(self, length: int) -> None:
         """
-        The application did not say how long its content is, but we know.
+        Set the length that the application has not given.
+
+        @param length: the length of the content, in bytes.
         """
         self.length = length
 
     def apply(self, request: Any, whole: bool = False) -> None:
         """
-        Make it the head of a request's response.
+        Set this status and these fields on a request.
 
-        @param whole: whether the length will be seen from the content.
+        @param whole: whether to leave out C{Content-Length}, because all content is
+            given at once.
         """
         request.setResponseCode(self.code, self.reason)
         headers = request.responseHeaders

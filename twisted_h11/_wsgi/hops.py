@@ -1,9 +1,9 @@
 """
-Calls from threads into the reactor's thread, joined.
+Calls from threads into the reactor's thread, in batches.
 
-C{callFromThread} writes a byte into a pipe for each call, which costs the thread a
-system call, and the others a fight for the interpreter in the middle of it.  Where many
-threads have something for the reactor in the same turn, the first alone wakes it.
+C{callFromThread} writes a byte into a pipe for each call: a system call, during which
+other threads contend for the interpreter.  If many threads have calls for the same
+turn of the reactor, only the first call wakes it.
 """
 
 from __future__ import annotations
@@ -19,8 +19,7 @@ __all__ = ["Hops"]
 
 class Hops:
     """
-    What threads want to be called in the reactor's thread, in the order in which they
-    asked.
+    A queue of calls for the reactor's thread, made in the order of L{call}.
 
     @param reactor: the reactor.
     """
@@ -34,18 +33,18 @@ class Hops:
 
     def call(self, call: Callable[[], object]) -> None:
         """
-        Have C{call} called, soon.  For any thread.
+        Have C{call} called in the reactor's thread, soon.  Any thread may call this.
         """
         self._calls.append(call)
         if not self._asked:
-            # Two threads may both get here: then the second turn finds nothing.
+            # Two threads may both get here: then the second run finds no calls.
             self._asked = True
             self._reactor.callFromThread(self._run)
 
     def _run(self) -> None:
-        # First: who adds something from here on asks again.
+        # Before taking calls: a thread that adds one from here on wakes the reactor.
         self._asked = False
         calls = self._calls
-        # What is added meanwhile waits for the next turn.
+        # Calls that are added meanwhile wait for the next turn.
         for _ in range(len(calls)):
             guarded("A call from a thread", calls.popleft())

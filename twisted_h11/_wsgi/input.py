@@ -1,9 +1,9 @@
 """
 The body of a request, read by a thread while it arrives.
 
-C{wsgi.input} blocks until there is something to read.  What nobody has read yet
-waits in an L{InputStream}, up to C{Limits.bodyBufferLength}; then the client is
-held back, until a quarter of that is left.
+C{wsgi.input} blocks until there is something to read.  Unread bytes wait in an
+L{InputStream}, up to C{Limits.bodyBufferLength}; then reading from the client is
+paused, until a quarter of that is left.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ __all__ = ["ClientDisconnected", "InputStream", "open_input"]
 
 class ClientDisconnected(ConnectionError):
     """
-    The client has gone, or the server stops: there is nothing more to read, and
-    nobody to write to.  An C{OSError}, as frameworks expect of C{wsgi.input}.
+    The client has gone, or the server stops: the application can not read or write
+    any more.  An C{OSError}, as frameworks expect of C{wsgi.input}.
 
     @since: 0.1
     """
@@ -39,11 +39,11 @@ class ClientDisconnected(ConnectionError):
 @implementer(IProtocol)
 class InputStream(io.RawIOBase):
     """
-    Takes a body in the reactor's thread, and gives it to another.
+    Takes a body in the reactor's thread, for a thread that reads it.
 
-    @param hops: the way from the other thread into the reactor's.
+    @param hops: makes calls in the reactor's thread.
     @param body: the body.
-    @param high: how many bytes wait before the network is paused.
+    @param high: how many bytes may wait before reading from the client is paused.
     """
 
     def __init__(self, hops: Hops, body: RequestBody, high: int) -> None:
@@ -63,7 +63,7 @@ class InputStream(io.RawIOBase):
 
     def take(self) -> None:
         """
-        Take the body; a client that waits for C{100 Continue} is sent it.
+        Start to take the body; this sends C{100 Continue} if the client waits for it.
         """
         if not self._asked:
             self._asked = True
@@ -82,7 +82,7 @@ class InputStream(io.RawIOBase):
 
     def dataReceived(self, data: bytes) -> None:
         """
-        Keep it for the thread.
+        Keep the bytes for the thread; pause the body if too many wait.
         """
         with self._ready:
             self._pieces.append(memoryview(data))
@@ -96,7 +96,7 @@ class InputStream(io.RawIOBase):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
-        The body is complete, or never will be.
+        The body is complete, or was cut off.
         """
         if reason.check(ResponseDone):
             self._end(None)
@@ -105,7 +105,7 @@ class InputStream(io.RawIOBase):
 
     def abandon(self) -> None:
         """
-        The server stops.
+        The server stops: fail the thread's reads.
         """
         self._end("The server stops.")
 
@@ -132,7 +132,7 @@ class InputStream(io.RawIOBase):
         Wait for some of the body.
 
         @return: how many bytes were read; 0 at the end.
-        @raise ClientDisconnected: if it will never be complete.
+        @raise ClientDisconnected: if the body was cut off.
         """
         resume = False
         if not self._asked:
@@ -166,7 +166,7 @@ def open_input(request: Any, hops: Hops, high: int) -> tuple[Any, InputStream | 
     """
     content = request.content
     if content is not None:
-        # It was collected: a file, at its beginning.
+        # The whole body is in a file.
         content.seek(0)
         return content, None
     stream = InputStream(hops, request.bodySource(), high)

@@ -1,14 +1,13 @@
 """
 A response on its way from a thread to a client.
 
-The thread leaves here what it has, and asks the reactor to look, once for all that
-comes until then: the head, the first piece and the end of a short response cost one
-call into the reactor's thread together.  A thread that is faster than the client
-has to wait as soon as C{Limits.bodyBufferLength} waits here, so nothing grows with
-the length of a response.
+The thread queues content here, and schedules one call in the reactor's thread for all
+that is queued until it runs: the head, the first piece and the end of a short response
+need one call together.  The thread blocks while more than C{Limits.bodyBufferLength}
+is queued, so memory does not grow with the length of a response.
 
-Towards the request an L{Output} is a push producer, which any request of
-twisted.web's takes.
+An L{Output} is a push producer of its request, which any request class of
+twisted.web accepts.
 """
 
 from __future__ import annotations
@@ -49,7 +48,7 @@ class Region:
 @dataclass(frozen=True)
 class _End:
     """
-    How a response ends: with a region of a file, as a failure, or simply.
+    How a response ends: with a region of a file, with a failure, or without both.
     """
 
     region: Region | None = None
@@ -59,14 +58,13 @@ class _End:
 @implementer(IPushProducer)
 class Output:
     """
-    One response.  What the thread calls stands first, what the reactor calls
-    behind it.
+    One response.
 
-    @ivar gone: whether nobody takes the response any more.
+    @ivar gone: whether the client has gone, or the server stops.
 
-    @param hops: the way into the thread of the request.
+    @param hops: makes calls in the reactor's thread.
     @param request: any request of twisted.web's.
-    @param high: how many bytes may wait here.
+    @param high: how many bytes may wait here before L{send} blocks.
     """
 
     def __init__(self, hops: Hops, request: Any, high: int) -> None:
@@ -74,7 +72,7 @@ class Output:
         self._request = request
         self._high = high
         self._lock = threading.Lock()
-        # Made by the first who has to wait.
+        # Made when the thread has to wait for the first time.
         self._ready: threading.Condition | None = None
         self._head: Head | None = None
         self._pieces: list[bytes] = []
@@ -94,11 +92,11 @@ class Output:
 
     def send(self, head: Head, data: bytes, last: bool) -> None:
         """
-        Send some content, and before the first of it the head.  Wait while
-        there is much that the client has not taken.
+        Send some content, with the head before the first piece.  Block while
+        too many bytes wait for the client.
 
-        @param last: whether that is all.
-        @raise ClientDisconnected: if there is nobody to send it to.
+        @param last: whether the content is complete.
+        @raise ClientDisconnected: if the client has gone, unless C{last}.
         """
         with self._lock:
             self._head = head
@@ -119,7 +117,7 @@ class Output:
         self, head: Head, region: Region, done: Callable[[], object]
     ) -> None:
         """
-        Send a part of a file as all the content.
+        Send a region of a file as all the content.
 
         @param done: called once, usually in the reactor's thread, when the file is
             not needed any more.
@@ -138,7 +136,7 @@ class Output:
 
     def fail(self, failure: Failure) -> None:
         """
-        The application has failed: answer with 500, or cut the response.
+        The application has failed: respond with 500, or cut off the response.
         """
         with self._lock:
             self._end = _End(failure=failure)
@@ -157,13 +155,13 @@ class Output:
     @property
     def ended(self) -> bool:
         """
-        Whether all was said.
+        Whether the end of the response was queued.
         """
         return self._end is not None
 
     def _ask(self) -> bool:
         """
-        @return: whether the reactor must be asked to look.
+        @return: whether the caller must schedule C{_flush}.
         """
         ask = not (self._asked or self.gone)
         self._asked = True
@@ -173,7 +171,7 @@ class Output:
 
     def _lost(self, reason: Failure | None) -> None:
         """
-        Nobody takes the response any more.
+        The response can not be sent: drop what waits, and wake the thread.
         """
         with self._lock:
             self.gone = True
@@ -188,45 +186,45 @@ class Output:
 
     def _forgetFailure(self) -> None:
         """
-        A failure keeps frames, also those of what it follows from.
+        Drop the failure: it keeps frames, also those of its causes.
         """
         if self._end is not None:
             self._end = _End()
 
     def abandon(self) -> None:
         """
-        The server stops.
+        The server stops: drop the response, and wake the thread.
         """
         self._lost(None)
         self._regionSent()
 
     def pauseProducing(self) -> None:
         """
-        The client does not keep up.
+        The client does not keep up: keep what the thread sends.
         """
         self._paused = True
 
     def resumeProducing(self) -> None:
         """
-        The client takes more.
+        The client takes more: write what waits.
         """
         self._paused = False
         self._flush()
 
     def stopProducing(self) -> None:
         """
-        The client has gone.
+        The client has gone: drop the response.
         """
         self._lost(None)
 
     def _flush(self) -> None:
         """
-        Give the request what is here.
+        Write what waits to the request.
         """
         request = self._request
         with self._lock:
             if request is None or self._paused:
-                # Whoever resumes us looks; it need not be asked before.
+                # resumeProducing calls this again; _asked stays set until then.
                 return
             self._asked = False
             pieces, self._pieces = self._pieces, []
@@ -238,7 +236,7 @@ class Output:
         try:
             self._give(request, head, data, end)
         except Exception:
-            # A request class of somebody else's, or what it calls.
+            # A foreign request class, or what it calls, has raised.
             _log.failure("A response of a WSGI application could not be written")
             self._cut(request)
 
@@ -255,8 +253,8 @@ class Output:
                 return
             head.apply(request)
             if end is None:
-                # Before the write: the kernel then keeps less of what it can
-                # not send.
+                # Before the write: with a producer the kernel keeps fewer bytes
+                # that it can not send.
                 self._registered = True
                 request.registerProducer(self, True)
             if end is not None or data:
@@ -269,7 +267,7 @@ class Output:
 
     def _giveWhole(self, request: Any, head: Head, data: bytes) -> None:
         """
-        The whole response is here.
+        Send a response whose content is complete.
         """
         whole = getattr(request, "_sendWhole", None)
         if whole is not None and head.length == len(data) and head.hasContent:
@@ -309,7 +307,7 @@ class Output:
 
     def _cut(self, request: Any) -> None:
         """
-        End the response so that the client can tell that it is not whole.
+        Cut off the response, so that the client can tell that it is not complete.
         """
         self._unregister(request)
         channel = getattr(request, "channel", None)
@@ -325,8 +323,10 @@ def send_page(
     request: Any, code: int, brief: str, failure: Failure | None = None
 ) -> None:
     """
-    Answer with a page of our own.
+    Respond with a default error page.
 
+    @param code: the status.
+    @param brief: the title of the page.
     @param failure: shown, if the site shows tracebacks.
     """
     detail = "<p>The server failed.</p>" if code == 500 else f"<p>{brief}.</p>"

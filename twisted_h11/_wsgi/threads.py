@@ -1,17 +1,16 @@
 """
-Threads that nobody waits for.
+A pool of daemon threads.
 
 Twisted's thread pool joins its threads when the reactor has stopped, and Python
-joins all that are left when the interpreter ends.  A thread that sleeps, or that
-itself waits for the reactor, then keeps the process alive for ever.  The threads
-here are daemon threads: they end with the process, whatever they do.
+joins the remaining ones when the interpreter ends.  A thread that sleeps, or waits for
+the reactor, then keeps the process alive for ever.  Daemon threads end with the
+process.
 
-Each thread that has nothing to do waits for a lock of its own, and the one that became
-idle last is woken first: its memory is the likeliest to be in the caches of the
-processor.  (Of those that wait for one queue, Python wakes another one whenever one is
-served.)  And one is woken at a time: it wakes the next, if more waits than it takes
-itself.  So while short work comes fast, few threads do it, and do not fight for the
-interpreter; and where work is long, nothing waits while a thread is idle.
+Each idle thread waits for a lock of its own, and the thread that became idle last is
+woken first: its memory is most likely in the caches of the processor.  (With one shared
+queue Python wakes the threads in turn.)  One thread is woken at a time; it wakes the
+next if more work waits.  So few threads do much short work, without contending for the
+interpreter, and no long work waits while a thread is idle.
 """
 
 from __future__ import annotations
@@ -29,11 +28,11 @@ _log = Logger()
 
 class DaemonThreads:
     """
-    Up to so many threads, begun when they are needed.  How much may wait for
-    them is for the caller to bound.
+    Up to C{most} threads, started when they are needed.  The queue has no bound: the
+    caller must limit it.
 
     @param most: how many threads.
-    @param name: what their names begin with.
+    @param name: the prefix of their names.
     """
 
     def __init__(self, most: int, name: str) -> None:
@@ -41,7 +40,7 @@ class DaemonThreads:
         self._name = name
         self._lock = threading.Lock()
         self._count = 0
-        # Each is locked; who unlocks it wakes the thread that waits for it.
+        # The locks of idle threads, all locked; releasing one wakes its thread.
         self._idle: list[threading.Lock] = []
         self._waking = False
         self._waiting: deque[Callable[[], object]] = deque()
@@ -51,7 +50,7 @@ class DaemonThreads:
         """
         Have a thread call C{work}, as soon as one is free.
 
-        @raise RuntimeError: if there is no thread, and none can be begun.
+        @raise RuntimeError: if there is no thread, and none can be started.
         """
         with self._lock:
             self._waiting.append(work)
@@ -60,7 +59,7 @@ class DaemonThreads:
             try:
                 self._begin()
             except RuntimeError:
-                # The system gives us no more.
+                # The system allows no more threads.
                 with self._lock:
                     if self._count:
                         return
@@ -69,7 +68,7 @@ class DaemonThreads:
 
     def stop(self) -> None:
         """
-        Let each thread end when it has nothing to do.  None is waited for.
+        Let each thread end when no work waits.  Does not wait for the threads.
         """
         with self._lock:
             self._stopped = True
@@ -79,9 +78,9 @@ class DaemonThreads:
 
     def _wakeOne(self) -> bool:
         """
-        Have one more thread look what waits, unless one is about to.
+        Wake one more thread, unless one is waking up.
 
-        @return: whether it has to be begun.
+        @return: whether a new thread has to be started.
         """
         if self._waking:
             return False
@@ -130,11 +129,11 @@ class DaemonThreads:
                 if begins:
                     self._begin()
             except RuntimeError:
-                # Those that are there have to do.
-                _log.failure("No more threads can be begun")
+                # The existing threads go on.
+                _log.failure("Can not start another thread")
             try:
                 work()
             except BaseException:
-                _log.failure("A thread could not do its work")
-            # It may keep a request, and the next may be long in coming.
+                _log.failure("A function in a thread failed")
+            # Drop the reference: it may keep a request while this thread is idle.
             del work

@@ -1,0 +1,75 @@
+"""
+What a parent hears of its workers.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import Any
+
+from twisted.internet import reactor
+from twisted.internet.defer import inlineCallbacks
+from twisted.trial.unittest import TestCase
+
+from tests.support.times import eventually
+from twisted_h11._command.notified import NotifySockets
+from twisted_h11._command.notify import Notifier
+
+net: Any = reactor
+
+
+class SocketTests(TestCase):
+    """
+    L{NotifySockets}.
+    """
+
+    timeout = 60
+
+    def setUp(self) -> None:
+        """
+        No directory yet.
+        """
+        self.sockets = NotifySockets(net)
+        self.addCleanup(self.sockets.end)
+        self.told: list[tuple[str, str]] = []
+
+    def open(self, name: str) -> Notifier:
+        """
+        Listen to a worker.
+
+        @return: its end.
+        """
+        address = self.sockets.open(name, lambda line: self.told.append((name, line)))
+        return Notifier(net, {"NOTIFY_SOCKET": address})
+
+    @inlineCallbacks
+    def test_told(self) -> Any:
+        """
+        What each worker tells is told line by line, with the worker.
+        """
+        one, two = self.open("1.1"), self.open("2.2")
+        one.tell("READY=1")
+        two.tell("READY=1\nWATCHDOG=1")
+        yield eventually(lambda: len(self.told) == 3)
+        expected = [("1.1", "READY=1"), ("2.2", "READY=1"), ("2.2", "WATCHDOG=1")]
+        self.assertEqual(expected, sorted(self.told))
+
+    def test_directory(self) -> None:
+        """
+        Nobody else may look into the directory; there is one until the end, and
+        nothing is left of it.
+        """
+        self.open("1.1")
+        directory = self.sockets.directory
+        assert directory is not None
+        self.assertEqual(0o700, stat.S_IMODE(os.stat(directory).st_mode))
+        self.assertEqual(directory, self.sockets.makeDirectory())
+        self.open("2.2")
+        self.assertEqual(["1.1", "2.2"], sorted(os.listdir(directory)))
+        self.sockets.close("1.1")
+        self.sockets.close("never opened")
+        for _ in range(2):
+            self.sockets.end()
+            self.assertFalse(os.path.exists(directory))
+            self.assertIsNone(self.sockets.directory)
