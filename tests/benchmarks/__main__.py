@@ -137,11 +137,12 @@ def _present(
     """
     The peers that are installed, and versions; for the others the reason is taken down.
     """
+    python = workshop.settings.python
     wanted = {module for peer in peers for module in peer.modules.split()}
     try:
-        missing, versions = probe(workshop.python, wanted, workshop.environment)
+        missing, versions = probe(python, wanted, workshop.environment)
     except (OSError, subprocess.CalledProcessError) as reason:
-        raise ServerFailed(f"{workshop.python} does not run: {reason}") from None
+        raise ServerFailed(f"{python} does not run: {reason}") from None
     found = []
     for peer in peers:
         lacking = [missing[name] for name in peer.modules.split() if name in missing]
@@ -154,9 +155,7 @@ def _present(
     return found, {name: lower[name.lower()] for name in _TOLD if name.lower() in lower}
 
 
-def measure(
-    cases: list[Case], peers: list[Peer], settings: Settings, python: str
-) -> Any:
+def measure(cases: list[Case], peers: list[Peer], settings: Settings) -> Any:
     """
     Measure everything, level by level.
 
@@ -180,7 +179,7 @@ def measure(
                         versions[name] = version(name)
                 _memory(book, inside, settings)
             if outside:
-                workshop = Workshop(python, settings.serverCore, settings.loadCore)
+                workshop = Workshop(settings)
                 stack.callback(workshop.close)
                 all_peers = [*peers, *CLIENTS]
                 present, told = _present(book, outside, all_peers, workshop)
@@ -189,7 +188,7 @@ def measure(
                     # We are the load where wrk is not.
                     os.sched_setaffinity(0, {settings.loadCore})
                 for level in filter(None, by.values()):
-                    levels.run(book, level, present, workshop, settings)
+                    levels.run(book, level, present, workshop)
         except KeyboardInterrupt:
             machine["interrupted"] = "yes: this is not a whole run"
     return book.document(
@@ -250,7 +249,7 @@ def _new(
             pass
     if (options.chart or options.publish) and find_spec("matplotlib") is None:
         raise ChartFailed("a chart needs matplotlib, which is not installed")
-    document: dict[str, Any] = measure(cases, peers, settings, options.python)
+    document: dict[str, Any] = measure(cases, peers, settings)
     if options.output is not None:
         with open(options.output, "w", encoding="utf-8") as out:
             json.dump(document, out, indent=1)
@@ -291,6 +290,7 @@ def main(arguments: list[str] | None = None) -> int:
         peers = control(peers)
     serverCore, loadCore = cores()
     settings = Settings(
+        python=options.python,
         rounds=options.rounds,
         seconds=options.seconds,
         connections=options.connections,

@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from tests.benchmarks.cases import Case
@@ -76,14 +77,13 @@ def _result(
     raise ToolFailed(said[-1][:200] if said else "no message")
 
 
-def load(server: Server, case: Case, settings: Settings) -> dict[str, float]:
+def load(server: Server, case: Case) -> dict[str, float]:
     """
-    Run wrk once.
+    Run wrk once, and tell what it counted.
 
-    @return: what it counted.
     @raise ToolFailed: when it failed, or requests failed.
     """
-    data = case.asked(server.host)
+    data, settings = case.asked(server.host), server.settings
     offset = data.find(COUNTER.encode("ascii")) + 1
     with tempfile.NamedTemporaryFile(prefix="benchmark") as request:
         request.write(data * case.depth)
@@ -102,9 +102,7 @@ def load(server: Server, case: Case, settings: Settings) -> dict[str, float]:
     return counted
 
 
-def _rate(
-    server: Server, case: Case, settings: Settings, turn: int
-) -> dict[str, float]:
+def _rate(server: Server, case: Case, turn: int) -> dict[str, float]:
     """
     Requests per second, by wrk.  Beside that the CPU time of the server per request
     is taken down, what else used its core, and in the first round how many system
@@ -113,12 +111,12 @@ def _rate(
     check(server, case)
     counted = sends(server, case) if turn == 0 and not case.tls else None
     more = {} if counted is None else {"sends": counted}
-    before = busy_seconds(settings.serverCore)
+    before = busy_seconds(server.settings.serverCore)
     used, began = server.seconds(), time.monotonic()
-    result = load(server, case, settings)
+    result = load(server, case)
     used = server.seconds() - used
     passed = time.monotonic() - began
-    after = busy_seconds(settings.serverCore)
+    after = busy_seconds(server.settings.serverCore)
     others = 0.0 if before is None or after is None else after - before - used
     return {
         **more,
@@ -138,9 +136,7 @@ _SPARE = 200
 _SETTLE = 1.0
 
 
-def _idle(
-    server: Server, case: Case, settings: Settings, turn: int
-) -> dict[str, float]:
+def _idle(server: Server, case: Case, turn: int) -> dict[str, float]:
     """
     Resident memory per connection, when each of thousands has had one answer.
 
@@ -149,7 +145,7 @@ def _idle(
     check(server, case)
     time.sleep(_SETTLE)
     before = server.memory("VmRSS")
-    count = settings.idleConnections
+    count = server.settings.idleConnections
     with ExitStack() as stack, selectors.DefaultSelector() as selector:
         for number in range(count):
             connection = stack.enter_context(closing(server.connect()))
@@ -175,9 +171,8 @@ MOVES = {
 
 def move(server: Server, name: str, length: int) -> None:
     """
-    Move one body.
+    Move one body by one of L{MOVES}.
 
-    @param name: one of L{MOVES}.
     @raise Unexpected: when not all of it came over.
     """
     with closing(server.connect()) as connection:
@@ -192,9 +187,7 @@ def move(server: Server, name: str, length: int) -> None:
             raise Unexpected(f"moved {moved} bytes instead of {length}")
 
 
-def _bulk(
-    server: Server, case: Case, settings: Settings, turn: int
-) -> dict[str, float]:
+def _bulk(server: Server, case: Case, turn: int) -> dict[str, float]:
     """
     CPU time of the server's processes, and the most memory that they had.  The time
     that passed would say more about the client.
@@ -202,7 +195,7 @@ def _bulk(
     move(server, case.name, 1 << 20)
     used, began = server.seconds(), time.monotonic()
     before = server.memory("VmRSS")
-    move(server, case.name, settings.bulkLength)
+    move(server, case.name, server.settings.bulkLength)
     return {
         "value": server.seconds() - used,
         "passed": time.monotonic() - began,
@@ -213,20 +206,23 @@ def _bulk(
 @contextmanager
 def _asking(peer: Peer, workshop: Workshop, case: Case) -> Iterator[Any]:
     """
-    A client's command; what it asks is on the core of the load.
+    What runs a client; what that asks is on the core of the load.
     """
-    with Server(BARE, workshop, core=workshop.loadCore) as bare:
-        yield peer.words(workshop.python, origin=bare.port), workshop.environment
+    settings = workshop.settings
+    with Server(BARE, workshop, beside=True) as bare:
+        command = peer.words(settings.python, origin=bare.port)
+        command += ["--requests", str(settings.clientRequests)]
+        yield partial(_result, command, settings.serverCore, 120, workshop.environment)
 
 
-def _client(asking: Any, case: Case, settings: Settings, turn: int) -> dict[str, float]:
+def _client(
+    ask_all: Callable[[], dict[str, float]], case: Case, turn: int
+) -> dict[str, float]:
     """
     CPU time of the client per request; it is on the core that the servers have in other
     levels.
     """
-    command, environment = asking
-    command += ["--requests", str(settings.clientRequests)]
-    found = _result(command, settings.serverCore, 120, environment)
+    found = ask_all()
     return {"value": found["cpu"], "passed": found["passed"]}
 
 
@@ -236,13 +232,13 @@ class Level:
     How a level is measured.
 
     @ivar measure: one figure, called C{value}, and others; given what was started, the
-        case, the settings and the number of the round.
+        case and the number of the round.
     @ivar unable: why nothing can be measured, if that is so.
     @ivar kept: whether a server answers all cases of a round.
     @ivar start: starts what is measured.
     """
 
-    measure: Callable[[Any, Case, Settings, int], dict[str, float]]
+    measure: Callable[[Any, Case, int], dict[str, float]]
     unable: Callable[[Settings], str | None] = lambda settings: None
     kept: bool = False
     start: Callable[[Peer, Workshop, Case], AbstractContextManager[Any]] = (
@@ -299,16 +295,11 @@ def in_turns(things: list[Any], turn: int) -> list[Any]:
     return turned[::-1] if turn % 2 else turned
 
 
-def run(
-    book: Book,
-    cases: list[Case],
-    peers: list[Peer],
-    workshop: Workshop,
-    settings: Settings,
-) -> None:
+def run(book: Book, cases: list[Case], peers: list[Peer], workshop: Workshop) -> None:
     """
     Measure the cases of one level.  What fails is left out, with the reason.
     """
+    settings = workshop.settings
     level = LEVELS[cases[0].level]
     reason = level.unable(settings)
     if reason is not None:
@@ -326,7 +317,7 @@ def run(
                         if which not in running:
                             started = level.start(peer, workshop, case)
                             running[which] = stack.enter_context(started)
-                        figures = level.measure(running[which], case, settings, turn)
+                        figures = level.measure(running[which], case, turn)
                     except FAILURES as failed:
                         for other in cases:
                             # A server that does not start can do none of them.

@@ -65,10 +65,8 @@ def probe(
     """
     Ask another Python what it has.
 
-    @param python: path of the interpreter.
-    @param modules: names that are to be imported.
-    @return: the modules that can not be imported, with the reason; the
-        versions of all distributions.
+    @return: which of the modules can not be imported, with the reason; the versions of
+        all distributions.
     @raise subprocess.CalledProcessError: when it does not run.
     """
     done = subprocess.run(

@@ -217,9 +217,8 @@ class Side:
 
     def check(self, case: Case) -> int:
         """
-        See that one request is answered as it must be.
+        See that one request is answered as it must be, and tell the answer's length.
 
-        @return: the length of the answer.
         @raise AssertionError: when it is not.
         """
         answer = self.answer(case.asked(HOST), case.turns)

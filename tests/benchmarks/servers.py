@@ -19,6 +19,7 @@ from tests.benchmarks.apps import payload
 from tests.benchmarks.cases import Case
 from tests.benchmarks.machine import pinned
 from tests.benchmarks.peers import BARE, Peer
+from tests.benchmarks.settings import Settings
 from tests.benchmarks.wire import Connection, Unexpected, read_answer
 from tests.support.ports import free_port
 
@@ -36,21 +37,14 @@ class ServerFailed(Exception):
 
 class Workshop:
     """
-    What the servers of a run share: a folder, a file to serve, a certificate.
+    What the servers of a run share: settings, a folder, files to serve, a certificate.
 
-    @param python: the interpreter that runs the peers.
-    @param core: the core they are pinned to, or C{None}.
-    @param loadCore: the core of the load.
     @ivar certificate: file names of certificate and key, or nothing where they can not
         be made.
     """
 
-    def __init__(
-        self, python: str, core: int | None, loadCore: int | None = None
-    ) -> None:
-        self.python = python
-        self.core = core
-        self.loadCore = loadCore
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
         self.folder = tempfile.mkdtemp(prefix="benchmark")
         os.chmod(self.folder, 0o755)
         static = Path(self.folder, "static")
@@ -85,16 +79,17 @@ class Server:
     """
     One running server; use it as a context manager.
 
-    @param core: what it is pinned to, if not to the workshop's core.
+    @param beside: whether it shares the core of the load.
     @ivar port: where it listens.
     @ivar host: the value of the Host field.
     """
 
     def __init__(
-        self, peer: Peer, workshop: Workshop, tls: bool = False, core: int | None = None
+        self, peer: Peer, workshop: Workshop, tls: bool = False, beside: bool = False
     ) -> None:
         self.peer = peer
-        self._core = workshop.core if core is None else core
+        self.settings = workshop.settings
+        self._beside = beside
         self._tls = tls
         self._workshop = workshop
 
@@ -113,17 +108,16 @@ class Server:
         self.host = f"127.0.0.1:{self.port}"
         values: dict[str, object] = {"port": self.port, **workshop.certificate}
         if "{origin}" in self.peer.command:
-            # It shares the core of the load.
-            origin = Server(BARE, workshop, core=workshop.loadCore)
+            origin = Server(BARE, workshop, beside=True)
             values["origin"] = stack.enter_context(origin).port
         self._folder = tempfile.mkdtemp(dir=workshop.folder)
         stack.callback(shutil.rmtree, self._folder, ignore_errors=True)
-        command = self.peer.words(
-            workshop.python, self._tls, folder=self._folder, **values
-        )
+        values["folder"] = self._folder
+        command = self.peer.words(self.settings.python, self._tls, **values)
+        core = self.settings.loadCore if self._beside else self.settings.serverCore
         with open(os.path.join(self._folder, "output"), "wb") as output:
             self._process = subprocess.Popen(
-                pinned(command, self._core),
+                pinned(command, core),
                 cwd=self._folder,
                 env=workshop.environment,
                 stdin=subprocess.DEVNULL,

@@ -4,6 +4,7 @@ How long and how often: what a run can be told.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -16,6 +17,7 @@ __all__ = ["Settings", "estimate"]
 @dataclass(frozen=True)
 class Settings:
     """
+    @ivar python: the interpreter of the environment that has the peers.
     @ivar rounds: how often everything is measured.
     @ivar seconds: how long wrk runs each time.
     @ivar connections: how many connections wrk holds open.
@@ -29,6 +31,7 @@ class Settings:
     @ivar progress: told what is being done.
     """
 
+    python: str = sys.executable
     rounds: int = 5
     seconds: int = 1
     connections: int = 32

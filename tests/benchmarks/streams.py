@@ -14,7 +14,6 @@ from statistics import quantiles
 from tests.benchmarks.apps import payload
 from tests.benchmarks.cases import Case
 from tests.benchmarks.servers import Server
-from tests.benchmarks.settings import Settings
 from tests.benchmarks.wire import Connection, Unexpected, read_head
 
 __all__ = ["echo", "listen"]
@@ -44,9 +43,7 @@ def _connected(
         yield selector
 
 
-def echo(
-    server: Server, case: Case, settings: Settings, turn: int = 0
-) -> dict[str, float]:
+def echo(server: Server, case: Case, turn: int = 0) -> dict[str, float]:
     """
     Keep some messages under way on each connection.
 
@@ -59,7 +56,7 @@ def echo(
             key.data.send(_FRAME * _UNDER_WAY)
             came[key.data] = 0
         used, began = server.seconds(), time.monotonic()
-        while (passed := time.monotonic() - began) < settings.seconds:
+        while (passed := time.monotonic() - began) < server.settings.seconds:
             for key, _ in selector.select(1):
                 connection = key.data
                 data = connection.read()
@@ -82,9 +79,7 @@ def echo(
     }
 
 
-def listen(
-    server: Server, case: Case, settings: Settings, turn: int = 0
-) -> dict[str, float]:
+def listen(server: Server, case: Case, turn: int = 0) -> dict[str, float]:
     """
     Let many clients listen.
 
@@ -92,6 +87,7 @@ def listen(
         to a client.
     @raise Unexpected: when a client hears fewer than half of the events.
     """
+    settings = server.settings
     late: list[int] = []
     with _connected(server, case, settings.listeners, 200) as selector:
 

@@ -446,8 +446,9 @@ class MissingTests(SynchronousTestCase):
         """
         self.patch(shutil, "which", lambda name: None)
         book = Book()
-        workshop: Any = None
-        levels.run(book, find_cases(["rate/minimal"]), [], workshop, Settings())
+        workshop = Workshop(Settings())
+        self.addCleanup(workshop.close)
+        levels.run(book, find_cases(["rate/minimal"]), [], workshop)
         [(which, reason)] = book.leftOut.items()
         self.assertEqual(which, ("rate/minimal", "all"))
         self.assertIn("apt-get install wrk", reason)
@@ -458,7 +459,7 @@ class MissingTests(SynchronousTestCase):
         """
         book = Book()
         absent = Peer("absent", "absent", "no_such_module", "")
-        workshop = Workshop(sys.executable, None)
+        workshop = Workshop(Settings())
         self.addCleanup(workshop.close)
         cases = find_cases(["rate/minimal"])
         found, versions = _present(book, cases, [absent], workshop)

@@ -54,9 +54,8 @@ def _exactly(file: BinaryIO, length: int) -> bytes:
 
 def read_answer(file: BinaryIO) -> bytes:
     """
-    Read a whole answer.
+    Read a whole answer, and give its body.
 
-    @return: its body.
     @raise Unexpected: when it is not whole, or its status is another than 200.
     """
     length, chunked = read_head(file)
@@ -107,9 +106,7 @@ class Connection:
 
     def skim(self) -> int:
         """
-        Read a whole answer that has a Content-Length, without keeping it.
-
-        @return: the length of the body.
+        Read a whole answer that has a Content-Length, and give only the length.
         """
         length, _ = read_head(self.file)
         if length is None:

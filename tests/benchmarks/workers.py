@@ -71,10 +71,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seconds", type=int, default=2)
     parser.add_argument("--case", default="rate/browser")
     options = parser.parse_args(arguments)
-    settings = Settings(rounds=options.rounds, seconds=options.seconds, connections=64)
+    settings = Settings(options.python, options.rounds, options.seconds, connections=64)
     book = Book()
-    with contextlib.closing(Workshop(options.python, None)) as workshop:
-        run(book, find_cases([options.case]), SIDES, workshop, settings)
+    with contextlib.closing(Workshop(settings)) as workshop:
+        run(book, find_cases([options.case]), SIDES, workshop)
     for (_, name), reason in book.leftOut.items():
         print(f"left out: {name}: {reason}")
         if name in (SIDES[0].name, "all"):

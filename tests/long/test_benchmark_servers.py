@@ -7,7 +7,6 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
-import sys
 
 from twisted.trial.unittest import SkipTest
 
@@ -47,7 +46,15 @@ class ServerTests(LongTestCase):
         The interpreter that runs the tests has Twisted.
         """
         super().setUp()
-        self.workshop = Workshop(sys.executable, cores()[0])
+        self.workshop = Workshop(
+            Settings(
+                rounds=1,
+                serverCore=cores()[0],
+                clientRequests=40,
+                idleConnections=3,
+                listeners=5,
+            )
+        )
         self.addCleanup(self.workshop.close)
 
     def test_lifeOfAServer(self) -> None:
@@ -80,8 +87,7 @@ class ServerTests(LongTestCase):
         Each client that is installed is measured; what fails has a reason.
         """
         book = Book()
-        settings = Settings(rounds=1, clientRequests=40)
-        run(book, find_cases(["client"]), CLIENTS, self.workshop, settings)
+        run(book, find_cases(["client"]), CLIENTS, self.workshop)
         measured = {one["peer"]: one["median"] for one in book.results()}
         left = {peer: reason for (_, peer), reason in book.leftOut.items()}
         names = [one.name for one in CLIENTS]
@@ -108,9 +114,8 @@ class ServerTests(LongTestCase):
         [case] = find_cases(["idle"])
         with Server(peer, self.workshop) as server:
             measure = LEVELS["idle"].measure
-            settings = Settings(idleConnections=3)
             with self.assertRaisesRegex(Unexpected, "3 of 3 idle connections"):
-                measure(server, case, settings, 0)
+                measure(server, case, 0)
 
     def test_twistedsOwn(self) -> None:
         """
@@ -145,8 +150,7 @@ class ServerTests(LongTestCase):
             with Server(peer, self.workshop) as server:
                 for level, measured in (("frames", echo), ("events", listen)):
                     [case] = find_cases([level])
-                    settings = Settings(listeners=5)
-                    figures = measured(server, case, settings)
+                    figures = measured(server, case)
                     self.assertGreaterEqual(figures["value"], 0)
                     self.assertLess(figures.get("p99_microseconds", 0), 10**6)
 
