@@ -143,13 +143,17 @@ class _Transport(_Counter, MemoryTransport):  # type: ignore[misc]
 
 class Side:
     """
-    One site, its reactor and its log.
+    One site, its reactor and its access log.
 
+    @ivar log: where the log is.
     @ivar sends: how many calls sent what was answered last.
     """
 
-    def __init__(self, name: str, site: TwistedSite, reactor: _Reactor) -> None:
+    def __init__(
+        self, name: str, site: TwistedSite, reactor: _Reactor, log: Path
+    ) -> None:
         self.name = name
+        self.log = log
         self._site = site
         self._reactor = reactor
 
@@ -164,12 +168,12 @@ class Side:
         """
         reactor = _Reactor()
         with tempfile.TemporaryDirectory(prefix="benchmark") as folder:
-            log = str(Path(folder, "access.log"))
-            site = make(Root(reactor.soon), logPath=log, reactor=reactor)
+            log = Path(folder, "access.log")
+            site = make(Root(reactor.soon), logPath=str(log), reactor=reactor)
             site.noisy = False
             site.doStart()
             try:
-                yield cls(name, site, reactor)
+                yield cls(name, site, reactor, log)
             finally:
                 site.doStop()
                 for call in reactor.getDelayedCalls():

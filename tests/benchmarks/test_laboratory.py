@@ -8,12 +8,12 @@ import contextlib
 import gc
 import io
 import json
-import os
 import shutil
 import sys
 from collections.abc import Callable
 from functools import partial
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 from unittest import skipUnless
 from unittest.mock import patch
@@ -269,22 +269,15 @@ class MemoryTests(SynchronousTestCase):
         Both sides write one access line for each request; when they are done no timer
         is left, and no folder.
         """
+        [case] = find_cases(["memory/minimal"])
         for make in SITES:
-            paths = []
-
-            def site(resource: Resource, make: Any = make, **kwargs: Any) -> Site:
-                paths.append(kwargs["logPath"])  # noqa: B023
-                made: Site = make(resource, **kwargs)
-                return made
-
-            with memory.Side.of("it", site) as side:
-                [case] = find_cases(["memory/minimal"])
+            with memory.Side.of("it", make) as side:
                 side.seconds([case.asked(HOST)] * 3, 3 * side.check(case))
                 side._site.doStop()
-                with open(paths[0], "rb") as lines:
-                    self.assertEqual(lines.read().count(b'"GET / HTTP/1.1" 200'), 4)
+                lines = side.log.read_bytes()
+                self.assertEqual(lines.count(b'"GET / HTTP/1.1" 200'), 4)
             self.assertEqual(side._reactor.getDelayedCalls(), [])
-            self.assertFalse(os.path.exists(os.path.dirname(paths[0])))
+            self.assertFalse(side.log.parent.exists())
 
 
 class BookTests(SynchronousTestCase):
@@ -353,43 +346,36 @@ class BookTests(SynchronousTestCase):
             self.assertRegex(printed, expected)
         self.assertNotIn("rate/tls, c:", printed)
 
-    def test_chartOrder(self) -> None:
+    def test_panels(self) -> None:
         """
-        The chart has a panel for a case, with the greatest ratio first.
+        The chart has a panel for a case, with the greatest ratio first; what is
+        published has cases of several levels.
         """
         self._add("h11web-nolog", 0, 30)
         self._add("aiohttp", 0, 5)
-        [(title, ratios)] = panels(self.book.document(), CASES)
-        self.assertEqual(title, "GET, 12 fields")
+        for name in ("h11web-logfile", "twistd-web-logfile"):
+            self.book.add("frames/websocket", name, 0, 1)
+        drawn = panels(self.book.document(), find_cases(CHARTED))
         self.assertEqual(
-            [ratio["peer"] for ratio in ratios], ["aiohttp", "twistd-web-logfile"]
+            [(title, *(ratio["peer"] for ratio in ratios)) for title, ratios in drawn],
+            [
+                ("GET, 12 fields", "aiohttp", "twistd-web-logfile"),
+                ("WebSocket messages of 32 bytes that come back", "twistd-web-logfile"),
+            ],
         )
 
-    def test_published(self) -> None:
+    def test_savedBefore(self) -> None:
         """
-        What is published goes to one folder, and nowhere else; the chart has cases of
-        several levels.
+        What is published goes to one folder, and nowhere else.  What was saved before
+        stays until there is a new result; that no chart can be drawn is found out
+        before anything is measured.
         """
         status, said = command("--publish", ".", "--output", "x")
         self.assertEqual(status, 2)
         self.assertIn("--publish says where", said)
-        charted = find_cases(CHARTED)
-        self.assertEqual({one.level for one in charted}, {"rate", "frames", "events"})
-        for name in ("h11web-logfile", "twistd-web-logfile"):
-            self.book.add("frames/websocket", name, 0, 1)
-        self.assertEqual(len(panels(self.book.document(), charted)), 2)
-
-    def test_savedBefore(self) -> None:
-        """
-        What was saved before stays until there is a new result; that no chart can be
-        drawn is found out before anything is measured.
-        """
-        folder = self.mktemp()
-        os.mkdir(folder)
-        saved = os.path.join(folder, "performance.json")
-        before = '{"rows": []}'
-        with open(saved, "w") as file:
-            file.write(before)
+        saved = Path(self.mktemp(), "performance.json")
+        saved.parent.mkdir()
+        saved.write_text("before")
         measured: list[object] = []
 
         def measure(*arguments: object) -> None:
@@ -402,24 +388,23 @@ class BookTests(SynchronousTestCase):
             (find_spec("json"), "it does not start", 1),
         ):
             self.patch(laboratory, "find_spec", lambda _, spec=spec: spec)
-            status, said = command("--case", "minimal", "--publish", folder)
+            status, said = command("--case", "minimal", "--publish", str(saved.parent))
             self.assertEqual(1, status)
             self.assertIn(reason, said)
             self.assertEqual(times, len(measured))
-            with open(saved) as file:
-                self.assertEqual(before, file.read())
+            self.assertEqual(saved.read_text(), "before")
 
     def test_chartWithoutMatplotlib(self) -> None:
         """
         Without matplotlib the reason is said, and nothing is written.
         """
-        path = self.mktemp()
+        path = Path(self.mktemp())
         with (
             patch.dict(sys.modules, {"matplotlib": None}),
             self.assertRaisesRegex(ChartFailed, "needs matplotlib"),
         ):
-            draw(self.book.document(), path, CASES)
-        self.assertFalse(os.path.exists(path))
+            draw(self.book.document(), str(path), CASES)
+        self.assertFalse(path.exists())
 
     @skipUnless(find_spec("matplotlib"), "needs matplotlib")
     def test_chartIsRepeatable(self) -> None:
@@ -429,8 +414,7 @@ class BookTests(SynchronousTestCase):
         drawn = []
         for path in (self.mktemp(), self.mktemp()):
             draw(self.book.document(), path, CASES)
-            with open(path, "rb") as chart:
-                drawn.append(chart.read())
+            drawn.append(Path(path).read_bytes())
         self.assertIn(b"GET, 12 fields", drawn[0])
         self.assertEqual(drawn[0], drawn[1])
 
