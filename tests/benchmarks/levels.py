@@ -32,7 +32,7 @@ from tests.benchmarks.settings import Settings
 from tests.benchmarks.streams import echo, listen
 from tests.benchmarks.wire import Unexpected, read_answer
 
-__all__ = ["FAILURES", "LEVELS", "MOVES", "in_turns", "load", "move", "run"]
+__all__ = ["LEVELS", "MOVES", "move", "run"]
 
 _SCRIPT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "wrk.lua")
 
@@ -41,12 +41,6 @@ class ToolFailed(Exception):
     """
     wrk or a client did not run, or saw errors.
     """
-
-
-FAILURES = (ServerFailed, ToolFailed, Unexpected, OSError)
-"""
-What may become of a measurement.
-"""
 
 
 def _result(
@@ -77,7 +71,7 @@ def _result(
     raise ToolFailed(said[-1][:200] if said else "no message")
 
 
-def load(server: Server, case: Case) -> dict[str, float]:
+def _load(server: Server, case: Case) -> dict[str, float]:
     """
     Run wrk once, and tell what it counted.
 
@@ -113,7 +107,7 @@ def _rate(server: Server, case: Case, turn: int) -> dict[str, float]:
     more = {} if counted is None else {"sends": counted}
     before = busy_seconds(server.settings.serverCore)
     used, began = server.seconds(), time.monotonic()
-    result = load(server, case)
+    result = _load(server, case)
     used = server.seconds() - used
     passed = time.monotonic() - began
     after = busy_seconds(server.settings.serverCore)
@@ -285,7 +279,7 @@ def _able(book: Book, case: Case, peers: list[Peer], workshop: Workshop) -> list
     return [peer for peer in able if (case.fullName, peer.name) not in book.leftOut]
 
 
-def in_turns(things: list[Any], turn: int) -> list[Any]:
+def _in_turns(things: list[Any], turn: int) -> list[Any]:
     """
     Another order in each round: backwards in every other one, and begun
     elsewhere.
@@ -310,7 +304,7 @@ def run(book: Book, cases: list[Case], peers: list[Peer], workshop: Workshop) ->
         with ExitStack() as stack:
             running: dict[tuple[str, bool], Any] = {}
             for case in cases:
-                for peer in in_turns(_able(book, case, peers, workshop), turn):
+                for peer in _in_turns(_able(book, case, peers, workshop), turn):
                     settings.progress(f"round {turn + 1}: {case.fullName}, {peer.name}")
                     which = (peer.name, case.tls)
                     try:
@@ -318,7 +312,7 @@ def run(book: Book, cases: list[Case], peers: list[Peer], workshop: Workshop) ->
                             started = level.start(peer, workshop, case)
                             running[which] = stack.enter_context(started)
                         figures = level.measure(running[which], case, turn)
-                    except FAILURES as failed:
+                    except (ServerFailed, ToolFailed, Unexpected, OSError) as failed:
                         for other in cases:
                             # A server that does not start can do none of them.
                             alike = level.kept and isinstance(failed, ServerFailed)
