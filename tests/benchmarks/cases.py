@@ -192,7 +192,7 @@ def _read(table: str) -> Iterable[Case]:
         levels, _, name = which.partition("/")
         request, target, *words = second.split()
         pairs = (word.split("=") for word in words if "=" in word)
-        numbers: dict[str, Any] = {name: int(number) for name, number in pairs}
+        numbers: dict[str, Any] = {key: int(value) for key, value in pairs}
         needs = frozenset(word for word in words if "=" not in word) - {"wide"}
         for level in levels.split(", "):
             yield Case(

@@ -32,7 +32,7 @@ from tests.benchmarks.settings import Settings
 from tests.benchmarks.streams import echo, listen
 from tests.benchmarks.wire import Unexpected, read_answer
 
-__all__ = ["LEVELS", "MOVES", "move", "run"]
+__all__ = ["LEVELS", "MOVES", "Level", "move", "run"]
 
 _SCRIPT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "wrk.lua")
 
@@ -301,25 +301,30 @@ def run(book: Book, cases: list[Case], peers: list[Peer], workshop: Workshop) ->
             book.leaveOut(case.fullName, "all", reason)
         return
     for turn in range(settings.rounds):
+        # Who is left out meanwhile is not asked again.
+        pairs = (
+            (case, peer)
+            for case in cases
+            for peer in _in_turns(_able(book, case, peers, workshop), turn)
+        )
         with ExitStack() as stack:
             running: dict[tuple[str, bool], Any] = {}
-            for case in cases:
-                for peer in _in_turns(_able(book, case, peers, workshop), turn):
-                    settings.progress(f"round {turn + 1}: {case.fullName}, {peer.name}")
-                    which = (peer.name, case.tls)
-                    try:
-                        if which not in running:
-                            started = level.start(peer, workshop, case)
-                            running[which] = stack.enter_context(started)
-                        figures = level.measure(running[which], case, turn)
-                    except (ServerFailed, ToolFailed, Unexpected, OSError) as failed:
-                        for other in cases:
-                            # A server that does not start can do none of them.
-                            alike = level.kept and isinstance(failed, ServerFailed)
-                            if other == case or (alike and other.tls == case.tls):
-                                book.leaveOut(other.fullName, peer.name, str(failed))
-                    else:
-                        book.add(case.fullName, peer.name, turn, **figures)
-                    if not level.kept:
-                        stack.close()
-                        running.clear()
+            for case, peer in pairs:
+                settings.progress(f"round {turn + 1}: {case.fullName}, {peer.name}")
+                which = (peer.name, case.tls)
+                try:
+                    if which not in running:
+                        started = level.start(peer, workshop, case)
+                        running[which] = stack.enter_context(started)
+                    figures = level.measure(running[which], case, turn)
+                except (ServerFailed, ToolFailed, Unexpected, OSError) as failed:
+                    # A server that does not start can do none of them.
+                    none = level.kept and isinstance(failed, ServerFailed)
+                    for other in cases if none else [case]:
+                        if other.tls == case.tls:
+                            book.leaveOut(other.fullName, peer.name, str(failed))
+                else:
+                    book.add(case.fullName, peer.name, turn, **figures)
+                if not level.kept:
+                    stack.close()
+                    running.clear()

@@ -5,13 +5,12 @@ The benchmark harness measures what it says, and says what it did not measure.
 from __future__ import annotations
 
 import contextlib
-import gc
 import io
 import json
 import shutil
 import sys
-from collections.abc import Callable
-from functools import partial
+from contextlib import nullcontext
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -19,13 +18,10 @@ from unittest import skipUnless
 from unittest.mock import patch
 
 from twisted.trial.unittest import SynchronousTestCase
-from twisted.web.resource import Resource
-from twisted.web.server import Request, Site
 
 from tests.benchmarks import __main__ as laboratory
-from tests.benchmarks import levels, memory
+from tests.benchmarks import levels
 from tests.benchmarks.__main__ import _present, main
-from tests.benchmarks.apps.resources import Foreign
 from tests.benchmarks.cases import CASES, CHARTED, Case, find_cases
 from tests.benchmarks.chart import ChartFailed, draw, panels
 from tests.benchmarks.heads import JSON_KB
@@ -34,9 +30,8 @@ from tests.benchmarks.report import text
 from tests.benchmarks.results import TARGETS, Book
 from tests.benchmarks.servers import ServerFailed, Workshop
 from tests.benchmarks.settings import Settings, estimate
+from tests.benchmarks.wire import Unexpected
 
-MEMORY = [case for case in CASES if case.level == "memory"]
-SITES = (memory.twisted_site, memory.h11_site)
 HOST = "localhost:8080"
 
 
@@ -100,7 +95,9 @@ class SelectionTests(SynchronousTestCase):
         self.assertEqual(names(find_cases(["memory/browser"])), ["memory/browser"])
         both = ["memory/browser", "rate/browser"]
         self.assertEqual(names(find_cases(["browser"])), both)
-        self.assertEqual(find_cases(["memory"]), MEMORY)
+        self.assertEqual(
+            find_cases(["memory"]), [one for one in CASES if one.level == "memory"]
+        )
         self.assertEqual(find_cases([]), CASES)
         found = [peer.name for peer in find_peers(["aiohttp"])]
         self.assertEqual(found, ["h11web-nolog", "aiohttp"])
@@ -162,122 +159,6 @@ class SelectionTests(SynchronousTestCase):
         self.assertRegex(listing, r"about \d+ minutes")
         five, ten = (estimate(CASES, PEERS, Settings(rounds=n)) for n in (5, 10))
         self.assertGreater(ten, five)
-
-
-def site_of(process: Callable[[Request], object]) -> memory.SiteFactory:
-    """
-    Twisted's site, whose requests are processed like this.
-    """
-
-    class Special(Request):
-        def process(self) -> None:
-            process(self)
-
-    return partial(Site, requestFactory=Special)
-
-
-def _waste(request: Request) -> None:
-    """
-    Several times as much work as a whole request.
-    """
-    sum(range(100_000))
-    Request.process(request)
-
-
-def _close(request: Request) -> None:
-    """
-    Ask for the close.
-    """
-    request.setHeader(b"connection", b"close")
-    channel = request.channel
-    Request.process(request)
-    channel.loseConnection()
-
-
-busy_site = site_of(_waste)
-
-
-class MemoryTests(SynchronousTestCase):
-    """
-    The level in memory.
-    """
-
-    def test_oneSend(self) -> None:
-        """
-        What is answered in a later turn is sent by one call, on both sides.
-        """
-        for case in MEMORY:
-            for make in SITES if case.turns else ():
-                message = case.asked(HOST)
-                with memory.Side.of("it", make) as side:
-                    side.seconds([message] * 32, 32 * side.check(case), True)
-                    self.assertEqual((case.name, side.sends), (case.name, 32))
-
-    def test_foreignRequests(self) -> None:
-        """
-        A foreign case has a framework's own class of requests on both sides.
-        """
-        seen = []
-
-        def site(resource: Resource, **kwargs: Any) -> Site:
-            seen.append(kwargs.get("requestFactory", Request))
-            return Site(resource, **kwargs)
-
-        for name, factory in (("minimal", Request), ("foreign", Foreign)):
-            seen.clear()
-            memory.ratio(name, site, site, 1, 1)
-            self.assertEqual(seen, [factory, factory])
-
-    def test_notMeasured(self) -> None:
-        """
-        A site that answers something else is not measured, nor one that closes, even
-        if it answered everything.
-        """
-
-        def empty(resource: Resource, **kwargs: Any) -> Site:
-            return Site(Resource(), **kwargs)
-
-        with self.assertRaisesRegex(AssertionError, "ours.*404"):
-            memory.ratio("minimal", empty, memory.twisted_site, 1, 4)
-        with self.assertRaisesRegex(AssertionError, "theirs.*closed: True"):
-            memory.ratio("minimal", memory.twisted_site, site_of(_close), 1, 1)
-        # No case of another level, either.
-        self.assertRaises(ValueError, memory.ratio, "new-connection")
-
-    def test_collectorIsRestored(self) -> None:
-        """
-        The collector is off while time is taken, and as before afterwards.
-        """
-        seen = []
-
-        def look(request: Request) -> None:
-            seen.append(gc.isenabled())
-            Request.process(request)
-
-        self.addCleanup(gc.enable if gc.isenabled() else gc.disable)
-        for switch in (gc.disable, gc.enable):
-            switch()
-            before = gc.isenabled()
-            seen.clear()
-            memory.ratio("minimal", site_of(look), memory.twisted_site, 1, 4)
-            self.assertEqual(gc.isenabled(), before)
-        # The first request is the check, which is not timed.
-        self.assertEqual(set(seen[1:]), {False})
-
-    def test_nothingLeft(self) -> None:
-        """
-        Both sides write one access line for each request; when they are done no timer
-        is left, and no folder.
-        """
-        [case] = find_cases(["memory/minimal"])
-        for make in SITES:
-            with memory.Side.of("it", make) as side:
-                side.seconds([case.asked(HOST)] * 3, 3 * side.check(case))
-                side._site.doStop()
-                lines = side.log.read_bytes()
-                self.assertEqual(lines.count(b'"GET / HTTP/1.1" 200'), 4)
-            self.assertEqual(side._reactor.getDelayedCalls(), [])
-            self.assertFalse(side.log.parent.exists())
 
 
 class BookTests(SynchronousTestCase):
@@ -419,20 +300,76 @@ class BookTests(SynchronousTestCase):
         self.assertEqual(drawn[0], drawn[1])
 
 
-class MissingTests(SynchronousTestCase):
+class RunTests(SynchronousTestCase):
     """
-    What is missing is named.
+    Peers take turns, and what is missing is named.
     """
+
+    def run_level(self, cases: list[str], names: str, **how: Any) -> Book:
+        """
+        What a run of a level has found, in which all that is told to
+        L{tests.benchmarks.levels.Level} is another.
+        """
+        book, [level, *_] = Book(), [case.level for case in find_cases(cases)]
+        workshop = Workshop(Settings(rounds=3))
+        self.addCleanup(workshop.close)
+        peers = [peer for peer in PEERS if peer.name in names.split()]
+        changed = replace(levels.LEVELS[level], **how)
+        self.patch(levels, "LEVELS", {level: changed})
+        levels.run(book, find_cases(cases), peers, workshop)
+        return book
+
+    def test_turns(self) -> None:
+        """
+        Each round has another order; who fails is asked no more, and has no figures.
+        """
+        asked = []
+
+        def measure(name: str, case: Case, turn: int) -> dict[str, float]:
+            asked.append(name)
+            if (name, turn) == ("granian", 1):
+                raise Unexpected("another answer")
+            return {"value": 1, "busy": turn}
+
+        book = self.run_level(
+            *(["rate/minimal"], "h11web-nolog aiohttp granian"),
+            measure=measure,
+            start=lambda peer, workshop, case: nullcontext(peer.name),
+        )
+        self.assertEqual(
+            asked,
+            [
+                *("h11web-nolog", "aiohttp", "granian"),
+                *("h11web-nolog", "granian", "aiohttp"),
+                *("h11web-nolog", "aiohttp"),
+            ],
+        )
+        self.assertEqual(book.leftOut, {("rate/minimal", "granian"): "another answer"})
+        self.assertEqual([one["busy"] for one in book.results()], [[0, 1, 2]] * 2)
+
+    def test_doesNotStart(self) -> None:
+        """
+        A server that would answer all cases, and does not start, is started once.
+        """
+        started = []
+
+        def start(peer: Peer, workshop: Workshop, case: Case) -> Any:
+            started.append(peer.name)
+            raise ServerFailed("no, thank you")
+
+        book = self.run_level(
+            ["rate/minimal", "rate/browser", "rate/tls"], "bare", start=start
+        )
+        self.assertEqual(started, ["bare"] * 2)
+        self.assertEqual(set(book.leftOut.values()), {"no, thank you"})
+        self.assertEqual(len(book.leftOut), 3)
 
     def test_wrk(self) -> None:
         """
         Without wrk the level is left out, with the command that installs it.
         """
         self.patch(shutil, "which", lambda name: None)
-        book = Book()
-        workshop = Workshop(Settings())
-        self.addCleanup(workshop.close)
-        levels.run(book, find_cases(["rate/minimal"]), [], workshop)
+        book = self.run_level(["rate/minimal"], "bare")
         [(which, reason)] = book.leftOut.items()
         self.assertEqual(which, ("rate/minimal", "all"))
         self.assertIn("apt-get install wrk", reason)

@@ -21,7 +21,7 @@ from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
 from tests.benchmarks import memory
 from tests.benchmarks.results import TARGETS
-from tests.benchmarks.test_laboratory import MEMORY, busy_site
+from tests.benchmarks.test_memory import MEMORY, busy_site
 from tests.support.long_cases import unnamed
 from tests.support.server_cases import FAST_PATH
 
