@@ -11,7 +11,7 @@ from typing import Any
 
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
-from tests.benchmarks.cases import LEVELS
+from tests.benchmarks.cases import LEVELS, find_cases
 from tests.benchmarks.chart import panels
 from tests.benchmarks.report import text
 from tests.benchmarks.results import more_is_better
@@ -130,7 +130,7 @@ class PageTests(SynchronousTestCase):
             for name in LEVELS:
                 # The same case has the same title in memory and over loopback.
                 better = "more" if more_is_better(f"{name}/") else "less"
-                for title, ratios in panels(self.document, name):
+                for title, ratios in panels(self.document, find_cases([name])):
                     if f">{title}: ours / peer ({better} is better)" in drawn:
                         shown += 1
                         for ratio in ratios:

@@ -30,39 +30,29 @@ from tests.benchmarks.chart import ChartFailed, draw
 from tests.benchmarks.machine import cores, describe_machine, probe
 from tests.benchmarks.peers import CLIENTS, PEERS, Peer, control, find_peers
 from tests.benchmarks.report import table, text
-from tests.benchmarks.results import Book, save
+from tests.benchmarks.results import Book
 from tests.benchmarks.servers import ServerFailed, Workshop
 from tests.benchmarks.settings import Settings, estimate
 
-__all__ = ["main"]
+__all__ = ["main", "measure"]
 
 # Distributions whose versions are told; all that the servers are made of.
-_TOLD = [
-    "Python",
-    "Twisted",
-    "h11",
-    "twisted-h11",
-    "uvicorn",
-    "httptools",
-    "uvloop",
-    "hypercorn",
-    "daphne",
-    "aiohttp",
-    "tornado",
-    "granian",
-    "gunicorn",
-    "httpx",
-]
+_TOLD = ["Python", "Twisted", "h11", "twisted-h11", "uvicorn", "httptools", "uvloop"]
+_TOLD += ["hypercorn", "daphne", "aiohttp", "tornado", "granian", "gunicorn", "httpx"]
 
 MIB = 1 << 20
 
 
+def _positive(value: str) -> int:
+    number = int(value) if value.isdecimal() else 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{value!r} is not a whole number above 0")
+    return number
+
+
 def _parser() -> argparse.ArgumentParser:
-    """
-    The command line.
-    """
     default = Settings()
-    minutes = estimate(CASES, PEERS, default) / 60
+    minutes = estimate(CASES, PEERS, default)
     parser = argparse.ArgumentParser(
         prog="python -m tests.benchmarks",
         description="Compare twisted-h11 with its peers. Nothing is installed; "
@@ -71,17 +61,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("--list", action="store_true", help="list cases and peers, and stop")
-    for name, what in (
-        ("case", "only these cases: level/name, name or level, with * and ?"),
-        ("peer", "only these peers, and what of ours they are compared with"),
-    ):
-        add(
-            f"--{name}",
-            action="append",
-            default=[],
-            metavar="PATTERN",
-            help=f"{what}; repeatable",
-        )
+    several = partial(add, action="append", default=[], metavar="PATTERN")
+    several(
+        "--case",
+        help="only these cases: level/name, name or level, with * and ?; repeatable",
+    )
+    several(
+        "--peer",
+        help="only these peers, and what of ours they are compared with; repeatable",
+    )
     number = partial(add, type=_positive)
     number("--rounds", default=default.rounds)
     number("--seconds", default=default.seconds, help="length of a wrk run")
@@ -123,16 +111,6 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _positive(value: str) -> int:
-    """
-    A whole number above zero.
-    """
-    number = int(value) if value.isdecimal() else 0
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{value!r} is not a whole number above 0")
-    return number
-
-
 def _memory(book: Book, cases: list[Case], settings: Settings) -> None:
     """
     The level that needs no servers; it can be told only here what ours is.
@@ -144,11 +122,11 @@ def _memory(book: Book, cases: list[Case], settings: Settings) -> None:
     for case in cases:
         settings.progress(case.fullName)
         try:
-            mine, other = compare(case, ours, twisted_site, 3 * settings.rounds)
+            sides = compare(case, ours, twisted_site, 3 * settings.rounds)
         except AssertionError as reason:
             book.leaveOut(case.fullName, "twisted_h11", str(reason))
             continue
-        for name, figures in (("twisted_h11", mine), ("twisted.web", other)):
+        for name, figures in zip(("twisted_h11", "twisted.web"), sides, strict=True):
             for turn, figure in enumerate(figures):
                 book.add(case.fullName, name, turn, figure)
 
@@ -157,31 +135,29 @@ def _present(
     book: Book, cases: list[Case], peers: list[Peer], workshop: Workshop
 ) -> tuple[list[Peer], dict[str, str]]:
     """
-    The peers that are installed; for the others the reason is taken down.
+    The peers that are installed, and versions; for the others the reason is taken down.
     """
-    wanted = sorted({module for peer in peers for module in peer.modules})
+    python = workshop.settings.python
+    wanted = {module for peer in peers for module in peer.modules.split()}
     try:
-        missing, versions = probe(workshop.python, wanted, workshop.environment)
+        missing, versions = probe(python, wanted, workshop.environment)
     except (OSError, subprocess.CalledProcessError) as reason:
-        raise ServerFailed(f"{workshop.python} does not run: {reason}") from None
+        raise ServerFailed(f"{python} does not run: {reason}") from None
     found = []
     for peer in peers:
-        lacking = [missing[module] for module in peer.modules if module in missing]
+        lacking = [missing[name] for name in peer.modules.split() if name in missing]
         if not lacking:
             found.append(peer)
         for case in cases:
             if lacking and peer.takes(case):
                 book.leaveOut(case.fullName, peer.name, f"missing: {lacking[0]}")
     lower = {name.lower(): version for name, version in versions.items()}
-    told = {name: lower[name.lower()] for name in _TOLD if name.lower() in lower}
-    return found, told
+    return found, {name: lower[name.lower()] for name in _TOLD if name.lower() in lower}
 
 
-def measure(
-    cases: list[Case], peers: list[Peer], settings: Settings, python: str
-) -> Any:
+def measure(cases: list[Case], peers: list[Peer], settings: Settings) -> Any:
     """
-    Measure everything.
+    Measure everything, level by level.
 
     @return: the document.  When the run is interrupted it has what was measured
         until then, and says so.
@@ -190,11 +166,31 @@ def measure(
     book = Book()
     machine = describe_machine()
     versions: dict[str, str] = {}
+    by = {level: [case for case in cases if case.level == level] for level in LEVELS}
+    inside = by.pop("memory")
+    outside = [case for level in by.values() for case in level]
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        _measure(book, cases, peers, settings, python, versions)
-    except KeyboardInterrupt:
-        machine["interrupted"] = "yes: this is not a whole run"
+    with contextlib.ExitStack() as stack:
+        try:
+            if inside:
+                # Those of this process; an interpreter for the peers may have others.
+                for name in ("Twisted", "h11"):
+                    with contextlib.suppress(PackageNotFoundError):
+                        versions[name] = version(name)
+                _memory(book, inside, settings)
+            if outside:
+                workshop = Workshop(settings)
+                stack.callback(workshop.close)
+                all_peers = [*peers, *CLIENTS]
+                present, told = _present(book, outside, all_peers, workshop)
+                versions.update(told)
+                if settings.loadCore is not None:
+                    # We are the load where wrk is not.
+                    os.sched_setaffinity(0, {settings.loadCore})
+                for level in filter(None, by.values()):
+                    levels.run(book, level, present, workshop)
+        except KeyboardInterrupt:
+            machine["interrupted"] = "yes: this is not a whole run"
     return book.document(
         machine=machine,
         versions=versions,
@@ -211,70 +207,54 @@ def measure(
     )
 
 
-def _measure(
-    book: Book,
-    cases: list[Case],
-    peers: list[Peer],
-    settings: Settings,
-    python: str,
-    versions: dict[str, str],
-) -> None:
-    """
-    Measure level by level.
-
-    @param versions: gets the versions of what takes part.
-    """
-    by = {level: [case for case in cases if case.level == level] for level in LEVELS}
-    if by["memory"]:
-        # Those of this process; an interpreter for the peers may have others.
-        for name in ("Twisted", "h11"):
-            with contextlib.suppress(PackageNotFoundError):
-                versions[name] = version(name)
-        _memory(book, by["memory"], settings)
-    outside = [case for case in cases if case.level != "memory"]
-    if outside:
-        workshop = Workshop(python, settings.serverCore, settings.loadCore)
-        try:
-            present, told = _present(book, outside, peers, workshop)
-            versions.update(told)
-            if settings.loadCore is not None:
-                # We are the load where wrk is not.
-                os.sched_setaffinity(0, {settings.loadCore})
-            for level, run in levels.LEVELS.items():
-                if by[level]:
-                    run(book, by[level], present, workshop, settings)
-        finally:
-            workshop.close()
-
-
 def _listing(cases: list[Case], peers: list[Peer], settings: Settings) -> str:
-    """
-    What there is.
-    """
-    rows = [["case", "what"], *([case.fullName, case.title] for case in cases)]
-    lines = table(rows)
-    rows = [["peer", "what", "access log"]]
-    rows += [[peer.name, peer.title, peer.log] for peer in peers]
-    lines += ["", *table(rows), ""]
-    lines += table([["client", "what"], *([one.name, one.title] for one in CLIENTS)])
-    lines.append("")
-    minutes = estimate(cases, peers, settings) / 60
-    lines.append(f"All of this takes about {minutes:.0f} minutes.")
+    logs = [[peer.name, peer.title, peer.log] for peer in peers]
+    lines = [
+        *table([["case", "what"], *([case.fullName, case.title] for case in cases)]),
+        "",
+        *table([["peer", "what", "access log"], *logs]),
+        "",
+        *table([["client", "what"], *([one.name, one.title] for one in CLIENTS)]),
+        "",
+        f"All of this takes about {estimate(cases, peers, settings):.0f} minutes.",
+    ]
     return "\n".join(lines)
 
 
-def _warn(settings: Settings) -> None:
+def _say(line: object) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _new(
+    options: Any, cases: list[Case], peers: list[Peer], settings: Settings
+) -> dict[str, Any]:
     """
-    Say what makes the figures of this machine worse.
+    Measure, and save.
+
+    @raise ChartFailed: when no chart can be drawn of it.
+    @raise ServerFailed: when the interpreter for the peers does not run.
     """
+    # What makes the figures of this machine worse.
     if settings.serverCore is None:
-        print("There are no two cores: server and load share one.", file=sys.stderr)
+        _say("There are no two cores: server and load share one.")
     elif shutil.which("taskset") is None:
-        print(
+        _say(
             "taskset is missing (apt-get install util-linux): servers are not "
-            "bound to a core.",
-            file=sys.stderr,
+            "bound to a core."
         )
+    _say(f"This takes about {estimate(cases, peers, settings):.1f} minutes.")
+    # Found now, not after an hour; what was saved before stays until there is more.
+    if options.output is not None:
+        with open(options.output, "a", encoding="utf-8"):
+            pass
+    if (options.chart or options.publish) and find_spec("matplotlib") is None:
+        raise ChartFailed("a chart needs matplotlib, which is not installed")
+    document: dict[str, Any] = measure(cases, peers, settings)
+    if options.output is not None:
+        with open(options.output, "w", encoding="utf-8") as out:
+            json.dump(document, out, indent=1)
+            out.write("\n")
+    return document
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -285,67 +265,57 @@ def main(arguments: list[str] | None = None) -> int:
     """
     parser = _parser()
     options = parser.parse_args(arguments)
-    level, charted = options.chart_level, options.case
+    # The file, the cases and the width of each.
+    charts: list[tuple[str, list[Case], float]] = []
     if options.publish is not None:
         if options.saved or options.output or options.chart:
             parser.error(
                 "--publish says where all goes: not with --from, --output or --chart"
             )
         options.output = os.path.join(options.publish, "performance.json")
-        options.chart = os.path.join(options.publish, "performance.svg")
-        level, charted = None, CHARTED
+        for name, patterns, width in (
+            ("performance.svg", CHARTED, 8),
+            ("performance-short.svg", CHARTED_FIRST, 4.8),
+        ):
+            path = os.path.join(options.publish, name)
+            charts.append((path, find_cases(patterns), width))
     try:
         cases, peers = find_cases(options.case), find_peers(options.peer)
     except ValueError as reason:
         parser.error(str(reason))
-    if options.saved is not None:
-        with open(options.saved, encoding="utf-8") as saved:
-            document = json.load(saved)
-    else:
-        if options.control:
-            peers = control(peers)
-        pair = cores()
-        settings = Settings(
-            rounds=options.rounds,
-            seconds=options.seconds,
-            connections=options.connections,
-            idleConnections=options.idle_connections,
-            bulkLength=options.bulk_size * MIB,
-            serverCore=pair[0] if pair else None,
-            loadCore=pair[1] if pair else None,
-            control=options.control,
-            progress=lambda line: print(line, file=sys.stderr, flush=True),
-        )
-        if options.list:
-            print(_listing(cases, peers, settings))
-            return 0
-        _warn(settings)
-        minutes = estimate(cases, peers, settings) / 60
-        print(f"This takes about {minutes:.1f} minutes.", file=sys.stderr, flush=True)
-        # Found now, not after an hour; what was saved before stays until there is more.
-        if options.output is not None:
-            with open(options.output, "a", encoding="utf-8"):
-                pass
-        if options.chart is not None and find_spec("matplotlib") is None:
-            print("a chart needs matplotlib, which is not installed", file=sys.stderr)
-            return 1
-        try:
-            document = measure(cases, peers, settings, options.python)
-        except ServerFailed as reason:
-            print(reason, file=sys.stderr)
-            return 1
-        if options.output is not None:
-            save(document, options.output)
-    print(text(document))
     if options.chart is not None:
-        try:
-            draw(document, options.chart, level, find_cases(charted))
-            if options.publish is not None:
-                short = os.path.join(options.publish, "performance-short.svg")
-                draw(document, short, None, find_cases(CHARTED_FIRST), 4.8)
-        except ChartFailed as reason:
-            print(reason, file=sys.stderr)
-            return 1
+        charted = [case for case in cases if case.level == options.chart_level]
+        charts.append((options.chart, charted, 8))
+    if options.control:
+        peers = control(peers)
+    serverCore, loadCore = cores()
+    settings = Settings(
+        python=options.python,
+        rounds=options.rounds,
+        seconds=options.seconds,
+        connections=options.connections,
+        idleConnections=options.idle_connections,
+        bulkLength=options.bulk_size * MIB,
+        serverCore=serverCore,
+        loadCore=loadCore,
+        control=options.control,
+        progress=_say,
+    )
+    if options.list:
+        print(_listing(cases, peers, settings))
+        return 0
+    try:
+        if options.saved is None:
+            document = _new(options, cases, peers, settings)
+        else:
+            with open(options.saved, encoding="utf-8") as saved:
+                document = json.load(saved)
+        print(text(document))
+        for path, charted, width in charts:
+            draw(document, path, charted, width)
+    except (ChartFailed, ServerFailed) as reason:
+        _say(reason)
+        return 1
     return 0
 
 

@@ -7,24 +7,17 @@ has the same name in the levels C{memory} and C{rate}.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from tests.benchmarks.apps import payload
-from tests.benchmarks.heads import (
-    JSON_KB,
-    Message,
-    browser,
-    closing,
-    minimal,
-    post_64k,
-    post_json,
-)
+from tests.benchmarks.heads import COUNTER, REQUESTS, head
 
-__all__ = ["CASES", "CHARTED", "CHARTED_FIRST", "LEVELS", "Case", "find_cases"]
+__all__ = [
+    *("CASES", "CHARTED", "CHARTED_FIRST", "LEVELS", "Case", "chosen", "find_cases")
+]
 
 LEVELS = {
     "memory": "CPU time per request, in one process, transport in memory",
@@ -45,31 +38,27 @@ class Case:
     @ivar level: a key of L{LEVELS}.
     @ivar name: unique within the level.
     @ivar title: one line for people.
-    @ivar message: makes the request, for a value of the Host field.
-    @ivar body: the length of the body of the answer.
+    @ivar request: a key of L{REQUESTS}.
+    @ivar target: what is asked for.
+    @ivar needs: what a peer must be able to do; see
+        L{tests.benchmarks.peers.Peer.can}.
+    @ivar wide: whether every peer takes part that can, not only those that always do.
     @ivar depth: so many requests are sent at once.
     @ivar connections: how many connections wrk holds open, where the number
         that was asked for would not do.
     @ivar every: so many requests go over one connection; C{None} for any number.
-    @ivar foreign: whether our site has a framework's own class of requests.
-    @ivar turns: whether the answer comes in a later turn of the reactor.
-    @ivar wide: whether every peer takes part that can, not only those that always do.
-    @ivar needs: what a peer must be able to do; see
-        L{tests.benchmarks.peers.Peer.can}.
     """
 
     level: str
     name: str
     title: str
-    message: Callable[[bytes], Message]
-    body: int = len(payload.HELLO)
+    request: str
+    target: str
+    needs: frozenset[str]
+    wide: bool = False
     depth: int = 1
     connections: int | None = None
     every: int | None = None
-    foreign: bool = False
-    turns: bool = False
-    wide: bool = False
-    needs: frozenset[str] = frozenset()
 
     @property
     def fullName(self) -> str:
@@ -79,11 +68,24 @@ class Case:
         return f"{self.level}/{self.name}"
 
     @property
-    def closes(self) -> bool:
+    def body(self) -> int:
         """
-        Whether each request has a connection of its own.
+        The length of the body of the answer.
         """
-        return "close" in self.needs and self.every is None
+        content = REQUESTS[self.request][1]
+        if content:
+            return len(str(len(content)))
+        name = self.target.removeprefix("/static/")
+        if name in payload.FILES:
+            return len(payload.FILES[name])
+        return len(payload.ANSWERS.get(self.target, payload.ANSWERS["/"]).body)
+
+    @property
+    def turns(self) -> bool:
+        """
+        Whether the answer comes in a later turn of the reactor.
+        """
+        return self.target in payload.ANSWERS and payload.ANSWERS[self.target].later
 
     @property
     def tls(self) -> bool:
@@ -92,143 +94,114 @@ class Case:
         """
         return "tls" in self.needs
 
+    def asked(self, host: str, first: int = 0, count: int = 1) -> bytes:
+        """
+        So many requests.
 
-def _case(
-    level: str,
-    name: str,
-    title: str,
-    make: Callable[..., Message],
-    target: bytes | None = None,
-    varied: bool = False,
-    needs: str = "",
-    **more: Any,
-) -> Case:
-    """
-    @param make: makes the message, for a Host, C{target} and C{varied} if they are
-        another than usual.
-    """
-    options: dict[str, Any] = {} if target is None else {"target": target}
-    if varied:
-        options["varied"] = True
-    message = partial(make, **options)
-    return Case(level, name, title, message, needs=frozenset(needs.split()), **more)
+        @param host: the value of the Host field.
+        @param first: the number of the first one, where they are numbered.
+        """
+        lines, body = REQUESTS[self.request]
+        data = head(lines, host=host, target=self.target) + body.encode("ascii")
+        counter = COUNTER.encode("ascii")
+        return b"".join(
+            data.replace(counter, b"%08d" % (number % 10**8))
+            for number in range(first, first + count)
+        )
 
 
-def _http(level: str) -> list[Case]:
-    """
-    The cases that both levels C{memory} and C{rate} have.
-    """
-    case = partial(_case, level)
-    ten_k = len(payload.TEN_K)
-    chunked = sum(map(len, payload.PIECES))
-    posted = len(str(len(JSON_KB)))
-    cookies = "GET, 12 fields, another Cookie each time"
-    pieces = ("response-chunked", "GET, answer in four chunks", browser, b"/chunked")
-    return [
-        case("minimal", "GET, Host only", minimal),
-        case("minimal-varied", "GET, another Host each time", minimal, varied=True),
-        case("browser", "GET, 12 fields", browser, wide=True),
-        case("browser-varied", cookies, browser, varied=True),
-        case(
-            "post-json",
-            "POST of 1 kB of JSON",
-            post_json,
-            needs="body",
-            body=posted,
-            wide=True,
-        ),
-        case(
-            *("response-10k", "GET, answer of 10 kB", browser, b"/10k"),
-            needs="paths",
-            body=ten_k,
-        ),
-        case(*pieces, needs="paths", body=chunked),
-        # A server that answers whatever is ready before it writes goes in steps of
-        # connections times depth: few, so that a run has many.
-        case(
-            *("pipeline-64", "64 GETs at once, Host only", minimal),
-            needs="pipeline",
-            depth=64,
-            connections=4,
-        ),
-    ]
+# Levels, name and title; request, target, and what a peer must be able to do.  A server
+# that answers whatever is ready before it writes goes in steps of connections times
+# depth: few, so that a run has many.
+_TABLE = """
+memory, rate/minimal: GET, Host only
+    minimal /
+memory, rate/minimal-varied: GET, another Host each time
+    minimal-varied /
+memory, rate/browser: GET, 12 fields
+    browser / wide
+memory, rate/browser-varied: GET, 12 fields, another Cookie each time
+    browser-varied /
+memory, rate/post-json: POST of 1 kB of JSON
+    post-json /echo-length body wide
+memory, rate/response-10k: GET, answer of 10 kB
+    browser /10k paths
+memory, rate/response-chunked: GET, answer in four chunks
+    browser /chunked paths
+memory, rate/pipeline-64: 64 GETs at once, Host only
+    minimal / pipeline depth=64 connections=4
+memory/reads-two-fields: GET, 12 fields varied, the resource reads two
+    browser-varied /two-fields
+memory/reads-all-fields: GET, 12 fields varied, the resource reads all
+    browser-varied /all-fields
+memory, rate/foreign: GET, Host only, a framework's request
+    minimal / foreign
+memory, rate/later: GET, answered in a later turn
+    minimal /later later
+memory, rate/foreign-later: GET, answered in a later turn, a framework's request
+    minimal /later foreign
+memory, rate/later-length: the same with Content-Length
+    minimal /later-length later
+memory, rate/foreign-later-length: the same with Content-Length, a framework's request
+    minimal /later-length foreign
+memory, rate/pieces: GET, 20 pieces in a later turn
+    minimal /pieces later
+memory, rate/foreign-pieces: GET, 20 pieces in a later turn, a framework's request
+    minimal /pieces foreign
+rate/response-1m: GET, answer of 1 MiB from memory
+    minimal /1m paths
+rate/static-1m: GET, file of 1 MiB
+    minimal /static/1m.bin static
+rate/static-4k: GET, file of 4 KiB
+    minimal /static/4k.bin static
+rate/klein: GET, klein, a coroutine that goes on in a later turn
+    minimal /klein/ klein
+rate/flask: GET, Flask by WSGI
+    minimal /flask/ flask wide
+rate/proxy: GET, 12 fields, through a reverse proxy
+    browser / proxy
+rate/upload-64k: POST of 64 KiB, buffered
+    post-64k /echo-length body
+rate/tls: GET over TLS, 12 fields, kept alive
+    browser / tls keep-alive
+rate/new-connection: GET, Host only, a new connection each time
+    closing / close wide
+rate/come-and-go: GET, Host only, a new connection after ten requests
+    minimal / close keep-alive every=10
+frames/websocket: WebSocket messages of 32 bytes that come back
+    upgrade /websocket websocket
+events/fan-out: server-sent events, ten a second, to 500 clients
+    minimal /events events
+idle/connections: resident memory per idle connection
+    browser / keep-alive many
+bulk/upload: PUT of 1 GiB
+    minimal /upload paths body
+bulk/upload-streamed: PUT of 1 GiB, taken as it comes where the server can do that
+    minimal /stream paths body
+bulk/download: GET of 1 GiB
+    minimal /download paths
+client/agent: GETs by a client, connections kept alive
+    minimal / client
+"""
 
 
-def _later(level: str) -> list[Case]:
-    """
-    What applications do, by our own requests and by a framework's.
-    """
-    length = sum(map(len, payload.TWENTY))
-    rows: list[tuple[str, str, bytes, dict[str, Any]]] = [
-        ("later", "GET, answered in a later turn", b"/later", {}),
-        ("later-length", "the same with Content-Length", b"/later-length", {}),
-        ("pieces", "GET, 20 pieces in a later turn", b"/pieces", {"body": length}),
-    ]
-    found = []
-    for name, title, target, more in rows:
-        for prefix, end in (("", ""), ("foreign-", ", a framework's request")):
-            more = {**more, "foreign": bool(prefix), "turns": True}
-            needs = (prefix or "later-").strip("-") if level == "rate" else ""
-            one = _case(
-                *(level, prefix + name, title + end, minimal, target),
-                needs=needs,
-                **more,
+def _read(table: str) -> Iterable[Case]:
+    lines = table.strip().splitlines()
+    for first, second in zip(lines[::2], lines[1::2], strict=True):
+        which, _, title = first.partition(": ")
+        levels, _, name = which.partition("/")
+        request, target, *words = second.split()
+        pairs = (word.split("=") for word in words if "=" in word)
+        numbers: dict[str, Any] = {key: int(value) for key, value in pairs}
+        needs = frozenset(word for word in words if "=" not in word) - {"wide"}
+        for level in levels.split(", "):
+            yield Case(
+                *(level, name, title, request, target, needs, "wide" in words),
+                **numbers,
             )
-            found.append(one)
-    title = "GET, Host only, a framework's request"
-    needs = "foreign" if level == "rate" else ""
-    return [_case(level, "foreign", title, minimal, foreign=True, needs=needs), *found]
 
 
-_ONE_M = len(payload.ONE_M)
-_TWO = "GET, 12 fields varied, the resource reads two"
-_ALL = "GET, 12 fields varied, the resource reads all"
-_FROM_MEMORY = ("response-1m", "GET, answer of 1 MiB from memory", minimal, b"/1m")
-_FROM_FILE = ("static-1m", "GET, file of 1 MiB", minimal, b"/static/1m.bin")
-_SMALL_FILE = ("static-4k", "GET, file of 4 KiB", minimal, b"/static/4k.bin")
-_KLEIN = "GET, klein, a coroutine that goes on in a later turn"
-_FLASK = "GET, Flask by WSGI"
-_PROXY = "GET, 12 fields, through a reverse proxy"
-_POST_64K = "POST of 64 KiB, buffered"
-_GOING = "GET, Host only, a new connection after ten requests"
-_ECHO = "WebSocket messages of 32 bytes that come back"
-_EVENTS = "server-sent events, ten a second, to 500 clients"
-_TLS = "GET over TLS, 12 fields, kept alive"
-_CLOSING = "GET, Host only, a new connection each time"
-_IDLE = "resident memory per idle connection"
-_STREAMED = "PUT of 1 GiB, taken as it comes where the server can do that"
-_CLIENT = "GETs by a client, connections kept alive"
-
-CASES: list[Case] = [
-    *_http("memory"),
-    _case("memory", "reads-two-fields", _TWO, browser, b"/two-fields", varied=True),
-    _case("memory", "reads-all-fields", _ALL, browser, b"/all-fields", varied=True),
-    *_later("memory"),
-    *_http("rate"),
-    *_later("rate"),
-    _case("rate", *_FROM_MEMORY, needs="paths", body=_ONE_M),
-    _case("rate", *_FROM_FILE, needs="static", body=_ONE_M),
-    _case("rate", *_SMALL_FILE, needs="static", body=4096),
-    _case("rate", "klein", _KLEIN, minimal, b"/klein/", needs="klein"),
-    _case("rate", "flask", _FLASK, minimal, b"/flask/", needs="flask", wide=True),
-    _case("rate", "proxy", _PROXY, browser, needs="proxy"),
-    _case("rate", "upload-64k", _POST_64K, post_64k, needs="body", body=5),
-    _case("rate", "tls", _TLS, browser, needs="tls keep-alive"),
-    _case("rate", "new-connection", _CLOSING, closing, needs="close", wide=True),
-    _case(
-        *("rate", "come-and-go", _GOING, minimal),
-        needs="close keep-alive",
-        every=10,
-    ),
-    _case("frames", "websocket", _ECHO, minimal, b"/websocket", needs="websocket"),
-    _case("events", "fan-out", _EVENTS, minimal, b"/events", needs="events"),
-    _case("idle", "connections", _IDLE, browser, needs="keep-alive many"),
-    _case("bulk", "upload", "PUT of 1 GiB", minimal, needs="paths body"),
-    _case("bulk", "upload-streamed", _STREAMED, minimal, needs="paths body"),
-    _case("bulk", "download", "GET of 1 GiB", minimal, needs="paths"),
-    _case("client", "agent", _CLIENT, minimal),
-]
-
+CASES: list[Case] = sorted(_read(_TABLE), key=lambda case: [*LEVELS].index(case.level))
 
 # What the published chart shows.
 CHARTED = [
@@ -240,26 +213,43 @@ CHARTED = [
 # What the one on the first page shows: what is asked most, and where we lose to some.
 CHARTED_FIRST = ["rate/browser", "rate/upload-64k"]
 
+_Thing = TypeVar("_Thing")
+
+
+def chosen(
+    what: str,
+    patterns: list[str],
+    things: list[_Thing],
+    names: Callable[[_Thing], tuple[str, ...]],
+) -> list[_Thing]:
+    """
+    Those of which a name is meant; no patterns mean all.
+
+    @param what: what they are, for the message of the error.
+    @param patterns: shell patterns.
+    @raise ValueError: when a pattern matches nothing.
+    """
+    found: list[_Thing] = []
+    for pattern in patterns:
+        matching = [
+            thing
+            for thing in things
+            if any(fnmatchcase(name, pattern) for name in names(thing))
+        ]
+        if not matching:
+            raise ValueError(f"no {what} is called {pattern!r}; --list says which are")
+        found += matching
+    return [thing for thing in things if not patterns or thing in found]
+
 
 def find_cases(patterns: list[str]) -> list[Case]:
     """
     The cases that are meant, in the order of L{CASES}.
 
-    @param patterns: shell patterns; each is held against C{level/name}, the
-        name, and the level.  No patterns means every case.
+    @param patterns: each is held against C{level/name}, the name, and the level.
     @raise ValueError: when a pattern matches nothing.
     """
-    found: set[str] = set()
-    for pattern in patterns:
-        matching = {
-            case.fullName
-            for case in CASES
-            if any(
-                fnmatchcase(name, pattern)
-                for name in (case.fullName, case.name, case.level)
-            )
-        }
-        if not matching:
-            raise ValueError(f"no case is called {pattern!r}; --list says which are")
-        found |= matching
-    return [case for case in CASES if not patterns or case.fullName in found]
+    return chosen(
+        *("case", patterns, CASES),
+        lambda case: (case.fullName, case.name, case.level),
+    )

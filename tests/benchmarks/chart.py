@@ -14,13 +14,14 @@ import io
 import re
 from typing import Any
 
-from tests.benchmarks.cases import CASES, Case
+from tests.benchmarks.cases import Case
 from tests.benchmarks.peers import CLIENTS, PEERS
 
-__all__ = ["ChartFailed", "draw", "for_dark_pages", "panels"]
+__all__ = ["ChartFailed", "draw", "panels"]
 
-# matplotlib writes colours into each element, so these have to be stronger.  The
-# background stays one of the chart's own: a page may be dark where the system is not.
+# Light letters on a dark ground, where the reader has asked for that.  matplotlib
+# writes colours into each element, so these have to be stronger.  The background stays
+# one of the chart's own: a page may be dark where the system is not.
 _DARK = """
 @media (prefers-color-scheme: dark) {
   text { fill: #e4e4e4 !important }
@@ -43,35 +44,21 @@ class ChartFailed(Exception):
     """
 
 
-def panels(
-    document: dict[str, Any], level: str | None, cases: list[Case] = CASES
-) -> list[tuple[str, list[Any]]]:
+def panels(document: dict[str, Any], cases: list[Case]) -> list[tuple[str, list[Any]]]:
     """
-    What is drawn: for each case of a level its title and its ratios, the
-    greatest first.
-
-    @param level: C{None} for all.
-    @param cases: draw only these.
+    What is drawn: for each of the cases its title and its ratios, the greatest first.
     """
-    wanted = {case.fullName for case in cases}
-    titles = {case.fullName: case.title for case in CASES}
-    found: dict[str, list[Any]] = {}
-    for ratio in document["ratios"]:
-        of = ratio["case"].partition("/")[0]
-        if level in (None, of) and ratio["case"] in wanted:
-            found.setdefault(ratio["case"], []).append(ratio)
-    return [
-        (titles[case], sorted(ratios, key=lambda ratio: -ratio["median"]))
-        for case, ratios in found.items()
-    ]
+    drawn = []
+    for case in cases:
+        ratios = [one for one in document["ratios"] if one["case"] == case.fullName]
+        if ratios:
+            ratios.sort(key=lambda ratio: -ratio["median"])
+            drawn.append((case.title, ratios))
+    return drawn
 
 
 def draw(
-    document: dict[str, Any],
-    path: str,
-    level: str | None = "rate",
-    cases: list[Case] = CASES,
-    width: float = 8,
+    document: dict[str, Any], path: str, cases: list[Case], width: float = 8
 ) -> None:
     """
     Draw our figure divided by each peer's, with the spread of the rounds.
@@ -90,10 +77,9 @@ def draw(
         raise ChartFailed(
             f"a chart needs matplotlib, which can not be imported ({reason})"
         ) from None
-    drawn = panels(document, level, cases)
+    drawn = panels(document, cases)
     if not drawn:
-        which = "those cases" if level is None else f"the level {level!r}"
-        raise ChartFailed(f"the result has no ratios of {which}")
+        raise ChartFailed("the result has no ratios of those cases")
     heights = [len(ratios) + 2 for _, ratios in drawn]
     # Names that are the same in every run, and text that stays text, so that
     # two versions of the file can be compared.
@@ -105,22 +91,13 @@ def draw(
             _panel(axis, title, ratios)
         text = io.StringIO()
         figure.savefig(text, format="svg", metadata={"Date": None})
+    dark = rf"\1{_DARK}\2"
+    svg = re.sub(r"(<style type=\"text/css\">[^<]*)(</style>)", dark, text.getvalue())
     with open(path, "w", encoding="utf-8") as file:
-        file.write(for_dark_pages(text.getvalue()))
-
-
-def for_dark_pages(svg: str) -> str:
-    """
-    Have a chart of matplotlib's light letters on a dark ground where the reader has
-    asked for that.
-    """
-    return re.sub(r"(<style type=\"text/css\">[^<]*)(</style>)", rf"\1{_DARK}\2", svg)
+        file.write(svg)
 
 
 def _panel(axis: Any, title: str, ratios: list[Any]) -> None:
-    """
-    One case.
-    """
     names = [_TITLES.get(ratio["peer"], ratio["peer"]) for ratio in ratios]
     medians = [ratio["median"] for ratio in ratios]
     below = [ratio["median"] - ratio["low"] for ratio in ratios]

@@ -8,29 +8,31 @@ Within a round the peers take turns case by case, in an order that changes.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
+import selectors
 import shutil
 import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from tests.benchmarks.cases import Case
-from tests.benchmarks.heads import head
-from tests.benchmarks.machine import busy_seconds, pinned, probe, raise_descriptor_limit
-from tests.benchmarks.peers import CLIENTS, GENERAL, PEERS, Peer
+from tests.benchmarks.heads import COUNTER, head
+from tests.benchmarks.machine import busy_seconds, pinned, raise_descriptor_limit
+from tests.benchmarks.peers import BARE, GENERAL, Peer
 from tests.benchmarks.results import Book
 from tests.benchmarks.sends import sends
-from tests.benchmarks.servers import Server, ServerFailed, Workshop
+from tests.benchmarks.servers import Server, ServerFailed, Workshop, ask, check
 from tests.benchmarks.settings import Settings
 from tests.benchmarks.streams import echo, listen
-from tests.benchmarks.wire import Unexpected
+from tests.benchmarks.wire import Unexpected, read_answer
 
-__all__ = ["LEVELS", "MOVES", "ToolFailed", "check", "load"]
+__all__ = ["LEVELS", "MOVES", "Level", "move", "run"]
 
 _SCRIPT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "wrk.lua")
 
@@ -39,65 +41,6 @@ class ToolFailed(Exception):
     """
     wrk or a client did not run, or saw errors.
     """
-
-
-# -- what they share ---------------------------------------------------------------
-
-
-def _able(book: Book, case: Case, peers: list[Peer], workshop: Workshop) -> list[Peer]:
-    """
-    The peers that can do a case; for the others the reason is taken down.
-    """
-    if case.tls and workshop.certificate is None:
-        reason = "no certificate can be made: apt-get install openssl"
-        book.leaveOut(case.fullName, "all", reason)
-        return []
-    for peer in peers:
-        lacking = case.needs - peer.can
-        # That a server is no proxy, or has no frameworks, need not be said.
-        if lacking and lacking <= GENERAL and peer.isGeneral:
-            reason = f"does not offer: {', '.join(sorted(lacking))}"
-            book.leaveOut(case.fullName, peer.name, reason)
-    able = [peer for peer in peers if peer.takes(case)]
-    return [peer for peer in able if not book.isLeftOut(case.fullName, peer.name)]
-
-
-def _turns(things: list[Any], turn: int) -> list[Any]:
-    """
-    Another order in each round: backwards in every other one, and begun
-    elsewhere.
-    """
-    start = turn % len(things) if things else 0
-    turned = things[start:] + things[:start]
-    return turned[::-1] if turn % 2 else turned
-
-
-@contextlib.contextmanager
-def _measuring(book: Book, case: Case, name: str) -> Iterator[None]:
-    """
-    What fails is left out, with the reason.
-    """
-    try:
-        yield
-    except (ServerFailed, ToolFailed, Unexpected, OSError) as reason:
-        book.leaveOut(case.fullName, name, str(reason))
-
-
-def _each(
-    book: Book,
-    cases: list[Case],
-    peers: list[Peer],
-    workshop: Workshop,
-    settings: Settings,
-    turn: int,
-) -> Iterator[tuple[Case, Peer]]:
-    """
-    The cases and peers of one round.
-    """
-    for case in cases:
-        for peer in _turns(_able(book, case, peers, workshop), turn):
-            settings.progress(f"round {turn + 1}: {case.fullName}, {peer.name}")
-            yield case, peer
 
 
 def _result(
@@ -128,46 +71,21 @@ def _result(
     raise ToolFailed(said[-1][:200] if said else "no message")
 
 
-def check(server: Server, case: Case) -> None:
+def _load(server: Server, case: Case) -> dict[str, float]:
     """
-    See that the answer is what the case says, and warm the server up with some 200
-    requests, ten on a connection; large answers need no hundreds of requests.
+    Run wrk once, and tell what it counted.
 
-    @raise Unexpected: when the answer is another.
-    """
-    message = case.message(server.host)
-    keep = "keep-alive" in server.peer.can and not case.closes
-    for turn in range(max(1, min(200, 5_000_000 // case.body) // 10)):
-        with contextlib.closing(server.connect()) as connection:
-            for number in range(10 if keep else 1):
-                first = turn * 1000 + number * case.depth
-                connection.send(message.several(first, case.depth))
-                for _ in range(case.depth):
-                    length = len(connection.answer())
-                    if length != case.body:
-                        raise Unexpected(f"{length} bytes instead of {case.body}")
-
-
-# -- requests per second over loopback ---------------------------------------------
-
-
-def load(server: Server, case: Case, settings: Settings) -> dict[str, float]:
-    """
-    Run wrk once.
-
-    @return: what it counted.
     @raise ToolFailed: when it failed, or requests failed.
     """
-    message = case.message(server.host)
-    scheme = "https" if case.tls else "http"
-    offset = 0 if message.offset is None else message.offset + 1
+    data, settings = case.asked(server.host), server.settings
+    offset = data.find(COUNTER.encode("ascii")) + 1
     with tempfile.NamedTemporaryFile(prefix="benchmark") as request:
-        request.write(message.data * case.depth)
+        request.write(data * case.depth)
         request.flush()
         command = ["wrk", "--threads", "1", "--timeout", "10s"]
         command += ["--connections", str(case.connections or settings.connections)]
         command += ["--duration", f"{settings.seconds}s", "--script", _SCRIPT]
-        command += [f"{scheme}://127.0.0.1:{server.port}/"]
+        command += [f"{'https' if case.tls else 'http'}://{server.host}/"]
         command += ["--", request.name, str(offset), str(case.every or 0)]
         counted = _result(command, settings.loadCore, settings.seconds + 60)
     kinds = ("connect", "read", "write", "status", "timeout")
@@ -178,23 +96,21 @@ def load(server: Server, case: Case, settings: Settings) -> dict[str, float]:
     return counted
 
 
-def _rate_of(
-    server: Server, case: Case, settings: Settings, turn: int
-) -> dict[str, float]:
+def _rate(server: Server, case: Case, turn: int) -> dict[str, float]:
     """
-    Check, and measure once.  Beside the rate the CPU time of the server per request
+    Requests per second, by wrk.  Beside that the CPU time of the server per request
     is taken down, what else used its core, and in the first round how many system
     calls sent a response.
     """
     check(server, case)
     counted = sends(server, case) if turn == 0 and not case.tls else None
     more = {} if counted is None else {"sends": counted}
-    before = busy_seconds(settings.serverCore)
+    before = busy_seconds(server.settings.serverCore)
     used, began = server.seconds(), time.monotonic()
-    result = load(server, case, settings)
+    result = _load(server, case)
     used = server.seconds() - used
     passed = time.monotonic() - began
-    after = busy_seconds(settings.serverCore)
+    after = busy_seconds(server.settings.serverCore)
     others = 0.0 if before is None or after is None else after - before - used
     return {
         **more,
@@ -207,67 +123,6 @@ def _rate_of(
     }
 
 
-def rate(
-    book: Book,
-    cases: list[Case],
-    peers: list[Peer],
-    workshop: Workshop,
-    settings: Settings,
-) -> None:
-    """
-    Requests per second: wrk on one core, the server on another.
-    """
-    if shutil.which("wrk") is None:
-        for case in cases:
-            book.leaveOut(case.fullName, "all", "wrk is missing: apt-get install wrk")
-        return
-    for turn in range(settings.rounds):
-        with ExitStack() as stack:
-            running: dict[tuple[str, bool], Server] = {}
-            for case, peer in _each(book, cases, peers, workshop, settings, turn):
-                which = (peer.name, case.tls)
-                with _measuring(book, case, peer.name):
-                    if which not in running:
-                        server = Server(peer, workshop, case.tls)
-                        try:
-                            running[which] = stack.enter_context(server)
-                        except ServerFailed as reason:
-                            for other in cases:
-                                if other.tls == case.tls:
-                                    book.leaveOut(
-                                        other.fullName, peer.name, str(reason)
-                                    )
-                            continue
-                    figures = _rate_of(running[which], case, settings, turn)
-                    book.add(case.fullName, peer.name, turn, **figures)
-
-
-# -- connections that stay busy ----------------------------------------------------
-
-
-def _streaming(measured: Callable[..., dict[str, float]]) -> Callable[..., None]:
-    """
-    A level whose load is ours, each server by itself.
-    """
-
-    def run(
-        book: Book,
-        cases: list[Case],
-        peers: list[Peer],
-        workshop: Workshop,
-        settings: Settings,
-    ) -> None:
-        for turn in range(settings.rounds):
-            for case, peer in _each(book, cases, peers, workshop, settings, turn):
-                with _measuring(book, case, peer.name), Server(peer, workshop) as one:
-                    figures = measured(one, case, settings)
-                    book.add(case.fullName, peer.name, turn, **figures)
-
-    return run
-
-
-# -- memory of idle connections ----------------------------------------------------
-
 # Descriptors that the processes need for anything else.
 _SPARE = 200
 
@@ -275,173 +130,201 @@ _SPARE = 200
 _SETTLE = 1.0
 
 
-def _memory_of(server: Server, case: Case, connections: int) -> tuple[float, int]:
+def _idle(server: Server, case: Case, turn: int) -> dict[str, float]:
     """
-    Answer one request on each of thousands of connections.
+    Resident memory per connection, when each of thousands has had one answer.
 
-    @return: bytes per connection, and the bytes without connections.
     @raise Unexpected: when an answer is wrong, or a connection was closed.
     """
     check(server, case)
     time.sleep(_SETTLE)
     before = server.memory("VmRSS")
-    message = case.message(server.host)
-    with ExitStack() as stack:
-        held = []
-        for number in range(connections):
-            connection = stack.enter_context(contextlib.closing(server.connect()))
-            connection.send(message.numbered(number))
-            if len(connection.answer()) != case.body:
-                raise Unexpected("another answer than before")
-            held.append(connection)
+    count = server.settings.idleConnections
+    with ExitStack() as stack, selectors.DefaultSelector() as selector:
+        for number in range(count):
+            connection = stack.enter_context(closing(server.connect()))
+            ask(server, case, [connection], number)
+            selector.register(connection.socket, selectors.EVENT_READ)
         time.sleep(_SETTLE)
         after = server.memory("VmRSS")
-        closed = sum(1 for connection in held if not connection.isOpen())
+        closed = len(selector.select(0))
         if closed:
-            raise Unexpected(f"{closed} of {connections} idle connections were closed")
-    return (after - before) / connections, before
+            raise Unexpected(f"{closed} of {count} idle connections were closed")
+    return {"value": (after - before) / count, "resident_before": before}
 
-
-def idle(
-    book: Book,
-    cases: list[Case],
-    peers: list[Peer],
-    workshop: Workshop,
-    settings: Settings,
-) -> None:
-    """
-    Resident memory of the server before and after.
-    """
-    limit = raise_descriptor_limit() - _SPARE
-    if limit < settings.idleConnections:
-        reason = f"only {limit} connections can be open: raise ulimit -n"
-        for case in cases:
-            book.leaveOut(case.fullName, "all", reason)
-        return
-    for turn in range(settings.rounds):
-        for case, peer in _each(book, cases, peers, workshop, settings, turn):
-            with _measuring(book, case, peer.name), Server(peer, workshop) as server:
-                value, before = _memory_of(server, case, settings.idleConnections)
-                book.add(case.fullName, peer.name, turn, value, resident_before=before)
-
-
-# -- one large body ----------------------------------------------------------------
 
 _PIECE = memoryview(bytes(262144))
 
-# For the name of a case, method and target.
+# For the name of a case, the request.
 MOVES = {
-    "upload": (b"PUT", b"/upload"),
-    "upload-streamed": (b"PUT", b"/stream"),
-    "download": (b"GET", b"/download/%d"),
+    "upload": "PUT /upload HTTP/1.1\nHost: {host}\nContent-Length: {length}",
+    "upload-streamed": "PUT /stream HTTP/1.1\nHost: {host}\nContent-Length: {length}",
+    "download": "GET /download/{length} HTTP/1.1\nHost: {host}",
 }
 
 
 def move(server: Server, name: str, length: int) -> None:
     """
-    Move one body.
+    Move one body by one of L{MOVES}.
 
-    @param name: one of L{MOVES}.
     @raise Unexpected: when not all of it came over.
     """
-    method, target = MOVES[name]
-    fields = [(b"Host", server.host)]
-    with contextlib.closing(server.connect()) as connection:
-        if method == b"GET":
-            connection.send(head(method, target % length, fields))
+    with closing(server.connect()) as connection:
+        connection.send(head(MOVES[name], host=server.host, length=length))
+        if name == "download":
             moved = connection.skim()
         else:
-            fields.append((b"Content-Length", b"%d" % length))
-            connection.send(head(method, target, fields))
             for at in range(0, length, len(_PIECE)):
-                connection.send(_PIECE[: min(length - at, len(_PIECE))])
-            moved = int(connection.answer())
+                connection.send(_PIECE[: length - at])
+            moved = int(read_answer(connection.file))
         if moved != length:
             raise Unexpected(f"moved {moved} bytes instead of {length}")
 
 
-def bulk(
-    book: Book,
-    cases: list[Case],
-    peers: list[Peer],
-    workshop: Workshop,
-    settings: Settings,
-) -> None:
+def _bulk(server: Server, case: Case, turn: int) -> dict[str, float]:
     """
     CPU time of the server's processes, and the most memory that they had.  The time
     that passed would say more about the client.
     """
-    for turn in range(settings.rounds):
-        for case, peer in _each(book, cases, peers, workshop, settings, turn):
-            with _measuring(book, case, peer.name), Server(peer, workshop) as server:
-                move(server, case.name, 1 << 20)
-                used, began = server.seconds(), time.monotonic()
-                before = server.memory("VmRSS")
-                move(server, case.name, settings.bulkLength)
-                book.add(
-                    case.fullName,
-                    peer.name,
-                    turn,
-                    server.seconds() - used,
-                    passed=time.monotonic() - began,
-                    grown=max(0, server.memory("VmHWM") - before),
-                )
+    move(server, case.name, 1 << 20)
+    used, began = server.seconds(), time.monotonic()
+    before = server.memory("VmRSS")
+    move(server, case.name, server.settings.bulkLength)
+    return {
+        "value": server.seconds() - used,
+        "passed": time.monotonic() - began,
+        "grown": max(0, server.memory("VmHWM") - before),
+    }
 
 
-# -- clients -----------------------------------------------------------------------
-
-
-def client(
-    book: Book,
-    cases: list[Case],
-    peers: list[Peer],
-    workshop: Workshop,
-    settings: Settings,
-) -> None:
+@contextmanager
+def _asking(peer: Peer, workshop: Workshop, case: Case) -> Iterator[Any]:
     """
-    CPU time of the client per request.  Each is a process on the core that the
-    servers have in other levels, and asks one server, a bare Protocol that answers a
-    constant, on the other core.
-
-    @param peers: not used; the clients are L{CLIENTS}.
+    What runs a client; what that asks is on the core of the load.
     """
-    [bare] = [peer for peer in PEERS if peer.name == "bare"]
-    modules = [one.module for one in CLIENTS]
-    missing, _ = probe(workshop.python, modules, workshop.environment)
-    for case in cases:
-        for one in CLIENTS:
-            if one.module in missing:
-                reason = f"missing: {missing[one.module]}"
-                book.leaveOut(case.fullName, one.name, reason)
-        for turn in range(settings.rounds):
-            with (
-                _measuring(book, case, "all"),
-                Server(bare, workshop, core=settings.loadCore) as server,
-            ):
-                for one in CLIENTS[:: -1 if turn % 2 else 1]:
-                    if book.isLeftOut(case.fullName, one.name):
-                        continue
-                    settings.progress(f"round {turn + 1}: {case.fullName}, {one.name}")
-                    command = [workshop.python, "-m", "tests.benchmarks.apps.clients"]
-                    command += [one.name, "--port", str(server.port)]
-                    command += ["--requests", str(settings.clientRequests)]
-                    with _measuring(book, case, one.name):
-                        core = settings.serverCore
-                        got = _result(command, core, 120, workshop.environment)
-                        book.add(
-                            case.fullName,
-                            one.name,
-                            turn,
-                            got["cpu"],
-                            passed=got["passed"],
-                        )
+    settings = workshop.settings
+    with Server(BARE, workshop, beside=True) as bare:
+        command = peer.words(settings.python, origin=bare.port)
+        command += ["--requests", str(settings.clientRequests)]
+        yield partial(_result, command, settings.serverCore, 120, workshop.environment)
+
+
+def _client(
+    ask_all: Callable[[], dict[str, float]], case: Case, turn: int
+) -> dict[str, float]:
+    """
+    CPU time of the client per request; it is on the core that the servers have in other
+    levels.
+    """
+    found = ask_all()
+    return {"value": found["cpu"], "passed": found["passed"]}
+
+
+@dataclass(frozen=True)
+class Level:
+    """
+    How a level is measured.
+
+    @ivar measure: one figure, called C{value}, and others; given what was started, the
+        case and the number of the round.
+    @ivar unable: why nothing can be measured, if that is so.
+    @ivar kept: whether a server answers all cases of a round.
+    @ivar start: starts what is measured.
+    """
+
+    measure: Callable[[Any, Case, int], dict[str, float]]
+    unable: Callable[[Settings], str | None] = lambda settings: None
+    kept: bool = False
+    start: Callable[[Peer, Workshop, Case], AbstractContextManager[Any]] = (
+        lambda peer, workshop, case: Server(peer, workshop, case.tls)
+    )
+
+
+def _no_wrk(settings: Settings) -> str | None:
+    return None if shutil.which("wrk") else "wrk is missing: apt-get install wrk"
+
+
+def _too_many(settings: Settings) -> str | None:
+    limit = raise_descriptor_limit() - _SPARE
+    if limit >= settings.idleConnections:
+        return None
+    return f"only {limit} connections can be open: raise ulimit -n"
 
 
 LEVELS = {
-    "rate": rate,
-    "frames": _streaming(echo),
-    "events": _streaming(listen),
-    "idle": idle,
-    "bulk": bulk,
-    "client": client,
+    "rate": Level(_rate, _no_wrk, kept=True),
+    "frames": Level(echo),
+    "events": Level(listen),
+    "idle": Level(_idle, _too_many),
+    "bulk": Level(_bulk),
+    "client": Level(_client, start=_asking),
 }
+
+
+def _able(book: Book, case: Case, peers: list[Peer], workshop: Workshop) -> list[Peer]:
+    """
+    The peers that can do a case; for the others the reason is taken down.
+    """
+    if case.tls and not workshop.certificate:
+        reason = "no certificate can be made: apt-get install openssl"
+        book.leaveOut(case.fullName, "all", reason)
+        return []
+    for peer in peers:
+        lacking = case.needs - peer.can
+        # That a server is no proxy, or has no frameworks, need not be said.
+        if lacking and lacking <= GENERAL and peer.isGeneral:
+            reason = f"does not offer: {', '.join(sorted(lacking))}"
+            book.leaveOut(case.fullName, peer.name, reason)
+    able = [peer for peer in peers if peer.takes(case)]
+    return [peer for peer in able if (case.fullName, peer.name) not in book.leftOut]
+
+
+def _in_turns(things: list[Any], turn: int) -> list[Any]:
+    """
+    Another order in each round: backwards in every other one, and begun
+    elsewhere.
+    """
+    start = turn % len(things) if things else 0
+    turned = things[start:] + things[:start]
+    return turned[::-1] if turn % 2 else turned
+
+
+def run(book: Book, cases: list[Case], peers: list[Peer], workshop: Workshop) -> None:
+    """
+    Measure the cases of one level.  What fails is left out, with the reason.
+    """
+    settings = workshop.settings
+    level = LEVELS[cases[0].level]
+    reason = level.unable(settings)
+    if reason is not None:
+        for case in cases:
+            book.leaveOut(case.fullName, "all", reason)
+        return
+    for turn in range(settings.rounds):
+        # Who is left out meanwhile is not asked again.
+        pairs = (
+            (case, peer)
+            for case in cases
+            for peer in _in_turns(_able(book, case, peers, workshop), turn)
+        )
+        with ExitStack() as stack:
+            running: dict[tuple[str, bool], Any] = {}
+            for case, peer in pairs:
+                settings.progress(f"round {turn + 1}: {case.fullName}, {peer.name}")
+                which = (peer.name, case.tls)
+                try:
+                    if which not in running:
+                        started = level.start(peer, workshop, case)
+                        running[which] = stack.enter_context(started)
+                    figures = level.measure(running[which], case, turn)
+                except (ServerFailed, ToolFailed, Unexpected, OSError) as failed:
+                    # A server that does not start can do none of them.
+                    none = level.kept and isinstance(failed, ServerFailed)
+                    for other in cases if none else [case]:
+                        if other.tls == case.tls:
+                            book.leaveOut(other.fullName, peer.name, str(failed))
+                else:
+                    book.add(case.fullName, peer.name, turn, **figures)
+                if not level.kept:
+                    stack.close()
+                    running.clear()

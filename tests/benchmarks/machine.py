@@ -7,18 +7,16 @@ from __future__ import annotations
 import json
 import os
 import platform
+import re
 import resource
 import shutil
 import subprocess
 from datetime import datetime, timezone
+from pathlib import Path
 
 __all__ = [
-    "busy_seconds",
-    "cores",
-    "describe_machine",
-    "pinned",
-    "probe",
-    "raise_descriptor_limit",
+    *("busy_seconds", "cores", "describe_machine", "pinned"),
+    *("probe", "raise_descriptor_limit"),
 ]
 
 # Run by the Python that runs the peers: which modules can be imported there,
@@ -41,15 +39,15 @@ print("\\n" + json.dumps([missing, versions]))
 """
 
 
-def cores() -> tuple[int, int] | None:
+def cores() -> tuple[int, int] | tuple[None, None]:
     """
-    The core for the server and the core for the load, or C{None} when there
+    The core for the server and the core for the load, or no cores when there
     are not two.
     """
     if not hasattr(os, "sched_getaffinity"):
-        return None
+        return None, None
     available = sorted(os.sched_getaffinity(0))
-    return (available[0], available[1]) if len(available) > 1 else None
+    return (available[0], available[1]) if len(available) > 1 else (None, None)
 
 
 def pinned(command: list[str], core: int | None) -> list[str]:
@@ -62,19 +60,17 @@ def pinned(command: list[str], core: int | None) -> list[str]:
 
 
 def probe(
-    python: str, modules: list[str], environment: dict[str, str]
+    python: str, modules: set[str], environment: dict[str, str]
 ) -> tuple[dict[str, str], dict[str, str]]:
     """
     Ask another Python what it has.
 
-    @param python: path of the interpreter.
-    @param modules: names that are to be imported.
-    @return: the modules that can not be imported, with the reason; the
-        versions of all distributions.
+    @return: which of the modules can not be imported, with the reason; the versions of
+        all distributions.
     @raise subprocess.CalledProcessError: when it does not run.
     """
     done = subprocess.run(
-        [python, "-c", _PROBE, *modules],
+        [python, "-c", _PROBE, *sorted(modules)],
         env=environment,
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -97,53 +93,39 @@ def raise_descriptor_limit() -> int:
     return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 
 
+def _found(pattern: str, path: str) -> str:
+    """
+    What the pattern's group is in a file, or nothing.
+    """
+    try:
+        found = re.search(pattern, Path(path).read_text("utf-8"), re.MULTILINE)
+    except OSError:
+        return ""
+    return found[1].strip() if found else ""
+
+
 def busy_seconds(core: int | None) -> float | None:
     """
     CPU time that was used on a core by everything, since the machine started.
 
     @return: C{None} when it is not known.
     """
-    try:
-        with open("/proc/stat", encoding="ascii") as lines:
-            for line in lines:
-                name, *ticks = line.split()
-                if name == f"cpu{core}":
-                    # user nice system idle iowait irq softirq steal ...
-                    used = sum(map(int, ticks[:3] + ticks[5:8]))
-                    return used / os.sysconf("SC_CLK_TCK")
-    except OSError:
-        pass
-    return None
+    # user nice system idle iowait irq softirq steal ...
+    ticks = [*map(int, _found(rf"^cpu{core} (.*)", "/proc/stat").split())]
+    return sum(ticks[:3] + ticks[5:8]) / os.sysconf("SC_CLK_TCK") if ticks else None
 
 
-def _processor() -> str:
+def _said(*command: str) -> str:
     """
-    What the processor is called.
+    What a command prints, or nothing.
     """
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as lines:
-            for line in lines:
-                if line.startswith("model name"):
-                    return line.partition(":")[2].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()
-
-
-def _revision() -> str:
-    """
-    Which revision of this project is measured, and whether it was changed.
-    """
+    folder = os.path.dirname(os.path.abspath(__file__))
     try:
         done = subprocess.run(
-            ["git", "describe", "--always", "--dirty"],
-            cwd=os.path.dirname(os.path.abspath(__file__)),
-            capture_output=True,
-            text=True,
-            check=True,
+            command, cwd=folder, capture_output=True, text=True, check=False
         )
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
+    except OSError:
+        return ""
     return done.stdout.strip()
 
 
@@ -151,19 +133,15 @@ def describe_machine() -> dict[str, object]:
     """
     What a reader has to know about where and when this was measured.
     """
-    wrk = shutil.which("wrk")
-    version = "not installed"
-    if wrk is not None:
-        # wrk says its version together with its usage, and fails.
-        done = subprocess.run([wrk, "-v"], capture_output=True, text=True, check=False)
-        version = (done.stdout + done.stderr).partition("[")[0].strip()
+    processor = _found("^model name.*?:(.*)", "/proc/cpuinfo")
     return {
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "processor": _processor(),
+        "processor": processor or platform.processor() or platform.machine(),
         "cores": os.cpu_count(),
-        "revision": _revision(),
+        "revision": _said("git", "describe", "--always", "--dirty") or "unknown",
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
-        "wrk": version,
+        # It says its version together with its usage, and fails.
+        "wrk": _said("wrk", "-v").partition("[")[0].strip() or "not installed",
         "load": list(os.getloadavg()),
     }

@@ -18,37 +18,31 @@ C{rate} has the collector on.
 from __future__ import annotations
 
 import gc
-import os
-import shutil
+import io
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from statistics import median
 from typing import Any, cast
 
 from twisted.internet import error, tcp
-from twisted.internet.base import ReactorBase
 from twisted.internet.protocol import Protocol
+from twisted.internet.selectreactor import SelectReactor
 from twisted.python.failure import Failure
 from twisted.web.server import Site as TwistedSite
 
 from tests.benchmarks.apps.resources import Foreign, Root
-from tests.benchmarks.cases import CASES, Case
+from tests.benchmarks.cases import Case, find_cases
+from tests.benchmarks.wire import Unexpected, read_answer
 from tests.support.memory import CLIENT, MemoryTransport
 from twisted_h11.server import Site
 
-__all__ = [
-    "CountingTransport",
-    "Side",
-    "SiteFactory",
-    "compare",
-    "h11_site",
-    "ratio",
-    "twisted_site",
-]
+__all__ = ["Side", "SiteFactory", "compare", "h11_site", "ratio", "twisted_site"]
 
-HOST = b"localhost:8080"
+HOST = "localhost:8080"
 
 # Requests between two turns of the reactor, as with that many connections
 # that are ready at once.
@@ -56,65 +50,54 @@ TURN = 16
 
 SiteFactory = Callable[..., TwistedSite]
 
+# The site that is the measure, and ours.
+twisted_site: SiteFactory = TwistedSite
+h11_site: SiteFactory = Site
 
-class TimerReactor(ReactorBase):
+
+class _Reactor(SelectReactor):
     """
-    The timers of a real reactor, and nothing else of it: no descriptors, no
-    threads, independent of the reactor of the process, nothing to wait for.
-
-    @ivar writers: what waits to be told that it can write.
+    The timers of a real reactor, which nobody runs, independent of the reactor of the
+    process; descriptors are only known to it, and nothing wakes it.
     """
 
     def __init__(self) -> None:
-        self.writers: dict[Any, None] = {}
-        ReactorBase.__init__(self)
+        SelectReactor.__init__(self)
+        self._soon: list[tuple[Callable[..., object], tuple[Any, ...]]] = []
 
     def installWaker(self) -> None: ...
 
-    def doIteration(self, delay: float | None) -> None: ...
-
-    def addReader(self, reader: Any) -> None: ...
-
-    def removeReader(self, reader: Any) -> None: ...
-
-    def addWriter(self, writer: Any) -> None:
+    def soon(self, delay: float, call: Callable[..., object], *args: object) -> None:
         """
-        Take down who can write in the next turn.
+        A C{callLater} for what is due in the next turn, at the least price.
         """
-        self.writers[writer] = None
-
-    def removeWriter(self, writer: Any) -> None:
-        """
-        It has nothing to write any more.
-        """
-        self.writers.pop(writer, None)
+        self._soon.append((call, args))
 
     def turn(self) -> None:
         """
         One turn: what is due is called, and every socket has room.
         """
+        calls, self._soon = self._soon, []
+        for call, args in calls:
+            call(*args)
         self.runUntilCurrent()
-        for writer in [*self.writers]:
+        for writer in self.getWriters():
             writer.doWrite()
 
 
-class CountingSocket:
+class _Counter:
     """
-    A socket that always has room, and only counts.
+    Counts what is written, which must cost next to nothing, and keeps it on request.
 
-    @ivar written: number of bytes sent.
-    @ivar sends: number of calls that sent them.
-    @ivar kept: the pieces written, or C{None} when they are not kept.
+    @ivar written: number of bytes.
+    @ivar sends: number of calls.
+    @ivar kept: the pieces, or C{None} when they are not kept.
     """
 
-    def __init__(self) -> None:
-        self.written = self.sends = 0
-        self.kept: list[bytes] | None = None
+    written = sends = 0
+    kept: list[bytes] | None = None
 
-    def send(self, data: Any) -> int:
-        """
-        Count, and perhaps keep.
-        """
+    def write(self, data: bytes) -> int:
         length = len(data)
         self.written += length
         self.sends += 1
@@ -122,10 +105,15 @@ class CountingSocket:
             self.kept.append(bytes(data))
         return length
 
+
+class _Socket(_Counter):
+    """
+    A socket that always has room, and only counts.
+    """
+
+    send = _Counter.write
+
     def sendmsg(self, pieces: list[bytes]) -> int:
-        """
-        Count, and perhaps keep.
-        """
         return self.send(b"".join(pieces))
 
     def setblocking(self, flag: bool) -> None: ...
@@ -133,119 +121,64 @@ class CountingSocket:
     def setsockopt(self, *_: object) -> None: ...
 
     def fileno(self) -> int:
-        """
-        No descriptor of this process.
-        """
+        # No descriptor of this process.
         return 1 << 20
 
     def getsockname(self) -> tuple[str, int]:
-        """
-        Where nobody listens.
-        """
         return ("127.0.0.1", 8080)
 
 
-class Later:
+class _Transport(_Counter, MemoryTransport):  # type: ignore[misc]
     """
-    A C{callLater} for what is due in the next turn, at the least price.
-    """
-
-    def __init__(self) -> None:
-        self._calls: list[tuple[Callable[..., object], tuple[Any, ...]]] = []
-
-    def __call__(
-        self, delay: float, call: Callable[..., object], *args: object
-    ) -> None:
-        self._calls.append((call, args))
-
-    def run(self) -> None:
-        """
-        Make the calls.
-        """
-        calls, self._calls = self._calls, []
-        for call, args in calls:
-            call(*args)
-
-
-class CountingTransport(MemoryTransport):
-    """
-    A transport that only counts what is written to it, and keeps it on request: it
-    must cost next to nothing.
-
-    @ivar written: number of bytes written.
-    @ivar sends: number of calls that wrote them.
-    @ivar kept: the pieces written, or C{None} when they are not kept.
+    A transport that only counts.
     """
 
     disconnected = False
     connected = True
 
-    def __init__(self) -> None:
-        MemoryTransport.__init__(self)
-        self.written = self.sends = 0
-        self.kept: list[bytes] | None = None
+    def setTcpNoDelay(self, enabled: bool) -> None: ...
 
-    def write(self, data: bytes) -> None:
-        """
-        Count, and perhaps keep.
-        """
-        self.written += len(data)
-        self.sends += 1
-        if self.kept is not None:
-            self.kept.append(bytes(data))
-
-    def setTcpNoDelay(self, enabled: bool) -> None:
-        """
-        There is no delay.
-        """
-
-    def setTcpKeepAlive(self, enabled: bool) -> None:
-        """
-        There is nothing to keep alive.
-        """
-
-
-# The site that is the measure.
-twisted_site: SiteFactory = TwistedSite
-# Ours.
-h11_site: SiteFactory = Site
+    def setTcpKeepAlive(self, enabled: bool) -> None: ...
 
 
 class Side:
     """
-    One site, its reactor and its log; use it as a context manager.
+    One site, its reactor and its access log.
 
-    @param name: for error messages.
-    @param make: makes the site.
+    @ivar log: where the log is.
     @ivar sends: how many calls sent what was answered last.
     """
 
-    def __init__(self, name: str, make: SiteFactory) -> None:
+    def __init__(
+        self, name: str, site: TwistedSite, reactor: _Reactor, log: Path
+    ) -> None:
         self.name = name
-        self._make = make
+        self.log = log
+        self._site = site
+        self._reactor = reactor
 
-    def __enter__(self) -> Side:
-        self._reactor = TimerReactor()
-        self._later = Later()
-        self._folder = tempfile.mkdtemp(prefix="benchmark")
-        logPath = os.path.join(self._folder, "access.log")
-        try:
-            self._site = self._make(
-                Root(self._later), logPath=logPath, reactor=self._reactor
-            )
-        except BaseException:
-            os.rmdir(self._folder)
-            raise
-        self._site.noisy = False
-        self._site.doStart()
-        return self
+    @classmethod
+    @contextmanager
+    def of(cls, name: str, make: SiteFactory) -> Iterator[Side]:
+        """
+        A site in use.
 
-    def __exit__(self, *_: object) -> None:
-        self._site.doStop()
-        for call in self._reactor.getDelayedCalls():
-            call.cancel()
-        self._reactor.runUntilCurrent()
-        shutil.rmtree(self._folder)
+        @param name: for error messages.
+        @param make: makes the site.
+        """
+        reactor = _Reactor()
+        with tempfile.TemporaryDirectory(prefix="benchmark") as folder:
+            log = Path(folder, "access.log")
+            site = make(Root(reactor.soon), logPath=str(log), reactor=reactor)
+            site.noisy = False
+            site.doStart()
+            try:
+                yield cls(name, site, reactor, log)
+            finally:
+                site.doStop()
+                for call in reactor.getDelayedCalls():
+                    call.cancel()
+                reactor.runUntilCurrent()
 
     def _connect(self, turns: bool = False) -> tuple[Protocol, Any, Any]:
         """
@@ -255,24 +188,21 @@ class Side:
             what is written within a turn of the reactor is sent as it would be.
         @return: protocol, transport, and what counts.
         """
+        protocol = self._site.buildProtocol(CLIENT)
         transport: Any
+        counter: Any
         if turns:
-            counter: Any = CountingSocket()
-            protocol = self._site.buildProtocol(CLIENT)
+            counter = _Socket()
             peer = (CLIENT.host, CLIENT.port)
             transport = tcp.Server(
                 counter, protocol, peer, cast(Any, None), 0, cast(Any, self._reactor)
             )
         else:
-            transport = counter = CountingTransport()
-            protocol = self._site.buildProtocol(transport.getPeer())
+            transport = counter = _Transport()
         protocol.makeConnection(transport)
         return protocol, transport, counter
 
     def _disconnect(self, protocol: Protocol, transport: Any) -> None:
-        """
-        The client goes.
-        """
         transport.connected = False
         transport.disconnected = True
         protocol.connectionLost(Failure(error.ConnectionDone()))
@@ -285,10 +215,27 @@ class Side:
         protocol, transport, counter = self._connect(turns)
         counter.kept = []
         protocol.dataReceived(data)
-        self._later.run()
         self._reactor.turn()
         self._disconnect(protocol, transport)
         return b"".join(counter.kept)
+
+    def check(self, case: Case) -> int:
+        """
+        See that one request is answered as it must be, and tell the answer's length.
+
+        @raise AssertionError: when it is not.
+        """
+        answer = self.answer(case.asked(HOST), case.turns)
+        try:
+            length = len(read_answer(io.BytesIO(answer)))
+        except Unexpected as reason:
+            raise AssertionError(f"{self.name}, {case.fullName}: {reason}") from None
+        if length != case.body:
+            raise AssertionError(
+                f"{self.name}, {case.fullName}: a body of {length} bytes instead of "
+                f"{case.body}"
+            )
+        return len(answer)
 
     def seconds(
         self, deliveries: list[bytes], expected: int, turns: bool = False
@@ -306,7 +253,6 @@ class Side:
         connections = [self._connect(turns) for _ in range(TURN if turns else 1)]
         receivers = [protocol.dataReceived for protocol, _, _ in connections]
         receivers *= -(-len(deliveries) // len(receivers))
-        runLater = self._later.run
         turn = self._reactor.turn
         collecting = gc.isenabled()
         gc.collect()
@@ -316,9 +262,7 @@ class Side:
             for count, data in enumerate(deliveries, 1):
                 receivers[count - 1](data)
                 if count % TURN == 0:
-                    runLater()
                     turn()
-            runLater()
             turn()
             elapsed = time.process_time() - start
         finally:
@@ -335,28 +279,6 @@ class Side:
                 f"{expected}, connection closed: {closed}"
             )
         return elapsed
-
-
-def _check(case: Case, side: Side) -> int:
-    """
-    See that one request is answered as it must be.
-
-    @return: the length of the answer.
-    @raise AssertionError: when it is not.
-    """
-    answer = side.answer(case.message(HOST).numbered(0), case.turns)
-    status = answer.partition(b"\r\n")[0]
-    fields, _, body = answer.partition(b"\r\n\r\n")
-    if b"transfer-encoding: chunked" in fields.lower():
-        length = sum(map(len, body.split(b"\r\n")[1::2]))
-    else:
-        length = len(body)
-    if not status.startswith(b"HTTP/1.1 200 ") or length != case.body:
-        raise AssertionError(
-            f"{side.name}, {case.fullName}: {status!r} with a body of {length}"
-            f" bytes instead of {case.body}"
-        )
-    return len(answer)
 
 
 def compare(
@@ -376,24 +298,20 @@ def compare(
     @return: seconds of CPU per request, a figure for each round: ours, theirs.
     @raise AssertionError: when a side does not answer as the case says.
     """
-    message = case.message(HOST)
+    if "foreign" in case.needs:
+        ours, theirs = (partial(one, requestFactory=Foreign) for one in (ours, theirs))
     count = max(1, requests // case.depth)
     mine: list[float] = []
     other: list[float] = []
-    number = 0
-    if case.foreign:
-        ours, theirs = (partial(one, requestFactory=Foreign) for one in (ours, theirs))
-    with Side("ours", ours) as left, Side("theirs", theirs) as right:
-        lengths = {side: _check(case, side) for side in (left, right)}
-        sides = [(left, mine), (right, other)]
+    with Side.of("ours", ours) as left, Side.of("theirs", theirs) as right:
+        sides = [(left, left.check(case), mine), (right, right.check(case), other)]
         for turn in range(rounds + 1):
             deliveries = [
-                message.several(number + step * case.depth, case.depth)
+                case.asked(HOST, (turn * count + step) * case.depth, case.depth)
                 for step in range(count)
             ]
-            number += count * case.depth
-            for side, figures in sides if turn % 2 else reversed(sides):
-                expected = lengths[side] * case.depth * count
+            for side, length, figures in sides if turn % 2 else reversed(sides):
+                expected = length * case.depth * count
                 spent = side.seconds(deliveries, expected, case.turns)
                 if turn:
                     figures.append(spent / (count * case.depth))
@@ -418,8 +336,6 @@ def ratio(
     @return: less than 1 when ours needs less.
     @raise ValueError: when there is no such case.
     """
-    for candidate in CASES:
-        if candidate.level == "memory" and candidate.name == case:
-            mine, other = compare(candidate, ours, theirs, rounds, requests)
-            return median(one / two for one, two in zip(mine, other, strict=True))
-    raise ValueError(f"no case of the level 'memory' is called {case!r}")
+    [found] = find_cases([f"memory/{case}"])
+    mine, other = compare(found, ours, theirs, rounds, requests)
+    return median(one / two for one, two in zip(mine, other, strict=True))

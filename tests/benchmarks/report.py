@@ -11,7 +11,28 @@ from typing import Any
 from tests.benchmarks.cases import CASES, LEVELS
 from tests.benchmarks.results import more_is_better
 
-__all__ = ["table", "text"]
+__all__ = ["BESIDE", "FORMATS", "figure", "reasons", "table", "text"]
+
+# By unit: what a value is multiplied with, and as many digits as mean something.
+FORMATS: dict[str, tuple[float, str]] = {
+    "s/request": (1e6, "{:.1f} us"),
+    "s/event": (1e6, "{:.1f} us"),
+    "requests/s": (1, "{:,.0f}/s"),
+    "messages/s": (1, "{:,.0f}/s"),
+    "bytes/connection": (1 / 1024, "{:.2f} KiB"),
+    "s": (1, "{:.2f} s"),
+    "": (1, "{:.3f}"),
+}
+
+# What may have been taken down beside a figure, and by what it is divided.
+BESIDE = {
+    "sends": ("sends", 1),
+    "p50 ms": ("p50_microseconds", 1000),
+    "p99 ms": ("p99_microseconds", 1000),
+}
+
+_HEADING = ["case", "peer", "median", "low..high", "ours/peer", "low..high"]
+_HEADING += ["by CPU", "target", *BESIDE]
 
 
 def table(rows: list[list[str]]) -> list[str]:
@@ -22,101 +43,65 @@ def table(rows: list[list[str]]) -> list[str]:
     """
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = []
-    for number, row in enumerate(rows):
+    for row in [rows[0], ["-" * width for width in widths], *rows[1:]]:
         cells = [
             cell.ljust(width) if place < 2 else cell.rjust(width)
             for place, (cell, width) in enumerate(zip(row, widths, strict=True))
         ]
         lines.append("  ".join(cells).rstrip())
-        if number == 0:
-            lines.append("  ".join("-" * width for width in widths))
     return lines
 
 
-def _figure(value: float, unit: str) -> str:
+def figure(
+    value: float, unit: str, formats: dict[str, tuple[float, str]] = FORMATS
+) -> str:
     """
-    A value with as many digits as mean something.
+    A value as a person writes it.
     """
-    if unit == "s/request":
-        return f"{value * 1e6:.1f} us"
-    if unit == "s/event":
-        return f"{value * 1e6:.1f} us"
-    if unit in ("requests/s", "messages/s"):
-        return f"{value:,.0f}/s"
-    if unit == "bytes/connection":
-        return f"{value / 1024:.2f} KiB"
-    return f"{value:.2f} s"
+    factor, digits = formats[unit]
+    return digits.format(value * factor)
 
 
-def _spread(entry: dict[str, Any], unit: str | None = None) -> str:
-    """
-    The lowest and highest of the rounds.
-    """
-    if unit is None:
-        return f"{entry['low']:.3f}..{entry['high']:.3f}"
-    return f"{_figure(entry['low'], unit)}..{_figure(entry['high'], unit)}"
+def _spread(entry: dict[str, Any], unit: str = "") -> str:
+    return f"{figure(entry['low'], unit)}..{figure(entry['high'], unit)}"
 
 
-def _rows(document: dict[str, Any], level: str) -> list[list[str]]:
-    """
-    The table of one level.
-    """
+def _row(one: dict[str, Any], ratio: dict[str, Any] | None) -> list[str]:
+    unit = one["unit"]
+    row = [one["case"], one["peer"], figure(one["median"], unit), _spread(one, unit)]
+    if ratio is None:
+        row += ["", "", "", ""]
+    else:
+        cpu, target = ratio["cpu"], ratio["target"]
+        sign = ">=" if ratio["better"] == "higher" else "<="
+        kept = "met" if ratio["met"] else "MISSED"
+        row += [
+            figure(ratio["median"], ""),
+            _spread(ratio),
+            "" if cpu is None else f"{cpu:.2f}",
+            "" if target is None else f"{sign} {target:.2f} {kept}",
+        ]
+    for name, unit in BESIDE.values():
+        row.append(f"{median(one[name]) / unit:.2f}" if name in one else "")
+    return row
+
+
+def _level(document: dict[str, Any], level: str) -> list[str]:
     ratios = {(one["case"], one["peer"]): one for one in document["ratios"]}
     rows = [
-        [
-            "case",
-            "peer",
-            "median",
-            "low..high",
-            "ours/peer",
-            "low..high",
-            "by CPU",
-            "target",
-            "sends",
-            "p50 ms",
-            "p99 ms",
-        ]
+        _row(one, ratios.get((one["case"], one["peer"])))
+        for one in document["results"]
+        if one["case"].startswith(level + "/")
     ]
-    for one in document["results"]:
-        if not one["case"].startswith(level + "/"):
-            continue
-        row = [
-            one["case"],
-            one["peer"],
-            _figure(one["median"], one["unit"]),
-            _spread(one, one["unit"]),
-        ]
-        ratio = ratios.get((one["case"], one["peer"]))
-        if ratio is None:
-            row += ["", "", "", ""]
-        else:
-            cpu = "" if ratio["cpu"] is None else f"{ratio['cpu']:.2f}"
-            row += [f"{ratio['median']:.3f}", _spread(ratio), cpu, _target(ratio)]
-        for name, unit in (
-            ("sends", 1),
-            ("p50_microseconds", 1000),
-            ("p99_microseconds", 1000),
-        ):
-            row.append(f"{_median(one[name]) / unit:.2f}" if name in one else "")
-        rows.append(row)
-    return rows
-
-
-def _target(ratio: dict[str, Any]) -> str:
-    """
-    The target, and whether it is met.
-    """
-    if ratio["target"] is None:
-        return ""
-    sign = ">=" if ratio["better"] == "higher" else "<="
-    return f"{sign} {ratio['target']:.2f} {'met' if ratio['met'] else 'MISSED'}"
-
-
-def _median(figures: list[float]) -> float:
-    """
-    The middle one, or 0 when there is none.
-    """
-    return median(figures) if figures else 0.0
+    if not rows:
+        return []
+    better = "more" if more_is_better(f"{level}/") else "less"
+    lines = ["", f"{level}: {LEVELS[level]} ({better} is better)", ""]
+    lines += table([_HEADING, *rows])
+    if level == "rate":
+        lines += ["", "by CPU: the peer's CPU time per request / ours"]
+        lines += ["sends: system calls that send, for each response"]
+    return lines
 
 
 def _doubts(document: dict[str, Any]) -> list[str]:
@@ -125,57 +110,44 @@ def _doubts(document: dict[str, Any]) -> list[str]:
     """
     lines = []
     for one in document["results"]:
-        busy = _median(one.get("busy", []))
-        disturbed = _median(one.get("disturbed", []))
-        name = f"  {one['case']}, {one['peer']}: "
+        busy, disturbed = (median(one.get(n, [0])) for n in ("busy", "disturbed"))
+        doubt = ""
         if disturbed > 0.1:
-            lines.append(f"{name}something else used {disturbed:.0%} of its core")
+            doubt = f"something else used {disturbed:.0%} of its core"
         elif "busy" in one and busy < 0.85:
-            lines.append(
-                f"{name}used {busy:.0%} of its core, so the load was the limit"
-            )
+            doubt = f"used {busy:.0%} of its core, so the load was the limit"
+        if doubt:
+            lines.append(f"  {one['case']}, {one['peer']}: {doubt}")
     return lines
+
+
+def reasons(document: dict[str, Any]) -> dict[tuple[str, str], list[str]]:
+    """
+    By peer and reason the cases that were left out.
+    """
+    cases: dict[tuple[str, str], list[str]] = {}
+    for one in document["left_out"]:
+        cases.setdefault((one["peer"], one["reason"]), []).append(one["case"])
+    return cases
 
 
 def text(document: dict[str, Any]) -> str:
     """
     The whole report.
     """
-    machine = document.get("machine", {})
-    lines = [f"{name}: {value}" for name, value in machine.items()]
+    lines = [f"{name}: {value}" for name, value in document.get("machine", {}).items()]
     versions = document.get("versions", {})
     if versions:
-        lines.append(
-            "versions: " + ", ".join(f"{name} {versions[name]}" for name in versions)
-        )
-    for level, title in LEVELS.items():
-        rows = _rows(document, level)
-        if len(rows) > 1:
-            better = "more" if more_is_better(f"{level}/") else "less"
-            lines += ["", f"{level}: {title} ({better} is better)", ""]
-            lines += table(rows)
-            if level == "rate":
-                lines += ["", "by CPU: the peer's CPU time per request / ours"]
-                lines += ["sends: system calls that send, for each response"]
+        told = ", ".join(f"{name} {version}" for name, version in versions.items())
+        lines.append(f"versions: {told}")
+    for level in LEVELS:
+        lines += _level(document, level)
     doubts = _doubts(document)
     if doubts:
         lines += ["", "To be read with care:", *doubts]
     if document["left_out"]:
         lines += ["", "Left out:"]
-        lines += _reasons(document["left_out"])
+    for (peer, reason), which in reasons(document).items():
+        cases = "" if len(which) == len(CASES) else f" ({', '.join(which)})"
+        lines.append(f"  {peer}: {reason}{cases}")
     return "\n".join(lines) + "\n"
-
-
-def _reasons(left_out: list[dict[str, str]]) -> list[str]:
-    """
-    One line for each peer and reason, with the cases it is about.
-    """
-    cases: dict[tuple[str, str], list[str]] = {}
-    for one in left_out:
-        cases.setdefault((one["peer"], one["reason"]), []).append(one["case"])
-    known = len(CASES)
-    return [
-        f"  {peer}: {reason}"
-        + ("" if len(which) == known else f" ({', '.join(which)})")
-        for (peer, reason), which in cases.items()
-    ]

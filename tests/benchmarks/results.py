@@ -4,18 +4,15 @@ What was measured, what was left out and why, and the ratios.
 
 from __future__ import annotations
 
-import json
 from statistics import median
 from typing import Any
 
 from tests.benchmarks.cases import CASES
 from tests.benchmarks.peers import compared_with
 
-__all__ = ["TARGETS", "Book", "more_is_better", "save"]
+__all__ = ["TARGETS", "Book", "more_is_better"]
 
 FORMAT = 1
-_LEFT = ("case", "peer", "reason")
-
 
 # What is promised of a ratio, by case and peer: the least where more is better, else
 # the greatest.
@@ -69,9 +66,6 @@ def more_is_better(case: str) -> bool:
 
 
 def _entry(case: str, peer: str, figures: list[float], **more: Any) -> dict[str, Any]:
-    """
-    What results and ratios have in common.
-    """
     return {
         "case": case,
         "peer": peer,
@@ -86,23 +80,21 @@ def _entry(case: str, peer: str, figures: list[float], **more: Any) -> dict[str,
 class Book:
     """
     Takes down results as they come.
+
+    @ivar leftOut: by case and peer, why something is not measured.
     """
 
     def __init__(self) -> None:
-        # By case and peer: the figures by the number of the round, and other figures
-        # of the same rounds by their name.
-        self._figures: dict[tuple[str, str], dict[int, float]] = {}
-        self._more: dict[tuple[str, str], dict[str, list[float]]] = {}
-        self._leftOut: dict[tuple[str, str], str] = {}
+        self.leftOut: dict[tuple[str, str], str] = {}
+        # By case and peer, then by the number of the round: C{value} and other figures.
+        self._figures: dict[tuple[str, str], dict[int, dict[str, float]]] = {}
 
     def add(self, case: str, peer: str, turn: int, value: float, **more: float) -> None:
         """
-        Take down one figure of one round.
+        Take down one figure of one round, and others beside it.
         """
-        self._figures.setdefault((case, peer), {})[turn] = value
-        others = self._more.setdefault((case, peer), {})
-        for name, figure in more.items():
-            others.setdefault(name, []).append(figure)
+        rounds = self._figures.setdefault((case, peer), {})
+        rounds[turn] = {"value": value, **more}
 
     def leaveOut(self, case: str, peer: str, reason: str) -> None:
         """
@@ -110,18 +102,18 @@ class Book:
         measured of it so far is dropped.  The first reason stays.
         """
         self._figures.pop((case, peer), None)
-        self._more.pop((case, peer), None)
-        self._leftOut.setdefault((case, peer), reason)
-
-    def isLeftOut(self, case: str, peer: str) -> bool:
-        """
-        Whether it was taken down as not measurable.
-        """
-        return (case, peer) in self._leftOut
+        self.leftOut.setdefault((case, peer), reason)
 
     def _sorted(self) -> list[tuple[str, str]]:
-        order = {case.fullName: place for place, case in enumerate(CASES)}
-        return sorted(self._figures, key=lambda which: order[which[0]])
+        order = [case.fullName for case in CASES]
+        return sorted(self._figures, key=lambda which: order.index(which[0]))
+
+    def _all(self, case: str, peer: str, name: str) -> list[float]:
+        """
+        The figures of that name, of the rounds that have it.
+        """
+        rounds = self._figures[case, peer].values()
+        return [figures[name] for figures in rounds if name in figures]
 
     def results(self) -> list[dict[str, Any]]:
         """
@@ -129,13 +121,17 @@ class Book:
         """
         found = []
         for case, peer in self._sorted():
-            figures = self._figures[case, peer]
-            more: dict[str, Any] = {
-                "unit": UNITS[case.partition("/")[0]],
-                "rounds": {str(turn): one for turn, one in figures.items()},
-                **self._more[case, peer],
-            }
-            found.append(_entry(case, peer, [*figures.values()], **more))
+            rounds = self._figures[case, peer]
+            names = dict.fromkeys(name for one in rounds.values() for name in one)
+            more: dict[str, Any] = {name: self._all(case, peer, name) for name in names}
+            found.append(
+                _entry(
+                    *(case, peer, more.pop("value")),
+                    unit=UNITS[case.partition("/")[0]],
+                    rounds={str(turn): one["value"] for turn, one in rounds.items()},
+                    **more,
+                )
+            )
         return found
 
     def ratios(self) -> list[dict[str, Any]]:
@@ -155,39 +151,31 @@ class Book:
                 continue
             mine, theirs = self._figures[case, ours], self._figures[case, peer]
             values = [
-                mine[turn] / value
-                for turn, value in sorted(theirs.items())
-                if turn in mine and value
+                mine[turn]["value"] / theirs[turn]["value"]
+                for turn in sorted(mine.keys() & theirs.keys())
+                if theirs[turn]["value"]
             ]
             if not values:
                 continue
             used, others = (
-                median(self._more[case, name].get("cpu_per_request", [0]))
+                median(self._all(case, name, "cpu_per_request") or [0])
                 for name in (ours, peer)
             )
-            target, met = TARGETS.get((case, peer)), None
-            if target is not None:
-                reached = median(values)
-                met = reached >= target if more_is_better(case) else reached <= target
+            target, reached = TARGETS.get((case, peer)), median(values)
+            met = target is not None and (
+                reached >= target if more_is_better(case) else reached <= target
+            )
             made.append(
                 _entry(
-                    case,
-                    peer,
-                    values,
+                    *(case, peer, values),
                     ours=ours,
                     values=values,
                     target=target,
-                    met=met,
+                    met=None if target is None else met,
                     cpu=others / used if others and used else None,
                 )
             )
         return made
-
-    def leftOut(self) -> list[tuple[str, str, str]]:
-        """
-        Case, peer and reason of all that is not measured.
-        """
-        return [(*which, reason) for which, reason in self._leftOut.items()]
 
     def document(self, **about: object) -> dict[str, Any]:
         """
@@ -195,20 +183,13 @@ class Book:
 
         @param about: what else is to be said: machine, versions, settings.
         """
-        left = [dict(zip(_LEFT, one, strict=True)) for one in self.leftOut()]
         return {
             "format": FORMAT,
             **about,
             "results": self.results(),
             "ratios": self.ratios(),
-            "left_out": left,
+            "left_out": [
+                {"case": case, "peer": peer, "reason": reason}
+                for (case, peer), reason in self.leftOut.items()
+            ],
         }
-
-
-def save(document: dict[str, Any], path: str) -> None:
-    """
-    Write the document to a file.
-    """
-    with open(path, "w", encoding="utf-8") as out:
-        json.dump(document, out, indent=1, sort_keys=False)
-        out.write("\n")

@@ -4,7 +4,6 @@ How many system calls send a response: what strace sees of a server.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import shutil
@@ -12,10 +11,11 @@ import signal
 import subprocess
 import tempfile
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
+from pathlib import Path
 
 from tests.benchmarks.cases import Case
-from tests.benchmarks.servers import Server
+from tests.benchmarks.servers import Server, ask, keeps
 
 __all__ = ["sends"]
 
@@ -28,17 +28,36 @@ _PATIENCE = 5.0
 _CALLS = "write,writev,sendto,sendmsg,sendmmsg,sendfile"
 
 
-def sends(server: Server, case: Case) -> float | None:
+def _ask_several(server: Server, case: Case) -> int:
     """
     Ask for the same several times, on several connections at once.
 
+    @return: how often.
+    """
+    # A server that closes may read one connection at a time.
+    connections, times = (_CONNECTIONS, _REQUESTS) if keeps(server, case) else (1, 1)
+    asked = 0
+    while asked < _REQUESTS * case.depth:
+        with ExitStack() as each:
+            held = [
+                each.enter_context(closing(server.connect()))
+                for _ in range(connections)
+            ]
+            for connection in held:
+                connection.socket.settimeout(_PATIENCE)
+            for _ in range(times):
+                ask(server, case, held, asked)
+                asked += connections * case.depth
+    return asked
+
+
+def sends(server: Server, case: Case) -> float | None:
+    """
     @return: how many calls sent something to us, for each response; C{None} where
         that can not be seen.
     """
     if shutil.which("strace") is None:
         return None
-    keep = "keep-alive" in server.peer.can and not case.closes
-    message = case.message(server.host)
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         path = os.path.join(folder, "calls")
         command = ["strace", "-f", "-yy", "-e", f"trace={_CALLS}", "-s", "0"]
@@ -49,34 +68,14 @@ def sends(server: Server, case: Case) -> float | None:
             if "attached" not in tracer.stderr.readline():
                 return None
             time.sleep(0.2)
-            asked = 0
-            for _ in range(1 if keep else _REQUESTS):
-                with ExitStack() as each:
-                    held = [
-                        each.enter_context(contextlib.closing(server.connect()))
-                        # A server that closes may read one connection at a time.
-                        for _ in range(_CONNECTIONS if keep else 1)
-                    ]
-                    for connection in held:
-                        connection.socket.settimeout(_PATIENCE)
-                    for _ in range(_REQUESTS if keep else 1):
-                        for connection in held:
-                            connection.send(message.several(asked, case.depth))
-                            asked += case.depth
-                        for connection in held:
-                            for _ in range(case.depth):
-                                connection.answer()
+            asked = _ask_several(server, case)
         except OSError:
             return None
         finally:
             tracer.send_signal(signal.SIGINT)
             stack.callback(tracer.communicate)
             tracer.wait(10)
-        with open(path, encoding="utf-8", errors="replace") as lines:
-            ours = re.compile(
-                rf"(?:{_CALLS.replace(',', '|')})\(\d+<TCP:\[[^>]*:{server.port}->"
-            )
-            found = sum(
-                1 for line in lines if ours.search(line) and " = -1 " not in line
-            )
-    return found / asked
+        calls = _CALLS.replace(",", "|")
+        ours = rf"(?m)^.*(?:{calls})\(\d+<TCP:\[[^>]*:{server.port}->.*$"
+        found = re.findall(ours, Path(path).read_text("utf-8", "replace"))
+    return sum(" = -1 " not in line for line in found) / asked

@@ -1,88 +1,72 @@
 """
-Servers as processes: started, pinned to a core, asked once, watched, stopped.
+Servers as processes: started, pinned to a core, asked, watched, stopped.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import signal
 import ssl
 import subprocess
 import tempfile
 import time
+from pathlib import Path
 
 from tests.benchmarks.apps import payload
+from tests.benchmarks.cases import Case
 from tests.benchmarks.machine import pinned
-from tests.benchmarks.peers import PEERS, Launch, Peer
-from tests.benchmarks.wire import Connection
+from tests.benchmarks.peers import BARE, Peer
+from tests.benchmarks.settings import Settings
+from tests.benchmarks.wire import Connection, Unexpected, read_answer
 from tests.support.ports import free_port
 
-__all__ = ["Server", "ServerFailed", "Workshop"]
+__all__ = ["Server", "ServerFailed", "Workshop", "ask", "check", "keeps"]
 
 START_SECONDS = 20.0
 STOP_SECONDS = 5.0
 
-_TICKS = os.sysconf("SC_CLK_TCK")
-
 
 class ServerFailed(Exception):
     """
-    A server did not start, or did not answer as it must.
+    A server did not start.
     """
 
 
 class Workshop:
     """
-    What the servers of a run share: a folder, a file to serve, a certificate.
+    What the servers of a run share: settings, a folder, files to serve, a certificate.
 
-    @param python: the interpreter that runs the peers.
-    @param core: the core they are pinned to, or C{None}.
-    @param loadCore: the core of the load.
+    @ivar certificate: file names of certificate and key, or nothing where they can not
+        be made.
     """
 
-    def __init__(
-        self, python: str, core: int | None, loadCore: int | None = None
-    ) -> None:
-        self.python = python
-        self.core = core
-        self.loadCore = loadCore
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
         self.folder = tempfile.mkdtemp(prefix="benchmark")
-        static = os.path.join(self.folder, "static")
-        os.mkdir(static)
-        for name, data in payload.FILES.items():
-            with open(os.path.join(static, name), "wb") as out:
-                out.write(data)
         os.chmod(self.folder, 0o755)
-        root = os.path.dirname(os.path.dirname(os.path.dirname(__file__)))
-        self.root = os.path.abspath(root)
+        static = Path(self.folder, "static")
+        static.mkdir()
+        for name, data in payload.FILES.items():
+            (static / name).write_bytes(data)
         self.environment = {
             **os.environ,
-            "PYTHONPATH": self.root,
-            "BENCHMARK_STATIC": static,
+            "PYTHONPATH": str(Path(__file__).resolve().parents[2]),
+            "BENCHMARK_STATIC": str(static),
         }
-        self.certificate = self._certificate()
-
-    def _certificate(self) -> tuple[str, str] | None:
-        """
-        Make a certificate, if the tool for it is there.
-        """
-        if shutil.which("openssl") is None:
-            return None
-        certificate = os.path.join(self.folder, "certificate.pem")
-        key = os.path.join(self.folder, "key.pem")
-        subprocess.run(
-            [
-                *["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes"],
-                *["-subj", "/CN=localhost", "-days", "2"],
-                *["-keyout", key, "-out", certificate],
-            ],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            check=True,
-        )
-        return certificate, key
+        self.certificate: dict[str, str] = {}
+        if shutil.which("openssl") is not None:
+            certificate = os.path.join(self.folder, "certificate.pem")
+            key = os.path.join(self.folder, "key.pem")
+            command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes"]
+            command += ["-subj", "/CN=localhost", "-days", "2"]
+            command += ["-keyout", key, "-out", certificate]
+            subprocess.run(
+                command, stdin=subprocess.DEVNULL, capture_output=True, check=True
+            )
+            self.certificate = {"certificate": certificate, "key": key}
 
     def close(self) -> None:
         """
@@ -95,84 +79,54 @@ class Server:
     """
     One running server; use it as a context manager.
 
-    @param core: what it is pinned to, if not to the workshop's core.
+    @param beside: whether it shares the core of the load.
     @ivar port: where it listens.
+    @ivar host: the value of the Host field.
     """
 
     def __init__(
-        self, peer: Peer, workshop: Workshop, tls: bool = False, core: int | None = None
+        self, peer: Peer, workshop: Workshop, tls: bool = False, beside: bool = False
     ) -> None:
         self.peer = peer
-        self._core = workshop.core if core is None else core
-        self.tls = tls
+        self.settings = workshop.settings
+        self._beside = beside
+        self._tls = tls
         self._workshop = workshop
-        self._process: subprocess.Popen[bytes] | None = None
-        # It shares the core of the load.
-        self._origin: Server | None = None
-        if "{origin}" in peer.words:
-            [bare] = [one for one in PEERS if one.name == "bare"]
-            self._origin = Server(bare, workshop, core=workshop.loadCore)
 
     def __enter__(self) -> Server:
-        self.port = free_port()
-        self._folder = tempfile.mkdtemp(dir=self._workshop.folder)
-        certificate = self._workshop.certificate if self.tls else None
-        launch = Launch(
-            *(self._workshop.python, self.port, self._folder, certificate),
-            0 if self._origin is None else self._origin.__enter__().port,
-        )
-        command = pinned(self.peer.command(launch), self._core)
-        self._output = os.path.join(self._folder, "output")
-        with open(self._output, "wb") as output:
-            self._process = subprocess.Popen(
-                command,
-                cwd=self._folder,
-                env=self._workshop.environment,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                # A process group of its own, so that workers are stopped too.
-                start_new_session=True,
-            )
-        try:
-            self._wait()
-        except BaseException:
-            self.stop()
-            raise
+        with contextlib.ExitStack() as stack:
+            self._start(stack)
+            self._stack = stack.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.stop()
+        self._stack.close()
 
-    def context(self) -> ssl.SSLContext | None:
-        """
-        What a client needs for TLS: it believes every certificate.
-        """
-        if not self.tls:
-            return None
-        made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        made.check_hostname = False
-        made.verify_mode = ssl.CERT_NONE
-        return made
-
-    def connect(self) -> Connection:
-        """
-        A new connection.
-        """
-        return Connection(self.port, self.context())
-
-    @property
-    def host(self) -> bytes:
-        """
-        The value of the Host field.
-        """
-        return b"127.0.0.1:%d" % self.port
-
-    def _wait(self) -> None:
-        """
-        Until it accepts connections.
-        """
-        assert self._process is not None
+    def _start(self, stack: contextlib.ExitStack) -> None:
+        workshop = self._workshop
+        self.port = free_port()
+        self.host = f"127.0.0.1:{self.port}"
+        values: dict[str, object] = {"port": self.port, **workshop.certificate}
+        if "{origin}" in self.peer.command:
+            origin = Server(BARE, workshop, beside=True)
+            values["origin"] = stack.enter_context(origin).port
+        self._folder = tempfile.mkdtemp(dir=workshop.folder)
+        stack.callback(shutil.rmtree, self._folder, ignore_errors=True)
+        values["folder"] = self._folder
+        command = self.peer.words(self.settings.python, self._tls, **values)
+        core = self.settings.loadCore if self._beside else self.settings.serverCore
+        with open(os.path.join(self._folder, "output"), "wb") as output:
+            self._process = subprocess.Popen(
+                pinned(command, core),
+                cwd=self._folder,
+                env=workshop.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                # A session of its own, so that workers are seen, and stopped, too.
+                start_new_session=True,
+            )
+        stack.callback(self._stop)
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
             if self._process.poll() is not None:
@@ -183,32 +137,44 @@ class Server:
             time.sleep(0.05)
         raise ServerFailed(f"does not listen: {self.lastWords()}")
 
+    def _stop(self) -> None:
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, number)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(STOP_SECONDS)
+
+    def connect(self) -> Connection:
+        """
+        A new connection; over TLS it believes every certificate.
+        """
+        context = None
+        if self._tls:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        return Connection(self.port, context)
+
     def lastWords(self) -> str:
         """
         The last line that the server printed, or logged.
         """
-        for name in (self._output, os.path.join(self._folder, "twistd.log")):
-            with contextlib.suppress(OSError), open(name, "rb") as printed:
-                lines = printed.read().decode("utf-8", "replace").split("\n")
-                said = [line.strip() for line in lines if line.strip()]
-                if said:
-                    return said[-1][:200]
+        for name in ("output", "twistd.log"):
+            with contextlib.suppress(OSError):
+                printed = Path(self._folder, name).read_text("utf-8", "replace")
+                if printed.strip():
+                    return printed.strip().splitlines()[-1].strip()[:200]
         return "no message"
 
     def processes(self) -> list[int]:
         """
         The server's processes: it and all that came from it.
         """
-        assert self._process is not None
-        children: dict[int, list[int]] = {}
+        found = []
         for name in os.listdir("/proc"):
-            if name.isdigit():
-                with contextlib.suppress(OSError):
-                    parent = int(_stat(int(name))[1])
-                    children.setdefault(parent, []).append(int(name))
-        found = [self._process.pid]
-        for process in found:
-            found.extend(children.get(process, ()))
+            with contextlib.suppress(OSError):
+                if name.isdigit() and _stat(int(name))[3] == str(self._process.pid):
+                    found.append(int(name))
         return found
 
     def seconds(self) -> float:
@@ -219,7 +185,7 @@ class Server:
         for process in self.processes():
             with contextlib.suppress(OSError):
                 ticks += sum(map(int, _stat(process)[11:13]))
-        return ticks / _TICKS
+        return ticks / os.sysconf("SC_CLK_TCK")
 
     def memory(self, field: str) -> int:
         """
@@ -228,35 +194,54 @@ class Server:
         """
         total = 0
         for process in self.processes():
-            with (
-                contextlib.suppress(OSError),
-                open(f"/proc/{process}/status", encoding="utf-8") as lines,
-            ):
-                for line in lines:
-                    if line.startswith(field + ":"):
-                        total += int(line.split()[1]) * 1024
+            with contextlib.suppress(OSError):
+                status = Path(f"/proc/{process}/status").read_text("utf-8")
+                for kilobytes in re.findall(rf"^{field}:\s*(\d+)", status, re.M):
+                    total += int(kilobytes) * 1024
         return total
-
-    def stop(self) -> None:
-        """
-        Stop it, politely and then not.
-        """
-        if self._origin is not None:
-            self._origin.stop()
-        process, self._process = self._process, None
-        if process is None:
-            return
-        for number in (signal.SIGTERM, signal.SIGKILL):
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, number)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(STOP_SECONDS)
-        shutil.rmtree(self._folder, ignore_errors=True)
 
 
 def _stat(process: int) -> list[str]:
     """
     The fields of C{/proc/PID/stat} behind the name, which may hold anything.
     """
-    with open(f"/proc/{process}/stat", encoding="utf-8") as line:
-        return line.read().rpartition(")")[2].split()
+    line = Path(f"/proc/{process}/stat").read_text("utf-8", "replace")
+    return line.rpartition(")")[2].split()
+
+
+def ask(server: Server, case: Case, held: list[Connection], first: int = 0) -> None:
+    """
+    Ask on each of these connections, and see that the answers are what the case says.
+
+    @param first: the number of the first request.
+    @raise Unexpected: when they are something else.
+    """
+    for place, connection in enumerate(held):
+        number = first + place * case.depth
+        connection.send(case.asked(server.host, number, case.depth))
+    for connection in held:
+        for _ in range(case.depth):
+            length = len(read_answer(connection.file))
+            if length != case.body:
+                raise Unexpected(f"{length} bytes instead of {case.body}")
+
+
+def check(server: Server, case: Case) -> None:
+    """
+    Ask, and warm the server up with some 200 requests, ten on a connection; large
+    answers need no hundreds of requests.
+
+    @raise Unexpected: when the answer is not what the case says.
+    """
+    for turn in range(max(1, min(200, 5_000_000 // case.body) // 10)):
+        with contextlib.closing(server.connect()) as connection:
+            for number in range(10 if keeps(server, case) else 1):
+                ask(server, case, [connection], turn * 1000 + number * case.depth)
+
+
+def keeps(server: Server, case: Case) -> bool:
+    """
+    Whether there may be another request on the same connection.
+    """
+    closes = "close" in case.needs and case.every is None
+    return "keep-alive" in server.peer.can and not closes

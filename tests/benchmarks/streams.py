@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import selectors
 import time
-from contextlib import ExitStack, closing
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
 from statistics import quantiles
 
 from tests.benchmarks.apps import payload
 from tests.benchmarks.cases import Case
-from tests.benchmarks.heads import head
 from tests.benchmarks.servers import Server
-from tests.benchmarks.settings import Settings
-from tests.benchmarks.wire import Connection, Unexpected
+from tests.benchmarks.wire import Connection, Unexpected, read_head
 
 __all__ = ["echo", "listen"]
 
@@ -27,39 +26,37 @@ _FRAME = bytes([0x82, 0x80 | _LENGTH]) + bytes(4 + _LENGTH)
 _ECHO = bytes([0x82, _LENGTH]) + bytes(_LENGTH)
 
 
-def _upgrade(server: Server) -> Connection:
+@contextmanager
+def _connected(
+    server: Server, case: Case, count: int, status: int
+) -> Iterator[selectors.BaseSelector]:
     """
-    A WebSocket.
+    Connections that have asked, and were answered so.
     """
-    connection = server.connect()
-    fields = [
-        (b"Host", server.host),
-        (b"Connection", b"Upgrade"),
-        (b"Upgrade", b"websocket"),
-        (b"Sec-WebSocket-Version", b"13"),
-        (b"Sec-WebSocket-Key", b"dGhlIHNhbXBsZSBub25jZQ=="),
-    ]
-    connection.send(head(b"GET", b"/websocket", fields))
-    connection.head(101)
-    return connection
+    request = case.asked(server.host)
+    with ExitStack() as stack, selectors.DefaultSelector() as selector:
+        for _ in range(count):
+            connection = stack.enter_context(closing(server.connect()))
+            connection.send(request)
+            read_head(connection.file, status)
+            selector.register(connection.socket, selectors.EVENT_READ, connection)
+        yield selector
 
 
-def echo(server: Server, case: Case, settings: Settings) -> dict[str, float]:
+def echo(server: Server, case: Case, turn: int = 0) -> dict[str, float]:
     """
     Keep some messages under way on each connection.
 
     @return: messages per second; CPU time of the server for each.
     @raise Unexpected: when something else comes back.
     """
-    with ExitStack() as stack, selectors.DefaultSelector() as selector:
+    with _connected(server, case, _SOCKETS, 101) as selector:
         came: dict[Connection, int] = {}
-        for _ in range(_SOCKETS):
-            connection = stack.enter_context(closing(_upgrade(server)))
-            selector.register(connection.socket, selectors.EVENT_READ, connection)
-            connection.send(_FRAME * _UNDER_WAY)
-            came[connection] = 0
+        for key in selector.get_map().values():
+            key.data.send(_FRAME * _UNDER_WAY)
+            came[key.data] = 0
         used, began = server.seconds(), time.monotonic()
-        while (passed := time.monotonic() - began) < settings.seconds:
+        while (passed := time.monotonic() - began) < server.settings.seconds:
             for key, _ in selector.select(1):
                 connection = key.data
                 data = connection.read()
@@ -82,7 +79,7 @@ def echo(server: Server, case: Case, settings: Settings) -> dict[str, float]:
     }
 
 
-def listen(server: Server, case: Case, settings: Settings) -> dict[str, float]:
+def listen(server: Server, case: Case, turn: int = 0) -> dict[str, float]:
     """
     Let many clients listen.
 
@@ -90,28 +87,25 @@ def listen(server: Server, case: Case, settings: Settings) -> dict[str, float]:
         to a client.
     @raise Unexpected: when a client hears fewer than half of the events.
     """
-    request = case.message(server.host).data
+    settings = server.settings
     late: list[int] = []
-    with ExitStack() as stack, selectors.DefaultSelector() as selector:
-        for _ in range(settings.listeners):
-            connection = stack.enter_context(closing(server.connect()))
-            connection.send(request)
-            connection.head()
-            selector.register(connection.socket, selectors.EVENT_READ, connection)
-        settled = time.monotonic() + 3 * payload.TICK
-        used: float | None = None
-        while (now := time.monotonic()) < settled + settings.seconds:
-            if used is None and now >= settled:
-                used = server.seconds()
-            for key, _ in selector.select(payload.TICK):
-                data = key.data.read()
-                if used is None:
-                    continue
-                arrived = time.monotonic_ns()
-                at = data.rfind(b"data: ")
-                if at >= 0:
-                    late.append(arrived - int(data[at + 6 : at + 26]))
-        assert used is not None
+    with _connected(server, case, settings.listeners, 200) as selector:
+
+        def hear(seconds: float) -> None:
+            end = time.monotonic() + seconds
+            while time.monotonic() < end:
+                for key, _ in selector.select(payload.TICK):
+                    data = key.data.read()
+                    at = data.rfind(b"data: ")
+                    if at >= 0:
+                        happened = int(data[at + 6 : at + 26])
+                        late.append(time.monotonic_ns() - happened)
+
+        # Until all of them are served alike.
+        hear(3 * payload.TICK)
+        late.clear()
+        used = server.seconds()
+        hear(settings.seconds)
         used = server.seconds() - used
     expected = settings.listeners * settings.seconds / payload.TICK
     if len(late) < expected / 2:

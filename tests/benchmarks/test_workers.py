@@ -6,33 +6,25 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.benchmarks.peers import PEERS
+from tests.benchmarks.results import Book
 from tests.benchmarks.workers import SIDES, ratios
 
 
 class WorkersTests(SynchronousTestCase):
     """
-    What is measured, and what is told of it.
+    What is told of what is measured.
     """
-
-    def test_sides(self) -> None:
-        """
-        Every side is a peer that there is, and is named once.
-        """
-        names = {peer.name for peer in PEERS}
-        self.assertEqual([], [one for one, _ in SIDES.values() if one not in names])
-        self.assertEqual(len(SIDES), len(set(SIDES.values())))
 
     def test_ratios(self) -> None:
         """
         The ratio is that of the first side to each, round by round.
         """
-        first, *others = SIDES
-        figures = {first: [10.0, 30.0, 20.0], others[0]: [10.0, 10.0, 10.0]}
+        first, other = (side.name for side in SIDES[:2])
+        book = Book()
+        for turn, rates in enumerate([(10.0, 10.0), (30.0, 10.0), (20.0, 10.0)]):
+            for name, rate in zip((first, other), rates, strict=True):
+                book.add("rate/browser", name, turn, rate)
         self.assertEqual(
-            [
-                [first, "20", "1.00 (1.00..1.00)"],
-                [others[0], "10", "2.00 (1.00..3.00)"],
-            ],
-            ratios(figures),
+            [[first, "20", "1.00 (1.00..1.00)"], [other, "10", "2.00 (1.00..3.00)"]],
+            ratios(book.results()),
         )

@@ -9,13 +9,14 @@ from __future__ import annotations
 import re
 import socket
 import ssl
+from typing import BinaryIO
 
-__all__ = ["Connection", "Unexpected"]
+__all__ = ["Connection", "Unexpected", "read_answer", "read_head"]
 
 TIMEOUT = 60.0
 
-_LENGTH = re.compile(rb"\r\ncontent-length: *([0-9]+)", re.IGNORECASE)
-_CHUNKED = re.compile(rb"\r\ntransfer-encoding: *chunked", re.IGNORECASE)
+_LENGTH = re.compile(rb"\r\ncontent-length: *([0-9]+)\r\n", re.IGNORECASE)
+_CHUNKED = re.compile(rb"\r\ntransfer-encoding: *chunked\r\n", re.IGNORECASE)
 
 
 class Unexpected(Exception):
@@ -24,140 +25,97 @@ class Unexpected(Exception):
     """
 
 
+def read_head(file: BinaryIO, expected: int = 200) -> tuple[int | None, bool]:
+    """
+    Read the head of an answer.
+
+    @return: the length of the body, if it is said, and whether it is chunked.
+    @raise Unexpected: when the status is another.
+    """
+    head = b""
+    while not head.endswith(b"\r\n\r\n"):
+        line = file.readline()
+        if not line:
+            raise Unexpected("the connection was closed in the middle")
+        head += line
+    status = head.partition(b"\r\n")[0]
+    if status.split(b" ", 2)[1:2] != [b"%d" % expected]:
+        raise Unexpected(f"answered with {status!r}")
+    length = _LENGTH.search(head)
+    return (int(length[1]) if length else None), _CHUNKED.search(head) is not None
+
+
+def _exactly(file: BinaryIO, length: int) -> bytes:
+    data = file.read(length)
+    if len(data) < length:
+        raise Unexpected("the connection was closed in the middle")
+    return data
+
+
+def read_answer(file: BinaryIO) -> bytes:
+    """
+    Read a whole answer, and give its body.
+
+    @raise Unexpected: when it is not whole, or its status is another than 200.
+    """
+    length, chunked = read_head(file)
+    if length is not None:
+        return _exactly(file, length)
+    if not chunked:
+        raise Unexpected("neither Content-Length nor chunked")
+    body = b""
+    while size := int(file.readline() or b"0", 16):
+        body += _exactly(file, size)
+        _exactly(file, 2)
+    _exactly(file, 2)
+    return body
+
+
 class Connection:
     """
     One connection to 127.0.0.1.
+
+    @ivar socket: to be watched.
+    @ivar send: sends all of some bytes.
+    @ivar file: what comes.
     """
 
     def __init__(self, port: int, context: ssl.SSLContext | None = None) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", port), TIMEOUT)
+        self.socket = socket.create_connection(("127.0.0.1", port), TIMEOUT)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if context is not None:
-            try:
-                self._socket = context.wrap_socket(self._socket)
-            except BaseException:
-                self._socket.close()
-                raise
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._buffer = b""
+            # Closes what it was given when it fails.
+            self.socket = context.wrap_socket(self.socket)
+        self.send = self.socket.sendall
+        self.file = self.socket.makefile("rb")
 
     def close(self) -> None:
         """
         Close it.
         """
-        self._socket.close()
-
-    @property
-    def socket(self) -> socket.socket:
-        """
-        To be watched.
-        """
-        return self._socket
+        self.file.close()
+        self.socket.close()
 
     def read(self) -> bytes:
         """
         What has come.
         """
-        if self._buffer:
-            data, self._buffer = self._buffer, b""
-            return data
-        if data := self._socket.recv(262144):
+        if data := self.file.read1(262144):
             return data
         raise Unexpected("the connection was closed")
 
-    def isOpen(self) -> bool:
-        """
-        Whether the server has neither closed nor said anything more.
-        """
-        self._socket.setblocking(False)
-        try:
-            self._socket.recv(1, socket.MSG_PEEK)
-        except BlockingIOError:
-            return True
-        except OSError:
-            return False
-        finally:
-            self._socket.settimeout(TIMEOUT)
-        return False
-
-    def send(self, data: bytes | memoryview) -> None:
-        """
-        Send all of it.
-        """
-        self._socket.sendall(data)
-
-    def _more(self) -> None:
-        """
-        Read what is there.
-        """
-        piece = self._socket.recv(262144)
-        if not piece:
-            raise Unexpected("the connection was closed in the middle")
-        self._buffer += piece
-
-    def _until(self, end: bytes) -> bytes:
-        """
-        Read to the end of this line, or head.
-        """
-        while end not in self._buffer:
-            self._more()
-        found, _, self._buffer = self._buffer.partition(end)
-        return found
-
-    def _exactly(self, length: int) -> bytes:
-        """
-        Read so many bytes.
-        """
-        while len(self._buffer) < length:
-            self._more()
-        found, self._buffer = self._buffer[:length], self._buffer[length:]
-        return found
-
-    def head(self, expected: int = 200) -> bytes:
-        """
-        Read a head.
-
-        @raise Unexpected: when the status is another.
-        """
-        head = self._until(b"\r\n\r\n")
-        status = head.partition(b"\r\n")[0]
-        if status.split(b" ", 2)[1:2] != [b"%d" % expected]:
-            raise Unexpected(f"answered with {status!r}")
-        return head
-
-    def answer(self) -> bytes:
-        """
-        Read a whole answer.
-
-        @return: its body.
-        """
-        head = self.head()
-        length = _LENGTH.search(head)
-        if length is not None:
-            return self._exactly(int(length[1]))
-        if _CHUNKED.search(head) is None:
-            raise Unexpected("neither Content-Length nor chunked")
-        body = b""
-        while size := int(self._until(b"\r\n"), 16):
-            body += self._exactly(size)
-            self._exactly(2)
-        self._exactly(2)
-        return body
-
     def skim(self) -> int:
         """
-        Read a whole answer that has a Content-Length, without keeping it.
-
-        @return: the length of the body.
+        Read a whole answer that has a Content-Length, and give only the length.
         """
-        length = _LENGTH.search(self.head())
+        length, _ = read_head(self.file)
         if length is None:
             raise Unexpected("no Content-Length")
-        wanted = int(length[1]) - len(self._buffer)
-        self._buffer = b""
-        room = bytearray(1 << 20)
+        room = memoryview(bytearray(1 << 20))
+        wanted = length
         while wanted > 0:
-            got = self._socket.recv_into(room, min(wanted, len(room)))
+            got = self.file.readinto(room[:wanted])
             if not got:
                 raise Unexpected("the connection was closed in the middle")
             wanted -= got
-        return int(length[1])
+        return length

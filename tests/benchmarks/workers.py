@@ -12,64 +12,52 @@ import argparse
 import contextlib
 import sys
 from dataclasses import replace
+from statistics import median
+from typing import Any
 
 from tests.benchmarks.cases import find_cases
-from tests.benchmarks.levels import ToolFailed, check, load
-from tests.benchmarks.peers import Peer, find_peers
+from tests.benchmarks.levels import run
+from tests.benchmarks.peers import PEERS
 from tests.benchmarks.report import table
-from tests.benchmarks.servers import Server, ServerFailed, Workshop
+from tests.benchmarks.results import Book
+from tests.benchmarks.servers import Workshop
 from tests.benchmarks.settings import Settings
-from tests.benchmarks.wire import Unexpected
 
 __all__ = ["SIDES", "main", "ratios"]
 
-_OURS = "h11web-nolog"
-
-SIDES: dict[str, tuple[str, tuple[str, ...]]] = {
-    "twistd h11web --workers 2": (_OURS, ("--workers=2",)),
-    "twistd h11web": (_OURS, ()),
-    "gunicorn -w 2": ("gunicorn", ("-w", "2")),
-    "gunicorn -w 2 --threads 4": ("gunicorn-gthread", ("-w", "2")),
-    "uvicorn --workers 2, h11": ("uvicorn-h11", ("--workers", "2")),
-    "uvicorn --workers 2, httptools": ("uvicorn-httptools", ("--workers", "2")),
+_ADDED = {
+    "twistd h11web --workers 2": ("h11web-nolog", "--workers=2"),
+    "twistd h11web": ("h11web-nolog", ""),
+    "gunicorn -w 2": ("gunicorn", "-w 2"),
+    "gunicorn -w 2 --threads 4": ("gunicorn-gthread", "-w 2"),
+    "uvicorn --workers 2, h11": ("uvicorn-h11", "--workers 2"),
+    "uvicorn --workers 2, httptools": ("uvicorn-httptools", "--workers 2"),
 }
+
+SIDES = [
+    replace(peer, name=name, command=f"{peer.command} {options}", always=True)
+    for name, (base, options) in _ADDED.items()
+    for peer in PEERS
+    if peer.name == base
+]
 """
-What is measured: by its name, the peer that it is and the options that are added.
+What is measured: peers, with options that are added; ratios are those of the first.
 """
 
-_FIRST = next(iter(SIDES))
 
-
-def _peer(name: str) -> Peer:
-    base, options = SIDES[name]
-    [peer] = [one for one in find_peers([base]) if one.name == base]
-    return replace(peer, words=(*peer.words, *options))
-
-
-def _once(name: str, workshop: Workshop, settings: Settings, case: str) -> float:
-    """
-    Requests per second of one server, started for that.
-    """
-    [asked] = find_cases([case])
-    with Server(_peer(name), workshop) as server:
-        check(server, asked)
-        counted = load(server, asked, settings)
-    return counted["requests"] / counted["microseconds"] * 1e6
-
-
-def ratios(figures: dict[str, list[float]]) -> list[list[str]]:
+def ratios(results: list[Any]) -> list[list[str]]:
     """
     For each side the median rate, and the ratio of the first side to it.
 
-    @param figures: the rates of each side, one for each round.
+    @param results: what the book has.
     """
+    [first] = [one["rounds"] for one in results if one["peer"] == SIDES[0].name]
     rows = []
-    for name, rates in figures.items():
-        pairs = zip(figures[_FIRST], rates, strict=True)
-        found = sorted(first / other for first, other in pairs)
-        middle = sorted(rates)[len(rates) // 2]
-        ratio = f"{found[len(found) // 2]:.2f} ({found[0]:.2f}..{found[-1]:.2f})"
-        rows.append([name, f"{middle:,.0f}", ratio])
+    for one in results:
+        rounds = one["rounds"]
+        found = [first[turn] / rate for turn, rate in rounds.items() if turn in first]
+        ratio = f"{median(found):.2f} ({min(found):.2f}..{max(found):.2f})"
+        rows.append([one["peer"], f"{one['median']:,.0f}", ratio])
     return rows
 
 
@@ -83,23 +71,16 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seconds", type=int, default=2)
     parser.add_argument("--case", default="rate/browser")
     options = parser.parse_args(arguments)
-    settings = Settings(seconds=options.seconds, connections=64)
-    figures: dict[str, list[float]] = {name: [] for name in SIDES}
-    with contextlib.closing(Workshop(options.python, None)) as workshop:
-        for turn in range(options.rounds):
-            order = list(figures)
-            for name in order[::-1] if turn % 2 else order:
-                try:
-                    rate = _once(name, workshop, settings, options.case)
-                except (ServerFailed, ToolFailed, Unexpected, OSError) as reason:
-                    print(f"left out: {name}: {reason}")
-                    del figures[name]
-                    if name == _FIRST:
-                        return 1
-                else:
-                    figures[name].append(rate)
-    head = ["server", "requests/s", f"{_FIRST} / it"]
-    print("\n".join(table([head, *ratios(figures)])))
+    settings = Settings(options.python, options.rounds, options.seconds, connections=64)
+    book = Book()
+    with contextlib.closing(Workshop(settings)) as workshop:
+        run(book, find_cases([options.case]), SIDES, workshop)
+    for (_, name), reason in book.leftOut.items():
+        print(f"left out: {name}: {reason}")
+        if name in (SIDES[0].name, "all"):
+            return 1
+    head = ["server", "requests/s", f"{SIDES[0].name} / it"]
+    print("\n".join(table([head, *ratios(book.results())])))
     return 0
 
 

@@ -10,14 +10,19 @@ import ssl
 __all__ = ["arguments", "context"]
 
 
-def arguments() -> argparse.Namespace:
+def arguments(*names: str) -> argparse.Namespace:
     """
-    C{--port}, and C{--cert} and C{--key} for TLS.
+    C{--port}, C{--cert} and C{--key} for TLS, C{--origin} for proxies.
+
+    @param names: what may be run, if there are several.
     """
     parser = argparse.ArgumentParser()
+    if names:
+        parser.add_argument("name", choices=names)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--cert")
     parser.add_argument("--key")
+    parser.add_argument("--origin", type=int, help="the port of what a proxy asks")
     return parser.parse_args()
 
 

@@ -16,9 +16,6 @@ _next: asyncio.Future[bytes] | None = None
 
 
 def _tick(happened: asyncio.Future[bytes], due: float) -> None:
-    """
-    Wake all who wait for this event.
-    """
     global _next
     _next = None
     happened.set_result(payload.event(time.monotonic_ns()))

@@ -16,37 +16,32 @@ from tests.benchmarks.apps import payload
 from tests.benchmarks.apps._arguments import arguments, context
 from tests.benchmarks.apps._ticks import events
 
-__all__: list[str] = []
 
-
-def _whole(body: bytes) -> Callable[[web.Request], Awaitable[web.Response]]:
-    async def answer(request: web.Request) -> web.Response:
-        return web.Response(body=body, content_type="text/plain", charset="utf-8")
-
-    return answer
-
-
-async def _chunked(request: web.Request) -> web.StreamResponse:
-    response = web.StreamResponse(headers={"Content-Type": payload.CONTENT_TYPE})
-    response.enable_chunked_encoding()
+async def _pieces(
+    request: web.Request, pieces: list[bytes], fields: dict[str, str]
+) -> web.StreamResponse:
+    response = web.StreamResponse(headers=fields)
     await response.prepare(request)
-    for piece in payload.PIECES:
+    for piece in pieces:
         await response.write(piece)
     await response.write_eof()
     return response
 
 
-async def _later(request: web.Request) -> web.StreamResponse:
-    await asyncio.sleep(0)
-    if request.path == "/later-length":
-        return await _whole(payload.HELLO)(request)
-    response = web.StreamResponse(headers={"Content-Type": payload.CONTENT_TYPE})
-    response.enable_chunked_encoding()
-    await response.prepare(request)
-    for piece in payload.TWENTY if request.path == "/pieces" else [payload.HELLO]:
-        await response.write(piece)
-    await response.write_eof()
-    return response
+def _answering(
+    answer: payload.Answer,
+) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    kind = {"Content-Type": payload.CONTENT_TYPE}
+    body = answer.body
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        if answer.later:
+            await asyncio.sleep(0)
+        if answer.measured:
+            return web.Response(body=body, content_type="text/plain", charset="utf-8")
+        return await _pieces(request, answer.pieces, kind)
+
+    return handle
 
 
 async def _events(request: web.Request) -> web.StreamResponse:
@@ -77,38 +72,26 @@ async def _upload(request: web.Request) -> web.Response:
 
 
 async def _download(request: web.Request) -> web.StreamResponse:
-    length = int(request.match_info["length"])
-    response = web.StreamResponse(
-        headers={
-            "Content-Type": "application/octet-stream",
-            "Content-Length": str(length),
-        }
-    )
-    await response.prepare(request)
-    for piece in payload.blocks(length):
-        await response.write(piece)
-    await response.write_eof()
-    return response
+    length = request.match_info["length"]
+    fields = {"Content-Type": "application/octet-stream", "Content-Length": length}
+    return await _pieces(request, payload.blocks(int(length)), fields)
 
 
-def main() -> None:
-    """
-    Serve until stopped.
-    """
+if __name__ == "__main__":
     options = arguments()
     app = web.Application()
-    for path, body in payload.WHOLE.items():
-        app.router.add_get(path, _whole(body))
-    for path in ("/later", "/later-length", "/pieces"):
-        app.router.add_get(path, _later)
-    app.router.add_get("/events", _events)
-    app.router.add_get("/websocket", _websocket)
-    app.router.add_get("/chunked", _chunked)
-    app.router.add_post("/echo-length", _echo_length)
-    app.router.add_put("/upload", _upload)
-    app.router.add_put("/stream", _upload)
-    app.router.add_get("/download/{length}", _download)
-    app.router.add_static("/static", payload.static_root())
+    app.add_routes(
+        [
+            *(web.get(path, _answering(one)) for path, one in payload.ANSWERS.items()),
+            web.get("/events", _events),
+            web.get("/websocket", _websocket),
+            web.post("/echo-length", _echo_length),
+            web.put("/upload", _upload),
+            web.put("/stream", _upload),
+            web.get("/download/{length}", _download),
+            web.static("/static", payload.static_root()),
+        ]
+    )
     web.run_app(
         app,
         host="127.0.0.1",
@@ -117,7 +100,3 @@ def main() -> None:
         access_log=None,
         print=None,
     )
-
-
-if __name__ == "__main__":
-    main()

@@ -5,7 +5,7 @@ The ASGI application, for uvicorn, hypercorn, daphne and granian.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from tests.benchmarks.apps import payload
@@ -30,19 +30,14 @@ async def app(scope: dict[str, Any], receive: _Receive, send: _Send) -> None:
         # How an application says that it has no start-up and shutdown steps.
         raise ValueError(f"no such scope here: {scope['type']}")
     path = scope["path"]
-    if path in payload.WHOLE:
-        await _whole(send, payload.WHOLE[path])
-    elif path == "/chunked":
-        await _pieces(send, payload.PIECES, [_CONTENT_TYPE])
-    elif path in ("/later", "/later-length"):
-        await asyncio.sleep(0)
-        if path == "/later":
-            await _pieces(send, [payload.HELLO], [_CONTENT_TYPE])
+    answer = payload.ANSWERS.get(path)
+    if answer is not None:
+        if answer.later:
+            await asyncio.sleep(0)
+        if answer.measured:
+            await _whole(send, answer.pieces[0])
         else:
-            await _whole(send, payload.HELLO)
-    elif path == "/pieces":
-        await asyncio.sleep(0)
-        await _pieces(send, payload.TWENTY, [_CONTENT_TYPE])
+            await _pieces(send, answer.pieces, [_CONTENT_TYPE])
     elif path == "/events":
         fields = [(b"content-type", b"text/event-stream")]
         await send({"type": "http.response.start", "status": 200, "headers": fields})
@@ -64,34 +59,25 @@ async def app(scope: dict[str, Any], receive: _Receive, send: _Send) -> None:
         ]
         await _pieces(send, payload.blocks(length), fields)
     else:
-        await _whole(send, b"not found\n", 404)
+        raise ValueError(f"no such path here: {path}")
 
 
 async def _websocket(receive: _Receive, send: _Send) -> None:
-    """
-    Say every message back.
-    """
     await receive()
     await send({"type": "websocket.accept"})
     while (message := await receive())["type"] == "websocket.receive":
         await send({"type": "websocket.send", "bytes": message["bytes"]})
 
 
-async def _whole(send: _Send, body: bytes, status: int = 200) -> None:
-    """
-    Answer with bytes that are already there.
-    """
+async def _whole(send: _Send, body: bytes) -> None:
     fields = [_CONTENT_TYPE, (b"content-length", b"%d" % len(body))]
-    await send({"type": "http.response.start", "status": status, "headers": fields})
+    await send({"type": "http.response.start", "status": 200, "headers": fields})
     await send({"type": "http.response.body", "body": body})
 
 
 async def _pieces(
-    send: _Send, pieces: Iterable[bytes], fields: list[tuple[bytes, bytes]]
+    send: _Send, pieces: list[bytes], fields: list[tuple[bytes, bytes]]
 ) -> None:
-    """
-    Answer piece by piece.
-    """
     await send({"type": "http.response.start", "status": 200, "headers": fields})
     for piece in pieces:
         await send({"type": "http.response.body", "body": piece, "more_body": True})

@@ -16,144 +16,130 @@ import argparse
 import asyncio
 import json
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from importlib import import_module
 from typing import Any
 
 from tests.benchmarks.apps import payload
 
-__all__ = ["CLIENTS", "main"]
+__all__ = ["CLIENTS"]
 
 _FIELDS = {"User-Agent": "benchmark/1", "Accept": "*/*"}
 
-_Ask = Callable[[], Awaitable[bytes]]
+# Asks once, and gives the body of the answer.
+_Ask = Callable[[], Awaitable[Any]]
+_Client = Callable[[str, argparse.Namespace], AbstractAsyncContextManager[_Ask]]
 
 
-class _Measure:
+@asynccontextmanager
+async def _agent(
+    module: str, url: str, options: argparse.Namespace
+) -> AsyncIterator[_Ask]:
     """
-    Counts requests, and takes the time between the first that counts and the
-    last.
-    """
-
-    def __init__(self, ask: _Ask, options: argparse.Namespace) -> None:
-        self._ask = ask
-        self._options = options
-        self._left = 0
-
-    async def worker(self) -> None:
-        """
-        Ask until enough was asked by all workers together.
-        """
-        while self._left > 0:
-            self._left -= 1
-            body = await self._ask()
-            if body != payload.HELLO:
-                raise ValueError(f"answered with {body[:40]!r}")
-
-    async def run(self, together: Callable[..., Awaitable[Any]]) -> None:
-        """
-        Warm up, measure, print.
-
-        @param together: runs coroutines at the same time.
-        """
-        number = self._options.requests
-        for count in (max(number // 5, self._options.connections), number):
-            self._left = count
-            began, used = time.monotonic(), time.process_time()
-            await together(*(self.worker() for _ in range(self._options.connections)))
-            used = time.process_time() - used
-            passed = time.monotonic() - began
-        print("RESULT", json.dumps({"cpu": used / number, "passed": passed / number}))
-
-
-def _twisted(module: str) -> Callable[..., None]:
-    """
-    A client on Twisted's reactor.
-
     @param module: has C{Agent}, C{HTTPConnectionPool} and C{readBody}.
     """
+    from twisted.internet import reactor
+    from twisted.web.http_headers import Headers
 
-    def run(url: str, options: argparse.Namespace) -> None:
-        from twisted.internet import defer, task
-        from twisted.web.http_headers import Headers
+    names = import_module(module)
+    pool = names.HTTPConnectionPool(reactor)
+    pool.maxPersistentPerHost = options.connections
+    agent = names.Agent(reactor, pool=pool)
+    fields = Headers({name: [value] for name, value in _FIELDS.items()})
+    target = url.encode("ascii")
 
-        names = import_module(module)
-        fields = Headers({name: [value] for name, value in _FIELDS.items()})
+    async def ask() -> Any:
+        return await names.readBody(await agent.request(b"GET", target, fields))
 
-        def together(*coroutines: Any) -> Awaitable[Any]:
-            found = [defer.ensureDeferred(coroutine) for coroutine in coroutines]
-            return defer.gatherResults(found, consumeErrors=True)
-
-        async def main(reactor: Any) -> None:
-            pool = names.HTTPConnectionPool(reactor)
-            pool.maxPersistentPerHost = options.connections
-            agent = names.Agent(reactor, pool=pool)
-            target = url.encode("ascii")
-
-            async def ask() -> bytes:
-                response = await agent.request(b"GET", target, fields)
-                body: bytes = await names.readBody(response)
-                return body
-
-            await _Measure(ask, options).run(together)
-
-        task.react(lambda reactor: defer.ensureDeferred(main(reactor)))
-
-    return run
+    yield ask
 
 
-def _asyncio(session: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
-    """
-    A client on asyncio's loop.
-    """
-    return lambda url, options: asyncio.run(session(url, options))
-
-
-async def _httpx(url: str, options: argparse.Namespace) -> None:
+@asynccontextmanager
+async def _httpx(url: str, options: argparse.Namespace) -> AsyncIterator[_Ask]:
     import httpx
 
     async with httpx.AsyncClient(headers=_FIELDS) as client:
 
-        async def ask() -> bytes:
-            content: bytes = (await client.get(url)).content
-            return content
+        async def ask() -> Any:
+            return (await client.get(url)).content
 
-        await _Measure(ask, options).run(asyncio.gather)
+        yield ask
 
 
-async def _aiohttp(url: str, options: argparse.Namespace) -> None:
+@asynccontextmanager
+async def _aiohttp(url: str, options: argparse.Namespace) -> AsyncIterator[_Ask]:
     import aiohttp
 
     async with aiohttp.ClientSession(headers=_FIELDS) as client:
 
-        async def ask() -> bytes:
+        async def ask() -> Any:
             async with client.get(url) as response:
-                content: bytes = await response.read()
-                return content
+                return await response.read()
 
-        await _Measure(ask, options).run(asyncio.gather)
+        yield ask
 
 
-CLIENTS: dict[str, Callable[..., None]] = {
-    "h11-agent": _twisted("twisted_h11.client"),
-    "twisted-agent": _twisted("twisted.web.client"),
-    "httpx": _asyncio(_httpx),
-    "aiohttp-client": _asyncio(_aiohttp),
+CLIENTS: dict[str, _Client] = {
+    "h11-agent": partial(_agent, "twisted_h11.client"),
+    "twisted-agent": partial(_agent, "twisted.web.client"),
+    "httpx": _httpx,
+    "aiohttp-client": _aiohttp,
 }
+"""
+By name what asks; the agents do it on Twisted's reactor, the others on asyncio's loop.
+"""
 
 
-def main() -> None:
+async def _measure(
+    options: argparse.Namespace, together: Callable[..., Awaitable[Any]]
+) -> None:
     """
-    Run one client.
+    Warm up, measure, print.
+
+    @param together: runs coroutines at the same time.
     """
+    left = 0
+
+    async def worker(ask: _Ask) -> None:
+        nonlocal left
+        while left > 0:
+            left -= 1
+            body = await ask()
+            if body != payload.HELLO:
+                raise ValueError(f"answered with {body[:40]!r}")
+
+    number, connections = options.requests, options.connections
+    url = f"http://127.0.0.1:{options.port}/"
+    async with CLIENTS[options.name](url, options) as ask:
+        for count in (max(number // 5, connections), number):
+            left = count
+            began, used = time.monotonic(), time.process_time()
+            await together(*(worker(ask) for _ in range(connections)))
+            used = time.process_time() - used
+            passed = time.monotonic() - began
+    print("RESULT", json.dumps({"cpu": used / number, "passed": passed / number}))
+
+
+def _on_twisted(options: argparse.Namespace) -> None:
+    from twisted.internet import defer, task
+
+    def together(*coroutines: Any) -> Awaitable[Any]:
+        found = [defer.ensureDeferred(coroutine) for coroutine in coroutines]
+        return defer.gatherResults(found, consumeErrors=True)
+
+    task.react(lambda reactor: defer.ensureDeferred(_measure(options, together)))
+
+
+if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("name", choices=CLIENTS)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--requests", type=int, default=4000)
     parser.add_argument("--connections", type=int, default=16)
     options = parser.parse_args()
-    CLIENTS[options.name](f"http://127.0.0.1:{options.port}/", options)
-
-
-if __name__ == "__main__":
-    main()
+    if options.name.endswith("-agent"):
+        _on_twisted(options)
+    else:
+        asyncio.run(_measure(options, asyncio.gather))

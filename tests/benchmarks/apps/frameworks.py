@@ -1,6 +1,6 @@
 """
 What others make of Twisted's resources: klein, Flask by WSGI, autobahn's WebSockets;
-and events for everybody who listens.
+bodies that are taken as they come; and events for everybody who listens.
 """
 
 # The frameworks can be missing where types are checked.
@@ -18,10 +18,14 @@ from twisted.internet.task import LoopingCall, deferLater
 from twisted.web import wsgi
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
+from zope.interface import implementer
 
 from tests.benchmarks.apps import payload
+from tests.benchmarks.apps.resources import Length
 
 __all__ = ["CHILDREN"]
+
+_OURS = "h11web" in sys.argv
 
 
 def _klein() -> Resource:
@@ -44,16 +48,35 @@ def _klein() -> Resource:
 
 def _flask() -> Any:
     """
-    The WSGI resource of the server that runs this.
+    By the WSGI resource of the server that runs this.
     """
     from tests.benchmarks.apps.wsgi import flask_app
 
     loop: Any = reactor
-    if "h11web" in sys.argv:
+    if _OURS:
         from twisted_h11 import wsgi as ours
 
         return ours.WSGIResource(loop, None, flask_app())
     return wsgi.WSGIResource(loop, loop.getThreadPool(), flask_app())
+
+
+def _stream() -> Resource:
+    """
+    Counts a body as it comes, where the server offers that.
+    """
+    if not _OURS:
+        return Length()
+    from twisted_h11.interfaces import IStreamingResource
+
+    @implementer(IStreamingResource)
+    class Streamed(Length):
+        async def render_PUT(self, request: Any) -> bytes:
+            length = 0
+            async for data in request.body:
+                length += len(data)
+            return self.answer(request, length)
+
+    return Streamed()
 
 
 def _websocket() -> Any:
@@ -106,6 +129,7 @@ class _Events(Resource):
 
 
 CHILDREN: dict[bytes, Callable[[], Any]] = {
+    b"stream": _stream,
     b"klein": _klein,
     b"flask": _flask,
     b"websocket": _websocket,

@@ -3,14 +3,7 @@ The answers, shared by all applications, so that none does less than another.
 
 Every application answers:
 
-    - C{GET /}: L{HELLO}
-    - C{GET /10k}: L{TEN_K}
-    - C{GET /1m}: L{ONE_M}, from memory
-    - C{GET /chunked}: L{PIECES}, without a Content-Length
-    - C{GET /later}: L{HELLO}, from a later turn of the event loop, without a
-      Content-Length
-    - C{GET /later-length}: the same with one
-    - C{GET /pieces}: L{TWENTY}, each written by itself, all of them in a later turn
+    - C{GET} of what is in L{ANSWERS}
     - C{GET /flask/}, C{GET /klein/}: L{HELLO} by that framework
     - C{GET /events}: L{event} with the present time, at once and with each L{TICK}
     - C{GET /websocket}: every message comes back
@@ -26,34 +19,51 @@ Every application answers:
 from __future__ import annotations
 
 import os
+from typing import NamedTuple
 
 __all__ = [
-    "BLOCK",
-    "CONTENT_TYPE",
-    "FILES",
-    "HELLO",
-    "ONE_M",
-    "PIECES",
-    "TEN_K",
-    "TICK",
-    "TWENTY",
-    "WHOLE",
-    "blocks",
-    "event",
-    "static_root",
+    *("ANSWERS", "BLOCK", "CONTENT_TYPE", "FILES", "HELLO", "TICK", "Answer"),
+    *("blocks", "event", "static_root"),
 ]
+
+
+class Answer(NamedTuple):
+    """
+    What is answered.
+
+    @ivar pieces: the body; each piece is written by itself.
+    @ivar measured: whether a Content-Length says how long it is.
+    @ivar later: whether it comes from a later turn of the event loop.
+    """
+
+    pieces: list[bytes]
+    measured: bool = True
+    later: bool = False
+
+    @property
+    def body(self) -> bytes:
+        """
+        The whole of it.
+        """
+        return b"".join(self.pieces)
+
 
 CONTENT_TYPE = "text/plain; charset=utf-8"
 HELLO = b"Hello, world!\n"
-TEN_K = b"0123456789abcde\n" * 640
-ONE_M = b"0123456789abcde\n" * 65536
-# What is answered whole, by path.
-WHOLE = {"/": HELLO, "/10k": TEN_K, "/1m": ONE_M}
-PIECES = [b"0123456789abcde\n" * 16] * 4
-TWENTY = [b"0123456789abcdefghi\n" * 5] * 20
+_ONE_M = b"0123456789abcde\n" * 65536
+# By path.
+ANSWERS = {
+    "/": Answer([HELLO]),
+    "/10k": Answer([_ONE_M[:10240]]),
+    "/1m": Answer([_ONE_M]),
+    "/chunked": Answer([_ONE_M[:256]] * 4, measured=False),
+    "/later": Answer([HELLO], measured=False, later=True),
+    "/later-length": Answer([HELLO], later=True),
+    "/pieces": Answer([b"0123456789abcdefghi\n" * 5] * 20, measured=False, later=True),
+}
 BLOCK = b"\0" * 65536
 # What the folder of static files holds.
-FILES = {"1m.bin": ONE_M, "4k.bin": ONE_M[:4096]}
+FILES = {"1m.bin": _ONE_M, "4k.bin": _ONE_M[:4096]}
 # Seconds between two events.
 TICK = 0.1
 
@@ -71,14 +81,11 @@ def blocks(length: int) -> list[bytes]:
     As many references to L{BLOCK}, and a rest, as make up C{length} bytes.
     """
     whole, rest = divmod(length, len(BLOCK))
-    pieces = [BLOCK] * whole
-    if rest:
-        pieces.append(BLOCK[:rest])
-    return pieces
+    return [BLOCK] * whole + [BLOCK[:rest]] * bool(rest)
 
 
 def static_root() -> str:
     """
-    The folder that holds C{1m.bin}; the harness made it.
+    The folder that holds L{FILES}; the harness made it.
     """
     return os.environ.get("BENCHMARK_STATIC", "")

@@ -5,8 +5,8 @@ for the measure in memory: one tree, so that both sides do the same.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any, BinaryIO
+from collections.abc import Callable
+from typing import Any
 
 from twisted.internet.interfaces import IPullProducer
 from twisted.web.resource import Resource
@@ -16,9 +16,7 @@ from zope.interface import implementer
 
 from tests.benchmarks.apps import payload
 
-__all__ = ["Foreign", "Root"]
-
-CallLater = Callable[..., object]
+__all__ = ["Foreign", "Length", "Root"]
 
 _CONTENT_TYPE = payload.CONTENT_TYPE.encode("ascii")
 
@@ -29,12 +27,14 @@ class Foreign(Request):
     """
 
 
-class _Constant(Resource):
-    """
-    Answers GET with bytes that are already there.
-    """
-
+class _Leaf(Resource):
     isLeaf = True
+
+
+class _Whole(_Leaf):
+    """
+    Answers with bytes that are already there.
+    """
 
     def __init__(self, body: bytes) -> None:
         Resource.__init__(self)
@@ -45,7 +45,7 @@ class _Constant(Resource):
         return self.body
 
 
-class _TwoFields(_Constant):
+class _TwoFields(_Whole):
     """
     Reads two fields of the request, as many applications do.
     """
@@ -53,10 +53,10 @@ class _TwoFields(_Constant):
     def render_GET(self, request: Request) -> bytes:
         request.getHeader(b"accept-language")
         request.getHeader(b"user-agent")
-        return _Constant.render_GET(self, request)
+        return _Whole.render_GET(self, request)
 
 
-class _AllFields(_Constant):
+class _AllFields(_Whole):
     """
     Reads every field of the request, as gateways (WSGI, ASGI) do.
     """
@@ -64,131 +64,84 @@ class _AllFields(_Constant):
     def render_GET(self, request: Request) -> bytes:
         for _ in request.requestHeaders.getAllRawHeaders():
             pass
-        return _Constant.render_GET(self, request)
+        return _Whole.render_GET(self, request)
 
 
-class _Chunked(Resource):
+class _Pieces(_Leaf):
     """
-    Answers in pieces, without saying how long the answer is.
-    """
-
-    isLeaf = True
-
-    def render_GET(self, request: Request) -> int:
-        request.setHeader(b"content-type", _CONTENT_TYPE)
-        for piece in payload.PIECES:
-            request.write(piece)
-        request.finish()
-        return NOT_DONE_YET
-
-
-class _Later(Resource):
-    """
-    Answers in pieces, all of them from a later turn of the reactor.
-
-    @param measured: whether a Content-Length says how long the answer is.
+    Answers in pieces, at once or all of them from a later turn of the reactor.
     """
 
-    isLeaf = True
-
-    def __init__(
-        self, callLater: CallLater, pieces: list[bytes], measured: bool = False
-    ) -> None:
+    def __init__(self, answer: payload.Answer, callLater: Callable[..., Any]) -> None:
         Resource.__init__(self)
-        self._callLater = callLater
-        self._pieces = pieces
-        self._length = b"%d" % sum(map(len, pieces)) if measured else None
+        self._pieces = answer.pieces
+        self._length = b"%d" % len(answer.body) if answer.measured else None
+        self._callLater = callLater if answer.later else None
 
     def render_GET(self, request: Request) -> int:
         request.setHeader(b"content-type", _CONTENT_TYPE)
         if self._length is not None:
             request.setHeader(b"content-length", self._length)
-        self._callLater(0, self._answer, request)
+        if self._callLater is None:
+            self._write(request)
+        else:
+            self._callLater(0, self._write, request)
         return NOT_DONE_YET
 
-    def _answer(self, request: Request) -> None:
+    def _write(self, request: Request) -> None:
         for piece in self._pieces:
             request.write(piece)
         request.finish()
 
 
-def _content(request: Request) -> BinaryIO:
+class Length(_Leaf):
     """
-    The body, which is there when a resource is asked to render.
-    """
-    content: BinaryIO | None = request.content
-    assert content is not None
-    return content
-
-
-class _Length(Resource):
-    """
-    Answers with the length of the body.
+    Answers with the length of the body, in decimal digits.
     """
 
-    isLeaf = True
-
-    def render_POST(self, request: Request) -> bytes:
-        return self._answer(request, len(_content(request).read()))
-
-    def render_PUT(self, request: Request) -> bytes:
-        length = 0
-        content = _content(request)
-        while piece := content.read(len(payload.BLOCK)):
-            length += len(piece)
-        return self._answer(request, length)
-
-    def _answer(self, request: Request, length: int) -> bytes:
+    def render_POST(self, request: Any) -> bytes:
         """
-        The length in decimal digits.
+        Read all of it.
+        """
+        return self.answer(request, len(request.content.read()))
+
+    def render_PUT(self, request: Any) -> Any:
+        """
+        Read block by block.
+        """
+        length = 0
+        while piece := request.content.read(len(payload.BLOCK)):
+            length += len(piece)
+        return self.answer(request, length)
+
+    def answer(self, request: Any, length: int) -> bytes:
+        """
+        Tell the length.
         """
         request.setHeader(b"content-type", _CONTENT_TYPE)
         return b"%d" % length
 
 
-def _streamed() -> Resource:
+class _Download(_Leaf):
     """
-    What counts a body as it comes, on a server that offers that; elsewhere the
-    same as C{/upload}.
+    Answers C{/download/N} with N bytes, a block whenever the transport asks for one.
     """
-    try:
-        from twisted_h11.interfaces import IStreamingResource
-    except ImportError:
-        return _Length()
 
-    @implementer(IStreamingResource)
-    class _Streamed(_Length):
-        async def _count(self, request: Any) -> bytes:
-            length = 0
-            async for data in request.body:
-                length += len(data)
-            return self._answer(request, length)
-
-        def render_PUT(self, request: Any) -> Any:
-            """
-            Count the pieces.
-            """
-            if not hasattr(request, "deliverBody"):
-                return _Length.render_PUT(self, request)
-            return self._count(request)
-
-    return _Streamed()
+    def render_GET(self, request: Any) -> int:
+        length = int(request.postpath[0])
+        request.setHeader(b"content-type", b"application/octet-stream")
+        request.setHeader(b"content-length", b"%d" % length)
+        request.registerProducer(_Blocks(request, length), False)
+        return NOT_DONE_YET
 
 
 @implementer(IPullProducer)
 class _Blocks:
-    """
-    Writes one block whenever the transport asks for one.
-    """
-
-    def __init__(self, request: Request, pieces: Iterator[bytes]) -> None:
+    def __init__(self, request: Request, length: int) -> None:
         self._request = request
-        self._pieces = pieces
+        self._pieces = iter(payload.blocks(length))
 
     def resumeProducing(self) -> None:
-        """
-        Write the next block, or finish.
-        """
         piece = next(self._pieces, None)
         if piece is None:
             self._request.unregisterProducer()
@@ -197,27 +150,7 @@ class _Blocks:
             self._request.write(piece)
 
     def stopProducing(self) -> None:
-        """
-        Nobody wants the rest.
-        """
         self._pieces = iter(())
-
-
-class _Download(Resource):
-    """
-    Answers C{/download/N} with N bytes.
-    """
-
-    isLeaf = True
-
-    def render_GET(self, request: Request) -> int:
-        assert request.postpath is not None
-        length = int(request.postpath[0])
-        request.setHeader(b"content-type", b"application/octet-stream")
-        request.setHeader(b"content-length", b"%d" % length)
-        producer = _Blocks(request, iter(payload.blocks(length)))
-        request.registerProducer(producer, False)
-        return NOT_DONE_YET
 
 
 class Root(Resource):
@@ -227,34 +160,31 @@ class Root(Resource):
     @param callLater: what runs a call in a later turn; by default the reactor's.
     """
 
-    def __init__(self, callLater: CallLater | None = None) -> None:
+    def __init__(self, callLater: Callable[..., Any] | None = None) -> None:
         Resource.__init__(self)
         if callLater is None:
             from twisted.internet import reactor
 
             loop: Any = reactor
             callLater = loop.callLater
-        for name, later in {
-            b"later": _Later(callLater, [payload.HELLO]),
-            b"later-length": _Later(callLater, [payload.HELLO], measured=True),
-            b"pieces": _Later(callLater, payload.TWENTY),
-        }.items():
-            self.putChild(name, later)
-        for path, body in payload.WHOLE.items():
-            self.putChild(path[1:].encode("ascii"), _Constant(body))
-        self.putChild(b"two-fields", _TwoFields(payload.HELLO))
-        self.putChild(b"all-fields", _AllFields(payload.HELLO))
-        self.putChild(b"chunked", _Chunked())
-        self.putChild(b"echo-length", _Length())
-        self.putChild(b"upload", _Length())
-        self.putChild(b"stream", _streamed())
-        self.putChild(b"download", _Download())
+        children: dict[str, Resource] = {
+            path[1:]: _Whole(answer.body)
+            if answer.measured and not answer.later
+            else _Pieces(answer, callLater)
+            for path, answer in payload.ANSWERS.items()
+        }
+        children["two-fields"] = _TwoFields(payload.HELLO)
+        children["all-fields"] = _AllFields(payload.HELLO)
+        children["echo-length"] = children["upload"] = Length()
+        children["download"] = _Download()
         if payload.static_root():
-            self.putChild(b"static", File(payload.static_root()))
+            children["static"] = File(payload.static_root())
+        for name, child in children.items():
+            self.putChild(name.encode("ascii"), child)
 
     def getChild(self, path: bytes, request: Request) -> Any:
         """
-        What needs a framework is made when it is first asked for.
+        What needs a framework, or our server, is made when it is first asked for.
         """
         from tests.benchmarks.apps.frameworks import CHILDREN
 

@@ -1,30 +1,29 @@
 """
-Sites that C{twistd} has no options for: C{python -m tests.benchmarks.apps.sites NAME
---port PORT [--origin PORT]}.
+What C{twistd} has no options for: C{python -m tests.benchmarks.apps.sites NAME --port
+PORT [--origin PORT]}; L{SITES} says what there is.
 
-C{h11-foreign} and C{web-foreign} have a framework's own class of requests;
-C{h11-proxy}, C{web-proxy} and C{nginx-proxy} pass requests on to a server at the
-origin's port, and C{nginx-static} serves the folder of static files.  Each writes an
-access log to the current directory.
+Each has its access log in the current directory.
 """
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from twisted.internet import reactor
 from twisted.internet.endpoints import serverFromString
+from twisted.internet.protocol import Factory, Protocol
 from twisted.python.log import startLogging
 from twisted.web.proxy import ReverseProxyResource
 from twisted.web.server import Site
 
 from tests.benchmarks.apps import payload
+from tests.benchmarks.apps._arguments import arguments
 from tests.benchmarks.apps.resources import Foreign, Root
 
-__all__: list[str] = []
+__all__ = ["SITES"]
 
 _LOG = "access.log"
 
@@ -48,30 +47,50 @@ http {{
 """
 
 
-def _nginx(port: int, origin: int) -> None:
+def _nginx(options: Any) -> Site:
     """
-    Become nginx.
+    Become nginx, which serves the folder of static files and passes on all else.
     """
     folder, static = os.getcwd(), payload.static_root()
     with open("nginx.conf", "w", encoding="utf-8") as out:
-        values = {"port": port, "origin": origin, "folder": folder, "static": static}
-        out.write(_NGINX.format(**values))
+        values = {"port": options.port, "origin": options.origin or 9}
+        out.write(_NGINX.format(folder=folder, static=static, **values))
     os.execvp("nginx", ["nginx", "-e", "error.log", "-c", f"{folder}/nginx.conf"])
 
 
-def _site(name: str, origin: int) -> Site:
+class _Constant(Protocol):
     """
-    One of Twisted's.
-    """
-    if name == "web-foreign":
-        return Site(Root(), Foreign, logPath=_LOG)
-    if name == "web-proxy":
-        # It adds the path that was asked for.
-        return Site(ReverseProxyResource("127.0.0.1", origin, b""), logPath=_LOG)
-    from twisted_h11 import server
+    The limit of what can be had on Twisted: it reads nothing of the request, and
+    answers every delivery of bytes with the same bytes.
 
-    if name == "h11-foreign":
-        return server.Site(Root(), requestFactory=Foreign, logPath=_LOG)
+    It is no HTTP server: it is right only when a request arrives in one piece, and
+    no two at once.
+    """
+
+    noisy = False
+    _answer = (
+        b"HTTP/1.1 200 OK\r\n"
+        b"Server: bare\r\n"
+        b"Date: Thu, 01 Jan 2026 00:00:00 GMT\r\n"
+        b"Content-Type: %b\r\n"
+        b"Content-Length: %d\r\n"
+        b"\r\n%b"
+    ) % (payload.CONTENT_TYPE.encode("ascii"), len(payload.HELLO), payload.HELLO)
+
+    def dataReceived(self, data: bytes) -> None:
+        self.transport.write(self._answer)  # type: ignore[union-attr]
+
+
+def _ours(root: Any, factory: Any = None) -> Any:
+    from twisted_h11.server import Site
+
+    return Site(root, factory, logPath=_LOG)
+
+
+def _proxy(options: Any) -> Any:
+    """
+    Our Agent behind our Site, as in the example of the documentation.
+    """
     sys.path.insert(0, os.path.join(os.environ["PYTHONPATH"], "docs", "examples"))
     from server_proxy import Proxy  # type: ignore[import-not-found]
 
@@ -79,27 +98,36 @@ def _site(name: str, origin: int) -> Site:
 
     pool = HTTPConnectionPool(reactor)
     pool.maxPersistentPerHost = 64
-    proxy = Proxy(Agent(reactor, pool=pool), b"http://127.0.0.1:%d" % origin)
-    return server.Site(proxy, logPath=_LOG)
+    agent = Agent(reactor, pool=pool)
+    return _ours(Proxy(agent, b"http://127.0.0.1:%d" % options.origin))
 
 
-def main() -> None:
-    """
-    Serve until stopped.
-    """
-    parser = argparse.ArgumentParser()
-    parser.add_argument("name")
-    parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--origin", type=int, default=9)
-    options = parser.parse_args()
-    if options.name.startswith("nginx"):
-        _nginx(options.port, options.origin)
-    startLogging(open("twistd.log", "w", encoding="utf-8"))  # noqa: SIM115
-    text = f"tcp:{options.port}:interface=127.0.0.1"
-    loop: Any = reactor
-    serverFromString(loop, text).listen(_site(options.name, options.origin))
-    loop.run()
+SITES: dict[str, Callable[[Any], Any]] = {
+    "bare": lambda options: Factory.forProtocol(_Constant),
+    # A framework's own class of requests.
+    "h11-foreign": lambda options: _ours(Root(), Foreign),
+    "web-foreign": lambda options: Site(Root(), Foreign, logPath=_LOG),
+    # What passes requests on to the origin; twisted.web's adds the path that was
+    # asked for.
+    "h11-proxy": _proxy,
+    "web-proxy": lambda options: Site(
+        ReverseProxyResource("127.0.0.1", options.origin, b""), logPath=_LOG
+    ),
+    "nginx-proxy": _nginx,
+    "nginx-static": _nginx,
+}
+"""
+By name what makes the factory.
+"""
 
 
 if __name__ == "__main__":
-    main()
+    options = arguments(*SITES)
+    factory = SITES[options.name](options)
+    startLogging(open("twistd.log", "w", encoding="utf-8"))  # noqa: SIM115
+    text = f"tcp:{options.port}:interface=127.0.0.1"
+    if options.cert is not None:
+        text = "ssl" + text[3:] + f":certKey={options.cert}:privateKey={options.key}"
+    loop: Any = reactor
+    serverFromString(loop, text).listen(factory)
+    loop.run()

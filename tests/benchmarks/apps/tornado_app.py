@@ -19,22 +19,22 @@ from tornado.web import (
 from tests.benchmarks.apps import payload
 from tests.benchmarks.apps._arguments import arguments, context
 
-__all__: list[str] = []
+
+class _Answering(RequestHandler):
+    def initialize(self, answer: payload.Answer) -> None:
+        self.answer = answer
 
 
-class _Constant(RequestHandler):
-    def initialize(self, body: bytes) -> None:
-        self.body = body
-
+class _Whole(_Answering):
     def get(self) -> None:
         self.set_header("Content-Type", payload.CONTENT_TYPE)
-        self.write(self.body)
+        self.write(self.answer.pieces[0])
 
 
-class _Chunked(RequestHandler):
+class _Pieces(_Answering):
     async def get(self) -> None:
         self.set_header("Content-Type", payload.CONTENT_TYPE)
-        for piece in payload.PIECES:
+        for piece in self.answer.pieces:
             self.write(piece)
             await self.flush()
 
@@ -65,21 +65,19 @@ class _Download(RequestHandler):
             await self.flush()
 
 
-async def main() -> None:
-    """
-    Serve until stopped.
-    """
+async def _main() -> None:
     options = arguments()
+    answers = [
+        (path, _Whole if answer.measured else _Pieces, {"answer": answer})
+        for path, answer in payload.ANSWERS.items()
+        # It takes no part in the others.
+        if not answer.later
+    ]
     app = Application(
         [
-            *(
-                (path, _Constant, {"body": body})
-                for path, body in payload.WHOLE.items()
-            ),
-            (r"/chunked", _Chunked),
+            *answers,
             (r"/echo-length", _EchoLength),
-            (r"/upload", _Upload),
-            (r"/stream", _Upload),
+            (r"/(?:upload|stream)", _Upload),
             (r"/download/([0-9]+)", _Download),
             (r"/static/(.*)", StaticFileHandler, {"path": payload.static_root()}),
         ]
@@ -95,4 +93,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    asyncio.run(_main())

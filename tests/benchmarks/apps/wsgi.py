@@ -1,5 +1,5 @@
 """
-The WSGI application, for gunicorn.
+The WSGI application, for gunicorn and waitress.
 """
 
 from __future__ import annotations
@@ -24,12 +24,8 @@ def flask_app() -> Any:
     from flask import Flask
 
     made = Flask(__name__)
-
-    def hello() -> bytes:
-        return payload.HELLO
-
     for rule in ("/", "/flask/"):
-        made.add_url_rule(rule, rule, hello)
+        made.add_url_rule(rule, rule, lambda: payload.HELLO)
     return made
 
 
@@ -38,45 +34,34 @@ def app(environ: dict[str, Any], start_response: _StartResponse) -> Iterable[byt
     Answer one request.
     """
     path = environ["PATH_INFO"]
-    if path in payload.WHOLE:
-        return _whole(start_response, payload.WHOLE[path])
-    if path == "/chunked":
-        start_response("200 OK", [("Content-Type", payload.CONTENT_TYPE)])
-        return iter(payload.PIECES)
-    if path in ("/echo-length", "/upload", "/stream"):
-        length = 0
+    kind = payload.CONTENT_TYPE
+    length: int | None = None
+    pieces: Iterable[bytes]
+    if path in payload.ANSWERS:
+        answer = payload.ANSWERS[path]
+        pieces = answer.pieces
+        if answer.measured:
+            length = len(answer.pieces[0])
+    elif path in ("/echo-length", "/upload", "/stream"):
+        count = 0
         while piece := environ["wsgi.input"].read(len(payload.BLOCK)):
-            length += len(piece)
-        return _whole(start_response, b"%d" % length)
-    if path.startswith("/download/"):
-        length = int(path.removeprefix("/download/"))
-        _start(start_response, length, "application/octet-stream")
-        return iter(payload.blocks(length))
-    if path == "/flask/":
+            count += len(piece)
+        body = b"%d" % count
+        pieces, length = [body], len(body)
+    elif path.startswith("/download/"):
+        length, kind = int(path.removeprefix("/download/")), "application/octet-stream"
+        pieces = payload.blocks(length)
+    elif path.startswith("/static/"):
+        name = os.path.join(payload.static_root(), os.path.basename(path))
+        length, kind = os.path.getsize(name), "application/octet-stream"
+        # The server closes it when it has been sent.
+        pieces = environ["wsgi.file_wrapper"](open(name, "rb"))  # noqa: SIM115
+    else:
+        # Flask's, or nobody's.
         answered: Iterable[bytes] = flask_app()(environ, start_response)
         return answered
-    if path.startswith("/static/"):
-        name = os.path.join(payload.static_root(), os.path.basename(path))
-        _start(start_response, os.path.getsize(name), "application/octet-stream")
-        # The server closes it when it has been sent.
-        opened = open(name, "rb")  # noqa: SIM115
-        wrapped: Iterable[bytes] = environ["wsgi.file_wrapper"](opened)
-        return wrapped
-    start_response("404 Not Found", [("Content-Length", "0")])
-    return []
-
-
-def _start(start_response: _StartResponse, length: int, kind: str) -> None:
-    """
-    Begin an answer.
-    """
-    fields = [("Content-Type", kind), ("Content-Length", str(length))]
+    fields = [("Content-Type", kind)]
+    if length is not None:
+        fields.append(("Content-Length", str(length)))
     start_response("200 OK", fields)
-
-
-def _whole(start_response: _StartResponse, body: bytes) -> list[bytes]:
-    """
-    Answer with bytes that are already there.
-    """
-    _start(start_response, len(body), payload.CONTENT_TYPE)
-    return [body]
+    return pieces
