@@ -12,6 +12,8 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
+from twisted.internet.error import ConnectionAborted
+from twisted.python.failure import Failure
 from twisted.web.http_headers import Headers
 
 from twisted_h11._boundary.guarded import guarded, log_failure
@@ -130,6 +132,14 @@ class Stream:
         """
         self._finish(self._twisteds.loseConnection)
 
+    def abortConnection(self) -> None:
+        """
+        Reset the stream, and tell the request.
+        """
+        if not self._over:
+            self._twisteds.abortConnection()
+            self._twisteds.connectionLost(Failure(ConnectionAborted()))
+
     def _finish(self, end: Callable[[], object]) -> None:
         if not self.finished and not self._over:
             self.finished = True
@@ -176,7 +186,7 @@ class Stream:
             producer = self._producer
             if producer is not None:
                 self.unregisterProducer()
-                self._twisteds.abortConnection()
+                self.abortConnection()
 
     # -- for the connection ----------------------------------------------------------
 
