@@ -221,6 +221,21 @@ class RequestTests(ServerTestCase):
             wire = self.talk(render, GET, GET, requestFactory=factory)
             self.assertEqual([b"abcd"] * 2, [r.body for r in wire.responses])
 
+    def test_tooLate(self) -> None:
+        """
+        After the end it is a TypeError as well, of which nothing else comes.
+        """
+        texts: list[str] = []
+
+        def render(request: Any) -> Any:
+            request.finish()
+            texts.append(self.raised(TypeError, request.write, "text"))
+            return NOT_DONE_YET
+
+        wire = self.talk(render, GET, GET)
+        self.assertEqual([200, 200], wire.statuses)
+        self.assertEqual(2, len(texts))
+
     def test_encoder(self) -> None:
         """
         An encoder may not give text either.
