@@ -5,9 +5,13 @@ what is promised to them.
 
 from __future__ import annotations
 
+import copy
+import pickle
 import warnings
+from collections.abc import Callable
 from functools import partial
 from io import BytesIO
+from itertools import product
 from typing import Any
 
 from twisted.internet import protocol
@@ -20,6 +24,7 @@ from twisted.web.iweb import INonQueuedRequestFactory
 from twisted.web.server import NOT_DONE_YET
 from zope.interface import implementer, provider
 
+import twisted_h11._server.starting as starting
 from tests.fuzz.strategies import head
 from tests.fuzz.streams import KINDS, frozen_date, run
 from tests.support.memory import CLIENT, SERVER, SecureMemoryTransport
@@ -632,6 +637,37 @@ class RequestFactoryTests(ServerTestCase):
         self.assertEqual([200], wire.statuses)
         self.assertEqual([1], seen)
 
+    def test_bounded(self) -> None:
+        """
+        What is known of classes of requests is not kept for ever.
+        """
+        self.patch(starting, "_MOST_KINDS", 3)
+        for _ in range(9):
+            Mine = type("Mine", (Plain,), {})
+            wire = self.talk(None, GET, requestFactory=Mine)
+            self.assertEqual(b"plain", wire.only().body)
+            self.assertLessEqual(len(starting._kinds), 3)
+
+    def test_answersWhenItIsMade(self) -> None:
+        """
+        A request that has answered when it was made is asked for nothing more.
+        """
+        called: list[object] = []
+
+        class Hasty(server.Request):
+            def __init__(self, channel: Any, queued: Any) -> None:
+                super().__init__(channel, queued)
+                channel.writeHeaders(b"HTTP/1.1", b"9999", b"Odd", [])
+
+            def process(self) -> None:
+                called.append(self)
+
+        wire = self.talk(None, GET + GET, requestFactory=Hasty).settle(6)
+        self.assertEqual([500], wire.statuses)
+        self.assertTrue(wire.closed)
+        self.assertEqual([], called)
+        self.assertIn("gave a response that can not be sent", "".join(self.messages()))
+
     def test_setOnTheProtocol(self) -> None:
         """
         daphne sets C{requestFactory} on each protocol.
@@ -758,6 +794,39 @@ class FieldsTests(ServerTestCase):
             self.assertEqual(
                 [(b"Host", [b"example.com"]), (b"B", [b"1", b"2"])], fields, factory
             )
+
+    def test_copied(self) -> None:
+        """
+        Fields can be copied in each way, whatever was looked at before, and a copy is
+        its own.
+        """
+        ways: list[Callable[[Any], Any]] = [
+            lambda headers: headers.copy(),
+            copy.copy,
+            copy.deepcopy,
+            lambda headers: pickle.loads(pickle.dumps(headers)),
+        ]
+        for way, looks in product(ways, (False, True)):
+            seen: list[Any] = []
+
+            def render(
+                request: Any, seen: Any = seen, way: Any = way, looks: bool = looks
+            ) -> bytes:
+                headers = request.requestHeaders
+                if looks:
+                    self.assertFalse(hasattr(headers, "nothing"))
+                    seen.append([(n, [*v]) for n, v in headers.getAllRawHeaders()])
+                copied = way(headers)
+                seen.append([(n, [*v]) for n, v in copied.getAllRawHeaders()])
+                copied.setRawHeaders(b"A", [b"other"])
+                copied.addRawHeader(b"B", b"3")
+                self.assertEqual([b"other"], copied.getRawHeaders(b"a"))
+                seen.append([(n, [*v]) for n, v in headers.getAllRawHeaders()])
+                return b""
+
+            self.talk(render, get(b"/", b"A: 1", b"B: 2")).only()
+            names = [(b"Host", [b"example.com"]), (b"A", [b"1"]), (b"B", [b"2"])]
+            self.assertEqual([names] * (2 + looks), seen)
 
     def test_someAlready(self) -> None:
         """
@@ -1024,6 +1093,25 @@ class ChannelTests(ServerTestCase):
         wire.channel.site = other
         wire.channel.factory = other
         self.assertEqual(b"other", wire.send(GET).only().body)
+
+    def test_noSite(self) -> None:
+        """
+        Nor need there be one, for requests that do not ask for it.
+        """
+        site = self.site(extraHeaders=[(b"X-Extra", b"1")])
+        for data, status in (
+            (GET, 200),
+            (get(method=b"HEAD"), 200),
+            (post(b"hello"), 200),
+            (b"nonsense\r\n\r\n", 400),
+        ):
+            wire = self.connect(site)
+            wire.channel.site = None
+            wire.channel.requestFactory = Plain
+            wire.methods = [data.partition(b" ")[0]]
+            response = wire.send(data).only()
+            self.assertEqual(status, response.status)
+            self.assertIsNone(response.get(b"x-extra"))
 
     def test_addresses(self) -> None:
         """
