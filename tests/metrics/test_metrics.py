@@ -369,15 +369,16 @@ class NumbersTests(SynchronousTestCase):
         shared = Shared(directory)
         mine = shared.begin()
         mine.connected()
-        with open(os.path.join(directory, "1"), "wb"):
-            pass
+        for name, begun in (("1", b""), ("2", bytes(5))):
+            with open(os.path.join(directory, name), "wb") as file:
+                file.write(begun)
 
         def kill(pid: int, number: int) -> None:
             raise PermissionError(pid)
 
         self.patch(os, "kill", kill)
         numbers, processes = shared.total()
-        self.assertEqual((numbers[PLACES["connections"]], processes), (1, 2))
+        self.assertEqual((numbers[PLACES["connections"]], processes), (1, 3))
 
     def test_sameID(self) -> None:
         """

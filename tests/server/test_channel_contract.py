@@ -326,6 +326,7 @@ class RequestTests(ServerTestCase):
                 wrapped, get(b"/", field), requestFactory=factory
             ).only()
             self.assertEqual(b"gzip", response.get(b"content-encoding"))
+            self.assertTrue(response.body.startswith(b"\x1f\x8b"), response.body)
             self.assertEqual(b"", decompress(response.body))
 
     def test_over(self) -> None:

@@ -237,7 +237,8 @@ class HTTP2Tests(BoundsTestCase):
             trustedProxies=ALL,
         )
         client = self.client(site)
-        client.request(1).request(3, **{"x-request-id": "a-b"}).go()
+        fields: Any = {"x-request-id": "a-b"}
+        client.request(1).request(3, **fields).go()
         (made, again, raw), believed = seen
         self.assertTrue(MADE.fullmatch(made), made)
         self.assertEqual((made, []), (again, raw))

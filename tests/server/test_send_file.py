@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from functools import partial
 from gzip import decompress
 from typing import Any
 from unittest.mock import patch
@@ -532,6 +533,10 @@ class SendFileTests(ServerTestCase):
             request.finish()
 
         class Encodes(Resource):
+            def __init__(self, inner: Any) -> None:
+                super().__init__()
+                self.inner = inner
+
             def getChild(self, path: bytes, request: Any) -> Any:
                 request.setHeader(b"Content-Encoding", b"own")
                 return EncodingResourceWrapper(self.inner, [GzipEncoderFactory()])
@@ -544,8 +549,7 @@ class SendFileTests(ServerTestCase):
             (alone, b"own", CONTENT),
         ):
             with opened(path) as file:
-                root = Encodes()
-                root.inner = Calls(lambda r, f=file, do=function: do(r, f))
+                root = Encodes(Calls(partial(function, file=file)))
                 wire = self.talk(root, get(b"/x", b"Accept-Encoding: gzip"))
                 response = wire.only()
             self.assertEqual(coding, response.get(b"content-encoding"))
