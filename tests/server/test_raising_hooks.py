@@ -852,6 +852,7 @@ class RequestTests(HooksTestCase):
             else:
                 self.fail(f"{resource} went on")
             self.assertEqual([], self.flushLoggedErrors())
+            vars(site).pop("log", None)
 
 
 class OtherTests(HooksTestCase):

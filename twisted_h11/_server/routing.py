@@ -126,7 +126,9 @@ def route_early(
     postpath = path_segments(path)
     asked = False
     while not getattr(resource, "isLeaf", False):
-        if streams and streaming and (postpath or hasattr(resource, "resourceBehind")):
+        # A wrapper says so by its class: others forward attributes.
+        wraps = hasattr(type(resource), "resourceBehind")
+        if streams and streaming and (postpath or wraps):
             if not asked:
                 asked = True
                 request.prepareEarly()
@@ -135,7 +137,7 @@ def route_early(
                 prepath.append(postpath.pop(0))
                 resource = resource.getChildWithDefault(prepath[-1], request)
             else:
-                # A wrapper: its resource may need the body before it is rendered.
+                # The wrapped resource may need the body before it is rendered.
                 resource = resource.resourceBehind(request)
             # As in twisted.web, getChild may have taken more of the path.
             prepath, postpath = request.prepath, request.postpath
