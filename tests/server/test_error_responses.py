@@ -14,6 +14,7 @@ from twisted.web.resource import Resource
 import twisted_h11
 from tests.support.memory import MemoryTransport
 from tests.support.server_cases import GET, Holding, ServerTestCase, get
+from twisted_h11.server import Site
 
 BAD = b"GET / HTTP/1.1\r\nHost: a b\r\n\r\n"
 
@@ -94,6 +95,18 @@ class RefusalFieldTests(ServerTestCase):
         for option in options:
             text = self.raised(ValueError, lambda o=option: self.site(**o))
             self.assertIn("this is not a header field", text)
+        wrong: list[Any] = [b"X: a", [b"X"], [("X", "a")], None]
+        for value in wrong:
+            text = self.raised(TypeError, lambda v=value: self.site(extraHeaders=v))
+            self.assertIn("extraHeaders", text)
+
+    def test_badRoot(self) -> None:
+        """
+        What can not be the root of resources is refused when the site is made.
+        """
+        for root in (Resource, object(), "root"):
+            text = self.raised(TypeError, Site, root)
+            self.assertIn("resource must be a resource", text)
 
     def test_date(self) -> None:
         """

@@ -15,8 +15,10 @@ from itertools import product
 from typing import Any
 
 from twisted.internet import protocol
+from twisted.internet.address import IPv6Address, UNIXAddress
 from twisted.internet.interfaces import IProtocol
 from twisted.protocols.policies import WrappingFactory
+from twisted.python import reflect
 from twisted.web import http, resource, server
 from twisted.web.error import UnsupportedMethod
 from twisted.web.http_headers import Headers
@@ -27,7 +29,12 @@ from zope.interface import implementer, provider
 import twisted_h11._server.starting as starting
 from tests.fuzz.strategies import head
 from tests.fuzz.streams import KINDS, frozen_date, run
-from tests.support.memory import CLIENT, SERVER, SecureMemoryTransport
+from tests.support.memory import (
+    CLIENT,
+    SERVER,
+    MemoryTransport,
+    SecureMemoryTransport,
+)
 from tests.support.server_cases import (
     FAST_PATH,
     GET,
@@ -1309,6 +1316,35 @@ class RequestTests(ServerTestCase):
         self.assertLessEqual(extra, known)
         for name in ("channel", "transport", "content", "site"):
             self.assertNotIn(name, states[1])
+
+    def test_copiedAddresses(self) -> None:
+        """
+        It is copied as a request of twisted.web's, with addresses that C{distrib} can
+        send; a subclass keeps its name.
+        """
+        seen: list[tuple[Any, ...]] = []
+
+        class Mine(Request):
+            pass
+
+        def render(request: Any) -> bytes:
+            state = request.getStateToCopyFor(None)
+            seen.append((request.getTypeToCopy(), state["client"], state["host"]))
+            return b""
+
+        six = IPv6Address("TCP", "2001:db8::7", 50007)
+        for factory, name in (
+            (Request, b"twisted.web.server.Request"),
+            (Mine, reflect.qual(Mine).encode()),
+        ):
+            transport = MemoryTransport(UNIXAddress("/run/a"), six)
+            site = self.site(render, requestFactory=factory)
+            self.connect(site, transport).send(GET)
+            [(kind, client, host)] = seen
+            seen.clear()
+            self.assertEqual(name, kind)
+            self.assertEqual(("INET", "2001:db8::7", 50007), client)
+            self.assertIn(host, (("UNIX", "/run/a"), ("UNIX", b"/run/a")))
 
     def test_stateIsPlainData(self) -> None:
         """

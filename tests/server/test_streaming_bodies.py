@@ -260,6 +260,9 @@ class DeliveringTests(ServerTestCase):
         self.assertIs(source.request, resource.requests[0])
         self.assertEqual("192.0.2.7", source.getPeer().host)
         self.assertEqual(80, source.getHost().port)
+        producer = resource.requests[0].bodyProducer()
+        self.assertEqual(1_000_000, producer.length)
+        del producer
         resource = Streaming()
         self.talk(resource, CHUNKED)
         source = resource.requests[0].bodySource()

@@ -122,6 +122,13 @@ class FunctionTests(ServerTestCase):
         """
         self.assertEqual(b"", as_bytes(""))
 
+        def render(request: Any) -> Any:
+            request.write("")
+            request.finish()
+            return NOT_DONE_YET
+
+        self.assertEqual(b"", self.talk(render, GET).only().body)
+
     def test_copied(self) -> None:
         """
         What may change later is copied.

@@ -26,6 +26,7 @@ from tests.support.handshakes import (
     serial,
 )
 from twisted_h11._tls.identity import Identity
+from twisted_h11._tls.pem import labels_in
 from twisted_h11.tls import BadTLSFile, ServerTLS
 
 # Later than any minute from the last look.
@@ -430,6 +431,14 @@ class RenewalTests(FilesTestCase):
             path = self.file("both.pem", content)
             talk = handshake(ServerTLS(path, clock=self.clock))
             self.assertEqual(serial(self.old), talk.serial)
+
+    def test_labels(self) -> None:
+        """
+        What is in a file of PEM can be told without loading it.
+        """
+        path = self.file("both.pem", both(self.old))
+        kinds = {label.rpartition(b" ")[2] for label in labels_in(path)}
+        self.assertEqual({b"CERTIFICATE", b"KEY"}, kinds)
 
     def test_chain(self) -> None:
         """

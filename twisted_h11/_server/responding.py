@@ -92,9 +92,6 @@ class Responding(Streaming):
                 channel.cycle.send(data)
 
     def _asBytes(self, data: Any) -> bytes:
-        if isinstance(data, str) and not data:
-            # twisted.web's distrib and test servers write "".
-            return b""
         try:
             return as_bytes(data)
         except TypeError:
