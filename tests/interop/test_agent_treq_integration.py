@@ -6,12 +6,10 @@ Twisted's.
 from __future__ import annotations
 
 import atexit
-from collections.abc import Callable
-from contextlib import suppress
+import contextlib
 from functools import partial
 from typing import Any
 
-from twisted.internet import reactor
 from twisted.internet.error import ProcessExitedAlready
 from twisted.trial.unittest import TestCase
 
@@ -33,39 +31,19 @@ else:
     Secure = theirs.HTTPSTreqIntegrationTests
 
 
-class OneServer:
+def keep(process: Any) -> None:
     """
-    Their process of httpbin, ended when ours ends.  They end it at the shutdown of the
-    reactor, which C{trial -j} fires after each test, while the next one asks for it.
+    Have their process of httpbin end when ours ends.  They end it at the shutdown of
+    the reactor, which C{trial -j} fires after each test, while the next one needs it.
     """
+    kill = process.kill
 
-    def __init__(self, process: Any) -> None:
-        """
-        @param process: theirs.
-        """
-        self._process = process
+    def end() -> None:
+        with contextlib.suppress(ProcessExitedAlready):
+            kill()
 
-    def server_description(self, reactor: Any) -> Any:
-        """
-        Where it listens, see theirs.
-        """
-        return self._process.server_description(self)
-
-    def addSystemEventTrigger(
-        self, phase: str, event: str, call: Callable[[], object]
-    ) -> None:
-        """
-        What is asked of the reactor for the end.
-        """
-
-        def end() -> None:
-            with suppress(ProcessExitedAlready):
-                call()
-
-        atexit.register(end)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(reactor, name)
+    atexit.register(end)
+    process.kill = lambda: None
 
 
 class OnOurAgent:
@@ -82,8 +60,8 @@ class OnOurAgent:
         if missing is None:
             self.patch(theirs, "Agent", partial(Agent, fastPath=FAST_PATH))
             self.patch(theirs, "HTTPConnectionPool", HTTPConnectionPool)
-            if not isinstance(self._httpbin_process, OneServer):
-                type(self)._httpbin_process = OneServer(self._httpbin_process)
+            if "kill" not in vars(self._httpbin_process):
+                keep(self._httpbin_process)
         return super().setUp()  # type: ignore[misc]
 
 

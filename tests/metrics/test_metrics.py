@@ -249,6 +249,20 @@ class SiteTests(ServerTestCase):
         self.assertEqual(len(metrics.newest()), 20)
         self.assertEqual(len(metrics.slowest()), 20)
 
+    def test_text(self) -> None:
+        """
+        What an application has put into the place of the target may be text.
+        """
+
+        def render(request: Any) -> bytes:
+            request.uri = "/rewritten"
+            return b""
+
+        site, metrics = self.counting(render)
+        metrics.isWatched = True
+        self.connect(site).send(GET)
+        self.assertEqual([row["target"] for row in metrics.newest()], ["/rewritten"])
+
 
 class TLSTests(TLSBackend, SocketTestCase):
     """
@@ -366,11 +380,41 @@ class NumbersTests(SynchronousTestCase):
         self.assertEqual(numbers[PLACES["log lines dropped"]], 2)
         mine.connected()
         self.assertEqual(shared.total()[0][place], 112)
-        mine.close()
         self.assertEqual(
             sorted(name for name in os.listdir(directory) if not name.isdecimal()),
             ["gone", "lock"],
         )
+
+    def test_directory(self) -> None:
+        """
+        Metrics with a directory tell what all its processes have counted.
+        """
+        directory = self.directory()
+        metrics = Metrics(directory)
+        self.child(directory, 10)
+        metrics.connected()
+        numbers, processes = metrics.totals()
+        self.assertEqual((numbers[PLACES["connections"]], processes), (11, 2))
+
+    def test_others(self) -> None:
+        """
+        A process of another user, which may not be asked, is there; one that has just
+        begun its file has counted nothing.
+        """
+        directory = self.directory()
+        shared = Shared(directory)
+        mine = shared.begin()
+        mine.connected()
+        for name, begun in (("1", b""), ("2", bytes(5))):
+            with open(os.path.join(directory, name), "wb") as file:
+                file.write(begun)
+
+        def kill(pid: int, number: int) -> None:
+            raise PermissionError(pid)
+
+        self.patch(os, "kill", kill)
+        numbers, processes = shared.total()
+        self.assertEqual((numbers[PLACES["connections"]], processes), (1, 3))
 
     def test_sameID(self) -> None:
         """
@@ -380,7 +424,6 @@ class NumbersTests(SynchronousTestCase):
         for _ in range(3):
             numbers = Shared(directory).begin()
             numbers.connected()
-            numbers.close()
         self.assertEqual(Shared(directory).total()[0][PLACES["connections"]], 3)
 
     def test_total(self) -> None:

@@ -11,8 +11,12 @@ from base64 import b64encode
 from hashlib import sha256
 from typing import Any
 
+from twisted.internet import reactor
+
 from tests.support.server_cases import GET, ServerTestCase, get
 from twisted_h11.metrics import Metrics, StatusResource
+
+net: Any = reactor
 
 
 class StatusTests(ServerTestCase):
@@ -25,6 +29,7 @@ class StatusTests(ServerTestCase):
         Make both sites.
         """
         super().setUp()
+        self.calls = set(net.getDelayedCalls())
         self.metrics = Metrics()
         self.draining = False
         self.main = self.site(metrics=self.metrics)
@@ -110,6 +115,19 @@ class StatusTests(ServerTestCase):
         self.draining = True
         wire.advance(1)
         self.assertTrue(wire.responses[-1].complete)
+
+    def test_clock(self) -> None:
+        """
+        Unless it is told otherwise the time is that of the global reactor.
+        """
+        self.status = self.site(StatusResource(self.metrics))
+        before = net.seconds()
+        wire = self.connect(self.status).send(get(b"/events"))
+        [data] = re.findall(rb"data: (.*)\n", bytes(wire.transport.output))
+        self.assertTrue(before <= json.loads(data)["time"] <= net.seconds())
+        [call] = set(net.getDelayedCalls()) - self.calls
+        wire.vanish()
+        self.assertFalse(call.active())
 
     def test_gone(self) -> None:
         """

@@ -243,6 +243,39 @@ class RedirectTests(ServerTestCase):
             )
             self.assertEqual(status, response.status)
 
+    def test_ownPath(self) -> None:
+        """
+        Wherever it was put into a tree it holds for that very path, too; with TLS what
+        is behind has its body there.
+        """
+        root = tree(HTTPSRedirect(Echo()))
+        for target in (b"/a", b"/a/", b"/a/b"):
+            for data, status in ((get(target), 301), (post(b"x", target=target), 308)):
+                response = self.ask(root, data)
+                self.assertEqual(status, response.status, data)
+                location = b"https://example.com" + target
+                self.assertEqual([location], response.all(b"Location"))
+                response = self.ask(root, data, secure=True)
+                body = b"x" if status == 308 else b"nothing"
+                self.assertEqual((200, body), (response.status, response.body), data)
+
+    def test_connect(self) -> None:
+        """
+        CONNECT has no URL: without TLS it is refused, with it what is behind is asked.
+        """
+        asked = get(b"example.com:443", method=b"CONNECT", host=b"example.com:443")
+        root = HTTPSRedirect(Calls(lambda request: b"."))
+        self.assertEqual(400, self.ask(root, asked).status)
+        self.assertEqual(200, self.ask(root, asked, secure=True).status)
+
+    def test_putChild(self) -> None:
+        """
+        Children are those of what is behind.
+        """
+        behind = Resource()
+        HTTPSRedirect(behind).putChild(b"a", Echo())
+        self.assertEqual([b"a"], behind.listNames())
+
     def test_trustedProxy(self) -> None:
         """
         A proxy that is believed says whether its client uses TLS.

@@ -11,13 +11,13 @@ from typing import Any
 import bcrypt
 from twisted.cred.credentials import UsernamePassword
 from twisted.cred.error import UnauthorizedLogin
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
 from twisted.trial.unittest import TestCase
 from twisted.web.resource import Resource
 from zope.interface import implementer
 
 import twisted_h11._resources.passwords
-from tests.support.server_cases import ServerTestCase, get
+from tests.support.server_cases import Echo, ServerTestCase, get, post
 from twisted_h11.interfaces import IStreamingResource
 from twisted_h11.resources import PasswordFile, PublicFile, protect
 from twisted_h11.server import ErrorPages
@@ -218,6 +218,64 @@ class ProtectTests(PasswordCase):
             wire.send(get(b"/", field, b"Content-Length: 9", method=b"POST"))
             self.assertEqual(wire.responses[-1].status, status)
 
+    def test_ownPath(self) -> None:
+        """
+        It may stand anywhere in a tree, and guards that very path, too; what is behind
+        has its body there, at once and after a comparison.
+        """
+        root = Resource()
+        root.putChild(b"a", protect(Echo(), PasswordFile(self.path)))
+        site = self.site(root)
+        for password, status, body in (
+            (b"secret", 200, b"body"),
+            (b"secret", 200, b"body"),
+            (b"wrong", 401, None),
+        ):
+            wire = self.connect(site)
+            field = self.authorization(b"ann:" + password)
+            wire.send(post(b"body", field, target=b"/a"))
+            self.threads.run()
+            response = wire.settle(1).responses[-1]
+            self.assertEqual(status, response.status, password)
+            if body is not None:
+                self.assertEqual(body, response.body)
+            self.assertEqual(status, self.ask(site, field, target=b"/a").status)
+
+    def test_connect(self) -> None:
+        """
+        CONNECT, which has no path, is let in as all others are.
+        """
+        site = self.site(protect(Echo(), PasswordFile(self.path)))
+        for text, status in ((b"ann:wrong", 401), (b"ann:secret", 200)):
+            wire = self.connect(site)
+            wire.methods = [b"CONNECT"]
+            field = self.authorization(text)
+            wire.send(get(b"example.com:443", field, method=b"CONNECT"))
+            self.threads.run()
+            self.assertEqual([status], wire.settle(1).statuses)
+
+    def test_putChild(self) -> None:
+        """
+        Children are those of what is behind.
+        """
+        behind = Resource()
+        protect(behind, PasswordFile(self.path)).putChild(b"a", Echo())
+        self.assertEqual([b"a"], behind.listNames())
+
+    def test_notCompared(self) -> None:
+        """
+        If a password can not be compared, nobody is let in, and the log says why.
+        """
+
+        def broken(*args: Any) -> Deferred[Any]:
+            return fail(OSError("no more threads"))
+
+        self.patch(twisted_h11._resources.passwords, "deferToThread", broken)
+        site = self.site(protect(self.root(), PasswordFile(self.path)))
+        self.assertEqual(self.ask(site, self.authorization(b"ann:secret")).status, 401)
+        self.assertEqual(len(self.flushLoggedErrors(OSError)), 1)
+        self.assertIn("A password could not be compared", self.messages())
+
     def test_plain(self) -> None:
         """
         What is below certain paths is for everybody, and nothing beside it.
@@ -332,7 +390,8 @@ class FileTests(PasswordCase):
         for _ in range(3):
             self.assertTrue(self.allows(file, b"ann", b"other"))
         os.unlink(self.path)
-        self.assertTrue(self.allows(file, b"ann", b"other"))
+        for _ in range(3):
+            self.assertTrue(self.allows(file, b"ann", b"other"))
         told = [line for line in self.messages() if "Can not read" in line]
         self.assertEqual(len(told), 2)
         self.write(b"ann:" + hashed(b"third") + b"\n")
@@ -363,6 +422,26 @@ class FileTests(PasswordCase):
             _, compare, (password, against) = self.threads.calls.pop()
             self.assertEqual(against[:7], b"$2b$%02d$" % most)
             self.assertFalse(compare(password, against))
+
+    def test_mostRemembered(self) -> None:
+        """
+        So many right passwords are remembered, those that were used last.
+        """
+        self.patch(twisted_h11._resources.passwords, "_MOST_REMEMBERED", 2)
+        names = (b"ann", b"bob", b"cid")
+        self.write(b"\n".join(name + b":" + hashed(name) for name in names))
+        file = PasswordFile(self.path)
+        for name, compared in (
+            (b"ann", 1),
+            (b"bob", 1),
+            (b"ann", 0),
+            (b"cid", 1),
+            (b"ann", 0),
+            (b"bob", 1),
+        ):
+            file.requestAvatarId(UsernamePassword(name, name))
+            self.assertEqual(compared, len(self.threads.calls), name)
+            self.threads.run()
 
     def test_bounds(self) -> None:
         """

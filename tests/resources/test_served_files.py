@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from twisted.web.resource import Resource
+
 from tests.support.server_cases import ServerTestCase, get
 from twisted_h11.resources import FilePolicy, PublicFile
 from twisted_h11.server import ErrorPages
@@ -164,6 +166,112 @@ class CacheTests(FileCase):
             response = self.ask(root, target, *fields)
             self.assertEqual(response.all(b"Cache-Control"), values, target)
 
+    def test_ownField(self) -> None:
+        """
+        A field that was set before stays as it is.
+        """
+        self.write("a.txt", b"one")
+        root = self.root(cacheControl=b"public, max-age=60")
+
+        class Own(Resource):
+            def getChild(self, path: bytes, request: Any) -> Any:
+                request.setHeader(b"Cache-Control", b"no-store")
+                return root.getChild(path, request)
+
+        response = self.ask(Own(), b"/a.txt")
+        self.assertEqual(response.all(b"Cache-Control"), [b"no-store"])
+
+
+class VanishingFile(PublicFile):
+    """
+    A file that is gone, or leads elsewhere, after it was looked at: when its tag is
+    asked for, or was.
+    """
+
+    late = False
+    leads: str | None = None
+
+    def entityTag(self) -> bytes:
+        """
+        See L{PublicFile.entityTag}.
+        """
+        tag = super().entityTag() if self.late else b""
+        os.unlink(self.path)
+        if self.leads is not None:
+            os.symlink(self.leads, self.path)
+        return tag or super().entityTag()
+
+
+class VanishingTests(FileCase):
+    """
+    Files that change between one look and the next.
+    """
+
+    def root(self, **attributes: Any) -> PublicFile:
+        """
+        The directory, with files of that kind.
+        """
+        kind = type("Vanishing", (VanishingFile,), attributes)
+        root: PublicFile = kind(self.directory)
+        return root
+
+    def assertNothingSaid(self, response: Any) -> None:
+        """
+        The answer has no field that was about the file.
+        """
+        self.assertIsNone(response.get(b"ETag"))
+        self.assertIsNone(response.get(b"Cache-Control"))
+        self.assertEqual(self.flushLoggedErrors(), [])
+
+    def test_gone(self) -> None:
+        """
+        One that has gone is not there.
+        """
+        for late in (False, True):
+            for policy in (FilePolicy(), FilePolicy(cacheControl=b"max-age=60")):
+                self.write("a.txt", b"one")
+                root = self.root(late=late)
+                root.policy = policy
+                response = self.ask(root, b"/a.txt")
+                self.assertEqual(response.status, 404, late)
+                self.assertNothingSaid(response)
+
+    def test_elsewhere(self) -> None:
+        """
+        One that leads out of the directory by now is not sent, nor is it said that it
+        has not changed.
+        """
+        self.write("../out", b"secret")
+        for fields in ([], [b"If-None-Match: *"]):
+            self.write("a.txt", b"one")
+            root = self.root(late=True, leads="../out")
+            root.policy = FilePolicy(cacheControl=b"max-age=60")
+            response = self.ask(root, b"/a.txt", *fields)
+            self.assertEqual(response.status, 403, fields)
+            self.assertNotIn(b"secret", response.body)
+            self.assertNothingSaid(response)
+            os.unlink(os.path.join(self.directory, "a.txt"))
+
+    def test_whileItIsOpened(self) -> None:
+        """
+        One that goes just after it was opened is not sent, since nobody can tell
+        where it was.
+        """
+        self.write("a.txt", b"one")
+        file = PublicFile(self.directory).createSimilarFile(
+            os.path.join(self.directory, "a.txt")
+        )
+        real = os.fstat
+
+        def fstat(descriptor: int) -> os.stat_result:
+            status = real(descriptor)
+            if os.path.exists(file.path):
+                os.unlink(file.path)
+            return status
+
+        self.patch(os, "fstat", fstat)
+        self.assertRaises(PermissionError, file.openForReading)
+
 
 class SiblingTests(FileCase):
     """
@@ -228,6 +336,9 @@ class SiblingTests(FileCase):
         self.assertEqual((response.status, response.body), (206, b"the"))
         self.write("b.js.gz", b"as gzip")
         self.assertEqual(self.ask(root, b"/b.js", field).status, 404)
+        self.write("c.js", b"alone")
+        response = self.ask(root, b"/c.js", field)
+        self.assertEqual((response.body, response.all(b"Vary")), (b"alone", []))
         self.write("a.js", b"newer", 1_700_000_001)
         self.assertEqual(self.ask(root, b"/a.js", field).body, b"newer")
         os.unlink(os.path.join(self.directory, "a.js.br"))

@@ -6,18 +6,22 @@ each kind of use show.
 from __future__ import annotations
 
 from collections.abc import Callable
+from gzip import decompress
 from typing import Any
 
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.error import ConnectionLost
 from twisted.internet.protocol import Protocol
 from twisted.web import server
+from twisted.web.resource import EncodingResourceWrapper
+from twisted.web.server import GzipEncoderFactory
 
 from tests.server.test_producers import Pull
 from tests.support.memory import SERVER
 from tests.support.server_cases import (
     FAST_PATH,
     GET,
+    Calls,
     Echo,
     Holding,
     ServerTestCase,
@@ -447,6 +451,57 @@ class RequestTests(ServerTestCase):
         request.write(b"dy")
         request.finish()
 
+    def test_ownLastModified(self) -> None:
+        """
+        C{Last-Modified} that was set as a field stays as it is.
+        """
+        own = b"Mon, 01 Jan 2001 00:00:00 GMT"
+
+        def render(request: Any) -> bytes:
+            request.setLastModified(1)
+            request.setHeader(b"Last-Modified", own)
+            return b"body"
+
+        for factory in BOTH:
+            response = self.talk(render, GET, requestFactory=factory).only()
+            self.assertEqual([own], response.all(b"last-modified"))
+
+    def test_encodedNothing(self) -> None:
+        """
+        Content that is encoded and empty is what the encoder makes of nothing.
+        """
+        inner = Calls(lambda request: request.finish())
+        wrapped = EncodingResourceWrapper(inner, [GzipEncoderFactory()])
+        for factory in BOTH:
+            field = b"Accept-Encoding: gzip"
+            response = self.talk(
+                wrapped, get(b"/", field), requestFactory=factory
+            ).only()
+            self.assertEqual(b"gzip", response.get(b"content-encoding"))
+            self.assertTrue(response.body.startswith(b"\x1f\x8b"), response.body)
+            self.assertEqual(b"", decompress(response.body))
+
+    def test_over(self) -> None:
+        """
+        What a request of ours that is over is still told does nothing to the
+        connection, which has the next one; nor does it keep the transport.
+        """
+        holding = Holding()
+        wire = self.talk(holding, GET)
+        request = holding.requests[0]
+        holding.answer()
+        wire.send(GET)
+        request.setBodyLimit(0)
+        request.sendContinue()
+        request.setHalfCloseTimeout(0)
+        request.abort()
+        self.assertFalse(request.sendInterim(103))
+        self.assertIsNone(self.successResultOf(request.drained()))
+        self.assertIsNone(request.transport)
+        wire.halfClose()
+        holding.answer()
+        self.assertEqual([200, 200], wire.settle(1).statuses)
+
     def test_channelIsGone(self) -> None:
         """
         After a disconnect C{channel} is C{None}, and what is written is dropped.
@@ -463,6 +518,20 @@ class RequestTests(ServerTestCase):
             request.loseConnection()
             self.assertNotIn(b"more", wire.output)
             holding.lost.clear()
+
+    def test_producerTooLate(self) -> None:
+        """
+        A producer that is registered when the client has gone is stopped at once.
+        """
+        holding = Holding()
+        wire = self.talk(holding, GET)
+        request = holding.requests.pop()
+        wire.vanish()
+        for streaming in (True, False):
+            producer = Push()
+            request.registerProducer(producer, streaming)
+            self.assertEqual(["stop"], producer.told)
+        holding.lost.clear()
 
 
 class SiteTests(ServerTestCase):

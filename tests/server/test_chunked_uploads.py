@@ -90,6 +90,20 @@ class ChunkedUploadTests(ServerTestCase):
         wire.send(HEAD + b"\r\n" + BODY)
         self.assertEqual(b"[(b'X-Sum', b'1')]", wire.only().body)
 
+    def test_trailersAsHeaders(self) -> None:
+        """
+        C{trailers} has them as fields, without those that never are trailers.
+        """
+        seen: list[Any] = []
+
+        def render(request: Any) -> bytes:
+            seen.append(list(request.trailers.getAllRawHeaders()))
+            return b""
+
+        rest = b"0\r\nX-Sum: 1\r\nCookie: a=b\r\nx-sum: 2\r\n\r\n"
+        self.connect(self.site(Calls(render))).send(HEAD + b"\r\n" + rest)
+        self.assertEqual([[(b"X-Sum", [b"1", b"2"])]], seen)
+
     def test_sameEitherWay(self) -> None:
         """
         Cut anywhere, before and behind other requests, the same comes back with

@@ -9,11 +9,13 @@ import time
 from email.utils import parsedate_to_datetime
 from typing import Any
 
+from twisted.internet.defer import Deferred
 from twisted.web.resource import Resource
 
 import twisted_h11
+from tests.support.memory import MemoryTransport
 from tests.support.server_cases import GET, Holding, ServerTestCase, get
-from twisted_h11.server import ErrorPages
+from twisted_h11.server import ErrorPages, Site
 
 BAD = b"GET / HTTP/1.1\r\nHost: a b\r\n\r\n"
 
@@ -71,6 +73,41 @@ class RefusalFieldTests(ServerTestCase):
         for response in wire.responses:
             self.assertEqual(b"DENY", response.get(b"x-frame-options"))
             self.assertEqual(b"a", response.get(b"strict-transport-security"))
+
+    def test_extraHeadersOnce(self) -> None:
+        """
+        They may come from an iterator; each response has them.
+        """
+        site = self.site(extraHeaders=iter([(b"X-Extra", b"1")]))
+        wire = self.connect(site).send(GET, GET)
+        self.assertEqual([[b"1"]] * 2, [r.all(b"x-extra") for r in wire.responses])
+
+    def test_badHeaders(self) -> None:
+        """
+        What can not be sent as a field is refused when the site is made.
+        """
+        options: list[dict[str, Any]] = [
+            {"extraHeaders": [(b"X-Extra", b"a\r\nb: c")]},
+            {"extraHeaders": [(b"X Extra", b"a")]},
+            {"extraHeaders": [(b"", b"a")]},
+            {"extraHeaders": [(b"X-Extra", b" a")]},
+            {"serverHeader": b"a\nb"},
+        ]
+        for option in options:
+            text = self.raised(ValueError, lambda o=option: self.site(**o))
+            self.assertIn("this is not a header field", text)
+        wrong: list[Any] = [b"X: a", [b"X"], [("X", "a")], None]
+        for value in wrong:
+            text = self.raised(TypeError, lambda v=value: self.site(extraHeaders=v))
+            self.assertIn("extraHeaders", text)
+
+    def test_badRoot(self) -> None:
+        """
+        What can not be the root of resources is refused when the site is made.
+        """
+        for root in (Resource, object(), "root"):
+            text = self.raised(TypeError, Site, root)
+            self.assertIn("resource must be a resource", text)
 
     def test_date(self) -> None:
         """
@@ -255,6 +292,36 @@ class FailingApplicationTests(ServerTestCase):
         response = wire.only()
         self.assertFalse(response.complete)
         self.assertTrue(wire.closed)
+
+    def test_transportRaises(self) -> None:
+        """
+        If the transport raises when the head goes out, the application is told, and no
+        other head follows.
+        """
+
+        class Broken(MemoryTransport):
+            isBroken = False
+
+            def write(self, data: bytes) -> None:
+                if self.isBroken:
+                    self.isBroken = False
+                    raise OSError("broken")
+                super().write(data)
+
+        waiting: Deferred[None] = Deferred()
+
+        async def render(request: Any) -> None:
+            await waiting
+            request.write(b"some")
+
+        transport = Broken()
+        wire = self.connect(self.site(render), transport).send(GET)
+        transport.isBroken = True
+        waiting.callback(None)
+        wire.settle(6)
+        self.assertEqual(b"", wire.output)
+        self.assertTrue(wire.closed)
+        self.assertEqual(1, len(self.flushLoggedErrors(OSError)))
 
     def test_raisesInACloseDelimitedBody(self) -> None:
         """

@@ -5,14 +5,20 @@ what is promised to them.
 
 from __future__ import annotations
 
+import copy
+import pickle
 import warnings
+from collections.abc import Callable
 from functools import partial
 from io import BytesIO
+from itertools import product
 from typing import Any
 
 from twisted.internet import protocol
+from twisted.internet.address import IPv6Address, UNIXAddress
 from twisted.internet.interfaces import IProtocol
 from twisted.protocols.policies import WrappingFactory
+from twisted.python import reflect
 from twisted.web import http, resource, server
 from twisted.web.error import UnsupportedMethod
 from twisted.web.http_headers import Headers
@@ -20,9 +26,15 @@ from twisted.web.iweb import INonQueuedRequestFactory
 from twisted.web.server import NOT_DONE_YET
 from zope.interface import implementer, provider
 
+import twisted_h11._server.starting as starting
 from tests.fuzz.strategies import head
 from tests.fuzz.streams import KINDS, frozen_date, run
-from tests.support.memory import CLIENT, SERVER, SecureMemoryTransport
+from tests.support.memory import (
+    CLIENT,
+    SERVER,
+    MemoryTransport,
+    SecureMemoryTransport,
+)
 from tests.support.server_cases import (
     FAST_PATH,
     GET,
@@ -632,6 +644,37 @@ class RequestFactoryTests(ServerTestCase):
         self.assertEqual([200], wire.statuses)
         self.assertEqual([1], seen)
 
+    def test_bounded(self) -> None:
+        """
+        What is known of classes of requests is not kept for ever.
+        """
+        self.patch(starting, "_MOST_KINDS", 3)
+        for _ in range(9):
+            Mine = type("Mine", (Plain,), {})
+            wire = self.talk(None, GET, requestFactory=Mine)
+            self.assertEqual(b"plain", wire.only().body)
+            self.assertLessEqual(len(starting._kinds), 3)
+
+    def test_answersWhenItIsMade(self) -> None:
+        """
+        A request that has answered when it was made is asked for nothing more.
+        """
+        called: list[object] = []
+
+        class Hasty(server.Request):
+            def __init__(self, channel: Any, queued: Any) -> None:
+                super().__init__(channel, queued)
+                channel.writeHeaders(b"HTTP/1.1", b"9999", b"Odd", [])
+
+            def process(self) -> None:
+                called.append(self)
+
+        wire = self.talk(None, GET + GET, requestFactory=Hasty).settle(6)
+        self.assertEqual([500], wire.statuses)
+        self.assertTrue(wire.closed)
+        self.assertEqual([], called)
+        self.assertIn("gave a response that can not be sent", "".join(self.messages()))
+
     def test_setOnTheProtocol(self) -> None:
         """
         daphne sets C{requestFactory} on each protocol.
@@ -758,6 +801,39 @@ class FieldsTests(ServerTestCase):
             self.assertEqual(
                 [(b"Host", [b"example.com"]), (b"B", [b"1", b"2"])], fields, factory
             )
+
+    def test_copied(self) -> None:
+        """
+        Fields can be copied in each way, whatever was looked at before, and a copy is
+        its own.
+        """
+        ways: list[Callable[[Any], Any]] = [
+            lambda headers: headers.copy(),
+            copy.copy,
+            copy.deepcopy,
+            lambda headers: pickle.loads(pickle.dumps(headers)),
+        ]
+        for way, looks in product(ways, (False, True)):
+            seen: list[Any] = []
+
+            def render(
+                request: Any, seen: Any = seen, way: Any = way, looks: bool = looks
+            ) -> bytes:
+                headers = request.requestHeaders
+                if looks:
+                    self.assertFalse(hasattr(headers, "nothing"))
+                    seen.append([(n, [*v]) for n, v in headers.getAllRawHeaders()])
+                copied = way(headers)
+                seen.append([(n, [*v]) for n, v in copied.getAllRawHeaders()])
+                copied.setRawHeaders(b"A", [b"other"])
+                copied.addRawHeader(b"B", b"3")
+                self.assertEqual([b"other"], copied.getRawHeaders(b"a"))
+                seen.append([(n, [*v]) for n, v in headers.getAllRawHeaders()])
+                return b""
+
+            self.talk(render, get(b"/", b"A: 1", b"B: 2")).only()
+            names = [(b"Host", [b"example.com"]), (b"A", [b"1"]), (b"B", [b"2"])]
+            self.assertEqual([names] * (2 + looks), seen)
 
     def test_someAlready(self) -> None:
         """
@@ -1025,6 +1101,25 @@ class ChannelTests(ServerTestCase):
         wire.channel.factory = other
         self.assertEqual(b"other", wire.send(GET).only().body)
 
+    def test_noSite(self) -> None:
+        """
+        Nor need there be one, for requests that do not ask for it.
+        """
+        site = self.site(extraHeaders=[(b"X-Extra", b"1")])
+        for data, status in (
+            (GET, 200),
+            (get(method=b"HEAD"), 200),
+            (post(b"hello"), 200),
+            (b"nonsense\r\n\r\n", 400),
+        ):
+            wire = self.connect(site)
+            wire.channel.site = None
+            wire.channel.requestFactory = Plain
+            wire.methods = [data.partition(b" ")[0]]
+            response = wire.send(data).only()
+            self.assertEqual(status, response.status)
+            self.assertIsNone(response.get(b"x-extra"))
+
     def test_addresses(self) -> None:
         """
         C{getPeer} and C{getHost} are those of the transport.
@@ -1221,6 +1316,35 @@ class RequestTests(ServerTestCase):
         self.assertLessEqual(extra, known)
         for name in ("channel", "transport", "content", "site"):
             self.assertNotIn(name, states[1])
+
+    def test_copiedAddresses(self) -> None:
+        """
+        It is copied as a request of twisted.web's, with addresses that C{distrib} can
+        send; a subclass keeps its name.
+        """
+        seen: list[tuple[Any, ...]] = []
+
+        class Mine(Request):
+            pass
+
+        def render(request: Any) -> bytes:
+            state = request.getStateToCopyFor(None)
+            seen.append((request.getTypeToCopy(), state["client"], state["host"]))
+            return b""
+
+        six = IPv6Address("TCP", "2001:db8::7", 50007)
+        for factory, name in (
+            (Request, b"twisted.web.server.Request"),
+            (Mine, reflect.qual(Mine).encode()),
+        ):
+            transport = MemoryTransport(UNIXAddress("/run/a"), six)
+            site = self.site(render, requestFactory=factory)
+            self.connect(site, transport).send(GET)
+            [(kind, client, host)] = seen
+            seen.clear()
+            self.assertEqual(name, kind)
+            self.assertEqual(("INET", "2001:db8::7", 50007), client)
+            self.assertIn(host, (("UNIX", "/run/a"), ("UNIX", b"/run/a")))
 
     def test_stateIsPlainData(self) -> None:
         """

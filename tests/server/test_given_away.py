@@ -259,6 +259,43 @@ class RegisterTests(ServerTestCase):
         wire.vanish()
         self.assertEqual(["ConnectionLost"], resource.protocols[0].lost)
 
+    def test_takenWithinAResponse(self) -> None:
+        """
+        What is written to a response whose transport was taken is dropped, encoded or
+        not; what the client has sent meanwhile is for who has taken it.
+        """
+
+        class Same:
+            def encode(self, data: bytes) -> bytes:
+                return data
+
+            def finish(self) -> bytes:
+                return b""
+
+        for encoder in (None, Same()):
+            requests: list[Any] = []
+
+            def begin(
+                request: Any, encoder: Any = encoder, requests: Any = requests
+            ) -> None:
+                request._encoder = encoder
+                request.write(b"begun")
+                requests.append(request)
+
+            wire = self.open(self.site(begin), GET)
+            request = requests.pop()
+            wire.send(b"early ")
+            taker = EchoProtocol()
+            transport, request.channel.transport = request.channel.transport, None
+            transport.protocol = taker
+            taker.makeConnection(transport)
+            before = wire.output
+            request.write(b"more")
+            request.finish()
+            del request
+            wire.send(b"late")
+            self.assertEqual(before + b"EARLY LATE", wire.output)
+
     def test_transport(self) -> None:
         """
         The transport is left as it was, also if somebody else has changed it before.

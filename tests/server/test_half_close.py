@@ -337,6 +337,26 @@ class DepartedTests(ServerTestCase):
             poll.requests.clear()
             poll.lost.clear()
 
+    def test_tooLate(self) -> None:
+        """
+        Neither between requests nor when the connection closes does it mean anything.
+        """
+        holding = Holding()
+        wire = self.talk(holding, GET)
+        holding.answer()
+        wire.channel.setHalfCloseTimeout(0)
+        wire.send(GET).halfClose().advance(Limits().halfCloseTimeout - 1)
+        self.assertFalse(wire.closed)
+        request = holding.requests.pop()
+        # A transport that does not close.
+        wire.transport.loseConnection = lambda: None  # type: ignore[method-assign]
+        request.channel.loseConnection()
+        request.setHalfCloseTimeout(100)
+        del request
+        wire.advance(Limits().abortTimeout + 1)
+        self.assertTrue(wire.aborted)
+        holding.lost.clear()
+
     def test_wrong(self) -> None:
         """
         What is no number of seconds is an error, of a request at the call and of

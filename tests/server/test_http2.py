@@ -12,9 +12,12 @@ from unittest import mock
 
 from twisted.internet import reactor, ssl
 from twisted.internet.endpoints import HostnameEndpoint, connectProtocol, wrapClientTLS
+from twisted.internet.error import ConnectionAborted
 from twisted.internet.protocol import Protocol
 from twisted.web import http, server
 
+from tests.server.test_http2_bounds import BoundsTestCase
+from tests.server.test_producers import Push
 from tests.support.optional import need
 from tests.support.server_cases import FAST_PATH, GET, Calls, Echo, ServerTestCase
 from tests.support.socket_cases import Peer, TLSBackend, certificate
@@ -177,6 +180,84 @@ class Client(Protocol):
             for event in self.events
             if type(event).__name__ == name and event.stream_id == stream
         ]
+
+
+class StreamTests(BoundsTestCase):
+    """
+    What our requests have, on streams.
+    """
+
+    def test_sendFile(self) -> None:
+        """
+        A region of a file is content.
+        """
+        path = self.mktemp()
+        with open(path, "wb") as file:
+            file.write(b"0123456789")
+        fired: list[object] = []
+
+        def render(request: Any) -> None:
+            with open(path, "rb") as file:
+                request.sendFile(file, 2, 5).addCallback(fired.append)
+            request.finish()
+
+        client = self.client(self.made(render)).request(1).go()
+        content = b"".join(event.data for event in client.named("DataReceived"))
+        self.assertEqual(b"23456", content)
+        self.assertEqual([None], fired)
+
+    def test_notThere(self) -> None:
+        """
+        What a stream does not have does nothing.
+        """
+        seen: list[object] = []
+
+        def render(request: Any) -> bytes:
+            request.setBodyLimit(0)
+            request.sendContinue()
+            request.setHalfCloseTimeout(0)
+            seen.append(request.sendInterim(103))
+            return b"x"
+
+        client = self.client(self.made(render)).request(1).go()
+        self.assertEqual(1, len(client.named("StreamEnded")))
+        self.assertEqual([False], seen)
+
+    def test_aborted(self) -> None:
+        """
+        C{abort} resets the stream, and the request is told.
+        """
+        told: list[object] = []
+
+        def render(request: Any) -> None:
+            request.notifyFinish().addErrback(lambda f: told.append(f.type))
+            request.write(b"some")
+            channel = request.channel
+            request.abort()
+            request.abort()
+            channel.abortConnection()
+
+        client = self.client(self.made(render)).request(1).go()
+        self.assertEqual(
+            [1], [event.stream_id for event in client.named("StreamReset")]
+        )
+        self.assertEqual([ConnectionAborted], told)
+        self.assertFalse(client.closed)
+
+    def test_drained(self) -> None:
+        """
+        Who has registered a producer is paused himself, and need not wait.
+        """
+        fired: list[object] = []
+
+        def render(request: Any) -> None:
+            request.registerProducer(Push(request), True)
+            request.drained().addCallback(fired.append)
+            request.unregisterProducer()
+            request.finish()
+
+        self.client(self.made(render)).request(1).go()
+        self.assertEqual([None], fired)
 
 
 class NegotiatedTests(TLSBackend):

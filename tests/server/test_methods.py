@@ -242,6 +242,45 @@ class MethodTests(ServerTestCase):
             (404, b"6"), (response.status, response.get(b"content-length"))
         )
 
+    def test_headByNothing(self) -> None:
+        """
+        HEAD is 405, too, where GET, which was named, is not there either; what that
+        says is true.
+        """
+
+        class Denies(OnlyPut):
+            def render(self, request: Any) -> bytes:
+                names = [b"POST"] if request.method == b"GET" else [b"GET", b"PUT"]
+                raise UnsupportedMethod(names)
+
+        response = self.ask(Denies(), b"HEAD")
+        self.assertEqual((405, b"POST"), (response.status, response.get(b"allow")))
+
+    def test_headByGetFails(self) -> None:
+        """
+        Where GET is asked for a HEAD, and fails, that is the failure.
+        """
+
+        class Fails(OnlyPut):
+            def render(self, request: Any) -> Any:
+                if request.method == b"GET":
+                    raise ZeroDivisionError
+                if self.later:
+                    return self.fails()
+                raise UnsupportedMethod([b"GET"])
+
+            async def fails(self) -> None:
+                raise UnsupportedMethod([b"GET"])
+
+            def __init__(self, later: bool) -> None:
+                super().__init__()
+                self.later = later
+
+        for later in (False, True):
+            self.assertEqual(500, self.ask(Fails(later), b"HEAD").status)
+            self.assertEqual(1, len(self.flushLoggedErrors(ZeroDivisionError)))
+            self.assertEqual([], self.flushLoggedErrors())
+
     def test_unknown(self) -> None:
         """
         A method that nobody knows is 501 and not 405, whatever its case.

@@ -20,7 +20,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.internet.task import Cooperator
 from twisted.logger import globalLogPublisher
-from twisted.web import server
+from twisted.web import http, server
 from twisted.web.server import NOT_DONE_YET
 from zope.interface import implementer
 
@@ -832,6 +832,65 @@ class RequestTests(HooksTestCase):
             if name == "write":
                 self.assertEqual([500], wire.statuses)
             self.assertOver(wire)
+
+    def test_afterTheAnswer(self) -> None:
+        """
+        A request that raises when it was answered: the connection goes on.
+        """
+        for kind in KINDS:
+
+            class Mine(Request):
+                kind: type[BaseException]
+
+                def process(self) -> None:
+                    super().process()
+                    raising(self.kind)()
+
+            Mine.kind = kind
+            wire = self.begin(lambda request: b"x", GET, GET, requestFactory=Mine)
+            self.assertEqual([200, 200], wire.statuses)
+            self.assertLogged(2)
+
+    def test_interrupted(self) -> None:
+        """
+        KeyboardInterrupt is nobody's failure: it leaves by the call that has led to
+        it, and ends the program.
+        """
+        interrupts = raising(KeyboardInterrupt)
+
+        class Closing(BytesIO):
+            close = interrupts
+
+        def content(request: Any) -> bytes:
+            request.content = Closing()
+            return b"x"
+
+        def log(site: Any) -> None:
+            site.log = interrupts
+
+        class Processes(http.Request):
+            process = interrupts
+
+        cases: list[tuple[Any, bytes, Any, Callable[[Any], object]]] = [
+            (Calls(interrupts), GET, Request, bool),
+            (Doing(interrupts), LARGE, Request, bool),
+            (Calls(bool), GET, interrupts, bool),
+            (Calls(bool), GET, Processes, bool),
+            (Calls(lambda request: b"x"), GET, Request, log),
+            (Calls(content), GET, Request, bool),
+        ]
+        for resource, data, factory, change in cases:
+            site = self.site(resource, requestFactory=factory)
+            change(site)
+            wire = self.connect(site)
+            try:
+                wire.send(data)
+            except KeyboardInterrupt:
+                pass
+            else:
+                self.fail(f"{resource} went on")
+            self.assertEqual([], self.flushLoggedErrors())
+            vars(site).pop("log", None)
 
 
 class OtherTests(HooksTestCase):

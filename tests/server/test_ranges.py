@@ -290,6 +290,135 @@ class RangeTests(ServerTestCase):
                 self.assertEqual(b"10", response.get(b"content-length"))
                 self.assertIs(None, response.get(b"content-range"))
 
+    def test_noFile(self) -> None:
+        """
+        What is no file sees the field as it came, and so does one that can not say
+        how long it is when it is asked first.
+        """
+
+        class Own(static.File):
+            def render(self, request: Any) -> Any:
+                field: bytes = request.getHeader(b"range")
+                return field
+
+        class Odd(static.File):
+            asked = 0
+
+            def getFileSize(self) -> Any:
+                self.asked += 1
+                if self.asked == 1:
+                    raise OSError("no size")
+                return super().getFileSize()
+
+        path, overlapping = self.folder.path, b"bytes=0-,0-"
+        for resource, field, status, body in (
+            (Own(path), overlapping, 200, overlapping),
+            (Own(path + "/missing"), overlapping, 200, overlapping),
+            (Odd(path + "/ten"), b"bytes=0-3", 206, TEN[:4]),
+        ):
+            resource.isLeaf = True
+            response = self.ask(resource, b"Range: " + field)
+            self.assertEqual((status, body), (response.status, response.body))
+
+    def test_otherFailures(self) -> None:
+        """
+        A failure that no file is to blame for is one, whatever range was asked for.
+        """
+        calls: list[object] = []
+
+        def render(request: Any) -> Any:
+            calls.append(request.getHeader(b"range"))
+            raise ZeroDivisionError
+
+        wire = self.talk(render, get(b"/", b"Range: bytes=0-0"))
+        self.assertEqual([500], wire.statuses)
+        self.assertEqual([b"bytes=0-0"], calls)
+        self.assertEqual(1, len(self.flushLoggedErrors(ZeroDivisionError)))
+
+    def test_clientGone(self) -> None:
+        """
+        The file is closed when the client goes, before the first part, in the middle,
+        and where the ranges are refused.
+        """
+        opened: list[Any] = []
+        real = static.File.openForReading
+
+        def openForReading(file: Any) -> Any:
+            opened.append(real(file))
+            return opened[-1]
+
+        self.patch(static.File, "openForReading", openForReading)
+        path = self.folder.child("large").path
+        for resource, field, turns in (
+            (OddFile(path), b"0-9,20-250000", 0),
+            (OddFile(path), b"0-9,20-250000", 5),
+            (Wrapping(path), b"0-9,5-250000", 0),
+        ):
+            resource.isLeaf = True
+            wire = self.connect(self.site(resource)).stall()
+            # Not sent by the wire, which has the producer produce.
+            wire.channel.dataReceived(get(b"/", b"Range: bytes=" + field))
+            for _ in range(turns):
+                self.clock.advance(0)
+            wire.vanish()
+            self.assertTrue(opened.pop().closed, (resource, turns))
+        self.assertEqual([], self.flushLoggedErrors())
+
+    def test_shrinks(self) -> None:
+        """
+        If the file ends before its ranges do, the response is cut.
+        """
+
+        def shrinking(base: Any, length: int, name: str) -> Any:
+            class Shrinks(base):  # type: ignore[misc]
+                def openForReading(self) -> Any:
+                    os.truncate(self.path, length)
+                    return super().openForReading()
+
+            return Shrinks(self.folder.child(name).path)
+
+        for base, length, name, fields, failures in (
+            (OddFile, 100, "large", [b"Range: bytes=0-9,20-200000"], 1),
+            (static.File, 5, "ten", [], 0),
+            (static.File, 5, "ten", [b"Range: bytes=0-5,7-9"], 1),
+        ):
+            self.folder.child("ten").setContent(TEN)
+            resource = shrinking(base, length, name)
+            resource.isLeaf = True
+            wire = self.talk(resource, get(b"/", *fields)).advance(1, 0.01).settle(10)
+            self.assertFalse(wire.only().complete, (base, fields))
+            self.assertTrue(wire.closed)
+            self.assertEqual(failures, len(self.flushLoggedErrors(EOFError)))
+
+    def test_withoutLength(self) -> None:
+        """
+        A producer of a file whose length nobody has told sends all of it, in chunks.
+        """
+        path = self.folder.child("ten").path
+
+        def render(request: Any) -> None:
+            file = open(path, "rb")  # noqa: SIM115 (closed by the producer)
+            static.NoRangeStaticProducer(request, file).start()
+
+        response = self.ask(render)
+        self.assertEqual(("chunked", TEN), (response.framing, response.body))
+
+    def test_ofAnApplication(self) -> None:
+        """
+        An application that makes the producer itself is bounded in the same way; if
+        nobody knows how long the file is, nobody says so.
+        """
+        path = self.folder.child("ten").path
+
+        def render(request: Any) -> None:
+            file = open(path, "rb")  # noqa: SIM115 (closed by the producer)
+            parts = [(b"a", 0, 5), (b"b", 3, 5)]
+            static.MultipleRangeStaticProducer(request, file, parts).start()
+
+        response = self.ask(render)
+        self.assertEqual((416, b""), (response.status, response.body))
+        self.assertIs(None, response.get(b"content-range"))
+
     def test_ifRange(self) -> None:
         """
         A range applies to the file that the client has the beginning of, and to no

@@ -7,6 +7,10 @@ have in common, and what a table can not say.
 
 from __future__ import annotations
 
+from typing import Any
+
+import h11
+
 from tests.support.server_cases import GET, Echo, Holding, ServerTestCase, get, post
 from tests.support.wire import Wire
 from twisted_h11.server import Limits
@@ -118,6 +122,25 @@ class RefusalTests(ServerTestCase):
             _, wire = self.refused(head + b"F" * digits + b"\r\nabc\r\n")
             self.assertIn(wire.only().status, (400, 413))
             self.assertRefused(wire, wire.only().status)
+
+    def test_h11Refuses(self) -> None:
+        """
+        What h11 refuses, or takes for another request, is refused, although our own
+        rules have let it pass.
+        """
+
+        def raises(conn: Any) -> Any:
+            raise h11.RemoteProtocolError("no", error_status_hint=431)
+
+        def another(conn: Any) -> Any:
+            fields = [(b"Host", b"a")]
+            return h11.Request(method=b"GET", target=b"/other", headers=fields)
+
+        for reads, status in ((raises, 431), (another, 400)):
+            self.patch(h11.Connection, "next_event", reads)
+            echo = Echo()
+            self.assertRefused(self.talk(echo, GET, fastPath=False), status)
+            self.assertEqual([], echo.seen)
 
     def test_onlyBinary(self) -> None:
         """

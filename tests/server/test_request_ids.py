@@ -23,6 +23,7 @@ from twisted.logger import (
 from twisted.python import log as legacy_log
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.server.test_http2_bounds import BoundsTestCase
 from tests.support.server_cases import Holding, ServerTestCase, get, post
 from twisted_h11._server.request_ids import current
 from twisted_h11.server import (
@@ -210,6 +211,38 @@ class IdTests(ServerTestCase):
         site = self.site()
         names = [kind.__name__ for kind in type(self.connect(site).channel).__mro__]
         self.assertNotIn("IdentifiedChannel", names)
+
+
+class HTTP2Tests(BoundsTestCase):
+    """
+    The streams of HTTP/2.
+    """
+
+    def test_each(self) -> None:
+        """
+        Each stream has an identifier, which stays the same: its own, or that of a
+        trusted proxy.  Its fields are not there as they were received.
+        """
+        seen: list[tuple[Any, ...]] = []
+
+        def render(request: Any) -> bytes:
+            seen.append((request.requestId, request.requestId, request.rawFields))
+            return b""
+
+        site = self.site(
+            render,
+            http2=True,
+            requestIds=True,
+            requestIdHeader=b"X-Request-ID",
+            trustedProxies=ALL,
+        )
+        client = self.client(site)
+        fields: Any = {"x-request-id": "a-b"}
+        client.request(1).request(3, **fields).go()
+        (made, again, raw), believed = seen
+        self.assertTrue(MADE.fullmatch(made), made)
+        self.assertEqual((made, []), (again, raw))
+        self.assertEqual(("a-b", "a-b", []), believed)
 
 
 class LogTests(ServerTestCase):

@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from functools import partial
 from gzip import decompress
 from typing import Any
 from unittest.mock import patch
@@ -14,6 +15,7 @@ from unittest.mock import patch
 from twisted.internet import reactor, ssl
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import TCP4ClientEndpoint
+from twisted.internet.error import ConnectionAborted
 from twisted.internet.protocol import Factory
 from twisted.internet.task import deferLater
 from twisted.protocols.tls import TLSMemoryBIOFactory
@@ -21,6 +23,7 @@ from twisted.web.resource import EncodingResourceWrapper, Resource
 from twisted.web.server import NOT_DONE_YET, GzipEncoderFactory
 from twisted.web.static import File
 
+from tests.server.test_ranges import parts_of
 from tests.support.server_cases import FAST_PATH, GET, Calls, ServerTestCase, get
 from tests.support.socket_cases import (
     MemoryBackend,
@@ -276,6 +279,19 @@ class FileBodies:
         self.assertEqual(206, response.status)
         self.assertIn(CONTENT[20:30], response.body)
 
+    async def test_staticRanges(self) -> None:
+        """
+        So are several ranges that are long.
+        """
+        counts = self.counted()
+        peer: Peer = await self.open(self.site(leaf(self.makeFile())))
+        peer.send(get(b"/", b"Range: bytes=0-99999,300000-399999"))
+        (response,) = await peer.responses(1)
+        self.assertEqual(
+            [CONTENT[:100_000], CONTENT[300_000:400_000]], parts_of(response)
+        )
+        self.assertEqual(200_000 if self.sends else 0, sum(counts))
+
     async def test_staticEncoded(self) -> None:
         """
         It is encoded where the application wants that.
@@ -499,6 +515,82 @@ class SendFileTests(ServerTestCase):
         response = wire.only()
         self.assertIsNone(response.get(b"content-encoding"))
         self.assertEqual(CONTENT, response.body)
+
+    def test_encodedAlready(self) -> None:
+        """
+        A file can not follow what was encoded; an encoding that was there before stays
+        on a file that is sent alone.
+        """
+        texts: list[str] = []
+
+        def after(request: Any, file: Any) -> None:
+            request.write(b"some")
+            texts.append(self.raised(RuntimeError, request.sendFile, file))
+            request.finish()
+
+        def alone(request: Any, file: Any) -> None:
+            request.sendFile(file)
+            request.finish()
+
+        class Encodes(Resource):
+            def __init__(self, inner: Any) -> None:
+                super().__init__()
+                self.inner = inner
+
+            def getChild(self, path: bytes, request: Any) -> Any:
+                request.setHeader(b"Content-Encoding", b"own")
+                return EncodingResourceWrapper(self.inner, [GzipEncoderFactory()])
+
+        path = self.mktemp()
+        with open(path, "wb") as file:
+            file.write(CONTENT)
+        for function, coding, body in (
+            (after, b"own,gzip", b"some"),
+            (alone, b"own", CONTENT),
+        ):
+            with opened(path) as file:
+                root = Encodes(Calls(partial(function, file=file)))
+                wire = self.talk(root, get(b"/x", b"Accept-Encoding: gzip"))
+                response = wire.only()
+            self.assertEqual(coding, response.get(b"content-encoding"))
+            content = response.body
+            self.assertEqual(body, decompress(content) if body == b"some" else content)
+        self.assertIn("encoded", texts[0])
+
+    def test_whenTheResponseIsCut(self) -> None:
+        """
+        It fails when somebody has ended the connection, or the response, before.
+        """
+        for end in ("failResponse", "loseConnection"):
+            failed: list[Any] = []
+
+            def render(
+                request: Any, file: Any, end: str = end, failed: Any = failed
+            ) -> None:
+                request.write(b"begun")
+                getattr(request.channel, end)()
+                request.sendFile(file).addErrback(lambda f: failed.append(f.type))
+
+            wire = self.ask(render).settle(6)
+            self.assertEqual([ConnectionAborted], failed)
+            self.assertNotIn(b"0123", wire.output)
+            self.assertTrue(wire.closed)
+
+    def test_raw(self) -> None:
+        """
+        A file may be a part of a response that a resource frames by itself.
+        """
+        head = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n"
+
+        def render(request: Any, file: Any) -> None:
+            request.startedWriting = 1
+            request.write(head)
+            request.sendFile(file)
+            request.finish()
+
+        wire = self.ask(render).settle(6)
+        self.assertEqual(head + b"0123456789", wire.output)
+        self.assertTrue(wire.closed)
 
     def test_accessLog(self) -> None:
         """

@@ -15,9 +15,10 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 from twisted.web.static import File
 
-from tests.support.server_cases import FAST_PATH, GET, Calls, ServerTestCase
+from tests.support.memory import SecureMemoryTransport
+from tests.support.server_cases import FAST_PATH, GET, Calls, ServerTestCase, get
 from tests.support.socket_cases import TCPBackend, TLSBackend, UNIXBackend
-from twisted_h11.server import Limits, Site
+from twisted_h11.server import Limits, Site, access_log_format
 
 net: Any = reactor
 
@@ -260,9 +261,47 @@ class MemorySentTests(ServerTestCase):
 
     def test_cut(self) -> None:
         """
-        A response that was cut has its line in the access log.
+        A response that was cut has its line in the access log, whoever has begun it.
         """
-        site = self.site(Calls(lambda request: request.write(b"some")), start=True)
-        wire = self.connect(site).send(GET)
+
+        def by_channel(request: Any) -> None:
+            request.channel.writeHeaders(b"HTTP/1.1", b"200", b"OK", [])
+            request.channel.write(b"some")
+
+        for begin, length in (
+            (lambda request: request.write(b"some"), "4"),
+            (by_channel, "-"),
+        ):
+            site = self.site(Calls(begin), start=True)
+            wire = self.connect(site).send(GET)
+            wire.vanish()
+            self.assertIn(f'HTTP/1.1" 200 {length} "', site.access.getvalue())
+
+    def test_cutOverTLS(self) -> None:
+        """
+        It says which version of TLS there was, and nothing keeps the connection.
+        """
+
+        class Handle:
+            def get_protocol_version_name(self) -> str:
+                return "TLSv1.3"
+
+        class Transport(SecureMemoryTransport):
+            def getHandle(self) -> Handle:
+                return Handle()
+
+        requests: list[Any] = []
+
+        def begin(request: Any) -> None:
+            requests.append(request)
+            request.write(b"some")
+            if request.path == b"/whole":
+                request.finish()
+
+        made = access_log_format("{target} {tls}")
+        site = self.site(Calls(begin), start=True, logFormatter=made)
+        wire = self.connect(site, Transport()).send(get(b"/whole"), get(b"/cut"))
         wire.vanish()
-        self.assertIn('HTTP/1.1" 200 4 "', site.access.getvalue())
+        self.assertEqual("/whole TLSv1.3\n/cut TLSv1.3\n", site.access.getvalue())
+        self.assertEqual([None, None], [request.transport for request in requests])
+        requests.clear()

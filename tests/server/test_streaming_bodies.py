@@ -8,6 +8,7 @@ import os
 import tempfile
 from typing import Any
 
+from twisted.internet.error import ConnectionLost
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from twisted.web.iweb import UNKNOWN_LENGTH
@@ -15,6 +16,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 from zope.interface import implementer
 
+from tests.support.memory import MemoryTransport
 from tests.support.server_cases import GET, Calls, ServerTestCase, get, post
 from tests.support.wire import splittings
 from twisted_h11.interfaces import IStreamingResource
@@ -258,6 +260,9 @@ class DeliveringTests(ServerTestCase):
         self.assertIs(source.request, resource.requests[0])
         self.assertEqual("192.0.2.7", source.getPeer().host)
         self.assertEqual(80, source.getHost().port)
+        producer = resource.requests[0].bodyProducer()
+        self.assertEqual(1_000_000, producer.length)
+        del producer
         resource = Streaming()
         self.talk(resource, CHUNKED)
         source = resource.requests[0].bodySource()
@@ -305,6 +310,31 @@ class CutBodyTests(ServerTestCase):
             self.assertIsNotNone(end.value.__cause__)
             resource.requests.clear()
             del end
+
+    def test_lostWithinAWrite(self) -> None:
+        """
+        A transport may tell of the end within a write, as those of tests do; then the
+        rest of the body, which is here, is of no use.
+        """
+
+        class Sudden(MemoryTransport):
+            def write(self, data: bytes) -> None:
+                protocol, self.protocol = self.protocol, None
+                if protocol is not None:
+                    self.disconnecting = self.ended = True
+                    protocol.connectionLost(Failure(ConnectionLost()))
+
+        lost: list[object] = []
+
+        def render(request: Any) -> Any:
+            request.notifyFinish().addErrback(lambda f: lost.append(f.type))
+            request.write(b"x" * 1_000_000)
+            return NOT_DONE_YET
+
+        wire = self.connect(self.site(Doing(render)), Sudden())
+        wire.send(post(b"body") + GET)
+        self.assertEqual([ConnectionLost], lost)
+        self.assertEqual([], self.clock.getDelayedCalls())
 
     def test_halfClosed(self) -> None:
         """

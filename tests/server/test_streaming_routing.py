@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from twisted.web.http_headers import Headers
 from twisted.web.resource import Resource
 from twisted.web.vhost import NameVirtualHost
 from zope.interface import implementer
@@ -318,6 +319,20 @@ class RoutingTests(ServerTestCase):
             ["s.render with the body"], self.override(requestReceived=requestReceived)
         )
 
+    def test_overriddenHeadReceived(self) -> None:
+        """
+        Nor one that takes the head for itself.
+        """
+
+        def headReceived(self: Any, head: Any) -> None:
+            self.requestHeaders = Headers()
+            for name, value in head.fields:
+                self.requestHeaders.addRawHeader(name, value)
+
+        self.assertEqual(
+            ["s.render with the body"], self.override(headReceived=headReceived)
+        )
+
     def test_overriddenHandleContentChunk(self) -> None:
         """
         Nor one that looks at the body as it comes, for example to bound it.
@@ -369,6 +384,20 @@ class RoutingTests(ServerTestCase):
         self.assertEqual(1, len(self.flushLoggedErrors(ZeroDivisionError)))
         wire.send(b"hello").settle(6)
         self.assertEqual([500], wire.statuses)
+
+    def test_raisesValueError(self) -> None:
+        """
+        So does one that raises as for a name that no file has, where the name is good.
+        """
+
+        class Raising(Dynamic):
+            def getChild(self, name: bytes, request: Any) -> Any:
+                raise ValueError("no such thing")
+
+        for target, status, failures in ((b"/x", 500, 1), (b"/x%00", 404, 0)):
+            wire = self.talk(Raising(self.calls), head(target), b"hello")
+            self.assertEqual([status], wire.statuses)
+            self.assertEqual(failures, len(self.flushLoggedErrors(ValueError)))
 
     def test_formsElsewhere(self) -> None:
         """

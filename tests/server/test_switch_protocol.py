@@ -6,12 +6,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import h11
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
+from zope.interface import implementer
 
-from tests.support.server_cases import ServerTestCase, get, post
+from tests.support.server_cases import Calls, ServerTestCase, get, post
+from twisted_h11.interfaces import IStreamingResource
 
 UPGRADE = get(b"/", b"Connection: Upgrade", b"Upgrade: echo/1")
 CONNECT = get(b"example.org:443", method=b"CONNECT", host=b"example.org:443")
@@ -199,6 +202,23 @@ class UpgradeTests(ServerTestCase):
         wire.pump()
         self.assertEqual(b"X" * 50_000, wire.output.partition(b"\r\n\r\n")[2])
 
+    def test_webSocketLater(self) -> None:
+        """
+        A resource of twisted.web's for WebSockets may give its connection away in a
+        later turn; what has come before that is for the new protocol.
+        """
+        requests: list[Any] = []
+        protocol = EchoProtocol()
+        wire = self.talk(requests.append, UPGRADE, b"early ")
+        channel = requests.pop().channel
+        transport = channel.transport
+        channel._protocolUpgradeForWebsockets(protocol)
+        del channel
+        transport.write(b"HTTP/1.1 101 Switching Protocols\r\n\r\n")
+        wire.pump()
+        wire.send(b"late")
+        self.assertTrue(wire.output.endswith(b"\r\n\r\nEARLY LATE"), wire.output)
+
 
 class RefusedSwitchTests(ServerTestCase):
     """
@@ -267,6 +287,48 @@ class RefusedSwitchTests(ServerTestCase):
         requests[0].setHeader(b"Upgrade", b"echo/1")
         self.raised(RuntimeError, requests.pop().switchProtocol, EchoProtocol())
 
+    def test_tooEarly(self) -> None:
+        """
+        It is too early before the body of the request is here; a response that goes
+        out then is not touched by it.
+        """
+        problems: list[str] = []
+
+        @implementer(IStreamingResource)
+        class Early(Calls):
+            pass
+
+        def render(request: Any) -> bytes:
+            request.setHeader(b"Upgrade", b"echo/1")
+            switch = request.switchProtocol
+            problems.append(self.raised(RuntimeError, switch, EchoProtocol()))
+            return b"plain"
+
+        fields = (b"Connection: Upgrade", b"Upgrade: echo/1", b"Content-Length: 5")
+        wire = self.talk(Early(render), get(b"/", *fields, method=b"POST"))
+        self.assertEqual((200, b"plain"), (wire.only().status, wire.only().body))
+        self.assertIn("too early", problems[0])
+
+    def test_closing(self) -> None:
+        """
+        A connection that is about to close is not given away, neither by the request
+        nor by its channel.
+        """
+        protocol = EchoProtocol()
+
+        def render(request: Any) -> Any:
+            request.setHeader(b"Upgrade", b"echo/1")
+            request.channel.loseConnection()
+            self.raised(RuntimeError, request.switchProtocol, protocol)
+            self.raised(
+                h11.LocalProtocolError, request.channel.switchProtocol, protocol
+            )
+            return NOT_DONE_YET
+
+        wire = self.talk(render, UPGRADE)
+        self.assertEqual(b"", wire.output)
+        self.assertEqual(0, protocol.made)
+
     def test_unknownUpgrade(self) -> None:
         """
         An upgrade that nobody accepts is answered in plain HTTP, and the
@@ -318,6 +380,19 @@ class ConnectTests(ServerTestCase):
 
         wire = self.talk(render, CONNECT)
         self.assertTrue(wire.output.startswith(b"HTTP/1.1 299 "), wire.output)
+
+    def test_noSuccess(self) -> None:
+        """
+        A status that says no success is 200 for a tunnel.
+        """
+
+        def render(request: Any) -> Any:
+            request.setResponseCode(404)
+            request.switchProtocol(EchoProtocol())
+            return NOT_DONE_YET
+
+        wire = self.talk(render, CONNECT)
+        self.assertTrue(wire.output.startswith(b"HTTP/1.1 200 OK"), wire.output)
 
     def test_refused(self) -> None:
         """

@@ -366,6 +366,14 @@ class TimeoutTests(ServerTestCase):
         holding.requests.clear()
         holding.lost.clear()
 
+    def test_setWhileIdle(self) -> None:
+        """
+        Between requests it is the time-out of the idle connection, from now on.
+        """
+        wire = self.talk(None, GET).advance(10)
+        self.assertEqual(IDLE, wire.channel.setTimeout(5))
+        self.closesAfter(wire, 5)
+
     def test_healthCheck(self) -> None:
         """
         Connecting and closing leaves nothing, in memory or in the log.

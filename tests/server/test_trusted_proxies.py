@@ -11,7 +11,12 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
-from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
+from twisted.internet.address import (
+    HostnameAddress,
+    IPv4Address,
+    IPv6Address,
+    UNIXAddress,
+)
 from twisted.internet.interfaces import IAddress
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web import http, server
@@ -337,7 +342,7 @@ class Believed(ProxyTestCase):
     def test_sent(self) -> None:
         """
         The list tells whether a request came from one of the proxies, whatever that
-        has said of its client.
+        has said of its client; of one that is over it is not known.
         """
         seen = []
 
@@ -346,6 +351,14 @@ class Believed(ProxyTestCase):
             seen.append((proxies.sent(request), proxies.trusts(request.client)))
             return b""
 
+        requests: list[Any] = []
+
+        def render(request: Any) -> bytes:
+            requests.append(request)
+            return b""
+
+        self.behind(PROXY, resource=render).send(get())
+        self.assertFalse(requests[0].site.trustedProxies.sent(requests.pop()))
         for peer, answer in ((PROXY, (True, False)), (STRANGER, (False, False))):
             self.behind(peer, resource=sent).send(
                 get(b"/", b"X-Forwarded-For: 192.0.2.1")
@@ -906,3 +919,34 @@ class Arguments(SynchronousTestCase):
             address = IPv4Address("TCP", str(ipaddress.ip_address(number)), 1)
             self.assertFalse(proxies.trusts(address))
         self.assertLessEqual(len(proxies._known), 1024)
+
+    def test_believedBounded(self) -> None:
+        """
+        So many different fields are remembered, and only short ones; the answers are
+        the same.
+        """
+        proxies = TrustedProxies(["10.0.0.0/8"])
+
+        def client(value: bytes) -> Any:
+            fields = {b"x-forwarded-for": [value]}
+            origin = proxies.origin(lambda name: fields.get(name, ()))
+            return None if origin is None else origin.client
+
+        for number in range(1100):
+            host = str(ipaddress.ip_address(number))
+            value = host.encode() + b", 10.0.0.1"
+            self.assertEqual(IPv4Address("TCP", host, 0), client(value))
+        for _ in range(2):
+            value = b"192.0.2.1" + b", 10.0.0.1" * 30
+            self.assertEqual(IPv4Address("TCP", "192.0.2.1", 0), client(value))
+        self.assertLessEqual(len(proxies._origins), 1024)
+        self.assertNotIn(value, [said[0] for said in proxies._origins])
+
+    def test_names(self) -> None:
+        """
+        An address that is a name is not that of a proxy.
+        """
+        proxies = TrustedProxies(["0.0.0.0/0", "::/0"])
+        self.assertTrue(proxies.trusts(IPv4Address("TCP", "192.0.2.1", 1)))
+        for address in (IPv4Address("TCP", "localhost", 1), HostnameAddress(b"a", 1)):
+            self.assertFalse(proxies.trusts(address))

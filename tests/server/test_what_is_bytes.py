@@ -122,6 +122,13 @@ class FunctionTests(ServerTestCase):
         """
         self.assertEqual(b"", as_bytes(""))
 
+        def render(request: Any) -> Any:
+            request.write("")
+            request.finish()
+            return NOT_DONE_YET
+
+        self.assertEqual(b"", self.talk(render, GET).only().body)
+
     def test_copied(self) -> None:
         """
         What may change later is copied.
@@ -220,6 +227,21 @@ class RequestTests(ServerTestCase):
 
             wire = self.talk(render, GET, GET, requestFactory=factory)
             self.assertEqual([b"abcd"] * 2, [r.body for r in wire.responses])
+
+    def test_tooLate(self) -> None:
+        """
+        After the end it is a TypeError as well, of which nothing else comes.
+        """
+        texts: list[str] = []
+
+        def render(request: Any) -> Any:
+            request.finish()
+            texts.append(self.raised(TypeError, request.write, "text"))
+            return NOT_DONE_YET
+
+        wire = self.talk(render, GET, GET)
+        self.assertEqual([200, 200], wire.statuses)
+        self.assertEqual(2, len(texts))
 
     def test_encoder(self) -> None:
         """

@@ -239,6 +239,21 @@ class FolderTests(FilesTestCase):
         self.clock.advance(LATER)
         self.assertEqual(serial(b), self.shown(tls, b"b"))
 
+    def test_allBad(self) -> None:
+        """
+        If nothing of what there is now can be loaded, what was shown is shown on.
+        """
+        a = self.put("a")
+        tls = self.make()
+        os.unlink(f"{self.folder}/a.pem")
+        self.file("b.pem", b"")
+        (problem,) = tls.reload()
+        self.assertIn("b.pem: expected a certificate", problem)
+        self.assertEqual(serial(a), self.shown(tls, b"b"))
+        b = self.put("b")
+        self.clock.advance(LATER)
+        self.assertEqual(serial(b), self.shown(tls, b"b"))
+
     def test_defaultGone(self) -> None:
         """
         That holds for the default, too, which goes on being the default.

@@ -119,6 +119,18 @@ class ClientCertificateTests(FilesTestCase):
             self.assertFalse(self.accepts(tls, good, name=name))
             self.assertTrue(self.accepts(tls, other, name=name))
 
+    def test_sameAgain(self) -> None:
+        """
+        Authorities that are written again, and are the same, have nothing made anew.
+        """
+        tls = self.make()
+        before = tls._store.table.default
+        self.file("clients.pem", self.authority.pem)
+        self.clock.advance(LATER)
+        self.assertTrue(self.accepts(tls, self.authority.leaf("me@a")))
+        self.assertIs(before, tls._store.table.default)
+        self.assertEqual([], self.logged())
+
     def test_refused(self) -> None:
         """
         A file without authorities is refused.

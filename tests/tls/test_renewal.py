@@ -5,6 +5,8 @@ When a server shows another certificate than before.
 from __future__ import annotations
 
 import os
+from datetime import datetime, timedelta, timezone
+from types import SimpleNamespace
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -15,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
 )
 
+from tests.support.certificates import KEY, issue
 from tests.support.handshakes import (
     FilesTestCase,
     both,
@@ -22,6 +25,8 @@ from tests.support.handshakes import (
     handshake,
     serial,
 )
+from twisted_h11._tls.identity import Identity
+from twisted_h11._tls.pem import labels_in
 from twisted_h11.tls import BadTLSFile, ServerTLS
 
 # Later than any minute from the last look.
@@ -250,6 +255,38 @@ class RenewalTests(FilesTestCase):
         self.make()
         self.assertIn("has expired, on 2020-01-01", "".join(self.logged()))
 
+    def test_warnings(self) -> None:
+        """
+        What clients will not accept today of what is shown can be asked for.
+        """
+        self.assertEqual([], self.tls.warnings())
+        early = self.authority.leaf(
+            "a.example",
+            not_before=datetime(2998, 1, 2, 3, 4, tzinfo=timezone.utc),
+            not_after=datetime(2999, 1, 1, tzinfo=timezone.utc),
+        )
+        for leaf, warning in (
+            (self.authority.expired("a.example"), "has expired, on 2020-01-01"),
+            (early, "is not valid before 2998-01-02 03:04 UTC"),
+        ):
+            self.write(leaf)
+            self.tls.reload()
+            self.assertEqual(
+                [f"{self.certificate}: the certificate {warning}"], self.tls.warnings()
+            )
+
+    def test_withoutZone(self) -> None:
+        """
+        The times of a certificate are in UTC, also where cryptography (before 42) does
+        not say so.
+        """
+        certificate: Any = SimpleNamespace(
+            not_valid_before=datetime(2020, 1, 2), not_valid_after=datetime(2999, 1, 2)
+        )
+        identity = Identity("cert.pem", certificate, (), None, ())
+        self.assertTrue(identity.isValid)
+        self.assertEqual(datetime(2020, 1, 2, tzinfo=timezone.utc), identity.begins)
+
     def bad(self) -> list[tuple[str, Any, str]]:
         """
         What can be wrong with new files: its name, what makes it so, and the reason
@@ -306,6 +343,7 @@ class RenewalTests(FilesTestCase):
             ("locked", put(chain(new), locked), "has a pass phrase"),
             ("locked as of old", put(chain(new), oldLocked), "has a pass phrase"),
             ("weak", put(*self_signed(weak)), "OpenSSL refuses it: "),
+            ("names", put(*nameless()), "the names in the certificate can not"),
             ("folder", folder, "cert.pem: not a file"),
             ("pipe", pipe, "cert.pem: not a file"),
             ("loop", loop, "key.pem: "),
@@ -394,6 +432,14 @@ class RenewalTests(FilesTestCase):
             talk = handshake(ServerTLS(path, clock=self.clock))
             self.assertEqual(serial(self.old), talk.serial)
 
+    def test_labels(self) -> None:
+        """
+        What is in a file of PEM can be told without loading it.
+        """
+        path = self.file("both.pem", both(self.old))
+        kinds = {label.rpartition(b" ")[2] for label in labels_in(path)}
+        self.assertEqual({b"CERTIFICATE", b"KEY"}, kinds)
+
     def test_chain(self) -> None:
         """
         Clients get the certificates that lead to the authority.
@@ -432,12 +478,18 @@ class ArgumentTests(FilesTestCase):
                 self.assertIn(reason, str(error))
 
 
+def nameless() -> tuple[bytes, bytes]:
+    """
+    A certificate whose names nobody can read, and its key, as PEM.
+    """
+    secret = KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return issue(san=b"\x30\x7f\x82").public_bytes(Encoding.PEM), secret
+
+
 def self_signed(key: Any) -> tuple[bytes, bytes]:
     """
     A certificate of its own key, and that key, as PEM.
     """
-    from datetime import datetime, timedelta, timezone
-
     from cryptography import x509
     from cryptography.hazmat.primitives.hashes import SHA256
 

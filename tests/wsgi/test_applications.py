@@ -4,14 +4,18 @@ WSGI applications that keep PEP 3333, and such as do not.
 
 from __future__ import annotations
 
+import io
+import os
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 from wsgiref.validate import validator
 
 from twisted.internet.address import UNIXAddress
+from twisted.web import server
 from twisted.web.resource import Resource
 
+from tests.server.test_http2_bounds import BoundsTestCase
 from tests.support.memory import MemoryTransport
 from tests.support.responses import WireResponse
 from tests.support.server_cases import ServerTestCase, get, post
@@ -185,6 +189,12 @@ class GoodTests(WSGITestCase):
                 self.assertEqual("length", response.framing)
                 self.assertEqual(body, response.body)
 
+        def told(environ: Any, start: Any) -> Any:
+            start("200 OK", [("Content-Length", "2")])
+            return Single(b"ab")
+
+        self.assertEqual(b"ab", self.answer(told).body)
+
         def liar(environ: Any, start: Any) -> Any:
             start("200 OK", [])
             return Single(b"ab", b"cd")
@@ -270,6 +280,23 @@ class GoodTests(WSGITestCase):
 
         response = self.answer(application, get(method=b"HEAD"))
         self.assertEqual(b"12345", response.get(b"content-length"))
+        self.assertEqual([], [m for m in self.messages() if "failed" in m])
+
+    def test_ownLength(self) -> None:
+        """
+        An application may say how long its content is; empty pieces are no more than
+        that.
+        """
+        contents: list[Any] = [[b"a", b"bc"], (b"abc",), iter([b"abc", b"", b""])]
+        for content in contents:
+
+            def application(environ: Any, start: Any, content: Any = content) -> Any:
+                start("200 OK", [*TEXT, ("Content-Length", "3")])
+                return content
+
+            response = self.answer(application)
+            self.assertEqual(b"abc", response.body)
+            self.assertEqual([b"3"], response.all(b"content-length"))
         self.assertEqual([], [m for m in self.messages() if "failed" in m])
 
     def test_closed(self) -> None:
@@ -364,6 +391,46 @@ class GoodTests(WSGITestCase):
                 wire.pump()
                 self.assertEqual([expected], got)
                 self.assertEqual(200, wire.only().status)
+
+    def test_partsOfAPiece(self) -> None:
+        """
+        A piece of the body that is longer than is asked for is given in parts.
+        """
+        got: list[bytes] = []
+
+        def application(environ: Any, start: Any) -> Any:
+            got.extend(environ["wsgi.input"].read(4) for _ in range(3))
+            start("200 OK", [])
+            return []
+
+        resource = inline(self.clock, application, later=True)
+        wire = self.talk(
+            resource, post(b"abcdefghijkl"), limits={"bodyBufferLength": 4}
+        )
+        resource._threads.runOne()
+        wire.pump()
+        self.assertEqual([b"abcd", b"efgh", b"ijkl"], got)
+        self.assertEqual(200, wire.only().status)
+
+    def test_takenOnce(self) -> None:
+        """
+        Two threads of an application may ask for the same body at the same time.
+        """
+        got: list[bytes] = []
+
+        def application(environ: Any, start: Any) -> Any:
+            got.append(environ["wsgi.input"].read())
+            start("200 OK", [])
+            return []
+
+        resource = inline(self.clock, application, later=True)
+        wire = self.talk(resource, post(b"abc", b"Expect: 100-continue"))
+        stream = resource._threads.waiting[0].__self__._stream
+        stream.take()
+        stream.take()
+        resource._threads.runOne()
+        wire.pump()
+        self.assertEqual([b"abc"], got)
 
     def test_noInput(self) -> None:
         """
@@ -779,6 +846,58 @@ class QueueTests(WSGITestCase):
             self.assertEqual(path == b"/", content.closed == 1)
         self.assertEqual([], [m for m in self.messages() if "The WSGI" in m])
 
+    def test_goneBeforeTheContent(self) -> None:
+        """
+        What nobody takes any more is not sent, and a file is closed.
+        """
+        wires: list[Wire] = []
+        files: list[Any] = []
+        path = self.mktemp()
+        with open(path, "wb") as file:
+            file.write(b"x" * 100)
+
+        def application(environ: Any, start: Any) -> Any:
+            start("200 OK", TEXT)
+            wires[0].vanish()
+            if environ["PATH_INFO"] == "/list":
+                return [b"one", b"two"]
+            files.append(open(path, "rb"))  # noqa: SIM115 (closed by the server)
+            return environ["wsgi.file_wrapper"](files[0])
+
+        for target in (b"/list", b"/file"):
+            resource = inline(self.clock, application, later=True)
+            wires[:] = [self.talk(resource, get(target))]
+            resource._threads.runOne()
+            self.assertEqual(b"", wires[0].output)
+            self.assertEqual(set(), resource._calls)
+        self.assertTrue(files[0].closed)
+        for part in ("The WSGI", "left by its client"):
+            self.assertEqual([], [m for m in self.messages() if part in m])
+
+    def test_goneAndFailed(self) -> None:
+        """
+        Where a client has gone, only what does not follow from that is a failure.
+        """
+        wires: list[Wire] = []
+
+        def application(environ: Any, start: Any) -> Any:
+            write = start("200 OK", TEXT)
+            wires[0].vanish()
+            if environ["PATH_INFO"] == "/other":
+                raise Boom
+            try:
+                write(b"x")
+            except OSError as error:
+                if environ["PATH_INFO"] == "/from":
+                    raise Boom from error
+                raise Boom  # noqa: B904 (as careless applications do)
+
+        for target, failures in ((b"/from", 0), (b"/within", 0), (b"/other", 1)):
+            resource = inline(self.clock, application, later=True)
+            wires[:] = [self.talk(resource, get(target))]
+            resource._threads.runOne()
+            self.assertEqual(failures, len(self.flushLoggedErrors(Boom)), target)
+
     def test_bodyLimit(self) -> None:
         """
         The site's C{maxBodyLength} holds for a body that is streamed.
@@ -793,7 +912,6 @@ class QueueTests(WSGITestCase):
         """
         A request class that is not ours gets the same answers.
         """
-        from twisted.web import server
 
         class Foreign(server.Request):
             pass
@@ -813,6 +931,135 @@ class QueueTests(WSGITestCase):
         self.assertTrue(wire.settle(6).closed)
         self.assertFalse(wire.only().complete)
         self.flushLoggedErrors(Boom)
+
+    def test_requestFails(self) -> None:
+        """
+        A request class that fails where it writes, or when it has finished, is told of
+        in the log; what is not complete is cut.
+        """
+
+        class Writes(server.Request):
+            def write(self, data: bytes) -> None:
+                raise Boom
+
+        class Finishes(server.Request):
+            def finish(self) -> None:
+                super().finish()
+                raise Boom
+
+        def application(environ: Any, start: Any) -> Any:
+            start("200 OK", TEXT)
+            return [b"x"]
+
+        for factory, complete in ((Writes, False), (Finishes, True)):
+            wire = self.serve(application, requestFactory=factory)
+            self.assertEqual(complete, bool(wire.responses))
+            self.assertEqual(not complete, wire.aborted)
+            self.assertEqual(1, len(self.flushLoggedErrors(Boom)))
+            self.line("A response of a WSGI application could not be written")
+            self.events.clear()
+
+    def test_sitesOfTwisted(self) -> None:
+        """
+        A response that fails is cut on a site of Twisted's, too.
+        """
+
+        def application(environ: Any, start: Any) -> Any:
+            start("200 OK", TEXT)
+            yield b"some"
+            raise Boom
+
+        site = server.Site(inline(self.clock, application), reactor=self.clock)
+        wire = Wire(site, self.clock).send(get())
+        wire.pump()
+        self.assertTrue(wire.aborted)
+        self.assertEqual(1, len(self.flushLoggedErrors(Boom)))
+
+
+class WrapperTests(WSGITestCase):
+    """
+    What is given to C{wsgi.file_wrapper}, and is no plain file that could be sent.
+    """
+
+    def fetch(self, make: Callable[[], Any]) -> WireResponse:
+        """
+        The response that has such a file.
+        """
+
+        def application(environ: Any, start: Any) -> Any:
+            start("200 OK", TEXT)
+            return environ["wsgi.file_wrapper"](make())
+
+        return self.answer(application)
+
+    def test_read(self) -> None:
+        """
+        A pipe is read, and so is whatever has a C{read} and nothing else.
+        """
+
+        def pipe() -> Any:
+            out, into = os.pipe()
+            os.write(into, b"a pipe")
+            os.close(into)
+            return io.FileIO(out)
+
+        class Reads:
+            pieces = (b"a ", b"thing", b"")
+
+            def read(self, size: int) -> bytes:
+                first, *self.pieces = self.pieces  # type: ignore[assignment]
+                return first
+
+        for make, body in ((pipe, b"a pipe"), (Reads, b"a thing")):
+            self.assertEqual(body, self.fetch(make).body)
+
+    def test_unreadable(self) -> None:
+        """
+        A file that is closed, or open for writing, is a 500.
+        """
+        path = self.mktemp()
+        with open(path, "wb") as whole:
+            whole.write(b"x" * 100)
+
+        def closed() -> Any:
+            with io.FileIO(path) as file:
+                return file
+
+        def writing() -> Any:
+            return io.FileIO(os.open(path, os.O_WRONLY), "w")
+
+        for make, kind in ((closed, ValueError), (writing, OSError)):
+            self.assertEqual(500, self.fetch(make).status)
+            self.assertEqual(1, len(self.flushLoggedErrors(kind)))
+
+
+class HTTP2Tests(BoundsTestCase):
+    """
+    The streams of HTTP/2.
+    """
+
+    def test_cut(self) -> None:
+        """
+        A response that fails resets its stream, and no other.
+        """
+
+        def application(environ: Any, start: Any) -> Any:
+            start("200 OK", TEXT)
+            yield b"some"
+            if environ["REQUEST_METHOD"] == "POST":
+                raise Boom
+
+        client = self.client(self.made(inline(self.clock, application)))
+        client.request(1).request(3, b"")
+        client.h2.end_stream(3)
+        client.go().go()
+        self.assertEqual(
+            [1], [event.stream_id for event in client.named("StreamEnded")]
+        )
+        self.assertEqual(
+            [3], [event.stream_id for event in client.named("StreamReset")]
+        )
+        self.assertEqual(1, len(self.flushLoggedErrors(Boom)))
 
 
 class EnvironTests(WSGITestCase):

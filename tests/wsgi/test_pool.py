@@ -135,6 +135,40 @@ class PoolTests(SynchronousTestCase):
         go.set()
         self.assertTrue(patiently(lambda: self.names))
 
+    def test_begunByAnother(self) -> None:
+        """
+        A thread that finds more to do than it takes begins another one; where the
+        system gives none it does all of it, and the log says so.
+        """
+        begun: list[Callable[[], None]] = []
+
+        class Thread:
+            most = 2
+
+            def __init__(self, target: Any, name: str, daemon: bool) -> None:
+                self.target = target
+
+            def start(self) -> None:
+                if len(begun) == self.most:
+                    raise RuntimeError("can't start new thread")
+                begun.append(self.target)
+
+        self.patch(threading, "Thread", Thread)
+        for Thread.most in (2, 1):
+            pool = DaemonThreads(3, "test")
+            pool.callInThread(self.note)
+            pool.callInThread(self.note)
+            self.assertEqual(1, len(begun))
+            pool.stop()
+            begun[0]()
+            self.assertEqual(2, len(self.names))
+            self.assertEqual(Thread.most, len(begun))
+            self.assertEqual(Thread.most - 1, pool._count)
+            failures = len(self.flushLoggedErrors(RuntimeError))
+            self.assertEqual(2 - Thread.most, failures)
+            self.names.clear()
+            begun.clear()
+
     def test_stop(self) -> None:
         """
         After C{stop} what waits is done, and the threads end.

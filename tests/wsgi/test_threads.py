@@ -557,10 +557,12 @@ class FileTests(TCPBackend, ThreadsTestCase):
 
     async def test_part(self) -> None:
         """
-        C{Content-Length} may ask for less.
+        C{Content-Length} may ask for less, or for all.
         """
-        response, _ = await self.fetch(self.opened, [("Content-Length", "70000")])
-        self.assertEqual(self.WHOLE[:70000], response.body)
+        for length in (70000, len(self.WHOLE)):
+            fields = [("Content-Length", str(length))]
+            response, _ = await self.fetch(self.opened, fields)
+            self.assertEqual(self.WHOLE[:length], response.body)
 
     async def test_tooLong(self) -> None:
         """

@@ -105,7 +105,6 @@ class Numbers:
     """
 
     def __init__(self, path: str | None = None) -> None:
-        self._memory: Any = None
         # A list is twice as fast as an array.
         self.view: Any = [0] * len(PLACES)
         if path is not None:
@@ -113,10 +112,9 @@ class Numbers:
             descriptor = os.open(path, flags, 0o600)
             try:
                 os.ftruncate(descriptor, _LENGTH)
-                self._memory = mmap.mmap(descriptor, _LENGTH)
+                self.view = memoryview(mmap.mmap(descriptor, _LENGTH)).cast("q")
             finally:
                 os.close(descriptor)
-            self.view = memoryview(self._memory).cast("q")
 
     def ended(self, request: Any, seconds: float | None, received: int | None) -> None:
         """
@@ -179,14 +177,6 @@ class Numbers:
         for state, count in counts.items():
             self.view[PLACES[f"state {state}"]] = count
         self.view[_DROPPED] = dropped
-
-    def close(self) -> None:
-        """
-        Close the file, without removing it.
-        """
-        self.view = [0] * len(PLACES)
-        if self._memory is not None:
-            self._memory.close()
 
 
 def total(parts: Iterable[Sequence[int]]) -> list[int]:

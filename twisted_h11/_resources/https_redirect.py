@@ -14,6 +14,7 @@ from zope.interface import implementer
 from twisted_h11._boundary.checks import BYTES, checked, listed, wrong
 from twisted_h11._http.abnf import is_host
 from twisted_h11._resources.exempt import Exempt
+from twisted_h11._server.adapted import adapted
 from twisted_h11.interfaces import IStreamingResource
 
 __all__ = ["HTTPSRedirect"]
@@ -73,6 +74,13 @@ class HTTPSRedirect:
         """
         # The wrapped resource gets the whole path.
         request.postpath.insert(0, request.prepath.pop())
+        return self.resourceBehind(request)
+
+    def resourceBehind(self, request: Any) -> Any:
+        """
+        The resource that answers a request routed here: the wrapped resource, or
+        the redirect.
+        """
         if request.isSecure() or self._plain.has(request):
             return self._resource
         return _Moved(self._port)
@@ -85,9 +93,10 @@ class HTTPSRedirect:
 
     def render(self, request: Any) -> Any:
         """
-        Render a request whose target has no path, such as CONNECT.
+        Render a request with no path below this resource: for the path where this
+        resource was put, or CONNECT.
         """
-        return self._resource.render(request)
+        return adapted(self.resourceBehind(request)).render(request)
 
 
 @implementer(IStreamingResource)
@@ -108,9 +117,9 @@ class _Moved(Resource):
         """
         hosts = request.requestHeaders.getRawHeaders(b"Host") or [b""]
         request.setHeader(b"Content-Type", b"text/plain; charset=utf-8")
-        if is_host(hosts[0]) is None:
+        if is_host(hosts[0]) is None or request.method == b"CONNECT":
             request.setResponseCode(400)
-            return b"This is served with TLS only, and the request names no host.\n"
+            return b"This is served with TLS only, and there is no URL of it.\n"
         location = self._location(hosts[0], request)
         request.setResponseCode(301 if request.method in (b"GET", b"HEAD") else 308)
         request.setHeader(b"Location", location)

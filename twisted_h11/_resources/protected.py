@@ -85,6 +85,13 @@ class _Protected:
         """
         # The wrapped resource gets the whole path.
         request.postpath.insert(0, request.prepath.pop())
+        return self.resourceBehind(request)
+
+    def resourceBehind(self, request: Any) -> Any:
+        """
+        The resource that answers a request routed here: the wrapped resource, or
+        a refusal.
+        """
         return self._resource if self._plain.has(request) else self._for(request)
 
     def putChild(self, path: bytes, child: IResource) -> None:
@@ -95,9 +102,10 @@ class _Protected:
 
     def render(self, request: Any) -> Any:
         """
-        Render a request whose target has no path, such as CONNECT.
+        Render a request with no path below this resource: for the path where this
+        resource was put, or CONNECT.
         """
-        return adapted(self._for(request)).render(request)
+        return adapted(self.resourceBehind(request)).render(request)
 
     def _for(self, request: Any) -> Any:
         """

@@ -29,7 +29,7 @@ from typing import Any
 from twisted.logger import Logger
 from twisted.python.filepath import InsecurePath
 from twisted.web import script, static, twcgi
-from twisted.web.http import CACHED, OK
+from twisted.web.http import CACHED, FORBIDDEN, NOT_FOUND, OK
 from twisted.web.resource import IResource
 from twisted.web.util import redirectTo
 
@@ -209,6 +209,7 @@ class PublicFile(static.File):
             return self._send(request) if sibling is None else sibling._send(request)
         except FileNotFoundError:
             # The file was deleted meanwhile.
+            self._unsay(request)
             return self.childNotFound.render(request)
 
     render_HEAD = render_GET
@@ -233,11 +234,24 @@ class PublicFile(static.File):
             try:
                 self.openForReading().close()
             except PermissionError:
-                request.etag = None
+                self._unsay(request)
                 request.setResponseCode(OK)
                 return self.forbidden.render(request)
             return b""
-        return super().render_GET(request)
+        page = super().render_GET(request)
+        if request.code in (FORBIDDEN, NOT_FOUND):
+            self._unsay(request)
+        return page
+
+    def _unsay(self, request: Any) -> None:
+        """
+        Remove the fields that describe the file from the response: the file changed
+        while the request was served, and an error page is sent instead.
+        """
+        request.etag = None
+        headers = request.responseHeaders
+        if headers.getRawHeaders(b"Cache-Control") == [self.policy.cacheControl]:
+            headers.removeHeader(b"Cache-Control")
 
     def _sibling(self, request: Any) -> PublicFile | None:
         """

@@ -12,6 +12,7 @@ and ends the connection when a time-out is over.
 from __future__ import annotations
 
 from enum import Enum
+from typing import Any
 
 from twisted.internet.interfaces import IHandshakeListener
 from twisted.internet.protocol import connectionDone
@@ -53,11 +54,13 @@ class Channel(SharedChannel):
         differ from C{site}.
     @ivar fastPath: whether common messages are handled without h11.
     @ivar countedHost: the address under which the site counts this connection.
+    @ivar lostTransport: the transport while C{connectionLost} runs, else C{None}.
     """
 
     connections: Connections
     fastPath = False
     countedHost: str | None = None
+    lostTransport: Any = None
 
     writesNow = True
     readerClass = RequestReader
@@ -127,8 +130,9 @@ class Channel(SharedChannel):
         unsent = 0
         if request is not None or (slow is not None and slow.told is not None):
             unsent = unsent_length(wire)
+        # For the access log.
+        self.lostTransport = wire.transport
         if cycle is not None and self.reader.incoming is not None:
-            # For the access log.
             cycle.head.bodyLength = self.reader.incoming.received
         wire.lost(reason)
         wire.pendingLength = unsent
@@ -138,7 +142,7 @@ class Channel(SharedChannel):
             slow.tell(reason, unsent)
         if request is not None:
             guarded("A request's connectionLost", request.connectionLost, reason)
-        self.cycle = None
+        self.cycle = self.lostTransport = None
         slow, self._slowClient = self._slowClient, None
         if slow is not None:
             # Last: coroutines that connectionLost has cancelled do not wait any more.

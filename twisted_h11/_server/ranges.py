@@ -242,8 +242,6 @@ class Parts:
         """
         producer = self.producer
         request = producer.request
-        if request is None:
-            return
         if not self._left:
             part = next(self._parts, None)
             if part is None:
@@ -285,8 +283,6 @@ class _Refusing:
         """
         producer = self._producer
         request = producer.request
-        if request is None:
-            return
         request.setResponseCode(REQUESTED_RANGE_NOT_SATISFIABLE)
         request.responseHeaders.removeHeader(b"Content-Type")
         request.setHeader(b"Content-Length", b"0")

@@ -29,9 +29,7 @@ class RequestHeaders(Headers):
         self._head: RequestHead | None = head
 
     def __getattr__(self, name: str) -> Any:
-        head = None
-        if name != "_head":
-            head, self._head = self._head, None
+        head, self._head = self._head, None
         if head is None:
             raise AttributeError(name)
         Headers.__init__(self)
@@ -56,6 +54,13 @@ class RequestHeaders(Headers):
         if head is not None:
             return head.fields
         return [(k, v) for k, values in self.getAllRawHeaders() for v in values]
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """
+        Copy and pickle as plain L{Headers}: a copy that kept the head would look
+        fields up there after it was changed.
+        """
+        return Headers, (dict(self.getAllRawHeaders()),)
 
     def copy(self) -> Headers:
         """

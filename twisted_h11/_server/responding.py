@@ -80,8 +80,6 @@ class Responding(Streaming):
             return
         if not self.startedWriting:
             self._prepareContentType()
-        if self._inFakeHead:
-            return
         encoder: Any = self._encoder
         if encoder:
             data = as_bytes(encoder.encode(data), "the output of an encoder")
@@ -94,9 +92,6 @@ class Responding(Streaming):
                 channel.cycle.send(data)
 
     def _asBytes(self, data: Any) -> bytes:
-        if isinstance(data, str) and not data:
-            # twisted.web's distrib and test servers write "".
-            return b""
         try:
             return as_bytes(data)
         except TypeError:
@@ -163,7 +158,6 @@ class Responding(Streaming):
             and not self._disconnected
             and self.method != b"HEAD"
             and self._encoder is None
-            and not self._inFakeHead
             and not self.cookies
             and self.etag is None
             and self.lastModified is None
@@ -195,6 +189,10 @@ class Responding(Streaming):
         Register a producer of content.  The files of producers of
         L{twisted.web.static.File} are sent as regions where possible.
         """
+        if self._disconnected:
+            # Like a transport that is disconnected.
+            guarded("A producer", producer.stopProducing)
+            return
         settle = getattr(self._encoder, "settle", None)
         if settle is not None and not self.startedWriting and not settle():
             self._encoder = None
@@ -315,7 +313,7 @@ class Responding(Streaming):
         """
         channel: Any = getattr(self, "channel", None)
         if self._direct and channel is not None:
-            self._lastTransport = channel.wire.transport
+            self._lastTransport = channel.wire.transport or channel.lostTransport
         # Like the inherited method, but a failure does not stop the rest.
         self._disconnected = True
         self._open = None
@@ -330,8 +328,10 @@ class Responding(Streaming):
             # A response that was cut off is logged, too.
             unsent = channel.wire.pendingLength
             self.sentLength = max(self.sentLength - unsent, 0)
-            if self.startedWriting and not self.finished:
-                guarded("The access log", channel.factory.log, self)
+            guarded("The access log", channel.factory.log, self)
+        if cycle is not None and channel.wire.transport is None:
+            # The request must not keep the transport alive.
+            self._lastTransport = None
         self._notify(reason)
         if source is not None:
             source.failed(reason)

@@ -125,23 +125,29 @@ def route_early(
     prepath: list[bytes] = []
     postpath = path_segments(path)
     asked = False
-    while postpath and not getattr(resource, "isLeaf", False):
-        segment = postpath[0]
-        if streams and streaming:
+    while not getattr(resource, "isLeaf", False):
+        # A wrapper says so by its class: others forward attributes.
+        wraps = hasattr(type(resource), "resourceBehind")
+        if streams and streaming and (postpath or wraps):
             if not asked:
                 asked = True
                 request.prepareEarly()
-            prepath.append(postpath.pop(0))
             request.prepath, request.postpath = prepath, postpath
-            resource = resource.getChildWithDefault(segment, request)
+            if postpath:
+                prepath.append(postpath.pop(0))
+                resource = resource.getChildWithDefault(prepath[-1], request)
+            else:
+                # The wrapped resource may need the body before it is rendered.
+                resource = resource.resourceBehind(request)
             # As in twisted.web, getChild may have taken more of the path.
             prepath, postpath = request.prepath, request.postpath
         elif (
-            _is_twisteds(resource, "getChildWithDefault", Resource)
-            and segment in resource.children
+            postpath
+            and _is_twisteds(resource, "getChildWithDefault", Resource)
+            and postpath[0] in resource.children
         ):
             prepath.append(postpath.pop(0))
-            resource = resource.children[segment]
+            resource = resource.children[prepath[-1]]
         else:
             break
         limit = getattr(resource, "maxBodyLength", limit)

@@ -230,11 +230,7 @@ def send_interim(cycle: Cycle | None, status: int, pairs: Pairs) -> bool:
 def switch(cycle: Cycle, status: int, pairs: Pairs) -> None:
     """
     Send the response to Upgrade or CONNECT; the request is over.
-
-    @raise RuntimeError: if the response has begun, or the request not ended.
     """
-    if cycle.answer is not None or not cycle.requestEnded:
-        raise RuntimeError("It is too early or too late to switch protocols.")
     framer, wire = cycle.wake(), cycle.wire
     # No endJoin(): what is joined is sent with the next write, or by detach().
     wire.joining += 1

@@ -73,6 +73,9 @@ class SharedChannel(HTTPChannelNames):
     def _transportTaken(self) -> None:
         self._shared().isTaken = True
         super()._transportTaken()
+        if not self.reader.isAdvancing:
+            # Otherwise the reader calls it after the current segment.
+            self.callLater(0, self.lookForSuccessor)
 
     def _takeTrailingData(self) -> tuple[bytes, bool]:
         trailing = b"" if self._h11Framer is None else self._h11Framer.trailing

@@ -66,7 +66,7 @@ class SlowClient:
     def __init__(self, owner: SlowClientOwner, wire: Wire) -> None:
         self._owner = owner
         self._wire = wire
-        self._watch: PeerWatch | None = None
+        self._watch = PeerWatch(owner, wire)
         self._backlog: _Backlog | None = None
         self._waiting: Waiting | None = None
         self.told: Told | None = None
@@ -75,16 +75,13 @@ class SlowClient:
         """
         The transport has no room: begin to watch the client.
         """
-        if self._watch is None:
-            self._watch = PeerWatch(self._owner, self._wire)
         self._watch.begin()
 
     def taken(self) -> None:
         """
         The transport has room again: the client makes progress.
         """
-        if self._watch is not None:
-            self._watch.taken()
+        self._watch.taken()
         self._forgetBacklog()
         if self._wire.queue is None:
             self.tell()
@@ -133,9 +130,7 @@ class SlowClient:
         The client takes nothing any more: stop watching it.
         """
         self._forgetBacklog()
-        watch, self._watch = self._watch, None
-        if watch is not None:
-            watch.end()
+        self._watch.end()
 
     def fail(self) -> None:
         """

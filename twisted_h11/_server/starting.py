@@ -34,6 +34,10 @@ from twisted_h11._server.states import Reading
 __all__ = ["serve_bodiless", "serve_whole", "start_by_h11", "start_request"]
 
 
+# How many classes are remembered.
+_MOST_KINDS = 10_000
+
+
 class _Kinds(dict[type, tuple[bool, bool, bool]]):
     """
     For each class of requests: whether it is called with the channel only, whether the
@@ -41,7 +45,7 @@ class _Kinds(dict[type, tuple[bool, bool, bool]]):
     """
 
     def __missing__(self, kind: type) -> tuple[bool, bool, bool]:
-        if len(self) > 10_000:
+        if len(self) >= _MOST_KINDS:
             # The application makes classes all the time: do not keep them all.
             self.clear()
         self[kind] = known = (

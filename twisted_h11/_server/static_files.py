@@ -51,7 +51,6 @@ class Sending(Protocol):
     startedWriting: int
     sentLength: int
     _encoder: Any
-    _disconnected: bool
 
     def write(self, data: bytes) -> None:
         """
@@ -104,14 +103,11 @@ def send_static(request: Sending, producer: Any) -> bool:
     for part in parts:
         if isinstance(part, bytes):
             request.write(part)
-        elif not request._disconnected:
+        else:
             request.write(b"")
             request.sentLength += len(part)
             send_region(channel.cycle, part)
-        else:
-            part.end(None)
-    if not request._disconnected:
-        request.finish()
+    request.finish()
     return True
 
 

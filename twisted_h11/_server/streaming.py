@@ -168,13 +168,17 @@ class Streaming(Rendering):
         @param protocol: a Twisted protocol.
         @raise ValueError: if the client has not requested it, or no C{Upgrade} field is
             set.
-        @raise RuntimeError: if the response has begun.
+        @raise RuntimeError: if the response has begun, the request has not ended, or
+            the connection is about to close.
         """
         channel: Any = getattr(self, "channel", None)
-        if not self._direct or channel is None or channel.cycle is None:
+        if not self._direct or channel is None or not channel.wire.isOpen:
             raise RuntimeError("There is no connection that could be given away.")
-        if self.startedWriting:
+        cycle = channel.cycle
+        if self.startedWriting or cycle.answer is not None:
             raise RuntimeError("It is too late to switch protocols.")
+        if not cycle.requestEnded:
+            raise RuntimeError("It is too early: the request has not ended.")
         headers = self.responseHeaders
         if self.method == b"CONNECT":
             if not 200 <= self.code <= 299:
@@ -193,7 +197,7 @@ class Streaming(Rendering):
                 raise ValueError("Set the Upgrade field of responseHeaders first.")
             self.setResponseCode(101)
             set_known(headers, b"Connection", b"Upgrade")
-        switch(channel.cycle, self.code, pairs_of(headers))
+        switch(cycle, self.code, pairs_of(headers))
         channel.switchProtocol(protocol)
         self.startedWriting = 1
         self.finished = 1

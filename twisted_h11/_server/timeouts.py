@@ -42,8 +42,6 @@ def _head_missing(channel: Any) -> None:
 
 def _body_window_over(channel: Any) -> None:
     incoming = channel.reader.incoming
-    if channel.cycle is None or incoming is None:
-        return
     if incoming.isTooSlow(channel.limits):
         channel.refuse(408, "The request body did not arrive in time.")
     else:

@@ -154,8 +154,8 @@ class ContextMaker:
     def _askClients(self, context: SSL.Context) -> None:
         context.set_verify(_VERIFY[self.asked])
         store = context.get_cert_store()
+        # A context that was just made has one.
+        assert store is not None
         for authority in self.authorities:
-            known = crypto.X509.from_cryptography(authority)
-            if store is not None:
-                store.add_cert(known)
+            store.add_cert(crypto.X509.from_cryptography(authority))
             _give(context.add_client_ca, authority, crypto.X509.from_cryptography)

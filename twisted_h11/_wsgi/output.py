@@ -128,10 +128,11 @@ class Output:
             self._end = _End(region=region)
             if not gone:
                 self._done = done
-            ask = self._ask()
+            # The reactor was not asked yet: nothing comes before a region.
+            self._asked = True
         if gone:
             done()
-        elif ask:
+        else:
             self._hops.call(self._flush)
 
     def fail(self, failure: Failure) -> None:
@@ -257,8 +258,7 @@ class Output:
                 # that it can not send.
                 self._registered = True
                 request.registerProducer(self, True)
-            if end is not None or data:
-                request.write(data)
+            request.write(data)
         elif data:
             request.write(data)
         if end is None or self._request is None:
@@ -313,9 +313,9 @@ class Output:
         channel = getattr(request, "channel", None)
         self._lost(None)
         if channel is not None:
-            fail = getattr(channel, "failResponse", None)
-            if fail is None:
-                fail = channel.abortConnection
+            # Of our channel, of a stream of HTTP/2, and of Twisted's channel.
+            names = ("failResponse", "abortConnection", "forceAbortClient")
+            fail, *_ = [getattr(channel, n) for n in names if hasattr(channel, n)]
             fail()
 
 
