@@ -15,6 +15,7 @@ from tests.support.client_memory import Peer
 from tests.support.producers import OK
 from twisted_h11.client import (
     Agent,
+    HTTPConnectionPool,
     PoolSettings,
     QueueFull,
     RequestNotSent,
@@ -57,6 +58,75 @@ class BoundsTests(ClientTestCase):
         self.network.peers[0].send(OK)
         self.successResultOf(results[3])
         self.assertEqual((0, 2, 1, 0), tuple(agent.pool.counts()))
+
+    def test_counts(self) -> None:
+        """
+        What there is in each state is counted, for one origin and for all.
+        """
+        agent = self.makeAgent(self.makePool(maxConnectionsPerOrigin=2))
+        self.ask_many(agent, b"a", b"a", b"b")
+        for peer in self.network.peers:
+            peer.send(OK)
+        self.network.hang = True
+        self.ask_many(agent, b"b", b"b", b"c", b"c", b"c")
+        for host, expected in (
+            (b"a", (0, 0, 2, 0)),
+            (b"b", (1, 1, 0, 0)),
+            (b"c", (2, 0, 0, 1)),
+            (b"d", (0, 0, 0, 0)),
+        ):
+            counts = agent.pool.counts((b"http", host, 80))
+            self.assertEqual(expected, tuple(counts), host)
+        self.assertEqual((3, 1, 2, 1), tuple(agent.pool.counts()))
+
+    def test_otherSettings(self) -> None:
+        """
+        A pool may get other bounds.
+        """
+        pool = self.makePool()
+        settings = pool.settings = PoolSettings(maxConnections=1)
+        self.assertIs(settings, pool.settings)
+        self.ask_many(self.makeAgent(pool), b"a", b"b")
+        self.assertEqual((0, 1, 0, 1), tuple(pool.counts()))
+
+    def test_lostWhileAnotherWaits(self) -> None:
+        """
+        When a connection is lost, whoever waits for its origin gets a new one.
+        """
+        agent = self.makeAgent(self.makePool(maxConnectionsPerOrigin=1))
+        first, second = self.ask_many(agent, b"a", b"a")
+        self.network.peers[0].lose()
+        self.failing(first, ResponseFailed)
+        self.network.peers[1].send(OK)
+        self.successResultOf(second)
+
+    def test_manyFail(self) -> None:
+        """
+        However many wait for a server that refuses, they fail one after the other, not
+        one within the other.
+        """
+        agent = self.makeAgent(self.makePool(maxConnections=1, maxQueued=None))
+        self.network.hang = True
+        results = [agent.request(b"GET", b"http://a/") for _ in range(500)]
+        self.network.hang = False
+        self.network.error = ConnectionRefusedError()
+        ((connecting, _),) = self.network.hanging
+        connecting.errback(ConnectionRefusedError())
+        for result in results:
+            self.failing(result, ConnectionRefusedError)
+
+    def test_closedWhileConnecting(self) -> None:
+        """
+        An attempt to connect ends with the pool.
+        """
+        pool = self.makePool()
+        self.network.hang = True
+        deferred = self.makeAgent(pool).request(b"GET", b"http://a/")
+        gone = pool.close()
+        self.failing(deferred, CancelledError)
+        self.assertEqual(1, self.network.cancelled)
+        self.assertIsNone(self.successResultOf(gone))
+        self.assertEqual((0, 0, 0, 0), tuple(pool.counts()))
 
     def test_closedWhileWaiting(self) -> None:
         """
@@ -175,6 +245,15 @@ class IdleTests(ClientTestCase):
         self.assertIs(first, self.finished(agent, b"http://A:80/x"))
         self.assertIsNot(first, self.finished(agent, b"http://a:81/"))
         self.assertIsNot(first, self.finished(agent, b"https://a/"))
+
+    def test_byDefault(self) -> None:
+        """
+        So it is where nothing is said of persistence.
+        """
+        pool = HTTPConnectionPool(self.clock)
+        self.pools.append(pool)
+        agent = self.makeAgent(pool)
+        self.assertIs(self.finished(agent), self.finished(agent))
 
     def test_expires(self) -> None:
         """
@@ -459,3 +538,15 @@ class TwistedAgentTests(ClientTestCase):
         peer.send(OK)
         self.successResultOf(waiting)
         self.assertTrue(peer.closed)
+
+    def test_closedUnused(self) -> None:
+        """
+        So is one that was given away at once, and not used, when the pool is closed.
+        """
+        origin = (b"http", b"a", 80)
+        self.successResultOf(self.pool.getConnection(origin, self.network))
+        (peer,) = self.network.peers
+        gone = self.pool.close()
+        self.assertTrue(peer.closed)
+        self.clock.advance(0)
+        self.assertIsNone(self.successResultOf(gone))

@@ -181,6 +181,38 @@ class RequestTests(SynchronousTestCase):
         made.keepAlive = False
         self.assertRaises(BrokenLaw, check_request, data)
 
+    def test_repeated(self) -> None:
+        """
+        Fields that are those of the request before, to the byte, are not read again;
+        where there is more, or was a body, all are.
+        """
+
+        def after(last: fastpath.FastHead, data: bytes) -> fastpath.FastHead:
+            made = fastpath.read_request(data, 0, Limits(), last)
+            assert made is not None
+            return made
+
+        lines = b"Host: a", b"Connection: close", b"X: y"
+        first = check_request(head(b"GET /1 HTTP/1.1", *lines))
+        assert first is not None
+        first.logged = "noted"
+        data = head(b"GET /22 HTTP/1.1", *lines)
+        for pairs in (None, first.fields):
+            again = after(first, data + b"more")
+            self.assertIs(first.lowered, again.lowered)
+            self.assertEqual(
+                (b"/22", len(data), 0, False, "noted"),
+                (again.target, again.end, again.length, again.keepAlive, again.logged),
+            )
+            self.assertIs(again._pairs, first._pairs if pairs else again._pairs)
+            self.assertEqual(3, len(again.fields))
+        self.assertIs(first.fields, again.fields)
+        longer = after(first, head(b"GET / HTTP/1.1", *lines, b"Z: z"))
+        self.assertEqual((4, None), (len(longer.fields), longer.logged))
+        posted = check_request(CURL_POST)
+        assert posted is not None
+        self.assertIsNot(posted.lowered, after(posted, CURL_POST).lowered)
+
     def test_uncommonNames(self) -> None:
         """
         Nothing that needs the state machine is answered, whatever the case of
