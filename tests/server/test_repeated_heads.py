@@ -5,12 +5,14 @@ fields; not all connections do.
 
 from __future__ import annotations
 
+import gc
 from typing import Any
 
-from tests.support.server_cases import GET, ServerTestCase
+from tests.support.server_cases import GET, ServerTestCase, get
 from tests.support.wire import Wire
 from twisted_h11._http import fastpath
 from twisted_h11._server import connections
+from twisted_h11._server.request_reader import RequestReader
 
 
 class RepeatedHeadTests(ServerTestCase):
@@ -60,6 +62,16 @@ class RepeatedHeadTests(ServerTestCase):
         self.assertFalse(self.remembers(wires[3]))
         for wire in wires:
             self.assertEqual({200}, {*wire.statuses})
+
+    def test_bytes(self) -> None:
+        """
+        Of the bytes that it has read an idle connection keeps none.
+        """
+        data = get(b"/%d" % id(self))
+        wire = self.connect(self.site(fastPath=True)).send(data)
+        self.assertEqual([200], wire.statuses)
+        kept = [one for one in gc.get_referrers(data) if type(one) is RequestReader]
+        self.assertEqual([], kept)
 
     def test_gone(self) -> None:
         """

@@ -5,6 +5,7 @@ is left of it at the end.
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterable
 from itertools import permutations
 from typing import Any
@@ -325,6 +326,16 @@ class TurnTests(WireTestCase):
             self.assertEqual([expected], outbox.calls)
             wire.flush()
 
+    def test_collectingTransport(self) -> None:
+        """
+        A transport that is no bare socket collects what it is given by itself.
+        """
+        outbox = self.user.outbox = Outbox()
+        wire, transport = Wire(self.user), Transport()
+        wire.connected(transport)
+        wire.send(b"a")
+        self.assertEqual(([], [[1]]), (outbox.calls, transport.sequences))
+
     def test_nothingToSend(self) -> None:
         """
         Where nothing was written there is nothing to send.
@@ -464,6 +475,7 @@ class EndTests(WireTestCase):
         """
         When the connection is lost, what was pending is dropped, and no time-out runs.
         """
+        outbox = self.withOutbox()
         self.wire.beginBatch()
         self.wire.send(b"pending")
         self.wire.arm(5, ClosingWait.LOST)
@@ -473,12 +485,14 @@ class EndTests(WireTestCase):
         self.assertIs(None, self.wire.share())
         self.assertEqual(b"", self.transport.output)
         self.assertEnded("closed")
+        self.assertEqual([], outbox.calls)
 
     def test_detached(self) -> None:
         """
         When the transport is given away, what was pending is written before, and the
         transport has no producer.
         """
+        outbox = self.withOutbox()
         self.wire.beginBatch()
         self.wire.send(b"pending")
         self.wire.arm(5, ClosingWait.LOST)
@@ -486,6 +500,7 @@ class EndTests(WireTestCase):
         self.assertEqual(b"pending", self.transport.output)
         self.assertIs(None, self.transport.producer)
         self.assertEnded("given away")
+        self.assertEqual([], outbox.calls)
 
     def test_aborted(self) -> None:
         """
@@ -502,6 +517,27 @@ class EndTests(WireTestCase):
         self.assertEqual(1, self.user.ended)
         self.wire.flush()
         self.assertEqual(b"", self.transport.output + self.transport.late)
+
+    def test_noCircle(self) -> None:
+        """
+        When the connection is gone, a wire and what it has made for itself do not
+        refer to each other, nor it to its user: they go without the collector.
+        """
+
+        def lost(wire: Wire) -> None:
+            wire.lost(Failure(ConnectionDone()))
+
+        for end in (lost, Wire.detach):
+            wire = Wire(self.user)
+            wire.connected(Transport())
+            wire.backPressure()
+            wire.close(End.LINGER)
+            closing = wire.closing
+            end(wire)
+            self.assertFalse([one for one in gc.get_referents(closing) if one is wire])
+            left = [type(one).__name__ for one in gc.get_referents(wire)]
+            self.assertNotIn("User", left)
+            self.assertNotIn("BackPressure", left)
 
     def test_unregisteredOnce(self) -> None:
         """
