@@ -11,6 +11,15 @@ __all__ = ["EQUIVALENT", "why_equivalent"]
 # By module: what stands in the line, and the change; not the number of the line, so
 # that a change elsewhere in the module leaves these alone.
 EQUIVALENT: dict[str, dict[tuple[str, str], str]] = {
+    "twisted_h11._server.cycle": {
+        (
+            "return self.state is _COMPLETE or self.state is _FAILED",
+            (
+                "self.state is _COMPLETE or self.state is _FAILED"
+                " -> self.state is _COMPLETE and self.state is _FAILED"
+            ),
+        ): "whoever asks knows it from the request, or from the wire, as well",
+    },
     "twisted_h11._server.request_reader": {
         (
             "if start < len(self._buffer):",

@@ -49,7 +49,9 @@ NEAREST = {
         "tests.server.test_cycle_expect_continue",
         "tests.server.test_cycle_response_validation",
         "tests.server.test_error_responses",
+        "tests.server.test_conformance_9110",
         "tests.server.test_backlog",
+        "tests.server.test_raw_responses",
     ],
     "twisted_h11._server.request_reader": [
         "tests.server.test_pipelining",

@@ -11,7 +11,8 @@ from typing import Any
 from twisted.web.resource import Resource
 
 import twisted_h11
-from tests.support.server_cases import GET, Holding, ServerTestCase, get
+from tests.support.server_cases import GET, Holding, ServerTestCase, get, post
+from twisted_h11.server import Request
 
 BAD = b"GET / HTTP/1.1\r\nHost: a b\r\n\r\n"
 
@@ -178,6 +179,24 @@ class FailingApplicationTests(ServerTestCase):
         self.assertEqual([500, 500], wire.statuses)
         self.assertNotIn(b"secret", wire.output)
         self.assertEqual(2, len(self.flushLoggedErrors(ZeroDivisionError)))
+
+    def test_requestRaises(self) -> None:
+        """
+        So is one of a request class, before there is a resource; the request is told
+        that it is over.
+        """
+        told: list[Any] = []
+
+        class Failing(Request):
+            def gotLength(self, length: Any) -> None:
+                self.notifyFinish().addErrback(told.append)
+                raise ZeroDivisionError
+
+        wire = self.talk(None, post(b"x"), requestFactory=Failing)
+        self.assertEqual([500], wire.statuses)
+        self.assertEqual(1, len(self.flushLoggedErrors(ZeroDivisionError)))
+        self.assertEqual(1, len(told))
+        told.clear()
 
     def test_displayTracebacks(self) -> None:
         """

@@ -443,6 +443,7 @@ class EndTests(WireTestCase):
         wire.hold(PEER)
         wire.release(PEER)
         wire.unregister()
+        wire.endBatch(True)
         wire.send(b"x")
         wire.flush()
         wire.close(End.LOSE)
