@@ -8,6 +8,7 @@ from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectionRefusedError
+from twisted.python.failure import Failure
 from twisted.web.client import Agent as TwistedAgent
 
 from tests.support.client_cases import ClientTestCase
@@ -78,6 +79,19 @@ class BoundsTests(ClientTestCase):
             counts = agent.pool.counts((b"http", host, 80))
             self.assertEqual(expected, tuple(counts), host)
         self.assertEqual((3, 1, 2, 1), tuple(agent.pool.counts()))
+
+    def test_useless(self) -> None:
+        """
+        A connection that was made and can not be used counts until it has gone, and
+        not as one that is being made.
+        """
+        agent = self.makeAgent()
+        network: Any = self.network
+        network.problem = Failure(ValueError("no"))
+        self.failing(agent.request(b"GET", b"http://a/"))
+        self.assertEqual((0, 1, 0, 0), tuple(agent.pool.counts()))
+        self.clock.advance(0)
+        self.assertEqual((0, 0, 0, 0), tuple(agent.pool.counts()))
 
     def test_otherSettings(self) -> None:
         """
