@@ -38,6 +38,7 @@ NEAREST = {
         "tests.server.test_sent_responses",
     ],
     "twisted_h11._http.strict_requests": [
+        "tests.http.test_request_heads",
         "tests.server.test_refusals",
         "tests.server.test_limits",
         "tests.server.test_conformance_corpus",
