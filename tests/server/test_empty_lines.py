@@ -4,9 +4,9 @@ The empty line that may stand before a request (RFC 9112 section 2.2).
 
 from __future__ import annotations
 
+from tests.server.test_timeouts import FIRST, HEAD
 from tests.support.server_cases import GET, ServerTestCase, get
 from tests.support.wire import splittings
-from twisted_h11.server import Limits
 
 CHUNKED = get(b"/", b"Transfer-Encoding: chunked", method=b"POST") + b"0\r\n\r\n"
 
@@ -52,13 +52,12 @@ class EmptyLineTests(ServerTestCase):
         """
         Its first byte is the first of a head, which then has its time and no more.
         """
-        limits = Limits()
         for before, answered in (([], []), ([GET], [200])):
             for start in (b"\r", b"\r\n"):
                 wire = self.talk(None, *before)
-                wire.advance(limits.firstByteTimeout - 1)
+                wire.advance(FIRST - 1)
                 wire.send(start)
-                wire.advance(limits.headTimeout - 1)
+                wire.advance(HEAD - 1)
                 self.assertEqual(answered, wire.statuses, (before, start))
                 wire.advance(2)
                 self.assertEqual([*answered, 408], wire.statuses, (before, start))

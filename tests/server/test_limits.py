@@ -137,12 +137,15 @@ class InputLimitTests(ServerTestCase):
         """
         So it is when the request line is malformed besides.
         """
-        line = b"GET /%b HTTP/x\r\nHost: a\r\n\r\n"
-        for length, status in ((99, 400), (100, 414)):
-            wire = self.talk(
-                None, line % (b"a" * length), limits={"maxTargetLength": 100}
-            )
-            self.assertEqual([status], wire.statuses)
+        for line, length, status in (
+            (b"GET /%b HTTP/x\r\nHost: a\r\n\r\n", 99, 400),
+            (b"GET /%b HTTP/x\r\nHost: a\r\n\r\n", 100, 414),
+            # Its target is empty.
+            (b"GET  /%b HTTP/1.1\r\nHost: a\r\n\r\n", 300, 400),
+        ):
+            for how, pieces in splittings(line % (b"a" * length), 7):
+                wire = self.talk(None, *pieces, limits={"maxTargetLength": 100})
+                self.assertEqual([status], wire.statuses, (length, how))
 
     def test_noBodyLimit(self) -> None:
         """

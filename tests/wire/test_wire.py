@@ -127,13 +127,13 @@ class User(Nobody):
         self.ended = self.stopped = 0
         self.sees = False
 
-    def wireEnded(self) -> None:
+    def wireEnded(self, *_: object) -> None:
         """
         Count it.
         """
         self.ended += 1
 
-    def stopProducing(self) -> None:
+    def stopProducing(self, *_: object) -> None:
         """
         Count it.
         """
@@ -146,6 +146,13 @@ class User(Nobody):
         return self.sees
 
 
+def user_with(clock: Clock) -> Any:
+    """
+    A user whose time a clock has.
+    """
+    return User(clock)
+
+
 class WireTestCase(SynchronousTestCase):
     """
     A wire on a transport in memory.
@@ -156,7 +163,7 @@ class WireTestCase(SynchronousTestCase):
         Connect it.
         """
         self.clock = Clock()
-        self.user: Any = User(self.clock)
+        self.user = user_with(self.clock)
         self.transport = Transport()
         self.wire = Wire(self.user)
         self.wire.connected(self.transport)
