@@ -98,6 +98,27 @@ FORGIVEN: list[tuple[str, bytes, bytes, list[bytes]]] = [
         b"hello",
         [b"y"],
     ),
+    (
+        "odd fields in the first of them",
+        b"HTTP/1.1 100 Continue\r\nA B: c\r\n\r\n" + OK + b"X: y\r\n" + END,
+        b"hello",
+        [b"y"],
+    ),
+    ("equal lengths", OK + b"content-length: 5\r\n" + END, b"hello", []),
+    (
+        "equal lengths in a list",
+        OK + b"Content-Length: 5, 5\r\n\r\nhello",
+        b"hello",
+        [],
+    ),
+    (
+        "a length beside a coding",
+        OK
+        + b"Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n"
+        + b"5\r\nhello\r\n0\r\n\r\n",
+        b"hello",
+        [],
+    ),
 ]
 
 # Framing that says nothing, because there is no body.

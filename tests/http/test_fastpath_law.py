@@ -162,6 +162,9 @@ class RequestTests(SynchronousTestCase):
         """
         for data in REAL:
             self.assertIsNotNone(check_request(data), data)
+        # Not only for a host that was asked before.
+        data = head(b"GET / HTTP/1.1", b"Host: h%d" % id(data))
+        self.assertIsNotNone(check_request(data), data)
         self.assertEqual(check_pipeline(b"".join(REAL) * 2), 2 * len(REAL))
 
     def test_brokenLawIsSeen(self) -> None:

@@ -34,8 +34,14 @@ NEAREST = {
         "tests.client.test_fast_path",
     ],
     "twisted_h11._http.response_to_send": [
+        "tests.http.test_response_heads",
         "tests.server.test_cycle_response_validation",
+        "tests.server.test_cycle_interim_responses",
+        "tests.server.test_cycle_head_and_no_body",
+        "tests.server.test_cycle_lengths",
+        "tests.server.test_error_responses",
         "tests.server.test_sent_responses",
+        "tests.protocol.test_errors",
     ],
     "twisted_h11._http.strict_requests": [
         "tests.http.test_request_heads",
