@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import h11
 from twisted.trial.unittest import SynchronousTestCase
 
 from twisted_h11._http.response_to_send import (
@@ -13,6 +14,7 @@ from twisted_h11._http.response_to_send import (
     ResponseHead,
     check_fields,
     http_date,
+    malformed_answer,
     reason_of,
 )
 
@@ -80,6 +82,35 @@ class HeadTests(SynchronousTestCase):
             (299, b""),
         ):
             self.assertEqual(reason.lower(), reason_of(status).lower())
+
+
+class MalformedTests(SynchronousTestCase):
+    """
+    L{malformed_answer}.
+    """
+
+    def test_events(self) -> None:
+        """
+        The answer has a status, a date, a text of a length, and is the last; for HEAD
+        the text is left out.
+        """
+        error = h11.RemoteProtocolError("no", error_status_hint=431)
+        head, data, end = malformed_answer(error, False)
+        assert isinstance(head, h11.Response) and isinstance(data, h11.Data)
+        self.assertEqual(431, head.status_code)
+        self.assertEqual(
+            [
+                (b"date", http_date()),
+                (b"content-type", b"text/plain; charset=utf-8"),
+                (b"content-length", b"%d" % len(data.data)),
+                (b"connection", b"close"),
+            ],
+            list(head.headers),
+        )
+        self.assertEqual(b"The request is malformed.\n", data.data)
+        self.assertIsInstance(end, h11.EndOfMessage)
+        kinds = [type(event) for event in malformed_answer(error, True)]
+        self.assertEqual([h11.Response, h11.EndOfMessage], kinds)
 
 
 class FieldTests(SynchronousTestCase):
