@@ -34,12 +34,11 @@ EQUIVALENT: dict[str, dict[tuple[str, str], str]] = {
     "twisted_h11._http.forwarded": {
         ("_LONGEST_KNOWN = 64", "64 -> 65"): _REMEMBERED,
         (
-            "return _known_node(text) if len(text) < _LONGEST_KNOWN else _read_node(text)",
+            (
+                "return _known_node(text) if len(text) < _LONGEST_KNOWN"
+                " else _read_node(text)"
+            ),
             "len(text) < _LONGEST_KNOWN -> len(text) <= _LONGEST_KNOWN",
-        ): _REMEMBERED,
-        (
-            "return _known_node(text) if len(text) < _LONGEST_KNOWN else _read_node(text)",
-            "len(text) < _LONGEST_KNOWN -> not len(text) < _LONGEST_KNOWN",
         ): _REMEMBERED,
         (
             "_known_node = lru_cache(maxsize=1024)(_read_node)",
