@@ -361,6 +361,18 @@ class ResponseTests(SynchronousTestCase):
         """
         check_response(200, b"OK", fields(DATE, (b"Host", [b"a"])))
 
+    def test_notRemembered(self) -> None:
+        """
+        Heads of more than a kilobyte are not remembered, nor fields of several values.
+        """
+        for table in (fast_responses._prefixes, fast_responses._begun):
+            table.clear()
+        for values in ([b"y" * 2000], [b"1", b"2"]):
+            made = fields(DATE, (b"X", values))
+            self.assertEqual(2, check_memory([(200, b"OK", made, 1)] * 2))
+            self.assertTrue(check_response(200, b"OK", made))
+        self.assertEqual(({}, {}), (fast_responses._prefixes, fast_responses._begun))
+
     def test_known(self) -> None:
         """
         The tables of lines that were found in order have what was found, and do not
