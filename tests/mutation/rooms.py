@@ -13,6 +13,9 @@ TOP = Path(__file__).resolve().parent.parent.parent
 # The tests that try a module most directly are run first.
 NEAREST = {
     "twisted_h11._http.abnf": [
+        "tests.http.test_received_heads",
+        "tests.http.test_request_heads",
+        "tests.http.test_response_heads",
         "tests.http.test_forwarded",
         "tests.http.test_chunks",
         "tests.server.test_conformance_corpus",
@@ -30,6 +33,7 @@ NEAREST = {
     "twisted_h11._http.negotiation": ["tests.http.test_negotiation"],
     "twisted_h11._http.raw_guard": ["tests.protocol.test_hostile"],
     "twisted_h11._http.response_received": [
+        "tests.http.test_received_heads",
         "tests.client.test_responses",
         "tests.client.test_fast_path",
     ],
