@@ -31,7 +31,10 @@ NEAREST = {
     "twisted_h11._http.forwarded": ["tests.http.test_forwarded"],
     "twisted_h11._http.lists": ["tests.http.test_lists"],
     "twisted_h11._http.negotiation": ["tests.http.test_negotiation"],
-    "twisted_h11._http.raw_guard": ["tests.protocol.test_hostile"],
+    "twisted_h11._http.raw_guard": [
+        "tests.http.test_raw_guard",
+        "tests.protocol.test_hostile",
+    ],
     "twisted_h11._http.response_received": [
         "tests.http.test_received_heads",
         "tests.client.test_responses",
