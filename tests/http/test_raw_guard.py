@@ -51,7 +51,7 @@ class GuardTests(SynchronousTestCase):
         What h11 accepts is not refused, request after request, in any cut.
         """
         one = CHUNKED + b"3;x=y\r\nabc\r\n0\r\nA: b\r\nC: d\r\n\r\n"
-        two = HEAD + b"Content-Length: 2\r\n\r\n\0\0"
+        two = HEAD + b"X: chunked\r\nContent-Length: 2\r\n\r\n\0\0"
         data = one + two + one + HEAD + b"\r\n"
         whole = ["Request", "Data", "EndOfMessage"]
         for size in (1, 7, len(data)):
@@ -78,6 +78,25 @@ class GuardTests(SynchronousTestCase):
                 pieces = [data[at : at + size] for at in range(0, len(data), size)]
                 _, found = look(*pieces)
                 self.assertIn(text, str(found), (data, size))
+
+    def test_tunnel(self) -> None:
+        """
+        Behind a response to CONNECT that opens a tunnel anything may follow; behind
+        any other there is a body.
+        """
+        lines = b"\r\nTransfer-Encoding: chunked\r\n\r\n3\nabc"
+        for status, text in ((200, None), (299, None), (300, "bare LF"), (404, "bare")):
+            conn, guard = h11.Connection(h11.CLIENT), RawGuard(1000)
+            headers = [(b"Host", b"a")]
+            conn.send(h11.Request(method=b"CONNECT", target=b"a:1", headers=headers))
+            conn.send(h11.EndOfMessage())
+            guard.method = b"CONNECT"
+            conn.receive_data(b"HTTP/1.1 %d X" % status + lines)
+            self.assertIs(None, guard.problem(conn))
+            event = conn.next_event()
+            assert isinstance(event, h11.Response)
+            guard.delivered(event, conn)
+            self.assertIn(text or "None", str(guard.problem(conn)), status)
 
     def test_eachLine(self) -> None:
         """

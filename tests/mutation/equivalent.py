@@ -45,6 +45,12 @@ EQUIVALENT: dict[str, dict[tuple[str, str], str]] = {
             "1024 -> 1025",
         ): _REMEMBERED,
     },
+    "twisted_h11._http.raw_guard": {
+        (
+            "end = find_head_end(waiting, max(self._checked - 2, 0))",
+            "0 -> 1",
+        ): "h11 refuses a head that begins with its end",
+    },
     "twisted_h11._server.cycle": {
         (
             "return self.state is _COMPLETE or self.state is _FAILED",

@@ -8,6 +8,7 @@ import time
 from email.utils import parsedate_to_datetime
 from typing import Any
 
+from twisted.web import server
 from twisted.web.resource import Resource
 
 import twisted_h11
@@ -197,6 +198,18 @@ class FailingApplicationTests(ServerTestCase):
         self.assertEqual(1, len(self.flushLoggedErrors(ZeroDivisionError)))
         self.assertEqual(1, len(told))
         told.clear()
+
+    def test_answeredBefore(self) -> None:
+        """
+        A request that was answered is not told when its connection is lost.
+        """
+        lost: list[Any] = []
+        for factory in (Request, server.Request):
+            self.patch(factory, "connectionLost", lambda _, why: lost.append(why))
+            for field in (b"Connection: close", b"A: b"):
+                data = get(b"/", field)
+                self.talk(lambda _: b"x", data, requestFactory=factory).vanish()
+        self.assertEqual([], lost)
 
     def test_displayTracebacks(self) -> None:
         """

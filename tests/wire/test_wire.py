@@ -495,6 +495,27 @@ class EndTests(WireTestCase):
         self.assertEnded("closed")
         self.assertEqual([], outbox.calls)
 
+    def test_dropped(self) -> None:
+        """
+        What was dropped is counted, with what waited for a region of a file, which is
+        told why.
+        """
+        told: list[object] = []
+
+        class Queue:
+            def drop(self, error: object) -> int:
+                told.append(error)
+                return 7
+
+        pressure: Any = self.wire.backPressure()
+        pressure.queue = Queue()
+        self.wire.beginBatch()
+        self.wire.pend(b"pending")
+        reason = Failure(ConnectionDone())
+        self.wire.lost(reason)
+        self.assertEqual((14, [reason.value]), (self.wire.pendingLength, told))
+        self.assertIs(None, self.wire.queue)
+
     def test_detached(self) -> None:
         """
         When the transport is given away, what was pending is written before, and the
