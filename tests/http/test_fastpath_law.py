@@ -378,7 +378,7 @@ class ResponseTests(SynchronousTestCase):
         The tables of lines that were found in order have what was found, and do not
         grow without bound.
         """
-        tables = (
+        tables: tuple[dict[Any, Any], ...] = (
             fast_responses._lines,
             fast_responses._status_lines,
             fast_responses._prefixes,
