@@ -4,6 +4,7 @@ The pool: never more connections than its bounds, turns kept, nothing lost.
 
 from __future__ import annotations
 
+import gc
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -14,6 +15,7 @@ from twisted.web.client import Agent as TwistedAgent
 from tests.support.client_cases import ClientTestCase
 from tests.support.client_memory import Peer
 from tests.support.producers import OK
+from twisted_h11._client.connecting import Attempt
 from twisted_h11.client import (
     Agent,
     HTTPConnectionPool,
@@ -122,12 +124,37 @@ class BoundsTests(ClientTestCase):
         agent = self.makeAgent(self.makePool(maxConnections=1, maxQueued=None))
         self.network.hang = True
         results = [agent.request(b"GET", b"http://a/") for _ in range(500)]
+        seen: set[tuple[int, ...]] = set()
+
+        def failed(reason: Failure) -> Failure:
+            seen.add(agent.pool.counts()[:3])
+            return reason
+
+        for result in results:
+            result.addErrback(failed)
         self.network.hang = False
         self.network.error = ConnectionRefusedError()
         ((connecting, _),) = self.network.hanging
         connecting.errback(ConnectionRefusedError())
         for result in results:
             self.failing(result, ConnectionRefusedError)
+        self.assertEqual({(0, 0, 0)}, seen)
+
+    def test_noCircle(self) -> None:
+        """
+        An attempt to connect is gone without the collector, with its connection.
+        """
+        agent = self.makeAgent()
+        gc.collect()
+        gc.disable()
+        self.addCleanup(gc.enable)
+        self.ask(agent)[1].send(OK)
+        agent.pool.close()
+        self.clock.advance(0)
+        self.deferreds.clear()
+        self.network.peers.clear()
+        left = [one for one in gc.get_objects() if type(one) is Attempt]
+        self.assertEqual([], left)
 
     def test_closedWhileConnecting(self) -> None:
         """
@@ -375,6 +402,22 @@ class CloseTests(ClientTestCase):
         self.failing(deferred, ResponseFailed)
         self.assertEqual(1, len(self.network.peers), "a new connection")
         self.assertEqual((0, 0, 0, 0), tuple(pool.counts()))
+
+    def test_usedAfter(self) -> None:
+        """
+        A pool that was closed may be used again, and requests on it are repeated.
+        """
+        pool = self.makePool()
+        agent = self.makeAgent(pool)
+        pool.close()
+        _, peer = self.ask(agent)
+        peer.send(OK)
+        deferred, again = self.ask(agent)
+        self.assertIs(peer, again)
+        peer.lose()
+        self.assertEqual(2, len(self.network.peers))
+        self.network.peers[1].send(OK)
+        self.successResultOf(deferred)
 
 
 class CancelTests(ClientTestCase):
