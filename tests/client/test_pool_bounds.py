@@ -142,13 +142,19 @@ class BoundsTests(ClientTestCase):
 
     def test_noCircle(self) -> None:
         """
-        An attempt to connect is gone without the collector, with its connection.
+        An attempt to connect is gone without the collector, with its connection or
+        when it has failed.
         """
         agent = self.makeAgent()
         gc.collect()
         gc.disable()
         self.addCleanup(gc.enable)
         self.ask(agent)[1].send(OK)
+        self.network.hang = True
+        agent.request(b"GET", b"http://b/").addErrback(lambda _: None)
+        connecting, _ = self.network.hanging.pop()
+        connecting.errback(ConnectionRefusedError())
+        del connecting, _
         agent.pool.close()
         self.clock.advance(0)
         self.deferreds.clear()
