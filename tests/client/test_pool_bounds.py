@@ -4,19 +4,23 @@ The pool: never more connections than its bounds, turns kept, nothing lost.
 
 from __future__ import annotations
 
+import gc
 from types import SimpleNamespace
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectionRefusedError
+from twisted.python.failure import Failure
 from twisted.web.client import Agent as TwistedAgent
 from twisted.web.http_headers import Headers
 
 from tests.support.client_cases import ClientTestCase
 from tests.support.client_memory import Peer
 from tests.support.producers import OK
+from twisted_h11._client.connecting import Attempt
 from twisted_h11.client import (
     Agent,
+    HTTPConnectionPool,
     PoolSettings,
     QueueFull,
     RequestNotSent,
@@ -75,6 +79,119 @@ class BoundsTests(ClientTestCase):
         self.assertEqual((0, 1, 1, 1), tuple(agent.pool.counts()))
         self.network.peers[0].send(OK)
         self.network.peers[0].send(OK)
+
+    def test_counts(self) -> None:
+        """
+        What there is in each state is counted, for one origin and for all.
+        """
+        agent = self.makeAgent(self.makePool(maxConnectionsPerOrigin=2))
+        self.ask_many(agent, b"a", b"a", b"b")
+        for peer in self.network.peers:
+            peer.send(OK)
+        self.network.hang = True
+        self.ask_many(agent, b"b", b"b", b"c", b"c", b"c")
+        for host, expected in (
+            (b"a", (0, 0, 2, 0)),
+            (b"b", (1, 1, 0, 0)),
+            (b"c", (2, 0, 0, 1)),
+            (b"d", (0, 0, 0, 0)),
+        ):
+            counts = agent.pool.counts((b"http", host, 80))
+            self.assertEqual(expected, tuple(counts), host)
+        self.assertEqual((3, 1, 2, 1), tuple(agent.pool.counts()))
+
+    def test_useless(self) -> None:
+        """
+        A connection that was made and can not be used counts until it has gone, and
+        not as one that is being made.
+        """
+        agent = self.makeAgent()
+        network: Any = self.network
+        network.problem = Failure(ValueError("no"))
+        self.failing(agent.request(b"GET", b"http://a/"))
+        self.assertEqual((0, 1, 0, 0), tuple(agent.pool.counts()))
+        self.clock.advance(0)
+        self.assertEqual((0, 0, 0, 0), tuple(agent.pool.counts()))
+
+    def test_otherSettings(self) -> None:
+        """
+        A pool may get other bounds.
+        """
+        pool = self.makePool()
+        settings = pool.settings = PoolSettings(maxConnections=1)
+        self.assertIs(settings, pool.settings)
+        self.ask_many(self.makeAgent(pool), b"a", b"b")
+        self.assertEqual((0, 1, 0, 1), tuple(pool.counts()))
+
+    def test_lostWhileAnotherWaits(self) -> None:
+        """
+        When a connection is lost, whoever waits for its origin gets a new one.
+        """
+        agent = self.makeAgent(self.makePool(maxConnectionsPerOrigin=1))
+        first, second = self.ask_many(agent, b"a", b"a")
+        self.network.peers[0].lose()
+        self.failing(first, ResponseFailed)
+        self.network.peers[1].send(OK)
+        self.successResultOf(second)
+
+    def test_manyFail(self) -> None:
+        """
+        However many wait for a server that refuses, they fail one after the other, not
+        one within the other.
+        """
+        agent = self.makeAgent(self.makePool(maxConnections=1, maxQueued=None))
+        self.network.hang = True
+        results = [agent.request(b"GET", b"http://a/") for _ in range(500)]
+        seen: set[tuple[int, ...]] = set()
+
+        def failed(reason: Failure) -> Failure:
+            seen.add(agent.pool.counts()[:3])
+            return reason
+
+        for result in results:
+            result.addErrback(failed)
+        self.network.hang = False
+        self.network.error = ConnectionRefusedError()
+        ((connecting, _),) = self.network.hanging
+        connecting.errback(ConnectionRefusedError())
+        for result in results:
+            self.failing(result, ConnectionRefusedError)
+        self.assertEqual({(0, 0, 0)}, seen)
+
+    def test_noCircle(self) -> None:
+        """
+        An attempt to connect is gone without the collector, with its connection or
+        when it has failed.
+        """
+        agent = self.makeAgent()
+        gc.collect()
+        gc.disable()
+        self.addCleanup(gc.enable)
+        self.ask(agent)[1].send(OK)
+        self.network.hang = True
+        agent.request(b"GET", b"http://b/").addErrback(lambda _: None)
+        connecting, _ = self.network.hanging.pop()
+        connecting.errback(ConnectionRefusedError())
+        del connecting, _
+        agent.pool.close()
+        self.clock.advance(0)
+        self.deferreds.clear()
+        self.network.peers.clear()
+        left = [one for one in gc.get_objects() if type(one) is Attempt]
+        self.assertEqual([], left)
+
+    def test_closedWhileConnecting(self) -> None:
+        """
+        An attempt to connect ends with the pool.
+        """
+        pool = self.makePool()
+        self.network.hang = True
+        deferred = self.makeAgent(pool).request(b"GET", b"http://a/")
+        gone = pool.close()
+        self.failing(deferred, CancelledError)
+        self.assertEqual(1, self.network.cancelled)
+        self.assertIsNone(self.successResultOf(gone))
+        self.assertEqual((0, 0, 0, 0), tuple(pool.counts()))
 
     def test_closedWhileWaiting(self) -> None:
         """
@@ -194,6 +311,15 @@ class IdleTests(ClientTestCase):
         self.assertIsNot(first, self.finished(agent, b"http://a:81/"))
         self.assertIsNot(first, self.finished(agent, b"https://a/"))
 
+    def test_byDefault(self) -> None:
+        """
+        So it is where nothing is said of persistence.
+        """
+        pool = HTTPConnectionPool(self.clock)
+        self.pools.append(pool)
+        agent = self.makeAgent(pool)
+        self.assertIs(self.finished(agent), self.finished(agent))
+
     def test_expires(self) -> None:
         """
         An idle connection is closed after a while.
@@ -300,6 +426,22 @@ class CloseTests(ClientTestCase):
         self.failing(deferred, ResponseFailed)
         self.assertEqual(1, len(self.network.peers), "a new connection")
         self.assertEqual((0, 0, 0, 0), tuple(pool.counts()))
+
+    def test_usedAfter(self) -> None:
+        """
+        A pool that was closed may be used again, and requests on it are repeated.
+        """
+        pool = self.makePool()
+        agent = self.makeAgent(pool)
+        pool.close()
+        _, peer = self.ask(agent)
+        peer.send(OK)
+        deferred, again = self.ask(agent)
+        self.assertIs(peer, again)
+        peer.lose()
+        self.assertEqual(2, len(self.network.peers))
+        self.network.peers[1].send(OK)
+        self.successResultOf(deferred)
 
 
 class CancelTests(ClientTestCase):
@@ -541,3 +683,15 @@ class TwistedAgentTests(ClientTestCase):
         self.failing(deferred).reasons[0].trap(ZeroDivisionError)
         self.clock.advance(0)
         self.assertEqual((0, 0, 0, 0), tuple(self.pool.counts()))
+
+    def test_closedUnused(self) -> None:
+        """
+        So is one that was given away at once, and not used, when the pool is closed.
+        """
+        origin = (b"http", b"a", 80)
+        self.successResultOf(self.pool.getConnection(origin, self.network))
+        (peer,) = self.network.peers
+        gone = self.pool.close()
+        self.assertTrue(peer.closed)
+        self.clock.advance(0)
+        self.assertIsNone(self.successResultOf(gone))

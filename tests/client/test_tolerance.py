@@ -17,6 +17,8 @@ from twisted_h11._http.abnf import has_control
 END = b"Content-Length: 5\r\n\r\nhello"
 OK = b"HTTP/1.1 200 OK\r\n"
 
+TEXT = bytes(range(33, 127)) + b"!"
+
 # What is odd, an answer, the body; the fields called X that are left.
 FORGIVEN: list[tuple[str, bytes, bytes, list[bytes]]] = [
     ("a name with a slash", OK + b"A/B: c\r\nX: y\r\n" + END, b"hello", [b"y"]),
@@ -40,6 +42,18 @@ FORGIVEN: list[tuple[str, bytes, bytes, list[bytes]]] = [
         OK + b"A/B: c\r\n d: e\r\nX: y\r\n" + END,
         b"hello",
         [b"y"],
+    ),
+    (
+        "no name before any punctuation",
+        OK + b"X: " + TEXT + b"\r\n!: z\r\nA B: c\r\n" + END,
+        b"hello",
+        [TEXT],
+    ),
+    (
+        "a fold of any punctuation",
+        OK + b"A B: c\r\nX: " + TEXT + b"\r\n " + TEXT + b"\r\n" + END,
+        b"hello",
+        [TEXT + b" " + TEXT],
     ),
     ("white space before the colon", OK + b"A : c\r\nX\t: z\r\n" + END, b"hello", []),
     *[
@@ -84,6 +98,27 @@ FORGIVEN: list[tuple[str, bytes, bytes, list[bytes]]] = [
         b"hello",
         [b"y"],
     ),
+    (
+        "odd fields in the first of them",
+        b"HTTP/1.1 100 Continue\r\nA B: c\r\n\r\n" + OK + b"X: y\r\n" + END,
+        b"hello",
+        [b"y"],
+    ),
+    ("equal lengths", OK + b"content-length: 5\r\n" + END, b"hello", []),
+    (
+        "equal lengths in a list",
+        OK + b"Content-Length: 5, 5\r\n\r\nhello",
+        b"hello",
+        [],
+    ),
+    (
+        "a length beside a coding",
+        OK
+        + b"Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n"
+        + b"5\r\nhello\r\n0\r\n\r\n",
+        b"hello",
+        [],
+    ),
 ]
 
 # Framing that says nothing, because there is no body.
@@ -124,6 +159,9 @@ REFUSED: list[tuple[bytes, str]] = [
     (b"HTTP/1.1 2x0 Odd\r\n\r\n", "three digits"),
     (b"HTTP/1.1\r\n\r\n", "three digits"),
     (b"\r\n\r\n\r\n" + OK + END, "not HTTP"),
+    (b"\r\n\r\n\n" + OK + END, "not HTTP"),
+    (b"HTTP/1.1 205 X\r\nContent-Length: +2\r\n\r\n", "+2"),
+    (b"HTTP/1.1 305 X\r\nContent-Length: +2\r\n\r\n", "+2"),
     (b"HTTPS/1.1 200 OK\r\n\r\n", "HTTP"),
 ]
 
@@ -209,6 +247,29 @@ class ToleranceTests(ClientTestCase):
                 )
                 self.assertFalse(peer.closed, answer)
                 self.assertFalse(peer.aborted, answer)
+
+    def test_bareLF(self) -> None:
+        """
+        Nor does a bare LF at the ends of lines, where other fields are usual; their
+        names may be as long as those that frame.
+        """
+        lines = b"HTTP/1.1 200 OK\nX-Cache-Status: a, b\nX-Served-By-Proxy: c\n"
+        for method, framing, body in (
+            (b"GET", b"Content-Length: 5\n\nhello", b"hello"),
+            (
+                b"GET",
+                b"Transfer-Encoding: chunked\n\n5\r\nhello\r\n0\r\n\r\n",
+                b"hello",
+            ),
+            (b"HEAD", b"Content-Length: 5\n\n", b""),
+            (b"HEAD", b"Transfer-Encoding: chunked\n\n", b""),
+            (b"HEAD", b"\n", b""),
+        ):
+            for deferred, peer in self.answers(lines + framing, method):
+                response = self.successResultOf(deferred)
+                self.assertEqual(b"OK", response.phrase)
+                self.assertEqual(body, self.read(response).data)
+                self.assertFalse(peer.closed or peer.aborted, (method, framing))
 
 
 # What was exponential or quadratic: how the answer begins, and what is repeated.

@@ -224,6 +224,31 @@ class ChunkTests(ClientTestCase):
                     reader.feed(data[start : start + size])
                 self.assertIn(f"the {what} is longer than 100", str(reader.error))
 
+    def test_longToTheByte(self) -> None:
+        """
+        They are as long as the bound says, and not longer, in any cut.
+        """
+        for begin, line in (
+            (b"", b"1;xxxxx\r\n"),
+            (b"0\r\n", b"A: b\r\nC: d\r\n\r\n"),
+        ):
+            for size in (1, 7, 100):
+                data = begin + line
+                for limit, fails in ((len(line), False), (len(line) - 1, True)):
+                    reader = ChunkDecoder(TolerantRules(limit))
+                    for start in range(0, len(data), size):
+                        reader.feed(data[start : start + size])
+                    self.assertEqual(fails, reader.error is not None, (line, size))
+
+    def test_emptyLine(self) -> None:
+        """
+        An empty line is no chunk line.
+        """
+        for line in (b"\n", b"\r\n"):
+            reader = ChunkDecoder(TolerantRules(100))
+            reader.feed(line)
+            self.assertIn("illegal chunk header", str(reader.error))
+
     def test_framingThatH11Refuses(self) -> None:
         """
         A field about framing in the trailer section, which says nothing there, fails

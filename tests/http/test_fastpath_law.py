@@ -162,6 +162,9 @@ class RequestTests(SynchronousTestCase):
         """
         for data in REAL:
             self.assertIsNotNone(check_request(data), data)
+        # Not only for a host that was asked before.
+        data = head(b"GET / HTTP/1.1", b"Host: h%d" % id(data))
+        self.assertIsNotNone(check_request(data), data)
         self.assertEqual(check_pipeline(b"".join(REAL) * 2), 2 * len(REAL))
 
     def test_brokenLawIsSeen(self) -> None:
@@ -180,6 +183,38 @@ class RequestTests(SynchronousTestCase):
         made.target = b"/"
         made.keepAlive = False
         self.assertRaises(BrokenLaw, check_request, data)
+
+    def test_repeated(self) -> None:
+        """
+        Fields that are those of the request before, to the byte, are not read again;
+        where there is more, or was a body, all are.
+        """
+
+        def after(last: fastpath.FastHead, data: bytes) -> fastpath.FastHead:
+            made = fastpath.read_request(data, 0, Limits(), last)
+            assert made is not None
+            return made
+
+        lines = b"Host: a", b"Connection: close", b"X: y"
+        first = check_request(head(b"GET /1 HTTP/1.1", *lines))
+        assert first is not None
+        first.logged = "noted"
+        data = head(b"GET /22 HTTP/1.1", *lines)
+        for pairs in (None, first.fields):
+            again = after(first, data + b"more")
+            self.assertIs(first.lowered, again.lowered)
+            self.assertEqual(
+                (b"/22", len(data), 0, False, "noted"),
+                (again.target, again.end, again.length, again.keepAlive, again.logged),
+            )
+            self.assertIs(again._pairs, first._pairs if pairs else again._pairs)
+            self.assertEqual(3, len(again.fields))
+        self.assertIs(first.fields, again.fields)
+        longer = after(first, head(b"GET / HTTP/1.1", *lines, b"Z: z"))
+        self.assertEqual((4, None), (len(longer.fields), longer.logged))
+        posted = check_request(CURL_POST)
+        assert posted is not None
+        self.assertIsNot(posted.lowered, after(posted, CURL_POST).lowered)
 
     def test_uncommonNames(self) -> None:
         """
@@ -326,21 +361,39 @@ class ResponseTests(SynchronousTestCase):
         """
         check_response(200, b"OK", fields(DATE, (b"Host", [b"a"])))
 
+    def test_notRemembered(self) -> None:
+        """
+        Heads of more than a kilobyte are not remembered, nor fields of several values.
+        """
+        for table in (fast_responses._prefixes, fast_responses._begun):
+            table.clear()
+        for values in ([b"y" * 2000], [b"1", b"2"]):
+            made = fields(DATE, (b"X", values))
+            self.assertEqual(2, check_memory([(200, b"OK", made, 1)] * 2))
+            self.assertTrue(check_response(200, b"OK", made))
+        self.assertEqual(({}, {}), (fast_responses._prefixes, fast_responses._begun))
+
     def test_known(self) -> None:
         """
-        The tables of lines that were found in order do not grow without bound.
+        The tables of lines that were found in order have what was found, and do not
+        grow without bound.
         """
+        tables: tuple[dict[Any, Any], ...] = (
+            fast_responses._lines,
+            fast_responses._status_lines,
+            fast_responses._prefixes,
+            fast_responses._begun,
+        )
+        most, hosts = [0] * len(tables), 0
         for number in range(3 * fast_responses._MOST_LINES):
             text = b"%d" % number
             made = fields(DATE, (b"X", [text]))
             check_response(200, text, made)
             check_memory([(200, text, made, 1)])
             check_request(head(b"GET / HTTP/1.1", b"Host: h" + text))
-        for table in (
-            fast_responses._lines,
-            fast_responses._status_lines,
-            fast_responses._prefixes,
-            fast_responses._begun,
-        ):
-            self.assertLessEqual(len(table), fast_responses._MOST_LINES)
-        self.assertLessEqual(len(fastpath._known_hosts), fastpath._MOST_KNOWN_HOSTS)
+            hosts = max(hosts, len(fastpath._known_hosts))
+            most = [
+                max(len(table), seen) for table, seen in zip(tables, most, strict=True)
+            ]
+        self.assertEqual([fast_responses._MOST_LINES] * len(tables), most)
+        self.assertEqual(fastpath._MOST_KNOWN_HOSTS, hosts)

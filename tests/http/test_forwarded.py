@@ -188,12 +188,13 @@ class OtherTests(SynchronousTestCase):
             (b"example.com", ("example.com", None)),
             (b"example.com:", ("example.com", None)),
             (b"example.com:8080", ("example.com", 8080)),
+            (b"example.com:65535", ("example.com", 65535)),
             (b"[2001:db8::1]", ("2001:db8::1", None)),
             (b"[2001:db8::1]:443", ("2001:db8::1", 443)),
         ):
             self.assertEqual(expected, read_host(text))
         for text in (
-            *(b"", b":80", b"a b", b"a/b", b"a@b", b"a?b", b"a,b", b"a:b", b"a:99999"),
+            *(b"", b":80", b"a b", b"a/b", b"a@b", b"a?b", b"a,b", b"a:b", b"a:65536"),
             *(b"::1", b"a\r\nb", b"<script>", b"a:123456", b'"a"', b"\xe4"),
         ):
             self.assertRaises(Malformed, read_host, text)

@@ -35,3 +35,10 @@ class ListTests(SynchronousTestCase):
         Lines are one list, and what is empty does not count.
         """
         self.assertEqual([b"a", b"b", b"c"], members([b" a,\tb ,", b"", b",,c"]))
+
+    def test_anything(self) -> None:
+        """
+        Only white space is no part of a member.
+        """
+        text = bytes({*range(33, 127)} - {*b","})
+        self.assertEqual([text, b"!"], members([text, b" !\t"]))

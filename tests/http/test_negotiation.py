@@ -49,6 +49,8 @@ class CodingTests(SynchronousTestCase):
             ([b"gzip;level=9"], None),
             ([b"gzip gzip"], None),
             ([b"," * 10_000 + b"gzip"], None),
+            ([b"," * 99 + b"gzip"], b"gzip"),
+            ([b"," * 100 + b"gzip"], None),
         ):
             self.assertEqual(
                 choose_coding(accepted, (b"br", b"gzip")), chosen, accepted
@@ -84,6 +86,8 @@ class EntityTagTests(SynchronousTestCase):
             ([b'"A"'], False),
             ([b'"x, "a"'], False),
             ([b'"x,a"'], False),
+            ([b'"x""a"'], False),
+            ([b'!"a"'], False),
             ([b"a"], False),
             ([b'w/"a"'], False),
             ([b""], False),

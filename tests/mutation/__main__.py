@@ -70,21 +70,46 @@ class Runner:
     """
     Runs the tests on mutants of one module, each in a process of its own.
 
-    @ivar limit: how many seconds one may take.
+    @ivar groups: the tests, one group after the other; those that try the module most
+        directly are not to wait until all others have been imported.
+    @ivar limits: how many seconds each group may take.
     """
 
     module: str
-    tests: list[str]
-    limit: float
+    groups: list[list[str]]
+    limits: list[float]
+
+    def check(self, adapt: bool) -> bool:
+        """
+        Run the tests on the module as it is.
+
+        @param adapt: whether mutants may take longer than this has taken, and by how
+            much is to follow from it.
+        @return: whether all pass.
+        """
+        for place, tests in enumerate(self.groups):
+            begin = time.monotonic()
+            if self._run(-1, tests, self.limits[place]) != 0:
+                return False
+            if adapt:
+                self.limits[place] = 10 + 3 * (time.monotonic() - begin)
+        return True
 
     def run(self, number: int) -> int | None:
         """
-        Try one mutant, or, with -1, the module as it is.
+        Try one mutant.
 
         @return: the status, C{None} if it took too long.
         """
+        for tests, limit in zip(self.groups, self.limits, strict=True):
+            status = self._run(number, tests, limit)
+            if status != 0:
+                return status
+        return 0
+
+    def _run(self, number: int, tests: list[str], limit: float) -> int | None:
         folder = tempfile.mkdtemp(prefix="mutation.")
-        arguments = [f"{folder}/trial", self.module, str(number), *self.tests]
+        arguments = [f"{folder}/trial", self.module, str(number), *tests]
         process = subprocess.Popen(
             [sys.executable, "-m", "tests.mutation.one", *arguments],
             cwd=TOP,
@@ -95,7 +120,7 @@ class Runner:
             env={**os.environ, "TMPDIR": folder, "PYTHONDONTWRITEBYTECODE": "1"},
         )
         try:
-            return process.wait(self.limit)
+            return process.wait(limit)
         except subprocess.TimeoutExpired:
             return None
         finally:
@@ -113,10 +138,11 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("module", help="the name of a module of the package")
     parser.add_argument("--sample", type=int, help="how many mutants; without it, all")
     parser.add_argument("--seed", type=int, default=1, help="which of them")
-    parser.add_argument("--limit", type=float, help="seconds for one mutant")
+    parser.add_argument("--limit", type=float, help="seconds for each group")
     parser.add_argument("--list", action="store_true", help="only say which")
     parser.add_argument("--only", type=int, action="append", help="a mutant's number")
     parser.add_argument("--tests", nargs="+", help="run these, and not those of a room")
+    parser.add_argument("--nearest", action="store_true", help="not the whole room")
     parser.add_argument("--json", type=Path, help="where to write what became of each")
     return parser.parse_args(arguments)
 
@@ -137,13 +163,13 @@ def main(arguments: list[str]) -> int:
             print(f"#{number} {found[number]}")
         return 0
     os.nice(10)
-    runner = Runner(module, options.tests or tests_of(module), options.limit or 1800)
-    begin = time.monotonic()
-    if runner.run(-1) != 0:
+    groups = [options.tests] if options.tests else tests_of(module)
+    if options.nearest:
+        del groups[1:]
+    runner = Runner(module, groups, [options.limit or 1800] * len(groups))
+    if not runner.check(options.limit is None):
         print("the tests fail without a mutant, or take too long")
         return 2
-    if options.limit is None:
-        runner.limit = 30 + 2 * (time.monotonic() - begin)
     ends = {}
     for number in numbers:
         mutant = found[number]

@@ -8,9 +8,65 @@ from tests.mutation.mutants import Mutant
 
 __all__ = ["EQUIVALENT", "why_equivalent"]
 
+_REMEMBERED = "it only decides what is remembered, so that it is found faster"
+
 # By module: what stands in the line, and the change; not the number of the line, so
 # that a change elsewhere in the module leaves these alone.
-EQUIVALENT: dict[str, dict[tuple[str, str], str]] = {}
+EQUIVALENT: dict[str, dict[tuple[str, str], str]] = {
+    "twisted_h11._http.fast_responses": {
+        ("_MOST_LINES = 512", "512 -> 513"): _REMEMBERED,
+        ("if len(line) < 128:", "len(line) < 128 -> len(line) <= 128"): _REMEMBERED,
+        ("if len(line) < 128:", "128 -> 129"): _REMEMBERED,
+        (
+            "if key is not None and len(raw) < 1024:",
+            "len(raw) < 1024 -> len(raw) <= 1024",
+        ): _REMEMBERED,
+        ("if key is not None and len(raw) < 1024:", "1024 -> 1025"): _REMEMBERED,
+        (
+            "if key is not None and len(prefix) < 1024:",
+            "len(prefix) < 1024 -> len(prefix) <= 1024",
+        ): _REMEMBERED,
+        ("if key is not None and len(prefix) < 1024:", "1024 -> 1025"): _REMEMBERED,
+    },
+    "twisted_h11._http.fastpath": {
+        ("_MOST_KNOWN_HOSTS = 256", "256 -> 257"): _REMEMBERED,
+    },
+    "twisted_h11._http.forwarded": {
+        ("_LONGEST_KNOWN = 64", "64 -> 65"): _REMEMBERED,
+        (
+            (
+                "return _known_node(text) if len(text) < _LONGEST_KNOWN"
+                " else _read_node(text)"
+            ),
+            "len(text) < _LONGEST_KNOWN -> len(text) <= _LONGEST_KNOWN",
+        ): _REMEMBERED,
+        (
+            "_known_node = lru_cache(maxsize=1024)(_read_node)",
+            "1024 -> 1025",
+        ): _REMEMBERED,
+    },
+    "twisted_h11._http.raw_guard": {
+        (
+            "end = find_head_end(waiting, max(self._checked - 2, 0))",
+            "0 -> 1",
+        ): "h11 refuses a head that begins with its end",
+    },
+    "twisted_h11._server.cycle": {
+        (
+            "return self.state is _COMPLETE or self.state is _FAILED",
+            (
+                "self.state is _COMPLETE or self.state is _FAILED"
+                " -> self.state is _COMPLETE and self.state is _FAILED"
+            ),
+        ): "whoever asks knows it from the request, or from the wire, as well",
+    },
+    "twisted_h11._server.request_reader": {
+        (
+            "if start < len(self._buffer):",
+            "start < len(self._buffer) -> start <= len(self._buffer)",
+        ): "what is left of the buffer is empty then, and was not scanned",
+    },
+}
 
 
 def why_equivalent(module: str, line: str, mutant: Mutant) -> str | None:

@@ -163,8 +163,11 @@ class _Finder:
             if _text(node.test) == "TYPE_CHECKING":
                 return
             self._negate(node.test, node)
+        if isinstance(node, ast.Assert):
+            # It tells the types.
+            return
         if isinstance(node, ast.Return) and node.value is not None:
-            if not (isinstance(node.value, ast.Constant) and node.value.value is None):
+            if not _is_no_value(node.value):
                 none = ast.copy_location(ast.Constant(None), node.value)
                 self._add("returned", node.value, node, "value", none)
         if isinstance(node, ast.AugAssign) and type(node.op) in _OPERATORS:
@@ -246,7 +249,18 @@ def _others(value: object) -> Iterator[bool | int | float | bytes]:
     elif isinstance(value, (int, float)):
         yield value + 1
     elif isinstance(value, bytes):
-        yield value + b"?"
+        # In a pattern a question mark would often change nothing but the order.
+        yield value + b"!"
+
+
+def _is_no_value(node: ast.expr) -> bool:
+    """
+    Whether a function that returns this has nothing to lose: C{None} is as false as
+    C{False}, and C{True} has a mutant as a constant.
+    """
+    return isinstance(node, ast.Constant) and (
+        node.value is None or isinstance(node.value, bool)
+    )
 
 
 def _is_docstring(node: ast.stmt) -> bool:

@@ -6,35 +6,76 @@ from __future__ import annotations
 
 from pathlib import Path
 
-__all__ = ["module_path", "tests_of"]
+__all__ = ["NEAREST", "module_path", "tests_of"]
 
 TOP = Path(__file__).resolve().parent.parent.parent
 
 # The tests that try a module most directly are run first.
-_NEAREST = {
-    "twisted_h11._http.abnf": ["tests.server.test_conformance_corpus"],
-    "twisted_h11._http.chunks": ["tests.http.test_chunks"],
-    "twisted_h11._http.fast_responses": ["tests.client.test_fast_path"],
-    "twisted_h11._http.fastpath": [
-        "tests.http.test_fastpath_replay",
-        "tests.http.test_fastpath_streams",
+NEAREST = {
+    "twisted_h11._http.abnf": [
+        "tests.http.test_received_heads",
+        "tests.http.test_request_heads",
+        "tests.http.test_response_heads",
+        "tests.http.test_forwarded",
+        "tests.http.test_chunks",
+        "tests.server.test_conformance_corpus",
+        "tests.client.test_conformance_corpus",
     ],
+    "twisted_h11._http.chunks": [
+        "tests.http.test_chunks",
+        "tests.server.test_chunked_uploads",
+        "tests.server.test_limits",
+    ],
+    "twisted_h11._http.fast_responses": ["tests.http.test_fastpath_law"],
+    "twisted_h11._http.fastpath": ["tests.http.test_fastpath_law"],
     "twisted_h11._http.forwarded": ["tests.http.test_forwarded"],
     "twisted_h11._http.lists": ["tests.http.test_lists"],
     "twisted_h11._http.negotiation": ["tests.http.test_negotiation"],
-    "twisted_h11._http.raw_guard": ["tests.protocol.test_hostile"],
-    "twisted_h11._http.response_received": ["tests.client.test_responses"],
-    "twisted_h11._http.response_to_send": [
-        "tests.server.test_cycle_response_validation",
-        "tests.server.test_sent_responses",
+    "twisted_h11._http.raw_guard": [
+        "tests.http.test_raw_guard",
+        "tests.protocol.test_hostile",
     ],
-    "twisted_h11._http.strict_requests": ["tests.server.test_conformance_corpus"],
+    "twisted_h11._http.response_received": [
+        "tests.http.test_received_heads",
+        "tests.client.test_responses",
+        "tests.client.test_fast_path",
+    ],
+    "twisted_h11._http.response_to_send": [
+        "tests.http.test_response_heads",
+        "tests.server.test_cycle_response_validation",
+        "tests.server.test_cycle_interim_responses",
+        "tests.server.test_cycle_head_and_no_body",
+        "tests.server.test_cycle_lengths",
+        "tests.server.test_error_responses",
+        "tests.server.test_sent_responses",
+        "tests.protocol.test_errors",
+    ],
+    "twisted_h11._http.strict_requests": [
+        "tests.http.test_request_heads",
+        "tests.server.test_refusals",
+        "tests.server.test_limits",
+        "tests.server.test_conformance_corpus",
+    ],
     "twisted_h11._http.tolerant_responses": ["tests.client.test_tolerance"],
+    "twisted_h11._server.cycle": [
+        "tests.server.test_cycle_lengths",
+        "tests.server.test_cycle_interim_responses",
+        "tests.server.test_cycle_expect_continue",
+        "tests.server.test_cycle_response_validation",
+        "tests.server.test_error_responses",
+        "tests.server.test_conformance_9110",
+        "tests.server.test_backlog",
+        "tests.server.test_raw_responses",
+    ],
     "twisted_h11._server.request_reader": [
         "tests.server.test_pipelining",
+        "tests.server.test_empty_lines",
+        "tests.server.test_repeated_heads",
         "tests.server.test_chunked_uploads",
         "tests.server.test_timeouts",
+        "tests.server.test_half_close",
     ],
+    "twisted_h11._wire.wire": ["tests.wire.test_wire", "tests.protocol.test_closing"],
     "twisted_h11._client.pool": [
         "tests.client.test_pool_bounds",
         "tests.client.test_agent_retries",
@@ -70,10 +111,10 @@ def module_path(module: str) -> Path:
     return path
 
 
-def tests_of(module: str) -> list[str]:
+def tests_of(module: str) -> list[list[str]]:
     """
-    The names of the test modules for a module: the nearest, the rest of its room in
-    memory, and what needs a reactor or programs last.
+    The names of the test modules for a module, in groups: the nearest; the rest of its
+    room, what needs a reactor or programs last.
     """
     quick: list[str] = []
     slow: list[str] = []
@@ -83,5 +124,6 @@ def tests_of(module: str) -> list[str]:
             text = path.read_text(encoding="utf-8")
             isSlow = any(word in text or word in name for word in _SLOW)
             (slow if isSlow else quick).append(name)
-    nearest = _NEAREST.get(module, [])
-    return [*nearest, *(name for name in quick + slow if name not in nearest)]
+    nearest = NEAREST.get(module, [])
+    rest = [name for name in quick + slow if name not in nearest]
+    return [nearest, rest] if nearest else [rest]

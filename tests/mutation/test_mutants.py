@@ -13,7 +13,7 @@ from tests.mutation.__main__ import Runner, choose, outcome, summary
 from tests.mutation.equivalent import EQUIVALENT, why_equivalent
 from tests.mutation.mutants import mutants
 from tests.mutation.one import Instead
-from tests.mutation.rooms import TOP, module_path, tests_of
+from tests.mutation.rooms import NEAREST, TOP, module_path, tests_of
 
 SOURCE = '''\
 """
@@ -33,6 +33,11 @@ def f(a: int = 1) -> bytes | None:
     while not a:
         continue
     return b"x"
+
+
+def g(a: int) -> bool:
+    assert a > 1
+    return True
 '''
 
 
@@ -44,7 +49,8 @@ class MutantsTests(SynchronousTestCase):
     def test_kinds(self) -> None:
         """
         Comparisons, boolean operators, conditions, constants, operators, statements
-        and what is returned are changed; docstrings, annotations and texts are not.
+        and what is returned are changed; docstrings, annotations, texts and assertions
+        are not.
         """
         self.assertEqual(
             [str(mutant) for mutant in mutants(SOURCE)],
@@ -61,7 +67,8 @@ class MutantsTests(SynchronousTestCase):
                 "15: negated: not a -> a",
                 "16: removed: continue -> pass",
                 "17: returned: b'x' -> None",
-                "17: constant: b'x' -> b'x?'",
+                "17: constant: b'x' -> b'x!'",
+                "22: constant: True -> False",
             ],
         )
 
@@ -98,8 +105,8 @@ class ChoosingTests(SynchronousTestCase):
         A seed determines the sample; without a size all are tried.
         """
         found = mutants(SOURCE)
-        self.assertEqual(choose(found, None, 1), list(range(13)))
-        self.assertEqual(choose(found, 99, 1), list(range(13)))
+        self.assertEqual(choose(found, None, 1), list(range(14)))
+        self.assertEqual(choose(found, 99, 1), list(range(14)))
         sample = choose(found, 5, 1)
         self.assertEqual(len(set(sample)), 5)
         self.assertEqual(sample, choose(found, 5, 1))
@@ -109,13 +116,26 @@ class ChoosingTests(SynchronousTestCase):
         """
         The tests of a module are those of its room, each once, nearest first.
         """
-        tests = tests_of("twisted_h11._http.chunks")
-        self.assertEqual(tests[0], "tests.http.test_chunks")
+        nearest, rest = tests_of("twisted_h11._http.chunks")
+        self.assertEqual(nearest[0], "tests.http.test_chunks")
+        tests = nearest + rest
         self.assertEqual(len(tests), len(set(tests)))
         self.assertIn("tests.client.test_heads", tests)
-        self.assertNotIn(
-            "tests.client.test_heads", tests_of("twisted_h11._server.cycle")
-        )
+        (rest,) = tests_of("twisted_h11._server.rendering")
+        self.assertNotIn("tests.client.test_heads", rest)
+        self.assertIn("tests.server.test_methods", rest)
+
+    def test_nearest(self) -> None:
+        """
+        The nearest tests are among those of the room.
+        """
+        for module in NEAREST:
+            nearest, rest = tests_of(module)
+            for name in nearest:
+                self.assertTrue(
+                    TOP.joinpath(*name.split(".")).with_suffix(".py").is_file(), name
+                )
+            self.assertFalse({*nearest} & {*rest})
 
     def test_noRoom(self) -> None:
         """
@@ -187,8 +207,14 @@ class RunnerTests(SynchronousTestCase):
         The tests of a module pass as it is, fail with a mutant that they notice, and
         have not ended when their time is up.
         """
-        runner = Runner("twisted_h11._http.lists", ["tests.http.test_lists"], 60)
-        self.assertEqual(runner.run(-1), 0)
+        groups = [["tests.http.test_negotiation"], ["tests.http.test_lists"]]
+        runner = Runner("twisted_h11._http.lists", groups, [60, 60])
+        self.assertTrue(runner.check(adapt=True))
+        self.assertNotIn(60, runner.limits)
         self.assertEqual(runner.run(0), 1)
-        runner.limit = 0.01
-        self.assertIs(runner.run(-1), None)
+        runner.groups.pop()
+        runner.limits.pop()
+        self.assertEqual(runner.run(0), 0)
+        runner.limits = [0.01]
+        self.assertIs(runner.run(0), None)
+        self.assertFalse(runner.check(adapt=False))

@@ -10,12 +10,13 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.web import server
 from twisted.web.resource import Resource
 
 import twisted_h11
 from tests.support.memory import MemoryTransport
-from tests.support.server_cases import GET, Holding, ServerTestCase, get
-from twisted_h11.server import ErrorPages, Site
+from tests.support.server_cases import GET, Holding, ServerTestCase, get, post
+from twisted_h11.server import ErrorPages, Request, Site
 
 BAD = b"GET / HTTP/1.1\r\nHost: a b\r\n\r\n"
 
@@ -243,6 +244,36 @@ class FailingApplicationTests(ServerTestCase):
         self.assertEqual([500, 500], wire.statuses)
         self.assertNotIn(b"secret", wire.output)
         self.assertEqual(2, len(self.flushLoggedErrors(ZeroDivisionError)))
+
+    def test_requestRaises(self) -> None:
+        """
+        So is one of a request class, before there is a resource; the request is told
+        that it is over.
+        """
+        told: list[Any] = []
+
+        class Failing(Request):
+            def gotLength(self, length: Any) -> None:
+                self.notifyFinish().addErrback(told.append)
+                raise ZeroDivisionError
+
+        wire = self.talk(None, post(b"x"), requestFactory=Failing)
+        self.assertEqual([500], wire.statuses)
+        self.assertEqual(1, len(self.flushLoggedErrors(ZeroDivisionError)))
+        self.assertEqual(1, len(told))
+        told.clear()
+
+    def test_answeredBefore(self) -> None:
+        """
+        A request that was answered is not told when its connection is lost.
+        """
+        lost: list[Any] = []
+        for factory in (Request, server.Request):
+            self.patch(factory, "connectionLost", lambda _, why: lost.append(why))
+            for field in (b"Connection: close", b"A: b"):
+                data = get(b"/", field)
+                self.talk(lambda _: b"x", data, requestFactory=factory).vanish()
+        self.assertEqual([], lost)
 
     def test_displayTracebacks(self) -> None:
         """

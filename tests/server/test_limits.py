@@ -9,7 +9,15 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.support.server_cases import GET, Echo, Holding, ServerTestCase, get, post
+from tests.support.server_cases import (
+    FAST_PATH,
+    GET,
+    Echo,
+    Holding,
+    ServerTestCase,
+    get,
+    post,
+)
 from tests.support.wire import splittings
 from twisted_h11.server import Limits
 
@@ -58,16 +66,19 @@ class InputLimitTests(ServerTestCase):
             head = get(b"/", b"X: ")
             head = head[:-4] + b"a" * (size - len(head)) + b"\r\n\r\n"
             self.assertEqual(size, len(head))
-            for how, pieces in splittings(head, size):
-                wire = self.talk(None, *pieces, limits={"maxHeadLength": 200})
-                self.assertEqual([status], wire.statuses, how)
+            for fast in (FAST_PATH, False):
+                for how, pieces in splittings(head, size):
+                    site = self.site(limits={"maxHeadLength": 200}, fastPath=fast)
+                    wire = self.connect(site).send(*pieces)
+                    self.assertEqual([status], wire.statuses, how)
 
     def test_headLimitCountsEachHead(self) -> None:
         """
         Each request of a connection has the whole of it.
         """
-        wire = self.talk(None, get() * 100, limits={"maxHeadLength": 60})
-        self.assertEqual([200] * 100, wire.statuses)
+        for how, pieces in splittings(get() * 100, 7):
+            wire = self.talk(None, *pieces, limits={"maxHeadLength": 60})
+            self.assertEqual([200] * 100, wire.statuses, how)
 
     def test_largeHeadLimit(self) -> None:
         """
@@ -94,8 +105,22 @@ class InputLimitTests(ServerTestCase):
         """
         for count, status in ((3, 200), (4, 431)):
             lines = [b"X: y"] * (count - 1)
-            wire = self.talk(None, get(b"/", *lines), limits={"maxFieldCount": 3})
-            self.assertEqual([status], wire.statuses)
+            for fast in (FAST_PATH, False):
+                site = self.site(limits={"maxFieldCount": 3}, fastPath=fast)
+                wire = self.connect(site).send(get(b"/", *lines))
+                self.assertEqual([status], wire.statuses)
+
+    def test_targetLength(self) -> None:
+        """
+        So is the length of the target, however the head is cut.
+        """
+        for size, status in ((100, 200), (101, 414)):
+            head = get(b"/" + b"a" * (size - 1))
+            for fast in (FAST_PATH, False):
+                for how, pieces in splittings(head, size):
+                    site = self.site(limits={"maxTargetLength": 100}, fastPath=fast)
+                    wire = self.connect(site).send(*pieces)
+                    self.assertEqual([status], wire.statuses, how)
 
     def test_targetBeforeHead(self) -> None:
         """
@@ -112,12 +137,15 @@ class InputLimitTests(ServerTestCase):
         """
         So it is when the request line is malformed besides.
         """
-        line = b"GET /%b HTTP/x\r\nHost: a\r\n\r\n"
-        for length, status in ((90, 400), (300, 414)):
-            wire = self.talk(
-                None, line % (b"a" * length), limits={"maxTargetLength": 100}
-            )
-            self.assertEqual([status], wire.statuses)
+        for line, length, status in (
+            (b"GET /%b HTTP/x\r\nHost: a\r\n\r\n", 99, 400),
+            (b"GET /%b HTTP/x\r\nHost: a\r\n\r\n", 100, 414),
+            # Its target is empty.
+            (b"GET  /%b HTTP/1.1\r\nHost: a\r\n\r\n", 300, 400),
+        ):
+            for how, pieces in splittings(line % (b"a" * length), 7):
+                wire = self.talk(None, *pieces, limits={"maxTargetLength": 100})
+                self.assertEqual([status], wire.statuses, (length, how))
 
     def test_noBodyLimit(self) -> None:
         """
@@ -187,6 +215,46 @@ class InputLimitTests(ServerTestCase):
         wire = self.talk(None, head + chunk * 2000)
         self.assertEqual([400], wire.statuses)
         self.assertRefused(wire, 400)
+
+    def test_extensionLength(self) -> None:
+        """
+        All extensions of a message together have a bound, to the byte and in any cut.
+        """
+        head = get(b"/", b"Transfer-Encoding: chunked", method=b"POST")
+        for last, status in ((b";cdef", 200), (b";cdefg", 400)):
+            data = head + b"1;abcd\r\nx\r\n0" + last + b"\r\n\r\n"
+            for how, pieces in splittings(data, 7):
+                wire = self.talk(None, *pieces, limits={"maxChunkExtensionLength": 10})
+                self.assertEqual([status], wire.statuses, how)
+
+    def test_trailerLength(self) -> None:
+        """
+        So has the trailer section, with its empty line, and the number of its fields.
+        """
+        head = get(b"/", b"Transfer-Encoding: chunked", method=b"POST")
+        for section, limits, status in (
+            (b"A: b\r\n", {"maxTrailerLength": 8}, 200),
+            (b"A: b\r\n", {"maxTrailerLength": 7}, 431),
+            (b"A: b\r\n" * 3, {"maxFieldCount": 3}, 200),
+            (b"A: b\r\n" * 4, {"maxFieldCount": 3}, 431),
+        ):
+            data = head + b"1\r\nx\r\n0\r\n" + section + b"\r\n"
+            for how, pieces in splittings(data, 7):
+                wire = self.talk(None, *pieces, limits=limits)
+                self.assertEqual([status], wire.statuses, (section, how))
+
+    def test_bodyLength(self) -> None:
+        """
+        So has a body, whether its length is told or not.
+        """
+        head = get(b"/", b"Transfer-Encoding: chunked", method=b"POST")
+        for size, status in ((10, 200), (11, 413)):
+            body = b"x" * size
+            chunked = head + b"4\r\nxxxx\r\n%x\r\n" % (size - 4) + body[4:]
+            for data in (post(body), chunked + b"\r\n0\r\n\r\n"):
+                for how, pieces in splittings(data, 7):
+                    wire = self.talk(None, *pieces, limits={"maxBodyLength": 10})
+                    self.assertEqual([status], wire.statuses, how)
 
     def test_extensionsOfTheNextMessage(self) -> None:
         """

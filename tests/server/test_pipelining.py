@@ -131,6 +131,27 @@ class PipeliningTests(ServerTestCase):
         wire.pump()
         self.assertEqual([b"done", b"second"], [r.body for r in wire.responses])
 
+    def test_readAheadToTheByte(self) -> None:
+        """
+        As many bytes may wait as C{readAhead} says; those of the request that runs are
+        not among them.
+        """
+        holding = Holding()
+        wire = self.talk(holding, GET + b"x" * 100, limits={"readAhead": 100})
+        self.assertFalse(wire.transport.paused)
+        wire.send(b"x")
+        self.assertTrue(wire.transport.paused)
+
+    def test_headBeyondReadAhead(self) -> None:
+        """
+        A head may be longer than that, in pieces too: nothing waits before it.
+        """
+        for before in (b"", GET):
+            wire = self.talk(None, before + GET[:-1], limits={"readAhead": 10})
+            self.assertFalse(wire.transport.paused)
+            wire.send(GET[-1:])
+            self.assertEqual([200] * (1 + bool(before)), wire.statuses)
+
     def test_pauseDoesNotFlap(self) -> None:
         """
         Many small segments behind a running request pause reading once.

@@ -12,7 +12,7 @@ from typing import Any
 import h11
 
 from tests.support.server_cases import GET, Echo, Holding, ServerTestCase, get, post
-from tests.support.wire import Wire
+from tests.support.wire import Wire, splittings
 from twisted_h11.server import Limits
 
 BAD = b"GET / HTTP/1.1\r\nHost: a b\r\n\r\n"
@@ -204,6 +204,23 @@ class RefusalTests(ServerTestCase):
             content_type = response.get(b"content-type")
             assert content_type is not None
             self.assertTrue(content_type.startswith(b"text/plain"), content_type)
+
+    def test_reasons(self) -> None:
+        """
+        The reason says what is wrong with a line, in any cut.
+        """
+        for data, reason in (
+            (get(b"/", b"X: a\nb"), b"bare LF"),
+            (get(b"/", b"X: a\rb"), b"bare CR"),
+            (get(b"/", b"X: a\x01b"), b"control character"),
+            (get(b"/", b"X: a", b" b"), b"folded"),
+            (get(b"/", b"X: a", b"\tb: c"), b"folded"),
+            (get(b"/", b"X : a"), b"field line is malformed"),
+            (get(b"/", b"X a"), b"field line is malformed"),
+        ):
+            for how, pieces in splittings(data, 7):
+                _, wire = self.refused(*pieces)
+                self.assertIn(reason, wire.only().body, (data, how))
 
     def test_echoesNoBytes(self) -> None:
         """

@@ -32,9 +32,6 @@ class RawGuard:
         self.method = b""
         self._limit = limit
         self._checked = 0
-        # How many lines of the trailer section were checked.
-        self._trailers = 0
-        self._rules = TolerantRules(limit)
         self._chunks: ChunkDecoder | None = None
 
     def received(self, data: bytes) -> None:
@@ -89,6 +86,7 @@ class RawGuard:
     ) -> None:
         for name, value in headers:
             if name == b"transfer-encoding" and value == b"chunked":
+                # Lines of the trailer section that were looked at.
                 self._trailers = 0
                 self._rules = TolerantRules(self._limit)
                 self._chunks = ChunkDecoder(self._rules, keeps=False)
