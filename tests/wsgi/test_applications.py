@@ -4,14 +4,18 @@ WSGI applications that keep PEP 3333, and such as do not.
 
 from __future__ import annotations
 
+import gc
 import io
 import os
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
+from weakref import ref
 from wsgiref.validate import validator
 
 from twisted.internet.address import UNIXAddress
+from twisted.internet.task import Clock
 from twisted.web import server
 from twisted.web.resource import Resource
 
@@ -20,7 +24,8 @@ from tests.support.memory import MemoryTransport
 from tests.support.responses import WireResponse
 from tests.support.server_cases import ServerTestCase, get, post
 from tests.support.wire import Wire
-from tests.support.wsgi import inline
+from tests.support.wsgi import Inline, NoThreads, inline
+from twisted_h11.wsgi import WSGIResource
 
 TEXT = [("Content-Type", "text/plain")]
 
@@ -806,6 +811,42 @@ class QueueTests(WSGITestCase):
         resource._threads.runOne()
         wires[-1].pump()
         self.assertEqual([503, 200], wires[-1].statuses)
+
+    def test_reactorStops(self) -> None:
+        """
+        When the reactor stops, no request is taken any more.  The reactor does not keep
+        a resource that is not used any more.
+        """
+
+        class Loop(Inline):
+            def __init__(self, clock: Clock) -> None:
+                super().__init__(clock)
+                self.stopping: list[Callable[[], object]] = []
+
+            def addSystemEventTrigger(
+                self, phase: str, event: str, call: Any, *args: Any
+            ) -> None:
+                self.stopping.append(partial(call, *args))
+
+        self.called = 0
+        loop = Loop(self.clock)
+        for kept in (True, False):
+            resource = WSGIResource(loop, NoThreads(), self.application)
+            site = self.site(resource)
+            wire = self.connect(site).send(get())
+            wire.pump()
+            self.assertEqual([200], wire.statuses)
+            if kept:
+                loop.stopping.pop()()
+                self.assertEqual([200, 503], wire.send(get()).statuses)
+            wire.vanish()
+        left = ref(resource)
+        site.resource = None
+        del resource, wire
+        gc.collect()
+        self.assertIsNone(left())
+        loop.stopping.pop()()
+        self.assertEqual(2, self.called)
 
     def test_goneWhileWaiting(self) -> None:
         """
