@@ -1,7 +1,7 @@
 """
 Hold what coverage.py has measured against the list of what need not run:
 
-    python .ci/uncovered.py coverage.json 96
+    python .ci/uncovered.py coverage.json 99.7
 
 The list is C{.ci/uncovered}: a reason at the margin, and below it, indented, the
 places that it holds for, each
