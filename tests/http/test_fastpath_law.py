@@ -384,6 +384,8 @@ class ResponseTests(SynchronousTestCase):
             fast_responses._prefixes,
             fast_responses._begun,
         )
+        for table in tables:
+            table.clear()
         most, hosts = [0] * len(tables), 0
         for number in range(3 * fast_responses._MOST_LINES):
             text = b"%d" % number

@@ -358,13 +358,36 @@ class ProtocolTests(ServerTestCase):
         self.patch(connections, "_MOST_WARM", 2)
         site = self.site()
         wires = [self.connect(site).send(GET) for _ in range(3)]
-        # One that has gone is counted until its turn comes.
-        wires.pop().vanish()
-        wires += [self.connect(site).send(GET) for _ in range(2)]
+        wires[2].vanish()
+        wires.append(self.connect(site).send(GET))
         kept = [wire.channel.reader._lastHead is not None for wire in wires]
         if FAST_PATH:
-            self.assertEqual([False, False, True, True], kept)
+            self.assertEqual([False, False, False, True], kept)
         self.assertEqual([200, 200], wires[0].send(GET).statuses)
+
+    def test_remembersNoneThatIsGone(self) -> None:
+        """
+        A connection that no longer exists is passed over.
+        """
+
+        class Reading:
+            forgotten = 0
+
+            @property
+            def reader(self) -> Any:
+                return self
+
+            def forgetLastHead(self) -> None:
+                Reading.forgotten += 1
+
+        self.patch(connections, "_MOST_WARM", 1)
+        register = connections.Connections()
+        one = Reading()
+        register.warm(Reading())
+        register.warm(one)
+        self.assertEqual(0, Reading.forgotten)
+        register.warm(Reading())
+        self.assertEqual(1, Reading.forgotten)
 
     def test_everyName(self) -> None:
         """
