@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from gzip import decompress
 from typing import Any
+from weakref import proxy
 
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.error import ConnectionLost
@@ -373,9 +374,8 @@ class ProtocolTests(ServerTestCase):
         class Reading:
             forgotten = 0
 
-            @property
-            def reader(self) -> Any:
-                return self
+            def __init__(self) -> None:
+                self.reader = proxy(self)
 
             def forgetLastHead(self) -> None:
                 Reading.forgotten += 1
