@@ -6,8 +6,11 @@ TLS only.
 
 from __future__ import annotations
 
-from collections.abc import Container
 from typing import Any
+
+from twisted.web.http_headers import Headers
+
+from twisted_h11._boundary.twisted_private import raw_fields
 
 __all__ = ["STRICT_TRANSPORT", "adds_fields", "fields_to_add", "max_age"]
 
@@ -28,16 +31,14 @@ def max_age(seconds: int | None) -> bytes | None:
     return b"max-age=%d" % seconds
 
 
-def adds_fields(site: Any, channel: Any, names: Container[bytes]) -> bool:
+def adds_fields(site: Any, channel: Any, headers: Headers) -> bool:
     """
-    Whether L{fields_to_add} has any, for a response of C{channel}.
-
-    @param names: the canonical names of the response's own fields.
+    Whether L{fields_to_add} has any, for a response of C{channel} with C{headers}.
     """
+    if site.transportSecurity is None:
+        return bool(site.extraHeaders)
     return bool(site.extraHeaders) or (
-        site.transportSecurity is not None
-        and STRICT_TRANSPORT not in names
-        and channel.isSecure()
+        STRICT_TRANSPORT not in raw_fields(headers) and channel.isSecure()
     )
 
 

@@ -82,7 +82,7 @@ def _respond_fast(
         type(framer) is not FastFramer
         # h11 puts Connection elsewhere if only the server wants to close.
         or (head.keepAlive and not owner.persistent)
-        or (site is not None and adds_fields(site, owner, raw_fields(headers)))
+        or (site is not None and adds_fields(site, owner, headers))
         or head.method == b"HEAD"
     ):
         return False
@@ -189,7 +189,7 @@ def answer_whole(
         # wire.isOpen, without the call.
         or wire.transport is None
         or wire.closing is not None
-        or (site is not None and adds_fields(site, owner, raw_fields(headers)))
+        or (site is not None and adds_fields(site, owner, headers))
     ):
         return False
     head = whole_head(
