@@ -282,12 +282,12 @@ class SlowClientTests(TCPBackend, ThreadsTestCase):
         """
         pool = ThreadPool(1, 2)
         pool.start()
+        self.addCleanup(deferToThread, pool.stop)
         root: Any = wsgi.WSGIResource(net, pool, self.application)
         before = dict(vars(root))
         await self.look(root)
         await self.look(root, requestFactory=Foreign)
         self.assertEqual(before, vars(root))
-        await deferToThread(pool.stop)
 
     async def test_wsgiClientGone(self) -> None:
         """

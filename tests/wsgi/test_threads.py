@@ -28,6 +28,7 @@ from tests.support.socket_cases import (
     UNIXBackend,
     net,
 )
+from tests.support.times import eventually
 from twisted_h11.server import Limits, Site
 from twisted_h11.wsgi import ClientDisconnected, WSGIResource
 
@@ -52,11 +53,7 @@ class ThreadsTestCase(SocketTestCase):
         """
         Wait for what another thread does.
         """
-        for _ in range(100_000):
-            if condition():
-                return
-            await self.turns(1)
-        self.fail("it does not happen")
+        await eventually(condition)
 
     def has(self, peer: Peer, data: bytes) -> bool:
         """
