@@ -598,14 +598,10 @@ class TCPTests(Bodies, ClientBodies, TCPBackend):
         self.assertFalse(is_bare_socket(wire))
         wire.TLS = False
 
-    async def test_noSendfileHere(self) -> None:
+    async def checkWith(self, sendfile: Any) -> None:
         """
-        A file system that knows no C{sendfile} is read.
+        The file is sent whole with another C{os.sendfile}.
         """
-
-        def sendfile(*args: Any) -> int:
-            raise OSError(22, "Invalid argument")
-
         patcher = patch("os.sendfile", sendfile)
         patcher.start()
         self.addCleanup(patcher.stop)
@@ -615,6 +611,16 @@ class TCPTests(Bodies, ClientBodies, TCPBackend):
         (response,) = await peer.responses(1)
         self.assertTrue(response.body == CONTENT)
         self.assertEqual([None], factory.ends)
+
+    async def test_noSendfileHere(self) -> None:
+        """
+        A file system that knows no C{sendfile} is read.
+        """
+
+        def sendfile(*args: Any) -> int:
+            raise OSError(22, "Invalid argument")
+
+        await self.checkWith(sendfile)
 
     async def test_noRoomAfterAll(self) -> None:
         """
@@ -629,15 +635,7 @@ class TCPTests(Bodies, ClientBodies, TCPBackend):
                 raise BlockingIOError(11, "Resource temporarily unavailable")
             return real(*args)
 
-        patcher = patch("os.sendfile", sendfile)
-        patcher.start()
-        self.addCleanup(patcher.stop)
-        factory = self.serving()
-        peer: Peer = await self.open(factory)
-        peer.send(get(b"/file"))
-        (response,) = await peer.responses(1)
-        self.assertTrue(response.body == CONTENT)
-        self.assertEqual([None], factory.ends)
+        await self.checkWith(sendfile)
 
 
 class UNIXTests(Bodies, ClientBodies, UNIXBackend):

@@ -35,10 +35,10 @@ def adds_fields(site: Any, channel: Any, headers: Headers) -> bool:
     """
     Whether L{fields_to_add} has any, for a response of C{channel} with C{headers}.
     """
-    if site.transportSecurity is None:
-        return bool(site.extraHeaders)
     return bool(site.extraHeaders) or (
-        STRICT_TRANSPORT not in raw_fields(headers) and channel.isSecure()
+        site.transportSecurity is not None
+        and STRICT_TRANSPORT not in raw_fields(headers)
+        and channel.isSecure()
     )
 
 

@@ -1,9 +1,9 @@
 """
-A request of HTTP/2, as Twisted's stream sees it.
+The request object of an HTTP/2 stream, with its exceptions handled.
 
-Twisted's HTTP/2 passes on what a request raises, until it looks as if the client had
-sent something that nobody can read.  Here it is logged; and once the stream is there it
-costs that, and no more.
+Twisted's HTTP/2 lets an exception of a request object propagate to the connection,
+where it looks like a malformed frame of the client.  L{StreamRequest} logs the
+exception, and resets only the stream, once there is one.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ __all__ = ["StreamRequest"]
 
 class StreamRequest:
     """
-    A request, with something around what is called while it arrives.
+    A request object, whose methods are guarded that Twisted's stream calls while the
+    request arrives.
 
-    @param make: makes the request, which need not be one of ours.
+    @param make: makes the request object, which may be of a framework's class.
     """
 
     def __init__(self, make: Callable[[], Any]) -> None:
@@ -31,32 +32,32 @@ class StreamRequest:
 
     def gotLength(self, length: int | None) -> None:
         """
-        The fields are here.
+        The fields have arrived: pass on the length of the body.
         """
         _begin(self._request.gotLength, length)
 
     def parseCookies(self) -> None:
         """
-        So are those with cookies.
+        The fields have arrived: parse the cookies.
         """
         _begin(self._request.parseCookies)
 
     def handleContentChunk(self, data: bytes) -> None:
         """
-        Some of the body is here.
+        Pass on a piece of the body.
         """
         self._call("Taking the body of a request", "handleContentChunk", data)
 
     def requestReceived(self, *args: bytes) -> None:
         """
-        All of it is here.
+        The request is complete: process it.
         """
         self._call("A request", "requestReceived", *args)
 
     def _call(self, what: str, name: str, *args: bytes) -> None:
         request = self._request
         if not guarded(what, getattr(request, name), *args):
-            # Of one that is over it has none.
+            # A request that is over has no channel.
             channel = getattr(request, "channel", None)
             if channel is not None:
                 channel.abortConnection()
@@ -64,7 +65,8 @@ class StreamRequest:
 
 def _begin(call: Callable[..., Any], *args: object) -> Any:
     """
-    Call what may raise while nobody but the connection could be ended for it.
+    Call a method before the stream exists: an exception is logged, and raised again,
+    so that it ends the connection.
     """
     try:
         return call(*args)

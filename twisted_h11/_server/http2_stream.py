@@ -17,7 +17,7 @@ from twisted.python.failure import Failure
 from twisted.web.http_headers import Headers
 
 from twisted_h11._boundary.guarded import guarded, log_failure
-from twisted_h11._server.added_fields import fields_to_add
+from twisted_h11._server.added_fields import adds_fields, fields_to_add
 from twisted_h11._wire.producers import PullAdapter
 
 __all__ = ["Stream"]
@@ -94,11 +94,10 @@ class Stream:
         @param version: not used.
         @param reason: not used.
         """
-        fields = [(k, v) for k, vs in headers.getAllRawHeaders() for v in vs]
-        added = fields_to_add(self.site, self, fields)
-        if added:
+        if adds_fields(self.site, self, headers):
+            fields = [(k, v) for k, vs in headers.getAllRawHeaders() for v in vs]
             headers = headers.copy()
-            for name, value in added:
+            for name, value in fields_to_add(self.site, self, fields):
                 headers.addRawHeader(name, value)
         self._twisteds.writeHeaders(version, code, reason, headers)
 
