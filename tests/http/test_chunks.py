@@ -46,6 +46,7 @@ END = st.sampled_from(
         b"0\r\n\r\nmore",
         b"0\r\n",
         b"0\r\nA\r\n\r\n",
+        b"0\r\nContent-Length: 5\r\ncontent-length: 5\r\n\r\n",
         b"0\n\n",
         b"0\r\n\n",
         b"",
@@ -114,6 +115,29 @@ class ChunkTests(ClientTestCase):
         self.assertTrue(body.startswith(ours[0]))
         if result[0] != "refused":
             self.assertEqual(body, ours[0])
+
+    def test_framingFields(self) -> None:
+        """
+        Fields about framing in a trailer section are what h11 makes of them: equal
+        lengths are one, others and other codings are refused.
+        """
+        length, coding = b"Content-Length: %b\r\n", b"Transfer-Encoding: %b\r\n"
+        for section, expected in (
+            (length % b"5" + length.lower() % b"5", [(b"Content-Length", b"5")]),
+            (length % b"5, 5", [(b"Content-Length", b"5")]),
+            (coding % b"Chunked", [(b"Transfer-Encoding", b"chunked")]),
+            (length % b"5" + length % b"6", None),
+            (length % b"-1", None),
+            (coding % b"gzip", None),
+            (coding % b"chunked" * 2, None),
+        ):
+            data = b"5\r\nhello\r\n0\r\nA: b\r\n" + section + b"\r\n"
+            check_chunks([data])
+            end, trailers = self.ours([data])[1:]
+            if expected is None:
+                self.assertEqual("refused", end, section)
+            else:
+                self.assertEqual([(b"A", b"b"), *expected], trailers, section)
 
     def test_brokenLawIsSeen(self) -> None:
         """

@@ -331,11 +331,13 @@ class TolerantRules:
                 fields, left = read_fields(self.section)
                 odd = odd or left
                 if fields:
-                    # h11 checks fields about framing even in a trailer section.
+                    # h11 checks fields about framing even in a trailer section, and
+                    # reads equal values of Content-Length as one.
                     try:
-                        h11.EndOfMessage(headers=fields)
+                        end = h11.EndOfMessage(headers=fields)
                     except h11.LocalProtocolError as error:
                         raise h11.RemoteProtocolError(str(error)) from None
+                    fields = [(bytes(n), bytes(v)) for n, v in end.headers.raw_items()]
             else:
                 self.section.append(line)
                 self._sectionLength += len(line)
