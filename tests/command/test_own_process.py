@@ -15,6 +15,7 @@ from twisted.web.resource import Resource
 from tests.support.command_loop import CommandLoopTestCase
 from tests.support.server_cases import GET
 from tests.support.wire import Wire
+from twisted_h11 import tap
 from twisted_h11._command import worker
 from twisted_h11._command.notify import REPLACE, Notifier
 from twisted_h11.server import add_request_id
@@ -100,6 +101,29 @@ class ProcessTests(CommandLoopTestCase):
         self.assertEqual([200] * 2, wire.statuses)
         self.assertEqual(2, access.getvalue().count("GET / HTTP/1.1"))
         self.assertEqual([], self.flushLoggedErrors())
+
+    def test_freezes(self) -> None:
+        """
+        Once its reactor runs, all that exists is exempt from garbage collection; a
+        service in another program leaves the collector alone.
+        """
+        service = self.make("--port=tcp:8080")
+        service.privilegedStartService()
+        service.startService()
+        self.assertEqual([], self.frozen)
+        self.loop.start()
+        self.assertEqual(1, len(self.frozen))
+        self.loop.stop()
+        self.successResultOf(service.stopService())
+        options = tap.Options()
+        options.parseOptions(["--port=tcp:8081"])
+        embedded = tap.makeService(options)
+        embedded.privilegedStartService()
+        embedded.startService()
+        self.loop.start()
+        self.assertIn(8081, self.loop.ports)
+        self.assertEqual(1, len(self.frozen))
+        self.successResultOf(embedded.stopService())
 
     def test_report(self) -> None:
         """

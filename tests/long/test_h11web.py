@@ -21,6 +21,18 @@ from tests.support.long_cases import unnamed
 
 skip = unnamed()
 
+FROZEN = """
+import gc
+from twisted.web.resource import Resource
+
+
+class Frozen(Resource):
+    isLeaf = True
+
+    def render_GET(self, request):
+        return b"%d" % gc.get_freeze_count()
+"""
+
 LATE_PLUGIN = """
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
@@ -191,6 +203,26 @@ class ServingTests(CommandTestCase):
         self.assertNotIn("Traceback", out)
         self.assertEqual(0, process.returncode)
         self.assertEqual([], self.files())
+
+    def test_frozen(self) -> None:
+        """
+        What exists at the start is exempt from garbage collection, in a process of its
+        own as in a worker.
+        """
+        with open(os.path.join(self.directory, "frozen.py"), "w") as file:
+            file.write(FROZEN)
+        for words in ((), ("--workers", "1")):
+            process = self.popen(
+                *("-n", "h11web", "-p", "0", "--interface", "127.0.0.1"),
+                *("--class", "frozen:Frozen", *words),
+            )
+            assert process.stdout is not None
+            url = next(filter(None, map(self.bound, process.stdout)))
+            with urlopen(url, timeout=SOON) as response:
+                self.assertGreater(int(response.read()), 10_000)
+            process.send_signal(signal.SIGTERM)
+            process.communicate(timeout=SOON)
+            self.assertEqual(0, process.returncode)
 
     def served(self, process: subprocess.Popen[str]) -> str:
         """

@@ -4,6 +4,7 @@ C{twistd h11web} without a process: all that it makes, in a reactor of the test.
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 from typing import Any
@@ -242,6 +243,7 @@ class CommandLoopTestCase(SynchronousTestCase):
 
     @ivar loop: the reactor.
     @ivar left: the statuses with which the process would have been ended.
+    @ivar frozen: how many objects there were each time the heap was frozen.
     """
 
     def setUp(self) -> None:
@@ -258,6 +260,9 @@ class CommandLoopTestCase(SynchronousTestCase):
         self.patch(os, "_exit", self.left.append)
         # What ends a process that does not end.
         self.patch(Stopping, "_watch", lambda stopping: None)
+        # What is frozen is not collected, whichever test has made it.
+        self.frozen: list[int] = []
+        self.patch(gc, "freeze", lambda: self.frozen.append(len(gc.get_objects())))
         self.events: list[Any] = []
         observer: Any = self.events.append
         globalLogPublisher.addObserver(observer)

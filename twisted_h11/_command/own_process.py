@@ -1,10 +1,11 @@
 """
 A server with a process of its own: its signals, its notifications to systemd or to a
-parent, and its replacement.
+parent, its replacement, and its garbage collector.
 """
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 from functools import partial
@@ -20,14 +21,28 @@ from twisted_h11._command.stopping import Stopping, stop
 from twisted_h11._command.worker import end_alone, inherited
 from twisted_h11.server import Site
 
-__all__ = ["own_process"]
+__all__ = ["freeze_heap", "own_process"]
+
+
+def freeze_heap() -> None:
+    """
+    Exempt all objects that exist from garbage collection.
+
+    At the start these are modules, classes and the resources, which live as long as the
+    process.  A full collection that has to look at them takes some 40 ms, during which
+    no request is served; frameworks whose requests are cyclic garbage cause several a
+    second.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def own_process(
     config: Any, site: Site, logs: Logs, stopping: Stopping, listening: ListeningService
 ) -> None:
     """
-    Set up signals, notifications and the bound on requests for this process.
+    Set up signals, notifications, the bound on requests and the garbage collector for
+    this process.
 
     @param config: the options.
     @param site: the site.
@@ -61,6 +76,7 @@ def own_process(
     site.timesRequests = True
     stopping.heedEarlySignals()
     loop.callWhenRunning(stopping.heedSignals)
+    loop.callWhenRunning(freeze_heap)
     # Installed early: without a handler these signals end the process.
     signals.install()
     logs.addIdentifiers()
