@@ -42,7 +42,7 @@ _ESCAPE = re.compile(rb"\\(x([0-9a-f]{2})|.)")
 _PLAIN = {b"t": b"\t", b"n": b"\n", b"r": b"\r"}
 
 # What begins a response, other than an interim one.
-_FINAL = re.compile(rb"HTTP/1\.1 [2-5][0-9]{2} ")
+_FINAL = re.compile(rb"HTTP/1\.[01] [2-5][0-9]{2} ")
 
 
 class _Leaf(Resource):

@@ -77,13 +77,12 @@ class DaphneTests(SynchronousTestCase):
     Daphne's HTTP and WebSocket protocols.
     """
 
-    # They pass on twisted.web, see docs/migrating.rst: here every response has a Date,
-    # and the version of the server in its status line.
-    different = frozenset({"test_headers", "test_headers_type_raw"})
+    # It passes on twisted.web, see docs/migrating.rst: here every response has a Date.
+    different = frozenset({"test_headers"})
 
     def test_own(self) -> None:
         """
-        Its tests pass, but for the two that are documented as different.
+        Its tests pass, but for the one that is documented as different.
         """
         python = os.environ.get("TWISTED_H11_TAHOE")
         source = os.environ.get("TWISTED_H11_DAPHNE")

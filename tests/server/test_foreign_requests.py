@@ -167,6 +167,34 @@ class CallOrderTests(ServerTestCase):
         calls = self.record(get(version=b"1.0"))
         self.assertEqual(b"HTTP/1.0", calls[-1][3])
 
+    def test_http10Response(self) -> None:
+        """
+        The response of a framework's request class has the version which it names, if
+        that is the client's; ours has HTTP/1.1.
+        """
+
+        class Plain(http.Request):
+            def process(self) -> None:
+                self.write(b"plain")
+                self.finish()
+
+        class Lying(server.Request):
+            def write(self, data: bytes) -> None:
+                self.clientproto = b"HTTP/1.0"
+                super().write(data)
+
+        for factory, version, expected in (
+            (Plain, b"1.0", b"HTTP/1.0 200 OK"),
+            (server.Request, b"1.0", b"HTTP/1.0 200 OK"),
+            (Request, b"1.0", b"HTTP/1.1 200 OK"),
+            (Plain, b"1.1", b"HTTP/1.1 200 OK"),
+            (server.Request, b"1.1", b"HTTP/1.1 200 OK"),
+            (Lying, b"1.1", b"HTTP/1.1 200 OK"),
+        ):
+            wire = self.talk(Echo(), get(version=version), requestFactory=factory)
+            line = wire.output.partition(b"\r\n")[0]
+            self.assertEqual(expected, line, (factory, version))
+
     def test_lostWithinBody(self) -> None:
         """
         A connection that ends within the body is told to the request.

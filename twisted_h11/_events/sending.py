@@ -17,12 +17,16 @@ from twisted_h11._wire.wire import Wire
 __all__ = ["send_event"]
 
 
-def send_event(wire: Wire, conn: h11.Connection, event: h11.Event) -> bool:
+def send_event(
+    wire: Wire, conn: h11.Connection, event: h11.Event, version: bytes | None = None
+) -> bool:
     """
     Send an event.  On a connection that is gone or closing nothing is written, and
     h11's state becomes C{ERROR}.
 
     @param event: L{h11.Data} may have a L{FileRegion} as its data.
+    @param version: the version of a response head, instead of h11's C{HTTP/1.1}; of the
+        same length.
     @return: whether it was sent; L{h11.ConnectionClosed} has no bytes.
     @raise h11.LocalProtocolError: if the event is not allowed now.
     @raise TypeError: for data that is not bytes; the state is unchanged then.
@@ -45,6 +49,8 @@ def send_event(wire: Wire, conn: h11.Connection, event: h11.Event) -> bool:
     parts: list[Any] | None = conn.send_with_data_passthrough(event)
     if parts is None:
         return False
+    if version is not None and parts:
+        parts[0] = version + parts[0][len(version) :]
     if not parts and region is not None:
         # A chunk of no length is not sent.
         region.end(None)

@@ -114,13 +114,15 @@ class HTTPChannelNames(WireProtocol):
         """
         Send a response head, or a 500 if the head is invalid.
 
-        @param version: not used; the version of the request counts.
+        @param version: C{b"HTTP/1.0"} in the response to an HTTP/1.0 request is sent as
+            the version, as twisted.web's own request classes expect; else the version
+            is HTTP/1.1 (RFC 9110 section 2.5).
         @param code: the status, for example C{b"200"}.
         @param reason: the reason phrase.
         @param headers: the fields.
         """
         if self.cycle is not None:
-            respond(self.cycle, code, reason, headers)
+            respond(self.cycle, code, reason, headers, version)
 
     def write(self, data: bytes) -> None:
         """

@@ -130,15 +130,16 @@ class H11Framer:
 
     # -- the response -----------------------------------------------------------
 
-    def respond(self, answer: ResponseHead) -> None:
+    def respond(self, answer: ResponseHead, version: bytes | None = None) -> None:
         """
         Send a response head.
+
+        @param version: its version, if not HTTP/1.1.
         """
-        self._send(
-            h11.Response(
-                status_code=answer.status, headers=answer.fields, reason=answer.reason
-            )
+        event = h11.Response(
+            status_code=answer.status, headers=answer.fields, reason=answer.reason
         )
+        send_event(self._wire, self._conn, event, version)
 
     def data(self, data: bytes | FileRegion, chunk: bytes | None = None) -> None:
         """

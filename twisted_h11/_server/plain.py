@@ -76,9 +76,12 @@ class _Rendered:
 def receive(request: Any, head: RequestHead) -> None:
     """
     Do what C{requestReceived} does for a request without a body and a query, or call it
-    if it is overridden.
+    if it is overridden, or if the response repeats the version of an HTTP/1.0 request.
     """
-    if getattr(request.requestReceived, "__func__", None) is _requestReceived:
+    if (
+        getattr(request.requestReceived, "__func__", None) is _requestReceived
+        and head.version == b"HTTP/1.1"
+    ):
         request.args = {}
         request.method = head.method
         request.uri = request.path = head.target

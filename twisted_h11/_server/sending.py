@@ -44,9 +44,12 @@ def respond(
     code: bytes,
     reason: bytes,
     headers: Headers | Iterable[tuple[bytes, bytes]],
+    version: bytes = b"HTTP/1.1",
 ) -> None:
     """
     Send a response head, or a 500 if the head is invalid.
+
+    @param version: C{b"HTTP/1.0"} is sent to a client of that version.
     """
     wire, owner = cycle.wire, cycle.owner
     # wire.isOpen, without the call.
@@ -61,7 +64,9 @@ def respond(
         else:
             pairs = list(headers)
         pairs += fields_to_add(owner.site, owner, pairs)
-        _respond_by_h11(cycle, ResponseHead(status, reason, pairs, cycle.head.method))
+        answer = ResponseHead(status, reason, pairs, cycle.head.method)
+        old = version == cycle.head.version == b"HTTP/1.0"
+        _respond_by_h11(cycle, answer, b"HTTP/1.0" if old else None)
     except (BadResponse, h11.LocalProtocolError, TypeError, ValueError) as error:
         # The application may have given values of any type.
         _respond_failed(cycle, error)
@@ -100,7 +105,9 @@ def _respond_fast(
     return True
 
 
-def _respond_by_h11(cycle: Cycle, answer: ResponseHead) -> None:
+def _respond_by_h11(
+    cycle: Cycle, answer: ResponseHead, version: bytes | None = None
+) -> None:
     owner = cycle.owner
     connects = cycle.head.method == b"CONNECT"
     if answer.close or (connects and answer.status >= 300) or cycle.clientWaits:
@@ -119,7 +126,7 @@ def _respond_by_h11(cycle: Cycle, answer: ResponseHead) -> None:
         # RFC 9110 section 9.3.6: neither length nor coding; a tunnel follows.
         answer.hasContent = False
     cycle.state = _STREAMING
-    framer.respond(answer)
+    framer.respond(answer, version)
 
 
 def _respond_failed(cycle: Cycle, error: Exception) -> None:
