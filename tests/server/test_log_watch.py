@@ -15,7 +15,7 @@ from zope.interface import directlyProvides
 
 from twisted_h11._server import log_watch
 from twisted_h11._server.batched_file import _LOOK_SECONDS, FLUSH_SECONDS, BatchedFile
-from twisted_h11._server.log_watch import PATIENCE, watch_log
+from twisted_h11._server.log_watch import BRIEFLY, PATIENCE, watch_log
 from twisted_h11.server import LogFile
 
 MODULE: Any = log_watch
@@ -31,7 +31,7 @@ def make_reactor() -> Any:
     return made
 
 
-class WatchTests(SynchronousTestCase):
+class WatchTestCase(SynchronousTestCase):
     """
     A log that others open.
     """
@@ -78,6 +78,12 @@ class WatchTests(SynchronousTestCase):
         self.now += seconds
         self.reactor.advance(seconds)
 
+
+class WatchTests(WatchTestCase):
+    """
+    Lines wait for them.
+    """
+
     def test_nobody(self) -> None:
         """
         Where nobody has it open, lines are written as ever; those who have read it
@@ -105,49 +111,21 @@ class WatchTests(SynchronousTestCase):
         self.assertEqual("a\n", copy)
         self.assertEqual("b\n" * 300, self.content())
 
-    def test_within(self) -> None:
+    def test_anotherCloses(self) -> None:
         """
-        All of that may happen between the look and the write, in any order: each line
-        is there once.
+        Who copies it is waited for a short time yet when another reader has closed it.
         """
-        write = os.write
-        for order in ("copy write cut", "write copy cut", "copy cut write"):
-            for last in (False, True):
-                os.truncate(self.path, 0)
-                self.write("a\n")
-                copied: list[str] = []
-
-                def between(
-                    descriptor: int,
-                    data: bytes,
-                    order: str = order,
-                    copied: list[str] = copied,
-                ) -> int:
-                    if data != b"b\n" or copied:
-                        return write(descriptor, data)
-                    done = 0
-                    with open(self.path, "r+") as file:
-                        for step in order.split():
-                            if step == "copy":
-                                copied.append(file.read())
-                            elif step == "cut":
-                                file.truncate(0)
-                            else:
-                                done = write(descriptor, data)
-                    return done
-
-                patch = self.patch(os, "write", between)
-                self.write("b\n")
-                if last:
-                    self.advance(FLUSH_SECONDS)
-                    self.advance(FLUSH_SECONDS)
-                else:
-                    self.write("c\n")
-                patch.restore()
-                wanted = ["a", "b"] if last else ["a", "b", "c"]
-                found = (copied[0] + self.content()).splitlines()
-                self.assertEqual(wanted, found, (order, last))
-                self.assertEqual([], self.reactor.getDelayedCalls())
+        self.write("a\n")
+        with open(self.path) as file:
+            file.read()
+            self.content()
+            self.write("b\n")
+            self.assertEqual(2, self.size())
+            self.content()
+            self.write("c\n")
+            self.assertEqual(2, self.size())
+        self.advance(FLUSH_SECONDS)
+        self.assertEqual(6, self.size())
 
     def test_stays(self) -> None:
         """
@@ -169,79 +147,68 @@ class WatchTests(SynchronousTestCase):
         self.write("d\n")
         self.assertEqual(8, self.size())
 
-    def test_patience(self) -> None:
+    def test_closedTogether(self) -> None:
         """
-        Lines that were written because the copy takes long are not lost with the cut,
-        and none is there twice: whatever of them was copied, and whether the file is
-        cut at all, also if more is written before that is known.
+        Linux reports two that close the file one right after the other as one: no line
+        waits long for the second.
         """
-        for read in (0, 1, 2):
-            for cut in (True, False):
-                for after in (True, False):
-                    os.truncate(self.path, 0)
-                    self.write("a\n")
-                    with open(self.path, "r+") as file:
-                        copy = file.read()
-                        self.write("b\n")
-                        self.now += PATIENCE + 1
-                        self.reactor.advance(_LOOK_SECONDS)
-                        copy += file.read() if read > 0 else ""
-                        self.write("c\n")
-                        copy += file.read() if read > 1 else ""
-                        if cut:
-                            file.truncate(0)
-                        if after:
-                            self.write("d\n")
-                    for _ in range(4):
-                        self.advance(FLUSH_SECONDS)
-                    if not cut:
-                        copy = ""
-                    found = (copy + self.content()).splitlines()
-                    wanted = ["a", "b", "c", "d"] if after else ["a", "b", "c"]
-                    self.assertEqual(wanted, sorted(found), (read, cut, after))
-                    self.assertEqual([], self.reactor.getDelayedCalls())
-
-    def test_begun(self) -> None:
-        """
-        Who has opened the file before it is looked at may be about to cut it, too.
-        """
-        with open(self.path, "r+") as file:
-            self.log.reopen()
-            self.write("a\n")
-            self.assertEqual(2, self.size())
-            file.truncate(0)
-        self.advance(FLUSH_SECONDS)
-        self.advance(FLUSH_SECONDS)
-        self.assertEqual("a\n", self.content())
-        self.now += PATIENCE + 1
+        self.write("a\n")
+        first = open(self.path)  # noqa: SIM115
+        first.read()
+        second = open(self.path)  # noqa: SIM115
+        second.read()
+        first.close()
+        second.close()
         self.write("b\n")
-        os.truncate(self.path, 0)
+        self.now += BRIEFLY
         self.advance(FLUSH_SECONDS)
-        self.assertEqual("", self.content())
+        self.assertEqual(4, self.size())
 
-    def test_forgotten(self) -> None:
+    def test_closedTogetherOften(self) -> None:
         """
-        For who has it open for a minute and more nothing is kept, and never more than
-        some megabytes of it.
+        Nor if others go on to open and close it.
         """
-        watch: Any = self.log._watch
-        with open(self.path, "r+") as file:
-            self.write("a\n")
-            self.now += PATIENCE + 1
-            self.write("x" * (1 << 20) + "\n")
-            self.assertTrue(watch.isInDoubt)
-            for _ in range(40):
-                self.write("x" * (1 << 20) + "\n")
-            self.assertLessEqual(watch._kept, 1 << 25)
-            self.assertEqual(watch._kept, sum(map(len, watch._unread)))
-            self.now += 60
-            self.reactor.advance(_LOOK_SECONDS)
-            self.assertFalse(watch.isInDoubt)
+        first = open(self.path)  # noqa: SIM115
+        self.write("a\n")
+        second = open(self.path)  # noqa: SIM115
+        self.assertTrue(self.log._mustWait())
+        first.close()
+        second.close()
+        for _ in range(int(PATIENCE / FLUSH_SECONDS) + 1):
+            self.assertEqual(0, self.size())
+            self.content()
+            self.advance(FLUSH_SECONDS)
+        self.advance(FLUSH_SECONDS)
+        self.assertEqual(2, self.size())
+
+    def test_writer(self) -> None:
+        """
+        Who has it open and does not read it, as another server that writes to it, is
+        waited for a short time, and not again because others read it.
+        """
+        self.write("a\n")
+        with open(self.path, "a"):
             self.write("b\n")
-            self.assertFalse(watch.isInDoubt)
-            file.truncate(0)
-        self.reactor.pump([FLUSH_SECONDS] * 2)
-        self.assertEqual("", self.content())
+            self.assertEqual(2, self.size())
+            self.now += BRIEFLY
+            self.advance(FLUSH_SECONDS)
+            self.assertEqual(4, self.size())
+            self.assertEqual("a\nb\n", self.content())
+            self.write("c\n")
+            self.assertEqual(6, self.size())
+
+    def test_writerAndReaders(self) -> None:
+        """
+        Others that open, read and close the file do not make that longer.
+        """
+        self.write("a\n")
+        with open(self.path, "a"):
+            self.log.write("b\n")
+            self.advance(FLUSH_SECONDS)
+            self.advance(_LOOK_SECONDS)
+            self.content()
+            self.advance(_LOOK_SECONDS)
+            self.assertEqual(4, self.size())
 
     def test_bounded(self) -> None:
         """
@@ -316,6 +283,220 @@ class WatchTests(SynchronousTestCase):
         self.assertEqual(before, len(os.listdir("/proc/self/fd")))
         self.log.close()
         self.assertEqual(before - 2, len(os.listdir("/proc/self/fd")))
+
+
+class DoubtTests(WatchTestCase):
+    """
+    Lines that were written nevertheless are in doubt.
+    """
+
+    def test_within(self) -> None:
+        """
+        All of that may happen between the look and the write, in any order: each line
+        is there once.
+        """
+        write = os.write
+        for order in ("copy write cut", "write copy cut", "copy cut write"):
+            for last in (False, True):
+                os.truncate(self.path, 0)
+                self.write("a\n")
+                copied: list[str] = []
+
+                def between(
+                    descriptor: int,
+                    data: bytes,
+                    order: str = order,
+                    copied: list[str] = copied,
+                ) -> int:
+                    if data != b"b\n" or copied:
+                        return write(descriptor, data)
+                    done = 0
+                    with open(self.path, "r+") as file:
+                        for step in order.split():
+                            if step == "copy":
+                                copied.append(file.read())
+                            elif step == "cut":
+                                file.truncate(0)
+                            else:
+                                done = write(descriptor, data)
+                    return done
+
+                patch = self.patch(os, "write", between)
+                self.write("b\n")
+                if last:
+                    self.advance(FLUSH_SECONDS)
+                    self.advance(FLUSH_SECONDS)
+                else:
+                    self.write("c\n")
+                patch.restore()
+                wanted = ["a", "b"] if last else ["a", "b", "c"]
+                found = (copied[0] + self.content()).splitlines()
+                self.assertEqual(wanted, found, (order, last))
+                self.advance(PATIENCE)
+                self.assertEqual([], self.reactor.getDelayedCalls())
+
+    def test_doubtWithin(self) -> None:
+        """
+        Lines that were in doubt before that are not written again if they were copied.
+        """
+        write = os.write
+        for order in ("copy write cut", "copy cut write"):
+            copied: list[str] = []
+
+            def between(
+                descriptor: int,
+                data: bytes,
+                order: str = order,
+                copied: list[str] = copied,
+            ) -> int:
+                if data != b"b\n" or copied:
+                    return write(descriptor, data)
+                done = 0
+                with open(self.path, "r+") as file:
+                    for step in order.split():
+                        if step == "copy":
+                            copied.append(file.read())
+                        elif step == "cut":
+                            file.truncate(0)
+                        else:
+                            done = write(descriptor, data)
+                return done
+
+            os.truncate(self.path, 0)
+            with open(self.path, "a"):
+                self.log.write("a\n")
+                self.advance(FLUSH_SECONDS)
+                self.now += PATIENCE
+                self.advance(_LOOK_SECONDS)
+                self.assertTrue(self.log._isInDoubt(), order)
+                patch = self.patch(os, "write", between)
+                self.write("b\n")
+                self.advance(FLUSH_SECONDS)
+                self.advance(FLUSH_SECONDS)
+                patch.restore()
+                found = (copied[0] + self.content()).splitlines()
+                self.assertEqual(["a", "b"], found, order)
+            self.advance(PATIENCE)
+            self.assertEqual([], self.reactor.getDelayedCalls())
+
+    def test_othersWithin(self) -> None:
+        """
+        Nor is a line lost if another server has written before the copy was made.
+        """
+        write = os.write
+
+        def between(descriptor: int, data: bytes) -> int:
+            if data != b"b\n":
+                return write(descriptor, data)
+            patch.restore()
+            with open(self.path, "a") as other:
+                other.write("other\n")
+            with open(self.path, "r+") as file:
+                copied.append(file.read())
+                done = write(descriptor, data)
+                file.truncate(0)
+            return done
+
+        copied: list[str] = []
+        self.write("a\n")
+        patch = self.patch(os, "write", between)
+        self.write("b\n")
+        self.advance(FLUSH_SECONDS)
+        self.assertEqual(["a\nother\n"], copied)
+        self.assertEqual("b\n", self.content())
+
+    def test_openedTogether(self) -> None:
+        """
+        Linux reports two that open the file one right after the other as one: nothing
+        is lost if the second cuts it when the first has closed it.
+        """
+        self.write("a\n")
+        first = open(self.path)  # noqa: SIM115
+        with open(self.path, "r+") as second:
+            first.read()
+            copy = second.read()
+            first.close()
+            self.write("b\n")
+            self.assertEqual(4, self.size())
+            second.truncate(0)
+        self.assertEqual("a\n", copy)
+        self.advance(FLUSH_SECONDS)
+        self.advance(FLUSH_SECONDS)
+        self.assertEqual("b\n", self.content())
+
+    def test_patience(self) -> None:
+        """
+        Lines that were written because the copy takes long are not lost with the cut,
+        and none is there twice: whatever of them was copied, and whether the file is
+        cut at all, also if more is written before that is known.
+        """
+        for read in (0, 1, 2):
+            for cut in (True, False):
+                for after in (True, False):
+                    os.truncate(self.path, 0)
+                    self.write("a\n")
+                    with open(self.path, "r+") as file:
+                        copy = file.read()
+                        self.write("b\n")
+                        self.now += PATIENCE + 1
+                        self.reactor.advance(_LOOK_SECONDS)
+                        copy += file.read() if read > 0 else ""
+                        self.write("c\n")
+                        copy += file.read() if read > 1 else ""
+                        if cut:
+                            file.truncate(0)
+                        if after:
+                            self.write("d\n")
+                    for _ in range(4):
+                        self.advance(FLUSH_SECONDS)
+                    if not cut:
+                        copy = ""
+                    found = (copy + self.content()).splitlines()
+                    wanted = ["a", "b", "c", "d"] if after else ["a", "b", "c"]
+                    self.assertEqual(wanted, sorted(found), (read, cut, after))
+                    self.assertEqual([], self.reactor.getDelayedCalls())
+
+    def test_begun(self) -> None:
+        """
+        Who has opened the file before it is looked at may be about to cut it, too.
+        """
+        with open(self.path, "r+") as file:
+            self.log.reopen()
+            self.write("a\n")
+            self.assertEqual(2, self.size())
+            file.truncate(0)
+        self.advance(FLUSH_SECONDS)
+        self.advance(FLUSH_SECONDS)
+        self.assertEqual("a\n", self.content())
+        self.now += PATIENCE + 1
+        self.write("b\n")
+        os.truncate(self.path, 0)
+        self.advance(FLUSH_SECONDS)
+        self.assertEqual("", self.content())
+
+    def test_forgotten(self) -> None:
+        """
+        For who has it open for a minute and more nothing is kept, and never more than
+        some megabytes of it.
+        """
+        watch: Any = self.log._watch
+        with open(self.path, "r+") as file:
+            self.write("a\n")
+            self.now += PATIENCE + 1
+            self.write("x" * (1 << 20) + "\n")
+            self.assertTrue(watch.isInDoubt)
+            for _ in range(40):
+                self.write("x" * (1 << 20) + "\n")
+            self.assertLessEqual(watch._kept, 1 << 25)
+            self.assertEqual(watch._kept, sum(map(len, watch._unread)))
+            self.now += 60
+            self.reactor.advance(_LOOK_SECONDS)
+            self.assertFalse(watch.isInDoubt)
+            self.write("b\n")
+            self.assertFalse(watch.isInDoubt)
+            file.truncate(0)
+        self.reactor.pump([FLUSH_SECONDS] * 2)
+        self.assertEqual("", self.content())
 
 
 class NoWatchTests(SynchronousTestCase):

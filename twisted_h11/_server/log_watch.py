@@ -7,14 +7,19 @@ between takes time.  Linux reports when a file is opened, read and closed (inoti
 lines wait while another process has the file open, up to L{PATIENCE}: a process that
 follows the end of a log, as C{tail -f}, never closes it.
 
-Some lines are written while the file is open: after that time, when too many wait, and
-when another process opens the file between the check and the write.  They are in doubt.
-A copying process reads up to the end of the file, so lines written before the last read
-are in the copy; if the file is truncated, the later ones are lost, and are written
-again.  The file was truncated if it is shorter than the end of our last line, or if our
-next line begins before that end.  Other processes that write to it find out in the same
-way, so none writes again before the others have had time to check.  Lines that are
-copied while they are written may appear twice; none is missing.
+How many have it open is a guess: Linux reports equal events that follow each other as
+one, and does not say whose they are.  So those that seem to have it open yet when one
+has closed it are waited for L{BRIEFLY} only, and so are those that have read nothing:
+they do not copy it, but write to it as we do.
+
+Some lines are written while the file may be open: after that time, when too many wait,
+and when another process opens the file between the check and the write.  They are in
+doubt.  A copying process reads up to the end of the file, so lines written before the
+last read are in the copy; if the file is truncated, the later ones are lost, and are
+written again.  The file was truncated if it is shorter than the end of our last line,
+or if our next line begins before that end.  Other processes that write to it find out
+in the same way, so none writes again before the others have had time to check.  Lines
+that are copied while they are written may appear twice; none is missing.
 """
 
 from __future__ import annotations
@@ -34,18 +39,27 @@ except ImportError:
     # Not Linux.
     inotify = None  # type: ignore[assignment]
 
-__all__ = ["PATIENCE", "LogWatch", "watch_log"]
+__all__ = ["BRIEFLY", "PATIENCE", "LogWatch", "watch_log"]
 
 PATIENCE = 5.0
 """
 How many seconds lines wait while another process has the file open.
 """
 
+BRIEFLY = 1.0
+"""
+How many seconds they wait if nobody reads it, or if somebody else has closed it.
+"""
+
+# Whoever copies the file reads from it within so many seconds, usually: if the next one
+# opens it later, reads are those of the next.
+_READS = 0.05
+
 # The bound on reads from the kernel's queue, of some hundred events each.
 _MOST_READS = 50
 
-# For how many seconds after the file was opened lines are in doubt, and how many bytes
-# of them are kept; the oldest are dropped.
+# For how many seconds after the file was opened lines are in doubt, unless it seems to
+# be closed, and how many bytes of them are kept; the oldest are dropped.
 _DOUBT = 60.0
 _MOST_KEPT = 1 << 25
 
@@ -67,11 +81,21 @@ class LogWatch:
         self, reactor: Any, path: str | bytes, size: Callable[[], int]
     ) -> None:
         self._notify = inotify.INotify(reactor)
-        self._open = self._tolerated = 0
+        # How many have opened the file since one closed it, when the last did, and
+        # whether it was read since.
+        self._opened = 0
         # A process that opened the file before this may be copying it.
-        self._since = self._begun = monotonic()
+        self._since = monotonic()
+        self._isRead = False
+        # How many had it open when one closed it, until when they are waited for, and
+        # since when lines wait.
+        self._left = 0
+        self._until = self._begun = 0.0
+        # How many may have it open, whether they are waited for or not.
+        self._open = 0
         self._told = False
-        self._events: list[int] = []
+        # The last of "R" and "M", read and modified, since the last look.
+        self._events = ""
         # Written lines that may not have been read, their length, and the offset of
         # their end in the file.
         self._unread: list[bytes] = []
@@ -95,24 +119,50 @@ class LogWatch:
 
     def _changed(self, _: object, path: object, mask: int) -> None:
         self._told = True
-        self._events.append(mask)
         if mask & inotify.IN_OPEN:
+            now = monotonic()
+            if not self._isRead and now - self._since > _READS:
+                self._opened = 0
+            if not self._waits(now):
+                self._begun = now
+            self._isRead = self._isRead and self._opened > 0
+            self._since = now
+            self._opened += 1
             self._open += 1
-            self._since = monotonic()
         elif mask & inotify.IN_CLOSE:
-            # It may have been opened before the watch began.
-            self._open = max(self._open - 1, 0)
-            self._tolerated = min(self._tolerated, self._open)
+            self._closed()
+        else:
+            event = "R" if mask & inotify.IN_ACCESS else "M"
+            self._isRead = self._isRead or event == "R"
+            if not self._events.endswith(event):
+                self._events = self._events[-2:] + event
+
+    def _closed(self) -> None:
+        # It may have been opened before the watch began.
+        self._open = max(self._open - 1, 0)
+        if self._opened:
+            self._opened -= 1
+        elif self._left:
+            self._left -= 1
+        if self._opened or self._left:
+            self._left += self._opened
+            self._opened = 0
+            self._until = min(monotonic() + BRIEFLY, self._begun + PATIENCE)
+
+    def _waits(self, now: float) -> bool:
+        if now - self._since > (PATIENCE if self._isRead else BRIEFLY):
+            self._opened = 0
+        if now > self._until:
+            self._left = 0
+        return self._opened > 0 or self._left > 0
 
     def isBusy(self) -> bool:
         """
-        Whether another process has opened the file within L{PATIENCE}, and not closed
-        it.
+        Whether another process may be about to truncate the file: it has opened it
+        within L{PATIENCE}, and seems not to have closed it.
         """
         self._settle()
-        if self._open > self._tolerated and monotonic() - self._since > PATIENCE:
-            self._tolerated = self._open
-        return self._open > self._tolerated
+        return self._waits(monotonic())
 
     def _look(self) -> None:
         for _ in range(_MOST_READS):
@@ -122,9 +172,8 @@ class LogWatch:
                 break
 
     def _mayBeCut(self) -> bool:
-        now = monotonic()
-        opened = self._open > 0 and now - self._since < _DOUBT
-        return opened or now - self._begun < PATIENCE
+        # One that has closed the file may have opened it together with another.
+        return monotonic() - self._since < (_DOUBT if self._open else PATIENCE)
 
     # -- lines in doubt -------------------------------------------------------------
 
@@ -142,18 +191,20 @@ class LogWatch:
         @param data: the lines.
         @param end: the offset of their end in the file, in bytes.
         """
-        if end - len(data) < self._end:
-            self._wasCut()
-        self._end = end
         self._look()
-        events = self._events
-        written = events.index(inotify.IN_MODIFY) if inotify.IN_MODIFY in events else 0
-        opened = inotify.IN_OPEN in events
-        read = inotify.IN_ACCESS in events[written:]
-        events.clear()
+        start = end - len(data)
+        if "RM" in self._events:
+            # Whoever has read the file, even if it was truncated then, has the lines
+            # that were in doubt.
+            self._forget()
+        if start < self._end:
+            self._wasCut()
+        # The first change is our own if nobody else has written.
+        read = "MR" in self._events if start == self._end else self._events[-1:] == "R"
+        self._end = end
         if read:
             self._forget()
-        elif opened or self._mayBeCut():
+        elif self._mayBeCut():
             self._keep(data)
         self._decide()
 
@@ -172,15 +223,15 @@ class LogWatch:
 
     def _settle(self) -> None:
         self._look()
-        if inotify.IN_ACCESS in self._events:
+        if "R" in self._events:
             self._forget()
-        self._events.clear()
         self._decide()
 
     def _decide(self) -> None:
         """
         Check whether the file was truncated, and whether it still may be.
         """
+        self._events = ""
         if self._unread:
             if self._size() < self._end:
                 self._wasCut()
