@@ -7,8 +7,10 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet.address import UNIXAddress
-from twisted.internet.testing import MemoryReactorClock
+from twisted.internet.error import ConnectionDone
+from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.internet.threads import deferToThread
+from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 from twisted.web import server, twcgi, wsgi
 from twisted.web.proxy import ProxyClientFactory, ProxyRequest, ReverseProxyResource
@@ -230,8 +232,49 @@ class ReactorTests(ServerTestCase):
         factory.clientConnectionFailed(None, None)
         self.assertEqual([501], wire.statuses)
         reactor.tcpClients.clear()
-        factory.father = None
-        del factory.buildProtocol
+
+    def test_again(self) -> None:
+        """
+        A factory that connects again when its connection is over is asked again, and
+        what it makes waits for the client, too.
+        """
+        kept: list[Any] = []
+
+        class Again(ProxyClientFactory):
+            def clientConnectionLost(self, connector: Any, reason: Any) -> None:
+                kept.append(self)
+
+        class Root(ReverseProxyResource):
+            isLeaf = True
+            proxyClientFactoryClass = Again
+
+        reactor: Any = MemoryReactorClock()
+        root: Any = Root("192.0.2.9", 81, b"", reactor)
+        wire = self.connect(self.site(root)).send(GET)
+        ((_, _, factory, _, _),) = reactor.tcpClients
+        reason = Failure(ConnectionDone())
+        factory.doStart()
+        factory.buildProtocol(None)
+        factory.clientConnectionLost(None, reason)
+        factory.doStop()
+        self.assertIsNone(factory._factory)
+        factory.doStart()
+        protocol = factory.buildProtocol(None)
+        transport = StringTransport()
+        protocol.makeConnection(transport)
+        wire.transport.stalled = True
+        protocol.dataReceived(b"HTTP/1.0 200 OK\r\n\r\n" + b"x" * 1_000_000)
+        wire.pump()
+        protocol.dataReceived(b"x")
+        self.assertEqual("paused", transport.producerState)
+        wire.vanish()
+        self.assertEqual("producing", transport.producerState)
+        # Twisted's proxy finishes its request, whatever has become of it.
+        self.assertRaises(RequestDisconnected, protocol.connectionLost, reason)
+        factory.clientConnectionLost(None, reason)
+        self.assertEqual(2, len(kept))
+        factory.doStop()
+        kept.clear()
 
 
 class SlowClientTests(TCPBackend, ThreadsTestCase):

@@ -7,12 +7,17 @@ only a reference cycle keeps, here requests and bodies are watched too.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 import weakref
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionDone, ConnectionRefusedError
+from twisted.internet.testing import StringTransport
+from twisted.python.failure import Failure
+from twisted.web.proxy import ProxyRequest, ReverseProxyResource
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 from twisted.web.server import Request as TwistedRequest
@@ -20,9 +25,52 @@ from twisted.web.server import Request as TwistedRequest
 from tests.server.test_streaming_bodies import CHUNKED, Doing, Streaming, Taker, chunk
 from tests.server.test_switch_protocol import UPGRADE, Switching
 from tests.support.server_cases import GET, ServerTestCase, get, post
+from twisted_h11._server.adapted import ADAPTERS
 from twisted_h11.server import Request
 
 LENGTH = 300_000
+
+
+class Connectors:
+    """
+    A reactor that keeps the factories of its connections, as Twisted's connectors do.
+
+    @ivar answer: what the other server sends, then; C{None} if it refuses connections.
+    """
+
+    answer: bytes | None = None
+
+    def __init__(self) -> None:
+        self.factories: list[Any] = []
+        self._protocol: Any = None
+
+    def connectTCP(self, host: str, port: int, factory: Any) -> None:
+        """
+        Connect.
+        """
+        self.factories.append(factory)
+        factory.doStart()
+        if self.answer is not None:
+            self._protocol = factory.buildProtocol(None)
+            self._protocol.makeConnection(StringTransport())
+
+    def end(self) -> None:
+        """
+        Send the answer, and end the connection.
+        """
+        protocol, self._protocol = self._protocol, None
+        factory = self.factories[-1]
+        # Twisted's proxy finishes its request, whatever has become of it; then the
+        # factory is not stopped.
+        with contextlib.suppress(RuntimeError):
+            if self.answer is None:
+                reason = Failure(ConnectionRefusedError())
+                factory.clientConnectionFailed(None, reason)
+            else:
+                protocol.dataReceived(self.answer)
+                protocol.connectionLost(Failure(ConnectionDone()))
+                factory.clientConnectionLost(None, Failure(ConnectionDone()))
+            factory.doStop()
 
 
 class LifetimeTests(ServerTestCase):
@@ -120,6 +168,49 @@ class LifetimeTests(ServerTestCase):
             for request in (GET, post(b"hello"), CHUNKED + b"0\r\n\r\n"):
                 self.talk(render, request, fastPath=fast)
                 self.assertIsNone(references.pop()())
+
+    def test_proxied(self) -> None:
+        """
+        Requests of Twisted's proxy classes, whose connections to other servers are
+        over, whole or not, or could not be made; Twisted's connectors stay.
+        """
+        connectors = Connectors()
+
+        class ProxiedRequest(ProxyRequest):
+            def __init__(request, channel: Any, queued: Any = 0) -> None:
+                super().__init__(channel, queued, connectors)
+                self.rendered += 1
+                self.watch("request", request)
+
+        root: Any = ReverseProxyResource("192.0.2.9", 81, b"", connectors)
+        adapted: Any = Resource()
+        adapted.isLeaf = True
+
+        def render(request: Any) -> Any:
+            self.rendered += 1
+            self.watch("request", request)
+            return ADAPTERS[ReverseProxyResource](root, request)  # type: ignore[misc]
+
+        adapted.render = render
+        for answer in (b"HTTP/1.0 200 OK\r\n\r\nhello", b"HTTP/1.0 200", None):
+            for end in ("answered", "vanish"):
+                for site in (
+                    self.site(adapted),
+                    self.site(requestFactory=ProxiedRequest),
+                ):
+                    connectors.answer = answer
+                    wire = self.connect(site)
+                    wire.send(get(b"http://192.0.2.9:81/"))
+                    if end == "answered":
+                        connectors.end()
+                        wire.pump()
+                        wire.vanish()
+                    else:
+                        wire.vanish()
+                        connectors.end()
+        self.assertEqual(12, self.rendered)
+        self.assertEqual(12, len(connectors.factories))
+        self.flushLoggedErrors()
 
     def test_open(self) -> None:
         """

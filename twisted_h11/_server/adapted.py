@@ -24,9 +24,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from copy import copy
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from twisted.internet.defer import Deferred
 from twisted.web import twcgi, wsgi
+from zope.interface import directlyProvides, providedBy
 
 from twisted_h11._boundary.twisted_private import is_error_page, with_reactor
 from twisted_h11._server.environ import foldable_headers
@@ -229,34 +231,114 @@ class _PacedConnections(_Reactor):
         """
         See L{IReactorTCP.connectTCP}.
         """
-        build = factory.buildProtocol
+        paced = _PacedFactory(factory, self._drained)
+        return self._reactor.connectTCP(host, port, paced, *args)
 
-        def buildProtocol(address: Any) -> Any:
-            protocol = build(address)
-            if protocol is not None:
-                self._pace(protocol)
-            return protocol
 
-        factory.buildProtocol = buildProtocol
-        return self._reactor.connectTCP(host, port, factory, *args)
+class _PacedFactory:
+    """
+    A factory whose protocols are paced.
 
-    def _pace(self, protocol: Any) -> None:
-        receive = protocol.dataReceived
+    Twisted's connectors refer to their transports, and those to them, and both stay
+    until the garbage collector comes.  So when a connection is over, this lets go of
+    the factory, and with it of the request.  If others keep the factory to connect
+    again, it is found again.
+    """
 
-        def dataReceived(data: bytes) -> None:
-            receive(data)
-            transport: Any = protocol.transport
-            if transport is None or getattr(transport, "disconnecting", True):
-                return
-            waiting = self._drained()
-            if waiting.called:
-                waiting.addErrback(lambda _: None)
-            else:
-                transport.pauseProducing()
-                # Also when the client has gone: read the end of the connection.
-                waiting.addBoth(lambda _: transport.resumeProducing())
+    def __init__(self, factory: Any, drained: Callable[[], Deferred[None]]) -> None:
+        self._factory = factory
+        self._drained = WeakKeyDictionary({factory: drained})
 
-        protocol.dataReceived = dataReceived
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._found(), name)
+
+    def _found(self) -> Any:
+        if self._factory is None:
+            self._factory = next(iter(self._drained), None)
+        return self._factory
+
+    def letGo(self) -> None:
+        """
+        The connection is over.
+        """
+        self._factory = None
+
+    def doStop(self) -> None:
+        """
+        See L{IProtocolFactory.doStop}.
+        """
+        factory = self._found()
+        self.letGo()
+        factory.doStop()
+
+    def clientConnectionFailed(self, connector: Any, reason: Any) -> None:
+        """
+        See L{IClientFactory.clientConnectionFailed}.
+        """
+        try:
+            self._found().clientConnectionFailed(connector, reason)
+        except Exception:
+            # Then the factory is not stopped.
+            self.letGo()
+            raise
+
+    def buildProtocol(self, address: Any) -> Any:
+        """
+        See L{IProtocolFactory.buildProtocol}.
+        """
+        factory = self._found()
+        protocol = factory.buildProtocol(address)
+        if protocol is None:
+            return None
+        return _PacedProtocol(protocol, self._drained[factory], self)
+
+
+class _PacedProtocol:
+    """
+    A protocol whose transport is paused while the client takes nothing.
+    """
+
+    def __init__(
+        self,
+        protocol: Any,
+        drained: Callable[[], Deferred[None]],
+        factory: _PacedFactory,
+    ) -> None:
+        self._protocol = protocol
+        self._drained = drained
+        self._factory = factory
+        directlyProvides(self, providedBy(protocol))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._protocol, name)
+
+    def connectionLost(self, reason: Any) -> None:
+        """
+        See L{IProtocol.connectionLost}.
+        """
+        try:
+            self._protocol.connectionLost(reason)
+        except Exception:
+            # Twisted's proxy finishes its request, whatever has become of it.  Then the
+            # factory is not told.
+            self._factory.letGo()
+            raise
+
+    def dataReceived(self, data: bytes) -> None:
+        """
+        See L{IProtocol.dataReceived}.
+        """
+        self._protocol.dataReceived(data)
+        transport: Any = self._protocol.transport
+        if transport is None or getattr(transport, "disconnecting", True):
+            return
+        waiting = self._drained()
+        if waiting.called:
+            waiting.addErrback(lambda _: None)
+        else:
+            transport.pauseProducing()
+            # Also when the client has gone: read the end of the connection.
+            waiting.addBoth(lambda _: transport.resumeProducing())
 
 
 def _render_proxy(resource: Any, request: Any) -> Any:
