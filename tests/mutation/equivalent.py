@@ -51,15 +51,6 @@ EQUIVALENT: dict[str, dict[tuple[str, str], str]] = {
             "0 -> 1",
         ): "h11 refuses a head that begins with its end",
     },
-    "twisted_h11._server.cycle": {
-        (
-            "return self.state is _COMPLETE or self.state is _FAILED",
-            (
-                "self.state is _COMPLETE or self.state is _FAILED"
-                " -> self.state is _COMPLETE and self.state is _FAILED"
-            ),
-        ): "whoever asks knows it from the request, or from the wire, as well",
-    },
     "twisted_h11._server.request_reader": {
         (
             "if start < len(self._buffer):",

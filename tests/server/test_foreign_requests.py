@@ -549,6 +549,36 @@ class FailingRequestTests(ServerTestCase):
         holding.requests.clear()
         holding.lost.clear()
 
+    def test_finishFails(self) -> None:
+        """
+        A response that was sent whole is not taken back when what follows fails: the
+        class's C{finish}, or the site's C{log}.  The connection ends.
+        """
+
+        def fail(*args: Any) -> None:
+            raise ValueError("too late")
+
+        def render(request: Any) -> bytes:
+            request.setHeader(b"Content-Type", b"text/plain")
+            return b"hello"
+
+        class Finishing(server.Request):
+            finish = fail
+
+        class Mine(server.Request):
+            pass
+
+        for kind, log in ((Finishing, None), (Mine, fail)):
+            site = self.site(Calls(render), requestFactory=kind)
+            if log is not None:
+                site.log = log
+            wire = self.connect(site).send(GET).settle(30)
+            self.assertEqual([200], wire.statuses)
+            self.assertEqual(b"hello", wire.responses[0].body)
+            self.assertFalse(wire.transport.aborted)
+            self.assertTrue(wire.closed)
+            self.assertTrue(self.flushLoggedErrors(ValueError))
+
 
 class EarlyAnswerTests(ServerTestCase):
     """

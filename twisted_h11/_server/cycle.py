@@ -309,7 +309,8 @@ class Cycle:
         if not self.wire.isOpen:
             self.state = _FAILED
             return
-        # The framing of a raw response is not known.
+        # The framing of a raw response is not known.  One that was sent whole, by the
+        # fast path, has no head here either.
         raw = self.answer is None and not answered
         self.over(_FAILED)
         if byClose or raw:
