@@ -257,6 +257,36 @@ class WrongTests(ConfigurationTestCase):
             self.assertIn(words, self.refused())
             del os.environ["H11WEB_CONFIG"]
 
+    def test_deepKeys(self) -> None:
+        """
+        A key of very many parts, which would take seconds or hours to read, is refused
+        before, in whatever way it is written.  Values may have as many dots.
+        """
+        for key in (
+            "a." * 100_000 + "b = 1",
+            "a . " * 65 + "b = 1",
+            "'a=b'." * 65 + "b = 1",
+            '"a\\"b".' * 65 + "b = 1",
+            "[" + "a." * 65 + "b]",
+            "[[ " + "a." * 65 + "b]]",
+            "grace = {" + "a." * 65 + "b = 1}",
+            "grace = {c = 1, " + "a." * 65 + "b = 1}",
+        ):
+            path = self.write("\n\n" + key)
+            self.assertEqual(
+                f"--config {path}: line 3: a key has more than 64 dots",
+                self.refused("--config", path),
+            )
+        path = self.write("a." * 64 + "b = 1")
+        self.assertIn("tables are not supported", self.refused("--config", path))
+        dots = ".".join("a" * 30)
+        hosts = ", ".join([f"'a=http://{dots}/'"] * 30)
+        path = self.write(
+            f"# {'a.' * 100}\nproxy-pass = [{hosts}]\nport = '{'.' * 99}'"
+        )
+        message = self.refused("--config", path)
+        self.assertNotIn("more than", message)
+
     def test_unprintable(self) -> None:
         """
         What a terminal would not show, but obey, is escaped in a message, in a value

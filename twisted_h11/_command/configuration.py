@@ -44,6 +44,16 @@ Variables that a server sets for its workers; they are no options.
 
 _LARGEST_FILE = 1 << 20
 
+# Reading a key takes time that grows with the square of its parts, and each key below a
+# header takes time for all parts of the header.  No option has a dot in its name.
+_MOST_DOTS = 64
+_DEEP_KEY = re.compile(
+    r"(?:^|[\[{,])[ \t]*"
+    r"(?:(?:[\w-]+|\"(?:[^\"\\\n]|\\.)*\"|'[^'\n]*')[ \t]*\.[ \t]*)"
+    f"{{{_MOST_DOTS + 1}}}",
+    re.MULTILINE,
+)
+
 # Options that are valid on the command line only.
 _COMMANDS = frozenset(("help", "version", "check"))
 
@@ -260,6 +270,13 @@ def _read(path: str) -> dict[str, Any]:
                     f"--config {path}: longer than {_LARGEST_FILE} bytes"
                 )
             text = file.read(_LARGEST_FILE).decode("utf-8")
+            deep = _DEEP_KEY.search(text)
+            if deep is not None:
+                line = text.count("\n", 0, deep.end()) + 1
+                raise usage.UsageError(
+                    f"--config {path}: line {line}: a key has more than "
+                    f"{_MOST_DOTS} dots"
+                )
             read: dict[str, Any] = tomllib.loads(text)
             return read
     except (OSError, ValueError) as error:
