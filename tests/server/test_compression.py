@@ -274,6 +274,41 @@ class PiecesTests(CompressionTestCase):
         self.assertEqual(response.all(b"Content-Length"), [])
         self.assertEqual(gzip.decompress(response.body), TEXT)
 
+    def test_cut(self) -> None:
+        """
+        One that ends before the length that it said is cut off, although that length
+        was left out; so is one that is encoded by Twisted's wrapper.
+        """
+
+        def render(request: Any) -> Any:
+            request.setHeader(b"Content-Type", b"text/html")
+            request.setHeader(b"Content-Length", b"%d" % len(TEXT))
+            request.write(TEXT[:1000])
+            request.write(TEXT[1000:2000])
+            request.finish()
+            return server.NOT_DONE_YET
+
+        wrapped = EncodingResourceWrapper(Calls(render), [GzipEncoderFactory()])
+        for site in (
+            self.site(render, compression=Compression()),
+            self.site(wrapped),
+        ):
+            wire = self.connect(site).send(get(b"/", TAKES))
+            wire.settle(60)
+            response = wire.responses[-1]
+            self.assertEqual(response.all(b"Content-Encoding"), [b"gzip"])
+            self.assertFalse(response.complete)
+            self.assertTrue(wire.closed)
+            wire = self.connect(site).send(get(b"/", TAKES, version=b"1.0"))
+            wire.settle(60)
+            self.assertTrue(wire.transport.aborted)
+            wire = self.connect(site).send(get(b"/", TAKES, method=b"HEAD"))
+            wire.settle(0)
+            self.assertFalse(wire.closed)
+        told = [text for text in self.messages() if "sent less" in text]
+        self.assertEqual(4, len(told))
+        self.assertIn("Content-Length", told[0])
+
     def test_later(self) -> None:
         """
         One that comes later, whole, is compressed with its length.

@@ -21,7 +21,7 @@ from tests.server.test_producers import Pull
 from tests.server.test_streaming_bodies import Doing
 from tests.support.server_cases import Echo
 from tests.support.wsgi import Inline, NoThreads
-from twisted_h11.server import Request
+from twisted_h11.server import Compression, Request
 
 
 class StreamsTestCase(BoundsTestCase):
@@ -63,6 +63,32 @@ class StreamsTestCase(BoundsTestCase):
         """
         for _ in range(10):
             client.go()
+
+
+class EncodedTests(StreamsTestCase):
+    """
+    Content that is compressed.
+    """
+
+    def test_cut(self) -> None:
+        """
+        A response that ends before the length that it said, which compression leaves
+        out, is reset.
+        """
+        requests: list[Any] = []
+        client = self.client(
+            self.site(requests.append, http2=True, compression=Compression())
+        )
+        client.request(1, **{"accept-encoding": "gzip"}).go()
+        request = requests.pop()
+        request.setHeader(b"Content-Type", b"text/plain")
+        request.setHeader(b"Content-Length", b"5000")
+        request.write(b"x" * 2000)
+        request.finish()
+        self.settle(client)
+        self.assertEqual([], client.named("StreamEnded"))
+        self.assertEqual(1, len(client.named("StreamReset")))
+        self.assertIn("sent less than its Content-Length", "".join(self.messages()))
 
 
 class ProducerTests(StreamsTestCase):

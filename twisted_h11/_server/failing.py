@@ -31,6 +31,10 @@ class Failing(WithForms, Arguments):
     # Whether the channel is a Channel, and not a stream of HTTP/2.
     _direct = False
 
+    # How many bytes of content are missing, by the Content-Length that the content has
+    # before it is encoded.
+    _unencodedLeft: int | None = None
+
     def _sendWhole(self, body: bytes) -> None:
         """
         Send all of a response's content, and finish it.
@@ -91,6 +95,34 @@ class Failing(WithForms, Arguments):
             channel.failRequest(self)
         else:
             channel.abortConnection()
+
+    def _countUnencoded(self, data: bytes) -> None:
+        """
+        Count a piece of content that is about to be encoded.
+        """
+        left = self._unencodedLeft
+        if left is None:
+            length = self.responseHeaders.getRawHeaders(b"Content-Length", [b""])[0]
+            left = int(length) if length.isdigit() else 0
+        self._unencodedLeft = left - len(data)
+
+    def _cutShort(self) -> bool:
+        """
+        Cut off a response with less content than its Content-Length said, if an encoder
+        has removed that field, so that the client could not tell.
+
+        @return: whether it was cut off.
+        """
+        if (
+            not self.startedWriting
+            or self.method == b"HEAD"
+            or (self._unencodedLeft or 0) <= 0
+            or self.responseHeaders.hasHeader(b"Content-Length")
+        ):
+            return False
+        self._log.error("{request} sent less than its Content-Length", request=self)
+        self._cutResponse()
+        return True
 
     def _fail500(self, sentence: str) -> None:
         self._fail("Internal Server Error", f"<p>{escape(sentence)}</p>")

@@ -164,6 +164,7 @@ class Request(Responding):
             "_gate",
             "began",
             "_requestId",
+            "_unencodedLeft",
         ):
             copied.pop(name, None)
         copied["received_cookies"] = self.received_cookies

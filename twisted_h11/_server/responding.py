@@ -70,6 +70,8 @@ class Responding(Streaming):
             cycle.send(data)
             return
         if not self._direct:
+            if self._encoder:
+                self._countUnencoded(data)
             super().write(data)
             return
         if self.finished:
@@ -82,6 +84,7 @@ class Responding(Streaming):
             self._prepareContentType()
         encoder: Any = self._encoder
         if encoder:
+            self._countUnencoded(data)
             data = as_bytes(encoder.encode(data), "the output of an encoder")
         if not self.startedWriting:
             self._begin(data)
@@ -221,6 +224,8 @@ class Responding(Streaming):
                 "Request.finish called on a request after its connection was lost; "
                 "use Request.notifyFinish to keep track of this."
             )
+        if self._unencodedLeft and self._encoder and self._cutShort():
+            return
         if not self._direct:
             self._dropGate()
             super().finish()
