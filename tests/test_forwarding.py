@@ -46,7 +46,6 @@ class FieldTests(ServerTestCase):
             (b"x-own", b"2"),
             (b"X-OTHER", b"3"),
             *((name, b"4") for name in (b"TE", b"Trailer", b"Upgrade", b"Keep-Alive")),
-            (b"Transfer-Encoding", b"chunked"),
             (b"Proxy-Authorization", b"5"),
             (b"Proxy-Connection", b"6"),
             (b"a", b"7"),
@@ -58,6 +57,15 @@ class FieldTests(ServerTestCase):
             headers.addRawHeader(name, value)
         for given in (pairs, headers):
             self.assertEqual(expected, list(end_to_end(given).getAllRawHeaders()))
+
+    def test_overriddenLength(self) -> None:
+        """
+        A length that C{Transfer-Encoding} overrides is left out, in any order: it is
+        not that of the body.
+        """
+        pairs = [(b"Content-Length", b"8"), (b"transfer-encoding", b"chunked")]
+        for given in (pairs, pairs[::-1], Headers({n: [v] for n, v in pairs})):
+            self.assertEqual([], list(end_to_end(given).getAllRawHeaders()))
 
 
 @implementer(IStreamingResource)

@@ -53,7 +53,9 @@ _HOP_BY_HOP = frozenset(
 def end_to_end(headers: Headers | Iterable[tuple[bytes, bytes]]) -> Headers:
     """
     The fields of a message that may be forwarded (RFC 9110 section 7.6.1): all but
-    those about the connection, and those that C{Connection} names.
+    those about the connection, and those that C{Connection} names; and
+    C{Content-Length} if there is C{Transfer-Encoding}, which overrides it (RFC 9112
+    section 6.3): it is not the length of the body.
 
     @param headers: headers, or pairs of name and value.
     @return: new headers.
@@ -70,8 +72,11 @@ def end_to_end(headers: Headers | Iterable[tuple[bytes, bytes]]) -> Headers:
         pairs = list(headers)
     dropped = set(_HOP_BY_HOP)
     for name, value in pairs:
-        if name.lower() == b"connection":
+        lower = name.lower()
+        if lower == b"connection":
             dropped.update(option.strip(b" \t") for option in value.lower().split(b","))
+        elif lower == b"transfer-encoding":
+            dropped.add(b"content-length")
     kept = Headers()
     for name, value in pairs:
         if name.lower() not in dropped:
