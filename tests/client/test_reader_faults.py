@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Iterator
+from time import process_time
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -14,6 +15,7 @@ from twisted.web import client as twisteds
 from twisted.web.client import ResponseDone, ResponseFailed
 
 from tests.support.client_cases import ClientTestCase, Reader
+from tests.support.times import SLOWNESS, confirmed
 from twisted_h11 import client
 
 HEADS = {
@@ -266,3 +268,130 @@ class GzipTests(ClientTestCase):
         reader.reason.trap(ResponseDone)
         self.assertEqual(3_000_000, len(reader.data))
         self.assertLessEqual(max(map(len, reader.pieces)), 65536)
+
+    def bomb(self, reader: Any, length: int = 3_000_000, cut: int = 0) -> Any:
+        """
+        Have a reader read what is much longer than it looks, all in one segment.
+        """
+        body = gzip.compress(bytes(length))
+        head = HEADS["length"] % (len(body) + cut)
+        deferred: Deferred[Any] = client.ContentDecoderAgent(
+            self.makeAgent(), [(b"gzip", client.GzipDecoder)]
+        ).request(b"GET", b"http://a/")
+        self.network.peers[-1].send(head + body)
+        self.successResultOf(deferred).deliverBody(reader)
+        return self.network.peers[-1]
+
+    def test_paused(self) -> None:
+        """
+        A reader that pauses gets nothing more until it resumes, although all of the
+        body has come; its end comes after the last piece.
+        """
+        for cut in (0, 1):
+            reader = OneByOne()
+            peer = self.bomb(reader, cut=cut)
+            for count in range(1, 46):
+                self.assertEqual(count, len(reader.pieces))
+                reader.resume()
+            self.assertEqual(46, len(reader.pieces))
+            self.assertEqual(0, reader.ends)
+            reader.resume()
+            if cut:
+                self.clock.advance(0)
+                self.assertEqual(0, reader.ends)
+                peer.send(b"\0")
+            self.assertEqual(3_000_000, len(reader.data))
+            self.assertEqual(1, reader.ends)
+            assert reader.reason is not None
+            reader.reason.trap(ResponseDone)
+
+    def test_pausedAtTheEnd(self) -> None:
+        """
+        A reader that is paused when the connection is lost gets what has come, and
+        then the failure.
+        """
+        reader = OneByOne()
+        peer = self.bomb(reader, 100_000, cut=1)
+        peer.lose(ConnectionLost())
+        self.assertEqual((1, 0), (len(reader.pieces), reader.ends))
+        reader.resume()
+        reader.resume()
+        self.assertEqual((100_000, 1), (len(reader.data), reader.ends))
+        assert reader.reason is not None
+        reader.reason.trap(ResponseFailed)
+
+    def test_aborted(self) -> None:
+        """
+        A reader that ends the connection in the middle gets nothing more, and a
+        failure, although all of the body has come.
+        """
+        for method in ("abortConnection", "loseConnection", "stopProducing"):
+            reader = Ending(method)
+            self.bomb(reader)
+            self.assertEqual((1, 1), (len(reader.pieces), reader.ends))
+            assert reader.reason is not None
+            reader.reason.trap(ResponseFailed)
+
+    def test_raisesLater(self) -> None:
+        """
+        One that raises when it has been resumed gets nothing more, and the failure.
+        """
+        reader = OneByOne()
+        self.bomb(reader)
+        reader.fails = True
+        reader.resume()
+        self.assertEqual((2, 1), (len(reader.pieces), reader.ends))
+        assert reader.reason is not None
+        reader.reason.trap(ResponseFailed)
+        self.assertEqual(1, len(self.flushLoggedErrors(ZeroDivisionError)))
+        self.assertIsInstance(reader.reason.value.reasons[0].value, ZeroDivisionError)
+
+    def test_manyMembers(self) -> None:
+        """
+        Streams without content take time in proportion to their number.
+        """
+        body = gzip.compress(b"", mtime=0) * 100_000
+
+        def seconds() -> float:
+            agent: Any = client.ContentDecoderAgent(
+                self.makeAgent(), [(b"gzip", client.GzipDecoder)]
+            )
+            deferred: Deferred[Any] = agent.request(b"GET", b"http://a/")
+            self.network.peers[-1].send(HEADS["length"] % len(body) + body)
+            response = self.successResultOf(deferred)
+            began = process_time()
+            reader = self.read(response)
+            assert reader.reason is not None
+            reader.reason.trap(ResponseDone)
+            return process_time() - began
+
+        limit = 2 * SLOWNESS
+        self.assertLess(confirmed(seconds, limit), limit)
+
+
+class OneByOne(Reader):
+    """
+    Pauses after each piece.
+    """
+
+    fails = False
+
+    def dataReceived(self, data: bytes) -> None:
+        super().dataReceived(data)
+        self.pause()
+        if self.fails:
+            raise ZeroDivisionError
+
+
+class Ending(Reader):
+    """
+    Ends the connection at its first piece.
+    """
+
+    def __init__(self, method: str) -> None:
+        super().__init__()
+        self.method = method
+
+    def dataReceived(self, data: bytes) -> None:
+        super().dataReceived(data)
+        getattr(self.transport, self.method)()

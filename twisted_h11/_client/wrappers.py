@@ -13,12 +13,16 @@ import zlib
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionAborted
+from twisted.internet.interfaces import IPushProducer
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from twisted.web import client
 from twisted.web.client import ResponseDone
 from twisted.web.http import PotentialDataLoss
+from zope.interface import implementer
 
+from twisted_h11._boundary.guarded import log_failure
 from twisted_h11._client import errors
 
 __all__ = ["BrowserLikeRedirectAgent", "GzipDecoder", "RedirectAgent", "readBody"]
@@ -26,6 +30,9 @@ __all__ = ["BrowserLikeRedirectAgent", "GzipDecoder", "RedirectAgent", "readBody
 # How many bytes are decompressed at a time: gzip can expand data a thousandfold, and
 # all of it would be in memory.
 PIECE_LENGTH = 64 * 1024
+
+# How many bytes are given to a decoder at a time.
+SLICE_LENGTH = 4 * 1024
 
 _MEMBER = b"\x1f\x8b"
 
@@ -89,9 +96,11 @@ class GzipDecoder(client.GzipDecoder):
         response.deliverBody(_Decoder(protocol, response))
 
 
+@implementer(IPushProducer)
 class _Decoder(Protocol):
     """
-    Decodes for another protocol.
+    Decodes for another protocol, and is its transport: when that pauses, no more is
+    decoded, and when it ends the connection, what is left is dropped.
     """
 
     def __init__(self, protocol: Any, response: Any) -> None:
@@ -103,46 +112,160 @@ class _Decoder(Protocol):
         self._rest = b""
         self._padding = False
         self._error: BaseException | None = None
+        # What has arrived, from where it was not decoded yet; a slice of it that the
+        # decoder has begun; and whether there may be output without more input.
+        self._input = b""
+        self._at = 0
+        self._slice = b""
+        self._more = False
+        self._decoding = self._paused = self._held = False
+        self._end: Failure | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.transport, name)
+
+    # -- from the response ----------------------------------------------------
 
     def connectionMade(self) -> None:
         """
         Connect the reader.
         """
-        self._protocol.makeConnection(self.transport)
+        self._protocol.makeConnection(self)
 
     def dataReceived(self, data: bytes) -> None:
         """
         Decode a piece of the body.
         """
-        while data and self._error is None:
-            if self._member is None:
-                data = self._begin(data)
-            if self._member is not None:
-                data = self._decode(self._member, data)
+        if self._error is None:
+            self._input = self._input[self._at :] + data
+            self._at = 0
+            self._goOn()
 
-    def _decode(self, member: Any, data: bytes) -> bytes:
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
-        @return: the data behind the end of the member.
+        The body has ended.
         """
-        more = True
-        while data or more:
-            try:
-                decoded = member.decompress(data, PIECE_LENGTH)
-            except zlib.error as error:
-                self._error = errors.MalformedResponse(f"The body is not gzip: {error}")
-                # Drop the connection: the rest can not be decoded.
-                self.transport.abortConnection()  # type: ignore[union-attr]
+        if self._error is None and (self._decoding or self._paused) and self._isBehind:
+            self._end = reason
+            return
+        error = self._error
+        if error is None and self._member is not None:
+            if reason.check(ResponseDone, PotentialDataLoss):
+                error = errors.UnexpectedEnd("The body ended before its gzip stream")
+        if error is not None:
+            reason = Failure(errors.Failed([Failure(error)], self._response))
+        # Break the cycle: this is the protocol's transport.
+        protocol, self._protocol = self._protocol, None
+        if protocol is not None:
+            protocol.connectionLost(reason)
+
+    # -- from the reader ------------------------------------------------------
+
+    def pauseProducing(self) -> None:
+        """
+        Decode nothing more for now.
+        """
+        self._paused = True
+        if not self._held:
+            self._held = True
+            self.transport.pauseProducing()  # type: ignore[union-attr]
+
+    def resumeProducing(self) -> None:
+        """
+        Go on decoding.
+        """
+        self._paused = False
+        try:
+            self._goOn()
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            log_failure("The reader of a response body")
+            self._fail(error)
+
+    def abortConnection(self) -> None:
+        """
+        Drop the rest of the body, and its connection.
+        """
+        if self._error is None and (self._member is not None or self._isBehind):
+            self._fail(ConnectionAborted())
+        else:
+            self.transport.abortConnection()  # type: ignore[union-attr]
+
+    stopProducing = loseConnection = abortConnection
+
+    # -- decoding ---------------------------------------------------------------
+
+    @property
+    def _isBehind(self) -> bool:
+        """
+        Whether something has arrived that is not decoded.
+        """
+        return self._more or bool(self._slice) or self._at < len(self._input)
+
+    def _fail(self, error: BaseException) -> None:
+        """
+        Decode nothing more, and drop the connection.
+        """
+        self._error = error
+        self._input = self._slice = b""
+        self.transport.abortConnection()  # type: ignore[union-attr]
+
+    def _goOn(self) -> None:
+        """
+        Decode and deliver, as long as the reader is not paused.
+        """
+        if self._decoding:
+            return
+        self._decoding = True
+        try:
+            while self._isBehind and not self._paused and self._error is None:
+                decoded = self._decode()
+                if decoded:
+                    self._protocol.dataReceived(decoded)
+        except BaseException:
+            # The reader gets no more, and its end at once.
+            self._input = self._slice = b""
+            self._more = self._paused = False
+            raise
+        finally:
+            self._decoding = False
+        if self._paused or self._error is not None:
+            return
+        if self._end is not None:
+            self.connectionLost(self._end)
+        elif self._held:
+            self._held = False
+            self.transport.resumeProducing()  # type: ignore[union-attr]
+
+    def _decode(self) -> bytes:
+        """
+        @return: the next piece of the content; may be empty.
+        """
+        if not self._slice and not self._more:
+            # Slices: what is behind a member is copied at its end, and members may be
+            # short.
+            self._slice = self._input[self._at : self._at + SLICE_LENGTH]
+            self._at += len(self._slice)
+        if self._member is None:
+            self._slice = self._begin(self._slice)
+            if self._member is None:
                 return b""
-            data = member.unconsumed_tail
-            # All input was read, but a full piece may have more output behind it.
-            more = len(decoded) == PIECE_LENGTH
-            if decoded:
-                self._protocol.dataReceived(decoded)
-            if member.eof:
-                self._member = None
-                rest: bytes = member.unused_data
-                return rest
-        return b""
+        member = self._member
+        try:
+            decoded: bytes = member.decompress(self._slice, PIECE_LENGTH)
+        except zlib.error as error:
+            # Drop the connection: the rest can not be decoded.
+            self._fail(errors.MalformedResponse(f"The body is not gzip: {error}"))
+            return b""
+        self._slice = member.unconsumed_tail
+        # All input was read, but a full piece may have more output behind it.
+        self._more = len(decoded) == PIECE_LENGTH
+        if member.eof:
+            self._member = None
+            self._more = False
+            self._slice = member.unused_data
+        return decoded
 
     def _begin(self, data: bytes) -> bytes:
         """
@@ -162,15 +285,3 @@ class _Decoder(Protocol):
         self._members += 1
         self._member = zlib.decompressobj(16 + zlib.MAX_WBITS)
         return data
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """
-        The body has ended.
-        """
-        error = self._error
-        if error is None and self._member is not None:
-            if reason.check(ResponseDone, PotentialDataLoss):
-                error = errors.UnexpectedEnd("The body ended before its gzip stream")
-        if error is not None:
-            reason = Failure(errors.Failed([Failure(error)], self._response))
-        self._protocol.connectionLost(reason)
