@@ -260,6 +260,33 @@ class WrapperTests(ClientTestCase):
         self.assertEqual(302, response.previousResponse.code)
         self.assertEqual(b"http://b/c", response.request.absoluteURI)
 
+    def test_redirectPairs(self) -> None:
+        """
+        Fields may be pairs, as for an C{Agent}; credentials among them are dropped when
+        the origin changes, too.  Pairs that are not valid fail as there.
+        """
+        agent: Any = RedirectAgent(self.makeAgent(self.makePool(False)))
+        pairs = [(b"x-Own", b"1"), (b"AUTHORIZATION", b"secret"), (b"cookie", b"a=b")]
+        for headers in (pairs, iter(pairs)):
+            deferred = agent.request(b"GET", b"http://a/", headers)
+            peer = self.network.peers[-1]
+            self.assertIn(b"AUTHORIZATION: secret", peer.take())
+            peer.send(
+                b"HTTP/1.1 302 Found\r\nLocation: http://b/\r\n"
+                b"Content-Length: 0\r\n\r\n"
+            )
+            other = self.network.peers[-1]
+            sent = other.take().lower()
+            self.assertIn(b"host: b\r\n", sent)
+            self.assertIn(b"x-own: 1", sent)
+            self.assertNotIn(b"secret", sent)
+            self.assertNotIn(b"a=b", sent)
+            other.send(OK)
+            self.assertEqual(200, self.successResultOf(deferred).code)
+        self.assertRaises(TypeError, agent.request, b"GET", b"http://a/", 1)
+        bad = agent.request(b"GET", b"http://a/", [(b"x", b"a\r\nb: c")])
+        self.failing(bad, RequestGenerationFailed)
+
     def test_redirectUnread(self) -> None:
         """
         The body of a redirect that nobody reads keeps no connection.

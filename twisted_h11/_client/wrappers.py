@@ -10,6 +10,7 @@ section 2.2 allows several).
 from __future__ import annotations
 
 import zlib
+from collections.abc import Iterator
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -20,10 +21,12 @@ from twisted.python.failure import Failure
 from twisted.web import client
 from twisted.web.client import ResponseDone
 from twisted.web.http import PotentialDataLoss
+from twisted.web.http_headers import Headers as TwistedHeaders
 from zope.interface import implementer
 
 from twisted_h11._boundary.guarded import log_failure
 from twisted_h11._client import errors
+from twisted_h11._client.agent_headers import Headers
 
 __all__ = ["BrowserLikeRedirectAgent", "GzipDecoder", "RedirectAgent", "readBody"]
 
@@ -63,9 +66,27 @@ class RedirectAgent(client.RedirectAgent):
     ) -> Deferred[Any]:
         """
         Send a request, and follow its redirects.
+
+        @param headers: as for L{Agent.request<twisted_h11.client.Agent.request>}.
         """
+        headers = _as_headers(headers)
         response: Deferred[Any] = super().request(method, uri, headers, bodyProducer)
         return response.addErrback(errors.adopt)
+
+
+def _as_headers(headers: Any) -> Any:
+    """
+    Pairs as headers: Twisted's agent looks for credentials in these before it goes to
+    another origin.  What is not valid is left for the agent to report.
+    """
+    if headers is None or isinstance(headers, TwistedHeaders):
+        return headers
+    if isinstance(headers, Iterator):
+        headers = list(headers)
+    try:
+        return Headers.fromPairs(headers)
+    except (TypeError, ValueError):
+        return headers
 
 
 class BrowserLikeRedirectAgent(RedirectAgent, client.BrowserLikeRedirectAgent):
