@@ -417,6 +417,30 @@ class GoodTests(WSGITestCase):
         self.assertEqual([b"abcd", b"efgh", b"ijkl"], got)
         self.assertEqual(200, wire.only().status)
 
+    def test_trickle(self) -> None:
+        """
+        A body that comes byte by byte, while the application does not read, waits in
+        a few pieces, not in one for each byte.
+        """
+        got: list[bytes] = []
+
+        def application(environ: Any, start: Any) -> Any:
+            got.append(environ["wsgi.input"].read())
+            start("200 OK", [])
+            return []
+
+        resource = inline(self.clock, application, later=True)
+        wire = self.connect(self.site(resource))
+        body = bytes(range(250)) * 40
+        wire.send(post(body)[: -len(body)])
+        for at in range(len(body)):
+            wire.send(body[at : at + 1])
+        stream = resource._threads.waiting[0].__self__._stream
+        self.assertLess(len(stream._pieces), 5)
+        resource._threads.runOne()
+        wire.pump()
+        self.assertEqual([body], got)
+
     def test_takenOnce(self) -> None:
         """
         Two threads of an application may ask for the same body at the same time.

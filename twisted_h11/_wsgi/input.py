@@ -26,6 +26,10 @@ from twisted_h11._wsgi.hops import Hops
 
 __all__ = ["ClientDisconnected", "InputStream", "open_input"]
 
+# Waiting pieces are joined up to this length, in bytes: a body that arrives byte by
+# byte must not cost an object for each byte.
+_JOINED_LENGTH = 4 * 1024
+
 
 class ClientDisconnected(ConnectionError):
     """
@@ -85,7 +89,11 @@ class InputStream(io.RawIOBase):
         Keep the bytes for the thread; pause the body if too many wait.
         """
         with self._ready:
-            self._pieces.append(memoryview(data))
+            pieces = self._pieces
+            if pieces and len(pieces[-1]) + len(data) <= _JOINED_LENGTH:
+                pieces[-1] = memoryview(bytes(pieces[-1]) + data)
+            else:
+                pieces.append(memoryview(data))
             self._size += len(data)
             pause = self._size > self._high and not self._paused
             if pause:
