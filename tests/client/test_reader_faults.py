@@ -344,7 +344,8 @@ class GzipTests(ClientTestCase):
         assert reader.reason is not None
         reader.reason.trap(ResponseFailed)
         self.assertEqual(1, len(self.flushLoggedErrors(ZeroDivisionError)))
-        self.assertIsInstance(reader.reason.value.reasons[0].value, ZeroDivisionError)
+        failed: Any = reader.reason.value
+        self.assertIsInstance(failed.reasons[0].value, ZeroDivisionError)
 
     def test_manyMembers(self) -> None:
         """

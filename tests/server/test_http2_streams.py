@@ -79,7 +79,8 @@ class EncodedTests(StreamsTestCase):
         client = self.client(
             self.site(requests.append, http2=True, compression=Compression())
         )
-        client.request(1, **{"accept-encoding": "gzip"}).go()
+        fields: Any = {"accept-encoding": "gzip"}
+        client.request(1, **fields).go()
         request = requests.pop()
         request.setHeader(b"Content-Type", b"text/plain")
         request.setHeader(b"Content-Length", b"5000")

@@ -98,8 +98,11 @@ class Failing(WithForms, Arguments):
 
     def _countUnencoded(self, data: bytes) -> None:
         """
-        Count a piece of content that is about to be encoded.
+        Count a piece of content that is about to be encoded, if one is.
         """
+        encoder: Any = self._encoder
+        if not encoder:
+            return
         left = self._unencodedLeft
         if left is None:
             length = self.responseHeaders.getRawHeaders(b"Content-Length", [b""])[0]
@@ -113,8 +116,10 @@ class Failing(WithForms, Arguments):
 
         @return: whether it was cut off.
         """
+        encoder: Any = self._encoder
         if (
-            not self.startedWriting
+            not encoder
+            or not self.startedWriting
             or self.method == b"HEAD"
             or (self._unencodedLeft or 0) <= 0
             or self.responseHeaders.hasHeader(b"Content-Length")

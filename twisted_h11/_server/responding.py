@@ -70,8 +70,7 @@ class Responding(Streaming):
             cycle.send(data)
             return
         if not self._direct:
-            if self._encoder:
-                self._countUnencoded(data)
+            self._countUnencoded(data)
             super().write(data)
             return
         if self.finished:
@@ -224,7 +223,7 @@ class Responding(Streaming):
                 "Request.finish called on a request after its connection was lost; "
                 "use Request.notifyFinish to keep track of this."
             )
-        if self._unencodedLeft and self._encoder and self._cutShort():
+        if self._unencodedLeft and self._cutShort():
             return
         if not self._direct:
             self._dropGate()
