@@ -17,7 +17,7 @@ from tests.support.optional import find_program
 from tests.support.ports import free_port
 from tests.support.programs import nginx_conf
 
-__all__ = ["OURS", "PEERS", "Missing", "Server"]
+__all__ = ["OURS", "PEERS", "Missing", "Server", "build_go"]
 
 OURS = ("ours", "ours-h11")
 _MODULES = {
@@ -29,7 +29,8 @@ _MODULES = {
     "uvicorn-httptools": "uvicorn,httptools",
 }
 _PROXIES = ("nginx", "haproxy")
-PEERS = ("twisted.web", "nginx", "haproxy", "node", *list(_MODULES)[1:])
+_PROGRAMS = ("node", "go", *_PROXIES)
+PEERS = ("twisted.web", "nginx", "haproxy", "node", "go", *list(_MODULES)[1:])
 
 _HERE = os.path.dirname(os.path.abspath(__file__))
 _TOP = os.path.dirname(os.path.dirname(_HERE))
@@ -81,6 +82,28 @@ class Missing(Exception):
     """
 
 
+def build_go(source: str, folder: str) -> str:
+    """
+    Compile a program in Go that is beside this file.
+
+    @param source: its name.
+    @param folder: where the program and what the compiler needs are put.
+    @return: the path of the program.
+    @raise Missing: if C{go} is not installed, or does not compile it.
+    """
+    path = find_program("go")
+    if path is None:
+        raise Missing("go is not installed")
+    program = os.path.join(folder, source.removesuffix(".go"))
+    words = [path, "build", "-o", program, os.path.join(_HERE, source)]
+    # Not in a work tree: its state would be written into the program.
+    run = subprocess.run(words, cwd=folder, capture_output=True)
+    if run.returncode:
+        said = run.stderr.decode(errors="replace")
+        raise Missing(f"go does not build {source}: {said[-300:]}")
+    return program
+
+
 class Server:
     """
     One server; use it as a context manager.
@@ -101,7 +124,7 @@ class Server:
         self._process: subprocess.Popen[bytes] | None = None
 
     def _command(self) -> list[str]:
-        if self.name in ("node", *_PROXIES):
+        if self.name in _PROGRAMS:
             path = find_program(self.name)
             if path is None:
                 raise Missing(f"{self.name} is not installed")
@@ -125,6 +148,8 @@ class Server:
     def _program(self, path: str) -> list[str]:
         if self.name == "node":
             return [path, os.path.join(_HERE, "echo.js"), str(self.port)]
+        if self.name == "go":
+            return [build_go("echo.go", self.folder), str(self.port)]
         assert self._behind is not None
         self._behind.__enter__()
         ports = {"port": self.port, "backend": self._behind.port}

@@ -227,6 +227,14 @@ ROWS: list[Row] = [
         "The resource gets the segment unchanged; files stay below their folder.",
     ),
     Row(
+        "``%`` without two digits in a path",
+        "Go refuses it, we give the target as it came",
+        "go",
+        "loose",
+        _mine(r"\S+ /[^? ]*%(?![0-9A-Fa-f]{2})"),
+        "RFC 9112 section 3 does not require 400; the resource gets it unchanged.",
+    ),
+    Row(
         "``Upgrade`` to an unsupported protocol, then a request",
         "the peer answers and waits for the other protocol, we answer both",
         "node aiohttp uvicorn-httptools",

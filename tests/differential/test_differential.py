@@ -5,16 +5,19 @@ A small run of the comparison, and that it can fail.
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
+from tests.differential import peers
 from tests.differential.__main__ import run
-from tests.differential.asking import Outcome, Understood
+from tests.differential.asking import Outcome, Understood, ask_all
 from tests.differential.chains import run_chain, wrong_in
 from tests.differential.compare import compare
-from tests.differential.peers import Missing
+from tests.differential.peers import Missing, Server, build_go
 from tests.differential.report import Report
 from tests.differential.requests import make
+from tests.differential.rows import Row, row_of
 
 A = Understood("GET", "/a", "", "")
 B = Understood("GET", "/b", "", "")
@@ -69,6 +72,76 @@ class ChainTests(SynchronousTestCase):
         self.assertEqual(3, found[1])
         self.assertIn("'' was not meant", found[2])
         self.assertEqual((2, 2, []), run_chain("nginx", "ours", sys.executable, inputs))
+
+
+class GoTests(SynchronousTestCase):
+    """
+    Go's server.
+    """
+
+    def test_tells(self) -> None:
+        """
+        It tells each request as it came, and refuses one whose content is malformed.
+        """
+        head = b"POST /a%2fb//c?d=\xe9 HTTP/1.1\r\nHost: a\r\nX-Meant: 7\r\n"
+        chunked = b"POST /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+        inputs = [
+            head + b"Content-Length: 5\r\n\r\nh\xe9<\r\n",
+            chunked + b"5\r\nhello\r\n0\r\n\r\n",
+            chunked + b"5\r\nhello!\r\n0\r\n\r\n",
+        ]
+        try:
+            with Server("go", sys.executable) as server:
+                found = ask_all(server.port, inputs, 5.0)
+        except Missing as missing:
+            raise SkipTest(str(missing)) from None
+        last = Understood("GET", "/sentinel", "", "")
+        odd = Understood("POST", "/a%2fb//c?d=\xe9", "h\xe9<\r\n", "7")
+        plain = Understood("POST", "/a", "hello", "")
+        seen = [one.requests for one in found]
+        self.assertEqual([(odd, last), (plain, last), ()], seen)
+        self.assertEqual([0, 0, 400], [one.refusal for one in found])
+        self.assertEqual([True] * 3, [one.closed for one in found])
+
+    def test_missing(self) -> None:
+        """
+        It is left out, with the reason, where there is no compiler, or one that fails.
+        """
+        folder = Path(self.mktemp()).resolve()
+        folder.mkdir()
+        broken = folder / "go"
+        broken.write_text("#!/bin/sh\necho 'It is too old.' >&2\nexit 1\n")
+        broken.chmod(0o755)
+        for path, reason in (
+            (None, "go is not installed"),
+            (str(broken), "go does not build echo.go: It is too old."),
+        ):
+            self.patch(peers, "find_program", lambda name, path=path: path)
+            error = self.assertRaises(Missing, build_go, "echo.go", str(folder))
+            self.assertIn(reason, str(error))
+            error = self.assertRaises(Missing, Server("go", "").__enter__)
+            self.assertIn(reason, str(error))
+
+    def test_percent(self) -> None:
+        """
+        That it refuses a percent sign is a reason only in a path, and where no two
+        digits follow.
+        """
+        nothing = Outcome((), 400, True, b"")
+        for target, peer, known in (
+            ("/%zz", "go", True),
+            ("/%1", "go", True),
+            ("/%41%4", "go", True),
+            ("/%41", "go", False),
+            ("/a?%zz", "go", False),
+            ("%zz", "go", False),
+            ("/%zz", "node", False),
+        ):
+            mine = Outcome((A._replace(target=target, body="/%zz"),), 0, True, b"")
+            difference = compare(peer, b"x", mine, nothing)
+            assert difference is not None
+            found = row_of(difference)
+            self.assertEqual(known, isinstance(found, Row), (target, peer))
 
 
 class CompareTests(SynchronousTestCase):
