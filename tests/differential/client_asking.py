@@ -8,16 +8,17 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from typing import NamedTuple
 
 from tests.differential.client_answers import Answer
-from tests.differential.peers import Missing
+from tests.differential.peers import Missing, build_go
 from tests.support.optional import find_program
 
 __all__ = ["CLIENTS", "OUR_CLIENTS", "Response", "fetch_all"]
 
 OUR_CLIENTS = ("ours", "ours-h11")
-CLIENTS = ("twisted.web", "curl", "node", "http.client", "httpx", "aiohttp")
+CLIENTS = ("twisted.web", "curl", "node", "go", "http.client", "httpx", "aiohttp")
 
 _PROGRAMS = ("curl", "node")
 _FROM_PYPI = ("httpx", "aiohttp")
@@ -77,7 +78,9 @@ def _read(line: bytes) -> tuple[int, Response]:
     return told["n"], response
 
 
-def _command(kind: str, python: str) -> list[str]:
+def _command(kind: str, python: str, folder: str) -> list[str]:
+    if kind == "go":
+        return [build_go("client_fetch.go", folder)]
     if kind in _PROGRAMS and find_program(kind) is None:
         raise Missing(f"{kind} is not installed")
     if kind == "node":
@@ -109,12 +112,13 @@ def fetch_all(
     width = _WIDTH.get(kind, 32)
     job = {"port": port, "patience": patience, "width": width, "asks": asks}
     ours = kind in OUR_CLIENTS
-    run = subprocess.run(
-        _command(kind, python),
-        input=json.dumps(job).encode(),
-        capture_output=True,
-        env={**os.environ, "PYTHONPATH": _TOP if ours else ""},
-    )
+    with tempfile.TemporaryDirectory() as folder:
+        run = subprocess.run(
+            _command(kind, python, folder),
+            input=json.dumps(job).encode(),
+            capture_output=True,
+            env={**os.environ, "PYTHONPATH": _TOP if ours else ""},
+        )
     found = dict(_read(line) for line in run.stdout.splitlines())
     if set(found) != set(numbers):
         raise RuntimeError(f"{kind} does not tell: {run.stderr[-2000:]!r}")

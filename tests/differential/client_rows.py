@@ -62,6 +62,21 @@ _PECULIAR: list[ClientRow] = [
         ),
         "RFC 9110 section 5.5: it is not part of the value.",
     ),
+    ClientRow(
+        "``chunked`` in a version before 1.0",
+        "we obey and close, Go takes the chunks for content, and waits for the end",
+        "go",
+        "waits",
+        lambda it: (
+            it.theirs.end == "waits"
+            and it.ours.then != "again"
+            and looks(status(rb"HTTP/0\.[0-9] "))(it)
+            and looks(lambda seen: seen.values(b"transfer-encoding") == [b"chunked"])(
+                it
+            )
+        ),
+        "RFC 9112 section 6.1 has it so for HTTP/1.0; the connection is closed.",
+    ),
 ]
 
 _OTHERS: list[ClientRow] = [
@@ -161,8 +176,8 @@ _OTHERS: list[ClientRow] = [
     ),
     ClientRow(
         "The size of a chunk with more than 16 digits, zeros first",
-        "curl refuses it, to us it is that size",
-        "curl",
+        "curl and Go refuse it, to us it is that size",
+        "curl go",
         "loose",
         looks(body(rb"(?:^|\n)0[0-9A-Fa-f]{16}")),
         "RFC 9112 section 7.1 bounds no number of digits.",

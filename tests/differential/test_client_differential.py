@@ -8,14 +8,17 @@ import re
 import sys
 from pathlib import Path
 
-from twisted.trial.unittest import SynchronousTestCase
+from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
+from tests.differential import peers
 from tests.differential.client import compare_clients
 from tests.differential.client_answers import Answer, make_answers
-from tests.differential.client_asking import Response
+from tests.differential.client_asking import Response, fetch_all
 from tests.differential.client_compare import compare_responses, is_laxer
+from tests.differential.client_origin import Origin
 from tests.differential.client_report import ClientReport
 from tests.differential.client_rows import CLIENT_ROWS, client_row_of
+from tests.differential.peers import Missing
 
 TOP = Path(__file__).resolve().parent.parent.parent
 
@@ -62,6 +65,70 @@ class ClientDifferentialTests(SynchronousTestCase):
             self.assertEqual(self.count, same + refused + justified)
             self.assertEqual(0, missed)
             self.assertGreater(same, 0)
+
+
+class GoClientTests(SynchronousTestCase):
+    """
+    Go's client.
+    """
+
+    def test_tells(self) -> None:
+        """
+        It tells what it has read, whether it has failed or still waits, and on which
+        connection it went on.
+        """
+        head = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n"
+        answers = [
+            Answer(head + b"X: \xe9\r\nx: z\r\n\r\nh\xe9llo"),
+            Answer(head + b"Connection: close\r\n\r\nhello"),
+            Answer(head + b"\r\nhell", ends=True),
+            Answer(head + b"\r\nhell"),
+            Answer(head + b"Location: /a\r\n\r\n", method="HEAD"),
+            Answer(b"HTTP/1.1 101 x\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\nhello"),
+        ]
+        numbers = list(range(len(answers)))
+        try:
+            with Origin(answers) as origin:
+                found = fetch_all("go", "", origin.port, answers, numbers, 2.0)
+        except Missing as missing:
+            raise SkipTest(str(missing)) from None
+        fields = (("x", "\xe9"), ("x", "z"))
+        self.assertEqual(
+            [
+                Response("done", 200, b"h\xe9llo", fields, "", "again"),
+                Response("done", 200, b"hello", (), "", "fresh"),
+                Response("failed", 0, b"", (), "unexpected EOF", ""),
+                Response("waits", 0, b"", (), "", "fresh"),
+                Response("done", 200, b"", (("location", "/a"),), "", "again"),
+                Response("done", 101, b"", (), "", "fresh"),
+            ],
+            found,
+        )
+
+    def test_missing(self) -> None:
+        """
+        It is left out, with the reason, where there is no compiler.
+        """
+        self.patch(peers, "find_program", lambda name: None)
+        error = self.assertRaises(Missing, fetch_all, "go", "", 1, [PLAIN], [0], 1.0)
+        self.assertEqual("go is not installed", str(error))
+
+    def test_chunkedBefore10(self) -> None:
+        """
+        That it waits behind chunks is a reason only in a version before 1.0, and
+        if we do not use the connection again.
+        """
+        chunks = b" 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"
+        for version, peer, mine, known in (
+            (b"HTTP/0.9", "go", FRESH, True),
+            (b"HTTP/0.9", "go", AGAIN, False),
+            (b"HTTP/0.9", "node", FRESH, False),
+            (b"HTTP/1.1", "go", FRESH, False),
+        ):
+            parting = compare_responses(peer, Answer(version + chunks), mine, WAITS)
+            assert parting is not None
+            found = client_row_of(parting)
+            self.assertEqual(known, found is not None, (version, peer, mine))
 
 
 class CompareClientTests(SynchronousTestCase):
