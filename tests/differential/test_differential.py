@@ -197,6 +197,22 @@ class CompareTests(SynchronousTestCase):
             report.judge()
             self.assertEqual(missed, len(report.unexplained))
 
+    def test_emptyLine(self) -> None:
+        """
+        An empty line between requests is one behind content that ends with a line end,
+        too; without it a refusal of the next request has no row.
+        """
+        content = "GET /b HTTP/1.1\r\n\r\nHost: a\r\n"
+        head = b"GET /a HTTP/1.1\r\nHost: a\r\nContent-Length: 28\r\n\r\n"
+        last = Understood("GET", "/sentinel", "", "")
+        mine = Outcome((A._replace(body=content), last), 0, True, b"")
+        nothing = mine._replace(requests=mine.requests[:1], refusal=400)
+        for end, known in ((b"\r\n", True), (b"", False)):
+            data = head + content.encode() + end
+            difference = compare("peer", data, mine, nothing)
+            assert difference is not None
+            self.assertEqual(known, isinstance(row_of(difference), Row), end)
+
     def test_leftOut(self) -> None:
         """
         A peer that leaves out a request without content must read on as we do.
