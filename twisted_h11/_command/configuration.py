@@ -46,7 +46,7 @@ _LARGEST_FILE = 1 << 20
 
 # Reading a key takes time that grows with the square of its parts, and each key below a
 # header takes time for all parts of the header.  No option has a dot in its name.
-_MOST_DOTS = 64
+_MOST_DOTS = 16
 _DEEP_KEY = re.compile(
     r"(?:^|[\[{,])[ \t]*"
     r"(?:(?:[\w-]+|\"(?:[^\"\\\n]|\\.)*\"|'[^'\n]*')[ \t]*\.[ \t]*)"
