@@ -25,6 +25,7 @@ from twisted_h11._boundary.checks import (
     instance,
     optional,
 )
+from twisted_h11._client.connecting import Attempt
 from twisted_h11._client.connection import ClientConnection
 from twisted_h11._client.errors import ProxyError, blame
 from twisted_h11._client.exchange import Exchange
@@ -148,9 +149,6 @@ class TunnelEndpoint:
         """
         See L{IStreamClientEndpoint}.
         """
-        # Imported on first use: only tunnels need it here.
-        from twisted_h11._client.connecting import Attempt
-
         headers = []
         if self._authorization is not None:
             headers.append((b"Proxy-Authorization", self._authorization))
