@@ -101,6 +101,7 @@ class Pull(Push):
         One piece more.
         """
         assert not self.stopped, "resumed after the end"
+        assert not self.job.isFull, "asked for more than the peer takes"
         if self.pieces:
             self.pieces -= 1
             self.job.write(700)
@@ -185,6 +186,13 @@ class Job:
         Whether it was told that the client has gone.
         """
         return "lost" in self.told
+
+    @property
+    def isFull(self) -> bool:
+        """
+        Whether the peer does not take what was written, and the transport has said so.
+        """
+        return bool(self.request.channel.wire.transport.isFull)
 
     def _over(self, result: object) -> None:
         lost = isinstance(result, Failure)

@@ -79,10 +79,13 @@ class Conversation:
     @ivar ended: whether the peer will send nothing more.
     @ivar vanished: whether it has gone without a word.
     @ivar switched: whether another protocol has the connection.
+    @ivar headSince: since when the server can only wait for the rest of a head;
+        C{None} while it does not, or may do something else.
     """
 
     def __init__(self, wire: Wire) -> None:
         self.wire = wire
+        self.headSince: float | None = None
         self.asked: list[Asked] = []
         self.tail = b""
         self.sent = 0
@@ -117,6 +120,39 @@ class Conversation:
         data, self.tail = self.tail[:length], self.tail[length:]
         self.sent += len(data)
         self.wire.send(*(data[i : i + SEGMENT] for i in range(0, len(data), SEGMENT)))
+
+    def isHeadLate(self, jobs: dict[int, Job], now: float, most: float) -> bool:
+        """
+        Whether the server has waited for the rest of a head for more than C{most}
+        seconds, and has not refused it.  To be called whenever something has happened.
+        """
+        place = self._partialHead(jobs)
+        if place is None:
+            self.headSince = None
+            return False
+        if self.headSince is None:
+            self.headSince = now
+        if now - self.headSince <= most:
+            return False
+        responses = self.responses()
+        return len(responses) <= place or responses[place].status not in (400, 408)
+
+    def _partialHead(self, jobs: dict[int, Job]) -> int | None:
+        """
+        The place of the request of which some of the head was sent, if the server has
+        nothing else to do than to wait for the rest.
+        """
+        wire, before = self.wire, 0
+        if not self.canSend or wire.transport.stalled or wire.transport.backlog:
+            return None
+        for place, asked in enumerate(self.asked):
+            if self.sent < asked.headEnd:
+                return place if self.sent > before else None
+            job = jobs.get(asked.number)
+            if job is None or job.told != ["done"] or job.switched or job.cut:
+                return None
+            before = asked.end
+        return None
 
     def responses(self) -> list[WireResponse]:
         """

@@ -13,6 +13,7 @@ from twisted.web.client import ResponseDone
 
 from tests.machines.base import has
 from tests.machines.client_calls import BOUNDS, SETTINGS, Asking, Call, which
+from tests.machines.scripted import SEGMENT, Server
 
 __all__ = ["ClientMachine", "SlowClientMachine"]
 
@@ -38,7 +39,7 @@ class ClientMachine(Asking):
     @precondition(has("waiting"))
     @rule(
         at=which,
-        size=st.sampled_from((0, 3, 400, 1500)),
+        size=st.sampled_from((0, 3, 400, 1500, 4000)),
         framing=st.sampled_from(("length", "length", "chunked", "close", "none")),
         interim=st.sampled_from((0, 0, 0, 1, 4)),
         closes=st.sampled_from((False, False, True)),
@@ -82,8 +83,10 @@ class ClientMachine(Asking):
             # Everything up to the end of the connection is the body.
             body, content = body + extra, content
         self.calls[number].bodies.append(body)
+        self.calls[number].server = server
         head = b"HTTP/1.1 103 Early\r\nLink: x\r\n\r\n" * interim
-        server.rest = head + b"\r\n".join(lines) + b"\r\n\r\n" + content + extra
+        whole = head + b"\r\n".join(lines) + b"\r\n\r\n" + content + extra
+        server.begin(whole, len(whole) - len(body))
         server.feed(first)
 
     @precondition(has("waiting"))
@@ -95,6 +98,7 @@ class ClientMachine(Asking):
         server = self.waiting[at % len(self.waiting)]
         _, number = server.unanswered or (b"", 0)
         self.calls[number].bodies.append(b"")
+        self.calls[number].server = None
         server.answered += 1
         server.send(what)
 
@@ -152,6 +156,8 @@ class ClientMachine(Asking):
         self.checkLog()
         for call in self.calls.values():
             self._checkCall(call)
+        for server in self.live:
+            self._checkProducer(server)
         counts = self.pool.counts()
         assert counts.busy + counts.idle == len(self.network.open), counts
         assert sum(counts[:3]) <= BOUNDS.maxConnections, counts
@@ -168,6 +174,8 @@ class ClientMachine(Asking):
         assert interim <= SETTINGS.maxInterimResponses, f"too many before: {call}"
         if call.response is not None and call.bodies[-1]:
             assert call.named == [b"%d" % (call.number,)], f"another's: {call}"
+        if call.response is not None and call.server is not None:
+            self._checkPace(call, call.server)
         reader = call.reader
         if reader is None:
             return
@@ -176,6 +184,33 @@ class ClientMachine(Asking):
         assert whole.startswith(reader.data), f"another body: {call}"
         if reader.reason is not None and reader.reason.check(ResponseDone):
             assert reader.data == whole, f"not the whole body: {call}"
+
+    def _checkPace(self, call: Call, server: Server) -> None:
+        """
+        No more is kept for whoever reads than the settings say, and one segment; who
+        wants more has all that was sent.
+        """
+        if not server.live or server.whose != call.number:
+            return
+        kept = server.taken - server.overhead
+        if call.reads and not call.paused:
+            assert not server.delayed, f"not given what was sent: {call}"
+        elif not (call.reader and call.reader.ends):
+            kept -= len(call.reader.data) if call.reader else 0
+            assert kept <= SETTINGS.readAhead + SEGMENT, f"{kept} bytes wait: {call}"
+
+    def _checkProducer(self, server: Server) -> None:
+        """
+        Who makes the body of a request is paused while the server takes nothing, and
+        only then.
+        """
+        asked = server.asked
+        call = self.calls[asked[-1][1]] if asked else None
+        if call in self.producing:
+            producer: Any = call and call.producer
+            told = [e for e in producer.events if e in ("pause", "resume")]
+            paused = told[-1:] == ["pause"]
+            assert paused == server.producerPaused, f"{producer.events}: {call}"
 
     # -- the end -----------------------------------------------------------------------
 

@@ -45,6 +45,7 @@ class Call:
 
     @ivar results: how its Deferred has ended.
     @ivar bodies: what servers have begun to answer to it, in order.
+    @ivar server: the server that has begun the last of them.
     @ivar reader: who reads the answer.
     @ivar named: the number of the request that the answer says it is for.
     """
@@ -58,6 +59,7 @@ class Call:
         self.paused = False
         self.named: list[bytes] | None = None
         self.bodies: list[bytes] = []
+        self.server: Server | None = None
         self.producer: Producer | None = None
 
     def __repr__(self) -> str:

@@ -210,6 +210,19 @@ class PoolMachine(Machine):
         for host in HOSTS:
             self.ask(host)
 
+    @rule(answers=st.integers(1, 3), host=st.sampled_from(HOSTS))
+    def fill(self, answers: int, host: str) -> None:
+        """
+        Every server is asked something, some have answered, and one is asked more
+        than it has connections for.
+        """
+        self.ask_all()
+        self.connect_all()
+        for server in self.waiting[:answers]:
+            self._answer(server, "keep")
+        self.ask(host)
+        self.ask(host)
+
     @precondition(has("attempts"))
     @rule(at=which)
     def refuse(self, at: int) -> None:
@@ -224,7 +237,9 @@ class PoolMachine(Machine):
         """
         A server answers, and may close after it.
         """
-        server = self.waiting[at % len(self.waiting)]
+        self._answer(self.waiting[at % len(self.waiting)], how)
+
+    def _answer(self, server: Server, how: str) -> None:
         server.answered += 1
         head = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n"
         if how == "close":

@@ -17,7 +17,10 @@ from zope.interface import implementer
 
 from tests.support.client_memory import Peer
 
-__all__ = ["Network", "Server"]
+__all__ = ["SEGMENT", "Network", "Server"]
+
+# How much comes in one segment.
+SEGMENT = 1024
 
 _REQUEST = re.compile(rb"(GET|HEAD|POST) /(\d+) HTTP/1\.1\r\n")
 _LENGTH = re.compile(rb"Content-Length: (\d+)", re.I)
@@ -30,6 +33,8 @@ class Server(Peer):
     @ivar host: whose it is.
     @ivar answered: how many requests have had an answer, or the beginning of one.
     @ivar rest: what of the answer was not sent.
+    @ivar taken: how much of the answer the client has got.
+    @ivar overhead: how much of the answer is not its body.
     """
 
     def __init__(self, clock: Clock, protocol: Any, host: str) -> None:
@@ -37,6 +42,7 @@ class Server(Peer):
         self.host = host
         self.answered = 0
         self.rest = b""
+        self.taken = self.overhead = 0
         self.sentEnd = False
 
     @property
@@ -61,13 +67,34 @@ class Server(Peer):
         asked = self.asked
         return asked[self.answered] if self.answered < len(asked) else None
 
+    @property
+    def whose(self) -> int | None:
+        """
+        The number of the request that was answered last, if there is none behind it.
+        """
+        asked = self.asked
+        return asked[-1][1] if 0 < self.answered == len(asked) else None
+
+    def begin(self, rest: bytes, overhead: int) -> None:
+        """
+        Have C{rest} to send, of which so many bytes are not the body.
+        """
+        self.rest, self.overhead = rest, overhead
+        self.taken = 0
+
     def feed(self, length: int) -> None:
         """
         Send some of what is left.
         """
         data, self.rest = self.rest[:length], self.rest[length:]
-        if data:
-            self.send(data)
+        self.send(*(data[i : i + SEGMENT] for i in range(0, len(data), SEGMENT)))
+
+    @property
+    def delayed(self) -> bool:
+        """
+        Whether something that was sent waits because the client does not read.
+        """
+        return bool(self._waiting)
 
     def halfClose(self) -> None:
         """
@@ -93,7 +120,9 @@ class Server(Peer):
 
     def _deliver(self) -> None:
         while self._waiting and not (self.paused or self.ended or self.closed):
-            self.protocol.dataReceived(self._waiting.pop(0))
+            piece = self._waiting.pop(0)
+            self.taken += len(piece)
+            self.protocol.dataReceived(piece)
 
 
 @implementer(IStreamClientEndpoint)

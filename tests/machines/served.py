@@ -155,5 +155,8 @@ class Served(Machine):
         """
         All that the reactor does in a turn.
         """
+        jobs, now = self.application.jobs, self.clock.seconds()
         for talk in self.talks:
             talk.wire.pump()
+            if talk.isHeadLate(jobs, now, LIMITS.headTimeout or 0):
+                self.failures.append(f"a head may take for ever: {talk.asked[-1]}")

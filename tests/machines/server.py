@@ -46,6 +46,8 @@ class ServerMachine(ServedApplication):
             for asked in talk.asked:
                 self._checkJob(asked)
         self._checkSomethingHappens()
+        for job in self.produced:
+            self._checkPace(job)
         for job in self.application.jobs.values():
             job.forget()
 
@@ -81,6 +83,18 @@ class ServerMachine(ServedApplication):
         kept = wire.pendingLength + len(talk.wire.transport.backlog)
         most = LIMITS.writeBufferLength or 0
         assert talk.wire.closed or kept <= most + 6000, kept
+
+    def _checkPace(self, job: Job) -> None:
+        """
+        A push producer is paused while the peer does not keep up, and only then.
+        """
+        wire, producer = job.request.channel.wire, job.producer
+        assert producer is not None
+        if producer.streaming and wire.isOpen:
+            if wire.transport.isFull:
+                assert not producer.on, f"not paused: {job}"
+            elif not wire.transport.backlog:
+                assert producer.on, f"paused for ever: {job}"
 
     def _checkSomethingHappens(self) -> None:
         """

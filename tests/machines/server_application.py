@@ -103,17 +103,24 @@ class ServedApplication(ServedPeers):
         self.unproduced[at % len(self.unproduced)].waitDrained()
 
     @precondition(has("unproduced"))
-    @rule(at=which)
-    def fall_behind(self, at: int) -> None:
+    @rule(at=which, how=st.sampled_from(("waits", "waits", "push", "pull")))
+    def fall_behind(self, at: int, how: str) -> None:
         """
-        The peers read nothing, much is written, and somebody waits for room.
+        The peers read nothing, and much is written: by somebody who then waits for
+        room, or by a producer that was there before.
         """
         for talk in self.open:
             talk.wire.stall()
         job = self.unproduced[at % len(self.unproduced)]
-        job.write(3000)
+        if how == "pull":
+            job.register(Pull(job, 5))
+            return
+        if how == "push":
+            job.register(Push(job))
+        if job.producer is None or job.producer.on:
+            job.write(3000)
         self.settle()
-        if job.open:
+        if job.open and how == "waits":
             job.waitDrained()
 
     @precondition(has("untaken"))
@@ -130,16 +137,7 @@ class ServedApplication(ServedPeers):
         """
         It wants less of the body, or more, or nothing.
         """
-        taker: Any = self.takers[at % len(self.takers)].taker
-        if what == "pause":
-            taker.paused = True
-            taker.transport.pauseProducing()
-        elif what == "resume":
-            taker.paused = False
-            taker.transport.resumeProducing()
-        else:
-            taker.paused = False
-            taker.transport.loseConnection()
+        self.pace(self.takers[at % len(self.takers)], what)
 
     @precondition(has("upgrades"))
     @rule(at=which)

@@ -4,11 +4,13 @@ What the peers of a server do.
 
 from __future__ import annotations
 
+from typing import Any
+
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule
 from twisted.internet.error import ConnectionLost
 
-from tests.machines.application import KINDS
+from tests.machines.application import KINDS, Job
 from tests.machines.asked import Asked, Conversation
 from tests.machines.base import has
 from tests.machines.served import Served, which
@@ -93,6 +95,59 @@ class ServedPeers(Served):
         head = data.find(b"\r\n\r\n") + 4
         some = {"all": len(data), "nothing": 0, "head": head, "some": len(data) // 2}
         talk.ask(asked, some[sends])
+
+    @precondition(has("live"))
+    @rule(at=which, length=st.sampled_from((1, 20, 40)))
+    def dawdle(self, at: int, length: int) -> None:
+        """
+        The peer sends some of a head, and for a while nothing more.
+        """
+        self.numbers += 1
+        asked = Asked(self.numbers, "whole", b"")
+        self.live[at % len(self.live)].ask(asked, length)
+        self.settle()
+        self.time_passes(11.0)
+
+    @precondition(has("live"))
+    @rule(
+        at=which,
+        chunked=st.booleans(),
+        how=st.sampled_from(("late", "paused", "resumed")),
+    )
+    def upload(self, at: int, chunked: bool, how: str) -> None:
+        """
+        The peer sends a body that is longer than what may wait for who takes it; that
+        one takes it later, or pauses at once, and goes on later or now.
+        """
+        talk = self.live[at % len(self.live)]
+        self.numbers += 1
+        body = bytes(97 + i % 26 for i in range(2900))
+        asked = Asked(self.numbers, "stream", body, b"POST", chunked=chunked)
+        head = asked.encoded().find(b"\r\n\r\n") + 4
+        talk.ask(asked, 10_000 if how == "late" else head)
+        self.settle()
+        job = self.application.jobs.get(asked.number)
+        if job is None or not job.open or how == "late":
+            return
+        job.take()
+        self.pace(job, "pause")
+        if talk.canSend:
+            talk.send(10_000)
+        if how == "resumed" and job.taker is not None:
+            self.pace(job, "resume")
+
+    def pace(self, job: Job, what: str) -> None:
+        """
+        Who takes a body wants less of it, or more, or nothing.
+        """
+        taker: Any = job.taker
+        taker.paused = what == "pause"
+        if what == "pause":
+            taker.transport.pauseProducing()
+        elif what == "resume":
+            taker.transport.resumeProducing()
+        else:
+            taker.transport.loseConnection()
 
     @precondition(has("live"))
     @rule(at=which, length=st.sampled_from((1, 2, 20, 300, 100_000)))

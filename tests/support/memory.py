@@ -104,6 +104,13 @@ class MemoryTransport:
             self.producerPaused = True
             self.producer.pauseProducing()
 
+    @property
+    def isFull(self) -> bool:
+        """
+        Whether there is more to send than a producer may add to.
+        """
+        return self.stalled and len(self.backlog) > self.bufferSize
+
     def stall(self) -> None:
         """
         The peer stops reading.
