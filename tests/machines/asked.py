@@ -25,6 +25,7 @@ class Asked:
     @ivar kind: which resource it is for; C{malformed} for one that is to be refused.
     @ivar body: what it carries.
     @ivar headEnd: where its head ends in what the peer sends, when that is known.
+    @ivar refusedUnread: whether it was answered before the end of its head was sent.
     @ivar end: where it ends.
     """
 
@@ -37,6 +38,7 @@ class Asked:
     expects: bool = False
     closes: bool = False
     headEnd: int = 0
+    refusedUnread: bool = False
     end: int = 0
 
     def encoded(self) -> bytes:
@@ -79,13 +81,13 @@ class Conversation:
     @ivar ended: whether the peer will send nothing more.
     @ivar vanished: whether it has gone without a word.
     @ivar switched: whether another protocol has the connection.
-    @ivar headSince: since when the server can only wait for the rest of a head;
-        C{None} while it does not, or may do something else.
+    @ivar headSince: the place of the request for the rest of whose head the server can
+        only wait, and since when; C{None} while it does not, or may do something else.
     """
 
     def __init__(self, wire: Wire) -> None:
         self.wire = wire
-        self.headSince: float | None = None
+        self.headSince: tuple[int, float] | None = None
         self.asked: list[Asked] = []
         self.tail = b""
         self.sent = 0
@@ -117,6 +119,9 @@ class Conversation:
         """
         Send some of the tail, in segments.
         """
+        answered = len(self.responses())
+        for asked in self.asked[:answered]:
+            asked.refusedUnread = asked.refusedUnread or self.sent < asked.headEnd
         data, self.tail = self.tail[:length], self.tail[length:]
         self.sent += len(data)
         self.wire.send(*(data[i : i + SEGMENT] for i in range(0, len(data), SEGMENT)))
@@ -130,9 +135,9 @@ class Conversation:
         if place is None:
             self.headSince = None
             return False
-        if self.headSince is None:
-            self.headSince = now
-        if now - self.headSince <= most:
+        if self.headSince is None or self.headSince[0] != place:
+            self.headSince = place, now
+        if now - self.headSince[1] <= most:
             return False
         responses = self.responses()
         return len(responses) <= place or responses[place].status not in (400, 408)
@@ -163,7 +168,7 @@ class Conversation:
         while at < len(data):
             asked = self.asked[len(found)] if len(found) < len(self.asked) else None
             method = b"GET" if asked is None else asked.method
-            if asked is not None and self.sent < asked.headEnd:
+            if asked is not None and (asked.refusedUnread or self.sent < asked.headEnd):
                 # The method may be known or not: that was a refusal.
                 if not data.endswith(b"\r\n\r\n"):
                     method = b"GET"
