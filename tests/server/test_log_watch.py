@@ -290,38 +290,42 @@ class DoubtTests(WatchTestCase):
     Lines that were written nevertheless are in doubt.
     """
 
+    def between(self, order: str) -> tuple[list[str], Any]:
+        """
+        Have the write of line b, in the given order of steps, meet a copy of the file
+        and its truncation.
+
+        @return: where the copy will be, and what undoes it.
+        """
+        write = os.write
+        copied: list[str] = []
+
+        def between(descriptor: int, data: bytes) -> int:
+            if data != b"b\n" or copied:
+                return write(descriptor, data)
+            done = 0
+            with open(self.path, "r+") as file:
+                for step in order.split():
+                    if step == "copy":
+                        copied.append(file.read())
+                    elif step == "cut":
+                        file.truncate(0)
+                    else:
+                        done = write(descriptor, data)
+            return done
+
+        return copied, self.patch(os, "write", between)
+
     def test_within(self) -> None:
         """
         All of that may happen between the look and the write, in any order: each line
         is there once.
         """
-        write = os.write
         for order in ("copy write cut", "write copy cut", "copy cut write"):
             for last in (False, True):
                 os.truncate(self.path, 0)
                 self.write("a\n")
-                copied: list[str] = []
-
-                def between(
-                    descriptor: int,
-                    data: bytes,
-                    order: str = order,
-                    copied: list[str] = copied,
-                ) -> int:
-                    if data != b"b\n" or copied:
-                        return write(descriptor, data)
-                    done = 0
-                    with open(self.path, "r+") as file:
-                        for step in order.split():
-                            if step == "copy":
-                                copied.append(file.read())
-                            elif step == "cut":
-                                file.truncate(0)
-                            else:
-                                done = write(descriptor, data)
-                    return done
-
-                patch = self.patch(os, "write", between)
+                copied, patch = self.between(order)
                 self.write("b\n")
                 if last:
                     self.advance(FLUSH_SECONDS)
@@ -339,29 +343,7 @@ class DoubtTests(WatchTestCase):
         """
         Lines that were in doubt before that are not written again if they were copied.
         """
-        write = os.write
         for order in ("copy write cut", "copy cut write"):
-            copied: list[str] = []
-
-            def between(
-                descriptor: int,
-                data: bytes,
-                order: str = order,
-                copied: list[str] = copied,
-            ) -> int:
-                if data != b"b\n" or copied:
-                    return write(descriptor, data)
-                done = 0
-                with open(self.path, "r+") as file:
-                    for step in order.split():
-                        if step == "copy":
-                            copied.append(file.read())
-                        elif step == "cut":
-                            file.truncate(0)
-                        else:
-                            done = write(descriptor, data)
-                return done
-
             os.truncate(self.path, 0)
             with open(self.path, "a"):
                 self.log.write("a\n")
@@ -369,7 +351,7 @@ class DoubtTests(WatchTestCase):
                 self.now += PATIENCE
                 self.advance(_LOOK_SECONDS)
                 self.assertTrue(self.log._isInDoubt(), order)
-                patch = self.patch(os, "write", between)
+                copied, patch = self.between(order)
                 self.write("b\n")
                 self.advance(FLUSH_SECONDS)
                 self.advance(FLUSH_SECONDS)

@@ -417,10 +417,11 @@ class GoodTests(WSGITestCase):
         self.assertEqual([b"abcd", b"efgh", b"ijkl"], got)
         self.assertEqual(200, wire.only().status)
 
-    def test_trickle(self) -> None:
+    def reading(self) -> tuple[list[bytes], Any]:
         """
-        A body that comes byte by byte, while the application does not read, waits in
-        a few pieces, not in one for each byte.
+        An application that reads the whole body, in a thread that runs later.
+
+        @return: where the bodies will be, and the resource.
         """
         got: list[bytes] = []
 
@@ -429,7 +430,14 @@ class GoodTests(WSGITestCase):
             start("200 OK", [])
             return []
 
-        resource = inline(self.clock, application, later=True)
+        return got, inline(self.clock, application, later=True)
+
+    def test_trickle(self) -> None:
+        """
+        A body that comes byte by byte, while the application does not read, waits in
+        a few pieces, not in one for each byte.
+        """
+        got, resource = self.reading()
         wire = self.connect(self.site(resource))
         body = bytes(range(250)) * 40
         wire.send(post(body)[: -len(body)])
@@ -445,14 +453,7 @@ class GoodTests(WSGITestCase):
         """
         Two threads of an application may ask for the same body at the same time.
         """
-        got: list[bytes] = []
-
-        def application(environ: Any, start: Any) -> Any:
-            got.append(environ["wsgi.input"].read())
-            start("200 OK", [])
-            return []
-
-        resource = inline(self.clock, application, later=True)
+        got, resource = self.reading()
         wire = self.talk(resource, post(b"abc", b"Expect: 100-continue"))
         stream = resource._threads.waiting[0].__self__._stream
         stream.take()
