@@ -29,6 +29,7 @@ class Connection:
         self.transport = self
         self.flushes = 0
         self.pending = [b"answer"]
+        self.closing: Any = None
 
     def flush(self) -> None:
         self.flushes += 1

@@ -18,6 +18,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.support.memory import MemoryTransport, SecureMemoryTransport
 from twisted_h11._wire import wire as wires
 from twisted_h11._wire.closing import ClosingWait, End
+from twisted_h11._wire.outbox import Outbox as TurnOutbox
 from twisted_h11._wire.sockets import BATCH_LENGTH, MOST_PIECES
 from twisted_h11._wire.user import Nobody, State
 from twisted_h11._wire.wire import (
@@ -494,6 +495,39 @@ class EndTests(WireTestCase):
         self.assertEqual(b"", self.transport.output)
         self.assertEnded("closed")
         self.assertEqual([], outbox.calls)
+
+    def endWithTurn(self) -> None:
+        """
+        Write something, and have the connection close with the turn.
+        """
+        transport: Any = self.transport
+        transport.reactor = self.clock
+        self.wire.outbox = TurnOutbox()
+        self.wire.send(b"last")
+        self.wire.close(End.TURN)
+        self.wire.endBatch(self.wire.beginBatch())
+
+    def test_withTheTurn(self) -> None:
+        """
+        A connection that is to close with the turn sends nothing before it, and is
+        closed in stages if its transport is not a bare socket.
+        """
+        self.endWithTurn()
+        self.assertEqual("<Wire closing>", repr(self.wire))
+        self.assertEqual(b"", self.transport.output)
+        self.clock.advance(0)
+        self.assertEqual(b"last", self.transport.output)
+        self.assertEqual("<Wire lingering>", repr(self.wire))
+
+    def test_lostWithTheTurn(self) -> None:
+        """
+        A connection that is lost before it is closed with the turn is not closed again.
+        """
+        self.endWithTurn()
+        self.wire.lost(Failure(ConnectionDone()))
+        self.clock.advance(0)
+        self.assertEqual(b"", self.transport.output)
+        self.assertEnded("closed")
 
     def test_dropped(self) -> None:
         """

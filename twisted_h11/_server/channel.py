@@ -234,7 +234,7 @@ class Channel(SharedChannel):
         if wire.holds:
             wire.release(CONSUMER)
         if not cycle.isReusable:
-            wire.close(End.LINGER)
+            self.endAfterResponse()
         elif incoming is None:
             cycle.framer.nextCycle()
             self.awaitNext()
@@ -244,6 +244,24 @@ class Channel(SharedChannel):
             incoming.received = 0
             incoming.beginWindow()
             self.reader.advance()
+
+    def endAfterResponse(self) -> None:
+        """
+        Close the connection after its last response: in stages, unless the client has
+        announced that the request is its last one (RFC 9112 section 9.6), and all that
+        it has sent was read.  Then nothing can arrive after the close that would
+        destroy the response.  nginx has the same rule (C{lingering_close on}).
+        """
+        reader, cycle = self.reader, self.cycle
+        assert cycle is not None
+        last = (
+            not cycle.head.keepAlive
+            and reader.incoming is None
+            and not reader.hasBytes
+            # Its tunnel may begin before the response to it.
+            and cycle.head.method != b"CONNECT"
+        )
+        self.wire.close(End.TURN if last else End.LINGER)
 
     def awaitNext(self) -> None:
         """

@@ -209,7 +209,7 @@ class Cycle:
             self.owner.awaitNext()
         else:
             self.state = _COMPLETE
-            self.wire.close(End.LINGER)
+            self.owner.endAfterResponse()
 
     def send(self, data: bytes, chunk: bytes | None = None) -> None:
         """

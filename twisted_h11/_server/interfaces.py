@@ -94,6 +94,11 @@ class CycleOwner(Protocol):
         The response has ended: begin the next cycle, if the request has ended too.
         """
 
+    def endAfterResponse(self) -> None:
+        """
+        Close the connection after its last response.
+        """
+
     def awaitNext(self) -> None:
         """
         Both messages have ended, without h11: wait for the next request.

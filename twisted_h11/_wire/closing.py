@@ -8,6 +8,11 @@ time and a bounded number of bytes, and then the connection is closed.  TLS has 
 half-close, and a wrapper may forward C{loseWriteConnection} to the socket below it,
 which would cut TLS; so the half-close is for exact sockets only.
 
+A client that has announced its last request (C{Connection: close}) sends nothing after
+it.  Then there are no stages: the server closes a bare socket at the end of the turn
+that wrote the last response (C{End.TURN}), if the kernel has taken all of it, and
+the client has sent no more.
+
 The first stage begins when the peer has taken what was written.  While the transport
 is full the least rate applies instead of the time-outs of closing, which would cut off
 a slow peer.
@@ -20,8 +25,9 @@ from enum import Enum
 from twisted.internet.interfaces import IPushProducer
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 
+from twisted_h11._wire.outbox import Outbox
 from twisted_h11._wire.progress import bytes_taken
-from twisted_h11._wire.sockets import is_bare_socket
+from twisted_h11._wire.sockets import close_drained, is_bare_socket
 from twisted_h11._wire.user import OwnWire, State
 
 __all__ = ["Closing", "ClosingWait", "End"]
@@ -34,6 +40,7 @@ class End(Enum):
 
     LOSE = "after what was written has gone out"
     LINGER = "in stages"
+    TURN = "with the end of the turn, or in stages"
     ABORT = "at once"
 
 
@@ -83,6 +90,11 @@ class Closing:
         wire = self._wire
         self.how = how
         wire.user.wireClosing()
+        if how is End.TURN:
+            if wire.outbox is not None and wire.hasRoom:
+                self._waitForTurn(wire.outbox)
+                return
+            how = self.how = End.LINGER
         if wire.pressure is None or wire.pressure.queue is None:
             wire.flush()
         if not wire.hasRoom:
@@ -97,6 +109,25 @@ class Closing:
             self._linger()
         else:
             self.lose()
+
+    def _waitForTurn(self, outbox: Outbox) -> None:
+        wire = self._wire
+        wire.unregister()
+        self.later = False
+        wire.held = True
+        outbox.wait(wire)
+
+    def turnOver(self) -> None:
+        """
+        The turn is over, and what was pending was written: close the connection if it
+        ends with the turn.
+        """
+        if self.how is End.TURN:
+            self.how = End.LINGER
+            wire = self._wire
+            sendsMore = self._left < wire.user.limits.lingerLength
+            if sendsMore or not close_drained(wire.transport):
+                self._linger()
 
     def lose(self) -> None:
         """

@@ -51,10 +51,12 @@ class Pending(Protocol):
 
     @ivar transport: its transport, a bare socket.
     @ivar pending: the bytes to send.
+    @ivar closing: how the connection ends; C{None} while it is open.
     """
 
     transport: Any
     pending: Any
+    closing: Any
 
     def flush(self) -> None:
         """
@@ -71,7 +73,8 @@ class Outbox:
 
     def __init__(self) -> None:
         self._scheduled = False
-        # Wires with incomplete responses: a dictionary, for its order.
+        # Wires with incomplete responses, and those that end with the turn: a
+        # dictionary, for its order.
         self._writing: dict[Pending, None] = {}
         # Wires with complete responses.
         self._waiting: list[Pending] = []
@@ -80,7 +83,8 @@ class Outbox:
 
     def wait(self, wire: Pending) -> None:
         """
-        Flush C{wire} before the reactor waits again; its response is not complete.
+        Flush C{wire} before the reactor waits again; its response is not complete, or
+        the connection ends with the turn.
 
         @param wire: one whose transport is a bare socket.
         """
@@ -138,20 +142,31 @@ def _flush_all(wires: Iterable[Pending]) -> int:
     for wire in wires:
         if wire.pending:
             sent += 1
-            guarded("Writing a response", wire.flush)
+        elif wire.closing is None:
+            continue
+        guarded("Writing a response", _end_turn, wire)
     return sent
+
+
+def _end_turn(wire: Pending) -> None:
+    wire.flush()
+    if wire.closing is not None and wire.transport is not None:
+        wire.closing.turnOver()
 
 
 def leave(wire: Any, more: bool) -> None:
     """
     Flush a wire at the end of the turn, or now: if it has no L{Outbox}, has no room,
-    or is closing.
+    or is closing, but not with the turn.
 
     @param more: whether more of the response may follow in this turn.
     """
     outbox = wire.outbox
-    if outbox is None or not wire.hasRoom or wire.closing is not None:
+    if outbox is None or not wire.hasRoom:
         wire.flush()
+    elif wire.closing is not None:
+        if not wire.held:
+            wire.flush()
     elif more:
         wire.held = True
         outbox.wait(wire)

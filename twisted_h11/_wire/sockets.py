@@ -10,12 +10,14 @@ from typing import Any
 
 from twisted.internet import tcp
 from twisted.internet.interfaces import ITCPTransport
+from twisted.internet.protocol import connectionDone
 from twisted.python.runtime import platform
 
 __all__ = [
     "BATCH_LENGTH",
     "LONG_READ",
     "MOST_PIECES",
+    "close_drained",
     "end_connection",
     "is_bare_socket",
     "limit_unsent",
@@ -69,12 +71,7 @@ def write_now(wire: Any, data: list[bytes], whole: bool) -> None:
     @param data: a few pieces, none of them empty.
     @param whole: whether there is no producer that will write more.
     """
-    if (
-        is_bare_socket(wire)
-        and wire.connected
-        and not wire.dataBuffer
-        and getattr(wire, "_tempDataLen", 1) == 0
-    ):
+    if _is_drained(wire):
         sent: Any = 0
         # TCP only: a UNIX socket may have descriptors to send along.
         if type(wire) is tcp.Server:
@@ -89,6 +86,39 @@ def write_now(wire: Any, data: list[bytes], whole: bool) -> None:
             data = _overrun(data, sent)
     if data:
         wire.writeSequence(data)
+
+
+def _is_drained(wire: Any) -> bool:
+    return (
+        is_bare_socket(wire)
+        and wire.connected
+        and not wire.dataBuffer
+        and getattr(wire, "_tempDataLen", 1) == 0
+    )
+
+
+def close_drained(wire: Any) -> bool:
+    """
+    Close a bare socket within this call, if it has nothing to send, and nothing unread,
+    which would cause a reset.
+
+    C{loseConnection} closes it one event of the reactor later, after two calls of
+    C{epoll_ctl}.
+
+    @return: whether it was closed; if not, nothing was done.
+    """
+    if not _is_drained(wire):
+        return False
+    try:
+        if wire.getHandle().recv(1, socket.MSG_PEEK):
+            return False
+    except BlockingIOError:
+        pass
+    except OSError:
+        # The reactor gets the error again, and reports it.
+        return False
+    wire.connectionLost(connectionDone)
+    return True
 
 
 def _gather(wire: Any, data: list[bytes], left: int) -> int:

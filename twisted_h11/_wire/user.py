@@ -143,9 +143,12 @@ class OwnWire(Protocol):
 
     user: WireUser
     transport: Any
+    outbox: Outbox | None
+    held: bool
     hasRoom: bool
     holds: int
     eof: bool
+    pending: Any
     pendingLength: int
     pressure: Any
     closing: Any

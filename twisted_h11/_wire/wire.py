@@ -269,8 +269,9 @@ class Wire(Waiter):
             transport = self.transport
             if transport is None:
                 return
-            # The last response is sent together with the end of the connection.
-            if self.user.writesNow and self.closing is None:
+            closing = self.closing
+            # Otherwise the transport sends it together with the end of the connection.
+            if self.user.writesNow and (closing is None or closing.how is End.TURN):
                 pressure = self.pressure
                 whole = pressure is None or pressure.producer is None
                 write_now(transport, data, whole)
