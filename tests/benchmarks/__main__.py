@@ -28,7 +28,7 @@ from tests.benchmarks.cases import (
 )
 from tests.benchmarks.chart import ChartFailed, draw
 from tests.benchmarks.machine import cores, describe_machine, probe
-from tests.benchmarks.peers import CLIENTS, PEERS, Peer, control, find_peers
+from tests.benchmarks.peers import CLIENTS, PEERS, Peer, before, control, find_peers
 from tests.benchmarks.report import table, text
 from tests.benchmarks.results import Book
 from tests.benchmarks.servers import ServerFailed, Workshop
@@ -92,6 +92,11 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="put twisted.web in our place: shows how large the noise is",
     )
+    add(
+        "--before",
+        metavar="FOLDER",
+        help="compare with an earlier revision only, whose checkout is in FOLDER",
+    )
     add("--output", metavar="FILE", help="save the result as JSON")
     add("--chart", metavar="FILE", help="draw a chart as SVG")
     add("--chart-level", choices=list(LEVELS), default="rate")
@@ -140,7 +145,7 @@ def _present(
     python = workshop.settings.python
     wanted = {module for peer in peers for module in peer.modules.split()}
     try:
-        missing, versions = probe(python, wanted, workshop.environment)
+        missing, versions = probe(python, wanted, workshop.environment())
     except (OSError, subprocess.CalledProcessError) as reason:
         raise ServerFailed(f"{python} does not run: {reason}") from None
     found = []
@@ -181,8 +186,7 @@ def measure(cases: list[Case], peers: list[Peer], settings: Settings) -> Any:
             if outside:
                 workshop = Workshop(settings)
                 stack.callback(workshop.close)
-                all_peers = [*peers, *CLIENTS]
-                present, told = _present(book, outside, all_peers, workshop)
+                present, told = _present(book, outside, peers, workshop)
                 versions.update(told)
                 if settings.loadCore is not None:
                     # We are the load where wrk is not.
@@ -286,6 +290,14 @@ def main(arguments: list[str] | None = None) -> int:
     if options.chart is not None:
         charted = [case for case in cases if case.level == options.chart_level]
         charts.append((options.chart, charted, 8))
+    clients = CLIENTS
+    if options.before is not None:
+        if options.peer or options.control:
+            parser.error("--before names the peers: not with --peer or --control")
+        if not os.path.isdir(os.path.join(options.before, "twisted_h11")):
+            parser.error(f"--before: there is no twisted_h11 in {options.before!r}")
+        cases = [case for case in cases if case.level != "memory"]
+        peers, clients = before(options.before), []
     if options.control:
         peers = control(peers)
     serverCore, loadCore = cores()
@@ -306,7 +318,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     try:
         if options.saved is None:
-            document = _new(options, cases, peers, settings)
+            document = _new(options, cases, [*peers, *clients], settings)
         else:
             with open(options.saved, encoding="utf-8") as saved:
                 document = json.load(saved)

@@ -206,7 +206,8 @@ def _asking(peer: Peer, workshop: Workshop, case: Case) -> Iterator[Any]:
     with Server(BARE, workshop, beside=True) as bare:
         command = peer.words(settings.python, origin=bare.port)
         command += ["--requests", str(settings.clientRequests)]
-        yield partial(_result, command, settings.serverCore, 120, workshop.environment)
+        environment = workshop.environment(peer.folder)
+        yield partial(_result, command, settings.serverCore, 120, environment)
 
 
 def _client(

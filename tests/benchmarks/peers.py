@@ -14,7 +14,7 @@ from tests.benchmarks.cases import Case, chosen
 
 __all__ = [
     *("BARE", "CLIENTS", "GENERAL", "OURS", "PEERS", "Peer"),
-    *("compared_with", "control", "find_peers"),
+    *("before", "compared_with", "control", "find_peers"),
 ]
 
 # What any server may be able to do, and what needs a loop of the application's.
@@ -39,6 +39,8 @@ class Peer:
     @ivar log: where access lines go: C{"file"} (a file of their own),
         C{"twisted"} (Twisted's log, itself in a file) or C{"off"}.
     @ivar ours: which of ours it is compared with; itself for ours.
+    @ivar folder: a checkout whose package it runs, for a peer that is an earlier
+        revision; else empty.
     @ivar always: whether it takes part in every case that it can do, not only in those
         that are wide.  A run of all pairs would take an hour.
     """
@@ -52,6 +54,7 @@ class Peer:
     can: frozenset[str] = GENERAL
     log: str = "off"
     ours: str = "h11web-nolog"
+    folder: str = ""
     always: bool = True
 
     @property
@@ -253,11 +256,32 @@ CLIENTS = [
 OURS = frozenset(peer.name for peer in [*PEERS, *CLIENTS] if peer.ours == peer.name)
 
 
+# How the names of earlier revisions of ours end.
+_BEFORE = "-before"
+
+
+def before(folder: str) -> list[Peer]:
+    """
+    All of ours, each with the same server or client of an earlier revision.
+
+    @param folder: a checkout of that revision.
+    """
+    found = []
+    for peer in [*PEERS, *CLIENTS]:
+        if peer.name in OURS:
+            title = f"{peer.title}, before"
+            name = peer.name + _BEFORE
+            found += [peer, replace(peer, name=name, title=title, folder=folder)]
+    return found
+
+
 def compared_with(name: str) -> str | None:
     """
-    Which of ours a peer, a client or twisted.web's site is compared with; C{None}
-    for ours.
+    Which of ours a peer, a client, an earlier revision or twisted.web's site is
+    compared with; C{None} for ours.
     """
+    if name.endswith(_BEFORE):
+        return name.removesuffix(_BEFORE)
     ours = {peer.name: peer.ours for peer in [*PEERS, *CLIENTS]}
     ours["twisted.web"] = "twisted_h11"
     return None if name in OURS else ours.get(name)

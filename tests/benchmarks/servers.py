@@ -51,11 +51,7 @@ class Workshop:
         static.mkdir()
         for name, data in payload.FILES.items():
             (static / name).write_bytes(data)
-        self.environment = {
-            **os.environ,
-            "PYTHONPATH": str(Path(__file__).resolve().parents[2]),
-            "BENCHMARK_STATIC": str(static),
-        }
+        self._static = str(static)
         self.certificate: dict[str, str] = {}
         if shutil.which("openssl") is not None:
             certificate = os.path.join(self.folder, "certificate.pem")
@@ -67,6 +63,27 @@ class Workshop:
                 command, stdin=subprocess.DEVNULL, capture_output=True, check=True
             )
             self.certificate = {"certificate": certificate, "key": key}
+
+    def environment(self, checkout: str = "") -> dict[str, str]:
+        """
+        The environment of a server or a client.
+
+        @param checkout: where its C{twisted_h11} is, if it is not ours.  Its benchmarks
+            are ours in any case.
+        """
+        paths = [str(Path(__file__).resolve().parents[2])]
+        if checkout:
+            package = Path(self.folder, "before")
+            if not package.exists():
+                package.mkdir()
+                for name in ("twisted", "twisted_h11"):
+                    package.joinpath(name).symlink_to(Path(checkout, name).resolve())
+            paths.insert(0, str(package))
+        return {
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(paths),
+            "BENCHMARK_STATIC": self._static,
+        }
 
     def close(self) -> None:
         """
@@ -119,7 +136,7 @@ class Server:
             self._process = subprocess.Popen(
                 pinned(command, core),
                 cwd=self._folder,
-                env=workshop.environment,
+                env=workshop.environment(self.peer.folder),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,

@@ -7,6 +7,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import os
 import shutil
 import sys
 from contextlib import nullcontext
@@ -25,7 +26,16 @@ from tests.benchmarks.__main__ import _present, main
 from tests.benchmarks.cases import CASES, CHARTED, Case, find_cases
 from tests.benchmarks.chart import ChartFailed, draw, panels
 from tests.benchmarks.heads import JSON_KB
-from tests.benchmarks.peers import CLIENTS, OURS, PEERS, Peer, control, find_peers
+from tests.benchmarks.peers import (
+    CLIENTS,
+    OURS,
+    PEERS,
+    Peer,
+    before,
+    compared_with,
+    control,
+    find_peers,
+)
 from tests.benchmarks.report import text
 from tests.benchmarks.results import TARGETS, Book
 from tests.benchmarks.servers import ServerFailed, Workshop
@@ -142,10 +152,53 @@ class SelectionTests(SynchronousTestCase):
         """
         As a control, twisted.web stands in each of our places, and only there.
         """
-        for before, after in zip(PEERS, control(PEERS), strict=True):
-            self.assertEqual((before.name, before.log), (after.name, after.log))
-            self.assertEqual(before != after, before.name in OURS)
-            self.assertNotIn("h11", after.command * (before.name in OURS))
+        for one, after in zip(PEERS, control(PEERS), strict=True):
+            self.assertEqual((one.name, one.log), (after.name, after.log))
+            self.assertEqual(one != after, one.name in OURS)
+            self.assertNotIn("h11", after.command * (one.name in OURS))
+
+    def test_before(self) -> None:
+        """
+        Each of ours is compared with the same of an earlier revision, whose package
+        comes first on its path, and with nothing else.
+        """
+        peers = before("earlier")
+        names = [peer.name for peer in peers]
+        self.assertEqual(OURS, set(names[::2]))
+        self.assertEqual([f"{name}-before" for name in names[::2]], names[1::2])
+        for now, then in zip(peers[::2], peers[1::2], strict=True):
+            self.assertEqual(now.name, compared_with(then.name))
+            self.assertIs(None, compared_with(now.name))
+            self.assertEqual((now.command, now.can), (then.command, then.can))
+            self.assertEqual(("", "earlier"), (now.folder, then.folder))
+        folder = self.mktemp()
+        for name in ("twisted", "twisted_h11"):
+            os.makedirs(os.path.join(folder, name))
+        workshop = Workshop(Settings())
+        self.addCleanup(workshop.close)
+        (ours,) = workshop.environment()["PYTHONPATH"].split(os.pathsep)
+        for _ in range(2):
+            paths = workshop.environment(folder)["PYTHONPATH"].split(os.pathsep)
+            self.assertEqual([ours], paths[1:])
+            for name in ("twisted", "twisted_h11"):
+                self.assertTrue(
+                    os.path.samefile(
+                        os.path.join(paths[0], name), os.path.join(folder, name)
+                    )
+                )
+
+    def test_beforeWrong(self) -> None:
+        """
+        A folder without the package, or other peers, are refused in one line.
+        """
+        for arguments, said in (
+            (["--before", "nowhere"], "there is no twisted_h11 in 'nowhere'"),
+            (["--before", ".", "--control"], "not with --peer or --control"),
+            (["--before", ".", "--peer", "nginx*"], "not with --peer or --control"),
+        ):
+            status, output = command(*arguments)
+            self.assertEqual(2, status)
+            self.assertIn(said, output.splitlines()[-1])
 
     def test_list(self) -> None:
         """
