@@ -82,7 +82,7 @@ class RequestTests(SynchronousTestCase):
             if last is not None:
                 check_request(other, last=last)
                 check_request(real + other, last=last)
-                block = b"\r\n" + last.block[1:-2]
+                block = b"\r\n" + last.block[1:-4]
                 for end in (
                     b"\r\n\r\n",
                     b"\r\nX: y\r\n\r\n",

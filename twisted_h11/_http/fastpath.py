@@ -55,8 +55,8 @@ class FastHead(RequestHead):
     """
     A request head whose fields are parsed when they are first read.
 
-    @ivar block: the field lines, each with its line end, and before them the LF that
-        ends the request line; so each line begins after a LF.
+    @ivar block: the field lines and the empty line, each with its line end, and before
+        them the LF that ends the request line; so each line begins after a LF.
     @ivar lowered: C{block} in lower case, to search for a name.
     @ivar end: the index behind the head, in the bytes that it was read from.
     """
@@ -92,7 +92,7 @@ class FastHead(RequestHead):
         """
         if self._pairs is None:
             pairs = []
-            for line in self.block[1:-2].split(b"\r\n"):
+            for line in self.block[1:-4].split(b"\r\n"):
                 name, _, value = line.partition(b":")
                 pairs.append((name, value.strip(b" \t")))
             self._pairs = pairs
@@ -137,23 +137,23 @@ def read_request(
         return None
     fields = match.end() - 1
     if last is not None and last.length == 0 and data.startswith(last.block, fields):
-        end = fields + len(last.block) + 2
-        if data.startswith(b"\r\n", end - 2):
-            if end - start > limits.maxHeadLength:
-                return None
-            head = FastHead(method, target, last.block, last.lowered, 0, end)
-            head.keepAlive = last.keepAlive
-            head._pairs = last._pairs
-            head.logged = last.logged
-            return head
+        end = fields + len(last.block)
+        if end - start > limits.maxHeadLength:
+            return None
+        head = FastHead(method, target, last.block, last.lowered, 0, end)
+        head.keepAlive = last.keepAlive
+        head._pairs = last._pairs
+        head.logged = last.logged
+        return head
     match = _fields.match(data, fields + 1)
     if match is None:
         return None
     end = match.end()
     if end - start > limits.maxHeadLength:
         return None
-    block = data[fields : end - 2]
-    if block.count(b"\n") - 1 > limits.maxFieldCount:
+    block = data[fields:end]
+    # Two line ends are those of the request line and the empty line.
+    if block.count(b"\n") - 2 > limits.maxFieldCount:
         return None
     lowered = block.lower()
     framing = _framing(lowered)

@@ -147,7 +147,7 @@ class Channel(SharedChannel):
         if slow is not None:
             # Last: coroutines that connectionLost has cancelled do not wait any more.
             slow.fail()
-        self._nextSuccessor = self._handOver = None
+        self._nextSuccessor = self.handOver = None
         self.reader.end()
 
     def _forget(self) -> None:
@@ -164,9 +164,9 @@ class Channel(SharedChannel):
         self.cycle = None
         self._forget()
         give_away(self, transport, self._successor, self._draining)
-        handOver = self._handOver
+        handOver = self.handOver
         if handOver is None or not handOver.isPending:
-            self._handOver = None
+            self.handOver = None
             self.reader.end()
         slow, self._slowClient = self._slowClient, None
         if slow is not None:
@@ -277,7 +277,8 @@ class Channel(SharedChannel):
             wire.disarm()
         else:
             wire.arm(self.timeOut, _IDLE)
-        self.reader.advance()
+        if not self.reader.isAdvancing:
+            self.reader.advance()
 
     # -- called by the wire; see WireUser ----------------------------------------
 

@@ -40,12 +40,11 @@ class _Reader(RequestReader):
 
     __slots__ = ()
 
-    def advance(self) -> None:
+    def readOn(self) -> None:
         """
-        See L{RequestReader.advance}.
+        See L{RequestReader.readOn}.
         """
-        if not self.isAdvancing:
-            _within(self._owner.cycle, super().advance)
+        _within(self._owner.cycle, super().readOn)
 
 
 class IdentifiedChannel(Channel):
@@ -62,7 +61,7 @@ class IdentifiedChannel(Channel):
         cycle = super().makeCycle(head, unseenHead)
         peer = getattr(self, "connectedPeer", self.getPeer)()
         head.requestId = found = self.factory.requestIds.of(values_of(head), peer)
-        # advance() resets it.
+        # readOn() resets it.
         current.set(found)
         return cycle
 

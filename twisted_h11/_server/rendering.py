@@ -72,15 +72,18 @@ class Rendering(Failing):
                 resrc = find_resource(routed, self)
             else:
                 self._prepare()
-                if self.path == b"*":
-                    self._answerStar()
-                    return
                 self.prepath = []
-                # The target of CONNECT has no path.
-                connects = self.method == b"CONNECT"
-                self.postpath = [] if connects else path_segments(self.path)
+                if self.path[:1] == b"/" and self.method != b"CONNECT":
+                    self.postpath = path_segments(self.path)
+                elif self._takeOtherTarget():
+                    return
                 resrc = self.site.getResourceFor(self)  # type: ignore[union-attr]
-            self._encoder = encoder_of(resrc, self)
+            # Most responses have none: avoid the call.
+            if (
+                getattr(resrc, "getEncoder", None) is not None
+                or getattr(self.site, "compression", None) is not None
+            ):
+                self._encoder = encoder_of(resrc, self)
             self.render(resrc)
         except Exception:
             self.processingFailed(Failure())
@@ -101,12 +104,25 @@ class Rendering(Failing):
         if name is not None:
             set_known(headers, b"Server", name)
         set_known(headers, b"Date", http_date())
-        if self.path[:1] != b"/":
-            named = absolute_target(self.method, self.uri)
-            if named is not None:
-                authority, self.path = named
-                if not getattr(channel, "hostIsForwarded", False):
-                    self.requestHeaders.setRawHeaders(b"Host", [authority])
+
+    def _takeOtherTarget(self) -> bool:
+        """
+        Take the path of a target that is not in origin-form.
+
+        @return: whether the target is C{*}; then the response was sent.
+        """
+        named = absolute_target(self.method, self.uri)
+        if named is not None:
+            authority, self.path = named
+            if not getattr(self.channel, "hostIsForwarded", False):
+                self.requestHeaders.setRawHeaders(b"Host", [authority])
+        if self.path == b"*":
+            self._answerStar()
+            return True
+        # The target of CONNECT has no path.
+        connects = self.method == b"CONNECT"
+        self.postpath = [] if connects else path_segments(self.path)
+        return False
 
     def prePathURL(self) -> bytes:
         """

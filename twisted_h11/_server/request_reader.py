@@ -138,7 +138,8 @@ class RequestReader:
             self._buffer = data
             self._scanned = 0
         self._start = 0
-        self.advance()
+        if not self.isAdvancing:
+            self.readOn()
 
     def advance(self) -> None:
         """
@@ -156,14 +157,26 @@ class RequestReader:
             if wire.pending:
                 leave(wire, False)
             owner.lookForSuccessor()
-            return
+        else:
+            self.readOn()
+
+    def readOn(self) -> None:
+        """
+        The loop of L{advance}.
+        """
+        owner, wire = self._owner, self._wire
         self.isAdvancing = True
         begun = wire.beginBatch()
         try:
             # wire.isOpen, without the call: it is read twice for each request.
             while wire.closing is None and wire.transport is not None:
                 state = self.state
-                if state is _NOTHING:
+                if state is _NOTHING or (
+                    # Usually all was read: avoid the call.
+                    state is _HEAD
+                    and self._start >= len(self._buffer)
+                    and not wire.eof
+                ):
                     break
                 if not (self._readHead() if state is _HEAD else self._readOther()):
                     break
@@ -174,14 +187,18 @@ class RequestReader:
         finally:
             self.isAdvancing = self._owner is None
             wire.endBatch(begun, owner.cycle is not None)
-        # Other code may have taken the transport.
-        owner.lookForSuccessor()
+        if owner.handOver is not None:
+            # Other code may have taken the transport.
+            owner.lookForSuccessor()
         if wire.transport is None:
             return
         if self._start and self._start >= len(self._buffer):
             # Save memory in an idle connection.
             self._buffer, self._start = b"", 0
-        if wire.closing is None:
+        # Most requests end here with nothing to balance: avoid the call.
+        if wire.closing is None and (
+            wire.holds or self.state is not _HEAD or not wire.hasRoom
+        ):
             self._balance()
 
     def _balance(self) -> None:

@@ -196,7 +196,12 @@ def answer_whole(
         # wire.isOpen, without the call.
         or wire.transport is None
         or wire.closing is not None
-        or (site is not None and adds_fields(site, owner, headers))
+        or (
+            site is not None
+            # Most sites add none: avoid the call.
+            and (site.extraHeaders or site.transportSecurity is not None)
+            and adds_fields(site, owner, headers)
+        )
     ):
         return False
     head = whole_head(

@@ -21,10 +21,13 @@ __all__ = ["SharedChannel"]
 class SharedChannel(HTTPChannelNames):
     """
     A connection whose transport may be shared, and given away.
+
+    @ivar handOver: the way to a successor; C{None} while only this channel has the
+        transport.
     """
 
     _h11Framer: H11Framer | None = None
-    _handOver: HandOver | None = None
+    handOver: HandOver | None = None
 
     def h11Framer(self) -> H11Framer:
         """
@@ -38,9 +41,9 @@ class SharedChannel(HTTPChannelNames):
         return self._h11Framer
 
     def _shared(self) -> HandOver:
-        if self._handOver is None:
-            self._handOver = HandOver(self, self.wire.transport)
-        return self._handOver
+        if self.handOver is None:
+            self.handOver = HandOver(self, self.wire.transport)
+        return self.handOver
 
     def wireShared(self) -> bool:
         """See L{WireUser}."""
@@ -48,16 +51,16 @@ class SharedChannel(HTTPChannelNames):
 
     def wireClosing(self) -> None:
         """See L{WireUser}."""
-        if self._handOver is not None:
-            self._handOver.restore()
+        if self.handOver is not None:
+            self.handOver.restore()
 
     def lookForSuccessor(self) -> None:
         """
         If the transport has another protocol now, detach from it, and deliver what was
         received for that protocol.
         """
-        if self._handOver is not None and self._handOver.look(self):
-            self._handOver = None
+        if self.handOver is not None and self.handOver.look(self):
+            self.handOver = None
 
     def _protocolUpgradeForWebsockets(self, protocol: IProtocol) -> None:
         """

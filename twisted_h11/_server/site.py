@@ -11,6 +11,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress
 from twisted.logger import Logger
+from twisted.web.resource import getChildForRequest
 
 from twisted_h11 import __version__
 from twisted_h11._boundary.checks import (
@@ -42,7 +43,7 @@ from twisted_h11._server.proxied import proxied_by
 from twisted_h11._server.ranges import render_ranged, settle_range
 from twisted_h11._server.request import Request
 from twisted_h11._server.request_ids import make_request_ids
-from twisted_h11._server.routing import check_root, find_resource
+from twisted_h11._server.routing import check_root, found_no_name
 from twisted_h11._server.trusted import TrustedProxies
 from twisted_h11._wire.outbox import Outbox
 from twisted_h11.limits import Limits
@@ -233,8 +234,12 @@ class Site(LoggedSite):
         """
         request.site = self
         request.sitepath = list(request.prepath)
-        found = find_resource(self.resource, request)
-        if isinstance(request, Request):
+        try:
+            found = getChildForRequest(self.resource, request)
+        except ValueError:
+            found = found_no_name(request)
+        # The first test is faster.
+        if type(request) is Request or isinstance(request, Request):
             # Request.render applies the adapter.
             return found
         adapter = ADAPTERS[type(found)]

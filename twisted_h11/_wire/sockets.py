@@ -90,7 +90,9 @@ def write_now(wire: Any, data: list[bytes], whole: bool) -> None:
 
 def _is_drained(wire: Any) -> bool:
     return (
-        is_bare_socket(wire)
+        # is_bare_socket, without the call.
+        type(wire) in _BARE
+        and not wire.TLS
         and wire.connected
         and not wire.dataBuffer
         and getattr(wire, "_tempDataLen", 1) == 0
