@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from twisted.internet.defer import CancelledError
 from twisted.internet.error import ConnectionLost
 from twisted.web.client import (
     RequestGenerationFailed,
@@ -418,3 +419,33 @@ class ExpectTests(ClientTestCase):
         self.assertNotIn(b"Expect", again.received)
         self.assertIn(b"Content-Length: 3\r\n", again.received)
         self.assertEqual(["start"], producer.events)
+
+    def test_417Cancelled(self) -> None:
+        """
+        It is not sent again if a trace function cancels the request then.
+        """
+        for body in (b"", b"no"):
+            told: list[str] = []
+            waiting: list[Any] = []
+
+            def trace(
+                event: Any, told: list[str] = told, waiting: list[Any] = waiting
+            ) -> None:
+                told.append(event.name)
+                if event.name == "ended":
+                    waiting[0].cancel()
+
+            deferred, peer = self.ask(
+                method=b"POST",
+                headers=[(b"Expect", b"100-continue")],
+                body=Producer(3),
+                trace=trace,
+            )
+            waiting.append(deferred)
+            count = len(self.network.peers)
+            peer.send(b"HTTP/1.1 417 No\r\nContent-Length: 2\r\n\r\n" + body)
+            self.clock.advance(0)
+            self.failing(deferred, CancelledError)
+            self.assertEqual(count, len(self.network.peers))
+            self.assertEqual("ended", told[-1])
+            self.assertEqual(1, told.count("connecting"))

@@ -164,11 +164,14 @@ class Call:
         """
         exchange, self._exchange = self._exchange, None
         request = self._request
-        if response.code == 417 and request.expect and not request.bodyStarted:
+        again = response.code == 417 and request.expect and not request.bodyStarted
+        # A trace function may have cancelled the request when it had ended.
+        if again and not self.deferred.called:
             # RFC 9110 section 10.1.1: repeat the request without the expectation.
             response.abort()
-            self._request = request.withoutExpect()
-            self._try()
+            if not self._over:
+                self._request = request.withoutExpect()
+                self._try()
             return
         total = self._total
         if total is not None:
