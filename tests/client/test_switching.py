@@ -109,6 +109,19 @@ class SwitchTests(ClientTestCase):
         reader.reason.trap(ResponseDone)
         self.assertTrue(self.network.peers[-1].aborted)
 
+    def test_readInsteadTraced(self) -> None:
+        """
+        A trace is told of that end, too.
+        """
+        told: list[str] = []
+        deferred, peer = self.ask(
+            trace=lambda event: told.append(event.name),
+            headers=[(b"Upgrade", b"x"), (b"Connection", b"upgrade")],
+        )
+        peer.send(b"HTTP/1.1 101 Switching\r\nUpgrade: x\r\n\r\n")
+        self.read(self.successResultOf(deferred))
+        self.assertEqual(["head received", "ended"], told[-2:])
+
     def test_notSwitched(self) -> None:
         """
         An ordinary response can not be switched.

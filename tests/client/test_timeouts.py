@@ -234,6 +234,30 @@ class TimeoutTests(ClientTestCase):
         self.assertEqual(b"hello", reader.data)
         self.assertEqual("idle", peer.protocol.state.value)
 
+    def test_totalEnds(self) -> None:
+        """
+        It ends with the exchange, too, where nobody reads the body: nothing is left on
+        the clock.
+        """
+        upgrade = [(b"Connection", b"Upgrade"), (b"Upgrade", b"x")]
+        switched = b"HTTP/1.1 101 x\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n"
+        for how in ("dropped", "aborted", "lost", "switched", "not taken"):
+            deferred, peer = self.ask(totalTimeout=1000, headers=upgrade)
+            peer.send(switched if how in ("switched", "not taken") else PARTIAL)
+            response = self.successResultOf(deferred)
+            if how == "aborted":
+                response.abort()
+            elif how == "lost":
+                peer.lose()
+            elif how == "switched":
+                response.switchProtocol(Reader())
+            del response
+            self.clock.advance(0)
+            left = [
+                call for call in self.clock.getDelayedCalls() if call.getTime() > 500
+            ]
+            self.assertEqual([], left, how)
+
     def test_none(self) -> None:
         """
         C{None} switches off what can be switched off.

@@ -180,7 +180,8 @@ class Call:
                 self._total = None
             else:
                 self._exchange = exchange
-                response._whenEnded = self._stopTotal
+                assert exchange is not None
+                exchange.whenOver = self._stopTotal
         self._over = True
         if not self.deferred.called:
             self.deferred.callback(response)

@@ -10,6 +10,7 @@ connection is dropped.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.defer import CancelledError
@@ -46,6 +47,7 @@ class Exchange:
     @ivar source: the source of the response's body; C{None} before there is one.
     @ivar fullSince: when the transport's buffer became full, in the clock's seconds.
     @ivar isOver: whether the exchange has ended, with success or failure.
+    @ivar whenOver: called when the exchange has ended, or C{None}.
     """
 
     __slots__ = (
@@ -61,6 +63,7 @@ class Exchange:
         "reused",
         "sender",
         "source",
+        "whenOver",
     )
 
     def __init__(
@@ -79,6 +82,7 @@ class Exchange:
         # Whether any byte of a response was received.
         self._seen = False
         self.fullSince = 0.0
+        self.whenOver: Callable[[], None] | None = None
 
     def report(self, name: str, failure: Failure | None = None) -> None:
         """
@@ -278,6 +282,9 @@ class Exchange:
         self.reader.stop()
         self.source = self._handler = None
         sender, self.sender = self.sender, None
+        whenOver, self.whenOver = self.whenOver, None
+        if whenOver is not None:
+            whenOver()
         return sender
 
     def over(self, clean: bool) -> None:
@@ -300,6 +307,7 @@ class Exchange:
         """
         self._end()
         self.connection.exchangeFailed()
+        self.report("ended")
 
     def giveTo(self, protocol: IProtocol) -> None:
         """

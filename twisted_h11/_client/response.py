@@ -9,7 +9,7 @@ that the connection can take another request even before this body is read.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -189,7 +189,6 @@ class Response:
     _headers: TwistedHeaders | None = None
     _trailers: TwistedHeaders | None = None
     _trailerFields: Fields = []  # noqa: RUF012
-    _whenEnded: Callable[[], None] | None = None
 
     def __init__(
         self,
@@ -322,7 +321,4 @@ class Response:
         End the body: it is complete, or was cut for C{reason}.
         """
         if not self._body.over:
-            ended, self._whenEnded = self._whenEnded, None
-            if ended is not None:
-                ended()
             self._body.ended(reason)
