@@ -13,7 +13,7 @@ from twisted.web.client import (
     ResponseNeverReceived,
 )
 
-from tests.support.client_cases import ClientTestCase
+from tests.support.client_cases import ClientTestCase, Reader
 from tests.support.producers import OK, Producer
 from twisted_h11.client import (
     ClientSettings,
@@ -172,6 +172,38 @@ class TimeoutTests(ClientTestCase):
         reader.resume()
         self.clock.advance(5)
         self.assertIsNotNone(reader.reason)
+
+    def test_readPausedFirst(self) -> None:
+        """
+        Nor where the reader pauses at once, or while it gets what had arrived before it
+        asked.
+        """
+
+        class Pausing(Reader):
+            def connectionMade(self) -> None:
+                self.pause()
+
+        class PausingLater(Reader):
+            def dataReceived(self, data: bytes) -> None:
+                super().dataReceived(data)
+                self.pause()
+
+        head = b"HTTP/1.1 200 OK\r\nContent-Length: 70001\r\n\r\n"
+        for reader in (Pausing(), PausingLater()):
+            for length in (2, 70000):
+                deferred, peer = self.ask(readTimeout=5)
+                peer.send(head, b"x" * length)
+                self.successResultOf(deferred).deliverBody(reader)
+                self.clock.advance(100)
+                self.assertIsNone(reader.reason, (reader, length))
+                self.assertFalse(peer.aborted)
+                reader.resume()
+                self.clock.advance(4)
+                self.assertIsNone(reader.reason)
+                self.clock.advance(1)
+                self.assertEqual(length, len(reader.data))
+                self.assertIn("body", str(reader.reason))
+                reader.__init__()  # type: ignore[misc]
 
     def test_claim(self) -> None:
         """

@@ -132,8 +132,8 @@ class ResponseSource:
         Pause reading: enough data waits for the reader, or for a claim of the body.
         """
         self._exchange.connection.wire.hold(why)
+        self._held = True
         if self._unclaimed is None:
-            self._held = True
             set_deadline(self._exchange)
 
     def release(self, why: int) -> None:
