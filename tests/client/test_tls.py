@@ -15,7 +15,7 @@ from service_identity import VerificationError
 from service_identity.exceptions import DNSMismatch
 from service_identity.hazmat import DNS_ID
 from twisted.internet import reactor
-from twisted.internet.defer import Deferred, inlineCallbacks
+from twisted.internet.defer import CancelledError, Deferred, inlineCallbacks
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.ssl import TLSVersion, trustRootFromCertificates
@@ -356,6 +356,23 @@ class TLSTests(PoolTestCase):
             self.get(self.agent(tlsTimeout=0.1), factory), "longer than 0.1 s"
         )
         self.assertIsInstance(error, TimedOut)
+
+    @inlineCallbacks
+    def test_closedInHandshake(self) -> Any:
+        """
+        A pool that is closed waits for connections whose handshake is broken off.
+        """
+        factory: Any = Factory.forProtocol(Protocol)
+        factory.noisy = False
+        port = clock.listenTCP(0, factory, interface="127.0.0.1")
+        self.addCleanup(port.stopListening)
+        factory.port = port.getHost().port
+        waiting = self.get(self.agent(), factory)
+        (attempt,) = self.pool._attempts
+        yield eventually(lambda: attempt._connection is not None)
+        yield self.pool.close()
+        self.assertEqual((0, 0, 0, 0), tuple(self.pool.counts()))
+        yield self.assertFailure(waiting, CancelledError, TLSFailed)
 
     @inlineCallbacks
     def test_noTimeOut(self) -> Any:

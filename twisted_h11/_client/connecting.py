@@ -92,6 +92,12 @@ class Attempt:
         """
         return self._over
 
+    def isEnding(self) -> bool:
+        """
+        Whether the attempt has ended, but its connection is not gone yet.
+        """
+        return self._over and self._connection is not None
+
     def begin(self) -> None:
         """
         Connect.

@@ -93,12 +93,14 @@ class HTTPConnectionPool:
         self._slots = Slots(settings)
         self._outbox = Outbox()
         self._attempts: set[Attempt] = set()
+        # Attempts that have failed, whose connections are not gone yet.
+        self._ending: set[Attempt] = set()
         self._keys: dict[ClientConnection, Hashable] = {}
         self._idle = IdleConnections()
         self._line = Line(self._slots)
         self._serving = False
         self.pausing: set[Waiter] = set()
-        self._whenGone: dict[ClientConnection, list[Deferred[None]]] = {}
+        self._whenGone: dict[ClientConnection | Attempt, list[Deferred[None]]] = {}
 
     @property
     def settings(self) -> PoolSettings:
@@ -264,10 +266,14 @@ class HTTPConnectionPool:
 
     def _notNeeded(self, attempt: Attempt) -> None:
         self._attempts.discard(attempt)
+        self._ending.discard(attempt)
         self._freeAndServe(attempt.key)
+        self._tellGone(attempt)
 
     def _notMade(self, ticket: Ticket, attempt: Attempt, reason: Failure) -> None:
         self._attempts.discard(attempt)
+        if attempt.isEnding():
+            self._ending.add(attempt)
         ticket.attempt = None
         ticket.fail(reason)
 
@@ -319,8 +325,14 @@ class HTTPConnectionPool:
         key = self._keys.pop(connection)
         self._idle.discard(connection)
         self._freeAndServe(key)
-        for gone in self._whenGone.pop(connection, ()):
-            gone.callback(None)
+        self._tellGone(connection)
+
+    def _tellGone(self, gone: ClientConnection | Attempt) -> None:
+        """
+        Fire the Deferreds that wait for a connection to be gone.
+        """
+        for waiting in self._whenGone.pop(gone, ()):
+            waiting.callback(None)
 
     # -- the end ------------------------------------------------------------
 
@@ -333,12 +345,13 @@ class HTTPConnectionPool:
         """
         for connection in list(self._idle):
             connection.loseConnection()
+        ending: list[ClientConnection | Attempt] = [*self._ending]
+        ending += [each for each in self._keys if each.state is State.CLOSING]
         waiting: list[Deferred[None]] = []
-        for connection in self._keys:
-            if connection.state is State.CLOSING:
-                gone: Deferred[None] = Deferred()
-                self._whenGone.setdefault(connection, []).append(gone)
-                waiting.append(gone)
+        for each in ending:
+            gone: Deferred[None] = Deferred()
+            self._whenGone.setdefault(each, []).append(gone)
+            waiting.append(gone)
         return gatherResults(waiting).addCallback(lambda _: None)
 
     def close(self) -> Deferred[None]:
