@@ -42,6 +42,7 @@ from twisted_h11.client import (
     RequestError,
     RequestNotSent,
     ResponseFailed,
+    ResponseNeverReceived,
     TunnelEndpoint,
 )
 
@@ -431,6 +432,21 @@ class BlameTests(ProxyTestCase):
             self.assertNotIsInstance(self.failing(deferred, kind), ProxyError)
             self.clock.advance(0)
             self.assertTrue(self.proxy.peers[-1].gone)
+
+    def test_write(self) -> None:
+        """
+        A transport that raises fails the tunnel at once.
+        """
+
+        def write(peer: Peer, data: bytes) -> None:
+            raise ZeroDivisionError
+
+        self.patch(Peer, "write", write)
+        endpoint = TunnelEndpoint(self.clock, self.proxy, b"a", 1, proxy=NAME)
+        deferred = endpoint.connect(Factory.forProtocol(Protocol))
+        error = self.failed(deferred, ResponseNeverReceived)
+        error.reasons[0].trap(ZeroDivisionError)
+        self.assertTrue(self.proxy.peers[-1].aborted)
 
 
 class Nobody(Factory):

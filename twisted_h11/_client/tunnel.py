@@ -207,7 +207,11 @@ class _Tunnel:
         self._connection = connection
         connection.adopt(self)
         exchange = self._exchange = connection.begin(self._request, self)
-        exchange.start()
+        try:
+            exchange.start()
+        except BaseException:
+            # The transport raised: an endpoint of the application's may have made it.
+            exchange.fail(Failure())
 
     def failed(self, attempt: object, reason: Failure) -> None:
         """
