@@ -48,6 +48,7 @@ from twisted_h11._client.errors import (
 from twisted_h11._client.pool import HTTPConnectionPool, PoolCounts
 from twisted_h11._client.proxy import Proxies, Proxy
 from twisted_h11._client.proxy_agent import ProxyAgent
+from twisted_h11._client.redirects import BrowserLikeRedirectAgent, RedirectAgent
 from twisted_h11._client.request_head import BadRequest
 from twisted_h11._client.response import InterimResponse, Response
 from twisted_h11._client.settings import ClientSettings, PoolSettings
@@ -59,12 +60,7 @@ from twisted_h11._client.tls import (
 )
 from twisted_h11._client.trace import TraceEvent
 from twisted_h11._client.tunnel import ProxyRefused, TunnelEndpoint
-from twisted_h11._client.wrappers import (
-    BrowserLikeRedirectAgent,
-    GzipDecoder,
-    RedirectAgent,
-    readBody,
-)
+from twisted_h11._client.wrappers import GzipDecoder, readBody
 
 __all__ = [
     "URI",

@@ -88,6 +88,8 @@ class ResponseBody(Delivery):
     """
 
     _done = ("Response body fully received",)
+    # Whether nobody is likely to read it.
+    _unwanted = False
 
     def take(self, response: Response, reader: IProtocol) -> None:
         """
@@ -128,6 +130,21 @@ class ResponseBody(Delivery):
             self.cut(self._wrapped(Failure(ConnectionAborted())))
 
     stopProducing = loseConnection = abandoned = abortConnection
+
+    def letGo(self) -> None:
+        """
+        Drop the connection as soon as more than the bound waits, unless somebody reads
+        the body by then.
+        """
+        self._unwanted = True
+        if self._held:
+            self._hold()
+
+    def _hold(self) -> None:
+        if self._unwanted and self._reader is None:
+            self.abortConnection()
+        else:
+            super()._hold()
 
     def getPeer(self) -> Any:
         """
@@ -291,6 +308,20 @@ class Response:
         read this does nothing.
         """
         self._body.abortConnection()
+
+    def _letGo(self) -> None:
+        """
+        Nobody is likely to read the body, as after a redirect: drop the connection
+        unless the body is short enough to be kept until it is complete.
+        """
+        body = self._body
+        if body.over:
+            return
+        length = self.length
+        if length is not UNKNOWN_LENGTH and length > self.request.settings.readAhead:
+            self.abort()
+        else:
+            body.letGo()
 
     def switchProtocol(self, protocol: IProtocol) -> None:
         """

@@ -10,7 +10,6 @@ section 2.2 allows several).
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -21,14 +20,12 @@ from twisted.python.failure import Failure
 from twisted.web import client
 from twisted.web.client import ResponseDone
 from twisted.web.http import PotentialDataLoss
-from twisted.web.http_headers import Headers as TwistedHeaders
 from zope.interface import implementer
 
 from twisted_h11._boundary.guarded import log_failure
 from twisted_h11._client import errors
-from twisted_h11._client.agent_headers import Headers
 
-__all__ = ["BrowserLikeRedirectAgent", "GzipDecoder", "RedirectAgent", "readBody"]
+__all__ = ["GzipDecoder", "readBody"]
 
 # How many bytes are decompressed at a time: gzip can expand data a thousandfold, and
 # all of it would be in memory.
@@ -52,50 +49,6 @@ def readBody(response: Any) -> Deferred[bytes]:
     @since: 0.1
     """
     return client.readBody(response).addErrback(errors.adopt)
-
-
-class RedirectAgent(client.RedirectAgent):
-    """
-    Follows redirects; see L{twisted.web.client.RedirectAgent}.
-
-    @since: 0.1
-    """
-
-    def request(
-        self, method: bytes, uri: bytes, headers: Any = None, bodyProducer: Any = None
-    ) -> Deferred[Any]:
-        """
-        Send a request, and follow its redirects.
-
-        @param headers: as for L{Agent.request<twisted_h11.client.Agent.request>}.
-        """
-        headers = _as_headers(headers)
-        response: Deferred[Any] = super().request(method, uri, headers, bodyProducer)
-        return response.addErrback(errors.adopt)
-
-
-def _as_headers(headers: Any) -> Any:
-    """
-    Pairs as headers: Twisted's agent looks for credentials in these before it goes to
-    another origin.  What is not valid is left for the agent to report.
-    """
-    if headers is None or isinstance(headers, TwistedHeaders):
-        return headers
-    if isinstance(headers, Iterator):
-        headers = list(headers)
-    try:
-        return Headers.fromPairs(headers)
-    except (TypeError, ValueError):
-        return headers
-
-
-class BrowserLikeRedirectAgent(RedirectAgent, client.BrowserLikeRedirectAgent):
-    """
-    Follows redirects as browsers do; see
-    L{twisted.web.client.BrowserLikeRedirectAgent}.
-
-    @since: 0.1
-    """
 
 
 class GzipDecoder(client.GzipDecoder):

@@ -1,0 +1,230 @@
+"""
+Redirects: where they lead, what is sent there, and what is left of the redirect.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.web import client as theirs
+from twisted.web.error import PageRedirect
+from twisted.web.http_headers import Headers
+
+from tests.support.client_cases import ClientTestCase
+from tests.support.client_memory import Peer
+from tests.support.producers import OK
+from twisted_h11.client import (
+    BrowserLikeRedirectAgent,
+    ContentDecoderAgent,
+    GzipDecoder,
+    RedirectAgent,
+    ResponseFailed,
+)
+
+KINDS = (RedirectAgent, BrowserLikeRedirectAgent)
+
+
+def redirect(location: bytes, status: int = 302, more: bytes = b"") -> bytes:
+    """
+    A redirect without a body.
+    """
+    return (b"HTTP/1.1 %d Moved\r\nLocation: %b\r\n%bContent-Length: 0\r\n\r\n") % (
+        status,
+        location,
+        more,
+    )
+
+
+class RedirectTestCase(ClientTestCase):
+    """
+    A server in memory that redirects.
+    """
+
+    def follow(
+        self, agent: Any, *answers: bytes, method: bytes = b"GET", **options: Any
+    ) -> tuple[Any, list[bytes]]:
+        """
+        A request for C{http://a/x/y}, and these answers; the result, and all requests
+        that were sent.
+        """
+        first = len(self.network.peers)
+        deferred = agent.request(method, b"http://a/x/y", **options)
+        self.deferreds.append(deferred)
+        sent: list[bytes] = []
+        for answer in (*answers, OK):
+            busy = [peer for peer in self.network.peers[first:] if self._isAsked(peer)]
+            if busy:
+                sent.append(busy[0].take())
+                busy[0].send(answer)
+        return deferred, sent
+
+    def _isAsked(self, peer: Peer) -> bool:
+        return not peer.closed and peer.protocol.state.value == "waiting"
+
+
+class TargetTests(RedirectTestCase):
+    """
+    Where a redirect leads.
+    """
+
+    def test_chain(self) -> None:
+        """
+        A relative location is resolved against the URI of the response that has it,
+        behind the first redirect, too.
+        """
+        for kind in KINDS:
+            for hops, last in [
+                ([b"http://b/c/d", b"e"], b"GET /c/e HTTP/1.1\r\nHost: b\r\n"),
+                ([b"http://b/c/d", b"/e"], b"GET /e HTTP/1.1\r\nHost: b\r\n"),
+                ([b"//b/c/d", b"?f"], b"GET /c/d?f HTTP/1.1\r\nHost: b\r\n"),
+                ([b"../c/d", b"e", b"f/", b"g"], b"GET /c/f/g HTTP/1.1\r\nHost: a\r\n"),
+            ]:
+                agent = kind(self.makeAgent())
+                deferred, sent = self.follow(agent, *map(redirect, hops))
+                self.assertTrue(sent[-1].startswith(last), (hops, sent))
+                response = self.successResultOf(deferred)
+                for _ in hops:
+                    response = response.previousResponse
+                self.assertIsNone(response.previousResponse)
+
+    def test_isTwisteds(self) -> None:
+        """
+        The agents are instances of Twisted's classes.
+        """
+        for kind in KINDS:
+            self.assertTrue(issubclass(kind, theirs.RedirectAgent))
+        made: Any = BrowserLikeRedirectAgent(self.makeAgent())
+        self.assertIsInstance(made, theirs.BrowserLikeRedirectAgent)
+
+    def test_notFollowed(self) -> None:
+        """
+        A redirect of another method that keeps it is a failure.
+        """
+        for kind in KINDS:
+            agent = kind(self.makeAgent())
+            deferred, sent = self.follow(
+                agent, redirect(b"/", 307), method=b"POST", bodyProducer=b"abc"
+            )
+            self.assertEqual(1, len(sent))
+            error = self.failing(deferred, ResponseFailed)
+            error.reasons[0].trap(PageRedirect)
+            self.assertEqual(307, error.response.code)
+
+
+class FieldTests(RedirectTestCase):
+    """
+    Which fields are sent.
+    """
+
+    def test_otherOrigin(self) -> None:
+        """
+        Another origin gets neither credentials nor the C{Host} of the first one, and
+        the first one does not get them again; the same origin does.
+        """
+        given = {
+            b"Host": [b"vhost"],
+            b"Authorization": [b"secret"],
+            b"Cookie": [b"secret"],
+            b"X-Key": [b"secret"],
+            b"X-Other": [b"shown"],
+        }
+        for kind in KINDS:
+            for headers in (Headers(given), [(n, v[0]) for n, v in given.items()]):
+                agent = kind(self.makeAgent(), 20, [b"x-key"])
+                hops = [b"/same", b"HTTP://A:80/same", b"http://b/", b"http://a/"]
+                _, sent = self.follow(agent, *map(redirect, hops), headers=headers)
+                self.assertEqual(5, len(sent))
+                for request in sent[:3]:
+                    self.assertEqual(3, request.count(b"secret"))
+                    self.assertIn(b"Host: vhost\r\n", request)
+                for host, request in ((b"b", sent[3]), (b"a", sent[4])):
+                    self.assertNotIn(b"secret", request)
+                    self.assertIn(b"Host: " + host + b"\r\n", request)
+                    self.assertIn(b"X-Other: shown\r\n", request)
+
+    def test_aboutBody(self) -> None:
+        """
+        The redirected request has no body, and no field about one.
+        """
+        for framing in (
+            (b"Content-Length", b"3"),
+            (b"Transfer-Encoding", b"chunked"),
+        ):
+            headers = [(b"Content-Type", b"text/plain"), (b"A", b"b"), framing]
+            for kind in KINDS:
+                _, sent = self.follow(
+                    kind(self.makeAgent()),
+                    redirect(b"/z", 303),
+                    method=b"POST",
+                    headers=headers,
+                    bodyProducer=b"abc",
+                )
+                self.assertEqual(
+                    b"GET /z HTTP/1.1\r\nHost: a\r\nA: b\r\n\r\n", sent[-1]
+                )
+
+
+class BodyTests(RedirectTestCase):
+    """
+    The body of a redirect.
+    """
+
+    def ask_one(self, answer: bytes, decoding: bool = False) -> tuple[Any, Peer]:
+        """
+        A redirect whose body is not complete, in a pool with one slot.
+        """
+        agent: Any = self.makeAgent(self.makePool(maxConnections=1))
+        if decoding:
+            agent = ContentDecoderAgent(agent, [(b"gzip", GzipDecoder)])
+        deferred = RedirectAgent(agent).request(b"GET", b"http://a/")
+        self.deferreds.append(deferred)
+        peer = self.network.peers[-1]
+        peer.send(answer)
+        return deferred, peer
+
+    def test_long(self) -> None:
+        """
+        A long body, or one that does not end, does not keep its connection.
+        """
+        long = redirect(b"/c").replace(b"Length: 0", b"Length: 99999") + b"begin"
+        endless = long.replace(b"Content-Length: 99999", b"Connection: close")
+        packed = endless.replace(b"Connection", b"Content-Encoding: gzip\r\nConnection")
+        for answer in (long, endless, packed):
+            deferred, peer = self.ask_one(answer, answer is packed)
+            if answer is not long:
+                self.assertFalse(peer.closed)
+                peer.send(*[b"x" * 10_000] * 7)
+            self.assertTrue(peer.aborted)
+            self.clock.advance(0)
+            self.network.peers[-1].send(OK)
+            self.assertEqual(200, self.successResultOf(deferred).code)
+
+    def test_short(self) -> None:
+        """
+        After a short body the connection is used again.
+        """
+        answer = redirect(b"/c").replace(b"Length: 0", b"Length: 5")
+        deferred, peer = self.ask_one(answer + b"he")
+        self.assertEqual(1, peer.received.count(b"GET"))
+        peer.send(b"llo")
+        self.assertEqual(2, peer.received.count(b"GET"))
+        peer.send(OK)
+        response = self.successResultOf(deferred)
+        reader = self.read(response.previousResponse)
+        self.assertEqual(b"hello", reader.data)
+
+    def test_read(self) -> None:
+        """
+        Whoever reads the body of a redirect meanwhile gets all of it.
+        """
+        answer = redirect(b"/c").replace(b"Content-Length: 0", b"Connection: close")
+        agent = RedirectAgent(self.makeAgent())
+        deferred = agent.request(b"GET", b"http://a/")
+        first = self.network.peers[-1]
+        first.send(answer)
+        self.network.peers[-1].send(OK)
+        response = self.successResultOf(deferred)
+        reader = self.read(response.previousResponse)
+        first.send(*[b"x" * 10_000] * 10)
+        first.lose()
+        self.assertEqual(100_000, len(reader.data))

@@ -1,0 +1,225 @@
+"""
+Following redirects (RFC 9110 section 15.4).
+
+The agents here follow what twisted.web's follow, with these differences:
+
+ - A relative C{Location} is resolved against the URI of the response that has it.
+   twisted.web resolves each of them against the first URI of all, so that the second
+   redirect may lead to the wrong server.
+ - The application's C{Host} is not sent to another origin.
+ - A redirected request has no body, so the fields about the body are left out.
+ - A redirect with a long body does not keep its connection until somebody reads it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+from urllib.parse import urljoin
+
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+from twisted.web import client
+from twisted.web.error import InfiniteRedirection, PageRedirect, RedirectWithNoLocation
+from twisted.web.http_headers import Headers as TwistedHeaders
+
+from twisted_h11._client import errors
+from twisted_h11._client.agent_headers import Headers
+from twisted_h11._client.request import pairs_of
+from twisted_h11._client.response import Response
+from twisted_h11._client.uri import split_uri
+
+__all__ = ["BrowserLikeRedirectAgent", "RedirectAgent"]
+
+# Fields that another origin does not get.
+_PRIVATE = frozenset(
+    (
+        b"authorization",
+        b"cookie",
+        b"cookie2",
+        b"host",
+        b"proxy-authorization",
+        b"www-authenticate",
+    )
+)
+
+# Fields about the body of a request (RFC 9110 section 15.4).
+_ABOUT_BODY = frozenset(
+    (
+        b"content-encoding",
+        b"content-language",
+        b"content-length",
+        b"content-location",
+        b"content-type",
+        b"expect",
+        b"trailer",
+        b"transfer-encoding",
+    )
+)
+
+
+class RedirectAgent(client.RedirectAgent):
+    """
+    Follows redirects of GET and HEAD, and 303 (See Other) by GET; see
+    L{twisted.web.client.RedirectAgent}.
+
+    @param agent: sends the requests.
+    @param redirectLimit: how many redirects are followed.
+    @param sensitiveHeaderNames: names of fields that another origin does not get,
+        besides those of credentials.
+
+    @since: 0.1
+    """
+
+    # The statuses after which GET and HEAD are repeated, and those that lead to GET.
+    _repeating: frozenset[int] = frozenset((301, 302, 307, 308))
+    _getting: frozenset[int] = frozenset((303,))
+
+    def __init__(
+        self,
+        agent: Any,
+        redirectLimit: int = 20,
+        sensitiveHeaderNames: Iterable[bytes] = (),
+    ) -> None:
+        names = list(sensitiveHeaderNames)
+        super().__init__(agent, redirectLimit, names)
+        self._sender = agent
+        self._most = redirectLimit
+        self._private = _PRIVATE.union(name.lower() for name in names)
+
+    def request(
+        self, method: bytes, uri: bytes, headers: Any = None, bodyProducer: Any = None
+    ) -> Deferred[Any]:
+        """
+        Send a request, and follow its redirects.
+
+        @param headers: as for L{Agent.request<twisted_h11.client.Agent.request>}.
+        """
+        headers = _as_headers(headers)
+        sent: Deferred[Any] = self._sender.request(method, uri, headers, bodyProducer)
+        bare = bodyProducer is None
+        sent.addCallback(self._received, method, uri, headers, bare, 0)
+        return sent.addErrback(errors.adopt)
+
+    def _received(
+        self,
+        response: Any,
+        method: bytes,
+        uri: bytes,
+        headers: Any,
+        bare: bool,
+        hops: int,
+    ) -> Any:
+        """
+        Pass the response on, or follow a redirect.
+
+        @param uri: the URI of the request that C{response} is for.
+        @param bare: whether that request had no body.
+        @param hops: how many redirects there were before.
+        """
+        code = response.code
+        if code not in self._repeating and code not in self._getting:
+            return response
+        target = self._target(response, method, uri, hops)
+        if code in self._getting and method != b"GET":
+            method, bare = b"GET", False
+        if headers is not None:
+            dropped: frozenset[bytes] = frozenset()
+            if not _is_same_origin(uri, target):
+                dropped |= self._private
+            if not bare:
+                dropped |= _ABOUT_BODY
+            headers = _without(headers, dropped)
+        _let_go(response)
+        sent: Deferred[Any] = self._sender.request(method, target, headers)
+
+        def chain(following: Any) -> Any:
+            following.setPreviousResponse(response)
+            return following
+
+        sent.addCallback(chain)
+        return sent.addCallback(self._received, method, target, headers, True, hops + 1)
+
+    def _target(self, response: Any, method: bytes, uri: bytes, hops: int) -> bytes:
+        """
+        Where a redirect leads to.
+
+        @raise ResponseFailed: if it is not followed.
+        """
+        code = response.code
+        error: Exception
+        locations = response.headers.getRawHeaders(b"location", [])
+        if code in self._repeating and method not in (b"GET", b"HEAD"):
+            error = PageRedirect(code, location=uri)
+        elif hops >= self._most:
+            text = b"Infinite redirection detected"
+            error = InfiniteRedirection(code, text, location=uri)
+        elif not locations:
+            error = RedirectWithNoLocation(code, b"No location header field", uri)
+        else:
+            target: bytes = urljoin(uri, locations[0])
+            return target
+        raise client.ResponseFailed([Failure(error)], response)
+
+
+class BrowserLikeRedirectAgent(RedirectAgent, client.BrowserLikeRedirectAgent):
+    """
+    Follows redirects as browsers do, also of other methods than GET and HEAD, by GET;
+    see L{twisted.web.client.BrowserLikeRedirectAgent}.
+
+    @since: 0.1
+    """
+
+    _repeating = frozenset((307,))
+    _getting = frozenset((301, 302, 303, 308))
+
+
+def _as_headers(headers: Any) -> Any:
+    """
+    Pairs as headers.  What is not valid is left for the agent to report.
+    """
+    if headers is None or isinstance(headers, TwistedHeaders):
+        return headers
+    if isinstance(headers, Iterator):
+        headers = list(headers)
+    try:
+        return Headers.fromPairs(headers)
+    except (TypeError, ValueError):
+        return headers
+
+
+def _without(headers: Any, names: frozenset[bytes]) -> Any:
+    """
+    Headers without some names, in lower case.
+    """
+    if not names:
+        return headers
+    return Headers.fromPairs(
+        pair for pair in pairs_of(headers) if pair[0].lower() not in names
+    )
+
+
+def _is_same_origin(one: bytes, other: bytes) -> bool:
+    """
+    Whether two URIs have the same scheme, host and port (RFC 9110 section 4.3.1).
+    """
+    try:
+        (scheme, host, port, _), its = (
+            split_uri(one.strip(), None),
+            split_uri(other, None),
+        )
+    except ValueError:
+        # The agent will refuse it.
+        return False
+    return (scheme, host.lower(), port) == (its[0], its[1].lower(), its[2])
+
+
+def _let_go(response: Any) -> None:
+    """
+    Nobody will read the body of a redirect, most likely: it must not keep its
+    connection.
+    """
+    while isinstance(response, client.GzipDecoder):
+        response = response.original
+    if isinstance(response, Response):
+        response._letGo()
