@@ -22,11 +22,11 @@ from twisted.application import app
 from twisted.internet import _sslverify, abstract, base, ssl, tcp
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import UNIXClientEndpoint
+from twisted.internet.endpoints import HostnameEndpoint, UNIXClientEndpoint
 from twisted.internet.error import ConnectionDone
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import Clock, Cooperator
-from twisted.internet.testing import StringTransport
+from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.protocols import tls
 from twisted.python.components import Componentized
 from twisted.python.failure import Failure
@@ -60,6 +60,7 @@ PACKAGE = pathlib.Path(twisted_h11.__file__).parent
 KNOWN = {
     "_IEncodingResource": "EncodingTests",
     "_StandardEndpointFactory": "AgentTests",
+    "_badHostname": "NameTests",
     "_bindAddress": "AgentTests",
     "_getEndpoint": "AgentTests",
     "_cooperate": "BodyProducerTests",
@@ -207,6 +208,30 @@ class CompletenessTests(SynchronousTestCase):
         self.assertLessEqual(set(KNOWN), set(private_names_used()))
         for test in KNOWN.values():
             self.assertIn(test, globals())
+
+
+class NameTests(SynchronousTestCase):
+    """
+    C{HostnameEndpoint._badHostname}.
+    """
+
+    def test_theirs(self) -> None:
+        """
+        It is true for a name that IDNA does not allow, and only then.
+        """
+        for name, bad in (("a_b", True), ("a.example", False), ("::1", False)):
+            endpoint = HostnameEndpoint(MemoryReactorClock(), name, 80)
+            self.assertIs(bad, endpoint._badHostname)
+            twisted_private_client.accept_name(endpoint)
+            self.assertIs(False, endpoint._badHostname)
+
+    def test_fallback(self) -> None:
+        """
+        An endpoint without it stays as it is.
+        """
+        endpoint = SimpleNamespace()
+        twisted_private_client.accept_name(endpoint)
+        self.assertEqual({}, vars(endpoint))
 
 
 class TLSTests(SynchronousTestCase):

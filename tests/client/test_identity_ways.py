@@ -25,10 +25,11 @@ from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.ssl import (
     CertificateOptions,
     PrivateCertificate,
+    TLSVersion,
     optionsForClientTLS,
 )
 from twisted.web import client as theirs
-from twisted.web.client import URI
+from twisted.web.client import URI, readBody
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgentEndpointFactory, IPolicyForHTTPS
 from twisted.web.resource import Resource
@@ -400,6 +401,55 @@ class WaysTests(IdentityTestCase):
                 self.assertEqual(b"localhost anonymous", body)
             else:
                 yield self.assertFailure(asked, TLSFailed)
+
+    @inlineCallbacks
+    def test_unusualNames(self) -> Any:
+        """
+        A name that IDNA does not allow, but DNS does, is resolved, sent and verified as
+        any other, with TLS or without, and as the name of a proxy.
+        """
+        names = ("my_service", "a-.local.test", "xn--i-7iq.ws", "under_score.test.")
+        for name in names:
+            bare = name.removesuffix(".")
+            self.resolve(name)
+            self.resolve(bare)
+            for policy in (
+                TLSPolicy.trusting(PEM),
+                TLSPolicy.trusting(
+                    PEM,
+                    extraRoots=[twisted_certificate(CA)],
+                    clientCertificate=private(GOOD),
+                    minimumVersion=TLSVersion.TLSv1_3,
+                ),
+            ):
+                agent = Agent(net, policy, pool=self.pool, fastPath=FAST_PATH)
+                make = partial(fixed, agent)
+                yield self.check(name, make, issue(DNS(bare)), name, True)
+                for other in (OTHER, GOOD):
+                    yield self.check(name, make, other, name, False)
+            plain = make_factory()
+            port = net.listenTCP(0, plain, interface="127.0.0.1")
+            self.addCleanup(stop, port, plain)
+            number = port.getHost().port
+            proxy = Proxy.fromURL(f"http://{name}:{number}")
+            through = Agent(net, pool=self.pool, proxies=Proxies(proxy))
+            for direct, uri in [
+                (Agent(net, pool=self.pool), f"http://{name}:{number}/"),
+                (through, "http://a.example/"),
+            ]:
+                response = yield direct.request(b"GET", uri.encode())
+                yield readBody(response)
+
+    @inlineCallbacks
+    def test_badNames(self) -> Any:
+        """
+        What is no name in DNS either is refused at once.
+        """
+        agent = Agent(net, TLSPolicy.trusting(PEM), pool=self.pool)
+        for name in (b"a..b", b"..", b"a" * 64, b"a." * 130 + b"a", b"*", b"%41"):
+            for scheme in (b"http", b"https"):
+                asked = agent.request(b"GET", scheme + b"://" + name + b":1/")
+                yield self.assertFailure(asked, ValueError)
 
     @inlineCallbacks
     def test_fetch(self) -> Any:

@@ -16,6 +16,7 @@ from twisted.internet import _sslverify, task
 from twisted.web import client
 
 __all__ = [
+    "accept_name",
     "asking_agent",
     "creator_of_layer",
     "name_in_callback",
@@ -23,6 +24,17 @@ __all__ = [
     "verified_name",
     "ways_of",
 ]
+
+
+def accept_name(endpoint: Any) -> None:
+    """
+    Have a C{HostnameEndpoint} of Twisted's look up a name that IDNA does not allow: it
+    has set C{_badHostname}, and would refuse to.
+
+    Without the private attribute: such names are refused, as by Twisted's agent.
+    """
+    if getattr(endpoint, "_badHostname", False):
+        endpoint._badHostname = False
 
 
 def verified_name(creator: Any) -> str | None:

@@ -21,6 +21,7 @@ from twisted.internet.interfaces import (
 )
 from twisted.internet.ssl import (
     Certificate,
+    CertificateOptions,
     PrivateCertificate,
     TLSVersion,
     optionsForClientTLS,
@@ -41,6 +42,7 @@ from twisted_h11._client.identity import (
     checked,
     key_pin,
 )
+from twisted_h11._client.names import is_dns_name
 
 # How many contexts are kept, one for each name.
 MAX_CREATORS = 100
@@ -158,16 +160,54 @@ class TLSPolicy:
         options: dict[str, Any] = {}
         if self._minimumVersion > TLSVersion.TLSv1_2:
             options["raiseMinimumTo"] = self._minimumVersion
-        creator: Any = optionsForClientTLS(
-            hostname.decode("ascii"),
-            trustRoot=self._trustRoot,
-            clientCertificate=self._clientCertificate,
-            extraCertificateOptions=options,
-        )
-        name = verified_name(creator) or hostname.decode("ascii")
+        name = hostname.decode("ascii")
+        creator: Any
+        try:
+            creator = optionsForClientTLS(
+                name,
+                trustRoot=self._trustRoot,
+                clientCertificate=self._clientCertificate,
+                extraCertificateOptions=options,
+            )
+        except UnicodeError:
+            if not is_dns_name(name):
+                raise
+            creator = self._makeUnusual(hostname, options)
+        name = verified_name(creator) or name
         if self._extraRoots:
             creator = _WithRoots(creator, self._extraRoots)
         return IdentityChecked(creator, name, self._pins)
+
+    def _makeUnusual(self, hostname: bytes, options: dict[str, Any]) -> Any:
+        """
+        Make what C{optionsForClientTLS} makes, but for a name that IDNA does not allow,
+        and that it refuses therefore.
+        """
+        mine = self._clientCertificate
+        if mine is not None:
+            options["privateKey"] = mine.privateKey.original
+            options["certificate"] = mine.original
+        made = CertificateOptions(trustRoot=self._trustRoot, **options)
+        return _Named(made, hostname)
+
+
+@implementer(IOpenSSLClientConnectionCreator)
+class _Named:
+    """
+    A connection creator that sends a server name.  L{IdentityChecked} verifies it.
+    """
+
+    def __init__(self, options: CertificateOptions, name: bytes) -> None:
+        self._options = options
+        self._name = name
+
+    def clientConnectionForTLS(self, tlsProtocol: Any) -> SSL.Connection:
+        """
+        See L{IOpenSSLClientConnectionCreator}.
+        """
+        connection = SSL.Connection(self._options.getContext(), None)
+        connection.set_tlsext_host_name(self._name)
+        return connection
 
 
 @lru_cache(maxsize=1)
