@@ -495,6 +495,25 @@ class CancelTests(ClientTestCase):
             self.successResultOf(deferred)
         self.assertOneSlot()
 
+    def test_manyWaiting(self) -> None:
+        """
+        In the line, again and again, while another request waits for very long: nothing
+        is left of those that were cancelled.
+        """
+        pool = self.makePool(maxConnections=2, maxConnectionsPerOrigin=1)
+        agent = self.makeAgent(pool)
+        for host in (b"a", b"a", b"b", b"c"):
+            self.ask(agent, uri=b"http://" + host + b"/")
+        self.assertEqual(2, pool.counts().queued)
+        for host in (b"a", b"c", b"d") * 100:
+            deferred = agent.request(b"GET", b"http://" + host + b"/")
+            deferred.cancel()
+            self.failing(deferred, CancelledError)
+        line = pool._line
+        self.assertEqual(2, sum(map(len, line._queues.values())))
+        self.assertLess(len(line._heads), 50)
+        self.assertEqual(2, pool.counts().queued)
+
     def test_connecting(self) -> None:
         """
         While it connects: the attempt is cancelled too.

@@ -5,7 +5,7 @@ How many connections there may be, and the line of requests that wait for one.
 from __future__ import annotations
 
 import heapq
-from collections import deque
+from collections import OrderedDict
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,6 +21,10 @@ from twisted_h11._client.errors import PoolTimedOut, QueueFull
 from twisted_h11._client.settings import ClientSettings, PoolSettings
 
 __all__ = ["Line", "Slots", "Ticket", "Waiter"]
+
+
+# So many entries of the heap may be out of date before it is tidied.
+_SPARE_HEADS = 16
 
 
 class Slots:
@@ -175,9 +179,6 @@ class Line:
     The tickets that wait for a connection: a queue for each key, and a heap to find
     the oldest ticket of all without a look at every key.
 
-    A cancelled ticket in the middle of a queue stays there until it is the first; the
-    first ticket of each queue always has a waiter.
-
     @param slots: say whether a key is below its own bound.
 
     @ivar length: how many tickets wait.
@@ -185,7 +186,8 @@ class Line:
 
     def __init__(self, slots: Slots) -> None:
         self._slots = slots
-        self._queues: dict[Hashable, deque[Ticket]] = {}
+        # By key and number: the oldest first.
+        self._queues: dict[Hashable, OrderedDict[int, Ticket]] = {}
         # (number, id of the queue, key) of the first ticket of each key that is below
         # its own bound; entries that are out of date are skipped.
         self._heads: list[tuple[int, int, Hashable]] = []
@@ -203,9 +205,7 @@ class Line:
         All tickets that wait.
         """
         for queue in self._queues.values():
-            for ticket in queue:
-                if ticket.waiter is not None:
-                    yield ticket
+            yield from queue.values()
 
     def nextNumber(self) -> int:
         """
@@ -228,8 +228,8 @@ class Line:
             return
         queue = self._queues.get(ticket.key)
         if queue is None:
-            queue = self._queues[ticket.key] = deque()
-        queue.append(ticket)
+            queue = self._queues[ticket.key] = OrderedDict()
+        queue[ticket.number] = ticket
         self.length += 1
         if len(queue) == 1:
             self.announce(ticket.key)
@@ -261,15 +261,23 @@ class Line:
         queue = self._queues.get(key)
         if queue is None:
             return
-        if not self.length:
-            self._heads.clear()
-        while queue and queue[0].waiter is None:
-            queue.popleft()
         if not queue:
             del self._queues[key]
         elif self._slots.areLeftFor(key):
-            first = queue[0].number
-            heapq.heappush(self._heads, (first, id(queue), key))
+            heapq.heappush(self._heads, (next(iter(queue)), id(queue), key))
+        if len(self._heads) > 2 * len(self._queues) + _SPARE_HEADS:
+            self._tidy()
+
+    def _tidy(self) -> None:
+        """
+        Remove entries that are out of date from the heap.
+        """
+        self._heads = [
+            (next(iter(queue)), id(queue), key)
+            for key, queue in self._queues.items()
+            if self._slots.areLeftFor(key)
+        ]
+        heapq.heapify(self._heads)
 
     def oldest(self) -> Ticket | None:
         """
@@ -278,8 +286,7 @@ class Line:
         heads = self._heads
         while heads:
             number, _, key = heads[0]
-            queue = self._queues.get(key)
-            first = None if queue is None else queue[0]
+            first = self.first(key)
             if (
                 first is not None
                 and first.number == number
@@ -296,7 +303,7 @@ class Line:
         The oldest ticket of C{key}, whether or not there are slots.
         """
         queue = self._queues.get(key)
-        return None if queue is None else queue[0]
+        return None if queue is None else next(iter(queue.values()))
 
     def needsRoomFirst(self, key: Hashable) -> bool:
         """
@@ -313,7 +320,7 @@ class Line:
         """
         Remove a ticket, the first of its key, from the line.
         """
-        self._queues[ticket.key].popleft()
+        del self._queues[ticket.key][ticket.number]
         self.length -= 1
         ticket.stopTimer()
         self.announce(ticket.key)
@@ -324,8 +331,10 @@ class Line:
         """
         self.length -= 1
         ticket.stopTimer()
-        queue = self._queues.get(ticket.key)
-        if queue and queue[0] is ticket:
+        queue = self._queues[ticket.key]
+        wasFirst = next(iter(queue)) == ticket.number
+        del queue[ticket.number]
+        if wasFirst:
             self.announce(ticket.key)
 
     def clear(self) -> list[Waiter]:
