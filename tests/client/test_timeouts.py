@@ -15,6 +15,7 @@ from twisted.web.client import (
 
 from tests.support.client_cases import ClientTestCase, Reader
 from tests.support.producers import OK, Producer
+from twisted_h11._client import timeouts
 from twisted_h11.client import (
     ClientSettings,
     ConnectTimedOut,
@@ -112,6 +113,25 @@ class TimeoutTests(ClientTestCase):
         self.clock.advance(1)
         error = self.failing(deferred, RequestTransmissionFailed)
         self.assertTimedOut(error, "sending", 9)
+
+    def test_writeSlowly(self) -> None:
+        """
+        A server that takes something is not one that takes nothing, although the
+        transport stays full: a long piece may take longer.
+        """
+        taken = [0]
+        self.patch(timeouts, "bytes_taken", lambda transport: taken[0])
+        deferred, peer = self.ask(method=b"POST", body=Producer(), writeTimeout=4)
+        self.clock.advance(100)
+        peer.fill()
+        for _ in range(10):
+            self.clock.advance(3)
+            taken[0] += 1
+        self.clock.advance(4)
+        self.assertNoResult(deferred)
+        self.clock.advance(4)
+        error = self.failing(deferred, RequestTransmissionFailed)
+        self.assertIsInstance(error, TimedOut)
 
     def test_slowProducer(self) -> None:
         """

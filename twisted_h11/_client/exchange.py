@@ -46,6 +46,8 @@ class Exchange:
     @ivar sender: sends the rest of the request's body; C{None} when it was sent.
     @ivar source: the source of the response's body; C{None} before there is one.
     @ivar fullSince: when the transport's buffer became full, in the clock's seconds.
+    @ivar taken: how much the server had taken when the deadline of writing was set; see
+        L{bytes_taken<twisted_h11._wire.progress.bytes_taken>}.
     @ivar isOver: whether the exchange has ended, with success or failure.
     @ivar whenOver: called when the exchange has ended, or C{None}.
     """
@@ -63,6 +65,7 @@ class Exchange:
         "reused",
         "sender",
         "source",
+        "taken",
         "whenOver",
     )
 
@@ -82,6 +85,7 @@ class Exchange:
         # Whether any byte of a response was received.
         self._seen = False
         self.fullSince = 0.0
+        self.taken: int | None = None
         self.whenOver: Callable[[], None] | None = None
 
     def report(self, name: str, failure: Failure | None = None) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from twisted.python.failure import Failure
 
 from twisted_h11._client.errors import TimedOut
+from twisted_h11._wire.progress import bytes_taken
 
 __all__ = ["Wait", "set_deadline", "time_out", "wire_full", "wire_writable"]
 
@@ -39,6 +40,7 @@ def set_deadline(exchange: Any) -> None:
     sender = exchange.sender
     source = exchange.source
     if wire.full and (sender is not None or source is None):
+        exchange.taken = bytes_taken(wire.transport)
         wire.arm(settings.writeTimeout, Wait.WRITE)
     elif source is not None:
         if not source.switched:
@@ -83,6 +85,11 @@ def time_out(exchange: Any, wait: Wait) -> None:
         if not wire.full:
             # The server reads again; the next pause has its own deadline.
             return
+        taken = bytes_taken(wire.transport)
+        if taken is not None and taken != exchange.taken:
+            # It is reading, but slowly: the transport was full all the time.
+            exchange.taken = taken
+            exchange.fullSince = exchange.connection.clock.seconds()
         since = exchange.fullSince
     elif wait is Wait.READ and exchange.source is not None:
         # The deadline was not moved with each piece; see how old the last one is.
