@@ -133,3 +133,26 @@ class LeakTests(ClientTestCase):
             del response, reader, deferred, peer
         self.network.peers.clear()
         self.assertGone()
+
+    def test_unread(self) -> None:
+        """
+        A response that nobody reads, and whose body was cut.
+        """
+        agent = self.makeAgent()
+        for how in ("lost", "aborted", "timed out"):
+            deferred, peer = self.ask(agent)
+            peer.send(OK[:-3])
+            response = self.successResultOf(deferred)
+            self.note(response)
+            if how == "lost":
+                peer.lose()
+            elif how == "aborted":
+                response.abort()
+            else:
+                self.clock.advance(300)
+            self.clock.advance(0)
+            peer.lose()
+            self.assertIn("body failed", repr(response))
+            del response, deferred, peer
+        self.network.peers.clear()
+        self.assertGone()

@@ -342,6 +342,7 @@ class Exchange:
         if self.isOver:
             return
         source = self.source
+        isRead = source is not None and source.isClaimed
         response = None if source is None else source.take()
         handler = self._handler
         sender = self._end()
@@ -355,7 +356,9 @@ class Exchange:
         sending = sender is not None or kind is not None
         early = errors.SENDING if sending else errors.HEAD
         phase = early if source is None else errors.BODY
-        failure = errors.of_exchange(phase, kind, self._seen, elapsed, reason, response)
+        # An unread response keeps the failure, which must not refer to it in turn.
+        named = response if isRead else None
+        failure = errors.of_exchange(phase, kind, self._seen, elapsed, reason, named)
         self.report("ended", failure)
         if handler is not None:
             handler.requestFailed(failure, nothingSent)

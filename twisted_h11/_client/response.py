@@ -98,6 +98,10 @@ class ResponseBody(Delivery):
         self._taken = True
         self._reader = reader
         self._owner = response
+        end: Any = self.end
+        if end is not None and getattr(end.value, "response", end) is None:
+            # It was cut before anybody read it.
+            end.value.response = response
         # From now on only the reader's own pauses hold the connection back.
         self._high = 0
         try:

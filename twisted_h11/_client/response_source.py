@@ -97,6 +97,13 @@ class ResponseSource:
         response._body._source = self
 
     @property
+    def isClaimed(self) -> bool:
+        """
+        Whether the body has a reader.
+        """
+        return self._response is not None
+
+    @property
     def peer(self) -> Any:
         """
         The address of the server.
