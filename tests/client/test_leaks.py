@@ -9,12 +9,14 @@ import weakref
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.internet.protocol import Factory
 from twisted.web.client import readBody
 
-from tests.support.client_cases import ClientTestCase
-from tests.support.producers import OK
+from tests.support.client_cases import ClientTestCase, Reader
+from tests.support.producers import OK, Producer
 from twisted_h11._client import agent as agent_module
 from twisted_h11._client.call import Call
+from twisted_h11.client import TunnelEndpoint
 
 
 class LeakTests(ClientTestCase):
@@ -154,5 +156,55 @@ class LeakTests(ClientTestCase):
             peer.lose()
             self.assertIn("body failed", repr(response))
             del response, deferred, peer
+        self.network.peers.clear()
+        self.assertGone()
+
+    def test_upload(self) -> None:
+        """
+        A producer that keeps its consumer, as most do: sent, cut, failed.
+        """
+        agent = self.makeAgent()
+        for how in ("sent", "cut", "failed", "answered"):
+            producer = Producer()
+            deferred, peer = self.ask(agent, b"POST", body=producer)
+            self.note(producer)
+            if how == "sent":
+                producer.done.callback(None)
+                peer.send(OK)
+            elif how == "cut":
+                peer.lose()
+            elif how == "failed":
+                producer.done.errback(ZeroDivisionError())
+            else:
+                peer.send(OK)
+            producer.done.addErrback(lambda _: None)
+            deferred.addBoth(lambda _: None)
+            self.clock.advance(0)
+            peer.lose()
+            del producer, deferred, peer
+        self.network.peers.clear()
+        self.assertGone()
+
+    def test_tunnel(self) -> None:
+        """
+        A tunnel: opened, refused, cut, cancelled.
+        """
+        for how in ("opened", "refused", "cut", "cancelled"):
+            endpoint = TunnelEndpoint(self.clock, self.network, b"a", 1)
+            deferred = endpoint.connect(Factory.forProtocol(Reader))
+            peer = self.network.peers[-1]
+            self.note(peer.protocol)
+            if how == "opened":
+                peer.send(b"HTTP/1.1 200 OK\r\n\r\n")
+            elif how == "refused":
+                peer.send(b"HTTP/1.1 407 No\r\nContent-Length: 9\r\n\r\n")
+            elif how == "cut":
+                peer.lose()
+            else:
+                deferred.cancel()
+            deferred.addBoth(lambda _: None)
+            self.clock.advance(0)
+            peer.lose()
+            del deferred, peer, endpoint
         self.network.peers.clear()
         self.assertGone()

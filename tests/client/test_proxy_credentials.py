@@ -433,6 +433,22 @@ class BlameTests(ProxyTestCase):
             self.clock.advance(0)
             self.assertTrue(self.proxy.peers[-1].gone)
 
+    def test_cancelledByFactory(self) -> None:
+        """
+        A factory may cancel the tunnel that it is asked for a protocol for.
+        """
+
+        class Cancelling(Factory):
+            def buildProtocol(self, addr: Any) -> Any:
+                waiting[0].cancel()
+                return Protocol()
+
+        endpoint = TunnelEndpoint(self.clock, self.proxy, b"a", 1)
+        waiting = [endpoint.connect(Cancelling())]
+        self.proxy.peers[-1].send(OPEN)
+        self.failing(waiting[0], CancelledError)
+        self.assertTrue(self.proxy.peers[-1].aborted)
+
     def test_write(self) -> None:
         """
         A transport that raises fails the tunnel at once.

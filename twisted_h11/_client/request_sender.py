@@ -123,7 +123,7 @@ class BodySender:
     ) -> None:
         self._user: SendingUser | None = user
         self._wire = wire
-        self._request = request
+        self._request: ClientRequest | None = request
         self._h11 = conn
         self._body: Any = request.body
         self._chunked = request.chunked
@@ -143,8 +143,8 @@ class BodySender:
         """
         Begin to send the body; a producer is started.
         """
-        user = self._user
-        if self.started or user is None:
+        user, request = self._user, self._request
+        if self.started or user is None or request is None:
             return
         self.started = True
         # From here on the body is written to the transport, past the wire's buffer.
@@ -153,7 +153,7 @@ class BodySender:
             self._wire.backPressure().registerProducer(self, True)
             self._writePieces()
             return
-        self._request.bodyStarted = True
+        request.bodyStarted = True
         try:
             producing: object = self._body.startProducing(self)
         except BaseException:
@@ -182,6 +182,15 @@ class BodySender:
                 "Stopping a body producer",
                 getattr(self._body, "stopProducing", _nothing),
             )
+        self._forget()
+
+    def _forget(self) -> None:
+        """
+        Drop the body: a producer usually keeps its consumer, which is this object.
+        """
+        self._body = self._request = None
+        for name in ("pauseProducing", "resumeProducing"):
+            vars(self).pop(name, None)
 
     def _leave(self) -> SendingUser | None:
         """
@@ -247,6 +256,7 @@ class BodySender:
         user = self._leave()
         if user is None:
             return
+        self._forget()
         if self._left > 0:
             user.fail(Failure(WrongBodyLength("too few bytes written")), Generation)
             return
@@ -259,6 +269,7 @@ class BodySender:
     def _failed(self, reason: Failure) -> None:
         user = self._leave()
         if user is not None:
+            self._forget()
             user.fail(reason, Generation)
         elif not self._refused:
             # A TypeError of write() has failed the request already.

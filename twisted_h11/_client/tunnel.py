@@ -200,10 +200,17 @@ class _Tunnel:
         else:
             self.attempt.cancel()
 
+    def _forget(self) -> None:
+        """
+        Drop what refers to this object.
+        """
+        self.attempt = self._connection = self._exchange = None
+
     def connected(self, attempt: object, connection: ClientConnection) -> None:
         """
         The connection to the proxy is ready: send CONNECT.
         """
+        self.attempt = None
         self._connection = connection
         connection.adopt(self)
         exchange = self._exchange = connection.begin(self._request, self)
@@ -217,6 +224,7 @@ class _Tunnel:
         """
         The connection to the proxy failed.
         """
+        self.attempt = None
         self.deferred.errback(blame(reason, self._proxy))
 
     def responseReceived(self, response: Response) -> None:
@@ -224,22 +232,29 @@ class _Tunnel:
         The proxy has responded: pass the connection on, or fail with
         L{ProxyRefused}.
         """
+        connection = self._connection
         if not 200 <= response.code < 300:
+            self._forget()
             response.abort()
             refused = ProxyRefused(
                 response.code, response.phrase, self._request.target, self._proxy
             )
             self.deferred.errback(Failure(refused))
             return
-        assert self._connection is not None
+        assert connection is not None
         try:
-            protocol = self._factory.buildProtocol(self._connection.peer)
+            protocol = self._factory.buildProtocol(connection.peer)
             if protocol is None:
                 raise ConnectError(string="the factory built no protocol")
         except BaseException:
             failure = Failure()
+            self._forget()
             response.abort()
             self.deferred.errback(failure)
+            return
+        self._forget()
+        if self.deferred.called:
+            # The factory has cancelled it.
             return
         response.switchProtocol(protocol)
         self.deferred.callback(protocol)
@@ -248,6 +263,7 @@ class _Tunnel:
         """
         CONNECT failed without a response.
         """
+        self._forget()
         self.deferred.errback(blame(failure, self._proxy))
 
     def connectionOpened(self, connection: ClientConnection) -> None:
