@@ -110,6 +110,31 @@ class TargetTests(RedirectTestCase):
             error.reasons[0].trap(PageRedirect)
             self.assertEqual(307, error.response.code)
 
+    def test_methods(self) -> None:
+        """
+        HEAD stays HEAD, and 307 and 308 keep every method (RFC 9110 sections 15.4.4 and
+        15.4.9): where that is not followed the request fails.
+        """
+        for kind in KINDS:
+            for status in (301, 302, 303, 307, 308):
+                for method in (b"GET", b"HEAD", b"POST", b"DELETE"):
+                    agent = kind(self.makeAgent())
+                    deferred, sent = self.follow(
+                        agent, redirect(b"/", status), method=method
+                    )
+                    if len(sent) == 1:
+                        self.failing(deferred, ResponseFailed)
+                        following = None
+                    else:
+                        following = sent[1].split()[0]
+                    expected: bytes | None = method
+                    if method in (b"POST", b"DELETE"):
+                        changes = status == 303 or (
+                            kind is BrowserLikeRedirectAgent and status < 303
+                        )
+                        expected = b"GET" if changes else None
+                    self.assertEqual(expected, following, (kind, status, method))
+
 
 class FieldTests(RedirectTestCase):
     """

@@ -8,6 +8,8 @@ The agents here follow what twisted.web's follow, with these differences:
    redirect may lead to the wrong server.
  - The application's C{Host} is not sent to another origin.
  - A redirected request has no body, so the fields about the body are left out.
+ - HEAD stays HEAD, and 308 (Permanent Redirect) changes no method (sections 15.4.4 and
+   15.4.9); in twisted.web's C{BrowserLikeRedirectAgent} it makes POST a GET.
  - A redirect with a long body does not keep its connection until somebody reads it.
 """
 
@@ -60,7 +62,7 @@ _ABOUT_BODY = frozenset(
 
 class RedirectAgent(client.RedirectAgent):
     """
-    Follows redirects of GET and HEAD, and 303 (See Other) by GET; see
+    Follows redirects of GET and HEAD, and 303 (See Other) of other methods by GET; see
     L{twisted.web.client.RedirectAgent}.
 
     @param agent: sends the requests.
@@ -121,7 +123,7 @@ class RedirectAgent(client.RedirectAgent):
         if code not in self._repeating and code not in self._getting:
             return response
         target = self._target(response, method, uri, hops)
-        if code in self._getting and method != b"GET":
+        if code in self._getting and method not in (b"GET", b"HEAD"):
             method, bare = b"GET", False
         if headers is not None:
             dropped: frozenset[bytes] = frozenset()
@@ -164,14 +166,14 @@ class RedirectAgent(client.RedirectAgent):
 
 class BrowserLikeRedirectAgent(RedirectAgent, client.BrowserLikeRedirectAgent):
     """
-    Follows redirects as browsers do, also of other methods than GET and HEAD, by GET;
-    see L{twisted.web.client.BrowserLikeRedirectAgent}.
+    Follows redirects as browsers do: after a 301 and a 302, too, methods other than GET
+    and HEAD become GET; see L{twisted.web.client.BrowserLikeRedirectAgent}.
 
     @since: 0.1
     """
 
-    _repeating = frozenset((307,))
-    _getting = frozenset((301, 302, 303, 308))
+    _repeating = frozenset((307, 308))
+    _getting = frozenset((301, 302, 303))
 
 
 def _as_headers(headers: Any) -> Any:
