@@ -17,6 +17,7 @@ from twisted.web.client import ResponseDone, ResponseFailed
 from tests.support.client_cases import ClientTestCase, Reader
 from tests.support.times import SLOWNESS, confirmed
 from twisted_h11 import client
+from twisted_h11._client import wrappers
 
 HEADS = {
     "length": b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n"
@@ -281,6 +282,58 @@ class GzipTests(ClientTestCase):
         self.network.peers[-1].send(head + body)
         self.successResultOf(deferred).deliverBody(reader)
         return self.network.peers[-1]
+
+    def test_nested(self) -> None:
+        """
+        Where decoders are nested, so that a few bytes become gigabytes, the reactor
+        gets its turn in between, and so does whoever ends it.
+        """
+        waiting: list[Any] = []
+
+        def turn() -> None:
+            calls = waiting[:]
+            waiting.clear()
+            for call in calls:
+                call()
+            self.clock.advance(0)
+
+        self.patch(wrappers, "MOST_AT_ONCE", 1_000_000)
+        self.patch(wrappers, "_soon", waiting.append)
+        body = gzip.compress(gzip.compress(bytes(3_000_000)) * 3)
+        head = HEADS["length"].replace(b"gzip", b"gzip, gzip") % (len(body) + 1)
+        for how in ("read", "paused", "aborted", "lost", "reader"):
+            deferred: Deferred[Any] = client.ContentDecoderAgent(
+                self.makeAgent(), [(b"gzip", client.GzipDecoder)]
+            ).request(b"GET", b"http://a/")
+            peer = self.network.peers[-1]
+            peer.send(head + body)
+            response = self.successResultOf(deferred)
+            reader = self.read(response)
+            for number in range(1, 4):
+                # Nothing is read from the network meanwhile.
+                self.assertTrue(peer.paused)
+                self.assertLess(len(reader.data), number * 1_100_000)
+                self.assertGreater(len(reader.data), number * 900_000)
+                if how == "paused":
+                    reader.pause()
+                    turn()
+                    reader.resume()
+                else:
+                    turn()
+            self.assertEqual(0, reader.ends)
+            if how == "aborted":
+                response.original.original.abort()
+            elif how == "reader":
+                reader.transport.abortConnection()  # type: ignore[union-attr]
+            elif how == "lost":
+                peer.lose(ConnectionLost())
+            for _ in range(9):
+                turn()
+            if how in ("read", "paused"):
+                self.assertEqual((9_000_000, 0), (len(reader.data), reader.ends))
+                peer.send(b"\0")
+            self.assertEqual(1, reader.ends, how)
+            self.assertEqual([], waiting)
 
     def test_paused(self) -> None:
         """

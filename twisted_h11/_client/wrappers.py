@@ -10,6 +10,7 @@ section 2.2 allows several).
 from __future__ import annotations
 
 import zlib
+from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -34,7 +35,19 @@ PIECE_LENGTH = 64 * 1024
 # How many bytes are given to a decoder at a time.
 SLICE_LENGTH = 4 * 1024
 
+# After so many decoded bytes the reactor gets its turn.  One layer of gzip makes no
+# more of a segment; several make gigabytes of a few kilobytes, and would keep all else
+# waiting, time-outs too.
+MOST_AT_ONCE = 64 * 1024 * 1024
+
 _MEMBER = b"\x1f\x8b"
+
+
+def _soon(call: Callable[[], None]) -> None:
+    from twisted.internet import reactor
+
+    clock: Any = reactor
+    clock.callLater(0, call)
 
 
 def readBody(response: Any) -> Deferred[bytes]:
@@ -92,7 +105,9 @@ class _Decoder(Protocol):
         self._at = 0
         self._slice = b""
         self._more = False
-        self._decoding = self._paused = self._held = False
+        self._decoding = self._paused = self._held = self._resting = False
+        # How much was decoded since the reactor had its turn, at the latest.
+        self._decoded = 0
         self._end: Failure | None = None
 
     def __getattr__(self, name: str) -> Any:
@@ -119,7 +134,8 @@ class _Decoder(Protocol):
         """
         The body has ended.
         """
-        if self._error is None and (self._decoding or self._paused) and self._isBehind:
+        waits = self._decoding or self._paused or self._resting
+        if self._error is None and waits and self._isBehind:
             self._end = reason
             return
         error = self._error
@@ -140,15 +156,16 @@ class _Decoder(Protocol):
         Decode nothing more for now.
         """
         self._paused = True
-        if not self._held:
-            self._held = True
-            self.transport.pauseProducing()  # type: ignore[union-attr]
+        self._hold()
 
     def resumeProducing(self) -> None:
         """
         Go on decoding.
         """
         self._paused = False
+        self._continue()
+
+    def _continue(self) -> None:
         try:
             self._goOn()
         except KeyboardInterrupt:
@@ -177,6 +194,25 @@ class _Decoder(Protocol):
         """
         return self._more or bool(self._slice) or self._at < len(self._input)
 
+    def _hold(self) -> None:
+        if not self._held:
+            self._held = True
+            self.transport.pauseProducing()  # type: ignore[union-attr]
+
+    def _pauseForTurn(self) -> None:
+        """
+        Go on in the next turn of the reactor.
+        """
+        self._resting = True
+        self._hold()
+        _soon(self._wake)
+
+    def _wake(self) -> None:
+        self._resting = False
+        self._decoded = 0
+        if self._protocol is not None:
+            self._continue()
+
     def _fail(self, error: BaseException) -> None:
         """
         Decode nothing more, and drop the connection.
@@ -189,13 +225,17 @@ class _Decoder(Protocol):
         """
         Decode and deliver, as long as the reader is not paused.
         """
-        if self._decoding:
+        if self._decoding or self._resting:
             return
         self._decoding = True
         try:
             while self._isBehind and not self._paused and self._error is None:
+                if self._decoded >= MOST_AT_ONCE:
+                    self._pauseForTurn()
+                    return
                 decoded = self._decode()
                 if decoded:
+                    self._decoded += len(decoded)
                     self._protocol.dataReceived(decoded)
         except BaseException:
             # The reader gets no more, and its end at once.
