@@ -277,7 +277,8 @@ class PiecesTests(CompressionTestCase):
     def test_cut(self) -> None:
         """
         One that ends before the length that it said is cut off, although that length
-        was left out; so is one that is encoded by Twisted's wrapper.
+        was left out; so is one that is encoded by Twisted's wrapper, for any class of
+        requests.
         """
 
         def render(request: Any) -> Any:
@@ -292,6 +293,7 @@ class PiecesTests(CompressionTestCase):
         for site in (
             self.site(render, compression=Compression()),
             self.site(wrapped),
+            self.site(wrapped, requestFactory=server.Request),
         ):
             wire = self.connect(site).send(get(b"/", TAKES))
             wire.settle(60)
@@ -306,8 +308,37 @@ class PiecesTests(CompressionTestCase):
             wire.settle(0)
             self.assertFalse(wire.closed)
         told = [text for text in self.messages() if "sent less" in text]
-        self.assertEqual(4, len(told))
+        self.assertEqual(6, len(told))
         self.assertIn("Content-Length", told[0])
+
+    def test_excess(self) -> None:
+        """
+        What is written beyond the length that it said is dropped, although that length
+        was left out, and the log says so, once; so it is if Twisted's wrapper encodes
+        it, for any class of requests.
+        """
+
+        def render(request: Any) -> Any:
+            request.setHeader(b"Content-Type", b"text/html")
+            request.setHeader(b"Content-Length", b"%d" % len(TEXT))
+            for piece in (TEXT[:1000], TEXT[1000:] + b"more", b"still more"):
+                request.write(piece)
+            request.finish()
+            return server.NOT_DONE_YET
+
+        wrapped = EncodingResourceWrapper(Calls(render), [GzipEncoderFactory()])
+        for site in (
+            self.site(render, compression=Compression()),
+            self.site(wrapped),
+            self.site(wrapped, requestFactory=server.Request),
+        ):
+            self.events.clear()
+            response = self.answer(site, TAKES)
+            self.assertEqual(response.all(b"Content-Encoding"), [b"gzip"])
+            self.assertEqual(gzip.decompress(response.body), TEXT)
+            self.assertTrue(response.complete)
+            told = [text for text in self.messages() if "sent more" in text]
+            self.assertEqual(1, len(told))
 
     def test_later(self) -> None:
         """
@@ -411,6 +442,18 @@ class ValidatorTests(CompressionTestCase):
             self.assertEqual(self.ask(resource).all(b"ETag"), [b'"v1"'])
         response = self.ask(self.text((b"ETag", b'W/"v1"')), TAKES)
         self.assertEqual(response.all(b"ETag"), [b'W/"v1"'])
+
+    def test_digests(self) -> None:
+        """
+        A digest of the text as it is says nothing of what is sent.
+        """
+        names = (b"Repr-Digest", b"Content-Digest", b"Digest", b"Content-MD5")
+        resource = self.text(*[(name, b"of the text") for name in names])
+        plain, compressed = self.ask(resource), self.ask(resource, TAKES)
+        self.assertEqual(compressed.all(b"Content-Encoding"), [b"gzip"])
+        for name in names:
+            self.assertEqual(plain.all(name), [b"of the text"])
+            self.assertEqual(compressed.all(name), [])
 
     def test_revalidated(self) -> None:
         """

@@ -458,10 +458,14 @@ class RangeTests(ServerTestCase):
         """
         file = self.resources("ten")[0]
         resource = EncodingResourceWrapper(file, [GzipEncoderFactory()])
-        response = self.ask(resource, b"Range: bytes=0-3", b"Accept-Encoding: gzip")
-        self.assertEqual(200, response.status)
-        self.assertEqual(b"gzip", response.get(b"content-encoding"))
-        self.assertIs(None, response.get(b"content-range"))
+        for factory in (None, server.Request):
+            wire = self.connect(self.site(resource, requestFactory=factory))
+            wire.send(get(b"/", b"Range: bytes=0-3", b"Accept-Encoding: gzip"))
+            wire.settle(1)
+            response = wire.only()
+            self.assertEqual(200, response.status)
+            self.assertEqual(b"gzip", response.get(b"content-encoding"))
+            self.assertIs(None, response.get(b"content-range"))
 
     def test_names(self) -> None:
         """

@@ -60,6 +60,17 @@ _GZIP = 31
 
 _VARIES = b"Accept-Encoding"
 
+# The fields that describe the content as it is, without a content coding (RFC 9110
+# section 8.6, RFC 9530 sections 2 and 3).
+_OF_THE_PLAIN = (
+    b"Accept-Ranges",
+    b"Content-Digest",
+    b"Content-Length",
+    b"Content-Md5",
+    b"Digest",
+    b"Repr-Digest",
+)
+
 
 class Compression:
     """
@@ -236,7 +247,7 @@ class Encoder:
             self._policy.began(self)
         headers = request.responseHeaders
         headers.setRawHeaders(b"Content-Encoding", [b"gzip"])
-        for name in (b"Accept-Ranges", b"Content-Digest", b"Content-Length"):
+        for name in _OF_THE_PLAIN:
             headers.removeHeader(name)
         if length is not None:
             headers.setRawHeaders(b"Content-Length", [b"%d" % length])

@@ -32,7 +32,7 @@ class Failing(WithForms, Arguments):
     _direct = False
 
     # How many bytes of content are missing, by the Content-Length that the content has
-    # before it is encoded.
+    # before it is encoded; -1 without one, C{None} if it was not looked up yet.
     _unencodedLeft: int | None = None
 
     def _sendWhole(self, body: bytes) -> None:
@@ -96,18 +96,37 @@ class Failing(WithForms, Arguments):
         else:
             channel.abortConnection()
 
-    def _countUnencoded(self, data: bytes) -> None:
+    def _countUnencoded(self, data: bytes) -> bytes:
         """
         Count a piece of content that is about to be encoded, if one is.
+
+        @return: the part of it that does not exceed the Content-Length.
         """
         encoder: Any = self._encoder
-        if not encoder:
-            return
+        if not encoder or self.method == b"HEAD":
+            return data
         left = self._unencodedLeft
         if left is None:
             length = self.responseHeaders.getRawHeaders(b"Content-Length", [b""])[0]
-            left = int(length) if length.isdigit() else 0
-        self._unencodedLeft = left - len(data)
+            left = int(length) if length.isdigit() else -1
+        if self.startedWriting and self.responseHeaders.hasHeader(b"Content-Length"):
+            # The encoder has left the field: it is the length of what it makes.
+            left = -1
+        if 0 <= left < len(data):
+            data = data[:left]
+            self._encodesTooMuch()
+        self._unencodedLeft = left - len(data) if left >= 0 else -1
+        return data
+
+    def _encodesTooMuch(self) -> None:
+        """
+        More content was written than the Content-Length says: the excess is dropped.
+        """
+        channel: Any = self.channel
+        if self._direct and channel.cycle is not None:
+            channel.cycle.tooLong(0)
+        else:
+            self._log.error("{request} sent more than its Content-Length", request=self)
 
     def _cutShort(self) -> bool:
         """
@@ -120,7 +139,6 @@ class Failing(WithForms, Arguments):
         if (
             not encoder
             or not self.startedWriting
-            or self.method == b"HEAD"
             or (self._unencodedLeft or 0) <= 0
             or self.responseHeaders.hasHeader(b"Content-Length")
         ):

@@ -70,8 +70,7 @@ class Responding(Streaming):
             cycle.send(data)
             return
         if not self._direct:
-            self._countUnencoded(data)
-            super().write(data)
+            super().write(self._countUnencoded(data))
             return
         if self.finished:
             raise RuntimeError(
@@ -83,7 +82,7 @@ class Responding(Streaming):
             self._prepareContentType()
         encoder: Any = self._encoder
         if encoder:
-            self._countUnencoded(data)
+            data = self._countUnencoded(data)
             data = as_bytes(encoder.encode(data), "the output of an encoder")
         if not self.startedWriting:
             self._begin(data)

@@ -11,7 +11,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress
 from twisted.logger import Logger
-from twisted.web.resource import getChildForRequest
+from twisted.web.resource import EncodingResourceWrapper, getChildForRequest
 
 from twisted_h11 import __version__
 from twisted_h11._boundary.checks import (
@@ -36,6 +36,7 @@ from twisted_h11._server.channel import Channel
 from twisted_h11._server.channel_class import ChannelClass
 from twisted_h11._server.compression import Compression
 from twisted_h11._server.connections import Connections
+from twisted_h11._server.encoded import Encoded
 from twisted_h11._server.error_pages import ErrorPages
 from twisted_h11._server.http2 import Negotiator, check_http2
 from twisted_h11._server.logged_site import LoggedSite
@@ -244,6 +245,8 @@ class Site(LoggedSite):
             return found
         adapter = ADAPTERS[type(found)]
         if adapter is render_ranged:
+            if isinstance(found, EncodingResourceWrapper):
+                return Encoded(found)
             settle_range(request, found)
             return found
         return found if adapter is None else Adapted(found, adapter)
