@@ -4,6 +4,7 @@ A response is as long as it says, or it visibly is not; the log has what was wro
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from twisted.web import server
@@ -71,6 +72,24 @@ class LengthTests(ServerTestCase):
                 wire.settle(6)
                 self.assertTrue(wire.closed)
                 self.assertFalse(wire.aborted)
+
+    def test_moreInTheLog(self) -> None:
+        """
+        The access log has the length that was sent.
+        """
+
+        def render(request: Any, pieces: list[bytes]) -> None:
+            request.setHeader(b"Content-Length", b"4")
+            for piece in pieces:
+                request.write(piece)
+            request.finish()
+
+        for factory in (Request, server.Request):
+            for pieces in ([b"abcdef"], [b"ab", b"cdef"], [b"abcd", b"e", b"fg"]):
+                resource = partial(render, pieces=pieces)
+                site = self.site(resource, start=True, requestFactory=factory)
+                self.connect(site).send(GET)
+                self.assertIn('HTTP/1.1" 200 4 ', site.access.getvalue())
 
     def test_less(self) -> None:
         """

@@ -232,7 +232,7 @@ class Cycle:
         left = self.left
         if left is not None:
             if len(data) > left:
-                self.tooLong()
+                self.tooLong(len(data) - left)
                 data = data[:left]
                 if not data:
                     return
@@ -241,11 +241,15 @@ class Cycle:
             self.owner.slowClient().countUnsent(len(data))
         (self._framer or self.framer).data(data, chunk)
 
-    def tooLong(self) -> None:
+    def tooLong(self, excess: int) -> None:
         """
         The application has sent more than its C{Content-Length}: log that, and allow
         no further request.
+
+        @param excess: how many bytes are dropped that the request has counted as sent.
         """
+        if hasattr(self.request, "sentLength"):
+            self.request.sentLength -= excess
         self.complain(
             "{request} sent more than its Content-Length", request=self.request
         )

@@ -271,7 +271,7 @@ def send_region(cycle: Cycle | None, region: FileRegion) -> None:
     left = cycle.left
     if left is not None and answer.hasContent:
         if len(region) > left:
-            cycle.tooLong()
+            cycle.tooLong(len(region) - left)
             region = FileRegion(region.file, region.offset, left, region.ended)
         cycle.left = left - len(region)
     if answer.hasContent and len(region):
