@@ -17,7 +17,7 @@ class DrainTests(ServerTestCase):
     C{Site.drain(timeout)}.
     """
 
-    def drain(self, site: Any, timeout: float = 10) -> list[object]:
+    def drain(self, site: Any, timeout: float | None = 10) -> list[object]:
         """
         Begin to drain.
 
@@ -125,6 +125,29 @@ class DrainTests(ServerTestCase):
         self.assertEqual([None], results)
         self.assertTrue(wire.closed)
         self.assertEqual([], self.clock.getDelayedCalls())
+
+    def test_sooner(self) -> None:
+        """
+        Of several times for all, and whiles for idle connections, the shortest counts.
+        """
+        for times, end in (((60, 10), 10), ((10, 60), 10), ((None, 10), 10)):
+            site = self.site(Holding())
+            busy = self.connect(site).send(GET)
+            results = [self.drain(site, time) for time in times]
+            busy.advance(end - 1)
+            self.assertFalse(busy.closed)
+            busy.advance(1)
+            self.assertTrue(busy.closed)
+            self.assertEqual([[None], [None]], results)
+        for idles, end in (((5, 2), 2), ((2, 5), 2)):
+            site = self.site()
+            idle = self.connect(site)
+            for seconds in idles:
+                self.spare(site, seconds)
+            idle.advance(end - 1)
+            self.assertFalse(idle.closed)
+            idle.advance(1)
+            self.assertTrue(idle.closed)
 
     def test_goneBefore(self) -> None:
         """

@@ -164,10 +164,10 @@ class Connections:
             return succeed(None)
         done: Deferred[None] = Deferred()
         self._drained.append(done)
-        if idle > 0 and self._idleTimer is None:
-            self._idleTimer = reactor.callLater(idle, self._idleOver)
-        if timeout is not None and self._drainTimer is None:
-            self._drainTimer = reactor.callLater(timeout, self._abortAll)
+        if idle > 0:
+            self._idleTimer = _by(self._idleTimer, reactor, idle, self._idleOver)
+        if timeout is not None:
+            self._drainTimer = _by(self._drainTimer, reactor, timeout, self._abortAll)
         return done
 
     def whenEmpty(self, call: Callable[[], object]) -> None:
@@ -204,3 +204,20 @@ class Connections:
         drained, self._drained = self._drained, []
         for done in drained:
             done.callback(None)
+
+
+def _by(
+    timer: IDelayedCall | None,
+    reactor: IReactorTime,
+    seconds: float,
+    call: Callable[[], object],
+) -> IDelayedCall:
+    """
+    Have C{call} called after so many seconds, or when C{timer}, if that is not C{None},
+    runs out before.
+    """
+    if timer is None:
+        return reactor.callLater(seconds, call)
+    if timer.getTime() > reactor.seconds() + seconds:
+        timer.reset(seconds)
+    return timer
