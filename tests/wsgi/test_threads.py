@@ -11,6 +11,7 @@ import runpy
 import tempfile
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,8 @@ from tests.support.socket_cases import (
     net,
 )
 from tests.support.times import eventually
+from twisted_h11._wsgi import call
+from twisted_h11._wsgi.call import region_of
 from twisted_h11.server import Limits, Site
 from twisted_h11.wsgi import ClientDisconnected, WSGIResource
 
@@ -600,6 +603,40 @@ class FileTests(TCPBackend, ThreadsTestCase):
         self.assertEqual(self.WHOLE, response.body)
         self.assertEqual(len(self.WHOLE), self.direct)
         self.assertEqual(["wsgi-0"], closed)
+
+    async def test_shrinks(self) -> None:
+        """
+        A file that has become shorter when it is sent is closed, too: no thread waits
+        for its end for ever.
+        """
+        closed: list[str] = []
+
+        def longer(wrapper: Any) -> Any:
+            found = region_of(wrapper)
+            assert found is not None
+            return replace(found, length=found.length + 1)
+
+        self.patch(call, "region_of", longer)
+        for own in (True, False):
+            file: Any = self.opened()
+
+            def closing(close: Callable[[], object] = file.close) -> None:
+                closed.append("own")
+                close()
+
+            if own:
+                file.close = closing
+
+            def application(environ: Any, start: Any, file: Any = file) -> Any:
+                start("200 OK", [])
+                return environ["wsgi.file_wrapper"](file)
+
+            peer = await self.serve(application)
+            peer.send(get())
+            await self.wait(partial(getattr, file, "closed"))
+            await self.wait(lambda: not self.resource._calls)
+        self.assertEqual(["own"], closed)
+        self.assertEqual(2, len(self.flushLoggedErrors(ValueError)))
 
     async def test_overridden(self) -> None:
         """

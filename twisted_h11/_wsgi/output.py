@@ -289,7 +289,12 @@ class Output:
                 send_page(request, 500, "Processing Failed", end.failure)
         elif end.region is not None:
             region = end.region
-            sending = request.sendFile(region.file, region.offset, region.length)
+            try:
+                sending = request.sendFile(region.file, region.offset, region.length)
+            except Exception:
+                # The file has become shorter.
+                self._regionSent()
+                raise
             sending.addBoth(self._regionSent)
             request.finish()
         else:
