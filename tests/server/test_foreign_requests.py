@@ -1139,6 +1139,21 @@ class ChannelTests(ServerTestCase):
         self.assertFalse(wire.transport.paused)
         request.finish()
 
+    def test_pausedAtTheEnd(self) -> None:
+        """
+        What an application has paused goes on when its response has ended.
+        """
+        for pause in (
+            lambda channel: channel.transport.pauseProducing(),
+            lambda channel: channel._networkProducer.pauseProducing(),
+        ):
+            for factory in (Request, server.Request):
+                wire, request = self.held(requestFactory=factory)
+                pause(request.channel)
+                self.assertTrue(wire.transport.paused)
+                request.finish()
+                self.assertFalse(wire.transport.paused)
+
     def test_site(self) -> None:
         """
         C{factory} and C{site} are the site.

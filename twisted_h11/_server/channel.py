@@ -37,7 +37,7 @@ from twisted_h11._server.states import Phase, Reading, Wait
 from twisted_h11._server.timeouts import await_response, time_out
 from twisted_h11._wire.closing import End
 from twisted_h11._wire.pressure import unsent_length
-from twisted_h11._wire.wire import CONSUMER
+from twisted_h11._wire.wire import APPLICATION, CONSUMER
 
 __all__ = ["Channel"]
 
@@ -231,8 +231,9 @@ class Channel(SharedChannel):
         if incoming is not None:
             incoming.dropSink()
         wire = self.wire
-        if wire.holds:
-            wire.release(CONSUMER)
+        if wire.holds or self._handOver is not None:
+            # Whatever the application has paused: the request is over.
+            wire.readOn(CONSUMER | APPLICATION)
         if not cycle.isReusable:
             self.endAfterResponse()
         elif incoming is None:
@@ -270,6 +271,9 @@ class Channel(SharedChannel):
         self.cycle = None
         self.reader.state = _HEAD
         wire = self.wire
+        if wire.holds or self._handOver is not None:
+            # As in twisted.web; the application may have paused the transport itself.
+            wire.readOn(APPLICATION)
         if wire.eof:
             pass
         elif not wire.hasRoom:

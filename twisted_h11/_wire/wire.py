@@ -337,6 +337,14 @@ class Wire(Waiter):
             ):
                 self.transport.resumeProducing()
 
+    def readOn(self, why: int) -> None:
+        """
+        Drop the reason C{why}, if it is one, and resume reading if none is left, even
+        if other code has paused the transport.
+        """
+        self.holds |= why
+        self.release(why)
+
     # -- the end --------------------------------------------------------------------
 
     def close(self, how: End) -> None:
