@@ -8,6 +8,8 @@ L{tests.server.test_sockets}.
 
 from __future__ import annotations
 
+from typing import Any
+
 from tests.support.server_cases import GET, Holding, ServerTestCase, get
 from twisted_h11.server import Limits
 
@@ -71,6 +73,29 @@ class LingeringCloseTests(ServerTestCase):
         for _ in range(3):
             wire.unread.append(b"x" * 1_000)
         wire.pump()
+        self.assertTrue(wire.closed)
+
+    def test_lengthBoundWhileItIsTaken(self) -> None:
+        """
+        A response that the client has not taken yet is not destroyed by what it sends
+        meanwhile, however much that is: then the rest is not read.
+        """
+        content = b"x" * 1_000_000
+
+        def render(request: Any) -> bytes:
+            request.setHeader(b"Connection", b"close")
+            return content
+
+        wire = self.connect(self.site(render, limits={"lingerLength": 10_000})).stall()
+        wire.send(GET)
+        for _ in range(20):
+            wire.send(b"x" * 1_000)
+        self.assertTrue(wire.transport.paused)
+        self.assertTrue(wire.unread)
+        wire.drain()
+        self.assertFalse(wire.transport.paused)
+        self.assertEqual(content, wire.only().body)
+        wire.settle(Limits().lingerTimeout + 1)
         self.assertTrue(wire.closed)
 
     def test_tooLargeBody(self) -> None:

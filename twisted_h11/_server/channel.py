@@ -231,7 +231,7 @@ class Channel(SharedChannel):
         if incoming is not None:
             incoming.dropSink()
         wire = self.wire
-        if wire.holds or self._handOver is not None:
+        if wire.holds or self.handOver is not None:
             # Whatever the application has paused: the request is over.
             wire.readOn(CONSUMER | APPLICATION)
         if not cycle.isReusable:
@@ -271,7 +271,7 @@ class Channel(SharedChannel):
         self.cycle = None
         self.reader.state = _HEAD
         wire = self.wire
-        if wire.holds or self._handOver is not None:
+        if wire.holds or self.handOver is not None:
             # As in twisted.web; the application may have paused the transport itself.
             wire.readOn(APPLICATION)
         if wire.eof:

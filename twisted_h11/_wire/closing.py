@@ -26,11 +26,15 @@ from twisted.internet.interfaces import IPushProducer
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 
 from twisted_h11._wire.outbox import Outbox
-from twisted_h11._wire.progress import bytes_taken
+from twisted_h11._wire.progress import bytes_taken, makes_progress
 from twisted_h11._wire.sockets import close_drained, is_bare_socket
 from twisted_h11._wire.user import OwnWire, State
 
 __all__ = ["Closing", "ClosingWait", "End"]
+
+# Why reading is paused, beside the reasons in wire: the connection is about to close,
+# and the peer has sent enough.
+ENDING = 32
 
 
 class End(Enum):
@@ -105,6 +109,9 @@ class Closing:
             return
         wire.unregister()
         self.later = False
+        if wire.holds and not wire.eof and IPushProducer.providedBy(wire.transport):
+            wire.transport.resumeProducing()
+        wire.holds = 0
         if how is End.LINGER:
             self._linger()
         else:
@@ -123,11 +130,10 @@ class Closing:
         ends with the turn.
         """
         if self.how is End.TURN:
-            self.how = End.LINGER
             wire = self._wire
             sendsMore = self._left < wire.user.limits.lingerLength
             if sendsMore or not close_drained(wire.transport):
-                self._linger()
+                self.begin(End.LINGER)
 
     def lose(self) -> None:
         """
@@ -149,9 +155,6 @@ class Closing:
         if wire.eof:
             self.lose()
             return
-        if wire.holds and IPushProducer.providedBy(transport):
-            transport.resumeProducing()
-        wire.holds = 0
         if isinstance(transport, TLSMemoryBIOProtocol):
             # TLS sends close_notify, then reads until the peer's close_notify:
             # a lingering close of its own.
@@ -191,9 +194,7 @@ class Closing:
         before = self._takenBefore
         taken = self._takenBefore = bytes_taken(self._wire.transport)
         rate = self._wire.user.limits.minResponseRate
-        if before is None or taken is None or rate is None:
-            return False
-        return taken - before >= max(rate * seconds, 1)
+        return makes_progress(before, taken, rate, seconds)
 
     def forget(self) -> None:
         """
@@ -211,8 +212,13 @@ class Closing:
     def received(self, length: int) -> None:
         """
         Count bytes that arrived while closing and were dropped; abort the connection
-        after C{Limits.lingerLength} of them.
+        after C{Limits.lingerLength} of them.  As long as the peer still takes what was
+        written it is not aborted, but nothing more is read.
         """
         self._left -= length
-        if self._left < 0:
+        if self._left >= 0:
+            return
+        if self.later:
+            self._wire.hold(ENDING)
+        else:
             self._wire.user.abortConnection()

@@ -20,7 +20,7 @@ from typing import Any
 
 from twisted.internet.abstract import FileDescriptor
 
-__all__ = ["bytes_taken", "bytes_unsent"]
+__all__ = ["bytes_taken", "bytes_unsent", "makes_progress"]
 
 # struct tcp_info: tcpi_bytes_acked, since Linux 4.1.
 _ACKED_OFFSET = 120
@@ -44,6 +44,21 @@ def bytes_taken(transport: Any) -> int | None:
         acked = _acknowledged(transport)
         return -_waiting(transport) if acked is None else acked
     return None
+
+
+def makes_progress(
+    before: int | None, taken: int | None, rate: float | None, seconds: float
+) -> bool:
+    """
+    Whether a peer that has to take what was written does so at the least rate.
+
+    @param before: what L{bytes_taken} returned, C{seconds} ago.
+    @param taken: what it returns now.
+    @param rate: the least rate, in bytes per second; C{None} without one.
+    """
+    if before is None or taken is None or rate is None:
+        return False
+    return taken - before >= max(rate * seconds, 1)
 
 
 def bytes_unsent(transport: Any) -> int | None:

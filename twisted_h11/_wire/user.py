@@ -185,6 +185,11 @@ class OwnWire(Protocol):
         Have C{data} go out with the next flush.
         """
 
+    def hold(self, why: int) -> None:
+        """
+        Pause reading for the reason C{why}.
+        """
+
     def close(self, how: Any) -> None:
         """
         Close the connection, as soon as all that was written is sent.
