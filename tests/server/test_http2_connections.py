@@ -20,6 +20,7 @@ from tests.support.memory import SecureMemoryTransport
 from tests.support.server_cases import GET, Echo, Holding
 from tests.support.wire import Wire
 from twisted_h11._metrics.prometheus import exposition
+from twisted_h11._server import http2_watch
 from twisted_h11._server.http2_frames import (
     DATA,
     GOAWAY,
@@ -27,10 +28,25 @@ from twisted_h11._server.http2_frames import (
     RST_STREAM,
     SETTINGS,
     frames_in,
+    goaway,
 )
 from twisted_h11._server.http2_guard import Guard
 from twisted_h11.metrics import Metrics
 from twisted_h11.server import describe_connections
+
+POST = [
+    (":method", "POST"),
+    (":path", "/"),
+    (":scheme", "https"),
+    (":authority", "localhost"),
+]
+
+
+def bodies(echo: Echo) -> list[bytes]:
+    """
+    The bodies that an application got.
+    """
+    return [seen.body for seen in echo.seen]
 
 
 class BeginningTests(BoundsTestCase):
@@ -236,6 +252,155 @@ class EndTests(BoundsTestCase):
             )
             client.go()
         self.assertDropped(client, "it is malformed")
+
+
+class AfterGoawayTests(BoundsTestCase):
+    """
+    Requests that cross a GOAWAY on their way.
+    """
+
+    def left(self, last: bytes = b"the end") -> tuple[Any, Client, Any]:
+        """
+        A client whose upload is under way when the site drains.
+
+        @return: what the application gets, the client, and a function that ends the
+            upload, with whatever is to be sent before.
+        """
+        echo = Echo()
+        site = self.made(echo)
+        client = self.client(site).request(1, b"the beginning and ").go()
+        site.drain(1000)
+
+        def end(trailers: Any = None) -> None:
+            client.h2.send_data(1, last, end_stream=trailers is None)
+            if trailers is not None:
+                client.h2.send_headers(1, trailers, end_stream=True)
+            client.wire.send(client.flush())
+            client.wire.advance(1)
+
+        return echo, client, end
+
+    def take(self, client: Client) -> None:
+        """
+        Have a client read what has come, but for GOAWAY, which is on its way.
+        """
+        output = client.wire.output
+        new, client.seen = output[client.seen :], len(output)
+        at = 0
+        for frame in frames_in(new):
+            whole = new[at : at + 9 + frame.length]
+            at += len(whole)
+            if frame.kind != GOAWAY:
+                client.events += client.h2.receive_data(whole)
+
+    def test_window(self) -> None:
+        """
+        The bodies of requests that are not served any more do not use up the window of
+        the connection: an upload that is under way comes to its end.
+        """
+        echo, client, end = self.left(b"x" * 16_000)
+        for stream in (3, 5, 7):
+            client.h2.send_headers(stream, POST)
+            while client.h2.local_flow_control_window(stream) > 10_000:
+                client.h2.send_data(stream, b"y" * 10_000)
+            client.wire.send(client.flush())
+            self.take(client)
+        end()
+        self.assertEqual([b"the beginning and " + b"x" * 16_000], bodies(echo))
+        self.assertEqual([], client.named("StreamReset"))
+
+    def test_fields(self) -> None:
+        """
+        Their fields count for the compression of those that follow.
+        """
+        echo, client, end = self.left()
+        client.h2.send_headers(3, [*POST, ("x-new", "a value")], end_stream=True)
+        end([("x-new", "a value")])
+        self.assertEqual([b"the beginning and the end"], bodies(echo))
+        self.assertEqual([], [m for m in self.messages() if "Dropped" in m])
+
+    def test_tooMany(self) -> None:
+        """
+        Too many of them are too many resets.
+        """
+        site = self.made(Holding(), maxStreamResets=10)
+        client = self.client(site).request(1, b"x").go()
+        site.drain(1000)
+        for number in range(11):
+            self.assertFalse(client.closed)
+            client.h2.send_headers(2 * number + 3, POST, end_stream=True)
+            client.wire.send(client.flush())
+        client.wire.pump()
+        self.assertTrue(client.closed)
+        self.assertIn("it resets too many streams", "".join(self.messages()))
+
+    def test_ofTheClient(self) -> None:
+        """
+        A client that makes no more requests gets the responses that it waits for; then
+        the connection closes.
+        """
+        holding = Holding()
+        for stream in (1, None):
+            client = self.client(self.made(holding))
+            if stream is not None:
+                client.request(stream).go()
+            client.wire.send(goaway(0, 0))
+            if stream is not None:
+                self.assertFalse(client.closed)
+                holding.answer()
+                client.wire.advance(1)
+                self.assertEqual(1, holding.finished)
+                self.assertIn(b"done", client.wire.output)
+            client.wire.pump()
+            self.assertTrue(client.closed)
+
+
+class SlowEndTests(BoundsTestCase):
+    """
+    A connection that is to close when its client has taken the last response.
+    """
+
+    def ended(self, **limits: Any) -> Any:
+        """
+        A client that reads slowly, and a site that has drained.
+
+        @return: the client's connection.
+        """
+        client = self.client(self.made(abortTimeout=10, **limits))
+        self.patch(http2_watch, "bytes_taken", lambda transport: self.taken)
+        self.taken: int | None = 0
+        client.wire.stall()
+        client.wire.transport.backlog += b"the rest of a response"
+        self.sites[-1].drain(1000)
+        return client.wire
+
+    def test_takes(self) -> None:
+        """
+        It stays as long as the client takes what was sent, at the least rate.
+        """
+        wire = self.ended(minResponseRate=100)
+        for _ in range(5):
+            wire.advance(9)
+            self.taken = (self.taken or 0) + 1000
+            wire.advance(1)
+            self.assertFalse(wire.closed)
+        wire.advance(9)
+        self.taken = (self.taken or 0) + 999
+        wire.advance(1)
+        self.assertTrue(wire.aborted)
+
+    def test_unknown(self) -> None:
+        """
+        Where nobody knows what the client has taken, or there is no least rate, it is
+        aborted after its time.
+        """
+        for rate, taken in ((100, None), (None, 100_000)):
+            wire = self.ended(minResponseRate=rate)
+            self.taken = taken
+            wire.advance(9)
+            self.assertFalse(wire.closed)
+            wire.advance(1)
+            self.assertTrue(wire.aborted)
 
 
 class NoReasonTests(BoundsTestCase):

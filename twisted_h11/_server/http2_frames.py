@@ -15,6 +15,7 @@ __all__ = [
     "frames_in",
     "goaway",
     "window_settings",
+    "without_resets",
 ]
 
 # RFC 9113 sections 3.4, 4.1 and 6.
@@ -83,6 +84,20 @@ def errors_in(data: bytes) -> Iterator[int]:
         at += HEAD_LENGTH + frame.length
         if frame.kind == RST_STREAM and any(data[at - frame.length : at]):
             yield frame.number
+
+
+def without_resets(data: bytes, last: int) -> bytes:
+    """
+    Sent frames without the resets of streams whose numbers are higher than C{last}.
+    """
+    kept = []
+    at = 0
+    for frame in frames_in(data):
+        end = at + HEAD_LENGTH + frame.length
+        if frame.kind != RST_STREAM or frame.number <= last:
+            kept.append(data[at:end])
+        at = end
+    return b"".join(kept)
 
 
 def window_settings(payload: bytes) -> Iterator[int]:

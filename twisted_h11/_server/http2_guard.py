@@ -36,6 +36,7 @@ from twisted_h11._server.http2_flow import Flow, TakenBack
 from twisted_h11._server.http2_frames import (
     CONTINUATION,
     DATA,
+    GOAWAY,
     HEADERS,
     RST_STREAM,
     SETTINGS,
@@ -44,8 +45,9 @@ from twisted_h11._server.http2_frames import (
     errors_in,
     frames_in,
     goaway,
+    without_resets,
 )
-from twisted_h11._server.http2_request import StreamRequest
+from twisted_h11._server.http2_request import RefusedStream, StreamRequest
 from twisted_h11._server.http2_stream import Stream
 from twisted_h11._server.http2_watch import Guarded, Watch
 
@@ -77,6 +79,8 @@ class Guard:
         self._over = False
         self._leaving = False
         self._checking = False
+        # A stream of Twisted's that came after GOAWAY.
+        self._refused: Any = None
         # The number of the last stream; how many requests, resets, complete responses
         # and settings there were.
         self._last = 0
@@ -93,7 +97,10 @@ class Guard:
         proxied = self._proxied
 
         def makeRequest(twisteds: Any, *args: Any, **kwargs: Any) -> Any:
-            stream = self._streams[twisteds.streamID]
+            stream = self._streams.get(twisteds.streamID)
+            if stream is None:
+                self._refused = twisteds
+                return RefusedStream()
             stream.attach(twisteds)
 
             def begin() -> Any:
@@ -153,6 +160,9 @@ class Guard:
         except Exception as error:
             # Twisted's state machine raises for some invalid frames of a client.
             self.drop(f"it is malformed ({error!r})")
+        refused, self._refused = self._refused, None
+        if refused is not None and not self._over:
+            refused.abortConnection()
 
     def frameCame(self, frame: Frame) -> bool:
         """
@@ -160,14 +170,21 @@ class Guard:
 
         @return: whether to pass the frame on.
         """
-        if self._leaving and frame.number > self._last:
-            # GOAWAY has told the client that these streams are not served.
-            return False
         number, kind = frame.number, frame.kind
         if kind in (HEADERS, CONTINUATION):
             self._reader.blockCame(frame)
+        if kind == GOAWAY:
+            # The client makes no more requests, and waits for these responses (RFC 9113
+            # section 6.8); Twisted would drop them.
+            self.leave()
+            return False
         if kind == HEADERS and number not in self._streams and number > self._last:
-            self._requestCame(number)
+            if self._leaving:
+                # Twisted is given the frames, which count for the compression of fields
+                # and the window of the connection; see passOn.
+                self._resetCame()
+            else:
+                self._requestCame(number)
         stream = self._streams.get(number)
         if stream is None:
             return True
@@ -225,10 +242,16 @@ class Guard:
 
     # -- sent frames --------------------------------------------------------------
 
-    def sent(self, data: bytes) -> None:
+    def sent(self, data: bytes) -> bytes:
         """
         Count whole frames of h2 that are about to be sent.
+
+        @return: the frames to send.
         """
+        if self._leaving:
+            # GOAWAY has told the client that these streams are not served (RFC 9113
+            # section 6.8).
+            data = without_resets(data, self._last)
         for number in errors_in(data):
             if number in self._streams:
                 self._resetCame()
@@ -244,6 +267,7 @@ class Guard:
             elif frame.endsStream:
                 self._answered += 1
                 self._ended(frame.number)
+        return data
 
     def wrote(self) -> None:
         """
@@ -315,13 +339,12 @@ class Guard:
 
     def close(self) -> None:
         """
-        Close the connection; abort it after C{abortTimeout}.
+        Close the connection; abort it after C{abortTimeout}, unless the client still
+        takes its last responses at the least rate.
         """
         if not self._over:
             self._end()
-            self._watch.stopBut(
-                self._limits.abortTimeout, self._transport.abortConnection
-            )
+            self._watch.awaitEnd(self._transport)
             self._transport.unregisterProducer()
             self._transport.loseConnection()
 
@@ -364,9 +387,10 @@ class _GuardedTransport:
         """
         if self._guard.isOver():
             return
-        self._guard.sent(data)
+        data = self._guard.sent(data)
         if not self._guard.isOver():
-            self._transport.write(data)
+            if data:
+                self._transport.write(data)
             self._guard.settle()
 
     def writeSequence(self, data: Any) -> None:

@@ -4,6 +4,8 @@ The request object of an HTTP/2 stream, with its exceptions handled.
 Twisted's HTTP/2 lets an exception of a request object propagate to the connection,
 where it looks like a malformed frame of the client.  L{StreamRequest} logs the
 exception, and resets only the stream, once there is one.
+
+A stream that is not served has a L{RefusedStream} instead.
 """
 
 from __future__ import annotations
@@ -11,9 +13,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from twisted.web.http_headers import Headers
+
 from twisted_h11._boundary.guarded import guarded, log_failure
 
-__all__ = ["StreamRequest"]
+__all__ = ["RefusedStream", "StreamRequest"]
 
 
 class StreamRequest:
@@ -73,3 +77,18 @@ def _begin(call: Callable[..., Any], *args: object) -> Any:
     except Exception:
         log_failure("Making a request")
         raise
+
+
+class RefusedStream:
+    """
+    The request object of a stream that is about to be reset.
+    """
+
+    def __init__(self) -> None:
+        self.requestHeaders = Headers()
+
+    def _nothing(self, *_: object) -> None:
+        pass
+
+    gotLength = parseCookies = handleContentChunk = _nothing
+    requestReceived = connectionLost = _nothing

@@ -4,12 +4,12 @@ The time-outs of an HTTP/2 connection, with one timer for all.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, Protocol
 
 from twisted.internet.interfaces import IDelayedCall
 
 from twisted_h11._server.http2_stream import Stream
+from twisted_h11._wire.progress import bytes_taken, makes_progress
 from twisted_h11.limits import Limits
 
 __all__ = ["Guarded", "Watch"]
@@ -87,13 +87,25 @@ class Watch:
         if timer is not None and timer.active():
             timer.cancel()
 
-    def stopBut(self, seconds: float, call: Callable[[], object]) -> None:
+    def awaitEnd(self, transport: Any) -> None:
         """
-        Stop all time-outs, and call C{call} after so many seconds, unless the
-        connection ends before.
+        Stop all time-outs, and give the closing transport its time; then abort it.
         """
         self.stop()
-        self._timer = self._reactor.callLater(seconds, call)
+        self._waitForEnd(transport, bytes_taken(transport))
+
+    def _waitForEnd(self, transport: Any, before: int | None) -> None:
+        self._timer = self._reactor.callLater(
+            self._limits.abortTimeout, self._endIsLate, transport, before
+        )
+
+    def _endIsLate(self, transport: Any, before: int | None) -> None:
+        limits = self._limits
+        taken = bytes_taken(transport)
+        if makes_progress(before, taken, limits.minResponseRate, limits.abortTimeout):
+            self._waitForEnd(transport, taken)
+        else:
+            transport.abortConnection()
 
     def frameDue(self, isDue: bool) -> None:
         """
