@@ -419,6 +419,18 @@ class ByResourceTests(CompressionTestCase):
             self.assertEqual(response.all(b"Content-Encoding"), [b"gzip"], factory)
             self.assertEqual(gzip.decompress(response.body), TEXT)
 
+    def test_freed(self) -> None:
+        """
+        Such a response leaves no request of a foreign class in memory.
+        """
+
+        def render(request: Any) -> bytes:
+            self.watch("request", request)
+            return TEXT
+
+        root = EncodingResourceWrapper(Calls(render), [GzipEncoderFactory()])
+        self.answer(self.site(root, requestFactory=server.Request), TAKES)
+
 
 class ValidatorTests(CompressionTestCase):
     """

@@ -90,12 +90,14 @@ class _Counting:
         """
         @return: the rest of the encoded content; nothing, if the response is cut off.
         """
+        # Dropped: an encoder of Twisted's keeps a reference to the request.
+        encoder, self._encoder = self._encoder, None
         request, self._request = self._request, None
         if self._left and not request.responseHeaders.hasHeader(b"Content-Length"):
             self._complain("less", request)
             _cut(request)
             return b""
-        encoded: bytes = self._encoder.finish()
+        encoded: bytes = encoder.finish()
         return encoded
 
     def _complain(self, what: str, request: Any) -> None:
