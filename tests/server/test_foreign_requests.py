@@ -1231,6 +1231,24 @@ class ChannelTests(ServerTestCase):
         self.assertIn(b"written", wire.output)
         self.assertIsNone(request.channel)
 
+    def test_writesOn(self) -> None:
+        """
+        What an application writes behind C{loseConnection} or C{abortConnection} is not
+        sent, and not kept.
+        """
+        for factory, name in product(
+            (Request, server.Request), ("loseConnection", "abortConnection")
+        ):
+            wire, request = self.held(requestFactory=factory)
+            request.write(b"some")
+            getattr(request.channel, name)()
+            for _ in range(10):
+                request.write(b"more" * 10_000)
+            self.assertEqual(b"", bytes(wire.transport.late))
+            self.assertEqual(0, request.channel.wire.pendingLength)
+            wire.pump()
+            self.assertNotIn(b"more", wire.output)
+
     def test_abortConnection(self) -> None:
         """
         C{abortConnection} and C{forceAbortClient} close at once.

@@ -222,14 +222,13 @@ class Wire(Waiter):
 
     def send(self, data: bytes) -> None:
         """
-        Write C{data}, by the end of this turn of the reactor.
+        Write C{data}, by the end of this turn of the reactor; nothing, when the
+        connection is about to close.
         """
-        if not data:
+        if not data or self.closing is not None:
             return
         if not self.hasRoom and self.queue is not None:
             self.queue.append(data)
-            return
-        if self.closing is not None and self.closing.later:
             return
         pending = self.pending
         if pending:
