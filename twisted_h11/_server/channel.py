@@ -233,7 +233,7 @@ class Channel(SharedChannel):
         wire = self.wire
         if wire.holds or self.handOver is not None:
             # Whatever the application has paused: the request is over.
-            wire.readOn(CONSUMER | APPLICATION)
+            wire.release(CONSUMER | APPLICATION, True)
         if not cycle.isReusable:
             self.endAfterResponse()
         elif incoming is None:
@@ -273,7 +273,7 @@ class Channel(SharedChannel):
         wire = self.wire
         if wire.holds or self.handOver is not None:
             # As in twisted.web; the application may have paused the transport itself.
-            wire.readOn(APPLICATION)
+            wire.release(APPLICATION, True)
         if wire.eof:
             pass
         elif not wire.hasRoom:

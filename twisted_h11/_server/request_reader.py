@@ -148,11 +148,8 @@ class RequestReader:
         if self.isAdvancing:
             return
         owner, wire = self._owner, self._wire
-        if (
-            self.state is _HEAD
-            and self._start >= len(self._buffer)
-            and not (wire.holds or wire.eof)
-        ):
+        hasBytes = self._start < len(self._buffer)
+        if self.state is _HEAD and not (hasBytes or wire.holds or wire.eof):
             # The usual case when a response ends later than its request.
             if wire.pending:
                 leave(wire, False)
@@ -161,9 +158,7 @@ class RequestReader:
             self.readOn()
 
     def readOn(self) -> None:
-        """
-        The loop of L{advance}.
-        """
+        """The loop of L{advance}."""
         owner, wire = self._owner, self._wire
         self.isAdvancing = True
         begun = wire.beginBatch()
@@ -171,14 +166,11 @@ class RequestReader:
             # wire.isOpen, without the call: it is read twice for each request.
             while wire.closing is None and wire.transport is not None:
                 state = self.state
-                if state is _NOTHING or (
-                    # Usually all was read: avoid the call.
-                    state is _HEAD
-                    and self._start >= len(self._buffer)
-                    and not wire.eof
-                ):
-                    break
-                if not (self._readHead() if state is _HEAD else self._readOther()):
+                if state is _HEAD:
+                    readable = self._start < len(self._buffer) or wire.eof
+                    if not readable or not self._readHead():
+                        break
+                elif state is _NOTHING or not self._readOther():
                     break
         except Refused as refused:
             owner.refuse(refused.status, refused.reason)
@@ -216,16 +208,14 @@ class RequestReader:
         if self.state is _BODY:
             return self._readBody()
         self.state = _HEAD
-        served: bool = self._owner.firstBytes()
-        return served
+        return bool(self._owner.firstBytes())
 
     # -- the head ---------------------------------------------------------------
 
     def _readHead(self) -> bool:
         buffer, start, wire = self._buffer, self._start, self._wire
         if start >= len(buffer):
-            if wire.eof:
-                self._owner.loseConnection()
+            self._owner.loseConnection()
             return False
         if not wire.hasRoom:
             return False

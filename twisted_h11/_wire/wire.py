@@ -222,8 +222,7 @@ class Wire(Waiter):
 
     def send(self, data: bytes) -> None:
         """
-        Write C{data}, by the end of this turn of the reactor; nothing, when the
-        connection is about to close.
+        Write C{data}, by the end of this turn; nothing if the connection closes.
         """
         if not data or self.closing is not None:
             return
@@ -322,11 +321,13 @@ class Wire(Waiter):
             self.transport.pauseProducing()
         self.holds |= why
 
-    def release(self, why: int) -> None:
+    def release(self, why: int, always: bool = False) -> None:
         """
         Drop the reason C{why}; resume reading if none is left.
+
+        @param always: resume also if only other code has paused the transport.
         """
-        if self.holds & why:
+        if always or self.holds & why:
             self.holds &= ~why
             if (
                 not self.holds
@@ -335,14 +336,6 @@ class Wire(Waiter):
                 and IPushProducer.providedBy(self.transport)
             ):
                 self.transport.resumeProducing()
-
-    def readOn(self, why: int) -> None:
-        """
-        Drop the reason C{why}, if it is one, and resume reading if none is left, even
-        if other code has paused the transport.
-        """
-        self.holds |= why
-        self.release(why)
 
     # -- the end --------------------------------------------------------------------
 
