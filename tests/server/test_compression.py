@@ -419,6 +419,52 @@ class ByResourceTests(CompressionTestCase):
             self.assertEqual(response.all(b"Content-Encoding"), [b"gzip"], factory)
             self.assertEqual(gzip.decompress(response.body), TEXT)
 
+    def test_gone(self) -> None:
+        """
+        Of a response whose client has gone nobody says that it is too short.
+        """
+        requests: list[Any] = []
+
+        def render(request: Any) -> Any:
+            request.setHeader(b"Content-Length", b"5000")
+            request.write(TEXT)
+            requests.append(request)
+            return server.NOT_DONE_YET
+
+        root = EncodingResourceWrapper(Calls(render), [GzipEncoderFactory()])
+        wire = self.connect(self.site(root, requestFactory=server.Request))
+        wire.send(get(b"/", TAKES)).vanish()
+        self.raised(RuntimeError, requests.pop().finish)
+        self.assertEqual([], [text for text in self.messages() if "sent less" in text])
+
+    def test_lengthKept(self) -> None:
+        """
+        An encoder that leaves the length leaves that of what it makes.
+        """
+
+        class Half:
+            def encoderForRequest(self, request: Any) -> Any:
+                return self
+
+            def encode(self, data: bytes) -> bytes:
+                return data[::2]
+
+            def finish(self) -> bytes:
+                return b""
+
+        def render(request: Any) -> Any:
+            request.setHeader(b"Content-Length", b"50")
+            for length in (40, 50, 10):
+                request.write(b"ab" * (length // 2))
+            request.finish()
+            return server.NOT_DONE_YET
+
+        root = EncodingResourceWrapper(Calls(render), [Half()])
+        for factory in (Request, server.Request):
+            response = self.answer(self.site(root, requestFactory=factory))
+            self.assertEqual(b"a" * 50, response.body)
+            self.assertTrue(response.complete)
+
     def test_freed(self) -> None:
         """
         Such a response leaves no request of a foreign class in memory.

@@ -4,6 +4,7 @@ HTTP/2: what an application does with a stream, and what becomes of it.
 
 from __future__ import annotations
 
+import zlib
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -12,14 +13,15 @@ from twisted.internet.task import Cooperator
 from twisted.internet.testing import MemoryReactorClock
 from twisted.web import server, wsgi
 from twisted.web.proxy import ReverseProxyResource
-from twisted.web.server import NOT_DONE_YET
+from twisted.web.resource import EncodingResourceWrapper
+from twisted.web.server import NOT_DONE_YET, GzipEncoderFactory
 
 import twisted_h11._wire.producers
 from tests.server.test_channel_contract import Push
 from tests.server.test_http2_bounds import BoundsTestCase, Client, frame_of
 from tests.server.test_producers import Pull
 from tests.server.test_streaming_bodies import Doing
-from tests.support.server_cases import Echo
+from tests.support.server_cases import Calls, Echo
 from tests.support.wsgi import Inline, NoThreads
 from twisted_h11.server import Compression, Request
 
@@ -90,6 +92,46 @@ class EncodedTests(StreamsTestCase):
         self.assertEqual([], client.named("StreamEnded"))
         self.assertEqual(1, len(client.named("StreamReset")))
         self.assertIn("sent less than its Content-Length", "".join(self.messages()))
+
+    def test_lengths(self) -> None:
+        """
+        For any class of requests, and any encoder, what is less than the length is
+        reset, and what is more is dropped.
+        """
+        requests: list[Any] = []
+        wrapped = EncodingResourceWrapper(
+            Calls(requests.append), [GzipEncoderFactory()]
+        )
+        fields: Any = {"accept-encoding": "gzip"}
+        for site, own in (
+            (self.site(requests.append, http2=True, compression=Compression()), True),
+            (self.site(wrapped, http2=True), True),
+            (self.site(wrapped, http2=True, requestFactory=server.Request), False),
+        ):
+            for last, whole in ((b"", False), (b"x" * 3000 + b"more", True)):
+                self.events.clear()
+                client = self.client(site)
+                client.request(1, **fields).go()
+                request = requests.pop()
+                request.setHeader(b"Content-Type", b"text/plain")
+                request.setHeader(b"Content-Length", b"5000")
+                request.write(b"x" * 2000)
+                request.write(last)
+                if whole or own:
+                    request.finish()
+                else:
+                    self.raised(RuntimeError, request.finish)
+                self.settle(client)
+                ends = (
+                    len(client.named("StreamEnded")),
+                    len(client.named("StreamReset")),
+                )
+                self.assertEqual((1, 0) if whole else (0, 1), ends)
+                if whole:
+                    content = zlib.decompressobj(31).decompress(self.content(client))
+                    self.assertEqual(b"x" * 5000, content)
+                text = "sent more than" if whole else "sent less than"
+                self.assertIn(text, "".join(self.messages()))
 
 
 class ProducerTests(StreamsTestCase):

@@ -93,9 +93,16 @@ class _Counting:
         # Dropped: an encoder of Twisted's keeps a reference to the request.
         encoder, self._encoder = self._encoder, None
         request, self._request = self._request, None
-        if self._left and not request.responseHeaders.hasHeader(b"Content-Length"):
+        # None if the client has gone.
+        channel = getattr(request, "channel", None)
+        if (
+            self._left
+            and channel is not None
+            and not request.responseHeaders.hasHeader(b"Content-Length")
+        ):
             self._complain("less", request)
-            _cut(request)
+            # A stream of HTTP/2 has no failResponse.
+            getattr(channel, "failResponse", channel.abortConnection)()
             return b""
         encoded: bytes = encoder.finish()
         return encoded
@@ -108,15 +115,3 @@ class _Counting:
                 request=request,
                 what=what,
             )
-
-
-def _cut(request: Any) -> None:
-    """
-    Cut off a response, so that the client can tell that it is not complete.
-    """
-    channel = getattr(request, "channel", None)
-    if channel is None:
-        return
-    # A stream of HTTP/2 has no failResponse.
-    fail = getattr(channel, "failResponse", channel.abortConnection)
-    fail()
