@@ -67,7 +67,15 @@ class Closing:
     @ivar later: whether the end waits because the transport is full.
     """
 
-    __slots__ = ("_left", "_takenBefore", "_wire", "how", "later", "outputEnded")
+    __slots__ = (
+        "_left",
+        "_takenBefore",
+        "_waited",
+        "_wire",
+        "how",
+        "later",
+        "outputEnded",
+    )
 
     def __init__(self, wire: OwnWire, how: End) -> None:
         self._wire = wire
@@ -75,6 +83,8 @@ class Closing:
         self._takenBefore: int | None = None
         self.how = how
         self.later = self.outputEnded = False
+        # Whether the end has waited for the peer to take a long response.
+        self._waited = False
 
     @property
     def state(self) -> State:
@@ -102,7 +112,7 @@ class Closing:
         if wire.pressure is None or wire.pressure.queue is None:
             wire.flush()
         if not wire.hasRoom:
-            self.later = True
+            self.later = self._waited = True
             if wire.waiting not in wire.user.finalWaits:
                 self._takenBefore = bytes_taken(wire.transport)
                 wire.arm(wire.user.limits.rateWindow, ClosingWait.TAKEN)
@@ -212,13 +222,13 @@ class Closing:
     def received(self, length: int) -> None:
         """
         Count bytes that arrived while closing and were dropped; abort the connection
-        after C{Limits.lingerLength} of them.  As long as the peer still takes what was
-        written it is not aborted, but nothing more is read.
+        after C{Limits.lingerLength} of them.  If the peer has to take a long response,
+        of which the kernel may still have megabytes, nothing more is read instead.
         """
         self._left -= length
         if self._left >= 0:
             return
-        if self.later:
+        if self._waited:
             self._wire.hold(ENDING)
         else:
             self._wire.user.abortConnection()
