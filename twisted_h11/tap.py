@@ -21,6 +21,7 @@ from twisted_h11._command.served import make_root, make_site
 from twisted_h11._command.service import ListeningService
 from twisted_h11._command.status import StatusService
 from twisted_h11._command.stopping import Stopping, leave
+from twisted_h11._command.twistd_paths import leaves_nothing
 from twisted_h11._command.worker import inherited
 
 __all__ = ["Options", "makeService"]
@@ -62,7 +63,8 @@ def makeService(config: Options) -> IService:
     listening = ListeningService(config["listen"], factory, drain)
     stopping.status = lambda: int(listening.failed)
     if config["check"]:
-        listening.check()
+        with leaves_nothing(site.logPath):
+            listening.check()
         if status is not None:
             status.check()
         config.tellWarnings()

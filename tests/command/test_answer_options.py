@@ -207,6 +207,7 @@ class AnswerOptionsTests(AnswerTestCase):
             (["--error-page", "404=no/such"], "No such file"),
             (["--error-page", f"200={self.file()}"], "400 to 599"),
             (["--error-page", f"404={here}"], "Is a directory"),
+            (["--error-page", "9" * 5000 + "=x"], "400 to 599"),
             (
                 [
                     *("--error-page", f"404={self.file()}"),

@@ -229,6 +229,8 @@ class WrongTests(ConfigurationTestCase):
             ("listen = [[1]]", "listen: must be text"),
             ("grace = 1979-05-27", "grace: must be text"),
             ("grace = {a = 1}", "grace: must be text"),
+            ('logfile = "a\\u0000b"', "logfile: has a NUL"),
+            ('listen = ["unix:/a\\u0000b"]', "listen: has a NUL"),
         ):
             path = self.write(text)
             message = self.refused("--config", path)
@@ -246,6 +248,7 @@ class WrongTests(ConfigurationTestCase):
         deep = self.write("grace = " + "[" * 10_000)
         for path, words in (
             ("no/such", "No such file or directory"),
+            ("", "No such file or directory"),
             (directory, "Is a directory"),
             ("/dev/null", "not a file"),
             (file.name, "utf-8"),

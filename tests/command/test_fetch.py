@@ -267,7 +267,6 @@ class FetchTests(TestCase):
         yield self.failing(self.run_fetch("/data", "-H", "a b: c"), 43)
         yield self.failing(self.run_fetch("/data", "-X", "A B"), 3)
         yield self.failing(self.run_fetch("/data", "--unix-socket", "/none"), 7)
-        yield self.failing(self.run_fetch("/data", "--cacert", "/none"), 77)
         yield self.failing(self.run_fetch("/data", "-x", "socks5://a"), 5)
         yield self.run_fetch("/none")
 

@@ -228,6 +228,7 @@ class MainTests(RunTestCase):
             (2, "twisted_h11: --continue needs --output FILE\n"),
             self.run_("-C", "http://a", stdout=stream),
         )
+        self.assertEqual((2, ""), self.run_("-s", "-C", "http://a", stdout=stream))
 
     def test_noOutput(self) -> None:
         """

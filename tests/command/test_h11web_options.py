@@ -297,6 +297,7 @@ class ListenTests(OptionsTestCase):
         for arguments, reason in (
             (["--port", "http"], "--port http: neither a number nor"),
             (["--port", "65536"], "--port 65536: a port number is at most 65535"),
+            (["--port", "9" * 5000], "9: a port number is at most 65535"),
             (["--port", "tcp:x"], "--port tcp:x: not a number: 'x'"),
             (["--listen", "8080"], "--listen 8080: not an endpoint description"),
             (["--listen", "tcp:1:a=b"], "got an unexpected keyword argument 'a'"),
@@ -930,3 +931,22 @@ class CommandTests(OptionsTestCase):
         text = Options().getUsage(width=200)
         self.assertIn("Longest request target, in bytes. [default: 8k]", text)
         self.assertNotIn("         [default", text)
+
+    def test_width(self) -> None:
+        """
+        The help is as wide as C{COLUMNS} says; it has a width, too, where that says
+        nothing that makes sense.
+        """
+        for text, least, most in (
+            ("100", 81, 100),
+            ("", 61, 80),
+            ("x", 61, 80),
+            ("-5", 61, 80),
+            ("9" * 5000, 61, 80),
+            ("0", 41, 60),
+            ("1", 41, 60),
+        ):
+            self.patch(os, "environ", {"COLUMNS": text})
+            lines = Options().getUsage().splitlines()
+            width = max(map(len, lines))
+            self.assertTrue(least <= width <= most, (text, width))

@@ -19,6 +19,7 @@ from twisted.logger import (
     formatEvent,
 )
 from twisted.python.reflect import namedAny
+from twisted.scripts import twistd
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.command.test_h11web_options import OptionsTestCase
@@ -102,6 +103,8 @@ class LogOptionTests(OptionsTestCase):
             (["--log-rotate-size", "1"], "goes with --logfile"),
             (["-l", "-", "--log-rotate-size", "1"], "not a regular file"),
             (["-l", "/dev/null", "--log-rotate-size", "1"], "not a regular file"),
+            (["-l", "/dev/stdout", "--log-rotate-size", "1"], "not a regular file"),
+            (["-l", "/dev/fd/2", "--log-rotate-size", "1"], "not a regular file"),
             (["-l", path, "--log-rotate-count", "1"], "goes with --log-rotate-size"),
             (["-l", path, "--log-rotate-size", "0"], "must be at least 1 byte"),
             (["-l", path, "--log-rotate-size", "1T"], "not a number of bytes"),
@@ -120,6 +123,50 @@ class LogOptionTests(OptionsTestCase):
                     *("--log-rotate-count", count),
                 ),
             )
+
+    def command(self, *words: str, logfile: str) -> dict[str, Any]:
+        """
+        What a site is given as a command of twistd.
+        """
+        options = Options()
+        parent: Any = twistd.ServerOptions()  # type: ignore[attr-defined]
+        parent.parseOptions([*words])
+        options.parent = parent
+        try:
+            options.parseOptions(["--logfile", logfile])
+        except SystemExit as error:
+            return {"refused": str(error)}
+        found: dict[str, Any] = options["logging"]
+        return found
+
+    def test_daemonsStreams(self) -> None:
+        """
+        A daemon has no standard output and error, by whatever name.
+        """
+        link = os.path.join(self.directory(), "link")
+        os.symlink("/dev/stdout", link)
+        for name in ("-", "/dev/stdout", "/dev/stderr", "/proc/self/fd/1", link):
+            found = self.command(logfile=name)
+            self.assertEqual(
+                f"twistd h11web: --logfile {name}: a daemon has no standard output; "
+                "use twistd -n",
+                found.get("refused"),
+            )
+            self.assertNotIn("refused", self.command("-n", logfile=name))
+
+    def test_rundir(self) -> None:
+        """
+        A relative name is one in the directory that twistd was started in, though it
+        goes to another one before the file is opened; in another root it is not
+        checked.
+        """
+        folder = self.directory()
+        found = self.command("-n", f"--rundir={folder}", logfile="x.log")
+        self.assertEqual(os.path.abspath("x.log"), found.get("logPath"))
+        found = self.command("-n", f"--chroot={folder}", logfile="/none/x.log")
+        self.assertEqual("/none/x.log", found.get("logPath"))
+        found = self.command("-n", logfile="/none/x.log")
+        self.assertIn("no such directory: /none", found["refused"])
 
     def test_requestIds(self) -> None:
         """

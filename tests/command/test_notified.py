@@ -5,11 +5,13 @@ What a parent hears of its workers.
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 from typing import Any
 
 from twisted.internet import reactor
 from twisted.internet.defer import inlineCallbacks
+from twisted.internet.error import CannotListenError
 from twisted.trial.unittest import TestCase
 
 from tests.support.times import eventually
@@ -54,6 +56,45 @@ class SocketTests(TestCase):
         yield eventually(lambda: len(self.told) == 3)
         expected = [("1.1", "READY=1"), ("2.2", "READY=1"), ("2.2", "WATCHDOG=1")]
         self.assertEqual(expected, sorted(self.told))
+
+    @inlineCallbacks
+    def test_removed(self) -> Any:
+        """
+        If somebody removes the directory, it is made again, and the worker is heard
+        again by the address that it has.
+        """
+        one = self.open("1.1")
+        self.assertFalse(self.sockets.restore("1.1"))
+        directory = self.sockets.directory
+        assert directory is not None
+        shutil.rmtree(directory)
+        one.tell("lost")
+        self.assertTrue(self.sockets.restore("1.1"))
+        self.assertEqual(0o700, stat.S_IMODE(os.stat(directory).st_mode))
+        one.tell("WATCHDOG=1")
+        yield eventually(lambda: bool(self.told))
+        self.assertEqual([("1.1", "WATCHDOG=1")], self.told)
+        shutil.rmtree(directory)
+        two = self.open("2.2")
+        two.tell("READY=1")
+        yield eventually(lambda: len(self.told) == 2)
+
+    def test_notRestored(self) -> None:
+        """
+        Where that is not possible it is logged; what was never there, or has ended, is
+        not made again.
+        """
+        self.assertFalse(self.sockets.restore("1.1"))
+        self.open("1.1")
+        directory = self.sockets.directory
+        assert directory is not None
+        shutil.rmtree(directory)
+        with open(directory, "w"):
+            self.assertFalse(self.sockets.restore("1.1"))
+        os.unlink(directory)
+        self.assertEqual(1, len(self.flushLoggedErrors(CannotListenError)))
+        self.sockets.end()
+        self.assertFalse(self.sockets.restore("1.1"))
 
     def test_directory(self) -> None:
         """

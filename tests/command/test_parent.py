@@ -8,10 +8,14 @@ import io
 import os
 import signal
 import sys
+import tempfile
 from typing import Any
+
+from twisted.internet.error import CannotListenError
 
 from tests.support.command_loop import CommandLoopTestCase, Process
 from twisted_h11._command.notify import Notifier
+from twisted_h11._command.service import StartError
 
 PORT = 8080
 
@@ -245,3 +249,45 @@ class EndTests(ParentTestCase):
         pids = [process.pid for process in self.processes]
         self.assertEqual([(pid, signal.SIGKILL) for pid in pids], self.killed)
         self.assertEqual([0], self.left)
+
+
+class NotStartedTests(ParentTestCase):
+    """
+    A parent that can not start its workers.
+    """
+
+    def test_noSockets(self) -> None:
+        """
+        Where there is no place for the sockets of workers, the server does not start:
+        it says why in one line, and leaves nothing behind.
+        """
+        folder = os.path.abspath(self.mktemp())
+        os.mkdir(folder)
+        self.patch(tempfile, "tempdir", folder)
+
+        def refuse(path: str, protocol: Any) -> Any:
+            if len(self.loop.processes) == 1:
+                raise CannotListenError(None, path, OSError("AF_UNIX path too long"))
+            return listen(path, protocol)
+
+        listen = self.loop.listenUNIXDatagram
+        self.patch(self.loop, "listenUNIXDatagram", refuse)
+        error = self.assertRaises(StartError, self.parent)
+        self.assertEqual(1, error.code)
+        self.assertEqual(
+            "twistd h11web: can not start workers, with sockets in TMPDIR or /tmp: "
+            "AF_UNIX path too long\n",
+            self.stderr.getvalue(),
+        )
+        self.assertEqual([(100, signal.SIGKILL)], self.killed)
+        self.assertTrue(self.loop.ports[PORT].closed)
+        self.assertEqual([], os.listdir(folder))
+
+    def test_noDirectory(self) -> None:
+        """
+        So it is where no directory can be made.
+        """
+        self.patch(tempfile, "tempdir", os.path.abspath(self.mktemp()))
+        self.assertRaises(StartError, self.parent, "--status-listen=tcp:9000")
+        self.assertIn("No such file or directory", self.stderr.getvalue())
+        self.assertTrue(all(port.closed for port in self.loop.ports.values()))

@@ -185,7 +185,12 @@ class NotifierTests(SynchronousTestCase):
         """
         Nobody may want to know whether it lives, or of another process.
         """
-        for environ in ({}, {"WATCHDOG_USEC": "9", "WATCHDOG_PID": "1"}):
+        for environ in (
+            {},
+            {"WATCHDOG_USEC": "9", "WATCHDOG_PID": "1"},
+            {"WATCHDOG_USEC": "9" * 5000},
+            {"WATCHDOG_USEC": "x"},
+        ):
             self.notifier(**environ).ready()
             self.assertEqual([b"READY=1"], self.told())
             self.assertEqual([], self.clock.getDelayedCalls())

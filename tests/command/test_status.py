@@ -7,11 +7,15 @@ from __future__ import annotations
 import io
 import os
 import sys
+from typing import Any
+
+from twisted.internet.error import CannotListenError
 
 from tests.command.test_h11web_options import OptionsTestCase
 from tests.support.command_loop import CommandLoopTestCase
 from tests.support.server_cases import GET, get
 from tests.support.wire import Wire
+from twisted_h11._command.service import StartError
 
 
 class OptionTests(OptionsTestCase):
@@ -90,6 +94,24 @@ class ServiceTests(CommandLoopTestCase):
         What was not started can be stopped.
         """
         self.successResultOf(self.make(*self.arguments).stopService())
+
+    def test_siteFails(self) -> None:
+        """
+        If the site can not listen, the status site does not go on listening.
+        """
+
+        def refuse(port: int, *args: Any, **kwargs: Any) -> Any:
+            if port == 8080:
+                raise CannotListenError("", port, OSError(98, "in use"))
+            return listen(port, *args, **kwargs)
+
+        listen = self.loop.listenTCP
+        self.patch(self.loop, "listenTCP", refuse)
+        self.patch(sys, "__stderr__", io.StringIO())
+        service = self.make(*self.arguments)
+        self.assertRaises(StartError, service.privilegedStartService)
+        self.assertTrue(self.loop.ports[9000].closed)
+        self.successResultOf(service.stopService())
 
     def test_check(self) -> None:
         """

@@ -24,6 +24,7 @@ class Sockets:
     def __init__(self) -> None:
         self.told: dict[str, Any] = {}
         self.ended = False
+        self.removed: set[str] = set()
 
     def open(self, name: str, told: Any) -> str:
         """
@@ -31,6 +32,14 @@ class Sockets:
         """
         self.told[name] = told
         return f"/run/{name}"
+
+    def restore(self, name: str) -> bool:
+        """
+        One again, if it was removed.
+        """
+        wasThere = name not in self.removed
+        self.removed.discard(name)
+        return not wasThere
 
     def close(self, name: str) -> None:
         """
@@ -235,6 +244,21 @@ class WorkersTests(WorkersTestCase):
         self.reactor.advance(1)
         self.assertEqual((True, False), (one.gone, two.gone))
         self.assertEqual(1, len(self.lines("gave no sign of life in time")))
+
+    def test_socketRemoved(self) -> None:
+        """
+        One that can not be heard, because somebody has removed its socket, is not
+        killed: the socket is made again.
+        """
+        one, two = self.ready()
+        self.sockets.removed.add(one.env["NOTIFY_SOCKET"].removeprefix("/run/"))
+        for killed in (False, True):
+            for _ in range(30):
+                self.reactor.advance(1)
+                self.tell(two, "WATCHDOG=1")
+            self.assertEqual(killed, one.gone)
+            self.assertEqual(1, len(self.lines("was removed: it is made again")))
+        self.assertFalse(two.gone)
 
     def test_replaced(self) -> None:
         """

@@ -416,6 +416,17 @@ class NumbersTests(SynchronousTestCase):
         numbers, processes = shared.total()
         self.assertEqual((numbers[PLACES["connections"]], processes), (1, 3))
 
+    def test_fullDisk(self) -> None:
+        """
+        The file has its place on the disk before numbers are written to memory, which
+        would end the process if the disk were full then.
+        """
+        directory = self.directory()
+        Shared(directory).begin()
+        status = os.stat(os.path.join(directory, str(os.getpid())))
+        self.assertGreaterEqual(status.st_blocks * 512, status.st_size)
+        self.assertGreater(status.st_size, 0)
+
     def test_sameID(self) -> None:
         """
         A process with the id of an earlier one adds to what that has counted.

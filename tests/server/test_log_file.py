@@ -252,6 +252,26 @@ class LogFileTests(Files):
         self.assertEqual(b"a\nb\n", reader.recv(100))
         reader.close()
 
+    def test_linkToStandardOutput(self) -> None:
+        """
+        So is a link that leads there, as images of containers have.
+        """
+        os.symlink("/dev/stdout", self.path)
+        reader, writer = socket.socketpair()
+        kept = os.dup(1)
+        try:
+            os.dup2(writer.fileno(), 1)
+            log = self.opened()
+        finally:
+            os.dup2(kept, 1)
+            os.close(kept)
+            writer.close()
+        log.write("a\n")
+        log.reopen()
+        log.write("b\n")
+        self.assertEqual(b"a\nb\n", reader.recv(100))
+        reader.close()
+
     def test_fullAtTheEnd(self) -> None:
         """
         The rest of a line for which there is no room when the file is closed counts.
@@ -416,6 +436,27 @@ class RotationTests(Files):
         for suffix in ("", ".1", ".2", ".3"):
             self.assertLessEqual(len(self.content(suffix)), 100)
         self.assertEqual(0, log.dropped)
+
+    def test_standardOutput(self) -> None:
+        """
+        The standard output is never renamed, though it may be a file: its name belongs
+        to the system.
+        """
+        renamed: list[Any] = []
+        self.patch(os, "replace", lambda *names: renamed.append(names))
+        kept = os.dup(1)
+        with open(self.path, "ab") as file:
+            os.dup2(file.fileno(), 1)
+        try:
+            log = LogFile("/dev/stdout", 10, 1)
+            for _ in range(3):
+                log.write("a line\n")
+        finally:
+            os.dup2(kept, 1)
+            os.close(kept)
+        log.close()
+        self.assertEqual([], renamed)
+        self.assertEqual(b"a line\n" * 3, self.content())
 
     def test_longLine(self) -> None:
         """

@@ -397,9 +397,7 @@ class RenewalTests(FilesTestCase):
         """
         A file that this user may not read is bad, too.
         """
-        import builtins
-
-        opened = builtins.open
+        opened = os.open
 
         def refuse(path: Any, *arguments: Any, **more: Any) -> Any:
             if str(path) == self.key:
@@ -407,7 +405,7 @@ class RenewalTests(FilesTestCase):
             return opened(path, *arguments, **more)
 
         self.write(self.authority.leaf("a.example"))
-        self.patch(builtins, "open", refuse)
+        self.patch(os, "open", refuse)
         self.clock.advance(LATER)
         self.shows(self.old)
         (line,) = self.logged()

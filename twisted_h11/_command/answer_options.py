@@ -101,13 +101,14 @@ class AnswerOptions(usage.Options):
         status, equals, path = page.partition("=")
         if not equals or not is_number(status):
             raise usage.UsageError(f"--error-page {page}: not of the form STATUS=FILE")
-        if int(status) in self["pages"]:
-            raise usage.UsageError(f"--error-page {page}: {status} has a page already")
         try:
-            ErrorPages({int(status): path})
+            code = parse_whole(status, 400, 599, "the status of an error, 400 to 599")
+            if code in self["pages"]:
+                raise ValueError(f"{status} has a page already")
+            ErrorPages({code: path})
         except (OSError, ValueError) as error:
             raise usage.UsageError(f"--error-page {page}: {explain(error)}") from None
-        self["pages"][int(status)] = path
+        self["pages"][code] = path
 
     def opt_vhost(self, vhost: str) -> None:
         """

@@ -15,16 +15,15 @@ from __future__ import annotations
 
 import getopt
 import re
-import stat
 import sys
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
-from os import fstat
 from typing import Any
 
 from twisted.python import usage
 
 from twisted_h11._boundary.explain import reason
+from twisted_h11._boundary.opening import read_file
 from twisted_h11._boundary.variables import METRICS_DIRECTORY, WORKER
 from twisted_h11._command.root_options import ROOTS
 
@@ -104,7 +103,7 @@ class Configuration:
         names = {name for name, _ in named}
         if names & {"help", "version"}:
             return
-        path = dict(named).get("config") or environ.get(PREFIX + "CONFIG")
+        path = dict(named).get("config", environ.get(PREFIX + "CONFIG"))
         taken = _with_roots(names)
         values: dict[str, list[str] | None] = {}
         for source in (self._fromEnvironment(environ), self._fromFile(path)):
@@ -248,6 +247,8 @@ def _scalar(value: Any) -> str:
     if isinstance(value, bool):
         return "on" if value else "off"
     if isinstance(value, str):
+        if "\0" in value:
+            raise ValueError("has a NUL, which no command line can have")
         return value
     if isinstance(value, int | float):
         return repr(value)
@@ -261,24 +262,15 @@ def _read(path: str) -> dict[str, Any]:
     @raise usage.UsageError: if the file can not be read or parsed.
     """
     try:
-        with open(path, "rb") as file:
-            status = fstat(file.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                raise usage.UsageError(f"--config {path}: not a file")
-            if status.st_size > _LARGEST_FILE:
-                raise usage.UsageError(
-                    f"--config {path}: longer than {_LARGEST_FILE} bytes"
-                )
-            text = file.read(_LARGEST_FILE).decode("utf-8")
-            deep = _DEEP_KEY.search(text)
-            if deep is not None:
-                line = text.count("\n", 0, deep.end()) + 1
-                raise usage.UsageError(
-                    f"--config {path}: line {line}: a key has more than "
-                    f"{_MOST_DOTS} dots"
-                )
-            read: dict[str, Any] = tomllib.loads(text)
-            return read
+        text = read_file(path, _LARGEST_FILE).decode("utf-8")
+        deep = _DEEP_KEY.search(text)
+        if deep is not None:
+            line = text.count("\n", 0, deep.end()) + 1
+            raise usage.UsageError(
+                f"--config {path}: line {line}: a key has more than {_MOST_DOTS} dots"
+            )
+        read: dict[str, Any] = tomllib.loads(text)
+        return read
     except (OSError, ValueError) as error:
         # A syntax error in the file is a ValueError, and so is text that is not UTF-8.
         raise usage.UsageError(f"--config {path}: {reason(error)}") from None

@@ -75,9 +75,11 @@ def tcp_description(
     @raise ValueError: for a number that is too large, or an interface that is
         not an IP address.
     """
-    if int(port) > 65535:
+    digits = port.lstrip("0") or "0"
+    # int() raises for more than 4300 digits.
+    if len(digits) > 5 or int(digits) > 65535:
         raise ValueError(f"--{option} {port}: a port number is at most 65535")
-    number = int(port)
+    number = int(digits)
     if interface is None:
         return f"port {number}", f"tcp:{number}"
     address = interface

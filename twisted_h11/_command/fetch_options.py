@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from twisted_h11 import __version__
 from twisted_h11._boundary.explain import reason
+from twisted_h11._boundary.opening import read_input
 from twisted_h11.client import (
     Agent,
     ClientSettings,
@@ -29,7 +30,11 @@ _ESCAPED = re.compile(rb"[^\x21-\x7e]")
 class BadUsage(Exception):
     """
     The command line is invalid.
+
+    @ivar silent: whether no message is wanted.
     """
+
+    silent = False
 
     def __init__(self, text: str, code: int = 2) -> None:
         super().__init__(text)
@@ -85,6 +90,15 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     @raise BadUsage: for errors that argparse does not find.
     """
     options = make_parser().parse_args(_without_dash(arguments))
+    try:
+        _settle(options)
+    except BadUsage as error:
+        error.silent = options.silent
+        raise
+    return options
+
+
+def _settle(options: argparse.Namespace) -> None:
     fields = []
     for text in options.header:
         name, colon, value = text.partition(":")
@@ -96,13 +110,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     if options.data is not None:
         options.body = os.fsencode(options.data)
         if options.data.startswith("@"):
-            try:
-                with open(options.data[1:], "rb") as file:
-                    options.body = file.read()
-            except (OSError, ValueError) as error:
-                raise BadUsage(
-                    f"Can not read {options.data[1:]}: {reason(error)}", 26
-                ) from None
+            options.body = _read(options.data[1:], 26)
     options.method = options.request or ("GET" if options.body is None else "POST")
     if options.resume:
         if options.output in (None, "-"):
@@ -112,7 +120,22 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         if options.method != "GET":
             raise BadUsage("--continue can only be used with GET")
     options.uri = make_uri(options.url)
-    return options
+    options.authorities = None
+    if options.cacert is not None:
+        options.authorities = _read(options.cacert, 77)
+
+
+def _read(path: str, code: int) -> bytes:
+    """
+    Read a file before the reactor runs: until then, SIGINT ends the wait for the writer
+    of a pipe.
+
+    @param code: the exit code if it can not be read.
+    """
+    try:
+        return read_input(path)
+    except (OSError, ValueError) as error:
+        raise BadUsage(f"Can not read {path}: {reason(error)}", code) from None
 
 
 def _without_dash(arguments: list[str]) -> list[str]:
@@ -181,14 +204,9 @@ def make_agent(reactor: Any, options: argparse.Namespace, trace: Any) -> Agent:
     except ValueError as error:
         raise BadUsage(str(error), 5) from None
     policy = None
-    if options.cacert is not None:
+    if options.authorities is not None:
         try:
-            with open(options.cacert, "rb") as file:
-                policy = TLSPolicy.trusting(file.read())
-        except OSError as error:
-            raise BadUsage(
-                f"Can not read {options.cacert}: {reason(error)}", 77
-            ) from None
+            policy = TLSPolicy.trusting(options.authorities)
         except Exception:
             raise BadUsage(f"No certificate in {options.cacert}", 77) from None
     return Agent(reactor, policy, settings=settings, proxies=proxies, trace=trace)

@@ -23,6 +23,7 @@ from twisted.web.client import ResponseDone
 from twisted.web.http import PotentialDataLoss
 
 from twisted_h11._boundary.explain import reason
+from twisted_h11._boundary.opening import open_to_append, open_to_write
 
 __all__ = [
     "Appended",
@@ -189,16 +190,18 @@ class Output:
 
 class NewFile(Output):
     """
-    A file that is created, or overwritten.
+    A file that is created, or overwritten; or a pipe that has a reader.
 
     @raise OutputFailed: if it can not be opened.
     """
 
-    mode = "wb"
+    @staticmethod
+    def _open(path: str) -> int:
+        return open_to_write(path)
 
     def __init__(self, path: str) -> None:
         try:
-            self._opened: IO[bytes] = open(path, self.mode)  # noqa: SIM115
+            self._opened: IO[bytes] = os.fdopen(self._open(path), "wb")
         except (OSError, ValueError) as error:
             raise OutputFailed(f"Can not write {path}: {reason(error)}") from None
         super().__init__(self._opened)
@@ -218,7 +221,9 @@ class Appended(NewFile):
     @param length: how many bytes it has.
     """
 
-    mode = "ab"
+    @staticmethod
+    def _open(path: str) -> int:
+        return open_to_append(path)
 
     def __init__(self, path: str, length: int) -> None:
         super().__init__(path)

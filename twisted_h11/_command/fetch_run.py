@@ -141,7 +141,8 @@ def main(arguments: list[str]) -> int:
     try:
         options = parse(arguments)
     except BadUsage as error:
-        tell(stderr, error)
+        if not error.silent:
+            tell(stderr, error)
         return error.code
     from twisted.internet import reactor
 

@@ -11,8 +11,10 @@ from typing import Any, ClassVar
 from twisted.logger import Logger, globalLogPublisher
 from twisted.python import usage
 
+from twisted_h11._boundary.opening import standard_stream
 from twisted_h11._command.endpoints import explain
 from twisted_h11._command.program_log import program_log
+from twisted_h11._command.twistd_paths import check_log, check_paths, from_start
 from twisted_h11._command.values import (
     parse_size,
     parse_switch,
@@ -97,15 +99,13 @@ class LogOptions(usage.Options):
         """
         self._checkFile()
         self["logging"] = {
-            "logPath": "/dev/stdout" if self["logfile"] == "-" else self["logfile"],
+            "logPath": self._path(),
             "accessLog": not self["no-access-log"],
             "logFormatter": self._formatter(),
             **self._rotation(),
             **self._identifiers(),
         }
-        if self.parent is not None and self.parent.get("logfile") not in (None, "-"):
-            # twistd would print a traceback.
-            _check_logfile("twistd --logfile", self.parent["logfile"])
+        check_paths(self.parent)
         # Not what twistd makes of it when our options are parsed.
         self["logger"] = None if self.parent is None else self.parent.get("logger")
         self["programLog"] = program_log(self.parent, bool(self["program-log-json"]))
@@ -127,13 +127,22 @@ class LogOptions(usage.Options):
                     raise usage.UsageError(
                         f"--{name} and --no-access-log exclude each other"
                     )
-        if self["logfile"] == "-":
+        path = self["logfile"]
+        if path is None:
+            return
+        if _is_stream(path):
             if self.parent is not None and not self.parent.get("nodaemon"):
                 raise usage.UsageError(
-                    "--logfile -: a daemon has no standard output; use twistd -n"
+                    f"--logfile {path}: a daemon has no standard output; use twistd -n"
                 )
-        elif self["logfile"] is not None:
-            _check_logfile("--logfile", self["logfile"])
+        else:
+            check_log(self.parent, "--logfile", path)
+
+    def _path(self) -> str | None:
+        path: str | None = self["logfile"]
+        if path is None or path == "-":
+            return path and "/dev/stdout"
+        return from_start(self.parent, path)
 
     def _formatter(self) -> Any:
         text = self["log-format"]
@@ -158,7 +167,7 @@ class LogOptions(usage.Options):
             return {}
         if path is None:
             raise usage.UsageError("--log-rotate-size goes with --logfile")
-        if path == "-" or not _may_be_regular(path):
+        if _is_stream(path) or not _may_be_regular(path):
             raise usage.UsageError(
                 f"--log-rotate-size {size}: {path} is not a regular file"
             )
@@ -241,25 +250,15 @@ class Logs:
                 )
 
 
+def _is_stream(path: str) -> bool:
+    """
+    Whether a log file is the standard output or error.
+    """
+    return path == "-" or standard_stream(path) is not None
+
+
 def _may_be_regular(path: str) -> bool:
     try:
         return stat.S_ISREG(os.stat(path).st_mode)
     except OSError:
         return True
-
-
-def _check_logfile(option: str, path: str) -> None:
-    """
-    Check that a log file can be written, without creating it.
-    """
-    path = os.path.abspath(path)
-    directory = os.path.dirname(path)
-    problem = None
-    if not os.path.isdir(directory):
-        problem = f"no such directory: {directory}"
-    elif os.path.isdir(path):
-        problem = "is a directory"
-    elif not os.access(path if os.path.exists(path) else directory, os.W_OK):
-        problem = "Permission denied"
-    if problem is not None:
-        raise usage.UsageError(f"{option} {path}: {problem}")

@@ -10,7 +10,9 @@ import tempfile
 from collections.abc import Callable
 from typing import Any
 
+from twisted.internet.error import CannotListenError
 from twisted.internet.protocol import DatagramProtocol
+from twisted.logger import Logger
 
 __all__ = ["NotifySockets"]
 
@@ -41,9 +43,12 @@ class NotifySockets:
     @ivar directory: the directory, while there is one.
     """
 
+    _log = Logger()
+
     def __init__(self, reactor: Any) -> None:
         self._reactor = reactor
         self._ports: dict[str, Any] = {}
+        self._heard: dict[str, Callable[[str], object]] = {}
         self.directory: str | None = None
 
     def open(self, name: str, told: Callable[[str], object]) -> str:
@@ -54,10 +59,35 @@ class NotifySockets:
         @param told: called with each line.
         @return: the address for C{NOTIFY_SOCKET}.
         @raise CannotListenError: if it can not be opened.
+        @raise OSError: if there can be no directory.
         """
-        path = os.path.join(self.makeDirectory(), name)
+        directory = self.makeDirectory()
+        if not os.path.exists(directory):
+            os.mkdir(directory, 0o700)
+        path = os.path.join(directory, name)
         self._ports[name] = self._reactor.listenUNIXDatagram(path, _Lines(told))
+        self._heard[name] = told
         return path
+
+    def restore(self, name: str) -> bool:
+        """
+        Open the socket of a worker again if its path is gone, because somebody has
+        cleaned the directory for temporary files.
+
+        @return: whether that was done.
+        """
+        directory, heard = self.directory, self._heard.get(name)
+        if directory is None or heard is None:
+            return False
+        if os.path.exists(os.path.join(directory, name)):
+            return False
+        self.close(name)
+        try:
+            self.open(name, heard)
+        except (OSError, CannotListenError):
+            self._log.failure("Can not make the socket of a worker again")
+            return False
+        return True
 
     def makeDirectory(self) -> str:
         """
@@ -71,6 +101,7 @@ class NotifySockets:
         """
         Close the socket of a worker.
         """
+        self._heard.pop(name, None)
         port = self._ports.pop(name, None)
         if port is not None:
             port.stopListening()

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import socket
 from collections.abc import Callable, MutableMapping
 from typing import Any
@@ -25,6 +26,8 @@ A worker asks its parent for a successor.
 """
 
 _VARIABLES = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
+
+_INTERVAL = re.compile("[0-9]{1,19}")
 
 # The interval of the beat, in seconds: the parent's end is noticed within it.
 _BEAT = 1.0
@@ -53,7 +56,8 @@ class Notifier:
         # An "@" stands for the first byte of an abstract address.
         self._address = "\0" + path[1:] if path.startswith("@") else path
         self._every: float | None = None
-        if interval.isascii() and interval.isdecimal() and int(interval):
+        # Not more digits than a number of 64 bits has, as int() raises for thousands.
+        if _INTERVAL.fullmatch(interval) and int(interval):
             if pid in ("", str(os.getpid())):
                 self._every = min(int(interval) / 2e6, _BEAT)
         self._orphaned = orphaned

@@ -42,6 +42,7 @@ from twisted_h11._command.root_options import RootOptions
 from twisted_h11._command.status import StatusOptions
 from twisted_h11._command.suggest import with_suggestion
 from twisted_h11._command.tls_options import TLSOptions
+from twisted_h11._command.values import is_number
 from twisted_h11._http.abnf import has_control, is_token
 from twisted_h11.limits import describe_limits
 
@@ -63,6 +64,11 @@ Fields that depend on the message; one fixed value for all would break framing
 or the connection.
 """
 
+
+_NARROWEST = 60
+"""
+The least width of the help: the names of options need half of it.
+"""
 
 _CONFIG = (
     "A TOML file with options, as name = value; the command line and the environment "
@@ -171,7 +177,7 @@ class Options(
         """
         The text of C{--help}, with the options under headings.
         """
-        width = width or int(os.environ.get("COLUMNS", "80"))
+        width = width or _columns(os.environ.get("COLUMNS", ""))
         about = "\n".join(textwrap.wrap(self.longdesc, width))
         return f"{describe_options(self, width)}\n{about}\n"
 
@@ -269,3 +275,14 @@ def _partition(header: str) -> tuple[bytes, bytes, bytes]:
     Split the bytes of an argument at the first colon.
     """
     return os.fsencode(header).partition(b":")
+
+
+def _columns(text: str) -> int:
+    """
+    The width of the help.
+
+    @param text: the value of C{COLUMNS}, which may be empty or anything else.
+    """
+    if is_number(text) and len(text) < 5:
+        return max(int(text), _NARROWEST)
+    return 80

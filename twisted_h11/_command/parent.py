@@ -12,13 +12,16 @@ from typing import Any
 
 from twisted.application.service import IService, Service
 from twisted.internet.defer import Deferred
+from twisted.internet.error import CannotListenError
 from twisted.internet.protocol import Factory
+from twisted.logger import Logger
 
+from twisted_h11._boundary.explain import explain
 from twisted_h11._boundary.variables import METRICS_DIRECTORY
 from twisted_h11._command.handed import OpeningReactor
 from twisted_h11._command.notified import NotifySockets
 from twisted_h11._command.notify import Notifier
-from twisted_h11._command.service import ListeningService
+from twisted_h11._command.service import ListeningService, StartError
 from twisted_h11._command.signals import Signals
 from twisted_h11._command.stopping import Stopping, leave
 from twisted_h11._command.workers import Workers
@@ -45,6 +48,8 @@ class ParentService(Service):
     @param reactor: the reactor.
     @param notifier: notifies when all workers are ready, and when none listens.
     """
+
+    _log = Logger()
 
     def __init__(self, config: Any, reactor: Any, notifier: Notifier) -> None:
         self._config = config
@@ -95,9 +100,17 @@ class ParentService(Service):
     def startService(self) -> None:
         """
         Start the workers, after privileges were dropped.
+
+        @raise StartError: if that is not possible.
         """
         super().startService()
         self.listening.startService()
+        try:
+            self._startWorkers()
+        except (OSError, CannotListenError) as error:
+            raise self._canNotStart(explain(error)) from None
+
+    def _startWorkers(self) -> None:
         names = self._opening.names(os.environ)
         descriptors = self._opening.descriptors(len(names))
         more = ["h11web"] * (len(descriptors) - len(names))
@@ -147,13 +160,28 @@ class ParentService(Service):
         if self.stopping.hasBegun:
             # Whoever has told us to end has told the worker, too.
             return
-        if sys.__stderr__ is not None:
-            print(f"twistd h11web: {reason}", file=sys.__stderr__, flush=True)
+        _say(reason)
         self.listening.failedLater()
+
+    def _canNotStart(self, reason: str) -> StartError:
+        problem = f"can not start workers, with sockets in TMPDIR or /tmp: {reason}"
+        self._log.error("Workers: {problem}", problem=problem)
+        _say(problem)
+        self.workers.killAll()
+        self.listening.closeNow()
+        return StartError(problem)
 
     def _leave(self, status: int) -> None:
         self.workers.killAll()
         leave(self._config.parent.get("pidfile"), status)
+
+
+def _say(problem: str) -> None:
+    """
+    Write why the server does not start to the standard error, which may be closed.
+    """
+    if sys.__stderr__ is not None:
+        print(f"twistd h11web: {problem}", file=sys.__stderr__, flush=True)
 
 
 def make_parent(config: Any, logs: Any) -> IService:

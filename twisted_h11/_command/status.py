@@ -116,14 +116,16 @@ class StatusService(Service):
         @param drain: drains the site.
         """
 
-        def drainAndEnd() -> Deferred[None]:
-            def ended(result: Any) -> Any:
-                self._ended.callback(None)
-                return result
+        return lambda: drain().addBoth(self._end)
 
-            return drain().addBoth(ended)
-
-        return drainAndEnd
+    def _end(self, result: Any) -> Deferred[Any]:
+        """
+        Close the port: after the end of the site, or if the site could not listen.
+        """
+        closed = self._listening.stopService()
+        if not self._ended.called:
+            closed.addCallback(self._ended.callback)
+        return closed.addCallback(lambda _: result)
 
     def check(self) -> None:
         """
@@ -142,4 +144,4 @@ class StatusService(Service):
         super().stopService()
         if self._refreshing.running:
             self._refreshing.stop()
-        return self._ended.addCallback(lambda _: self._listening.stopService())
+        return self._ended

@@ -27,6 +27,7 @@ from twisted.internet.error import ReactorNotRunning
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
+from twisted_h11._boundary.opening import read_file
 from twisted_h11._boundary.twisted_private import end_well
 from twisted_h11.wsgi import WSGIResource
 
@@ -47,8 +48,7 @@ def leave(pidfile: str | None, status: int) -> None:
     """
     if pidfile:
         with contextlib.suppress(OSError, ValueError):
-            with open(pidfile) as file:
-                written = int(file.read(20))
+            written = int(read_file(pidfile, 20))
             if written == os.getpid():
                 os.unlink(pidfile)
     os._exit(status)

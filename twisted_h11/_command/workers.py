@@ -168,11 +168,20 @@ class Workers:
                 self._current[worker.number] = self._add(worker.number)
 
     def _awaitBeat(self, worker: Worker) -> None:
-        worker.await_(
-            self._reactor.callLater(
-                self._timeout, self._kill, worker, "gave no sign of life"
+        worker.await_(self._reactor.callLater(self._timeout, self._missed, worker))
+
+    def _missed(self, worker: Worker) -> None:
+        """
+        A worker was not heard in time.
+        """
+        if self._sockets.restore(worker.name):
+            self._log.warn(
+                "The socket of worker {worker} was removed: it is made again",
+                worker=str(worker),
             )
-        )
+            self._awaitBeat(worker)
+        else:
+            self._kill(worker, "gave no sign of life")
 
     def _ready(self, worker: Worker) -> None:
         self._wasReady = True

@@ -111,7 +111,8 @@ class Numbers:
             flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
             descriptor = os.open(path, flags, 0o600)
             try:
-                os.ftruncate(descriptor, _LENGTH)
+                # Writing to memory without room on the disk would end the process.
+                os.posix_fallocate(descriptor, 0, _LENGTH)
                 self.view = memoryview(mmap.mmap(descriptor, _LENGTH)).cast("q")
             finally:
                 os.close(descriptor)

@@ -24,6 +24,7 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from twisted_h11._boundary.checks import PATH, checked
+from twisted_h11._boundary.opening import read_file
 
 __all__ = ["PasswordFile", "TooManyComparisons"]
 
@@ -75,7 +76,7 @@ class PasswordFile:
         @param path: the file.
         @raise TypeError: if it is not a path.
         @raise ValueError: for a malformed line, with its number.
-        @raise OSError: if the file can not be read.
+        @raise OSError: if the file can not be read, or is no regular file.
         @raise ImportError: if C{bcrypt} is not installed (C{twisted-h11[passwords]}).
         """
         import bcrypt
@@ -94,10 +95,7 @@ class PasswordFile:
         return status.st_mtime_ns, status.st_size, status.st_ino
 
     def _read(self) -> dict[bytes, bytes]:
-        with open(self._path, "rb") as file:
-            text = file.read(_LARGEST_FILE + 1)
-        if len(text) > _LARGEST_FILE:
-            raise ValueError(f"longer than {_LARGEST_FILE} bytes")
+        text = read_file(self._path, _LARGEST_FILE)
         hashes = {}
         cost = _USUAL_COST
         for number, line in enumerate(text.splitlines(), 1):

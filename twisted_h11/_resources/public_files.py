@@ -23,7 +23,6 @@ name and C{.br} or C{.gz}, if it is no older, may be sent instead of the request
 from __future__ import annotations
 
 import os
-import stat
 from typing import Any
 
 from twisted.logger import Logger
@@ -33,6 +32,7 @@ from twisted.web.http import CACHED, FORBIDDEN, NOT_FOUND, OK
 from twisted.web.resource import IResource
 from twisted.web.util import redirectTo
 
+from twisted_h11._boundary.opening import NotAFile, open_file
 from twisted_h11._http.lists import with_member
 from twisted_h11._http.negotiation import choose_coding
 from twisted_h11._resources.file_policy import FilePolicy
@@ -292,13 +292,17 @@ class PublicFile(static.File):
 
         @raise PermissionError: if it is not regular, or is outside the root.
         """
-        descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC | _NO_WAIT)
-        file = os.fdopen(descriptor, "rb")
-        opened = os.fstat(descriptor)
-        if not stat.S_ISREG(opened.st_mode) or not self._isWithin(opened):
+        try:
+            file = open_file(self.path)
+        except NotAFile:
+            raise self._notOurs() from None
+        if not self._isWithin(os.fstat(file.fileno())):
             file.close()
-            raise PermissionError(13, "not a file of this site", self.path)
+            raise self._notOurs()
         return file
+
+    def _notOurs(self) -> PermissionError:
+        return PermissionError(13, "not a file of this site", self.path)
 
     def _isWithin(self, opened: os.stat_result) -> bool:
         if self.policy.outsideLinks:
@@ -353,9 +357,6 @@ class PublicFile(static.File):
             and (os.path.isdir(path) or not self._isIdleScript(name))
             and self._mayOpen(path)
         )
-
-
-_NO_WAIT = getattr(os, "O_NONBLOCK", 0)
 
 
 class _Listing(static.DirectoryLister):

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from twisted_h11._boundary.checks import PATH, Kind, checked
+from twisted_h11._boundary.opening import TooLong, read_file
 from twisted_h11._boundary.twisted_private import error_page_code
 
 __all__ = ["ErrorPages", "page_of", "render_error", "replace_page"]
@@ -44,16 +45,16 @@ class ErrorPages:
         @param pages: the path of a file for each status, which is 400 to 599.
         @raise TypeError: for an argument of a wrong type.
         @raise ValueError: for another status, or a file that is longer than 1 MiB.
-        @raise OSError: for a file that can not be read.
+        @raise OSError: for a file that can not be read, or is no regular file.
         """
         self._pages: dict[int, tuple[bytes, bytes]] = {}
         for status, path in pages.items():
             if not 400 <= status <= 599:
                 raise ValueError(f"the status of an error is 400 to 599, not {status}")
-            with open(path, "rb") as file:
-                content = file.read(_LARGEST + 1)
-            if len(content) > _LARGEST:
-                raise ValueError(f"{os.fspath(path)} is longer than {_LARGEST} bytes")
+            try:
+                content = read_file(path, _LARGEST)
+            except TooLong as error:
+                raise ValueError(f"{os.fspath(path)} is {error}") from None
             self._pages[status] = _type_of(os.fspath(path)), content
 
     def __repr__(self) -> str:

@@ -23,6 +23,7 @@ from twisted.logger import Logger
 
 from twisted_h11._boundary.checks import NUMBER, PATH, checked, optional
 from twisted_h11._boundary.explain import reason
+from twisted_h11._boundary.opening import open_to_append, standard_stream
 
 __all__ = ["LogFile", "LogFileError", "check_rotation"]
 
@@ -30,15 +31,6 @@ __all__ = ["LogFile", "LogFileError", "check_rotation"]
 _PATIENCE = 1000
 
 _LF = 10
-
-_STANDARD = {
-    "/dev/stdout": 1,
-    "/dev/stderr": 2,
-    "/dev/fd/1": 1,
-    "/dev/fd/2": 2,
-    "/proc/self/fd/1": 1,
-    "/proc/self/fd/2": 2,
-}
 
 
 class LogFileError(OSError):
@@ -60,14 +52,8 @@ def _open(path: str | bytes) -> int:
     @raise LogFileError: if the file can not be opened.
     """
     try:
-        standard = _STANDARD.get(os.fsdecode(path))
-        if standard is not None:
-            return os.dup(standard)
-        # O_NONBLOCK: opening a named pipe without a reader would block.
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
-        descriptor = os.open(path, flags | os.O_NONBLOCK, 0o666)
-        os.set_blocking(descriptor, True)
-        return descriptor
+        standard = standard_stream(path)
+        return open_to_append(path) if standard is None else os.dup(standard)
     except OSError as error:
         raise LogFileError(error.errno, error.strerror, path) from error
 
@@ -157,7 +143,7 @@ class LogFile:
     ) -> None:
         """
         @param path: the path of the file, which may be a named pipe that has a reader,
-            or C{/dev/stdout}.
+            or C{/dev/stdout}, or a link to it, which is not rotated.
         @param rotateSize: how many bytes the file may have.  Before it would have more
             it is renamed to its name and C{.1}, a file of that name to C{.2}, and so
             on.  By default it is not renamed, so that logrotate may do it.
@@ -185,7 +171,11 @@ class LogFile:
         self._atOnce = (
             select.PIPE_BUF if stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) else None
         )
-        self._rotates = self._rotateSize is not None and stat.S_ISREG(mode)
+        self._rotates = (
+            self._rotateSize is not None
+            and stat.S_ISREG(mode)
+            and standard_stream(self.path) is None
+        )
 
     @property
     def dropped(self) -> int:
@@ -303,7 +293,7 @@ class LogFile:
         @raise LogFileError: if the path can not be opened; the old file stays in use.
         """
         with self._lock:
-            if self.closed or os.fsdecode(self.path) in _STANDARD:
+            if self.closed or standard_stream(self.path) is not None:
                 return
             opened, old = _open(self.path), self._descriptor
             self._finish(old)

@@ -18,7 +18,8 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
     load_pem_private_key,
 )
-from twisted.python.filepath import FilePath
+
+from twisted_h11._boundary.opening import NotAFile, TooLong, read_file
 
 __all__ = [
     "belongs_to",
@@ -139,13 +140,12 @@ def _content(path: str) -> bytes:
 
     @raise ValueError: if it is not a regular file, or is too long.
     """
-    file = FilePath(path)
-    if file.exists() and not file.isfile():
-        raise ValueError(f"{path}: not a file")
-    if file.exists() and file.getsize() > _LONGEST:
-        raise ValueError(f"{path}: longer than any certificate or key")
-    content: bytes = file.getContent()
-    return content
+    try:
+        return read_file(path, _LONGEST)
+    except NotAFile:
+        raise ValueError(f"{path}: not a file") from None
+    except TooLong:
+        raise ValueError(f"{path}: longer than any certificate or key") from None
 
 
 def _blocks(content: bytes) -> list[tuple[bytes, bytes]]:

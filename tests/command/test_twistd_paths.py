@@ -1,0 +1,114 @@
+"""
+The paths among twistd's own options are checked before it uses them.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from twisted.scripts import twistd
+from twisted.trial.unittest import SynchronousTestCase
+
+from twisted_h11._command.twistd_paths import leaves_nothing
+from twisted_h11.tap import Options
+
+
+class PathsTests(SynchronousTestCase):
+    """
+    Command lines of twistd.
+    """
+
+    def setUp(self) -> None:
+        """
+        Work in a directory of its own.
+        """
+        folder = os.path.abspath(self.mktemp())
+        os.mkdir(folder)
+        self.addCleanup(os.chdir, os.getcwd())
+        os.chdir(folder)
+
+    def refused(self, *words: str) -> str:
+        """
+        Why twistd does not start; nothing if it does.
+        """
+        options = Options()
+        parent: Any = twistd.ServerOptions()  # type: ignore[attr-defined]
+        parent.parseOptions([*words])
+        options.parent = parent
+        before = os.listdir()
+        try:
+            options.parseOptions(["--port=tcp:0"])
+        except SystemExit as error:
+            return str(error)
+        finally:
+            self.assertEqual(before, os.listdir())
+        return ""
+
+    def test_wrong(self) -> None:
+        """
+        A path that can not be used is one line, with twistd's option.
+        """
+        os.mkdir("folder")
+        os.mkfifo("pipe")
+        for words, problem in (
+            (["--pidfile=folder"], f"--pidfile {os.getcwd()}/folder: is a directory"),
+            (["--pidfile=no/x"], f"no such directory: {os.getcwd()}/no"),
+            (["-n", "--pidfile=pipe"], f"--pidfile {os.getcwd()}/pipe: not a file"),
+            (["-n", "--pidfile=/dev/null"], "--pidfile /dev/null: not a file"),
+            (["-n", "--rundir=no"], "--rundir no: no such directory"),
+            (["--rundir=pipe"], "--rundir pipe: no such directory"),
+            (["-n", "--chroot=no"], "--chroot no: no such directory"),
+            (["--logfile=folder"], f"--logfile {os.getcwd()}/folder: is a directory"),
+        ):
+            message = self.refused(*words)
+            self.assertTrue(message.startswith("twistd h11web: twistd --"), words)
+            self.assertIn(problem, message)
+
+    def test_daemonsLog(self) -> None:
+        """
+        The log that a daemon has by default is checked, too, where it is used.
+        """
+        os.mkdir("twistd.log")
+        problem = f"twistd --logfile {os.getcwd()}/twistd.log: is a directory"
+        self.assertEqual(f"twistd h11web: {problem}", self.refused())
+        for words in (["-n"], ["--syslog"], ["--logfile=x.log"]):
+            self.assertEqual("", self.refused(*words))
+
+    def test_right(self) -> None:
+        """
+        What can be used is, in another root without a look.
+        """
+        os.mkdir("folder")
+        open("old.pid", "w").close()
+        for words in (
+            ["--pidfile=old.pid"],
+            ["-n", "--pidfile="],
+            ["-n", "--rundir=folder"],
+            ["-n", "--chroot=folder", "--pidfile=/no/x", "--rundir=/no"],
+        ):
+            self.assertEqual("", self.refused(*words))
+
+
+class LeavesNothingTests(SynchronousTestCase):
+    """
+    L{leaves_nothing}.
+    """
+
+    def test_made(self) -> None:
+        """
+        A file that was not there, and has nothing in it, is removed, behind a link too;
+        any other stays.
+        """
+        path, link = self.mktemp(), self.mktemp()
+        os.symlink(os.path.abspath(path), link)
+        for name in (path, link):
+            with leaves_nothing(name):
+                open(path, "w").close()
+            self.assertFalse(os.path.exists(path))
+        with leaves_nothing(None), leaves_nothing(path), open(path, "w") as file:
+            file.write("a line\n")
+            file.flush()
+        with leaves_nothing(path):
+            open(path, "w").close()
+        self.assertTrue(os.path.exists(path))

@@ -1,0 +1,103 @@
+"""
+The paths among the options of twistd itself.
+
+twistd uses them after it has read the options of C{h11web}, without a check: a wrong
+one is a traceback, in the log of a daemon, and a named pipe is waited for.  So they are
+checked with the other options.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from twisted.python import usage
+
+__all__ = ["check_log", "check_paths", "from_start", "leaves_nothing"]
+
+
+def check_paths(command: Any) -> None:
+    """
+    Check C{--chroot}, C{--rundir}, C{--pidfile} and C{--logfile}.
+
+    @param command: twistd's options; C{None} if this is not a command of twistd.
+    @raise usage.UsageError: for one that can not be used.
+    """
+    if command is None:
+        return
+    chroot, rundir = command.get("chroot"), command.get("rundir")
+    if chroot and not os.path.isdir(chroot):
+        raise usage.UsageError(f"twistd --chroot {chroot}: no such directory")
+    if rundir and not chroot and not os.path.isdir(rundir):
+        raise usage.UsageError(f"twistd --rundir {rundir}: no such directory")
+    pidfile = command.get("pidfile")
+    if pidfile and not chroot:
+        # twistd makes it absolute before it changes the directory.
+        _check_output("twistd --pidfile", pidfile)
+        if os.path.exists(pidfile) and not os.path.isfile(pidfile):
+            raise usage.UsageError(f"twistd --pidfile {pidfile}: not a file")
+    logfile = command.get("logfile")
+    if logfile == "-" or command.get("syslog") or command.get("logger"):
+        return
+    if logfile or not (command.get("nodaemon") or command.get("debug")):
+        _check_output("twistd --logfile", logfile or "twistd.log")
+
+
+def check_log(command: Any, option: str, path: str) -> None:
+    """
+    Check that a log file can be written, without creating it.
+
+    @param command: twistd's options, or C{None}.
+    @param option: the option that names the file.
+    @raise usage.UsageError: if not.
+    """
+    if command is None or not command.get("chroot"):
+        # After a change of the root the name leads elsewhere.
+        _check_output(option, path)
+
+
+def from_start(command: Any, path: str) -> str:
+    """
+    The path of a file that is opened later, when twistd may have changed the directory.
+
+    @param command: twistd's options, or C{None}.
+    @param path: a path from the directory that twistd was started in.
+    """
+    if command is not None and command.get("chroot"):
+        return path
+    return os.path.abspath(path)
+
+
+@contextmanager
+def leaves_nothing(path: str | bytes | None) -> Iterator[None]:
+    """
+    Remove a file that is made meanwhile, if nothing was written to it: a check of the
+    options, by another user perhaps, must not leave a log file to the server.
+
+    @param path: the path of the file, or C{None}.
+    """
+    isNew = path is not None and not os.path.exists(path)
+    try:
+        yield
+    finally:
+        if path is not None and isNew:
+            real = os.path.realpath(path)
+            with suppress(OSError):
+                if not os.path.getsize(real):
+                    os.unlink(real)
+
+
+def _check_output(option: str, path: str) -> None:
+    path = os.path.abspath(path)
+    directory = os.path.dirname(path)
+    problem = None
+    if not os.path.isdir(directory):
+        problem = f"no such directory: {directory}"
+    elif os.path.isdir(path):
+        problem = "is a directory"
+    elif not os.access(path if os.path.exists(path) else directory, os.W_OK):
+        problem = "Permission denied"
+    if problem is not None:
+        raise usage.UsageError(f"{option} {path}: {problem}")
