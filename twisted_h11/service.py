@@ -237,9 +237,11 @@ class SiteService(Service):
         A port closes in a later turn of the reactor.  If the reactor does not run,
         because the process ends during the start, it is run for a few turns.
         """
-        stopped = self.stopService()
+        ended: list[object] = []
+        # A Deferred that has been called may wait for another one.
+        self.stopService().addBoth(ended.append)
         turns = 0
-        while not (self._reactor.running or stopped.called or turns == 10):
+        while not (self._reactor.running or ended or turns == 10):
             # The delay has no default in the asyncio reactor.
             self._reactor.iterate(0)
             turns += 1

@@ -53,6 +53,15 @@ def application(environ: Any, startResponse: Any) -> list[bytes]:
     return []
 
 
+class Leaving(Resource):
+    """
+    A class that ends the process.
+    """
+
+    def __init__(self) -> None:
+        raise SystemExit
+
+
 class Fine(Resource):
     """
     A resource that can be made.
@@ -431,6 +440,7 @@ class RootTests(OptionsTestCase):
             (["--class", f"{HERE}.Nope"], "has no attribute 'Nope'"),
             (["--class", f"{HERE}.NotAResource"], "not a resource"),
             (["--class", f"{HERE}.Exploding"], "RuntimeError: the database is away"),
+            (["--class", f"{HERE}.Leaving"], "ends the process (SystemExit: None)"),
             (["--wsgi", f"{HERE}.nope"], "has no attribute 'nope'"),
             (["--wsgi", f"{HERE}.HERE"], "a WSGI application is callable"),
             (["--resource-script", "/nope"], "--resource-script /nope: No such file"),
@@ -923,6 +933,35 @@ class CommandTests(OptionsTestCase):
                     SystemExit, options.parseOptions, ["--logfile", "-"]
                 )
                 self.assertIn("use twistd -n", str(error.code))
+
+    def test_noDirectory(self) -> None:
+        """
+        If the current directory was removed, what needs it is refused.
+        """
+        folder = self.directory()
+        self.addCleanup(os.chdir, os.getcwd())
+        os.chdir(folder)
+        os.rmdir(folder)
+        command: Any = twistd
+        for words in (["--workers=1"], ["--logfile=x"], []):
+            options = Options()
+            options.parent = command.ServerOptions()
+            options.parent["nodaemon"] = True
+            options.parent["pidfile"] = ""
+            if not words:
+                options.parseOptions(words)
+                continue
+            error = self.assertRaises(SystemExit, options.parseOptions, words)
+            self.assertEqual(
+                "twistd h11web: the current directory no longer exists", error.code
+            )
+
+    def test_otherFile(self) -> None:
+        """
+        Another file that is missing is not taken for that directory.
+        """
+        self.patch(Options, "postOptions", lambda _: os.stat("/none"))
+        self.assertRaises(FileNotFoundError, self.parse)
 
     def test_help(self) -> None:
         """

@@ -206,6 +206,19 @@ class StartTests(ServiceTestCase):
             self.stderr.getvalue(),
         )
 
+    def test_lock(self) -> None:
+        """
+        The lock of a UNIX socket that can not be made is removed; that of another
+        process stays.
+        """
+        path = self.mktemp()
+        for pid, stays in ((os.getpid(), False), (1, True)):
+            os.symlink(str(pid), f"{path}.lock")
+            error = CannotListenError(None, path, OSError(98, "Address in use"))
+            service = self.service(fail(error))
+            self.assertRaises(StartError, service.privilegedStartService)
+            self.assertEqual(stays, os.path.lexists(f"{path}.lock"))
+
     def test_failureClosesTheOthers(self) -> None:
         """
         When one port does not open, those before it are closed in the next
@@ -221,6 +234,22 @@ class StartTests(ServiceTestCase):
 
         self.patch(self.reactor, "iterate", iterate)
         service = self.service(succeed(port), fail(in_use()))
+        self.assertRaises(StartError, service.privilegedStartService)
+        self.assertEqual(["iterate"] * 2, self.reactor.calls)
+
+    def test_failureDrains(self) -> None:
+        """
+        What is closed when the site has drained, is closed too.
+        """
+        drained: Deferred[None] = Deferred()
+
+        def iterate(delay: float) -> None:
+            self.reactor.calls.append("iterate")
+            if len(self.reactor.calls) == 2:
+                drained.callback(None)
+
+        self.patch(self.reactor, "iterate", iterate)
+        service = self.service(fail(in_use()), drain=lambda: drained)
         self.assertRaises(StartError, service.privilegedStartService)
         self.assertEqual(["iterate"] * 2, self.reactor.calls)
 
@@ -245,6 +274,21 @@ class StartTests(ServiceTestCase):
         self.assertEqual(["stop"], self.reactor.calls)
         self.assertEqual([True], self.failed)
         self.assertIn("test:0: no onion today\n", self.stderr.getvalue())
+
+    def test_laterFailures(self) -> None:
+        """
+        Several failures at a time are as one: the reactor is stopping already.
+        """
+        service = self.service()
+        self.reactor.running = True
+        service.failedLater()
+
+        def refuse() -> None:
+            raise ReactorNotRunning
+
+        self.patch(self.reactor, "stop", refuse)
+        service.failedLater()
+        self.assertEqual(["stop"], self.reactor.calls)
 
     def test_statusOfLaterFailure(self) -> None:
         """

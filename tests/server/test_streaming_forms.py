@@ -5,6 +5,7 @@ Forms, C{multipart/form-data}, part by part as they arrive.
 from __future__ import annotations
 
 import gc
+from time import process_time
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -14,6 +15,7 @@ from twisted.web.resource import Resource
 from tests.server.test_streaming_bodies import Doing, Taker
 from tests.support.optional import need
 from tests.support.server_cases import ServerTestCase, get, post
+from tests.support.times import SLOWNESS, confirmed
 from tests.support.wire import splittings
 from twisted_h11.multipart import (
     MultipartError,
@@ -382,6 +384,25 @@ class BoundTests(FormTestCase):
         form = part(b"name=f", b"x" * 1_100_000) + b"--xyz--\r\n"
         self.talk(Doing(render), post(form, KIND))
         self.assertEqual([1_100_000], lengths)
+
+    def test_linear(self) -> None:
+        """
+        A part whose header has many semicolons, as many as it may have, costs in
+        proportion.
+        """
+
+        def cost(length: int) -> float:
+            resource, seen, _ = self.collecting()
+            filler = b'name="a"; filename="%b"' % (b";" * length)
+            form = part(filler, b"") + b"--xyz--\r\n"
+            before = process_time()
+            self.talk(resource, post(form, KIND))
+            self.assertEqual(1, len(seen))
+            return process_time() - before
+
+        cost(100)
+        limit = 0.1 * SLOWNESS
+        self.assertLess(confirmed(lambda: cost(15_000), limit), limit)
 
     def test_limits(self) -> None:
         """

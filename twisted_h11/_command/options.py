@@ -165,7 +165,9 @@ class Options(
         try:
             said = Configuration(self, given, os.environ)
             super().parseOptions(said.arguments)
-        except usage.UsageError as error:
+        except (usage.UsageError, FileNotFoundError) as error:
+            if not isinstance(error, usage.UsageError):
+                error = _no_directory(error)
             line = with_suggestion(one_line(str(error)), self)
             if said is not None:
                 line = one_line(said.explain(line))
@@ -286,3 +288,17 @@ def _columns(text: str) -> int:
     if is_number(text) and len(text) < 5:
         return max(int(text), _NARROWEST)
     return 80
+
+
+def _no_directory(error: FileNotFoundError) -> usage.UsageError:
+    """
+    What to tell the user if the current directory was removed: no relative path can be
+    made absolute then.
+
+    @raise FileNotFoundError: if there is such a directory.
+    """
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        return usage.UsageError("the current directory no longer exists")
+    raise error

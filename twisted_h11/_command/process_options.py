@@ -4,6 +4,7 @@ The options of C{twistd h11web} for its processes: their number, and how they en
 
 from __future__ import annotations
 
+import os
 from functools import partial
 from typing import Any, ClassVar
 
@@ -150,6 +151,8 @@ class ProcessOptions(usage.Options):
                 raise usage.UsageError(
                     f"--workers and twistd --{name} exclude each other"
                 )
+        # Workers are started in this directory, which must exist.
+        os.getcwd()
         self["workers"] = count
         self._shared = self["opening"] = OpeningReactor(reactor)
 

@@ -233,6 +233,10 @@ class RootOptions(usage.Options):
             return make(find_object(name))
         except Exception as error:
             raise usage.UsageError(f"--{option} {value}: {explain(error)}") from None
+        except SystemExit as error:
+            raise usage.UsageError(
+                f"--{option} {value}: it ends the process (SystemExit: {error.code})"
+            ) from None
 
     def checkRoot(self) -> None:
         """

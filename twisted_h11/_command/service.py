@@ -19,10 +19,12 @@ import atexit
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.error import ReactorNotRunning
+from twisted.internet.error import CannotListenError, ReactorNotRunning
 from twisted.internet.interfaces import IStreamServerEndpoint
 from twisted.internet.protocol import Factory
 from twisted.python.failure import Failure
@@ -30,6 +32,7 @@ from twisted.python.failure import Failure
 from twisted_h11._boundary.descriptors import raise_descriptor_limit
 from twisted_h11._command.endpoints import describe_port, explain
 from twisted_h11._command.notify import Notifier
+from twisted_h11._command.stopping import stop
 from twisted_h11.server import LogFileError
 from twisted_h11.service import SiteService
 
@@ -62,6 +65,19 @@ def _fail_at_exit() -> None:
         os._exit(1)
 
     atexit.register(leave)
+
+
+def _unlock(path: Any) -> None:
+    """
+    Remove the lock that Twisted leaves if it can not make a UNIX socket.
+
+    @param path: the path of the socket, or a port number.
+    """
+    if isinstance(path, str | bytes):
+        lock = os.fsdecode(path) + ".lock"
+        with suppress(OSError):
+            if os.readlink(lock) == str(os.getpid()):
+                os.unlink(lock)
 
 
 class ListeningService(SiteService):
@@ -137,6 +153,8 @@ class ListeningService(SiteService):
         """
         assert failure.value is not None
         reason = explain(failure.value)
+        if failure.check(CannotListenError):
+            _unlock(failure.value.port)
         if failure.check(LogFileError):
             # The site opens its log when the first port opens.
             what, problem = "write the access log", reason
@@ -162,8 +180,9 @@ class ListeningService(SiteService):
         try:
             self._reactor.stop()
         except ReactorNotRunning:
-            # The reactor is about to run: twistd starts services first.
-            self._reactor.callWhenRunning(self._reactor.stop)
+            # The reactor is about to run, as twistd starts services first; or it is
+            # stopping, because of another failure.
+            self._reactor.callWhenRunning(partial(stop, self._reactor))
 
     def tell(self, notifier: Notifier) -> None:
         """
