@@ -153,7 +153,7 @@ class ListeningService(SiteService):
         """
         assert failure.value is not None
         reason = explain(failure.value)
-        if failure.check(CannotListenError):
+        if isinstance(failure.value, CannotListenError):
             _unlock(failure.value.port)
         if failure.check(LogFileError):
             # The site opens its log when the first port opens.
