@@ -355,6 +355,8 @@ class ResumeTests(FaultTestCase):
             ["-C", "-o", "x", "-i", "http://a"],
             ["-C", "-o", "x", "-X", "HEAD", "http://a"],
             ["-C", "-o", "x", "-d", "a", "http://a"],
+            ["-m", "-1", "http://a"],
+            ["-m", "nan", "http://a"],
         ):
             with self.assertRaises(BadUsage):
                 parse(arguments)

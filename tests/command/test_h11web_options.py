@@ -641,6 +641,7 @@ class TogetherTests(OptionsTestCase):
             ["--no-access-log"],
             ["--http2"],
             ["--max-connections", "5"],
+            ["--max-requests", "5"],
             ["--idle-timeout", "none"],
         ):
             message = self.refused("--personal", *arguments)

@@ -99,6 +99,8 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 
 
 def _settle(options: argparse.Namespace) -> None:
+    if options.max_time is not None and not options.max_time >= 0:
+        raise BadUsage(f"--max-time is a number of seconds, not {options.max_time:g}")
     fields = []
     for text in options.header:
         name, colon, value = text.partition(":")

@@ -251,6 +251,7 @@ class Options(
         if not self["personal"]:
             return
         given = {
+            "max-requests": self["max-requests"] is not None,
             "add-header": bool(self["extraHeaders"]),
             "server-header": "serverHeader" in self,
             **self.givenForLogs(),
