@@ -48,6 +48,9 @@ ONLY_BYTES: list[Any] = ["text", 5, ["x"], object()]
 CALLS: list[Any] = [5, "name"]
 OTHERS: list[Any] = [{"a": 1}, "text", 5]
 PATHS: list[Any] = [5, [os.devnull], object()]
+
+# An empty file: one of passwords without a name.
+EMPTY = os.path.join(os.path.dirname(server.__file__), "py.typed")
 FLAGS: list[Any] = ["yes", None, []]
 
 
@@ -117,7 +120,7 @@ CONSTRUCTORS: list[Case] = [
         {"pages": {}},
         {"pages": [5, "404.html", [404], {"404": "x"}, {404: 5}]},
     ),
-    (resources.PasswordFile, {"path": os.devnull}, {"path": [5, None, object()]}),
+    (resources.PasswordFile, {"path": EMPTY}, {"path": [5, None, object()]}),
     (
         tls.ServerTLS,
         {"certificate": os.devnull},
@@ -150,7 +153,7 @@ CONSTRUCTORS: list[Case] = [
         resources.protect,
         {
             "resource": Resource(),
-            "passwords": resources.PasswordFile(os.devnull),
+            "passwords": resources.PasswordFile(EMPTY),
         },
         {
             "resource": [],
