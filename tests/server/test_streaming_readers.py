@@ -72,6 +72,29 @@ class ReaderTests(ServerTestCase):
         wire.pump()
         self.assertTrue(wire.aborted)
 
+    def test_readBodyAfterTheEnd(self) -> None:
+        """
+        It fails when the response ends before the body, also if the response was too
+        short, or the connection was about to close.
+        """
+        deferreds: list[Deferred[bytes]] = []
+
+        def short(request: Any) -> Any:
+            deferreds.append(readBody(request.bodySource()))
+            request.setHeader(b"Content-Length", b"5")
+            request.finish()
+            return NOT_DONE_YET
+
+        def closing(request: Any) -> Any:
+            deferreds.append(readBody(request.bodySource()))
+            request.loseConnection()
+            request.finish()
+            return NOT_DONE_YET
+
+        for render in (short, closing):
+            self.talk(Doing(render), LARGE, b"abc")
+            self.failureResultOf(deferreds.pop(), RequestBodyCut)
+
     def test_treq(self) -> None:
         """
         treq's C{content}, C{collect} and C{json_content}.

@@ -222,14 +222,20 @@ class Channel(SharedChannel):
         )
         return cycle
 
+    def dropBody(self) -> None:
+        """
+        Tell who takes the body of the request that the rest will not come.
+        """
+        if self.reader.incoming is not None:
+            self.reader.incoming.dropSink()
+
     def endCycle(self) -> None:
         """
         The response has ended: begin the next cycle, if the request has ended too.
         """
         cycle, incoming = self.cycle, self.reader.incoming
         assert cycle is not None
-        if incoming is not None:
-            incoming.dropSink()
+        self.dropBody()
         wire = self.wire
         if wire.holds or self.handOver is not None:
             # Whatever the application has paused: the request is over.

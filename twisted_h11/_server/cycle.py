@@ -259,11 +259,16 @@ class Cycle:
 
     def done(self, request: Any) -> None:
         """
-        The request has finished its response: end it, and begin the next cycle.
+        The request has finished its response: end it, and begin the next cycle, or
+        drop what still comes of the request.
         """
         self.request = None
+        if self.wire.isOpen:
+            self._finish(request)
         if not self.wire.isOpen:
-            return
+            self.owner.dropBody()
+
+    def _finish(self, request: Any) -> None:
         answer = self.answer
         if answer is None and self.state is _COMPLETE:
             self.wholeAnswered()

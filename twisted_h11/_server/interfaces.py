@@ -89,6 +89,12 @@ class CycleOwner(Protocol):
         Abort the connection at once.
         """
 
+    def dropBody(self) -> None:
+        """
+        The response has ended, and the connection ends: the rest of the request is not
+        wanted.
+        """
+
     def endCycle(self) -> None:
         """
         The response has ended: begin the next cycle, if the request has ended too.
