@@ -5,6 +5,7 @@ the machine says what becomes of each.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -16,9 +17,13 @@ from twisted.web.server import NOT_DONE_YET
 from zope.interface import implementer
 
 from tests.machines.base import Boom
+from tests.machines.producing import Push
 from twisted_h11.interfaces import IStreamingResource
 
-__all__ = ["KINDS", "Application", "Job", "Pull", "Push", "Switched"]
+__all__ = ["KINDS", "Application", "Job", "Switched"]
+
+# What is sent as a file.
+FILE = Path(__file__)
 
 
 class Taker(Protocol):
@@ -45,68 +50,6 @@ class Taker(Protocol):
         whole = reason.check(ResponseDone) is not None
         self.job.bodyEnds.append("whole" if whole else "cut")
         self.job.taker = None
-
-
-class Push:
-    """
-    A push producer.
-
-    @ivar on: whether it may write.
-    """
-
-    streaming = True
-
-    def __init__(self, job: Job) -> None:
-        self.job = job
-        self.on = True
-        self.stopped = False
-
-    def pauseProducing(self) -> None:
-        """
-        No more for now.
-        """
-        assert not self.stopped, "paused after the end"
-        self.on = False
-
-    def resumeProducing(self) -> None:
-        """
-        More.
-        """
-        assert not self.stopped, "resumed after the end"
-        self.on = True
-
-    def stopProducing(self) -> None:
-        """
-        Nothing any more.
-        """
-        assert not self.stopped, "stopped twice"
-        self.stopped = True
-        self.on = False
-
-
-class Pull(Push):
-    """
-    A pull producer: writes a piece whenever it is asked, and finishes in the end.
-    """
-
-    streaming = False
-
-    def __init__(self, job: Job, pieces: int) -> None:
-        super().__init__(job)
-        self.on = False
-        self.pieces = pieces
-
-    def resumeProducing(self) -> None:
-        """
-        One piece more.
-        """
-        assert not self.stopped, "resumed after the end"
-        assert not self.job.isFull, "asked for more than the peer takes"
-        if self.pieces:
-            self.pieces -= 1
-            self.job.write(700)
-        else:
-            self.job.finish()
 
 
 class Switched(Protocol):
@@ -139,12 +82,15 @@ class Job:
 
     @ivar request: it, until it is over.
     @ivar wrote: the content that was written.
+    @ivar length: the Content-Length that was declared, if any.
     @ivar finished: whether the application has said that this is all.
     @ivar raised: whether the application has failed.
     @ivar cut: whether it has dropped the connection.
     @ivar told: what C{notifyFinish} has told.
     @ivar taken: what came of a body that streams.
     @ivar waits: what a coroutine waits for.
+    @ivar drains: how waits for room have ended, of C{asksDrained}.
+    @ivar files: how files that were sent have ended, of C{asksFile}.
     """
 
     def __init__(self, number: int, kind: str, request: Any) -> None:
@@ -153,6 +99,7 @@ class Job:
         self.request: Any = request
         self.channel: Any = id(request.channel)
         self.wrote = bytearray()
+        self.length: int | None = None
         self.finished = self.raised = self.cut = self.switched = False
         self.told: list[str] = []
         self.taken = bytearray()
@@ -164,6 +111,8 @@ class Job:
         self.successor: Switched | None = None
         self.drains: list[str] = []
         self.asksDrained = 0
+        self.files: list[str] = []
+        self.asksFile = 0
         request.setHeader(b"X-Number", b"%d" % (number,))
         request.notifyFinish().addCallbacks(self._over, self._over)
 
@@ -194,6 +143,27 @@ class Job:
         """
         return bool(self.request.channel.wire.transport.isFull)
 
+    @property
+    def content(self) -> bytes:
+        """
+        What of it is to be sent: no more than was declared.
+        """
+        return bytes(self.wrote[: self.length])
+
+    @property
+    def isShort(self) -> bool:
+        """
+        Whether less was written than was declared, and no more will be.
+        """
+        return self.finished and (self.length or 0) > len(self.wrote)
+
+    @property
+    def isLong(self) -> bool:
+        """
+        Whether more was written than was declared.
+        """
+        return self.length is not None and self.length < len(self.wrote)
+
     def _over(self, result: object) -> None:
         lost = isinstance(result, Failure)
         self.told.append("lost" if lost else "done")
@@ -216,6 +186,27 @@ class Job:
         data = (b"<%d>" % (self.number,) * size)[:size]
         self.wrote += data
         self.request.write(data)
+
+    def declare(self, length: int) -> None:
+        """
+        Say how much it will be.
+        """
+        self.length = length
+        self.request.setHeader(b"Content-Length", b"%d" % (length,))
+
+    def sendFile(self, size: int) -> None:
+        """
+        Send some of a file.
+        """
+        file = FILE.open("rb")
+        self.wrote += file.read(size)
+        self.asksFile += 1
+
+        def ended(result: object) -> None:
+            file.close()
+            self.files.append("lost" if isinstance(result, Failure) else "sent")
+
+        self.request.sendFile(file, 0, size).addBoth(ended)
 
     def finish(self) -> None:
         """
@@ -249,6 +240,7 @@ class Job:
         """
         self.producer = producer
         self.request.registerProducer(producer, producer.streaming)
+        producer.start()
 
     def take(self) -> None:
         """
@@ -362,6 +354,7 @@ class Application:
             if job.channel == id(request.channel):
                 assert not job.open, f"{number} begun before {job} was answered"
                 assert job.number < number, f"{number} begun after {job}"
+        assert not request.channel.wire.transport.isFull, f"{number} begun too early"
         self._watch(f"request {number}", request)
         if kind != "stream":
             self.bodies[number] = request.content.read()

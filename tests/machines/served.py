@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 from hypothesis import strategies as st
+from twisted.internet.task import Cooperator
 
 from tests.machines.application import Application, Job
 from tests.machines.asked import Conversation
@@ -56,6 +57,11 @@ class Served(Machine):
             fastPath=self.fastPath,
             accessLog=False,
         )
+        # Pull producers have their turns by the clock, one piece in each.
+        cooperator = Cooperator(
+            lambda: lambda: True, lambda call: self.clock.callLater(0, call)
+        )
+        self.site._cooperate = cooperator.cooperate
         self.talks: list[Conversation] = []
         self.numbers = 0
         self.ending = "quiet"
@@ -95,6 +101,13 @@ class Served(Machine):
         return [job for job in self.held if job.producer is None]
 
     @property
+    def undeclared(self) -> list[Job]:
+        """
+        Where it may be said how long the response will be.
+        """
+        return [j for j in self.writing if j.length is None and not j.wrote]
+
+    @property
     def produced(self) -> list[Job]:
         """
         Where one is.
@@ -127,7 +140,9 @@ class Served(Machine):
         return [
             job
             for job in self.unproduced
-            if job.kind == "upgrade" and not job.wrote and not job.asksDrained
+            if job.kind == "upgrade"
+            and not (job.wrote or job.asksDrained)
+            and job.length is None
         ]
 
     @property
@@ -150,6 +165,13 @@ class Served(Machine):
         Connections that are not gone.
         """
         return [talk for talk in self.talks if not talk.wire.closed]
+
+    @property
+    def slow(self) -> list[Conversation]:
+        """
+        Connections whose peer has not read all that was written.
+        """
+        return [talk for talk in self.open if talk.wire.transport.backlog]
 
     def settle(self) -> None:
         """

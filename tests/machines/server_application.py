@@ -9,14 +9,18 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
-from tests.machines.application import Pull, Push
+from tests.machines.application import Job
+from tests.machines.asked import Asked, Conversation
 from tests.machines.base import Boom, has
+from tests.machines.producing import Eager, Pull, Push
 from tests.machines.served import which
 from tests.machines.server_peer import ServedPeers
 
 __all__ = ["ServedApplication"]
 
 sizes = st.sampled_from((1, 10, 100, 900, 3000))
+producers = st.sampled_from(("push", "eager", "pull"))
+slow = st.sampled_from(("file", "push", "eager", "pull", "waits", "file"))
 
 
 class ServedApplication(ServedPeers):
@@ -67,22 +71,12 @@ class ServedApplication(ServedPeers):
         self.unproduced[at % len(self.unproduced)].lose()
 
     @precondition(has("unproduced"))
-    @rule(at=which)
-    def push(self, at: int) -> None:
+    @rule(at=which, how=producers, pieces=st.sampled_from((0, 1, 5, 12)))
+    def register(self, at: int, how: str, pieces: int) -> None:
         """
         It is paced from now on.
         """
-        job = self.unproduced[at % len(self.unproduced)]
-        job.register(Push(job))
-
-    @precondition(has("unproduced"))
-    @rule(at=which, pieces=st.sampled_from((0, 1, 5)))
-    def pull(self, at: int, pieces: int) -> None:
-        """
-        It writes when it is asked, from now on.
-        """
-        job = self.unproduced[at % len(self.unproduced)]
-        job.register(Pull(job, pieces))
+        register(self.unproduced[at % len(self.unproduced)], how, pieces)
 
     @precondition(has("produced"))
     @rule(at=which)
@@ -103,25 +97,107 @@ class ServedApplication(ServedPeers):
         self.unproduced[at % len(self.unproduced)].waitDrained()
 
     @precondition(has("unproduced"))
-    @rule(at=which, how=st.sampled_from(("waits", "waits", "push", "pull")))
-    def fall_behind(self, at: int, how: str) -> None:
+    @rule(at=which, first=st.booleans(), how=slow)
+    def fall_behind(self, at: int, first: bool, how: str) -> None:
         """
-        The peers read nothing, and much is written: by somebody who then waits for
-        room, or by a producer that was there before.
+        The peers read nothing, and much is written: by a producer, or before there is
+        one, or by somebody who then waits for room, or as a file.
         """
         for talk in self.open:
             talk.wire.stall()
-        job = self.unproduced[at % len(self.unproduced)]
-        if how == "pull":
-            job.register(Pull(job, 5))
-            return
-        if how == "push":
-            job.register(Push(job))
-        if job.producer is None or job.producer.on:
-            job.write(3000)
+        self.overfill(self.unproduced[at % len(self.unproduced)], first, how)
+
+    @precondition(has("live"))
+    @rule(at=which, first=st.booleans(), how=slow)
+    def serve_slowly(self, at: int, first: bool, how: str) -> None:
+        """
+        The same with a peer that has just asked, and then asks again.
+        """
+        talk = self.live[at % len(self.live)]
+        job = self.askHeld(talk)
+        if job is not None:
+            talk.wire.stall()
+            self.overfill(job, first, how)
+            self.askHeld(talk)
+
+    @precondition(has("live"))
+    @rule(at=which, length=sizes, size=sizes)
+    def serve_so_much(self, at: int, length: int, size: int) -> None:
+        """
+        A peer asks, and gets more or less than it is told, or just as much.
+        """
+        job = self.askHeld(self.live[at % len(self.live)])
+        if job is not None:
+            job.declare(length)
+            job.write(size)
+            job.finish()
+
+    def askHeld(self, talk: Conversation) -> Job | None:
+        """
+        A peer asks for what nobody but the machine answers.
+
+        @return: what the application has got, if that is so far.
+        """
+        if not talk.canSend:
+            return None
+        self.numbers += 1
+        talk.ask(Asked(self.numbers, "held", b""), 1000)
         self.settle()
-        if job.open and how == "waits":
+        job = self.application.jobs.get(self.numbers)
+        return job if job is not None and job.open else None
+
+    def overfill(self, job: Job, first: bool, how: str) -> None:
+        """
+        Write more than there is room for, by somebody who is told of it, or is there
+        only then.
+        """
+        if how == "file" and first:
+            register(job, "push", 0)
+        elif how == "waits" or not first:
+            job.write(3000)
+            self.settle()
+        if not job.open:
+            return
+        if how == "waits":
             job.waitDrained()
+        elif how == "file":
+            job.sendFile(5000)
+            job.sendFile(10)
+            job.write(100)
+            if job.producer is None:
+                register(job, "push", 0)
+        else:
+            register(job, how, 5)
+            if how == "push" and job.producer is not None and job.producer.on:
+                job.write(3000)
+
+    @precondition(has("writing"))
+    @rule(at=which)
+    def flood(self, at: int) -> None:
+        """
+        The peers read nothing, and more is written in one turn than may wait.
+        """
+        for talk in self.open:
+            talk.wire.stall()
+        job = self.writing[at % len(self.writing)]
+        for _ in range(10):
+            job.write(3000)
+
+    @precondition(has("undeclared"))
+    @rule(at=which, length=sizes)
+    def declare(self, at: int, length: int) -> None:
+        """
+        It says how long the response will be.
+        """
+        self.undeclared[at % len(self.undeclared)].declare(length)
+
+    @precondition(has("writing"))
+    @rule(at=which, size=st.sampled_from((10, 900, 5000)))
+    def send_file(self, at: int, size: int) -> None:
+        """
+        Some of a file.
+        """
+        self.writing[at % len(self.writing)].sendFile(size)
 
     @precondition(has("untaken"))
     @rule(at=which)
@@ -179,3 +255,13 @@ class ServedApplication(ServedPeers):
             waits.errback(Boom())
         else:
             waits.callback(None)
+
+
+def register(job: Job, how: str, pieces: int) -> None:
+    """
+    Register a producer of that kind.
+    """
+    if how == "push":
+        job.register(Push(job))
+    else:
+        job.register((Eager if how == "eager" else Pull)(job, pieces))

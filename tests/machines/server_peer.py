@@ -28,7 +28,7 @@ class ServedPeers(Served):
     Rules for the peers, and for time.
     """
 
-    @initialize(ending=st.sampled_from(("quiet", "vanish", "close")))
+    @initialize(ending=st.sampled_from(("quiet", "reads", "vanish", "close")))
     def begin(self, ending: str) -> None:
         """
         The first connection; how all will end.
@@ -195,6 +195,26 @@ class ServedPeers(Served):
         The peer reads again.
         """
         self.open[at % len(self.open)].wire.drain()
+
+    @precondition(has("slow"))
+    @rule(at=which, length=st.sampled_from((1, 600, 2000, 100_000)))
+    def sip(self, at: int, length: int) -> None:
+        """
+        The peer reads some of what waits for it, and then no more.
+        """
+        talk = self.slow[at % len(self.slow)]
+        talk.sips = True
+        talk.wire.transport.sip(length)
+        talk.wire.pump()
+
+    @precondition(has("slow"))
+    @rule()
+    def catch_up(self) -> None:
+        """
+        All peers read all that was written.
+        """
+        for talk in self.open:
+            talk.wire.drain()
 
     @rule(seconds=st.sampled_from((0.5, 2.0, 6.0, 25.0)))
     def time_passes(self, seconds: float) -> None:

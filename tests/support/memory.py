@@ -92,9 +92,7 @@ class MemoryTransport:
         if not self.stalled:
             self.output += self.backlog
             del self.backlog[:]
-            if self.producer is not None and self.producerPaused:
-                self.producerPaused = False
-                self.producer.resumeProducing()
+            self._resume()
         elif (
             len(self.backlog) > self.bufferSize
             and self.producer is not None
@@ -104,18 +102,38 @@ class MemoryTransport:
             self.producerPaused = True
             self.producer.pauseProducing()
 
+    def _resume(self) -> None:
+        """
+        The backlog is empty.
+        """
+        if self.producer is not None and self.producerPaused:
+            self.producerPaused = False
+            self.producer.resumeProducing()
+
     @property
     def isFull(self) -> bool:
         """
-        Whether there is more to send than a producer may add to.
+        Whether there is more to send than a producer may add to, or it was told to
+        wait and not yet to go on.
         """
-        return self.stalled and len(self.backlog) > self.bufferSize
+        waits = self.producer is not None and self.producerPaused
+        return self.stalled and (waits or len(self.backlog) > self.bufferSize)
 
     def stall(self) -> None:
         """
         The peer stops reading.
         """
         self.stalled = True
+
+    def sip(self, length: int) -> None:
+        """
+        The peer reads so many bytes, and then no more.
+        """
+        self.stalled = True
+        self.output += self.backlog[:length]
+        del self.backlog[:length]
+        if not self.backlog:
+            self._resume()
 
     def drain(self) -> None:
         """
