@@ -223,6 +223,23 @@ class PoolMachine(Machine):
         self.ask(host)
         self.ask(host)
 
+    @rule(
+        host=st.sampled_from(HOSTS),
+        times=st.integers(2, 7),
+        seconds=st.sampled_from((0.0, 0.0, 13.0)),
+    )
+    def converse(self, host: str, times: int, seconds: float) -> None:
+        """
+        A server is asked again and again, at once or after a while, and answers.
+        """
+        for _ in range(times):
+            self.ask(host)
+            self.connect_all()
+            for server in self.waiting:
+                if server.host == host:
+                    self._answer(server, "keep")
+            self.time_passes(seconds)
+
     @precondition(has("attempts"))
     @rule(at=which)
     def refuse(self, at: int) -> None:
@@ -311,6 +328,8 @@ class PoolMachine(Machine):
             self._checkWait(call)
         for told in self.closings:
             assert len(told) <= 1
+        for server in self.network.servers:
+            self._checkUse(server)
         if self.pending or self.network.open:
             assert self.clock.getDelayedCalls(), "nothing is armed"
         self.failed = False
@@ -339,6 +358,14 @@ class PoolMachine(Machine):
         if not self.full(call.host):
             assert sum(counts[:3]) >= BOUNDS.maxConnections, f"{call} waits, {counts}"
             assert not counts.idle, f"{call} waits, and one could be closed"
+
+    def _checkUse(self, server: Server) -> None:
+        """
+        No connection is used more often than it may be, or when it is too old.
+        """
+        assert len(server.askedAt) <= (BOUNDS.maxRequests or 0), server.host
+        for at in server.askedAt[1:]:
+            assert at - server.since < (BOUNDS.maxAge or 0), server.host
 
     # -- the end -----------------------------------------------------------------------
 

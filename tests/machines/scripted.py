@@ -35,12 +35,16 @@ class Server(Peer):
     @ivar rest: what of the answer was not sent.
     @ivar taken: how much of the answer the client has got.
     @ivar overhead: how much of the answer is not its body.
+    @ivar since: when it was made.
+    @ivar askedAt: when the head of each request came.
     """
 
     def __init__(self, clock: Clock, protocol: Any, host: str) -> None:
         super().__init__(clock, protocol)
         self.host = host
         self.answered = 0
+        self.since = clock.seconds()
+        self.askedAt: list[float] = []
         self.rest = b""
         self.taken = self.overhead = 0
         self.sentEnd = False
@@ -74,6 +78,14 @@ class Server(Peer):
         """
         asked = self.asked
         return asked[-1][1] if 0 < self.answered == len(asked) else None
+
+    def write(self, data: bytes) -> None:
+        """
+        Note when the client has asked.
+        """
+        super().write(data)
+        while len(self.askedAt) < len(self.asked):
+            self.askedAt.append(self.clock.seconds())
 
     def begin(self, rest: bytes, overhead: int) -> None:
         """
