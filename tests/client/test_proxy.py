@@ -384,13 +384,19 @@ class OwnProxyTests(NetworkTestCase):
         """
         proxy = self.start(False, deaf=True)
         server = listen_tls(self, self.leaf("127.0.0.1"))
-        agent = self.agent(f"http://127.0.0.1:{proxy.port}", connectTimeout=0.1)
-        error = yield self.assertFailure(self.get(agent, "https", server), ConnectError)
-        self.assertIn("0.1 s", str(error))
+        for seconds in (0.1, 1, 10):
+            if proxy.seen:
+                break
+            # On a busy machine a short time may be over before the request is sent.
+            url = f"http://127.0.0.1:{proxy.port}"
+            agent = self.agent(url, connectTimeout=seconds)
+            got = self.get(agent, "https", server)
+            error = yield self.assertFailure(got, ConnectError)
+            self.assertIn(f"{seconds} s", str(error))
+        self.assertTrue(proxy.seen)
         # The proxy hears of it when the reactor next looks at its sockets.
         while not proxy.lost:
             yield deferLater(net, 0)
-        self.assertEqual(1, proxy.lost)
 
     @inlineCallbacks
     def test_noProxy(self) -> Any:
