@@ -29,6 +29,8 @@ from tests.support.tls_servers import (
     private_of,
     stop,
 )
+from twisted_h11._client.proxy import proxy_endpoint
+from twisted_h11._client.tunnel import ProxyEndpoint
 from twisted_h11.client import (
     Agent,
     ClientSettings,
@@ -125,6 +127,14 @@ class ChoiceTests(SynchronousTestCase):
                         (items, host),
                     )
             self.assertIsNone(proxies.find(b"https", b"z", 443))
+
+    def test_address(self) -> None:
+        """
+        A proxy may be named by an address.
+        """
+        for host in ("127.0.0.1", "::1"):
+            endpoint = proxy_endpoint(net, Proxy(False, host, 3128), None, {})
+            self.assertIsInstance(endpoint, ProxyEndpoint)
 
 
 class ProxyProcess(ProcessProtocol):

@@ -11,6 +11,8 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionLost
+from twisted.python.failure import Failure
+from twisted.trial.unittest import TestCase
 from twisted.web import client as twisteds
 from twisted.web.client import ResponseDone, ResponseFailed
 
@@ -335,6 +337,69 @@ class GzipTests(ClientTestCase):
             self.assertEqual(1, reader.ends, how)
             self.assertEqual([], waiting)
 
+    def test_behindTheEnd(self) -> None:
+        """
+        What comes behind a failure is dropped, and a reader is told of one end.
+        """
+
+        class Body:
+            aborted = 0
+
+            def deliverBody(self, protocol: Any) -> None:
+                self.protocol = protocol
+
+            def abortConnection(self) -> None:
+                self.aborted += 1
+
+        body: Any = Body()
+        body.length = twisteds.UNKNOWN_LENGTH
+        reader = Reader()
+        client.GzipDecoder(body).deliverBody(reader)
+        body.protocol.makeConnection(body)
+        for _ in range(2):
+            body.protocol.dataReceived(b"not gzip")
+        for _ in range(2):
+            body.protocol.connectionLost(Failure(ConnectionLost()))
+        self.assertEqual((1, 1, b""), (body.aborted, reader.ends, reader.data))
+        # All else of the transport is that of the body.
+        self.assertEqual(1, body.protocol.aborted)
+
+    def test_within(self) -> None:
+        """
+        A reader that resumes while it gets a piece gets the next one afterwards.
+        """
+
+        class Eager(Reader):
+            within = False
+
+            def dataReceived(self, data: bytes) -> None:
+                assert not self.within
+                self.within = True
+                super().dataReceived(data)
+                self.pause()
+                self.resume()
+                self.within = False
+
+        reader = Eager()
+        self.bomb(reader)
+        self.assertEqual((3_000_000, 1), (len(reader.data), reader.ends))
+
+    def test_interrupted(self) -> None:
+        """
+        A KeyboardInterrupt of a reader that goes on is not a failure of the body.
+        """
+        reader = OneByOne()
+        peer = self.bomb(reader)
+        self.patch(reader, "dataReceived", self.interrupt)
+        self.assertRaises(KeyboardInterrupt, reader.resume)
+        peer.lose()
+
+    def interrupt(self, data: bytes) -> None:
+        """
+        What Ctrl-C does in the middle of something.
+        """
+        raise KeyboardInterrupt
+
     def test_paused(self) -> None:
         """
         A reader that pauses gets nothing more until it resumes, although all of the
@@ -449,3 +514,20 @@ class Ending(Reader):
     def dataReceived(self, data: bytes) -> None:
         super().dataReceived(data)
         getattr(self.transport, self.method)()
+
+
+class TurnTests(TestCase):
+    """
+    The turn of the reactor.
+    """
+
+    timeout = 30
+
+    def test_soon(self) -> Deferred[None]:
+        """
+        What is to be done soon is done by the reactor.
+        """
+        done: Deferred[None] = Deferred()
+        wrappers._soon(lambda: done.callback(None))
+        self.assertFalse(done.called)
+        return done

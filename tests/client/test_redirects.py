@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from twisted.internet.defer import Deferred, succeed
 from twisted.web import client as theirs
 from twisted.web.error import PageRedirect
 from twisted.web.http_headers import Headers
@@ -18,6 +19,7 @@ from twisted_h11.client import (
     ContentDecoderAgent,
     GzipDecoder,
     RedirectAgent,
+    RequestError,
     ResponseFailed,
 )
 
@@ -109,6 +111,41 @@ class TargetTests(RedirectTestCase):
             error = self.failing(deferred, ResponseFailed)
             error.reasons[0].trap(PageRedirect)
             self.assertEqual(307, error.response.code)
+
+    def test_invalid(self) -> None:
+        """
+        A location that is no URI is a failure of the request, and nothing is sent.
+        """
+        for location in (b"http://[b/", b"http://b:99999999/"):
+            agent = RedirectAgent(self.makeAgent())
+            headers = Headers({b"Cookie": [b"secret"]})
+            deferred, sent = self.follow(agent, redirect(location), headers=headers)
+            self.assertEqual(1, len(sent))
+            self.failing(deferred, RequestError)
+
+    def test_foreign(self) -> None:
+        """
+        The responses may be another agent's.
+        """
+
+        class Answer:
+            headers = Headers({b"Location": [b"/z"]})
+
+            def __init__(self, code: int) -> None:
+                self.code = code
+                self.previous: Any = None
+
+            def setPreviousResponse(self, previous: Any) -> None:
+                self.previous = previous
+
+        answers = [Answer(302), Answer(200)]
+
+        class Foreign:
+            def request(self, *_: object) -> Deferred[Any]:
+                return succeed(answers.pop(0))
+
+        response = self.successResultOf(RedirectAgent(Foreign()).request(b"GET", b"a:"))
+        self.assertEqual((200, 302), (response.code, response.previous.code))
 
     def test_methods(self) -> None:
         """
@@ -223,6 +260,17 @@ class BodyTests(RedirectTestCase):
             self.clock.advance(0)
             self.network.peers[-1].send(OK)
             self.assertEqual(200, self.successResultOf(deferred).code)
+
+    def test_longAtOnce(self) -> None:
+        """
+        Nor does a body of which more than is kept came with the head.
+        """
+        long = redirect(b"/c").replace(b"Length: 0", b"Length: 999999") + b"x" * 100_000
+        deferred, peer = self.ask_one(long)
+        self.assertTrue(peer.aborted)
+        self.clock.advance(0)
+        self.network.peers[-1].send(OK)
+        self.assertEqual(200, self.successResultOf(deferred).code)
 
     def test_short(self) -> None:
         """

@@ -5,12 +5,14 @@ A response is as long as it says, or it visibly is not; the log has what was wro
 from __future__ import annotations
 
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 from twisted.web import server
 
 from tests.support.server_cases import GET, ServerTestCase, get
 from tests.support.wire import Wire
+from twisted_h11._server.cycle import Cycle
 from twisted_h11.server import Request
 
 OLD = get(version=b"1.0")
@@ -90,6 +92,16 @@ class LengthTests(ServerTestCase):
                 site = self.site(resource, start=True, requestFactory=factory)
                 self.connect(site).send(GET)
                 self.assertIn('HTTP/1.1" 200 4 ', site.access.getvalue())
+
+    def test_moreBehindTheEnd(self) -> None:
+        """
+        What is more than the length is dropped and logged, whoever has written it.
+        """
+        owner: Any = SimpleNamespace(persistent=True)
+        nothing: Any = None
+        Cycle(owner, nothing, nothing, None).tooLong(3)
+        self.assertFalse(owner.persistent)
+        self.assertEqual(1, self.said("sent more than its Content-Length"))
 
     def test_less(self) -> None:
         """

@@ -191,6 +191,34 @@ class Announced(EndCase):
             (response,) = peer.read()
             self.assertEqual(50_000, len(response.body))
 
+    async def test_brokenBefore(self) -> None:
+        """
+        A socket that has an error at the end of the turn is left to the reactor.
+        """
+
+        class Broken:
+            def __init__(self, handle: socket.socket) -> None:
+                self._handle = handle
+
+            def __getattr__(self, name: str) -> Any:
+                return getattr(self._handle, name)
+
+            def recv(self, *_: object) -> bytes:
+                raise ConnectionResetError
+
+        holding = Holding()
+        site, peer = await self.served(holding)
+        peer.send(CLOSE)
+        while not holding.requests:
+            await self.turns(1)
+        transport = holding.requests[0].channel.wire.transport
+        handle = Broken(transport.getHandle())
+        transport.getHandle = lambda: handle
+        holding.answer(b"x")
+        self.assertTrue(await self.isKept(site, peer))
+        (response,) = peer.read()
+        self.assertEqual(b"x", response.body)
+
     async def test_lostBefore(self) -> None:
         """
         A connection that is lost, or aborted, before the turn ends is lost once.

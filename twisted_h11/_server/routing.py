@@ -86,19 +86,10 @@ def find_resource(resource: Any, request: Any) -> Any:
     try:
         return getChildForRequest(resource, request)
     except ValueError:
-        return found_no_name(request)
-
-
-def found_no_name(request: Any) -> Any:
-    """
-    What was found for a request if finding its resource has raised C{ValueError}, as
-    functions of the system do for a name with a NUL, which no file has.
-
-    @raise ValueError: the same, if the path has no NUL.
-    """
-    if any(b"\0" in s for s in (*request.prepath, *request.postpath)):
-        return notFound()
-    raise
+        # No file name has a NUL: functions of the system raise ValueError for it.
+        if any(b"\0" in s for s in (*request.prepath, *request.postpath)):
+            return notFound()
+        raise
 
 
 def route_early(

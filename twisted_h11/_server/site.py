@@ -11,7 +11,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress
 from twisted.logger import Logger
-from twisted.web.resource import EncodingResourceWrapper, getChildForRequest
+from twisted.web.resource import EncodingResourceWrapper
 
 from twisted_h11 import __version__
 from twisted_h11._boundary.checks import (
@@ -44,7 +44,7 @@ from twisted_h11._server.proxied import proxied_by
 from twisted_h11._server.ranges import render_ranged, settle_range
 from twisted_h11._server.request import Request
 from twisted_h11._server.request_ids import make_request_ids
-from twisted_h11._server.routing import check_root, found_no_name
+from twisted_h11._server.routing import check_root, find_resource
 from twisted_h11._server.trusted import TrustedProxies
 from twisted_h11._wire.outbox import Outbox
 from twisted_h11.limits import Limits
@@ -235,10 +235,7 @@ class Site(LoggedSite):
         """
         request.site = self
         request.sitepath = list(request.prepath)
-        try:
-            found = getChildForRequest(self.resource, request)
-        except ValueError:
-            found = found_no_name(request)
+        found = find_resource(self.resource, request)
         # The first test is faster.
         if type(request) is Request or isinstance(request, Request):
             # Request.render applies the adapter.

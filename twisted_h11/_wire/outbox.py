@@ -162,11 +162,12 @@ def leave(wire: Any, more: bool) -> None:
     @param more: whether more of the response may follow in this turn.
     """
     outbox = wire.outbox
-    if outbox is None or not wire.hasRoom:
+    closes = wire.closing is not None
+    if outbox is None or not wire.hasRoom or (closes and not wire.held):
         wire.flush()
-    elif wire.closing is not None:
-        if not wire.held:
-            wire.flush()
+    elif closes:
+        # It waits for the end of the turn already.
+        pass
     elif more:
         wire.held = True
         outbox.wait(wire)
