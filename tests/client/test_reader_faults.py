@@ -15,6 +15,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 from twisted.web import client as twisteds
 from twisted.web.client import ResponseDone, ResponseFailed
+from twisted.web.iweb import UNKNOWN_LENGTH
 
 from tests.support.client_cases import ClientTestCase, Reader
 from tests.support.times import SLOWNESS, confirmed
@@ -352,7 +353,7 @@ class GzipTests(ClientTestCase):
                 self.aborted += 1
 
         body: Any = Body()
-        body.length = twisteds.UNKNOWN_LENGTH
+        body.length = UNKNOWN_LENGTH
         reader = Reader()
         client.GzipDecoder(body).deliverBody(reader)
         body.protocol.makeConnection(body)
