@@ -114,7 +114,7 @@ def _panel(axis: Any, title: str, ratios: list[Any]) -> None:
     axis.invert_yaxis()
     axis.axvline(1, color="black", linewidth=0.8)
     more = "more" if better == "higher" else "less"
-    axis.set_title(f"{title}: ours / peer ({more} is better)", fontsize=9, loc="left")
+    axis.set_title(f"{title}\nours / peer ({more} is better)", fontsize=9, loc="left")
     axis.tick_params(labelsize=8)
     for name, value, error in zip(names, medians, above, strict=True):
         axis.annotate(
