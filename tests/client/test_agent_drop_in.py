@@ -20,7 +20,7 @@ from zope.interface.verify import verifyObject
 from tests.support.client_cases import ClientTestCase
 from tests.support.producers import OK
 from tests.support.server_cases import FAST_PATH
-from twisted_h11._client import endpoints as endpoints_module
+from twisted_h11._client import names as names_module
 from twisted_h11.client import (
     Agent,
     ContentDecoderAgent,
@@ -183,7 +183,7 @@ class InterfaceTests(ClientTestCase):
             asked.append((reactor, host, port, options))
             return self.network
 
-        self.patch(endpoints_module, "HostnameEndpoint", endpoint)
+        self.patch(names_module, "HostnameEndpoint", endpoint)
         agent = Agent(self.clock, connectTimeout=7, bindAddress=("192.0.2.1", 0))
         self.ask(agent, uri=b"http://a:8080/")
         self.assertEqual(1, len(self.network.peers))

@@ -25,6 +25,7 @@ from tests.support.client_memory import MemoryEndpoint, Peer
 from tests.support.producers import OK
 from tests.support.server_cases import FAST_PATH
 from twisted_h11._client import endpoints as endpoints_module
+from twisted_h11._client import names as names_module
 from twisted_h11._client import proxy as proxy_module
 from twisted_h11.client import (
     Agent,
@@ -66,8 +67,8 @@ class ProxyTestCase(ClientTestCase):
         def endpoint(reactor: Any, host: str, port: int, **options: Any) -> Any:
             return self.proxy if host == "proxy.example" else self.network
 
+        self.patch(names_module, "HostnameEndpoint", endpoint)
         for module in (endpoints_module, proxy_module):
-            self.patch(module, "HostnameEndpoint", endpoint)
             self.patch(module, "tls_endpoint", lambda p, host, port, inner: inner)
         self.addCleanup(self.loseAll)
 

@@ -8,7 +8,7 @@ import os
 import sys
 from typing import Any
 
-from twisted.internet.endpoints import HostnameEndpoint, UNIXClientEndpoint
+from twisted.internet.endpoints import UNIXClientEndpoint
 from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.web.client import URI
 from twisted.web.error import SchemeNotSupported
@@ -16,8 +16,7 @@ from twisted.web.iweb import IAgentEndpointFactory
 from zope.interface import implementer
 
 from twisted_h11._boundary.checks import NUMBER, PATH, REACTOR, checked
-from twisted_h11._boundary.twisted_private_client import accept_name
-from twisted_h11._client.names import is_dns_name
+from twisted_h11._client.names import host_endpoint
 from twisted_h11._client.party import SECURE, Party, standard_party
 from twisted_h11._client.proxy import Proxy, Via, proxy_endpoint
 from twisted_h11._client.tls import tls_endpoint
@@ -59,11 +58,9 @@ class StandardEndpointFactory:
         The endpoint for an origin.
         """
         name = host.decode("ascii")
-        endpoint: IStreamClientEndpoint = HostnameEndpoint(
-            self.reactor, name, port, **self.options
+        endpoint: IStreamClientEndpoint = host_endpoint(
+            self.reactor, name, port, self.options
         )
-        if is_dns_name(name):
-            accept_name(endpoint)
         if scheme in SECURE:
             endpoint = tls_endpoint(self.policy, host, port, endpoint)
         return endpoint

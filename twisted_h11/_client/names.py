@@ -10,8 +10,14 @@ resolve them.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
-__all__ = ["is_dns_name"]
+from twisted.internet.endpoints import HostnameEndpoint
+
+from twisted_h11._boundary.twisted_private_client import accept_name
+
+__all__ = ["host_endpoint", "is_dns_name"]
 
 _LABEL = r"[A-Za-z0-9_-]{1,63}"
 _is_name = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.?").fullmatch
@@ -24,3 +30,18 @@ def is_dns_name(name: str) -> bool:
     @param name: ASCII.
     """
     return len(name) <= 254 and _is_name(name) is not None
+
+
+def host_endpoint(
+    reactor: Any, name: str, port: int, options: Mapping[str, Any]
+) -> Any:
+    """
+    A C{HostnameEndpoint}, also for a name that IDNA does not allow.
+
+    @param name: a name or an address, in ASCII.
+    @param options: further arguments of C{HostnameEndpoint}.
+    """
+    endpoint = HostnameEndpoint(reactor, name, port, **options)
+    if is_dns_name(name):
+        accept_name(endpoint)
+    return endpoint

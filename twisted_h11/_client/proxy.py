@@ -22,7 +22,6 @@ from typing import Any, NamedTuple
 from urllib.parse import unquote_to_bytes
 
 from twisted.internet.abstract import isIPv6Address
-from twisted.internet.endpoints import HostnameEndpoint
 from twisted.web.http_headers import Headers as TwistedHeaders
 
 from twisted_h11._boundary.checks import (
@@ -36,8 +35,7 @@ from twisted_h11._boundary.checks import (
     optional,
     wrong,
 )
-from twisted_h11._boundary.twisted_private_client import accept_name
-from twisted_h11._client.names import is_dns_name
+from twisted_h11._client.names import host_endpoint
 from twisted_h11._client.no_proxy import NoProxy, ascii_name
 from twisted_h11._client.party import SECURE, Party
 from twisted_h11._client.request import pairs_of
@@ -227,9 +225,7 @@ def proxy_endpoint(reactor: Any, proxy: Proxy, policy: Any, options: Any) -> Any
     """
     How to connect to a proxy.
     """
-    endpoint: Any = HostnameEndpoint(reactor, proxy.host, proxy.port, **options)
-    if is_dns_name(proxy.host):
-        accept_name(endpoint)
+    endpoint = host_endpoint(reactor, proxy.host, proxy.port, options)
     if proxy.secure:
         endpoint = tls_endpoint(
             policy, proxy.host.encode("ascii"), proxy.port, endpoint
