@@ -274,6 +274,18 @@ class PiecesTests(CompressionTestCase):
         self.assertEqual(response.all(b"Content-Length"), [])
         self.assertEqual(gzip.decompress(response.body), TEXT)
 
+    def encodingSites(self, render: Any) -> list[Any]:
+        """
+        Sites that encode what C{render} writes: by themselves, and by Twisted's
+        wrapper, for our requests and for its own.
+        """
+        wrapped = EncodingResourceWrapper(Calls(render), [GzipEncoderFactory()])
+        return [
+            self.site(render, compression=Compression()),
+            self.site(wrapped),
+            self.site(wrapped, requestFactory=server.Request),
+        ]
+
     def test_cut(self) -> None:
         """
         One that ends before the length that it said is cut off, although that length
@@ -289,12 +301,7 @@ class PiecesTests(CompressionTestCase):
             request.finish()
             return server.NOT_DONE_YET
 
-        wrapped = EncodingResourceWrapper(Calls(render), [GzipEncoderFactory()])
-        for site in (
-            self.site(render, compression=Compression()),
-            self.site(wrapped),
-            self.site(wrapped, requestFactory=server.Request),
-        ):
+        for site in self.encodingSites(render):
             wire = self.connect(site).send(get(b"/", TAKES))
             wire.settle(60)
             response = wire.responses[-1]
@@ -326,12 +333,7 @@ class PiecesTests(CompressionTestCase):
             request.finish()
             return server.NOT_DONE_YET
 
-        wrapped = EncodingResourceWrapper(Calls(render), [GzipEncoderFactory()])
-        for site in (
-            self.site(render, compression=Compression()),
-            self.site(wrapped),
-            self.site(wrapped, requestFactory=server.Request),
-        ):
+        for site in self.encodingSites(render):
             self.events.clear()
             response = self.answer(site, TAKES)
             self.assertEqual(response.all(b"Content-Encoding"), [b"gzip"])

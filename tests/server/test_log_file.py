@@ -13,7 +13,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -229,20 +229,28 @@ class LogFileTests(Files):
         log.write("l\xf6ve \udcff\n")
         self.assertEqual(b"l\xc3\xb6ve \\udcff\n", self.content())
 
-    def test_standardOutput(self) -> None:
+    def onStandardOutput(self, opening: Callable[[], Any]) -> tuple[Any, socket.socket]:
         """
-        C{/dev/stdout} is what is the standard output now, and stays that when files are
-        opened anew; it may be a socket, which has no name.
+        Open a log while the standard output is a socket.
+
+        @return: the log, and the other end of the socket.
         """
         reader, writer = socket.socketpair()
         kept = os.dup(1)
         try:
             os.dup2(writer.fileno(), 1)
-            log = LogFile("/dev/stdout")
+            return opening(), reader
         finally:
             os.dup2(kept, 1)
             os.close(kept)
             writer.close()
+
+    def test_standardOutput(self) -> None:
+        """
+        C{/dev/stdout} is what is the standard output now, and stays that when files are
+        opened anew; it may be a socket, which has no name.
+        """
+        log, reader = self.onStandardOutput(lambda: LogFile("/dev/stdout"))
         log.write("a\n")
         log.reopen()
         log.write("b\n")
@@ -257,15 +265,7 @@ class LogFileTests(Files):
         So is a link that leads there, as images of containers have.
         """
         os.symlink("/dev/stdout", self.path)
-        reader, writer = socket.socketpair()
-        kept = os.dup(1)
-        try:
-            os.dup2(writer.fileno(), 1)
-            log = self.opened()
-        finally:
-            os.dup2(kept, 1)
-            os.close(kept)
-            writer.close()
+        log, reader = self.onStandardOutput(self.opened)
         log.write("a\n")
         log.reopen()
         log.write("b\n")
