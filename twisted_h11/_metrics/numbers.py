@@ -111,8 +111,9 @@ class Numbers:
             flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
             descriptor = os.open(path, flags, 0o600)
             try:
-                # Writing to memory without room on the disk would end the process.
-                os.posix_fallocate(descriptor, 0, _LENGTH)
+                # Not ftruncate: without room on the disk, writing to the memory would
+                # end the process.  posix_fallocate is missing on macOS.
+                os.write(descriptor, bytes(_LENGTH))
                 self.view = memoryview(mmap.mmap(descriptor, _LENGTH)).cast("q")
             finally:
                 os.close(descriptor)
