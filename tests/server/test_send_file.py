@@ -144,6 +144,28 @@ class FileBodies:
         self.assertEqual([None] * 4, fired)
         self.assertEqual(4 * (len(CONTENT) - 1000) if self.sends else 0, sum(counts))
 
+    async def test_atOnce(self) -> None:
+        """
+        A socket that has room is given a file within the call, without a turn of the
+        reactor.
+        """
+        counts = self.counted()
+        path = self.makeFile()
+        sent: list[int] = []
+
+        def render(request: Any) -> Any:
+            file = opened(path)
+            request.sendFile(file).addBoth(lambda _: file.close())
+            sent.append(sum(counts))
+            request.finish()
+            return NOT_DONE_YET
+
+        peer: Peer = await self.open(self.site(render))
+        peer.send(GET)
+        (response,) = await peer.responses(1)
+        self.assertEqual(CONTENT, response.body)
+        self.assertEqual(self.sends, bool(sent[0]))
+
     async def test_severalRegions(self) -> None:
         """
         Regions of one file, in any order; the file's position is not moved by

@@ -23,6 +23,7 @@ name and C{.br} or C{.gz}, if it is no older, may be sent instead of the request
 from __future__ import annotations
 
 import os
+from stat import S_ISDIR, S_ISREG
 from typing import Any
 
 from twisted.logger import Logger
@@ -33,9 +34,11 @@ from twisted.web.resource import IResource
 from twisted.web.util import redirectTo
 
 from twisted_h11._boundary.opening import NotAFile, open_file
+from twisted_h11._boundary.twisted_private import set_known
 from twisted_h11._http.lists import with_member
 from twisted_h11._http.negotiation import choose_coding
 from twisted_h11._resources.file_policy import FilePolicy
+from twisted_h11._resources.inner_status import inner_status
 from twisted_h11._resources.not_found import Fallback, Refusal
 
 __all__ = ["SCRIPTS", "PublicFile"]
@@ -112,7 +115,8 @@ class PublicFile(static.File):
         @raise ValueError: if there is no such file.
         """
         file = self.createSimilarFile(os.path.join(self.path, path))
-        if not os.path.isfile(file.path) or not file._mayOpen(file.path):
+        status = file._status(file.path)
+        if status is None or not S_ISREG(status.st_mode):
             raise ValueError(f"no such file in {self.path}")
         self.childNotFound = Fallback(file, self.childNotFound)
 
@@ -162,36 +166,34 @@ class PublicFile(static.File):
         """
         The resource of a path that exists.
         """
-        if self._isIdleScript(found.basename()) and not found.isdir():
+        extension = found.splitext()[1]
+        processor = self.processors.get(extension)
+        if processor is None:
+            if extension.lower() not in SCRIPTS or found.isdir():
+                return self.createSimilarFile(found.path)
             self._log.info(
                 "{path} is a script: it is neither run nor shown without --scripts on",
                 path=found.path,
             )
             return self.childNotFound
-        processor = self.processors.get(found.splitext()[1])
-        if processor is None:
-            return self.createSimilarFile(found.path)
-        if not self._mayOpen(found.path):
+        if self._status(found.path) is None:
             return self.childNotFound
         return IResource(processor(found.path, self.registry))
 
-    def _mayOpen(self, path: str) -> bool:
+    def _status(self, path: str) -> os.stat_result | None:
         """
-        Whether a path is a regular file or a directory, within the root.
+        The status of the regular file or directory to which a path leads; C{None} if
+        there is none, or if it is outside the root.
         """
-        if not (os.path.isfile(path) or os.path.isdir(path)):
-            return False
-        return self.policy.outsideLinks or self._realPath(path) is not None
-
-    def _realPath(self, path: str) -> str | None:
-        """
-        The real path of a file, without links; C{None} if that is outside the root.
-        """
-        # The root itself may be a link that changes with the next release.
-        root = os.path.realpath(self.rootPath)
-        real = os.path.realpath(path)
-        inside = os.path.join(root, "")
-        return real if real == root or real.startswith(inside) else None
+        try:
+            if self.policy.outsideLinks:
+                status = os.stat(path)
+            else:
+                status = inner_status(self.rootPath, path)
+        except (OSError, ValueError):
+            return None
+        mode = status.st_mode
+        return status if S_ISREG(mode) or S_ISDIR(mode) else None
 
     # -- serving --------------------------------------------------------------
 
@@ -199,11 +201,12 @@ class PublicFile(static.File):
         """
         See L{static.File.render_GET}.
         """
-        request.setHeader(*_NO_SNIFF)
-        if not self._mayOpen(self.path):
+        set_known(request.responseHeaders, *_NO_SNIFF)
+        status = self._status(self.path)
+        if status is None:
             return self.childNotFound.render(request)
         try:
-            if not os.path.isfile(self.path):
+            if S_ISDIR(status.st_mode):
                 return super().render_GET(request)
             sibling = self._sibling(request)
             return self._send(request) if sibling is None else sibling._send(request)
@@ -221,8 +224,8 @@ class PublicFile(static.File):
         @raise OSError: if there is no file.
         """
         status = os.stat(self.path)
-        tag = b"%x-%x%b" % (status.st_mtime_ns, status.st_size, self._tagSuffix)
-        return b'"' + tag + b'"'
+        parts = (status.st_mtime_ns, status.st_size, self._tagSuffix)
+        return b'"%x-%x%b"' % parts
 
     def _send(self, request: Any) -> Any:
         cacheControl = self.policy.cacheControl
@@ -257,10 +260,12 @@ class PublicFile(static.File):
         """
         The encoded file to send instead of this one, or C{None}.
         """
+        if not self.policy.precompressed:
+            return None
         kind, encoding = static.getTypeAndEncoding(
             self.basename(), self.contentTypes, self.contentEncodings, self.defaultType
         )
-        if not self.policy.precompressed or encoding is not None:
+        if encoding is not None:
             return None
         offered = [c for c, suffix in _SIBLINGS.items() if self._isFresh(suffix)]
         headers = request.requestHeaders
@@ -282,9 +287,11 @@ class PublicFile(static.File):
         path = self.path + suffix
         try:
             changed = os.stat(path).st_mtime_ns
-            return changed >= os.stat(self.path).st_mtime_ns and self._mayOpen(path)
+            if changed < os.stat(self.path).st_mtime_ns:
+                return False
         except OSError:
             return False
+        return self._status(path) is not None
 
     def openForReading(self) -> Any:
         """
@@ -296,24 +303,14 @@ class PublicFile(static.File):
             file = open_file(self.path)
         except NotAFile:
             raise self._notOurs() from None
-        if not self._isWithin(os.fstat(file.fileno())):
+        status = self._status(self.path)
+        if status is None or not os.path.samestat(os.fstat(file.fileno()), status):
             file.close()
             raise self._notOurs()
         return file
 
     def _notOurs(self) -> PermissionError:
         return PermissionError(13, "not a file of this site", self.path)
-
-    def _isWithin(self, opened: os.stat_result) -> bool:
-        if self.policy.outsideLinks:
-            return True
-        real = self._realPath(self.path)
-        if real is None:
-            return False
-        try:
-            return os.path.samestat(opened, os.lstat(real))
-        except FileNotFoundError:
-            return False
 
     def redirect(self, request: Any) -> Any:
         """
@@ -328,7 +325,7 @@ class PublicFile(static.File):
         """
         See L{static.File.directoryListing}; C{forbidden} if the policy lists none.
         """
-        if not self._mayOpen(self.path):
+        if self._status(self.path) is None:
             # Do not tell whether a directory outside the root exists.
             return self.childNotFound
         if not self.policy.listDirectories:
@@ -355,7 +352,7 @@ class PublicFile(static.File):
         return (
             self.policy.allows(name, self._isRoot())
             and (os.path.isdir(path) or not self._isIdleScript(name))
-            and self._mayOpen(path)
+            and self._status(path) is not None
         )
 
 

@@ -101,7 +101,6 @@ class Arguments(server.Request):
         """
         super().redirect(url)
 
-    @checked(etag=_OPTIONAL)
     def setETag(self, etag: Any) -> Any:
         """
         See L{twisted.web.http.Request.setETag}.  C{If-None-Match} is a list, whose
@@ -109,6 +108,9 @@ class Arguments(server.Request):
 
         @raise TypeError: for anything but text or bytes.
         """
+        # For every file: by hand, which is faster.
+        if not _OPTIONAL.test(etag):
+            raise wrong("etag", _OPTIONAL.name, etag)
         found = super().setETag(etag)
         values = self.requestHeaders.getRawHeaders(b"If-None-Match")
         if found is None and etag and values and none_match(values, etag):
@@ -117,7 +119,6 @@ class Arguments(server.Request):
             return CACHED
         return found
 
-    @checked(when=NUMBER)
     def setLastModified(self, when: float) -> Any:
         """
         See L{twisted.web.http.Request.setLastModified}.  C{If-Modified-Since} is
@@ -126,6 +127,8 @@ class Arguments(server.Request):
 
         @raise TypeError: for anything but a number.
         """
+        if not NUMBER.test(when):
+            raise wrong("when", NUMBER.name, when)
         conditions = self.requestHeaders
         if self.etag is not None and conditions.hasHeader(b"If-None-Match"):
             conditions.removeHeader(b"If-Modified-Since")

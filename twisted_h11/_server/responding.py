@@ -118,7 +118,7 @@ class Responding(Streaming):
             if self.lastModified is not None:
                 if not headers.hasHeader(b"Last-Modified"):
                     changed = datetimeToString(self.lastModified)
-                    headers.setRawHeaders(b"Last-Modified", [changed])
+                    set_known(headers, b"Last-Modified", changed)
             if self.etag is not None:
                 headers.setRawHeaders(b"ETag", [self.etag])
             if self.cookies:

@@ -13,7 +13,7 @@ other cases the producer is used.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol
 
 from twisted.web.http_headers import Headers
 from twisted.web.static import (
@@ -32,6 +32,9 @@ __all__ = ["send_static"]
 
 # Content up to this length, in bytes, is read, and sent with the head in one write.
 _SMALL = 64 * 1024
+
+# Bytes, or a region of the producer's file: its offset and its length.
+_Part = bytes | tuple[int, int]
 
 _KINDS = (NoRangeStaticProducer, SingleRangeStaticProducer, MultipleRangeStaticProducer)
 
@@ -89,7 +92,7 @@ def send_static(request: Sending, producer: Any) -> bool:
     parts = list(_parts_of(request, producer))
     if not parts:
         return False
-    if sum(map(len, parts)) <= _SMALL:
+    if sum(map(_length, parts)) <= _SMALL:
         return _sendSmall(request, producer, parts)
     channel: Any = request.channel
     if request._encoder or not is_bare_socket(channel.wire.transport):
@@ -98,26 +101,32 @@ def send_static(request: Sending, producer: Any) -> bool:
     def ended(error: BaseException | None) -> None:
         producer.stopProducing()
 
-    # Only on the last region: if one can not be sent, all are ended.
-    [part for part in parts if isinstance(part, FileRegion)][-1].ended = ended
+    # Only for the last region: if one can not be sent, all are ended.
+    last = [part for part in parts if type(part) is tuple][-1]
     for part in parts:
         if isinstance(part, bytes):
             request.write(part)
         else:
             request.write(b"")
-            request.sentLength += len(part)
-            send_region(channel.cycle, part)
+            request.sentLength += part[1]
+            region = FileRegion(producer.fileObject, *part)
+            region.ended = ended if part is last else None
+            send_region(channel.cycle, region)
     request.finish()
     return True
 
 
-def _sendSmall(
-    request: Sending, producer: Any, parts: list[bytes | FileRegion]
-) -> bool:
+def _length(part: _Part) -> int:
+    return len(part) if isinstance(part, bytes) else part[1]
+
+
+def _sendSmall(request: Sending, producer: Any, parts: list[_Part]) -> bool:
     pieces = []
     for part in parts:
-        piece = part if isinstance(part, bytes) else _read(part)
-        if len(piece) != len(part):
+        piece = part
+        if not isinstance(piece, bytes):
+            piece = _read(producer.fileObject, *piece)
+        if len(piece) != _length(part):
             return False
         pieces.append(piece)
     request.write(b"".join(pieces))
@@ -126,20 +135,19 @@ def _sendSmall(
     return True
 
 
-def _read(region: FileRegion) -> bytes:
+def _read(file: BinaryIO, offset: int, count: int) -> bytes:
     """
     Read a short region; the position of the file does not change.
     """
-    file = region.file
     place = file.tell()
-    file.seek(region.offset)
+    file.seek(offset)
     try:
-        return file.read(len(region))
+        return file.read(count)
     finally:
         file.seek(place)
 
 
-def _parts_of(request: Sending, producer: Any) -> Iterator[bytes | FileRegion]:
+def _parts_of(request: Sending, producer: Any) -> Iterator[_Part]:
     """
     The parts that a producer of C{_KINDS} will write; none, if they are not known.
     """
@@ -148,11 +156,11 @@ def _parts_of(request: Sending, producer: Any) -> Iterator[bytes | FileRegion]:
     if kind is NoRangeStaticProducer:
         length = request.responseHeaders.getRawHeaders(b"Content-Length")
         if length and length[0].isdigit():
-            yield FileRegion(file, file.tell(), int(length[0]))
+            yield file.tell(), int(length[0])
     elif kind is SingleRangeStaticProducer:
-        yield FileRegion(file, producer.offset, producer.size)
+        yield producer.offset, producer.size
     else:
         for separator, offset, size in producer.rangeInfo:
             yield separator
             if size:
-                yield FileRegion(file, offset, size)
+                yield offset, size

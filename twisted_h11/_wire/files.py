@@ -8,9 +8,9 @@ the transport: by C{sendfile(2)} where the transport is a bare socket, by
 reading and writing pieces elsewhere.
 
 With C{sendfile} the bytes do not pass the transport, so they may only go while
-its own buffer is empty.  Twisted calls only a pull producer when that is so; the
-sender therefore registers as one, and calls C{startWriting} for the next call
-when the socket is full.
+its own buffer is empty.  If it is, and that is nearly always so, the sender begins at
+once.  For the rest it registers as a pull producer, which Twisted calls when the buffer
+is empty, and calls C{startWriting} for the next call.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from twisted_h11._boundary.checks import CALLABLE, INT, Kind, checked, optional
 from twisted_h11._boundary.guarded import guarded
 from twisted_h11._boundary.octets import as_bytes
 from twisted_h11._boundary.overrides import overrides
+from twisted_h11._wire.sockets import MOST_AT_ONCE, is_drained
 
 __all__ = ["FileRegion", "RegionSender", "is_stored"]
 
@@ -35,8 +36,9 @@ __all__ = ["FileRegion", "RegionSender", "is_stored"]
 PIECE_LENGTH = 64 * 1024
 
 # The most bytes for one call of sendfile, so that one fast peer does not keep the
-# reactor from its other connections.
-SENDFILE_LENGTH = 256 * 1024
+# reactor from its other connections: as many as of a response from memory.  nginx has
+# twice as many (sendfile_max_chunk).
+SENDFILE_LENGTH = MOST_AT_ONCE
 
 # The errors of sendfile for a file, or a file system, that it can not send from.
 _NO_SENDFILE = (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP)
@@ -144,7 +146,10 @@ class RegionSender:
             self._starting = True
             self._wire.registerProducer(self, False)
             self._starting = False
-            self._wire.startWriting()
+            if is_drained(self._wire):
+                self.resumeProducing()
+            else:
+                self._wire.startWriting()
         else:
             self._paused = full
             self._writePieces()

@@ -16,10 +16,12 @@ from twisted.python.runtime import platform
 __all__ = [
     "BATCH_LENGTH",
     "LONG_READ",
+    "MOST_AT_ONCE",
     "MOST_PIECES",
     "close_drained",
     "end_connection",
     "is_bare_socket",
+    "is_drained",
     "limit_unsent",
     "read_long",
     "send_at_once",
@@ -71,7 +73,7 @@ def write_now(wire: Any, data: list[bytes], whole: bool) -> None:
     @param data: a few pieces, none of them empty.
     @param whole: whether there is no producer that will write more.
     """
-    if _is_drained(wire):
+    if is_drained(wire):
         sent: Any = 0
         # TCP only: a UNIX socket may have descriptors to send along.
         if type(wire) is tcp.Server:
@@ -88,7 +90,10 @@ def write_now(wire: Any, data: list[bytes], whole: bool) -> None:
         wire.writeSequence(data)
 
 
-def _is_drained(wire: Any) -> bool:
+def is_drained(wire: Any) -> bool:
+    """
+    Whether a transport is a bare socket that has nothing to send.
+    """
     return (
         # is_bare_socket, without the call.
         type(wire) in _BARE
@@ -109,7 +114,7 @@ def close_drained(wire: Any) -> bool:
 
     @return: whether it was closed; if not, nothing was done.
     """
-    if not _is_drained(wire):
+    if not is_drained(wire):
         return False
     try:
         if wire.getHandle().recv(1, socket.MSG_PEEK):
