@@ -362,6 +362,59 @@ class HeadersTests(SynchronousTestCase):
             self.assertEqual(headers.getRawHeaders(b"x-a"), [b"1", b"2"])
             self.patch(twisted_private, "_transparent", True)
 
+    def test_setField(self) -> None:
+        """
+        C{set_field} does what C{setRawHeaders} does, the first time and later, with
+        the attribute and without it, whatever it is given.
+        """
+
+        class Own(Headers):
+            def setRawHeaders(self, name: Any, values: Any) -> None:
+                super().setRawHeaders(b"x-own", values)
+
+        def outcome(call: Any, headers: Any, *args: Any) -> object:
+            try:
+                call(headers, *args)
+            except Exception as error:
+                return type(error), str(error)
+            return list(headers.getAllRawHeaders())
+
+        names: list[Any] = [b"content-type", b"ETAG", "x-text", b"X-Xss-Protection"]
+        names += [b"", b"x y", b"x\r\n", "x:", None, 1, bytearray(b"x")]
+        values: list[Any] = [b"", b"a", b" a", b"a\t", b"a\r\nb: c", b"a\nb", b"a\rb"]
+        values += [
+            b"a\x0bb",
+            b"a\x00",
+            b"\xff",
+            "text",
+            "a\nb",
+            5,
+            None,
+            bytearray(b"a"),
+        ]
+        for transparent in (True, False):
+            self.patch(twisted_private, "_transparent", transparent)
+            for kind in (Headers, Own):
+                for name in names:
+                    for value in values * 2:
+                        real = outcome(
+                            lambda h, n, v: h.setRawHeaders(n, [v]), kind(), name, value
+                        )
+                        ours = outcome(twisted_private.set_field, kind(), name, value)
+                        self.assertEqual(real, ours, f"{name!r}: {value!r}")
+
+    def test_namesAreBounded(self) -> None:
+        """
+        No more than so many names of fields are kept.
+        """
+        self.patch(twisted_private, "_canonical", {})
+        self.patch(twisted_private, "_MOST_NAMES", 3)
+        for number in range(5):
+            headers = Headers()
+            twisted_private.set_field(headers, b"x-%d" % number, b"a")
+            self.assertEqual([b"a"], headers.getRawHeaders(b"x-%d" % number))
+        self.assertEqual(3, len(twisted_private._canonical))
+
     def test_noServer(self) -> None:
         """
         A site without a name says none.

@@ -5,14 +5,17 @@ Methods that a resource does not have: 405 and what it allows, 501, and HEAD.
 from __future__ import annotations
 
 from typing import Any
+from unittest.mock import Mock
 
 from twisted.internet.defer import Deferred
+from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.error import UnsupportedMethod
 from twisted.web.resource import EncodingResourceWrapper, Resource
 from twisted.web.server import NOT_DONE_YET, GzipEncoderFactory
 from zope.interface import implementer
 
 from tests.support.server_cases import ServerTestCase, get
+from twisted_h11._server.methods import render_by_method
 from twisted_h11.interfaces import IStreamingResource
 
 
@@ -302,3 +305,56 @@ class MethodTests(ServerTestCase):
         response = self.ask(Faulty(), b"HEAD")
         self.assertEqual(500, response.status)
         self.assertEqual(1, len(self.flushLoggedErrors(AttributeError)))
+
+
+class RenderByMethodTests(SynchronousTestCase):
+    """
+    L{render_by_method} has the effect of C{render}.
+    """
+
+    def check(self, resource: Any) -> None:
+        """
+        Compare them, for many methods.
+        """
+        for method in (b"GET", b"HEAD", b"PUT", b"DELETE", b"get", b"ODD", b"\xff"):
+            request: Any = Mock(method=method)
+            outcomes: list[object] = []
+            for render in (lambda r: resource.render(r), self.byMethod(resource)):
+                try:
+                    outcomes.append(render(request))
+                except UnsupportedMethod as error:
+                    outcomes.append(sorted(map(str, error.allowedMethods)))
+                except Exception as error:
+                    outcomes.append((type(error), str(error)))
+            self.assertEqual(outcomes[0], outcomes[1], f"{resource}: {method!r}")
+
+    def byMethod(self, resource: Any) -> Any:
+        """
+        Render a resource by L{render_by_method}.
+        """
+        return lambda request: render_by_method(resource, request)
+
+    def test_same(self) -> None:
+        """
+        Whatever the class or the object itself overrides.
+        """
+
+        class Overrides(WithGet):
+            def render(self, request: Any) -> bytes:
+                return b"overridden"
+
+        class Falls(WithGet):
+            def __getattr__(self, name: str) -> Any:
+                if name == "render_DELETE":
+                    return lambda request: b"deleted"
+                raise AttributeError(name)
+
+        patched, bound, without = WithGet(), WithGet(), WithGet()
+        patched.render = lambda request: b"patched"  # type: ignore[method-assign]
+        bound.render = Overrides().render  # type: ignore[method-assign]
+        without.render_GET = None  # type: ignore[method-assign,assignment]
+        for resource in (
+            *(WithGet(), OnlyPut(), Declares(), DeclaresGet(), Overrides(), Falls()),
+            *(patched, bound, without, Resource()),
+        ):
+            self.check(resource)

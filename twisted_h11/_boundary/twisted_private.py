@@ -16,6 +16,7 @@ from twisted.web import resource
 from twisted.web.http_headers import Headers
 
 __all__ = [
+    "begin_known",
     "encoder_for",
     "end_well",
     "error_page_code",
@@ -23,6 +24,7 @@ __all__ = [
     "parses_forms",
     "raw_fields",
     "response_headers",
+    "set_field",
     "set_known",
     "with_reactor",
 ]
@@ -110,16 +112,36 @@ def with_reactor(resource: Any, make: Callable[[Any], Any]) -> Any:
 _RAW = "_rawHeaders"
 _transparent = isinstance(getattr(Headers(), _RAW, None), dict)
 
+# Names as applications write them, with the canonical ones.
+_canonical: dict[Any, bytes] = {}
+_MOST_NAMES = 1024
+
 
 def response_headers(server: bytes | None, date: bytes) -> Headers:
     """
     Make the headers that every response begins with.
     """
     headers = Headers()
-    if server is not None:
-        set_known(headers, b"Server", server)
-    set_known(headers, b"Date", date)
+    begin_known(headers, server, date)
     return headers
+
+
+def begin_known(headers: Headers, server: bytes | None, date: bytes) -> None:
+    """
+    Set the fields that every response begins with: C{Server}, unless it is C{None}, and
+    C{Date}.
+
+    Without the private attribute: C{setRawHeaders}.
+    """
+    if _transparent:
+        fields = headers._rawHeaders
+        if server is not None:
+            fields[b"Server"] = [server]
+        fields[b"Date"] = [date]
+        return
+    if server is not None:
+        headers.setRawHeaders(b"Server", [server])
+    headers.setRawHeaders(b"Date", [date])
 
 
 def set_known(headers: Headers, name: bytes, value: bytes) -> None:
@@ -132,6 +154,42 @@ def set_known(headers: Headers, name: bytes, value: bytes) -> None:
         headers._rawHeaders[name] = [value]
     else:
         headers.setRawHeaders(name, [value])
+
+
+def set_field(headers: Headers, name: Any, value: Any) -> None:
+    """
+    Set a field to one value, as C{setRawHeaders} does, but at a third of its cost for
+    names and values that need nothing else done.
+
+    Without the private attribute: C{setRawHeaders}.
+
+    @raise Exception: whatever C{setRawHeaders} raises.
+    """
+    # A subclass may override setRawHeaders.
+    known = _transparent and type(headers) is Headers
+    canonical = _canonical.get(name) if known else None
+    if (
+        canonical is not None
+        and type(value) is bytes
+        and value.strip() is value
+        and 10 not in value
+        and 13 not in value
+    ):
+        headers._rawHeaders[canonical] = [value]
+        return
+    headers.setRawHeaders(name, [value])
+    if known and canonical is None:
+        _learn(name)
+
+
+def _learn(name: Any) -> None:
+    """
+    Keep the canonical form of a name that C{setRawHeaders} has taken.
+    """
+    if len(_canonical) < _MOST_NAMES:
+        headers = Headers()
+        headers.setRawHeaders(name, [])
+        ((_canonical[name], _),) = headers.getAllRawHeaders()
 
 
 def add_known(headers: Headers, name: bytes, value: bytes) -> None:

@@ -21,6 +21,7 @@ from twisted_h11._boundary.checks import (
     optional,
     wrong,
 )
+from twisted_h11._boundary.twisted_private import set_field
 from twisted_h11._http.negotiation import none_match
 
 __all__ = ["Arguments"]
@@ -53,7 +54,7 @@ class Arguments(server.Request):
         """
         # Called for nearly every request: check only when it has failed.
         try:
-            self.responseHeaders.setRawHeaders(name, [value])
+            set_field(self.responseHeaders, name, value)
         except (TypeError, AttributeError):
             for argument, given in (("name", name), ("value", value)):
                 if not TEXT.test(given):

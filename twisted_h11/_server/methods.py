@@ -16,11 +16,35 @@ from typing import Any
 from twisted.web.error import UnsupportedMethod
 from twisted.web.resource import Resource
 
-__all__ = ["KNOWN_METHODS", "allow_field", "methods_told", "refusal_page"]
+__all__ = [
+    "KNOWN_METHODS",
+    "allow_field",
+    "methods_told",
+    "refusal_page",
+    "render_by_method",
+]
 
 KNOWN_METHODS = frozenset(
     (b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS")
 )
+
+
+# The names of the methods to call, made once.
+_RENDERING = {name: f"render_{name.decode('ascii')}" for name in KNOWN_METHODS}
+
+_render: Any = Resource.render
+
+
+def render_by_method(resrc: Any, request: Any) -> Any:
+    """
+    Call C{render} of a resource.  L{Resource.render}, unless it is overridden, has no
+    effect but to call a method: then that is called, which takes half of the time.
+    """
+    if getattr(resrc.render, "__func__", None) is _render:
+        render = getattr(resrc, _RENDERING.get(request.method, ""), None)
+        if render:
+            return render(request)
+    return resrc.render(request)
 
 
 def methods_told(error: BaseException, method: bytes, resrc: Any) -> list[bytes] | None:

@@ -26,9 +26,7 @@ from twisted.web.http import (
 from twisted.web.server import NOT_DONE_YET
 
 from twisted_h11._boundary.guarded import guarded
-from twisted_h11._boundary.twisted_private import (
-    set_known,
-)
+from twisted_h11._boundary.twisted_private import begin_known, set_known
 from twisted_h11._http.response_to_send import error_page, http_date
 from twisted_h11._server.adapted import ADAPTERS
 from twisted_h11._server.added_fields import STRICT_TRANSPORT
@@ -41,6 +39,7 @@ from twisted_h11._server.methods import (
     allow_field,
     methods_told,
     refusal_page,
+    render_by_method,
 )
 from twisted_h11._server.ranges import is_range_failure
 from twisted_h11._server.routing import absolute_target, find_resource, path_segments
@@ -101,9 +100,7 @@ class Rendering(Failing):
             # Also added by sending; set here, it leaves the response a common one.
             if transportSecurity is not None and self.isSecure():
                 set_known(headers, STRICT_TRANSPORT, transportSecurity)
-        if name is not None:
-            set_known(headers, b"Server", name)
-        set_known(headers, b"Date", http_date())
+        begin_known(headers, name, http_date())
 
     def _takeOtherTarget(self) -> bool:
         """
@@ -154,7 +151,7 @@ class Rendering(Failing):
         """
         adapted = ADAPTERS[type(resrc)]
         try:
-            body = resrc.render(self) if adapted is None else adapted(resrc, self)
+            body = (adapted or render_by_method)(resrc, self)
         except Exception as error:
             otherwise = self._otherwise(error, resrc)
             if otherwise is None:

@@ -24,7 +24,7 @@ from twisted.web.http import (
 from twisted_h11._boundary.guarded import guarded, log_failure
 from twisted_h11._boundary.octets import as_bytes
 from twisted_h11._boundary.overrides import overrides
-from twisted_h11._boundary.twisted_private import raw_fields, set_known
+from twisted_h11._boundary.twisted_private import raw_fields, set_field, set_known
 from twisted_h11._server.ranges import bounded
 from twisted_h11._server.sending import answer_whole, start
 from twisted_h11._server.static_files import send_static
@@ -120,7 +120,7 @@ class Responding(Streaming):
                     changed = datetimeToString(self.lastModified)
                     set_known(headers, b"Last-Modified", changed)
             if self.etag is not None:
-                headers.setRawHeaders(b"ETag", [self.etag])
+                set_field(headers, b"ETag", self.etag)
             if self.cookies:
                 headers.setRawHeaders(b"Set-Cookie", self.cookies)
             self._hasContent = cycle is not None and start(
@@ -153,8 +153,17 @@ class Responding(Streaming):
         Send all of a response's content, and finish it; by one call, if C{write} and
         C{finish} have nothing else to do.
         """
+        request: Any = self
+        try:
+            # Not by `__dict__`, which would be made for each request.
+            plain = (
+                request.write.__func__ is _write and request.finish.__func__ is _finish
+            )
+        except AttributeError:
+            plain = False
         if (
-            self._direct
+            plain
+            and self._direct
             and not self.startedWriting
             and not self._disconnected
             and self.method != b"HEAD"
@@ -163,9 +172,6 @@ class Responding(Streaming):
             and self.etag is None
             and self.lastModified is None
             and self._responseTrailers is None
-            # Not by `__dict__`, which would be made for each request.
-            and getattr(self.write, "__func__", None) is _write
-            and getattr(self.finish, "__func__", None) is _finish
         ):
             headers = self.responseHeaders
             fields = raw_fields(headers)
