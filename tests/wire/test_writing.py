@@ -45,6 +45,12 @@ class Handle:
             raise self.takes
         return min(self.takes, sum(map(len, data)))
 
+    def send(self, data: bytes) -> int:
+        """
+        Take some.
+        """
+        return self.sendmsg([data])
+
 
 class WriteNowTests(SynchronousTestCase):
     """
@@ -110,6 +116,7 @@ class WriteNowTests(SynchronousTestCase):
         """
         for error in (BlockingIOError(), ConnectionResetError()):
             self.assertEqual([b"abc", b"def"], self.left(error, b"abc", b"def"))
+            self.assertEqual([b"abc"], self.left(error, b"abc"))
 
 
 @implementer(IPushProducer)

@@ -31,7 +31,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Protocol
 
-from twisted_h11._boundary.guarded import guarded
+from twisted_h11._boundary.guarded import log_failure
 
 __all__ = ["MOST_WAITING", "Outbox", "leave"]
 
@@ -144,14 +144,16 @@ def _flush_all(wires: Iterable[Pending]) -> int:
             sent += 1
         elif wire.closing is None:
             continue
-        guarded("Writing a response", _end_turn, wire)
+        # As guarded() does it, for every response.
+        try:
+            wire.flush()
+            if wire.closing is not None and wire.transport is not None:
+                wire.closing.turnOver()
+        except KeyboardInterrupt:
+            raise
+        except BaseException:
+            log_failure("Writing a response")
     return sent
-
-
-def _end_turn(wire: Pending) -> None:
-    wire.flush()
-    if wire.closing is not None and wire.transport is not None:
-        wire.closing.turnOver()
 
 
 def leave(wire: Any, more: bool) -> None:
