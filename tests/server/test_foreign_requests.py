@@ -515,6 +515,52 @@ class FailingRequestTests(ServerTestCase):
         ):
             self.failing(name)
 
+    def test_afterHead(self) -> None:
+        """
+        What raises after the head, and after some content, leaves a response that is
+        visibly cut, whatever its status is.
+        """
+        for status in (200, 404, 500):
+            for length in (None, b"5", b"1000", b"0005"):
+
+                def render(
+                    request: Any, status: int = status, length: bytes | None = length
+                ) -> bytes:
+                    request.setResponseCode(status)
+                    if length is not None:
+                        request.setHeader(b"Content-Length", length)
+                    request.write(b"abc")
+                    raise ZeroDivisionError
+
+                wire = self.talk(Calls(render), GET, requestFactory=server.Request)
+                wire.settle(30)
+                self.assertEqual(1, len(self.flushLoggedErrors(ZeroDivisionError)))
+                self.assertEqual([status], wire.statuses)
+                self.assertFalse(wire.responses[0].complete, f"{status}, {length!r}")
+                self.assertEqual(b"abc", wire.responses[0].body)
+                self.assertTrue(wire.closed)
+
+    def test_ownPage(self) -> None:
+        """
+        A 500 of the application's own is whole, with a length, however that is
+        written, and without one.
+        """
+        for length in (None, b"6", b"0006"):
+
+            def render(request: Any, length: bytes | None = length) -> Any:
+                request.setResponseCode(500)
+                if length is not None:
+                    request.setHeader(b"Content-Length", length)
+                request.write(b"abc")
+                request.write(b"def")
+                request.finish()
+                return NOT_DONE_YET
+
+            wire = self.talk(Calls(render), GET, requestFactory=server.Request)
+            self.assertEqual([500], wire.statuses)
+            self.assertTrue(wire.responses[0].complete)
+            self.assertEqual(b"abcdef", wire.responses[0].body)
+
     def test_factory(self) -> None:
         """
         So may the request factory.

@@ -14,8 +14,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from twisted.web.http_headers import Headers
+
 from twisted_h11._boundary.octets import as_bytes
 from twisted_h11._http.chunks import ChunkDecoder, TolerantRules
+from twisted_h11._http.response_to_send import ResponseHead
 from twisted_h11._server.cycle import Cycle
 
 __all__ = ["finish", "write", "write_sequence"]
@@ -39,7 +42,7 @@ def write(cycle: Cycle, data: bytes) -> None:
     data = _checked(cycle, data)
     request, answer = cycle.request, cycle.answer
     if answer is not None:
-        if answer.status != 500 and getattr(request, "code", 0) == 500:
+        if getattr(request, "code", 0) == 500 and _has_failed(request, answer):
             cycle.complain("{request} failed after its head", request=request)
             cycle.fail()
             return
@@ -78,13 +81,27 @@ def write_sequence(cycle: Cycle, parts: Iterable[bytes]) -> None:
             and lineEnd == end == b"\r\n"
             # The same conditions as in write().
             and getattr(request, "chunked", False)
-            and (getattr(request, "code", 0) != 500 or answer.status == 500)
+            and getattr(request, "code", 0) != 500
             and not getattr(request, "leavesFraming", False)
             and (chunks is None or chunks.isBetween)
         ):
             cycle.send(data, b"".join(parts))
             return
     write(cycle, b"".join([_checked(cycle, part) for part in parts]))
+
+
+def _has_failed(request: Any, answer: ResponseHead) -> bool:
+    """
+    Whether a request has begun to write an error page into a response that has begun:
+    its status is another than the one that was sent, or the length of its content.
+    """
+    if answer.status != 500:
+        return True
+    headers = getattr(request, "responseHeaders", None)
+    lengths = isinstance(headers, Headers) and headers.getRawHeaders(b"Content-Length")
+    if not lengths or not lengths[0].isdigit():
+        return False
+    return int(lengths[0]) != answer.length
 
 
 def _checked(cycle: Cycle, data: bytes) -> bytes:
