@@ -345,6 +345,14 @@ class ResumeTests(FaultTestCase):
         if os.path.exists("/dev/full"):
             self.assertEqual(23, (yield self.ours(url, "-o", "/dev/full")))
 
+    @inlineCallbacks
+    def test_noLimit(self) -> Any:
+        """
+        A total time of 0 is no limit, as in curl.
+        """
+        url = self.serve(answer(b"200 OK", WHOLE))
+        self.assertEqual(0, (yield self.ours(url, "-m", "0", "-o", "/dev/null")))
+
     def test_usage(self) -> None:
         """
         What makes no sense with it is refused.

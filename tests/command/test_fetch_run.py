@@ -4,6 +4,7 @@ C{python -m twisted_h11} as a process, without one: its streams, signals and exi
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import runpy
@@ -196,6 +197,18 @@ class Stream(io.TextIOWrapper):
         super().__init__(raw, encoding="utf-8")
 
 
+class Full(io.BytesIO):
+    """
+    A file on a full disk.
+    """
+
+    def write(self, data: Any) -> int:
+        """
+        Fail.
+        """
+        raise OSError(errno.ENOSPC, "full")
+
+
 class MainTests(RunTestCase):
     """
     The whole command.
@@ -243,6 +256,19 @@ class MainTests(RunTestCase):
         closed = Stream(io.BytesIO())
         closed.buffer.close()
         self.assertEqual((23, ""), self.run_("http://a", stdout=closed))
+
+    def test_help(self) -> None:
+        """
+        The help ends the command with 0, or with 23 if it can not be written.
+        """
+        for option in ("--help", "--version"):
+            stream = Stream(io.BytesIO())
+            error = self.assertRaises(SystemExit, self.run_, option, stdout=stream)
+            self.assertEqual(0, error.code)
+            full = Stream(Full())
+            code, said = self.run_(option, stdout=full)
+            self.assertEqual(23, code)
+            self.assertEqual("twisted_h11: standard output can not be written\n", said)
 
     def test_module(self) -> None:
         """

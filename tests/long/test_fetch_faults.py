@@ -69,6 +69,8 @@ class ProcessTests(FaultTestCase):
         if os.path.exists("/dev/full"):
             commands += [
                 ('"$@" %s >/dev/full', 23, b""),
+                ('"$@" --help %s >/dev/full', 23, b""),
+                ('"$@" --version %s >/dev/full', 23, b""),
                 (f'"$@" -v -o {name} %s 2>/dev/full', 0, b""),
             ]
         else:

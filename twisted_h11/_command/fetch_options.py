@@ -73,7 +73,13 @@ def make_parser() -> argparse.ArgumentParser:
     )
     add("-i", "--include", action="store_true", help="write the response head as well")
     add("-f", "--fail", action="store_true", help="fail on status 400 and above")
-    add("-m", "--max-time", metavar="SECONDS", type=float, help="total time")
+    add(
+        "-m",
+        "--max-time",
+        metavar="SECONDS",
+        type=float,
+        help="total time; 0: no limit",
+    )
     add("-x", "--proxy", metavar="URL", help="the proxy; default: the environment's")
     add("--cacert", metavar="FILE", help="trust these certificates only")
     add("--unix-socket", metavar="PATH", help="connect to a UNIX socket")
@@ -185,7 +191,7 @@ def make_agent(reactor: Any, options: argparse.Namespace, trace: Any) -> Agent:
     """
     The agent that the options describe.
     """
-    settings = ClientSettings(totalTimeout=options.max_time)
+    settings = ClientSettings(totalTimeout=options.max_time or None)
     if options.unix_socket is not None:
         try:
             factory = UNIXEndpointFactory(reactor, options.unix_socket)

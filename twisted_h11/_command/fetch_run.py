@@ -144,6 +144,12 @@ def main(arguments: list[str]) -> int:
         if not error.silent:
             tell(stderr, error)
         return error.code
+    except SystemExit:
+        # argparse has written: the help, the version or an error.
+        if not flush(sys.stdout):
+            tell(stderr, OSError("standard output can not be written"))
+            return 23
+        raise
     from twisted.internet import reactor
 
     code = Run(reactor, stdout, stderr).run(options)
