@@ -109,7 +109,8 @@ class OptionsTests(SynchronousTestCase):
 
     def test_jitter(self) -> None:
         """
-        A server is told once when it has served so many requests, and some more.
+        A server is told once when it has served so many requests, and some more; a
+        worker whenever it has.
         """
 
         class Site:
@@ -124,6 +125,11 @@ class OptionsTests(SynchronousTestCase):
         for number in range(9):
             site.log(number)
         self.assertEqual((list(range(9)), [4]), (logged, told))
+        again: list[int] = []
+        retire_after(site, 3, 2, lambda: again.append(len(logged)), again=True)
+        for number in range(16):
+            site.log(number)
+        self.assertEqual([13, 18, 23], again)
 
 
 class NotifierTests(SynchronousTestCase):

@@ -67,6 +67,7 @@ def own_process(
             config["max-requests"],
             config["max-requests-jitter"] or 0,
             partial(notifier.tell, REPLACE) if worker else partial(stop, loop),
+            again=worker is not None,
         )
     signals = Signals(loop)
     signals.add(signal.SIGHUP, config.reloadTLS)
