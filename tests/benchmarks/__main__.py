@@ -28,7 +28,15 @@ from tests.benchmarks.cases import (
 )
 from tests.benchmarks.chart import ChartFailed, draw
 from tests.benchmarks.machine import cores, describe_machine, probe
-from tests.benchmarks.peers import CLIENTS, PEERS, Peer, before, control, find_peers
+from tests.benchmarks.peers import (
+    BEFORE,
+    CLIENTS,
+    PEERS,
+    Peer,
+    before,
+    control,
+    find_peers,
+)
 from tests.benchmarks.report import table, text
 from tests.benchmarks.results import Book
 from tests.benchmarks.servers import ServerFailed, Workshop
@@ -136,6 +144,28 @@ def _memory(book: Book, cases: list[Case], settings: Settings) -> None:
                 book.add(case.fullName, name, turn, figure)
 
 
+def _memory_before(
+    book: Book, cases: list[Case], workshop: Workshop, folder: str
+) -> None:
+    """
+    The same level, for us and for an earlier revision: two versions of one package need
+    two processes.
+
+    @param folder: a checkout of that revision.
+    """
+    sides = [("twisted_h11", ""), (f"twisted_h11{BEFORE}", folder)]
+    for case in cases:
+        workshop.settings.progress(case.fullName)
+        for turn in range(workshop.settings.rounds):
+            for name, checkout in reversed(sides) if turn % 2 else sides:
+                try:
+                    figure = levels.in_memory(case, workshop, checkout)
+                except levels.ToolFailed as reason:
+                    book.leaveOut(case.fullName, name, str(reason))
+                else:
+                    book.add(case.fullName, name, turn, figure)
+
+
 def _present(
     book: Book, cases: list[Case], peers: list[Peer], workshop: Workshop
 ) -> tuple[list[Peer], dict[str, str]]:
@@ -175,17 +205,21 @@ def measure(cases: list[Case], peers: list[Peer], settings: Settings) -> Any:
     inside = by.pop("memory")
     outside = [case for level in by.values() for case in level]
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    earlier = next((peer.folder for peer in peers if peer.folder), None)
     with contextlib.ExitStack() as stack:
         try:
+            workshop = Workshop(settings)
+            stack.callback(workshop.close)
             if inside:
                 # Those of this process; an interpreter for the peers may have others.
                 for name in ("Twisted", "h11"):
                     with contextlib.suppress(PackageNotFoundError):
                         versions[name] = version(name)
+            if earlier is None:
                 _memory(book, inside, settings)
+            else:
+                _memory_before(book, inside, workshop, earlier)
             if outside:
-                workshop = Workshop(settings)
-                stack.callback(workshop.close)
                 present, told = _present(book, outside, peers, workshop)
                 versions.update(told)
                 if settings.loadCore is not None:
@@ -296,7 +330,6 @@ def main(arguments: list[str] | None = None) -> int:
             parser.error("--before names the peers: not with --peer or --control")
         if not os.path.isdir(os.path.join(options.before, "twisted_h11")):
             parser.error(f"--before: there is no twisted_h11 in {options.before!r}")
-        cases = [case for case in cases if case.level != "memory"]
         peers, clients = before(options.before), []
     if options.control:
         peers = control(peers)

@@ -32,7 +32,7 @@ from tests.benchmarks.settings import Settings
 from tests.benchmarks.streams import echo, listen
 from tests.benchmarks.wire import Unexpected, read_answer
 
-__all__ = ["LEVELS", "MOVES", "Level", "move", "run"]
+__all__ = ["LEVELS", "MOVES", "Level", "ToolFailed", "in_memory", "move", "run"]
 
 _SCRIPT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "wrk.lua")
 
@@ -69,6 +69,19 @@ def _result(
             return counted
     said = (done.stderr or done.stdout).strip().splitlines()
     raise ToolFailed(said[-1][:200] if said else "no message")
+
+
+def in_memory(case: Case, workshop: Workshop, checkout: str) -> float:
+    """
+    CPU time per request of a case of the level C{memory}, in a process of its own.
+
+    @param checkout: where its C{twisted_h11} is, if it is not ours.
+    @raise ToolFailed: when it does not answer as the case says.
+    """
+    settings = workshop.settings
+    command = [settings.python, "-m", "tests.benchmarks.memory", case.fullName]
+    environment = workshop.environment(checkout)
+    return _result(command, settings.serverCore, 60, environment)["value"]
 
 
 def _load(server: Server, case: Case) -> dict[str, float]:

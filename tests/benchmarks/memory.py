@@ -19,6 +19,8 @@ from __future__ import annotations
 
 import gc
 import io
+import json
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -40,7 +42,15 @@ from tests.benchmarks.wire import Unexpected, read_answer
 from tests.support.memory import CLIENT, MemoryTransport
 from twisted_h11.server import Site
 
-__all__ = ["Side", "SiteFactory", "compare", "h11_site", "ratio", "twisted_site"]
+__all__ = [
+    "Side",
+    "SiteFactory",
+    "alone",
+    "compare",
+    "h11_site",
+    "ratio",
+    "twisted_site",
+]
 
 HOST = "localhost:8080"
 
@@ -281,6 +291,47 @@ class Side:
         return elapsed
 
 
+def _deliveries(case: Case, turn: int, requests: int) -> list[bytes]:
+    """
+    What arrives in one round.
+
+    @param turn: the number of the round: no two rounds have the same requests, where
+        requests vary.
+    """
+    count = max(1, requests // case.depth)
+    return [
+        case.asked(HOST, (turn * count + step) * case.depth, case.depth)
+        for step in range(count)
+    ]
+
+
+def _per_request(side: Side, case: Case, length: int, deliveries: list[bytes]) -> float:
+    count = len(deliveries) * case.depth
+    return side.seconds(deliveries, length * count, case.turns) / count
+
+
+def alone(
+    case: Case, ours: SiteFactory, rounds: int = 15, requests: int = 512
+) -> list[float]:
+    """
+    Measure one site; see L{compare}.
+
+    @return: seconds of CPU per request, a figure for each round.
+    @raise AssertionError: when it does not answer as the case says.
+    """
+    if "foreign" in case.needs:
+        ours = partial(ours, requestFactory=Foreign)
+    figures = []
+    with Side.of("ours", ours) as side:
+        length = side.check(case)
+        for turn in range(rounds + 1):
+            deliveries = _deliveries(case, turn, requests)
+            spent = _per_request(side, case, length, deliveries)
+            if turn:
+                figures.append(spent)
+    return figures
+
+
 def compare(
     case: Case,
     ours: SiteFactory,
@@ -300,21 +351,16 @@ def compare(
     """
     if "foreign" in case.needs:
         ours, theirs = (partial(one, requestFactory=Foreign) for one in (ours, theirs))
-    count = max(1, requests // case.depth)
     mine: list[float] = []
     other: list[float] = []
     with Side.of("ours", ours) as left, Side.of("theirs", theirs) as right:
         sides = [(left, left.check(case), mine), (right, right.check(case), other)]
         for turn in range(rounds + 1):
-            deliveries = [
-                case.asked(HOST, (turn * count + step) * case.depth, case.depth)
-                for step in range(count)
-            ]
+            deliveries = _deliveries(case, turn, requests)
             for side, length, figures in sides if turn % 2 else reversed(sides):
-                expected = length * case.depth * count
-                spent = side.seconds(deliveries, expected, case.turns)
+                spent = _per_request(side, case, length, deliveries)
                 if turn:
-                    figures.append(spent / (count * case.depth))
+                    figures.append(spent)
     return mine, other
 
 
@@ -339,3 +385,16 @@ def ratio(
     [found] = find_cases([f"memory/{case}"])
     mine, other = compare(found, ours, theirs, rounds, requests)
     return median(one / two for one, two in zip(mine, other, strict=True))
+
+
+def main(arguments: list[str]) -> None:
+    """
+    C{python -m tests.benchmarks.memory CASE}: print our CPU time for a request, the
+    median of the rounds, for a process that compares two revisions.
+    """
+    [case] = find_cases(arguments)
+    print("RESULT", json.dumps({"value": median(alone(case, h11_site))}))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

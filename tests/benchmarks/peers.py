@@ -256,8 +256,10 @@ CLIENTS = [
 OURS = frozenset(peer.name for peer in [*PEERS, *CLIENTS] if peer.ours == peer.name)
 
 
-# How the names of earlier revisions of ours end.
-_BEFORE = "-before"
+BEFORE = "-before"
+"""
+How the names of earlier revisions of ours end.
+"""
 
 
 def before(folder: str) -> list[Peer]:
@@ -270,7 +272,7 @@ def before(folder: str) -> list[Peer]:
     for peer in [*PEERS, *CLIENTS]:
         if peer.name in OURS:
             title = f"{peer.title}, before"
-            name = peer.name + _BEFORE
+            name = peer.name + BEFORE
             found += [peer, replace(peer, name=name, title=title, folder=folder)]
     return found
 
@@ -280,8 +282,8 @@ def compared_with(name: str) -> str | None:
     Which of ours a peer, a client, an earlier revision or twisted.web's site is
     compared with; C{None} for ours.
     """
-    if name.endswith(_BEFORE):
-        return name.removesuffix(_BEFORE)
+    if name.endswith(BEFORE):
+        return name.removesuffix(BEFORE)
     ours = {peer.name: peer.ours for peer in [*PEERS, *CLIENTS]}
     ours["twisted.web"] = "twisted_h11"
     return None if name in OURS else ours.get(name)

@@ -9,6 +9,7 @@ import io
 import json
 import os
 import shutil
+import signal
 import sys
 from contextlib import nullcontext
 from dataclasses import replace
@@ -186,6 +187,30 @@ class SelectionTests(SynchronousTestCase):
                         os.path.join(paths[0], name), os.path.join(folder, name)
                     )
                 )
+
+    def test_beforeInMemory(self) -> None:
+        """
+        In memory each revision is measured in processes of its own.
+        """
+        self.addCleanup(signal.signal, signal.SIGTERM, signal.getsignal(signal.SIGTERM))
+        cases = find_cases(["memory/minimal"])
+        here = str(Path(__file__).resolve().parents[2])
+        document = laboratory.measure(cases, before(here), Settings(rounds=2))
+        names = ["twisted_h11", "twisted_h11-before"]
+        results = document["results"]
+        self.assertEqual(names, [result["peer"] for result in results])
+        self.assertEqual(2, len(document["ratios"][0]["values"]))
+        (ratio,) = document["ratios"]
+        self.assertEqual(names, [ratio["ours"], ratio["peer"]])
+        self.assertTrue(0.2 < ratio["median"] < 5, ratio)
+        broken = self.mktemp()
+        for name in ("twisted", "twisted_h11"):
+            os.makedirs(os.path.join(broken, name))
+        Path(broken, "twisted_h11", "__init__.py").write_text("raise ValueError('old')")
+        document = laboratory.measure(cases, before(broken), Settings(rounds=1))
+        (left,) = document["left_out"]
+        self.assertEqual("twisted_h11-before", left["peer"])
+        self.assertIn("old", left["reason"])
 
     def test_beforeWrong(self) -> None:
         """
