@@ -28,6 +28,7 @@ from twisted_h11._boundary.opening import (
     open_to_write,
     read_file,
     read_input,
+    standard_stream,
 )
 from twisted_h11._command.fetch_options import BadUsage, parse
 from twisted_h11._command.fetch_output import Appended, NewFile, OutputFailed
@@ -351,3 +352,25 @@ class WaitingTests(Names):
                 process.send_signal(signal.SIGINT)
                 out, err = process.communicate(timeout=30)
             self.assertEqual((130, b"", b""), (process.returncode, out, err), options)
+
+
+class StandardStreamTests(SynchronousTestCase):
+    """
+    L{standard_stream}.
+    """
+
+    def test_links(self) -> None:
+        """
+        A name leads there by so many links, but not by more.
+        """
+        folder = self.mktemp()
+        os.mkdir(folder)
+        name = "/dev/stdout"
+        found = []
+        for number in range(45):
+            link = os.path.join(folder, str(number))
+            os.symlink(name if number == 0 else str(number - 1), link)
+            found.append(standard_stream(link))
+        self.assertEqual([1] * 39 + [None] * 6, found)
+        for name in ("/dev/null", "missing", "a\0b", folder):
+            self.assertIsNone(standard_stream(name))

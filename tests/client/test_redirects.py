@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
+from twisted.internet.task import deferLater
 from twisted.web import client as theirs
 from twisted.web.error import PageRedirect
 from twisted.web.http_headers import Headers
@@ -270,6 +271,32 @@ class BodyTests(RedirectTestCase):
         self.assertTrue(peer.aborted)
         self.clock.advance(0)
         self.network.peers[-1].send(OK)
+        self.assertEqual(200, self.successResultOf(deferred).code)
+
+    def test_longBefore(self) -> None:
+        """
+        Nor does one of which more than is kept came before the redirect was followed.
+        """
+        pooled = self.makeAgent(self.makePool(maxConnections=1))
+
+        class Later:
+            def request(_, *args: Any, **options: Any) -> Any:
+                deferred = pooled.request(*args, **options)
+                return deferred.addCallback(
+                    lambda response: deferLater(self.clock, 1, lambda: response)
+                )
+
+        deferred = RedirectAgent(Later()).request(b"GET", b"http://a/")
+        self.deferreds.append(deferred)
+        peer = self.network.peers[-1]
+        long = redirect(b"/c").replace(b"Length: 0", b"Length: 999999") + b"x" * 100_000
+        peer.send(long)
+        self.assertFalse(peer.aborted)
+        self.clock.advance(1)
+        self.assertTrue(peer.aborted)
+        self.clock.advance(0)
+        self.network.peers[-1].send(OK)
+        self.clock.advance(1)
         self.assertEqual(200, self.successResultOf(deferred).code)
 
     def test_short(self) -> None:
