@@ -279,3 +279,22 @@ class ReaderTests(SynchronousTestCase):
         """
         imports = {"a": {"b"}, "b": {"c"}, "c": {"a", "d"}, "d": set(), "e": {"a"}}
         self.assertEqual([["a", "b", "c"]], circles(imports))
+
+
+class SizeTests(SynchronousTestCase):
+    """
+    A class is small enough to be read at once.
+    """
+
+    def test_classes(self) -> None:
+        """
+        No class has more than 300 lines.
+        """
+        found = {
+            f"{path.name}: {node.name}": (node.end_lineno or 0) - node.lineno + 1
+            for path in PACKAGE.rglob("*.py")
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+            if isinstance(node, ast.ClassDef)
+        }
+        self.assertIn("wire.py: Wire", found)
+        self.assertEqual({}, {name: n for name, n in found.items() if n > 300})

@@ -22,6 +22,7 @@ from twisted_h11._client.pool import HTTPConnectionPool
 from twisted_h11._client.queue import Ticket
 from twisted_h11._client.request import ClientRequest
 from twisted_h11._client.response import Response
+from twisted_h11._client.starting import start_request
 
 __all__ = ["Call"]
 
@@ -128,7 +129,7 @@ class Call:
             return
         exchange = self._exchange = connection.begin(request, self)
         try:
-            exchange.start()
+            start_request(exchange)
         except BaseException:
             # The transport raised: an endpoint of the application's may have made it.
             exchange.fail(Failure())

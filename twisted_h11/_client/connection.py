@@ -26,6 +26,7 @@ from twisted.protocols.tls import TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from twisted_h11._client.connection_state import State, state_of
 from twisted_h11._client.errors import Generation
 from twisted_h11._client.exchange import Exchange
 from twisted_h11._client.interfaces import ExchangeHandler, Owner
@@ -48,24 +49,6 @@ except ImportError:  # pragma: no cover - not on POSIX
     poll = None  # type: ignore[assignment,misc]
 
 __all__ = ["ClientConnection", "State"]
-
-
-class State(Enum):
-    """
-    What a connection is doing.
-    """
-
-    CONNECTING = "connecting"
-    HANDSHAKING = "handshaking"
-    IDLE = "idle"
-    SENDING = "sending"
-    WAITING = "waiting"
-    SENDING_AND_RECEIVING = "sending and receiving"
-    RECEIVING = "receiving"
-    SWITCHING = "switching"
-    SWITCHED = "switched"
-    CLOSING = "closing"
-    CLOSED = "closed"
 
 
 @implementer(IHandshakeListener)
@@ -107,26 +90,11 @@ class ClientConnection(WireProtocol):
         """
         What the connection is doing.
         """
-        wire = self.wire
         if self._successor is not None:
             return State.SWITCHED
-        if wire.transport is None:
-            return State.CLOSED if self.connected else State.CONNECTING
-        if wire.closing is not None:
-            return State.CLOSING
-        if self.wantsHandshake:
+        if self.wantsHandshake and self.wire.isOpen:
             return State.HANDSHAKING
-        exchange = self._exchange
-        if exchange is None:
-            return State.IDLE
-        source = exchange.source
-        if source is None:
-            return State.WAITING if exchange.sender is None else State.SENDING
-        if source.switched:
-            return State.SWITCHING
-        if exchange.sender is None:
-            return State.RECEIVING
-        return State.SENDING_AND_RECEIVING
+        return state_of(self.wire, bool(self.connected), self._exchange)
 
     def __repr__(self) -> str:
         exchange = self._exchange
@@ -204,7 +172,7 @@ class ClientConnection(WireProtocol):
         Begin an exchange for C{request}.  The connection must be idle.
 
         @param handler: called with the response, or with the failure.
-        @return: the exchange; call its C{start} at once.
+        @return: the exchange; pass it to C{start_request} at once.
         """
         assert self._exchange is None and self.wire.transport is not None, self
         self.served += 1
@@ -236,9 +204,7 @@ class ClientConnection(WireProtocol):
         wire = self.wire
         wire.disarm()
         if wire.holds:
-            wire.release(APPLICATION)
-            wire.release(CONSUMER)
-            wire.release(READ_AHEAD)
+            wire.release(APPLICATION | CONSUMER | READ_AHEAD)
         owner = self._owner
         if reusable and not wire.eof and owner is not None:
             owner.connectionIdle(self)
@@ -264,8 +230,7 @@ class ClientConnection(WireProtocol):
         self._exchange = None
         self._tellGone(connectionDone)
         report("ended")
-        wire = self.wire
-        if not wire.isOpen:
+        if not self.wire.isOpen:
             raise h11.LocalProtocolError("The connection is closed")
         self._rest = data
         self._giveTo(protocol)

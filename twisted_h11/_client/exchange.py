@@ -21,12 +21,12 @@ from twisted_h11._client import errors
 from twisted_h11._client.errors import MalformedResponse, UnexpectedEnd
 from twisted_h11._client.interfaces import ClientLine, ExchangeHandler
 from twisted_h11._client.request import ClientRequest
-from twisted_h11._client.request_sender import BodySender, send_whole
+from twisted_h11._client.request_sender import BodySender
 from twisted_h11._client.response import InterimResponse, Response
 from twisted_h11._client.response_reader import ResponseReader
 from twisted_h11._client.response_source import ResponseSource, too_large
 from twisted_h11._client.sent import TLSPassage, none_left
-from twisted_h11._client.timeouts import Wait, set_deadline
+from twisted_h11._client.timeouts import set_deadline
 from twisted_h11._http.response_received import ReceivedHead
 from twisted_h11._wire.wire import READ_AHEAD
 
@@ -48,6 +48,7 @@ class Exchange:
     @ivar fullSince: when the transport's buffer became full, in the clock's seconds.
     @ivar taken: how much the server had taken when the deadline of writing was set; see
         L{bytes_taken<twisted_h11._wire.progress.bytes_taken>}.
+    @ivar passage: watches the request in the TLS layer, or C{None}.
     @ivar isOver: whether the exchange has ended, with success or failure.
     @ivar whenOver: called when the exchange has ended, or C{None}.
     """
@@ -55,11 +56,11 @@ class Exchange:
     __slots__ = (
         "_handler",
         "_interim",
-        "_passage",
         "_seen",
         "connection",
         "fullSince",
         "isOver",
+        "passage",
         "reader",
         "request",
         "reused",
@@ -81,7 +82,7 @@ class Exchange:
         self.isOver = False
         self._handler: ExchangeHandler | None = handler
         self._interim: list[InterimResponse] | None = None
-        self._passage: TLSPassage | None = None
+        self.passage: TLSPassage | None = None
         # Whether any byte of a response was received.
         self._seen = False
         self.fullSince = 0.0
@@ -96,36 +97,6 @@ class Exchange:
             self.request.report(name, self.connection, failure)
 
     # -- the request ----------------------------------------------------------
-
-    def start(self) -> None:
-        """
-        Send the request if it is complete; else send its head and start its body.
-        """
-        connection, request = self.connection, self.request
-        wire, conn = connection.wire, self.reader.h11
-        # A request that must not be sent twice is written to the transport, which
-        # reads before it writes: the server may have closed the connection.
-        again = request.method in request.settings.retryMethods
-        send = connection.sendWhole if again else wire.send
-        if send_whole(send, request, conn):
-            if request.report is not None:
-                self.report("head sent")
-                self.report("body sent")
-                if self.isOver:
-                    return
-            if connection.secure and self.reused:
-                if not again:
-                    clock = connection.clock
-                    self._passage = TLSPassage(wire.transport, request, clock)
-            set_deadline(self)
-            return
-        self.sender = BodySender(self, wire, request, conn)
-        wire.send(request.head)
-        self.report("head sent")
-        if request.expect and self.sender is not None:
-            wire.arm(request.settings.continueTimeout, Wait.CONTINUE)
-        else:
-            self.startBody()
 
     def startBody(self) -> None:
         """
@@ -272,7 +243,7 @@ class Exchange:
         """
         if self.sender is None and self.connection.wire.pendingLength:
             return True
-        return none_left(transport, self.request, self.sender, self._passage)
+        return none_left(transport, self.request, self.sender, self.passage)
 
     # -- the end ------------------------------------------------------------
 
@@ -346,16 +317,16 @@ class Exchange:
         response = None if source is None else source.take()
         handler = self._handler
         sender = self._end()
-        if self._passage is not None:
-            self._passage.cancel()
+        if self.passage is not None:
+            self.passage.cancel()
         self.connection.exchangeFailed()
         # Everything called below is code of the application, or may call it.
         if sender is not None:
             sender.stop()
         elapsed = self.connection.clock.seconds() - self.request.started
-        sending = sender is not None or kind is not None
-        early = errors.SENDING if sending else errors.HEAD
-        phase = early if source is None else errors.BODY
+        phase = errors.HEAD if source is None else errors.BODY
+        if source is None and (sender is not None or kind is not None):
+            phase = errors.SENDING
         # An unread response keeps the failure, which must not refer to it in turn.
         named = response if isRead else None
         failure = errors.of_exchange(phase, kind, self._seen, elapsed, reason, named)

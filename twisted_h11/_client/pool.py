@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 from typing import Any, NamedTuple
 
-from twisted.internet.defer import CancelledError, Deferred, gatherResults
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectionAborted
 from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.python.failure import Failure
@@ -26,6 +26,7 @@ from twisted_h11._boundary.checks import BOOL, REACTOR, checked, instance, optio
 from twisted_h11._client import errors
 from twisted_h11._client.connecting import Attempt
 from twisted_h11._client.connection import ClientConnection, State
+from twisted_h11._client.gone import Gone
 from twisted_h11._client.idle_connections import IdleConnections, is_good
 from twisted_h11._client.party import is_for, plain_key
 from twisted_h11._client.queue import Line, Slots, Ticket, Waiter
@@ -53,6 +54,24 @@ class PoolCounts(NamedTuple):
     busy: int
     idle: int
     queued: int
+
+
+def _count(
+    attempts: set[Attempt],
+    idleConnections: IdleConnections,
+    slots: Slots,
+    line: Line,
+    key: Hashable | None,
+) -> PoolCounts:
+    if key is None:
+        connecting, idle = len(attempts), len(idleConnections)
+        taken, queued = slots.total, line.length
+    else:
+        connecting = sum(1 for each in attempts if is_for(each.key, key))
+        idle = sum(1 for each in idleConnections.keys if is_for(each, key))
+        taken = sum(n for each, n in slots if is_for(each, key))
+        queued = sum(1 for each in line if is_for(each.key, key))
+    return PoolCounts(connecting, taken - connecting - idle, idle, queued)
 
 
 class HTTPConnectionPool:
@@ -100,7 +119,7 @@ class HTTPConnectionPool:
         self._line = Line(self._slots)
         self._serving = False
         self.pausing: set[Waiter] = set()
-        self._whenGone: dict[ClientConnection | Attempt, list[Deferred[None]]] = {}
+        self._gone = Gone()
 
     @property
     def settings(self) -> PoolSettings:
@@ -124,15 +143,7 @@ class HTTPConnectionPool:
 
         @param key: count for this origin only: C{(scheme, host, port)}, all agents.
         """
-        if key is None:
-            connecting, idle = len(self._attempts), len(self._idle)
-            taken, queued = self._slots.total, self._line.length
-        else:
-            connecting = sum(1 for each in self._attempts if is_for(each.key, key))
-            idle = sum(1 for each in self._idle.keys if is_for(each, key))
-            taken = sum(n for each, n in self._slots if is_for(each, key))
-            queued = sum(1 for each in self._line if is_for(each.key, key))
-        return PoolCounts(connecting, taken - connecting - idle, idle, queued)
+        return _count(self._attempts, self._idle, self._slots, self._line, key)
 
     # -- for Twisted's agents -----------------------------------------------
 
@@ -268,7 +279,7 @@ class HTTPConnectionPool:
         self._attempts.discard(attempt)
         self._ending.discard(attempt)
         self._freeAndServe(attempt.key)
-        self._tellGone(attempt)
+        self._gone.tell(attempt)
 
     def _notMade(self, ticket: Ticket, attempt: Attempt, reason: Failure) -> None:
         self._attempts.discard(attempt)
@@ -325,14 +336,7 @@ class HTTPConnectionPool:
         key = self._keys.pop(connection)
         self._idle.discard(connection)
         self._freeAndServe(key)
-        self._tellGone(connection)
-
-    def _tellGone(self, gone: ClientConnection | Attempt) -> None:
-        """
-        Fire the Deferreds that wait for a connection to be gone.
-        """
-        for waiting in self._whenGone.pop(gone, ()):
-            waiting.callback(None)
+        self._gone.tell(connection)
 
     # -- the end ------------------------------------------------------------
 
@@ -345,14 +349,8 @@ class HTTPConnectionPool:
         """
         for connection in list(self._idle):
             connection.loseConnection()
-        ending: list[ClientConnection | Attempt] = [*self._ending]
-        ending += [each for each in self._keys if each.state is State.CLOSING]
-        waiting: list[Deferred[None]] = []
-        for each in ending:
-            gone: Deferred[None] = Deferred()
-            self._whenGone.setdefault(each, []).append(gone)
-            waiting.append(gone)
-        return gatherResults(waiting).addCallback(lambda _: None)
+        closing = [each for each in self._keys if each.state is State.CLOSING]
+        return self._gone.wait([*self._ending, *closing])
 
     def close(self) -> Deferred[None]:
         """

@@ -32,6 +32,7 @@ from twisted_h11._client.exchange import Exchange
 from twisted_h11._client.request import DEFAULT_SETTINGS, ClientRequest
 from twisted_h11._client.response import Response
 from twisted_h11._client.settings import ClientSettings
+from twisted_h11._client.starting import start_request
 from twisted_h11._client.uri import host_value
 
 __all__ = ["ProxyEndpoint", "ProxyRefused", "TunnelEndpoint"]
@@ -215,7 +216,7 @@ class _Tunnel:
         connection.adopt(self)
         exchange = self._exchange = connection.begin(self._request, self)
         try:
-            exchange.start()
+            start_request(exchange)
         except BaseException:
             # The transport raised: an endpoint of the application's may have made it.
             exchange.fail(Failure())

@@ -21,6 +21,7 @@ from twisted_h11._client.queue import Ticket
 from twisted_h11._client.request import ClientRequest, check_uri
 from twisted_h11._client.request_head import BadRequest
 from twisted_h11._client.response import Response
+from twisted_h11._client.starting import start_request
 from twisted_h11._http.abnf import is_token
 
 __all__ = ["PlainConnection", "PlainRequest", "PlainWaiter"]
@@ -134,7 +135,7 @@ class PlainRequest:
         deferred = self._deferred
         exchange = self._exchange = connection.begin(request, self)
         try:
-            exchange.start()
+            start_request(exchange)
         except BaseException:
             exchange.fail(Failure())
         return deferred

@@ -199,9 +199,7 @@ class Workers:
 
     def _kill(self, worker: Worker, why: str) -> None:
         self._log.error(
-            "Worker {worker} {why} in time: it is killed",
-            worker=str(worker),
-            why=why,
+            "Worker {worker} {why} in time: it is killed", worker=str(worker), why=why
         )
         worker.signal(signal.SIGKILL)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from twisted_h11._server.http2_frames import WINDOW_UPDATE, Frame, window_settings
 from twisted_h11._server.http2_stream import Stream
 
-__all__ = ["Flow", "TakenBack"]
+__all__ = ["Flow", "TakenBack", "may_grow", "unsent"]
 
 FIRST_WINDOW = 65535
 """
@@ -108,3 +108,19 @@ class Flow:
                         self._streams[number] = self._streams.pop(number)
         finally:
             self._giving = False
+
+
+def unsent(streams: dict[int, Stream]) -> int:
+    """
+    How many bytes wait for a client.
+    """
+    return sum(stream.unsent for stream in streams.values())
+
+
+def may_grow(streams: dict[int, Stream]) -> bool:
+    """
+    Whether more may come to wait for a client: not if a single response waits that is
+    complete.
+    """
+    waiting = [stream for stream in streams.values() if stream.unsent]
+    return len(waiting) > 1 or not waiting[0].finished

@@ -32,7 +32,7 @@ from typing import Any
 from twisted.logger import Logger
 from zope.interface import directlyProvides, providedBy
 
-from twisted_h11._server.http2_flow import Flow, TakenBack
+from twisted_h11._server.http2_flow import Flow, TakenBack, may_grow, unsent
 from twisted_h11._server.http2_frames import (
     CONTINUATION,
     DATA,
@@ -93,8 +93,7 @@ class Guard:
         @param protocol: Twisted's protocol for HTTP/2.
         """
         self._protocol = protocol
-        make = protocol.requestFactory
-        proxied = self._proxied
+        make, proxied = protocol.requestFactory, self._proxied
 
         def makeRequest(twisteds: Any, *args: Any, **kwargs: Any) -> Any:
             stream = self._streams.get(twisteds.streamID)
@@ -277,27 +276,18 @@ class Guard:
         self._flow.give()
         self._watch.rates()
         most = self._limits.writeBufferLength
-        if most is not None and not self._checking and self._unsent() > most:
+        if most is not None and not self._checking and unsent(self._streams) > most:
             self._checking = True
             self._reactor.callLater(0, self._checkUnsent)
 
-    def _unsent(self) -> int:
-        return sum(stream.unsent for stream in self._streams.values())
-
     def _checkUnsent(self) -> None:
         """
-        At the end of the turn, end the connection if too much waits; but not for a
-        single response that is complete, which does not grow any more.
+        At the end of the turn, end the connection if too much waits.
         """
         self._checking = False
-        most = self._limits.writeBufferLength
-        waiting = [stream for stream in self._streams.values() if stream.unsent]
-        if most is None or self._unsent() <= most:
-            return
-        if len(waiting) > 1 or not waiting[0].finished:
-            self.drop(
-                f"{self._unsent()} bytes wait for it, more than writeBufferLength"
-            )
+        waits, most = unsent(self._streams), self._limits.writeBufferLength
+        if most is not None and waits > most and may_grow(self._streams):
+            self.drop(f"{waits} bytes wait for it, more than writeBufferLength")
 
     def _ended(self, number: int) -> None:
         """

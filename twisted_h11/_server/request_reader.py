@@ -135,8 +135,7 @@ class RequestReader:
             self._buffer = self._buffer[start:] + data
             self._scanned -= start
         else:
-            self._buffer = data
-            self._scanned = 0
+            self._buffer, self._scanned = data, 0
         self._start = 0
         if not self.isAdvancing:
             self.readOn()

@@ -197,7 +197,6 @@ class Responding(Streaming):
         L{twisted.web.static.File} are sent as regions where possible.
         """
         if self._disconnected:
-            # Like a transport that is disconnected.
             guarded("A producer", producer.stopProducing)
             return
         settle = getattr(self._encoder, "settle", None)
@@ -289,7 +288,6 @@ class Responding(Streaming):
         del self.channel
         content, self.content = self.content, None
         if content is not None:
-            # As guarded() does it, for every request.
             try:
                 content.close()
             except KeyboardInterrupt:
