@@ -125,4 +125,5 @@ def _panel(axis: Any, title: str, ratios: list[Any]) -> None:
             va="center",
             fontsize=7,
         )
-    axis.margins(x=0.1)
+    # Room for the label of the longest bar, in a narrow chart, too.
+    axis.margins(x=0.16)
