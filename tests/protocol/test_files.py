@@ -284,6 +284,21 @@ class RegionTests(ProtocolTestCase):
         self.assertEqual(CONTENT + b"next", wire.only().body)
         self.assertEqual(["Request", "EndOfMessage"] * 2, wire.channel.kinds)
 
+    def test_sentFromEndedAtOnce(self) -> None:
+        """
+        It comes behind the end of the chunk, also where the region was gone at once.
+        """
+        wire = self.begin()
+        wire.transport.stalled = False
+
+        def ended(error: object) -> None:
+            self.send(wire, b"next")
+            wire.channel.sendEvent(h11.EndOfMessage())
+
+        self.send(wire, FileRegion(io.BytesIO(CONTENT), 0, 10, ended))
+        self.assertEqual(CONTENT[:10] + b"next", wire.only().body)
+        self.assertTrue(wire.only().complete)
+
     def test_abortedFromEnded(self) -> None:
         """
         It may also abort.

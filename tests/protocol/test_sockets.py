@@ -464,6 +464,7 @@ class ClientBodies:
 
     factory: Any
     hasHalfClose: bool
+    makeFile: Any
     open: Any
     listen: Any
     peers: Any
@@ -524,6 +525,47 @@ class ClientBodies:
             [kind for kind in client.kinds[:3] if kind != "Data"],
         )
         self.assertEqual([], client.errors)
+
+    async def test_clientHalfClosesFromEnded(self) -> None:
+        """
+        Also where that was asked for when the file was out, which was at once.
+        """
+        if not self.hasHalfClose:
+            return
+        path = self.makeFile()
+        size = 1000
+
+        class Half(Fetching):
+            def ask(self) -> None:
+                length = ("Content-Length", str(size))
+                self.sendEvent(client_request(length, method="POST"))
+                net.callLater(0.01, self.sendBody)
+
+            def sendBody(self) -> None:
+                file = open(path, "rb")  # noqa: SIM115 - closed in ended
+
+                def ended(error: object) -> None:
+                    file.close()
+                    self.sendEvent(h11.EndOfMessage())
+                    self.sendEvent(h11.ConnectionClosed())
+
+                self.sendEvent(h11.Data(data=FileRegion(file, 0, size, ended)))  # type: ignore[arg-type]
+
+        closed: list[str] = []
+
+        class Noting(Server):
+            def answer(self) -> None:
+                pass
+
+            def readConnectionLost(self) -> None:
+                closed.append("half")
+                super().readConnectionLost()
+                super().answer()
+
+        client = Half(0)
+        await self.fetch(client, self.factory(Noting))
+        self.assertEqual(["half"], closed)
+        self.assertTrue(("Data", CONTENT[:size]) in client.events)
 
     async def test_clientHalfClosesBehindAFile(self) -> None:
         """

@@ -283,6 +283,24 @@ class SwitchTests(ProtocolTestCase):
         wire.vanish()
         other.transport = None
 
+    def test_fileGoneAtOnce(self) -> None:
+        """
+        Also where the file was gone at once, and its end brings the new protocol.
+        """
+        wire = self.connect(Recording).send(UPGRADE + b"trailing")
+        protocol = wire.channel
+        other = Other()
+
+        def ended(error: object) -> None:
+            self.accept(protocol)
+            protocol.switchProtocol(other)
+
+        region: Any = FileRegion(io.BytesIO(b"x" * 50), 0, 50, ended)
+        protocol.wire.backPressure().sendRegion(region)
+        self.assertEqual(["made", b"trailing"], other.calls)
+        wire.vanish()
+        other.transport = None
+
     def test_lostBefore(self) -> None:
         """
         If the connection is lost before, the new protocol is never connected.

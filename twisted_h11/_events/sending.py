@@ -10,7 +10,6 @@ import h11
 from twisted.internet.error import ConnectionAborted
 
 from twisted_h11._boundary.octets import as_bytes
-from twisted_h11._wire.closing import End
 from twisted_h11._wire.files import FileRegion
 from twisted_h11._wire.wire import Wire
 
@@ -56,13 +55,12 @@ def send_event(
         region.end(None)
     wire.beginJoin()
     try:
-        for part in parts:
+        for place, part in enumerate(parts):
             if isinstance(part, FileRegion):
-                wire.backPressure().sendRegion(part)
-                if wire.closing is not None and wire.closing.how is End.ABORT:
-                    break
-            else:
-                wire.send(bytes(part) if type(part) is not bytes else part)
+                behind = [bytes(rest) for rest in parts[place + 1 :]]
+                wire.backPressure().sendRegion(part, behind)
+                break
+            wire.send(bytes(part) if type(part) is not bytes else part)
     finally:
         wire.endJoin()
     return True

@@ -40,11 +40,11 @@ class RegionQueue:
         self._ended = False
         self.sender: RegionSender | None = None
 
-    def append(self, item: bytes | FileRegion) -> None:
+    def append(self, *items: bytes | FileRegion) -> None:
         """
-        Queue an item behind all that waits.
+        Queue items behind all that waits.
         """
-        self._items.append(item)
+        self._items.extend(items)
 
     def queued(self, regions: bool) -> int:
         """
@@ -60,19 +60,22 @@ class RegionQueue:
             if regions or not isinstance(item, FileRegion)
         )
 
-    def start(self, region: FileRegion) -> None:
+    def start(self, *items: bytes | FileRegion) -> None:
         """
-        Send the first region.  Called once, right after the wire got this queue.
+        Send the first region, and what is behind it.  Called once, right after the
+        wire got this queue.
         """
         wire = self._wire
         pressure = wire.pressure
         wasFull = pressure.full
-        self._items.append(region)
+        self.append(*items)
         done = self._run()
         if done:
             pressure.queueSent()
+            if wire.user.wireQueueSent():
+                return
         if done and wire.closing is not None:
-            self._afterQueue()
+            wire.close(wire.closing.how)
         elif done and not pressure.full:
             wire.user.wireWritable()
         elif not wasFull and (not done or pressure.full) and pressure.producer:

@@ -8,6 +8,7 @@ was written behind them, wait in a queue until the transport has taken them.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from twisted.internet.interfaces import IProducer
@@ -123,16 +124,20 @@ class BackPressure:
 
     # -- regions of files -------------------------------------------------------------
 
-    def sendRegion(self, region: FileRegion) -> None:
+    def sendRegion(self, region: FileRegion, behind: Sequence[bytes] = ()) -> None:
         """
         Write a region of a file; all later writes queue behind it.
+
+        @param behind: what belongs directly behind the region.  It is there when the
+            end of the region is told, which may be within this call.
         """
-        if self.queue is not None:
-            self.queue.append(region)
+        queue = self.queue
+        if queue is not None:
+            queue.append(region, *behind)
             return
         self._wire.hasRoom = False
         self.queue = RegionQueue(self._wire)
-        self.queue.start(region)
+        self.queue.start(region, *behind)
 
     def queueSent(self) -> None:
         """
