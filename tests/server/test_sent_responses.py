@@ -4,12 +4,16 @@ The end of a response is told when its last byte has left, with the true count.
 
 from __future__ import annotations
 
+import errno
 import os
 from io import StringIO
+from itertools import product
 from typing import Any
+from unittest.mock import patch
 
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionAborted
 from twisted.internet.task import deferLater
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
@@ -95,6 +99,27 @@ class Sources(Resource):
 WAYS = ("static", "sent", "written", "chunked", "given")
 
 
+def failing_sendfile(sent: list[int], failing: int, code: int | None) -> Any:
+    """
+    C{sendfile} that fails.
+
+    @param sent: gets what was sent before.
+    @param failing: the number of the call that fails.
+    @param code: the number of the error; C{None} for the end of the file.
+    """
+    real = os.sendfile
+
+    def sendfile(*args: Any) -> int:
+        if len(sent) < failing - 1:
+            sent.append(real(*args))
+            return sent[-1]
+        if code is None:
+            return 0
+        raise OSError(code, os.strerror(code))
+
+    return sendfile
+
+
 class SentResponses:
     """
     The tests; each backend runs all of them.
@@ -104,8 +129,10 @@ class SentResponses:
     assertEqual: Any
     assertTrue: Any
     assertIn: Any
+    flushLoggedErrors: Any
     mktemp: Any
     port: Any
+    sends = hasattr(os, "sendfile")
 
     def site(self, resource: Any) -> Any:
         """
@@ -179,6 +206,51 @@ class SentResponses:
             count = int(line.split('" 200 ')[1].split()[0])
             self.assertTrue(50_000 < count < LENGTH - 1_000_000, (way, count))
 
+    async def test_notSent(self) -> None:
+        """
+        A file that is not sent does not count: for HEAD, and where the connection is
+        about to close.
+        """
+        source = self.source("static")
+
+        class ByGet(Resource):
+            isLeaf = True
+
+            def render_GET(self, request: Any) -> Any:
+                if request.path == b"/closing":
+                    request.channel.loseConnection()
+                return File(source.path).render_GET(request)
+
+        site = self.site(ByGet())
+        for request in (get(method=b"HEAD"), get(b"/closing")):
+            peer: Any = await self.opened(site)
+            peer.send(request)
+            while not site.access.getvalue():
+                await deferLater(net, 0)
+            self.assertIn(' HTTP/1.1" 200 - "', site.access.getvalue())
+
+    async def test_whenTheFileFails(self) -> None:
+        """
+        So it is if C{sendfile} fails, for the file or for the client, in the first
+        call, while the request is rendered, or in a later one.
+        """
+        if not self.sends:
+            return
+        codes = (errno.EPIPE, errno.ECONNRESET, errno.EIO, None)
+        for way, failing, code in product(("static", "sent"), (1, 2), codes):
+            source = self.source(way)
+            site = self.site(source)
+            peer: Any = await self.opened(site)
+            sent: list[int] = []
+            with patch("os.sendfile", failing_sendfile(sent, failing, code)):
+                peer.send(GET)
+                (reason,) = await source.ended
+            self.assertIn("Connection", getattr(reason, "type", str).__name__)
+            (line,) = site.access.getvalue().splitlines()
+            self.assertIn(f'" 200 {sum(sent) or "-"} "', line, (way, failing, code))
+            self.assertEqual([], self.flushLoggedErrors())
+            await peer.end()
+
 
 class TCPSentTests(SentResponses, TCPBackend):
     """
@@ -196,6 +268,8 @@ class TLSSentTests(SentResponses, TLSBackend):
     """
     Below TLS.
     """
+
+    sends = False
 
 
 class MemorySentTests(ServerTestCase):
@@ -276,6 +350,21 @@ class MemorySentTests(ServerTestCase):
             wire = self.connect(site).send(GET)
             wire.vanish()
             self.assertIn(f'HTTP/1.1" 200 {length} "', site.access.getvalue())
+
+    def test_aborted(self) -> None:
+        """
+        A response that is finished after its connection was aborted has not been sent.
+        """
+        told: list[Any] = []
+
+        def render(request: Any) -> None:
+            request.notifyFinish().addErrback(lambda reason: told.append(reason.type))
+            request.write(b"some")
+            request.abort()
+            request.finish()
+
+        self.connect(self.site(Calls(render), start=True)).send(GET).pump()
+        self.assertEqual([ConnectionAborted], told)
 
     def test_cutOverTLS(self) -> None:
         """

@@ -256,25 +256,28 @@ def switch(cycle: Cycle, status: int, pairs: Pairs) -> None:
     cycle.request = None
 
 
-def send_region(cycle: Cycle | None, region: FileRegion) -> None:
+def send_region(cycle: Cycle | None, region: FileRegion) -> int:
     """
     Send a region of a file as content of the current response.
+
+    @return: how many of its bytes the response has, if nothing fails.
     """
     answer = cycle.answer if cycle is not None else None
     if cycle is not None and answer is None and cycle.isAnswering() and len(region):
         # A raw response.
         cycle.wire.backPressure().sendRegion(region)
-        return
+        return len(region)
     if cycle is None or answer is None or cycle.isOver or not cycle.wire.isOpen:
         region.end(ConnectionAborted("The response is over."))
-        return
+        return 0
     left = cycle.left
     if left is not None and answer.hasContent:
         if len(region) > left:
-            cycle.tooLong(len(region) - left)
+            cycle.tooLong(0)
             region = FileRegion(region.file, region.offset, left, region.ended)
         cycle.left = left - len(region)
     if answer.hasContent and len(region):
         cycle.wake().data(region)
-    else:
-        region.end(None)
+        return len(region)
+    region.end(None)
+    return 0

@@ -108,10 +108,9 @@ def send_static(request: Sending, producer: Any) -> bool:
             request.write(part)
         else:
             request.write(b"")
-            request.sentLength += part[1]
             region = FileRegion(producer.fileObject, *part)
             region.ended = ended if part is last else None
-            send_region(channel.cycle, region)
+            request.sentLength += send_region(channel.cycle, region)
     request.finish()
     return True
 

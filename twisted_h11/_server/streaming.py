@@ -320,8 +320,8 @@ class Streaming(Rendering):
             else:
                 done.errback(Failure(error))
 
-        self.sentLength += count
-        send_region(channel.cycle, FileRegion(file, offset, count, ended))
+        region = FileRegion(file, offset, count, ended)
+        self.sentLength += send_region(channel.cycle, region)
         return done
 
     def _sendUnencoded(self) -> None:

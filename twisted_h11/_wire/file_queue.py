@@ -138,7 +138,7 @@ class RegionQueue:
         assert sender is not None
         if error is not None:
             self.sender = sender
-            self.drop(error)
+            wire.pendingLength += self.drop(error)
             self._failed(error)
             return
         if sender.standsIn:

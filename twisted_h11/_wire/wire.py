@@ -351,9 +351,7 @@ class Wire(Waiter):
         closing.begin(how)
 
     def abort(self) -> None:
-        """
-        Abort the connection at once, and drop everything that was not sent.
-        """
+        """Abort the connection at once, and drop everything that was not sent."""
         transport = self.transport
         if transport is None:
             return
@@ -361,5 +359,7 @@ class Wire(Waiter):
         self.cancel()
         self.closing = Closing(self, End.ABORT)
         self._drop(ConnectionAborted())
+        # A response that is finished now has not been sent.
+        self.hasRoom = False
         self.unregister()
         end_connection(transport)
