@@ -349,12 +349,30 @@ class RenderByMethodTests(SynchronousTestCase):
                     return lambda request: b"deleted"
                 raise AttributeError(name)
 
+        class Wraps:
+            """Overrides a method of a resource, but not its C{render}."""
+
+            def __init__(self) -> None:
+                self.wrapped = WithGet()
+
+            def __getattr__(self, name: str) -> Any:
+                return getattr(self.wrapped, name)
+
+            def render_GET(self, request: Any) -> bytes:
+                return b"never called"
+
+        class Strict(WithGet):
+            """Has no attribute but those of a resource."""
+
+            def __getattr__(self, name: str) -> Any:
+                raise LookupError(name) if not name else AttributeError(name)
+
         patched, bound, without = WithGet(), WithGet(), WithGet()
         patched.render = lambda request: b"patched"  # type: ignore[method-assign]
         bound.render = Overrides().render  # type: ignore[method-assign]
         without.render_GET = None  # type: ignore[method-assign,assignment]
         for resource in (
             *(WithGet(), OnlyPut(), Declares(), DeclaresGet(), Overrides(), Falls()),
-            *(patched, bound, without, Resource()),
+            *(patched, bound, without, Resource(), Wraps(), Strict()),
         ):
             self.check(resource)

@@ -40,11 +40,18 @@ def render_by_method(resrc: Any, request: Any) -> Any:
     Call C{render} of a resource.  L{Resource.render}, unless it is overridden, has no
     effect but to call a method: then that is called, which takes half of the time.
     """
-    if getattr(resrc.render, "__func__", None) is _render:
-        render = getattr(resrc, _RENDERING.get(request.method, ""), None)
-        if render:
-            return render(request)
-    return resrc.render(request)
+    render = resrc.render
+    name = _RENDERING.get(request.method)
+    # A wrapper may pass on the render of another resource.
+    if (
+        name is not None
+        and getattr(render, "__func__", None) is _render
+        and render.__self__ is resrc
+    ):
+        method = getattr(resrc, name, None)
+        if method:
+            return method(request)
+    return render(request)
 
 
 def methods_told(error: BaseException, method: bytes, resrc: Any) -> list[bytes] | None:
