@@ -6,8 +6,12 @@ one file for all pages of an application.
 from __future__ import annotations
 
 import os
+from functools import partial
+from itertools import product
 from typing import Any
+from unittest.mock import patch
 
+from twisted.web.http import datetimeToString
 from twisted.web.resource import Resource
 
 from tests.support.server_cases import ServerTestCase, get
@@ -182,24 +186,41 @@ class CacheTests(FileCase):
         self.assertEqual(response.all(b"Cache-Control"), [b"no-store"])
 
 
-class VanishingFile(PublicFile):
+class ChangingFile(PublicFile):
     """
-    A file that is gone, or leads elsewhere, after it was looked at: when its tag is
-    asked for, or was.
+    A file that C{change} changes after it was looked at: before it is opened, or after.
     """
 
     late = False
-    leads: str | None = None
+    change: Any
 
-    def entityTag(self) -> bytes:
+    def openForReading(self) -> Any:
         """
-        See L{PublicFile.entityTag}.
+        See L{PublicFile.openForReading}.
         """
-        tag = super().entityTag() if self.late else b""
-        os.unlink(self.path)
-        if self.leads is not None:
-            os.symlink(self.leads, self.path)
-        return tag or super().entityTag()
+        if self.late:
+            file = super().openForReading()
+            self.change(self.path)
+            return file
+        self.change(self.path)
+        return super().openForReading()
+
+
+def leave(path: str) -> None:
+    """
+    Remove a file, if it is still there.
+    """
+    if os.path.exists(path):
+        os.unlink(path)
+
+
+def lead_out(path: str) -> None:
+    """
+    Have a path lead to a file outside its directory.
+    """
+    if not os.path.islink(path):
+        os.unlink(path)
+        os.symlink("../out", path)
 
 
 class VanishingTests(FileCase):
@@ -211,7 +232,8 @@ class VanishingTests(FileCase):
         """
         The directory, with files of that kind.
         """
-        kind = type("Vanishing", (VanishingFile,), attributes)
+        attributes["change"] = staticmethod(attributes["change"])
+        kind = type("Changing", (ChangingFile,), attributes)
         root: PublicFile = kind(self.directory)
         return root
 
@@ -230,7 +252,7 @@ class VanishingTests(FileCase):
         for late in (False, True):
             for policy in (FilePolicy(), FilePolicy(cacheControl=b"max-age=60")):
                 self.write("a.txt", b"one")
-                root = self.root(late=late)
+                root = self.root(change=leave, late=late)
                 root.policy = policy
                 response = self.ask(root, b"/a.txt")
                 self.assertEqual(response.status, 404, late)
@@ -244,13 +266,44 @@ class VanishingTests(FileCase):
         self.write("../out", b"secret")
         for fields in ([], [b"If-None-Match: *"]):
             self.write("a.txt", b"one")
-            root = self.root(late=True, leads="../out")
+            root = self.root(change=lead_out)
             root.policy = FilePolicy(cacheControl=b"max-age=60")
             response = self.ask(root, b"/a.txt", *fields)
             self.assertEqual(response.status, 403, fields)
             self.assertNotIn(b"secret", response.body)
             self.assertNothingSaid(response)
             os.unlink(os.path.join(self.directory, "a.txt"))
+
+    def test_replaced(self) -> None:
+        """
+        If another file takes its place just before or after it is opened, the response
+        has the length, the time, the tag and the content of one of them.
+        """
+        for late, new in product((False, True), (b"n" * 2000, b"new")):
+
+            def replace(path: str, new: bytes = new) -> None:
+                os.rename(self.write("other", new, 1_700_000_100), path)
+
+            for fields in ([], [b"Range: bytes=0-999999"]):
+                self.write("a.txt", b"o" * 1000)
+                root = self.root(change=replace, late=late)
+                response = self.ask(root, b"/a.txt", *fields)
+                if response.body[:1] == b"o":
+                    whole, changed = b"o" * 1000, 1_700_000_000
+                else:
+                    whole, changed = new, 1_700_000_100
+                body = response.body
+                self.assertTrue(response.complete)
+                if response.status == 200:
+                    self.assertEqual(whole, body)
+                else:
+                    self.assertEqual(whole[: len(body)], body)
+                    told = b"bytes 0-%d/%d" % (len(body) - 1, len(whole))
+                    self.assertEqual(told, response.get(b"Content-Range"))
+                tag = b'"%x-%x"' % (changed * 10**9, len(whole))
+                self.assertEqual(tag, response.get(b"ETag"))
+                date = datetimeToString(changed)
+                self.assertEqual(date, response.get(b"Last-Modified"))
 
     def test_whileItIsOpened(self) -> None:
         """
@@ -347,6 +400,32 @@ class SiblingTests(FileCase):
             file.write(b"secret")
         os.symlink(outside, os.path.join(self.directory, "a.js.br"))
         self.assertEqual(self.ask(root, b"/a.js", field).body, b"newer")
+
+    def test_unusable(self) -> None:
+        """
+        A sibling that can not be sent leaves the file as it is: a directory, one that
+        is gone when it is opened, and one that may not be read.
+        """
+        root = self.root(precompressed=True)
+        sibling = os.path.join(self.directory, "a.js.br")
+        os.unlink(os.path.join(self.directory, "a.js.gz"))
+        real = os.open
+
+        def opening(error: type[OSError], code: int, path: Any, *args: Any) -> int:
+            if path == sibling:
+                raise error(code, "unusable")
+            return real(path, *args)
+
+        for kind, code in ((FileNotFoundError, 2), (PermissionError, 13)):
+            with patch("os.open", partial(opening, kind, code)):
+                response = self.ask(root, b"/a.js", b"Accept-Encoding: br")
+            self.assertEqual((200, b"the script"), (response.status, response.body))
+            self.assertEqual([], response.all(b"Content-Encoding"))
+            self.assertEqual([b"Accept-Encoding"], response.all(b"Vary"))
+        os.unlink(sibling)
+        os.mkdir(sibling)
+        response = self.ask(root, b"/a.js", b"Accept-Encoding: br")
+        self.assertEqual((200, b"the script"), (response.status, response.body))
 
 
 class FallbackTests(FileCase):

@@ -29,7 +29,7 @@ from typing import Any
 from twisted.logger import Logger
 from twisted.python.filepath import InsecurePath
 from twisted.web import script, static, twcgi
-from twisted.web.http import CACHED, FORBIDDEN, NOT_FOUND, OK
+from twisted.web.http import CACHED, NOT_FOUND
 from twisted.web.resource import IResource
 from twisted.web.util import redirectTo
 
@@ -40,6 +40,7 @@ from twisted_h11._http.negotiation import choose_coding
 from twisted_h11._resources.file_policy import FilePolicy
 from twisted_h11._resources.inner_status import inner_status
 from twisted_h11._resources.not_found import Fallback, Refusal
+from twisted_h11._resources.opened_file import OpenedFile
 
 __all__ = ["SCRIPTS", "PublicFile"]
 
@@ -61,7 +62,7 @@ _NO_SNIFF = (b"X-Content-Type-Options", b"nosniff")
 _SIBLINGS = {b"br": ".br", b"gzip": ".gz"}
 
 
-class PublicFile(static.File):
+class PublicFile(OpenedFile):
     """
     A file or directory of a public site.
 
@@ -75,9 +76,6 @@ class PublicFile(static.File):
 
     childNotFound: Any = Refusal(static.File.childNotFound)
     forbidden: Any = Refusal(static.File.forbidden)
-
-    # The suffix of the entity tag of an encoded file.
-    _tagSuffix = b""
 
     def __init__(
         self,
@@ -209,42 +207,46 @@ class PublicFile(static.File):
             if S_ISDIR(status.st_mode):
                 return super().render_GET(request)
             sibling = self._sibling(request)
-            return self._send(request) if sibling is None else sibling._send(request)
+            if sibling is not None and sibling._canHold():
+                return sibling._send(request)
+            self.hold()
+            return self._send(request)
         except FileNotFoundError:
             # The file was deleted meanwhile.
             self._unsay(request)
             return self.childNotFound.render(request)
+        except PermissionError:
+            return self.forbidden.render(request)
 
     render_HEAD = render_GET
 
-    def entityTag(self) -> bytes:
+    def _canHold(self) -> bool:
         """
-        A strong validator for the file (RFC 9110 section 8.8.3).
-
-        @raise OSError: if there is no file.
+        Open the file, if that is possible.
         """
-        status = os.stat(self.path)
-        parts = (status.st_mtime_ns, status.st_size, self._tagSuffix)
-        return b'"%x-%x%b"' % parts
+        try:
+            self.hold()
+        except OSError:
+            return False
+        return True
 
     def _send(self, request: Any) -> Any:
+        """
+        Send the file that is held.
+        """
         cacheControl = self.policy.cacheControl
-        if cacheControl is not None:
-            if not request.responseHeaders.hasHeader(b"Cache-Control"):
-                request.setHeader(b"Cache-Control", cacheControl)
-        if request.setETag(self.entityTag()) is CACHED:
-            # No 304 for a file that may not be read.
-            try:
-                self.openForReading().close()
-            except PermissionError:
+        try:
+            if cacheControl is not None:
+                if not request.responseHeaders.hasHeader(b"Cache-Control"):
+                    request.setHeader(b"Cache-Control", cacheControl)
+            if request.setETag(self.entityTag()) is CACHED:
+                return b""
+            page = super().render_GET(request)
+            if request.code == NOT_FOUND:
                 self._unsay(request)
-                request.setResponseCode(OK)
-                return self.forbidden.render(request)
-            return b""
-        page = super().render_GET(request)
-        if request.code in (FORBIDDEN, NOT_FOUND):
-            self._unsay(request)
-        return page
+            return page
+        finally:
+            self.letGo()
 
     def _unsay(self, request: Any) -> None:
         """
@@ -291,7 +293,8 @@ class PublicFile(static.File):
                 return False
         except OSError:
             return False
-        return self._status(path) is not None
+        status = self._status(path)
+        return status is not None and S_ISREG(status.st_mode)
 
     def openForReading(self) -> Any:
         """
@@ -299,14 +302,19 @@ class PublicFile(static.File):
 
         @raise PermissionError: if it is not regular, or is outside the root.
         """
+        file = self.takeHeld()
+        if file is not None:
+            return file
         try:
             file = open_file(self.path)
         except NotAFile:
             raise self._notOurs() from None
+        opened = os.fstat(file.fileno())
         status = self._status(self.path)
-        if status is None or not os.path.samestat(os.fstat(file.fileno()), status):
+        if status is None or not os.path.samestat(opened, status):
             file.close()
             raise self._notOurs()
+        self.noteOpened(opened)
         return file
 
     def _notOurs(self) -> PermissionError:
