@@ -33,6 +33,7 @@ from tests.support.socket_cases import (
     UNIXBackend,
     certificate,
 )
+from twisted_h11._wire.sockets import MOST_AT_ONCE
 from twisted_h11.server import Limits, Site
 
 net: Any = reactor
@@ -71,6 +72,7 @@ class FileBodies:
     assertTrue: Any
     assertFalse: Any
     assertIn: Any
+    assertLess: Any
     addCleanup: Any
 
     def makeFile(self, content: bytes = CONTENT) -> str:
@@ -337,6 +339,38 @@ class FileBodies:
         peer.send((get(b"/big") + get(b"/small")) * 5)
         responses = await peer.responses(10)
         self.assertEqual([CONTENT, b"small"] * 5, [r.body for r in responses])
+
+    async def test_manyAtOnce(self) -> None:
+        """
+        A client that asks for many files in one segment does not keep the server from
+        others: they get their turns after a mebibyte or two.
+        """
+        if not self.sends:
+            return
+        length, count = 100_000, 100
+        path = self.makeFile(CONTENT[:length])
+        turns: list[int] = []
+        begun: list[int] = []
+
+        def turn() -> None:
+            turns.append(len(begun))
+            if len(begun) < count:
+                net.callLater(0, turn)
+
+        class Counting(File):
+            def render_GET(self, request: Any) -> Any:
+                begun.append(len(turns))
+                return super().render_GET(request)
+
+        file = Counting(path)
+        file.isLeaf = True
+        peer: Peer = await self.open(self.site(file))
+        net.callLater(0, turn)
+        peer.send(GET * count)
+        responses = await peer.responses(count)
+        self.assertEqual({CONTENT[:length]}, {r.body for r in responses})
+        most = max(begun.count(number) for number in begun)
+        self.assertLess(most * length, 3 * MOST_AT_ONCE)
 
 
 class TCPFileTests(FileBodies, TCPBackend):

@@ -13,7 +13,7 @@ from twisted.logger import Logger
 
 from twisted_h11._boundary.overrides import overrides
 from twisted_h11._wire.files import FileRegion, RegionSender
-from twisted_h11._wire.sockets import is_bare_socket
+from twisted_h11._wire.sockets import MOST_AT_ONCE, is_bare_socket
 from twisted_h11._wire.user import OwnWire
 
 __all__ = ["RegionQueue"]
@@ -125,7 +125,10 @@ class RegionQueue:
             # empty, so the sender is the producer while it sends the region.
             wire.unregister()
         self.sender = RegionSender(transport, region, bare, self._sent)
-        self.sender.start(wire.pressure.full)
+        pressure = wire.pressure
+        full = pressure.full or (bare and pressure.begun >= MOST_AT_ONCE)
+        pressure.begun += len(region)
+        self.sender.start(full)
         if self.sender is not None:
             wire.user.wireWaits()
 

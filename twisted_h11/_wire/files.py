@@ -10,7 +10,8 @@ reading and writing pieces elsewhere.
 With C{sendfile} the bytes do not pass the transport, so they may only go while
 its own buffer is empty.  If it is, and that is nearly always so, the sender begins at
 once.  For the rest it registers as a pull producer, which Twisted calls when the buffer
-is empty, and calls C{startWriting} for the next call.
+is empty, and calls C{startWriting} for the next call.  A peer that asks for many files
+in one segment gets about a mebibyte of them at once, and the rest in other turns.
 """
 
 from __future__ import annotations
@@ -138,7 +139,8 @@ class RegionSender:
         """
         Begin to send.
 
-        @param full: whether the transport has no room now.
+        @param full: whether the transport has no room now, or others have their turn
+            first.
         """
         if self.standsIn:
             # Twisted calls a pull producer when it is registered, even if the buffer
@@ -146,7 +148,7 @@ class RegionSender:
             self._starting = True
             self._wire.registerProducer(self, False)
             self._starting = False
-            if is_drained(self._wire):
+            if not full and is_drained(self._wire):
                 self.resumeProducing()
             else:
                 self._wire.startWriting()

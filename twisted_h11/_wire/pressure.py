@@ -32,13 +32,16 @@ class BackPressure:
     @ivar full: whether the transport has no room.
     @ivar producer: the producer above the wire, paused while the peer is slow.
     @ivar queue: what waits for a region of a file; C{None} if nothing does.
+    @ivar begun: how many bytes of regions were begun since bytes were received: so
+        many pipelined requests for files are not all served in one turn.
     """
 
-    __slots__ = ("_limited", "_wire", "full", "producer", "queue")
+    __slots__ = ("_limited", "_wire", "begun", "full", "producer", "queue")
 
     def __init__(self, wire: OwnWire) -> None:
         self._wire = wire
         self._limited = self.full = False
+        self.begun = 0
         self.producer: Registered | None = None
         self.queue: RegionQueue | None = None
 

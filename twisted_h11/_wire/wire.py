@@ -251,9 +251,7 @@ class Wire(Waiter):
         self.pendingLength += len(data)
 
     def flush(self) -> None:
-        """
-        Give what is pending to the transport.
-        """
+        """Give what is pending to the transport."""
         data = self.pending
         if data:
             # Joining copies: a few long pieces are passed as they are.
@@ -295,6 +293,8 @@ class Wire(Waiter):
         Join what is written while a received segment is handled, unless other code
         has the transport; returns what to pass to L{endBatch}.
         """
+        if self.pressure is not None:
+            self.pressure.begun = 0
         if self.batching is not False:
             return False
         self.batching = True
