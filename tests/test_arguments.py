@@ -480,6 +480,7 @@ class ConstructorTests(SynchronousTestCase):
             "RequestBody",
             "Response",
             "TraceEvent",
+            "ContentDecoderAgent",
             "FileWrapper",
             "GzipDecoder",
             "H11Protocol",

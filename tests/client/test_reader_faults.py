@@ -338,6 +338,40 @@ class GzipTests(ClientTestCase):
             self.assertEqual(1, reader.ends, how)
             self.assertEqual([], waiting)
 
+    def test_manyCodings(self) -> None:
+        """
+        A response has no more codings than the calls of decoders have stack: others are
+        a failure, and their connection is dropped, although the failure is kept.
+        """
+        body = self.packed
+        for _ in range(4):
+            body = gzip.compress(body)
+        for count, field in (
+            (5, b"gzip" + b", gzip" * 4),
+            (6, b"gzip" + b", gzip" * 5),
+            (6, b"gzip\r\nContent-Encoding: " * 5 + b"gzip"),
+            (6000, b"gzip" + b", gzip" * 5999),
+            (6, b"br, gzip, br, gzip, br, br"),
+        ):
+            pool = self.makePool(maxConnections=1)
+            agent: Any = client.ContentDecoderAgent(
+                self.makeAgent(pool),
+                [(b"gzip", client.GzipDecoder), (b"br", client.GzipDecoder)],
+            )
+            deferred: Deferred[Any] = agent.request(b"GET", b"http://a/")
+            peer = self.network.peers[-1]
+            self.assertIn(b"Accept-Encoding: gzip,br\r\n", peer.received)
+            head = HEADS["length"].replace(b"gzip", field) % (len(body) + 1)
+            peer.send(head + body)
+            if count > 5:
+                error = self.failing(deferred, ResponseFailed)
+                self.assertIsInstance(error, client.RequestError)
+                self.assertIn(f"{count} content codings", str(error))
+                self.assertTrue(peer.aborted)
+            else:
+                reader = self.read(self.successResultOf(deferred))
+                self.assertEqual(self.plain, reader.data)
+
     def test_behindTheEnd(self) -> None:
         """
         What comes behind a failure is dropped, and a reader is told of one end.
