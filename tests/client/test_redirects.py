@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
+from twisted.internet.error import ConnectionRefusedError
 from twisted.internet.task import deferLater
 from twisted.web import client as theirs
 from twisted.web.error import PageRedirect
@@ -298,6 +299,79 @@ class BodyTests(RedirectTestCase):
         self.network.peers[-1].send(OK)
         self.clock.advance(1)
         self.assertEqual(200, self.successResultOf(deferred).code)
+
+    def test_failed(self) -> None:
+        """
+        Nor does an incomplete body of a redirect that can not be followed, although the
+        failure is kept.
+        """
+        length = b"Content-Length: 9\r\n\r\nbegin"
+        chunks = b"Transfer-Encoding: chunked\r\n\r\n5\r\nbegin\r\n"
+
+        async def ask() -> Any:
+            try:
+                await RedirectAgent(self.makeAgent()).request(b"GET", b"http://a/")
+            except Exception as error:
+                return error
+
+        for location in (
+            *(b"http://[b/", b"http://b:99999/", b"http://u:p@b/", b"/a b"),
+            *(b"ftp://b/", b"http://refused/", b"\xff"),
+        ):
+            for body in (length, chunks, length.replace(b"9", b"999999")):
+                answer = redirect(location).replace(b"Content-Length: 0\r\n\r\n", body)
+                kept = Deferred.fromCoroutine(ask())
+                peer = self.network.peers[-1]
+                self.network.error = ConnectionRefusedError()
+                peer.send(answer)
+                self.network.error = None
+                error = self.successResultOf(kept)
+                self.assertIsInstance(error, RequestError)
+                self.assertTrue(peer.aborted, (location, body))
+
+    def test_chain(self) -> None:
+        """
+        Nor do the incomplete bodies of a chain, but for that of the last redirect.
+        """
+        agent = RedirectAgent(self.makeAgent())
+        deferred = agent.request(b"GET", b"http://a/")
+        self.deferreds.append(deferred)
+        answer = redirect(b"/c").replace(b"Length: 0", b"Length: 9") + b"begin"
+        for _ in range(20):
+            self.network.peers[-1].send(answer)
+            self.clock.advance(0)
+        self.network.peers[-1].send(OK)
+        response = self.successResultOf(deferred)
+        self.assertEqual(21, len(self.network.peers))
+        kept = [peer for peer in self.network.peers if not peer.closed]
+        self.assertEqual(self.network.peers[-2:], kept)
+        reader = self.read(response.previousResponse)
+        kept[0].send(b"more")
+        self.assertEqual(b"beginmore", reader.data)
+
+    def test_chainRead(self) -> None:
+        """
+        A body of a chain that is being read is not cut.
+        """
+        readers: list[Any] = []
+
+        class Reading:
+            def request(_, *args: Any, **options: Any) -> Any:
+                def read(response: Any) -> Any:
+                    readers.append(self.read(response))
+                    return response
+
+                return agent.request(*args, **options).addCallback(read)
+
+        agent = self.makeAgent()
+        deferred = RedirectAgent(Reading(), 3).request(b"GET", b"http://a/")
+        self.deferreds.append(deferred)
+        answer = redirect(b"/c").replace(b"Length: 0", b"Length: 9") + b"begin"
+        for _ in range(3):
+            self.network.peers[-1].send(answer)
+        for peer in self.network.peers[:3]:
+            peer.send(b"more")
+        self.assertEqual([b"beginmore"] * 3, [each.data for each in readers])
 
     def test_short(self) -> None:
         """

@@ -10,7 +10,9 @@ The agents here follow what twisted.web's follow, with these differences:
  - A redirected request has no body, so the fields about the body are left out.
  - HEAD stays HEAD, and 308 (Permanent Redirect) changes no method (sections 15.4.4 and
    15.4.9); in twisted.web's C{BrowserLikeRedirectAgent} it makes POST a GET.
- - A redirect with a long body does not keep its connection until somebody reads it.
+ - A redirect with a long body does not keep its connection until somebody reads it;
+   nor does one whose body is not complete when the next redirect has come, or when
+   following it has failed.
 """
 
 from __future__ import annotations
@@ -100,7 +102,7 @@ class RedirectAgent(client.RedirectAgent):
         headers = _as_headers(headers)
         sent: Deferred[Any] = self._sender.request(method, uri, headers, bodyProducer)
         bare = bodyProducer is None
-        sent.addCallback(self._received, method, uri, headers, bare, 0)
+        sent.addCallback(self._received, method, uri, headers, bare, 0, None)
         return sent.addErrback(errors.adopt)
 
     def _received(
@@ -111,6 +113,7 @@ class RedirectAgent(client.RedirectAgent):
         headers: Any,
         bare: bool,
         hops: int,
+        before: Any,
     ) -> Any:
         """
         Pass the response on, or follow a redirect.
@@ -118,29 +121,50 @@ class RedirectAgent(client.RedirectAgent):
         @param uri: the URI of the request that C{response} is for.
         @param bare: whether that request had no body.
         @param hops: how many redirects there were before.
+        @param before: the last of these, or C{None}.
         """
         code = response.code
         if code not in self._repeating and code not in self._getting:
             return response
-        target = self._target(response, method, uri, hops)
-        if code in self._getting and method not in (b"GET", b"HEAD"):
-            method, bare = b"GET", False
-        if headers is not None:
-            dropped: frozenset[bytes] = frozenset()
-            if not _is_same_origin(uri, target):
-                dropped |= self._private
-            if not bare:
-                dropped |= _ABOUT_BODY
-            headers = _without(headers, dropped)
-        _let_go(response)
-        sent: Deferred[Any] = self._sender.request(method, target, headers)
+        # Otherwise each redirect of a chain could keep a connection.
+        _drop(before)
+        try:
+            target = self._target(response, method, uri, hops)
+            if code in self._getting and method not in (b"GET", b"HEAD"):
+                method, bare = b"GET", False
+            headers = self._headersFor(headers, bare, _is_same_origin(uri, target))
+            _let_go(response)
+            sent: Deferred[Any] = self._sender.request(method, target, headers)
+        except client.ResponseFailed:
+            # Whoever gets it can read the response.
+            raise
+        except BaseException:
+            _drop(response)
+            raise
 
         def chain(following: Any) -> Any:
             following.setPreviousResponse(response)
             return following
 
-        sent.addCallback(chain)
-        return sent.addCallback(self._received, method, target, headers, True, hops + 1)
+        def failed(failure: Failure) -> Failure:
+            _drop(response)
+            return failure
+
+        sent.addCallbacks(chain, failed)
+        return sent.addCallback(
+            self._received, method, target, headers, True, hops + 1, response
+        )
+
+    def _headersFor(self, headers: Any, bare: bool, isSameOrigin: bool) -> Any:
+        """
+        The fields that the next request gets.
+        """
+        dropped: frozenset[bytes] = frozenset()
+        if not isSameOrigin:
+            dropped |= self._private
+        if not bare:
+            dropped |= _ABOUT_BODY
+        return headers if headers is None else _without(headers, dropped)
 
     def _target(self, response: Any, method: bytes, uri: bytes, hops: int) -> bytes:
         """
@@ -221,7 +245,25 @@ def _let_go(response: Any) -> None:
     Nobody will read the body of a redirect, most likely: it must not keep its
     connection.
     """
+    original = _original(response)
+    if original is not None:
+        original._letGo()
+
+
+def _drop(response: Any) -> None:
+    """
+    Nobody can read the body of a redirect any more, or has to: drop its connection, if
+    the body is not complete, and nobody reads it.
+    """
+    original = _original(response)
+    if original is not None:
+        original._dropUnread()
+
+
+def _original(response: Any) -> Response | None:
+    """
+    Our response, without the decoders around it; C{None} if it is of another agent.
+    """
     while isinstance(response, client.GzipDecoder):
         response = response.original
-    if isinstance(response, Response):
-        response._letGo()
+    return response if isinstance(response, Response) else None

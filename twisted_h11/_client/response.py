@@ -327,6 +327,13 @@ class Response:
         else:
             body.letGo()
 
+    def _dropUnread(self) -> None:
+        """
+        Drop the connection unless the body is complete, or somebody reads it.
+        """
+        if not self._body._taken:
+            self.abort()
+
     def switchProtocol(self, protocol: IProtocol) -> None:
         """
         Give the connection to another protocol, for good: after a 101
