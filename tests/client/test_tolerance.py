@@ -248,6 +248,35 @@ class ToleranceTests(ClientTestCase):
                 self.assertFalse(peer.closed, answer)
                 self.assertFalse(peer.aborted, answer)
 
+    def test_split(self) -> None:
+        """
+        What precedes a head, and its first bytes, mean the same in whatever pieces they
+        come, and also behind an interim response: a wrong answer fails at once.
+        """
+        interim = b"HTTP/1.1 103 Early Hints\r\n\r\n"
+        final = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+        for begins, isHTTP in (
+            *((b"", True), (b"\r\n", True), (b"\n\n", True), (b"\r\n" * 3, False)),
+            *((b"HT\xd0P/1.1 200 OK\r\n", False), (b"220 ready\r\n", False)),
+            *((b"HTTPS", False), (b"ff\r\n", False), (b"\r\nff\r\n", False)),
+        ):
+            for before in (b"", interim, interim * 2):
+                answer = before + begins + final
+                cuts = [[answer[:i], answer[i:]] for i in range(1, len(answer))]
+                for pieces in ([answer], [b"%c" % one for one in answer], *cuts):
+                    for fast in (True, False):
+                        deferred, peer = self.ask(self.makeAgent(fastPath=fast))
+                        peer.send(*pieces)
+                        what = (begins, before, pieces)
+                        if isHTTP:
+                            response = self.successResultOf(deferred)
+                            self.assertEqual(200, response.code, what)
+                            self.assertEqual(bool(begins), peer.closed, what)
+                        else:
+                            self.assertTrue(peer.aborted, what)
+                            error = self.failing(deferred, ResponseFailed)
+                            self.assertIn("not HTTP", str(error))
+
     def test_bareLF(self) -> None:
         """
         Nor does a bare LF at the ends of lines, where other fields are usual; their

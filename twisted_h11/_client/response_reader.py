@@ -54,6 +54,9 @@ class Reading(Enum):
     NOTHING = "nothing"
 
 
+# What the first head and those behind interim ones begin with, in any case.
+_BEGINNING = b"HTTP/"
+
 # Names of the module are looked up faster than members of an Enum, for each segment.
 _HEAD, _LENGTH, _CHUNKS = Reading.HEAD, Reading.LENGTH, Reading.CHUNKS
 
@@ -200,27 +203,34 @@ class ResponseReader:
     # -- heads --------------------------------------------------------------
 
     def _readHead(self, data: bytes) -> None:
+        """
+        Read heads, up to the final one.  The outcome must not depend on how the bytes
+        are split into segments.
+        """
         request = self._request
         limit = request.settings.maxHeadLength
         buffer = self._buffer
-        if not buffer:
-            if data[:1] in b"\r\n":
-                data = self._skipEmptyLines(data)
-                if not data:
-                    return
-            # In most cases the whole head is in one segment.
-            if request.fast and request.method != b"CONNECT":
-                head = read_response(data, request.method == b"HEAD")
-                if head is not None and head.size <= limit:
-                    self._user.headRead(head, data)
-                    return
-            if not b"HTTP/".startswith(data[:5].upper()):
-                self._refuse(f"The answer is not HTTP: it begins with {data[:20]!r}")
-                return
-            if buffer is None:
-                buffer = self._buffer = bytearray()
         while True:
+            if not buffer:
+                if data[:1] in b"\r\n":
+                    data = self._skipEmptyLines(data)
+                    if not data:
+                        return
+                # In most cases the whole head is in one segment.
+                if request.fast and request.method != b"CONNECT":
+                    head = read_response(data, request.method == b"HEAD")
+                    if head is not None and head.size <= limit:
+                        self._user.headRead(head, data)
+                        return
+                if buffer is None:
+                    buffer = self._buffer = bytearray()
+            isNew = len(buffer) < len(_BEGINNING)
             buffer += data
+            if isNew:
+                begins = bytes(buffer[: len(_BEGINNING)])
+                if not _BEGINNING.startswith(begins.upper()):
+                    self._refuseBeginning(buffer)
+                    return
             found = find_head_end(buffer, self._searched)
             end = len(buffer) if found is None else found.end()
             if end > limit:
@@ -244,9 +254,13 @@ class ResponseReader:
         self._emptyLines += len(data) - len(rest)
         self.persistent = False
         if self._emptyLines > EMPTY_LINES:
-            self._refuse(f"The answer is not HTTP: it begins with {data[:20]!r}")
+            self._refuseBeginning(data)
             return b""
         return rest
+
+    def _refuseBeginning(self, data: bytes | bytearray) -> None:
+        begins = bytes(data[:20])
+        self._refuse(f"The answer is not HTTP: it begins with {begins!r}")
 
     def _readUnusualHead(self, request: ClientRequest, raw: bytes, rest: bytes) -> bool:
         """
