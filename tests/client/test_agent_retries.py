@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from twisted.internet.defer import CancelledError
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectionLost, ConnectionRefusedError
 from twisted.web.client import (
     RequestTransmissionFailed,
@@ -17,7 +17,7 @@ from twisted.web.client import (
 from tests.support.client_cases import ClientTestCase
 from tests.support.client_memory import Peer
 from tests.support.producers import OK, Producer
-from twisted_h11.client import Agent
+from twisted_h11.client import Agent, ClientSettings
 
 
 class RetryTests(ClientTestCase):
@@ -235,6 +235,50 @@ class RetryTests(ClientTestCase):
         self.clock.advance(0.1)
         self.network.peers[0].send(OK)
         self.successResultOf(deferred)
+
+    def test_many(self) -> None:
+        """
+        There may be thousands of retries, without a delay or with one that is doubled,
+        of attempts that fail at once or later: each is made, and the request ends.
+        """
+        tries: list[Any] = []
+
+        class Failing:
+            def __init__(self, clock: Any, atOnce: bool) -> None:
+                self.clock = clock
+                self.atOnce = atOnce
+
+            def endpointForURI(self, uri: Any) -> Any:
+                return self
+
+            def connect(self, factory: Any) -> Deferred[Any]:
+                connecting: Deferred[Any] = Deferred(lambda _: None)
+                tries.append(connecting)
+                error = ConnectionRefusedError()
+                if self.atOnce:
+                    connecting.errback(error)
+                else:
+                    self.clock.callLater(0, connecting.errback, error)
+                return connecting
+
+        for atOnce in (True, False):
+            for delay in (0, 0.0, 1e-300):
+                del tries[:]
+                pool = self.makePool()
+                agent = Agent.usingEndpointFactory(
+                    self.clock,
+                    Failing(self.clock, atOnce),
+                    pool,
+                    settings=ClientSettings(
+                        retries=2000, retryDelay=delay, retryNewConnections=True
+                    ),
+                )
+                deferred = agent.request(b"GET", b"http://a/")
+                for _ in range(4100):
+                    self.clock.advance(1e-9)
+                self.failing(deferred, ConnectionRefusedError)
+                self.assertEqual(2001, len(tries), (atOnce, delay))
+                self.assertEqual((0, 0, 0, 0), tuple(pool.counts()))
 
     def test_cancelBetween(self) -> None:
         """

@@ -29,6 +29,14 @@ __all__ = ["Call"]
 _TOO_EARLY = (
     "The connection ended, or the server sent something, before the request was sent"
 )
+
+# How often retryDelay is doubled; a float has no room for a thousand times.
+MOST_DOUBLED = 64
+
+# So many retries without a delay are made at once; later ones wait for the next turn of
+# the reactor, because an attempt that fails at once is a call within a call.
+MOST_NESTED = 8
+
 _TRIED_AGAIN = (errors.NeverReceived, errors.Transmission)
 
 
@@ -218,9 +226,10 @@ class Call:
         )
 
     def _tryLater(self) -> None:
-        delay = self._request.settings.retryDelay * 2**self._attempts
+        attempts = self._attempts
+        delay = self._request.settings.retryDelay * 2.0 ** min(attempts, MOST_DOUBLED)
         self._attempts += 1
-        if delay:
+        if delay or attempts >= MOST_NESTED:
             self._pool.pausing.add(self)
             self._again = self._clock.callLater(delay, self._try)
         else:
