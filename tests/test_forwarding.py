@@ -444,6 +444,42 @@ class PieceTests(SynchronousTestCase):
         body, sink = Body(), Sink()
         return body, sink, deliver_to(body, cast(Any, sink))
 
+    def test_raising(self) -> None:
+        """
+        A consumer that raises when it is told the end does not keep the Deferred from
+        firing, nor the body from being given up.
+        """
+
+        class Raising(Sink):
+            def unregisterProducer(self) -> None:
+                raise ZeroDivisionError
+
+            def notifyFinish(self) -> Any:
+                raise ZeroDivisionError
+
+        for how, kind in (
+            *(("whole", None), ("cut", ConnectionLost)),
+            *(("cancelled", CancelledError), ("stopped", ConnectionLost)),
+        ):
+            body, sink = Body(), Raising()
+            done = deliver_to(body, cast(Any, sink))
+            if how == "whole":
+                body.taker.connectionLost(Failure(ResponseDone()))
+            elif how == "cut":
+                body.taker.connectionLost(Failure(ConnectionLost()))
+            elif how == "cancelled":
+                done.cancel()
+            else:
+                body.taker.stopProducing()
+            if kind is None:
+                self.assertIsNone(self.successResultOf(done))
+            else:
+                self.failureResultOf(done, kind)
+            if how in ("cancelled", "stopped"):
+                body.transport.loseConnection.assert_called_with()
+            logged = self.flushLoggedErrors(ZeroDivisionError)
+            self.assertEqual(how != "stopped", bool(logged), how)
+
     def test_stopped(self) -> None:
         """
         When the consumer takes nothing more, that is told once it has ended, and

@@ -20,7 +20,7 @@ BELOW: dict[str, set[str]] = {
     "": set(),
     "_boundary": set(),
     "interfaces": set(),
-    "forwarding": set(),
+    "forwarding": {"_boundary"},
     "limits": {"_boundary"},
     "_tls": {"_boundary"},
     "tls": {"_tls"},

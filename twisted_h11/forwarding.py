@@ -21,7 +21,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.error import ConnectionLost
 from twisted.internet.interfaces import IConsumer, IPushProducer
 from twisted.internet.protocol import Protocol, connectionDone
@@ -31,6 +31,8 @@ from twisted.web.http import PotentialDataLoss
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IBodyProducer
 from zope.interface import implementer
+
+from twisted_h11._boundary.guarded import guarded
 
 __all__ = ["BodyProducer", "deliver_to", "end_to_end"]
 
@@ -134,7 +136,7 @@ class _Pipe(Protocol):
         if done is None:
             return
         if self._registers:
-            self._consumer.unregisterProducer()
+            _unregister(self._consumer)
         if reason is None:
             done.callback(None)
         else:
@@ -165,7 +167,7 @@ class _Pipe(Protocol):
             _gone(None, done)
         else:
             # The consumer is a request: let its notifyFinish fire first.
-            notifyFinish().addBoth(_gone, done)
+            maybeDeferred(notifyFinish).addBoth(_gone, done)
 
     def cut(self) -> None:
         """
@@ -174,6 +176,14 @@ class _Pipe(Protocol):
         self._done = None
         if self.transport is not None:
             self.transport.loseConnection()
+
+
+def _unregister(consumer: Any) -> None:
+    """
+    Tell a consumer that nothing more comes.  If it raises, that is logged: the body and
+    the Deferred of its delivery end all the same.
+    """
+    guarded("Unregistering from the consumer of a body", consumer.unregisterProducer)
 
 
 def _gone(_: object, done: Deferred[None]) -> None:
@@ -201,7 +211,7 @@ def deliver_to(body: Any, consumer: IConsumer) -> Deferred[None]:
 
     def cancel(_: object) -> None:
         if not getattr(consumer, "_disconnected", False):
-            consumer.unregisterProducer()
+            _unregister(consumer)
         pipe.cut()
 
     done: Deferred[None] = Deferred(cancel)
