@@ -481,6 +481,7 @@ class ConstructorTests(SynchronousTestCase):
             "Response",
             "TraceEvent",
             "ContentDecoderAgent",
+            "CookieAgent",
             "FileWrapper",
             "GzipDecoder",
             "H11Protocol",

@@ -15,7 +15,6 @@ this module has them too, so that a program changes one import::
 from twisted.web.client import (
     URI,
     BrowserLikePolicyForHTTPS,
-    CookieAgent,
     FileBodyProducer,
     HostnameCachingHTTPSPolicy,
     PartialDownloadError,
@@ -30,6 +29,7 @@ from twisted.web.http import PotentialDataLoss
 from twisted_h11._client.agent import Agent
 from twisted_h11._client.agent_headers import Headers
 from twisted_h11._client.content_codings import ContentDecoderAgent
+from twisted_h11._client.cookies import CookieAgent
 from twisted_h11._client.endpoints import UNIXEndpointFactory
 from twisted_h11._client.errors import (
     ConnectTimedOut,

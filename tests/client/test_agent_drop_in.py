@@ -30,6 +30,7 @@ from twisted_h11.client import (
     ProxyAgent,
     RedirectAgent,
     RequestGenerationFailed,
+    Response,
     readBody,
 )
 
@@ -314,6 +315,22 @@ class WrapperTests(ClientTestCase):
         self.successResultOf(deferred)
         agent.request(b"GET", b"http://example.com/").addErrback(lambda _: None)
         self.assertIn(b"Cookie: a=b\r\n", peer.received)
+
+    def test_oddCookies(self) -> None:
+        """
+        A cookie that is not ASCII is not stored; the others are, and the application
+        gets the response as it came.
+        """
+        jar = CookieJar()
+        agent: Any = CookieAgent(self.makeAgent(), jar)
+        deferred = agent.request(b"GET", b"http://example.com/")
+        values = [b"a=\xff", b"b=c", b"\xe4=d"]
+        fields = b"".join(b"Set-Cookie: %b\r\n" % value for value in values)
+        self.network.peers[0].send(OK.replace(b"Content", fields + b"Content"))
+        response = self.successResultOf(deferred)
+        self.assertIsInstance(response, Response)
+        self.assertEqual(values, response.headers.getRawHeaders(b"Set-Cookie"))
+        self.assertEqual(["b"], [cookie.name for cookie in jar])
 
     def test_decoder(self) -> None:
         """

@@ -1,0 +1,78 @@
+"""
+Cookies: an agent that is not stopped by a cookie that Python's cookie jar can not keep.
+"""
+
+from __future__ import annotations
+
+from http.cookiejar import CookieJar
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.web import client
+from twisted.web.http_headers import Headers as TwistedHeaders
+from twisted.web.iweb import IAgent
+from zope.interface import implementer
+
+__all__ = ["CookieAgent"]
+
+_FIELDS = (b"Set-Cookie", b"Set-Cookie2")
+
+
+class CookieAgent(client.CookieAgent):
+    """
+    Stores and sends cookies; see L{twisted.web.client.CookieAgent}.
+
+    A cookie that is not ASCII is not stored.  twisted.web's agent fails the request.
+
+    @param agent: sends the requests.
+    @param cookieJar: keeps the cookies.
+
+    @since: 0.1
+    """
+
+    def __init__(self, agent: Any, cookieJar: CookieJar) -> None:
+        super().__init__(_Shown(agent), cookieJar)
+
+    def request(
+        self, method: bytes, uri: bytes, headers: Any = None, bodyProducer: Any = None
+    ) -> Deferred[Any]:
+        """
+        Send a request, with the cookies for its URI.
+        """
+        sent: Deferred[Any] = super().request(method, uri, headers, bodyProducer)
+        return sent.addCallback(lambda shown: shown.response)
+
+
+@implementer(IAgent)
+class _Shown:
+    """
+    An agent that shows twisted.web's the cookies of its responses.
+    """
+
+    def __init__(self, agent: Any) -> None:
+        self._agent = agent
+
+    def request(
+        self, method: bytes, uri: bytes, headers: Any = None, bodyProducer: Any = None
+    ) -> Deferred[Any]:
+        """
+        See L{IAgent}.
+        """
+        sent: Deferred[Any] = self._agent.request(method, uri, headers, bodyProducer)
+        return sent.addCallback(_Cookies)
+
+
+class _Cookies:
+    """
+    The cookies of a response that a cookie jar can keep.
+
+    @ivar headers: the fields that have them.
+    """
+
+    def __init__(self, response: Any) -> None:
+        self.response = response
+        self.headers = TwistedHeaders()
+        for name in _FIELDS:
+            for value in response.headers.getRawHeaders(name, ()):
+                if value.isascii():
+                    self.headers.addRawHeader(name, value)
