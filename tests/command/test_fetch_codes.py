@@ -198,6 +198,24 @@ class ToldTests(FaultTestCase):
         )
 
     @inlineCallbacks
+    def test_controls(self) -> Any:
+        """
+        With C{-v} what a terminal could take for a command is escaped, wherever a
+        server has put it: U+009B begins one.
+        """
+        url = self.serve(
+            b"HTTP/1.1 103 \x9b1m\r\nA: \x9b2m\r\n\r\n"
+            b"HTTP/1.1 200 \x9b3m\r\nA: \x9b4m \xe4\r\n"
+            b"Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\nT: \x9b5m\r\n\r\n"
+        )
+        yield self.fetch("-v", url)
+        text = self.errors.getvalue()
+        self.assertTrue(text.replace("\n", "").isprintable(), text)
+        for number in (1, 3, 4, 5):
+            self.assertIn(f"\\x9b{number}m", text)
+        self.assertIn("4m \xe4\n", text)
+
+    @inlineCallbacks
     def test_why(self) -> Any:
         """
         With C{-v} the last event says why the request has failed.

@@ -86,6 +86,7 @@ RESUMED: list[tuple[bytes, int, int, str]] = [
     (partial(b"lines 100-299/300"), 33, 0, KEPT),
     (partial(b"bytes */300"), 33, 0, KEPT),
     (partial(b""), 33, 0, KEPT),
+    (partial(b"bytes \xff"), 33, 0, KEPT),
     (answer(b"206 Partial", REST), 33, 33, KEPT),
     (
         answer(b"206 Partial", PAGE, b"Content-Type: multipart/byteranges; boundary=x"),
@@ -97,6 +98,7 @@ RESUMED: list[tuple[bytes, int, int, str]] = [
     (answer(b"416 No", PAGE, b"Content-Range: bytes */100"), 0, 0, KEPT),
     (answer(b"416 No", PAGE, b"Content-Range: bytes */90"), 33, 0, KEPT),
     (answer(b"416 No", PAGE), 33, 0, KEPT),
+    (answer(b"416 No", PAGE, b"Content-Range: bytes */\xff\x9b"), 33, 0, KEPT),
     # No answer.
     (b"", 52, 52, KEPT),
     (b"HTTP/1.1 206 Par", 56, 52, KEPT),

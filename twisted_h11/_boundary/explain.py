@@ -8,7 +8,7 @@ import os
 
 from twisted.internet.error import CannotListenError
 
-__all__ = ["explain", "one_line", "reason"]
+__all__ = ["explain", "one_line", "printable", "reason"]
 
 _PLAIN = (ImportError, OSError, OverflowError, ValueError)
 """
@@ -21,10 +21,16 @@ def one_line(text: str) -> str:
     A message as one line that is safe for a terminal: unprintable characters, such as
     control characters of a user's value, are escaped as in C{repr}.
     """
-    line = " ".join(text.split())
-    if line.isprintable():
-        return line
-    return "".join(one if one.isprintable() else repr(one)[1:-1] for one in line)
+    return printable(" ".join(text.split()))
+
+
+def printable(text: str) -> str:
+    """
+    A text that is safe for a terminal: what is not printable is escaped as in C{repr}.
+    """
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else repr(one)[1:-1] for one in text)
 
 
 def explain(error: BaseException) -> str:

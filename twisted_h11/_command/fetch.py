@@ -13,6 +13,7 @@ import re
 from typing import Any
 
 from twisted_h11 import __version__
+from twisted_h11._boundary.explain import printable
 from twisted_h11._command.fetch_codes import Failed
 from twisted_h11._command.fetch_options import make_agent
 from twisted_h11._command.fetch_output import (
@@ -48,7 +49,7 @@ class Talk:
             line += f" to {event.connection.peer}"
         if event.failure is not None:
             line += f": {event.failure.value}"
-        self._stream.write(line + "\n")
+        self.line(line)
         if event.name == "connected":
             self.head(">", event.request.head)
 
@@ -57,7 +58,13 @@ class Talk:
         Write the lines of a head.
         """
         for text in head.decode("latin-1").split("\r\n")[:-1]:
-            self._stream.write(f"{mark} {text}\n")
+            self.line(f"{mark} {text}")
+
+    def line(self, text: str) -> None:
+        """
+        Write a line; control characters of a server are escaped.
+        """
+        self._stream.write(printable(text) + "\n")
 
 
 def head_of(response: Any) -> bytes:
@@ -93,7 +100,7 @@ async def fetch(
     )
     if talk is not None:
         for interim in response.interimResponses:
-            stderr.write(f"< {interim.code} {interim.phrase.decode('latin-1')}\n")
+            talk.line(f"< {interim.code} {interim.phrase.decode('latin-1')}")
         talk.head("<", head_of(response))
     try:
         if (
@@ -110,8 +117,8 @@ async def fetch(
     if talk is not None:
         for name, values in response.trailers.getAllRawHeaders():
             for value in values:
-                text = b"< %b: %b (trailer)\n" % (name, value)
-                stderr.write(text.decode("latin-1"))
+                text = b"< %b: %b (trailer)" % (name, value)
+                talk.line(text.decode("latin-1"))
 
 
 def here(options: argparse.Namespace) -> int:
@@ -123,13 +130,21 @@ def here(options: argparse.Namespace) -> int:
     return 0
 
 
+def range_of(response: Any) -> str:
+    """
+    The Content-Range of a response; empty if it has none.
+    """
+    values: list[bytes] = response.headers.getRawHeaders(b"content-range", [b""])
+    return values[0].decode("latin-1")
+
+
 def is_complete(response: Any, begin: int) -> bool:
     """
     Whether the file is complete: the server has nothing from byte C{begin} on.
     """
     if response.code != 416:
         return False
-    ranges: str = response.headers.getRawHeaders("content-range", [""])[0]
+    ranges = range_of(response)
     if ranges.replace(" ", "") == f"bytes*/{begin}":
         return True
     raise Failed(
@@ -161,7 +176,7 @@ def open_output(
             "the file was not changed",
             33,
         )
-    ranges: str = response.headers.getRawHeaders("content-range", [""])[0]
+    ranges = range_of(response)
     match = _RANGE.fullmatch(ranges.strip().lower())
     if match is None or int(match[1]) != begin:
         raise Failed(
