@@ -9,9 +9,11 @@ import random
 from collections.abc import Callable
 from email import message_from_bytes
 from functools import partial
+from inspect import signature
 from io import BytesIO
 from time import process_time
 from typing import Any
+from unittest import SkipTest
 from unittest.mock import patch
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
@@ -19,6 +21,7 @@ from twisted.web import http, server
 
 from tests.support.server_cases import Calls, Echo, ServerTestCase, get, post
 from tests.support.times import SLOWNESS, TRIES, confirmed, slowness
+from tests.support.wire import Wire
 from twisted_h11._server import forms as forms_module
 from twisted_h11._server.forms import FormError, parse_multipart, parse_query
 from twisted_h11.server import Request
@@ -446,6 +449,114 @@ class WhenTests(ServerTestCase):
         wire = self.connect(site).send(post(b"a=1", URLENCODED, target=b"/?b=2"))
         self.assertEqual([200], wire.statuses)
         self.assertEqual([({b"a": [b"1"], b"b": [b"2"]}, False)], seen)
+
+
+class OwnReceivingTests(ServerTestCase):
+    """
+    Foreign requests that override C{requestReceived}: it is called first, as in
+    twisted.web, and a form is parsed where the inherited method would parse it.
+    """
+
+    MALFORMED = post(b"junk", b"Content-Type: multipart/form-data")
+    LONG = post(b"a=" + b"x" * 99, URLENCODED)
+
+    def setUp(self) -> None:
+        """
+        Before Twisted 25.5 nothing tells where it would parse.
+        """
+        super().setUp()
+        if "parsePOSTFormSubmission" not in signature(server.Site).parameters:
+            raise SkipTest("This Twisted has no parsePOSTFormSubmission.")
+
+    def serve(self, receive: Callable[..., None], *data: bytes) -> Wire:
+        """
+        Send requests to a site whose request class has C{receive} for
+        C{requestReceived}; it allows forms of 9 bytes.
+        """
+        kind = type("Mine", (server.Request,), {"requestReceived": receive})
+        limits = {"maxFormLength": 9}
+        return self.talk(Calls(ask), *data, requestFactory=kind, limits=limits)
+
+    def test_refusesBefore(self) -> None:
+        """
+        It may refuse a form that could not be parsed.
+        """
+
+        def receive(request: Any, *line: bytes) -> None:
+            request.setResponseCode(415)
+            request.responseHeaders.setRawHeaders(b"Content-Length", [b"0"])
+            request.write(b"")
+            request.loseConnection()
+
+        for data in (self.MALFORMED, self.LONG):
+            self.assertEqual([415], self.serve(receive, data).statuses)
+
+    def test_parsesItself(self) -> None:
+        """
+        It may parse any form itself; the bounds are not for its parser, and the file is
+        at its end, as in twisted.web.
+        """
+
+        def receive(request: Any, *line: bytes) -> None:
+            length = request.content.tell()
+            request.content.seek(0)
+            request.method, request.uri, request.clientproto = line
+            request.path = request.uri
+            request.args = {b"own": [b"%d" % length, request.content.read()[:3]]}
+            request.process()
+
+        wire = self.serve(receive, self.LONG, self.MALFORMED)
+        expected = [b"[(b'own', [b'101', b'a=x'])]", b"[(b'own', [b'4', b'jun'])]"]
+        self.assertEqual(expected, [response.body for response in wire.responses])
+
+    def test_position(self) -> None:
+        """
+        It may compare the position in the file with C{Content-Length}, as Matrix
+        Synapse does, whatever is in the body.
+        """
+        seen: list[int] = []
+
+        def receive(request: Any, *line: bytes) -> None:
+            seen.append(request.content.tell())
+            server.Request.requestReceived(request, *line)
+
+        wire = self.serve(
+            receive, post(b"{}", b"Content-Type: text/json"), post(b"a=1", URLENCODED)
+        )
+        self.assertEqual([2, 3], seen)
+        expected = [b"[]", b"[(b'a', [b'1'])]"]
+        self.assertEqual(expected, [response.body for response in wire.responses])
+
+    def test_later(self) -> None:
+        """
+        It may call the inherited method later: the arguments are there, or the form is
+        refused.
+        """
+
+        def receive(request: Any, *line: bytes) -> None:
+            inherited = partial(server.Request.requestReceived, request)
+            self.clock.callLater(1, self.swallow, inherited, *line)
+
+        for data, status in (
+            (post(b"a=1", URLENCODED), 200),
+            (self.LONG, 413),
+            (self.MALFORMED, 400),
+        ):
+            wire = self.serve(receive, data)
+            self.assertEqual([], wire.statuses)
+            wire.advance(1)
+            self.assertEqual([status], wire.statuses)
+            if status == 200:
+                self.assertEqual(b"[(b'a', [b'1'])]", wire.only().body)
+
+    def swallow(self, call: Callable[..., None], *line: bytes) -> None:
+        """
+        Call it as code that hides an exception does.
+        """
+        try:
+            call(*line)
+        except FormError:
+            pass
 
 
 class CostTests(ServerTestCase):

@@ -11,6 +11,7 @@ import signal
 from collections.abc import Callable
 from copy import copy
 from typing import Any
+from weakref import ref
 
 from twisted.web import resource
 from twisted.web.http_headers import Headers
@@ -21,6 +22,7 @@ __all__ = [
     "end_well",
     "error_page_code",
     "is_error_page",
+    "parse_form_by",
     "parses_forms",
     "raw_fields",
     "response_headers",
@@ -77,6 +79,39 @@ def parses_forms(site: Any) -> bool:
     Without the private attribute: forms are parsed, as before that release.
     """
     return bool(getattr(site, "_parsePOSTFormSubmission", True))
+
+
+def parse_form_by(request: Any, parse: Callable[[Any], object]) -> bool:
+    """
+    Have C{parse} called with a request where its C{requestReceived} of twisted.web
+    would parse a form, instead of that.
+
+    @return: whether it will be called; not without the private attribute (Twisted
+        before 25.5).
+    """
+    if not getattr(request, "_parsePOSTFormSubmission", False):
+        return False
+    request._parsePOSTFormSubmission = _AtForm(request, parse)
+    return True
+
+
+class _AtForm:
+    """
+    The C{_parsePOSTFormSubmission} of a request: its truth is asked for where a form
+    would be parsed.
+    """
+
+    def __init__(self, request: Any, parse: Callable[[Any], object]) -> None:
+        # A reference would be a cycle if it is never asked for.
+        self._request = ref(request)
+        self._parse = parse
+
+    def __bool__(self) -> bool:
+        request: Any = self._request()
+        # The attributes of a request are plain data, for twisted.web.distrib.
+        request._parsePOSTFormSubmission = True
+        self._parse(request)
+        return False
 
 
 def end_well(reactor: Any) -> None:

@@ -20,13 +20,13 @@ from __future__ import annotations
 
 import binascii
 import re
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from twisted.web import server
 
-from twisted_h11._boundary.twisted_private import parses_forms
+from twisted_h11._boundary.twisted_private import parse_form_by, parses_forms
 from twisted_h11.limits import Limits
 
 __all__ = ["FormError", "WithForms", "form_of", "parse_multipart", "parse_query"]
@@ -313,30 +313,55 @@ class WithForms(server.Request):
 
 def receive_with_form(request: Any, head: Any, site: Any, limits: Limits) -> None:
     """
-    Call the C{requestReceived} of a foreign request class, which would parse a form at
-    once.
+    Call the C{requestReceived} of a foreign request class.
 
-    The form is parsed here, and the arguments are there when C{process} is called.
-    twisted.web parses a body only if its file is not at its beginning.
+    Where the method of twisted.web would parse a form, it is parsed here.  So a class
+    that overrides C{requestReceived} may refuse the request before, or parse the form
+    by itself.
 
-    @raise FormError: as L{form_of}, before C{requestReceived} is called.
+    @raise FormError: as L{form_of}, or if the query has too many fields.
     """
-    form: Args = {}
     if b"?" in head.target:
         parse_query(head.target.partition(b"?")[2], limits.maxFormFields)
     content = getattr(request, "content", None)
-    if head.method == b"POST" and content is not None and content.tell():
-        if parses_forms(site):
-            form = form_of(request, content, limits)
-        content.seek(0)
-    if form:
+    if (
+        head.method == b"POST"
+        and content is not None
+        and content.tell()
+        and parses_forms(site)
+        and _kind_of(request) is not None
+        and not parse_form_by(request, partial(_add_form, limits))
+    ):
+        _receive_parsed(request, head, form_of(request, content, limits))
+    else:
+        request.requestReceived(head.method, head.target, head.version)
 
-        def process() -> None:
-            del request.process
-            request.args.update(form)
-            request.process()
 
-        request.process = process
+def _add_form(limits: Limits, request: Any) -> None:
+    """
+    Add the form to the arguments of a foreign request, or refuse the request.
+    """
+    try:
+        request.args.update(form_of(request, request.content, limits))
+    except FormError as error:
+        # Here, because a requestReceived of its own class may handle the exception.
+        request.channel.refuse(error.status, str(error))
+        raise
+
+
+def _receive_parsed(request: Any, head: Any, form: Args) -> None:
+    """
+    Call C{requestReceived} of a Twisted before 25.5, which parses a body only if its
+    file is not at its beginning; the arguments are there when C{process} is called.
+    """
+    request.content.seek(0)
+
+    def process() -> None:
+        del request.process
+        request.args.update(form)
+        request.process()
+
+    request.process = process
     try:
         request.requestReceived(head.method, head.target, head.version)
     finally:

@@ -206,7 +206,8 @@ def answer(
     except KeyboardInterrupt:
         raise
     except FormError as error:
-        raise Refused(error.status, str(error)) from None
+        if cycle.request is request:
+            raise Refused(error.status, str(error)) from None
     except BaseException:
         log_failure("A request")
         if cycle.request is request:
