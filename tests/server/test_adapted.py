@@ -13,8 +13,9 @@ from twisted.internet.threads import deferToThread
 from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 from twisted.web import server, twcgi, wsgi
+from twisted.web.pages import notFound
 from twisted.web.proxy import ProxyClientFactory, ProxyRequest, ReverseProxyResource
-from twisted.web.resource import Resource
+from twisted.web.resource import IResource, Resource
 from twisted.web.server import NOT_DONE_YET
 
 from tests.support.memory import MemoryTransport
@@ -187,6 +188,33 @@ class ChoiceTests(ServerTestCase):
         self.assertIsNotNone(ADAPTERS[Plain])
         self.assertIsNotNone(ADAPTERS[ReverseProxyResource])
         self.assertIsNot(ADAPTERS[Own], ADAPTERS[wsgi.WSGIResource])
+
+    def test_looksLikeIt(self) -> None:
+        """
+        What a foreign request or a site of its own finds looks like the resource.
+        """
+        found: list[Any] = []
+
+        class Mine(server.Request):
+            def render(self, resrc: Any) -> None:
+                found.append(resrc)
+                super().render(resrc)
+
+        class Page(Script):
+            name = b"mine"
+
+            def render(self, request: Any) -> Any:
+                return self.name
+
+        for resource in (notFound(), Page([])):
+            self.talk(resource, GET, requestFactory=Mine)
+            resrc = found.pop()
+            self.assertEqual(type(resource).__name__, resrc.__class__.__name__)
+            self.assertIsInstance(resrc, type(resource))
+            self.assertTrue(IResource.providedBy(resrc))
+            self.assertEqual(repr(resource), repr(resrc))
+            self.assertEqual(resource.isLeaf, resrc.isLeaf)
+        self.assertEqual(b"mine", resrc.name)
 
     def test_bounded(self) -> None:
         """

@@ -103,14 +103,22 @@ def adapted(resource: Any) -> Any:
 class Adapted:
     """
     A resource that is rendered by its adapter, for requests that do not look it up in
-    L{ADAPTERS}.
+    L{ADAPTERS}.  To anything but C{type} it looks like the resource.
     """
-
-    isLeaf = True
 
     def __init__(self, resource: Any, render: Render) -> None:
         self._resource = resource
         self._render = render
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> Any:
+        return type(self._resource)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._resource, name)
+
+    def __repr__(self) -> str:
+        return repr(self._resource)
 
     def render(self, request: Any) -> Any:
         """
