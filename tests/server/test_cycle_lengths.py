@@ -5,12 +5,14 @@ A response is as long as it says, or it visibly is not; the log has what was wro
 from __future__ import annotations
 
 from functools import partial
+from itertools import product
 from types import SimpleNamespace
 from typing import Any
 
 from twisted.web import server
+from twisted.web.resource import EncodingResourceWrapper
 
-from tests.support.server_cases import GET, ServerTestCase, get
+from tests.support.server_cases import GET, Calls, ServerTestCase, get
 from tests.support.wire import Wire
 from twisted_h11._server.cycle import Cycle
 from twisted_h11.server import Request
@@ -118,6 +120,32 @@ class LengthTests(ServerTestCase):
                     self.assertFalse(wire.aborted)
                     self.assertEqual(b"".join(pieces), wire.only().body)
                     self.assertFalse(wire.only().complete)
+
+    def test_lessBecauseTheClientHasGone(self) -> None:
+        """
+        Nothing is said of an application that ends the response when the transport
+        stops its producer, because the client has gone.
+        """
+
+        def render(request: Any) -> None:
+            def stopProducing() -> None:
+                request.unregisterProducer()
+                request.finish()
+
+            producer: Any = SimpleNamespace(stopProducing=stopProducing)
+            request.setHeader(b"Content-Length", b"4")
+            request.registerProducer(producer, True)
+            request.write(b"ab")
+
+        data = get(b"/", b"Accept-Encoding: gzip")
+        plain: Any = Calls(render)
+        encoded = EncodingResourceWrapper(plain, [server.GzipEncoderFactory()])
+        for factory, resource in product((Request, server.Request), (plain, encoded)):
+            wire = self.connect(self.site(resource, requestFactory=factory)).send(data)
+            # As FileDescriptor.connectionLost does.
+            wire.channel.stopProducing()
+            wire.vanish()
+            self.assertEqual([], self.messages())
 
     def test_withoutContent(self) -> None:
         """

@@ -87,6 +87,7 @@ class HTTPChannelNames(WireProtocol):
     @ivar reader: the reader of received bytes.
     @ivar cycle: the current request and its response; C{None} between requests.
     @ivar served: how many requests the connection has had.
+    @ivar takesNothing: whether the transport will take nothing more.
     """
 
     site: Served | None = None
@@ -98,6 +99,7 @@ class HTTPChannelNames(WireProtocol):
     reader: RequestReader
     cycle: Cycle | None = None
     served = 0
+    takesNothing = False
     _slowClient: SlowClient | None = None
     _host: Any = None
     _peer: Any = None
@@ -165,6 +167,13 @@ class HTTPChannelNames(WireProtocol):
         super().registerProducer(
             producer if streaming else bounded(producer), streaming
         )
+
+    def stopProducing(self) -> None:
+        """
+        The transport will take nothing more: stop the registered producer.
+        """
+        self.takesNothing = True
+        super().stopProducing()
 
     def drained(self) -> Deferred[None]:
         """

@@ -276,9 +276,10 @@ class Cycle:
             # A raw response, with unknown framing.
             self.wire.close(End.LINGER)
         elif answer.hasContent and self.left:
-            self.complain(
-                "{request} sent less than its Content-Length", request=request
-            )
+            if not self.owner.takesNothing:
+                self.complain(
+                    "{request} sent less than its Content-Length", request=request
+                )
             self.over(_FAILED)
             self.wire.close(End.LINGER)
         else:

@@ -100,7 +100,8 @@ class _Counting:
             and channel is not None
             and not request.responseHeaders.hasHeader(b"Content-Length")
         ):
-            self._complain("less", request)
+            if not getattr(channel, "takesNothing", False):
+                self._complain("less", request)
             # A stream of HTTP/2 has no failResponse.
             getattr(channel, "failResponse", channel.abortConnection)()
             return b""

@@ -143,7 +143,8 @@ class Failing(WithForms, Arguments):
             or self.responseHeaders.hasHeader(b"Content-Length")
         ):
             return False
-        self._log.error("{request} sent less than its Content-Length", request=self)
+        if not getattr(self.channel, "takesNothing", False):
+            self._log.error("{request} sent less than its Content-Length", request=self)
         self._cutResponse()
         return True
 

@@ -57,11 +57,14 @@ class CycleOwner(Protocol):
     @ivar site: the site.
     @ivar persistent: whether another request may follow.
     @ivar cycle: the current cycle.
+    @ivar takesNothing: whether the transport has said that it will take nothing more,
+        because the client has gone: then no response can be as long as it should.
     """
 
     site: Served | None
     persistent: Any
     cycle: Any
+    takesNothing: bool
 
     def h11Framer(self) -> H11Framer:
         """
