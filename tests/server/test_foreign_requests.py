@@ -17,6 +17,8 @@ from typing import Any
 from twisted.internet import protocol
 from twisted.internet.address import IPv6Address, UNIXAddress
 from twisted.internet.interfaces import IProtocol
+from twisted.internet.protocol import connectionDone
+from twisted.internet.testing import StringTransport
 from twisted.protocols.policies import WrappingFactory
 from twisted.python import reflect
 from twisted.web import http, resource, server
@@ -1771,6 +1773,56 @@ class SiteTests(ServerTestCase):
         site = Mine(Echo(), reactor=self.clock)
         self.sites.append(site)
         self.assertEqual(b"mine", self.connect(site).send(GET).only().body)
+
+    def test_protocolIsNotUsed(self) -> None:
+        """
+        A C{protocol} of the site's own, which would make its connections, is not used;
+        the log says so.
+        """
+        from twisted_h11.server import Site
+
+        class OnTheClass(Site):
+            protocol: Any = http.HTTPChannel
+
+        onTheClass: Any = OnTheClass(Echo(), reactor=self.clock)
+        onTheSite: Any = Site(Echo(), reactor=self.clock)
+        onTheSite.protocol = http.HTTPChannel
+        plain: Any = Site(Echo(), reactor=self.clock)
+        for site, lines in ((onTheClass, 1), (onTheSite, 1), (plain, 0)):
+            self.sites.append(site)
+            self.events.clear()
+            site.startFactory()
+            found = [text for text in self.messages() if "protocol" in text]
+            self.assertEqual(lines, len(found))
+            self.assertEqual(200, self.connect(site).send(GET).only().status)
+
+    def test_ownChannel(self) -> None:
+        """
+        A site may make connections of twisted.web's instead, as Matrix Synapse's does:
+        its resources are found, whichever they are, and it stops.
+        """
+        from twisted_h11.server import Site
+
+        class Mine(Site):
+            def buildProtocol(self, addr: Any) -> Any:
+                channel: Any = http.HTTPChannel()
+                channel.site = channel.factory = self
+                channel.requestFactory = server.Request
+                channel.callLater = self.reactor.callLater
+                return channel
+
+        root = resource.Resource()
+        root.putChild(b"echo", Echo())
+        site: Any = Mine(root, reactor=self.clock)
+        site.startFactory()
+        for target, status in ((b"/echo", b"200"), (b"/nothing", b"404")):
+            transport = StringTransport()
+            channel = site.buildProtocol(CLIENT)
+            channel.makeConnection(transport)
+            channel.dataReceived(get(target, b"Connection: close"))
+            self.assertIn(b" " + status + b" ", transport.value())
+            channel.connectionLost(connectionDone)
+        site.stopFactory()
 
     def test_acceptableProtocols(self) -> None:
         """

@@ -333,6 +333,13 @@ class Site(LoggedSite):
         super().startFactory()
         self.isDraining = False
         self._connections.start(self.limits)
+        made = self.protocol
+        if getattr(made, "__func__", made) is not LoggedSite.protocol:
+            self._log.warn(
+                "The protocol of the site, {protocol}, is not used; set "
+                "requestFactory, or override buildProtocol",
+                protocol=made,
+            )
         if self._http2:
             self._log.info(
                 "HTTP/2 is offered, which is experimental: Twisted handles the "
