@@ -15,7 +15,7 @@ from twisted.python.threadpool import ThreadPool
 from twisted.web import server, twcgi, wsgi
 from twisted.web.pages import notFound
 from twisted.web.proxy import ProxyClientFactory, ProxyRequest, ReverseProxyResource
-from twisted.web.resource import IResource, Resource
+from twisted.web.resource import EncodingResourceWrapper, IResource, Resource
 from twisted.web.server import NOT_DONE_YET
 
 from tests.support.memory import MemoryTransport
@@ -206,15 +206,25 @@ class ChoiceTests(ServerTestCase):
             def render(self, request: Any) -> Any:
                 return self.name
 
-        for resource in (notFound(), Page([])):
+        class Encoding(EncodingResourceWrapper):
+            name = b"mine"
+
+        leaf = Resource()
+        leaf.isLeaf = True
+        encoding = Encoding(leaf, [server.GzipEncoderFactory()])
+        for resource in (notFound(), encoding, Page([])):
+            found.clear()
             self.talk(resource, GET, requestFactory=Mine)
-            resrc = found.pop()
+            resrc = found[0]
             self.assertEqual(type(resource).__name__, resrc.__class__.__name__)
             self.assertIsInstance(resrc, type(resource))
             self.assertTrue(IResource.providedBy(resrc))
             self.assertEqual(repr(resource), repr(resrc))
             self.assertEqual(resource.isLeaf, resrc.isLeaf)
-        self.assertEqual(b"mine", resrc.name)
+            self.assertEqual(
+                getattr(resource, "name", None), getattr(resrc, "name", None)
+            )
+        found.clear()
 
     def test_bounded(self) -> None:
         """

@@ -25,13 +25,24 @@ __all__ = ["Encoded"]
 
 class Encoded(EncodingResourceWrapper):
     """
-    A wrapped resource whose encoder counts.
+    A wrapped resource whose encoder counts.  To anything but C{type} it looks like the
+    wrapper that it stands for.
 
     @param resource: the L{EncodingResourceWrapper}.
     """
 
     def __init__(self, resource: Any) -> None:
         super().__init__(resource, [])
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> Any:
+        return type(self.original)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.__dict__["original"], name)
+
+    def __repr__(self) -> str:
+        return repr(self.original)
 
     def getEncoder(self, request: Any) -> Any:
         """
