@@ -60,17 +60,20 @@ class SocketTests(TestCase):
     @inlineCallbacks
     def test_removed(self) -> Any:
         """
-        If somebody removes the directory, it is made again, and the worker is heard
-        again by the address that it has.
+        If somebody removes the directory, it and its folders are made again, and the
+        worker is heard again by the address that it has.
         """
         one = self.open("1.1")
+        folder = self.sockets.makeFolder("metrics")
         self.assertFalse(self.sockets.restore("1.1"))
         directory = self.sockets.directory
         assert directory is not None
         shutil.rmtree(directory)
         one.tell("lost")
+        self.assertFalse(os.path.exists(folder))
         self.assertTrue(self.sockets.restore("1.1"))
-        self.assertEqual(0o700, stat.S_IMODE(os.stat(directory).st_mode))
+        for made in (directory, folder):
+            self.assertEqual(0o700, stat.S_IMODE(os.stat(made).st_mode))
         one.tell("WATCHDOG=1")
         yield eventually(lambda: bool(self.told))
         self.assertEqual([("1.1", "WATCHDOG=1")], self.told)
@@ -81,8 +84,8 @@ class SocketTests(TestCase):
 
     def test_notRestored(self) -> None:
         """
-        Where that is not possible it is logged; what was never there, or has ended, is
-        not made again.
+        Where that is not possible it is an error, at once or later; what was never
+        there, or has ended, is not made again.
         """
         self.assertFalse(self.sockets.restore("1.1"))
         self.open("1.1")
@@ -90,9 +93,13 @@ class SocketTests(TestCase):
         assert directory is not None
         shutil.rmtree(directory)
         with open(directory, "w"):
-            self.assertFalse(self.sockets.restore("1.1"))
+            self.assertRaises(CannotListenError, self.sockets.restore, "1.1")
+            self.assertRaises(CannotListenError, self.open, "2.2")
+            path = self.sockets.open("3.3", print, later=True)
+            self.assertRaises(CannotListenError, self.sockets.restore, "3.3")
         os.unlink(directory)
-        self.assertEqual(1, len(self.flushLoggedErrors(CannotListenError)))
+        self.assertTrue(self.sockets.restore("3.3"))
+        self.assertTrue(os.path.exists(path))
         self.sockets.end()
         self.assertFalse(self.sockets.restore("1.1"))
 

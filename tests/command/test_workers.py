@@ -25,11 +25,14 @@ class Sockets:
         self.told: dict[str, Any] = {}
         self.ended = False
         self.removed: set[str] = set()
+        self.fails: OSError | None = None
 
-    def open(self, name: str, told: Any) -> str:
+    def open(self, name: str, told: Any, later: bool = False) -> str:
         """
         One more.
         """
+        if self.fails is not None and not later:
+            raise self.fails
         self.told[name] = told
         return f"/run/{name}"
 
@@ -37,6 +40,8 @@ class Sockets:
         """
         One again, if it was removed.
         """
+        if self.fails is not None:
+            raise self.fails
         wasThere = name not in self.removed
         self.removed.discard(name)
         return not wasThere
@@ -259,6 +264,59 @@ class WorkersTests(WorkersTestCase):
             self.assertEqual(killed, one.gone)
             self.assertEqual(1, len(self.lines("was removed: it is made again")))
         self.assertFalse(two.gone)
+
+    def test_removedBeforeRestart(self) -> None:
+        """
+        If its socket was removed, it is made again before the worker is started again,
+        which would not be heard otherwise.
+        """
+        one, _ = self.ready()
+        self.sockets.removed.add(one.env["NOTIFY_SOCKET"].removeprefix("/run/"))
+        one.end(1)
+        self.beat(1)
+        self.assertEqual(2, len(self.alive))
+        self.assertEqual(set(), self.sockets.removed)
+        self.assertEqual(1, len(self.lines("was removed: it is made again")))
+
+    def test_noSocket(self) -> None:
+        """
+        While no socket can be made, nobody is killed, workers are not replaced, and
+        those that have ended are tried again.
+        """
+        one, two = self.ready()
+        self.sockets.fails = FileNotFoundError(2, "No such file or directory", "/tmp/x")
+        self.workers.replaceAll()
+        self.reactor.advance(0)
+        (line,) = self.lines("the old ones stay")
+        self.assertIn("could not be started (/tmp/x: No such file or directory)", line)
+        for _ in range(30):
+            self.reactor.advance(1)
+        self.assertEqual([one, two], self.alive)
+        self.assertEqual(
+            2, len(self.lines("so whether it lives is not known: /tmp/x: No"))
+        )
+        self.tell(one, "STOPPING=1")
+        one.end(1)
+        self.reactor.advance(5)
+        self.sockets.fails = None
+        self.beat(30)
+        self.assertEqual(2, len(self.alive))
+        self.workers.replaceAll()
+        self.reactor.advance(0)
+        self.assertEqual(3, len(self.alive))
+        self.assertEqual([], self.flushLoggedErrors())
+
+    def test_clock(self) -> None:
+        """
+        If the clock leaps, no worker is killed: neither one that lives, nor one that is
+        starting.
+        """
+        self.reactor.advance(86400)
+        one, two = self.ready()
+        self.reactor.advance(86400)
+        self.beat(60)
+        self.assertEqual([one, two], self.alive)
+        self.assertEqual([], self.lines("is killed"))
 
     def test_replaced(self) -> None:
         """

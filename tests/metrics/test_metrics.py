@@ -5,12 +5,15 @@ What a site counts.
 from __future__ import annotations
 
 import os
+import shutil
+import stat
 import subprocess
 import sys
 from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol
+from twisted.logger import formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web import server
 from twisted.web.resource import Resource
@@ -41,7 +44,7 @@ from twisted_h11._metrics.shared import Shared
 numbers = Shared(sys.argv[1]).begin()
 for _ in range(int(sys.argv[2])):
     numbers.connected()
-numbers.now(["idle"], 1)
+numbers.now(["new", "idle"], 1)
 print("ready", flush=True)
 sys.stdin.read()
 """
@@ -369,14 +372,19 @@ class NumbersTests(SynchronousTestCase):
         mine = shared.begin()
         mine.connected()
         first, _ = self.child(directory, 10), self.child(directory, 100)
-        place, idle = PLACES["connections"], PLACES["state idle"]
+        place, states = (
+            PLACES["connections"],
+            [PLACES[f"state {name}"] for name in STATES],
+        )
         numbers, processes = shared.total()
-        self.assertEqual((numbers[place], numbers[idle], processes), (111, 2, 3))
+        self.assertEqual((numbers[place], processes), (111, 3))
+        self.assertEqual(sum(numbers[state] for state in states), 4)
         first.kill()
         first.wait()
         for _ in range(3):
             numbers, processes = shared.total()
-            self.assertEqual((numbers[place], numbers[idle], processes), (111, 1, 2))
+            self.assertEqual((numbers[place], processes), (111, 2))
+            self.assertEqual(sum(numbers[state] for state in states), 2)
         self.assertEqual(numbers[PLACES["log lines dropped"]], 2)
         mine.connected()
         self.assertEqual(shared.total()[0][place], 112)
@@ -426,6 +434,74 @@ class NumbersTests(SynchronousTestCase):
         status = os.stat(os.path.join(directory, str(os.getpid())))
         self.assertGreaterEqual(status.st_blocks * 512, status.st_size)
         self.assertGreater(status.st_size, 0)
+
+    def test_removed(self) -> None:
+        """
+        If somebody empties the directory for temporary files, the file is made again,
+        and nothing that a living process has counted is lost.
+        """
+        directory = self.directory()
+        metrics = Metrics(directory)
+        metrics.connected()
+        shutil.rmtree(directory)
+        metrics.refresh()
+        self.assertEqual(0o700, stat.S_IMODE(os.stat(directory).st_mode))
+        self.child(directory, 10)
+        shutil.rmtree(directory)
+        metrics.connected()
+        numbers, processes = metrics.totals()
+        self.assertEqual((numbers[PLACES["connections"]], processes), (2, 1))
+        metrics.connected()
+        self.assertEqual(Shared(directory).total()[0][PLACES["connections"]], 3)
+
+    def test_notShared(self) -> None:
+        """
+        While there can be no directory, a process tells what it has counted itself, and
+        says so in the log, once.
+        """
+        events: list[Any] = []
+        observer: Any = events.append
+        globalLogPublisher.addObserver(observer)
+        self.addCleanup(globalLogPublisher.removeObserver, observer)
+        directory = self.directory()
+        metrics = Metrics(directory)
+        shutil.rmtree(directory)
+        open(directory, "w").close()
+        for count in range(1, 4):
+            metrics.connected()
+            metrics.refresh()
+            numbers, processes = metrics.totals()
+            self.assertEqual((numbers[PLACES["connections"]], processes), (count, 1))
+        lines = [str(formatEvent(event)) for event in events]
+        (line,) = [line for line in lines if "only those of this one are shown" in line]
+        self.assertIn("Not a directory", line)
+        os.unlink(directory)
+        self.assertEqual(metrics.totals()[0][PLACES["connections"]], 3)
+        self.assertTrue(os.path.isdir(directory))
+
+    def test_diskFills(self) -> None:
+        """
+        If what a killed process has counted can not be added up, on a full disk, it is
+        counted as it is.
+        """
+        directory = self.directory()
+        shared = Shared(directory)
+        shared.begin().connected()
+        first = self.child(directory, 10)
+        first.kill()
+        first.wait()
+
+        def fails(*args: Any) -> None:
+            raise OSError(28, "No space left on device")
+
+        place, idle = PLACES["connections"], PLACES["state idle"]
+        patch = self.patch(os, "replace", fails)
+        for _ in range(2):
+            numbers, processes = shared.total()
+            self.assertEqual((numbers[place], numbers[idle], processes), (11, 0, 1))
+        patch.restore()
+        self.assertEqual(shared.total()[0][place], 11)
+        self.assertNotIn(str(first.pid), os.listdir(directory))
 
     def test_sameID(self) -> None:
         """

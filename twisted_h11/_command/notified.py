@@ -12,7 +12,8 @@ from typing import Any
 
 from twisted.internet.error import CannotListenError
 from twisted.internet.protocol import DatagramProtocol
-from twisted.logger import Logger
+
+from twisted_h11._boundary.private import make_private
 
 __all__ = ["NotifySockets"]
 
@@ -43,51 +44,67 @@ class NotifySockets:
     @ivar directory: the directory, while there is one.
     """
 
-    _log = Logger()
-
     def __init__(self, reactor: Any) -> None:
         self._reactor = reactor
         self._ports: dict[str, Any] = {}
         self._heard: dict[str, Callable[[str], object]] = {}
+        self._folders: list[str] = []
         self.directory: str | None = None
 
-    def open(self, name: str, told: Callable[[str], object]) -> str:
+    def open(
+        self, name: str, told: Callable[[str], object], later: bool = False
+    ) -> str:
         """
         Open the socket for one worker.
 
         @param name: the name of the socket.
         @param told: called with each line.
+        @param later: if the socket can not be opened, leave that to L{restore}.
         @return: the address for C{NOTIFY_SOCKET}.
         @raise CannotListenError: if it can not be opened.
         @raise OSError: if there can be no directory.
         """
         directory = self.makeDirectory()
-        if not os.path.exists(directory):
-            os.mkdir(directory, 0o700)
-        path = os.path.join(directory, name)
-        self._ports[name] = self._reactor.listenUNIXDatagram(path, _Lines(told))
         self._heard[name] = told
-        return path
+        try:
+            self.restore(name)
+        except (OSError, CannotListenError):
+            if not later:
+                raise
+        return os.path.join(directory, name)
 
     def restore(self, name: str) -> bool:
         """
-        Open the socket of a worker again if its path is gone, because somebody has
-        cleaned the directory for temporary files.
+        Open the socket of a worker if there is none, because somebody has cleaned the
+        directory for temporary files.  The directories are made again, too.
 
         @return: whether that was done.
+        @raise CannotListenError: if it can not be opened.
+        @raise OSError: if there can be no directory.
         """
-        directory, heard = self.directory, self._heard.get(name)
-        if directory is None or heard is None:
+        directory, told = self.directory, self._heard.get(name)
+        if directory is None or told is None:
             return False
-        if os.path.exists(os.path.join(directory, name)):
+        for needed in (directory, *self._folders):
+            make_private(needed)
+        path = os.path.join(directory, name)
+        if os.path.exists(path):
             return False
-        self.close(name)
-        try:
-            self.open(name, heard)
-        except (OSError, CannotListenError):
-            self._log.failure("Can not make the socket of a worker again")
-            return False
+        self._closePort(name)
+        self._ports[name] = self._reactor.listenUNIXDatagram(path, _Lines(told))
         return True
+
+    def makeFolder(self, name: str) -> str:
+        """
+        Make a folder in the directory, which is made again as the directory is.
+
+        @return: its path.
+        @raise OSError: if that is not possible.
+        """
+        folder = os.path.join(self.makeDirectory(), name)
+        make_private(folder)
+        self._folders.append(folder)
+        return folder
 
     def makeDirectory(self) -> str:
         """
@@ -102,6 +119,9 @@ class NotifySockets:
         Close the socket of a worker.
         """
         self._heard.pop(name, None)
+        self._closePort(name)
+
+    def _closePort(self, name: str) -> None:
         port = self._ports.pop(name, None)
         if port is not None:
             port.stopListening()

@@ -117,9 +117,7 @@ class ParentService(Service):
         self._environ["LISTEN_FDS"] = str(len(descriptors))
         self._environ["LISTEN_FDNAMES"] = ":".join([*names, *more])
         if self._config["status"] is not None:
-            path = os.path.join(self._sockets.makeDirectory(), "metrics")
-            os.mkdir(path, 0o700)
-            self._environ[METRICS_DIRECTORY] = path
+            self._environ[METRICS_DIRECTORY] = self._sockets.makeFolder("metrics")
         isDaemon = not self._config.parent.get("nodaemon")
         self.workers.start(self._command(len(names)), descriptors, isDaemon)
 

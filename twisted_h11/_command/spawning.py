@@ -9,7 +9,11 @@ import signal
 from collections.abc import Callable
 from typing import Any
 
-from twisted.internet.error import ProcessExitedAlready, ProcessTerminated
+from twisted.internet.error import (
+    CannotListenError,
+    ProcessExitedAlready,
+    ProcessTerminated,
+)
 from twisted.internet.interfaces import IReactorProcess, IReactorTime
 from twisted.internet.protocol import ProcessProtocol
 from twisted.python.failure import Failure
@@ -36,7 +40,7 @@ class _Watched(ProcessProtocol):
         """
         self._protocol.makeConnection(self.transport)
 
-    def notStarted(self, error: OSError) -> None:
+    def notStarted(self, error: Exception) -> None:
         """
         The process could not be started: report it as ended.
         """
@@ -94,6 +98,8 @@ class Spawner:
     @param reactor: the reactor.
     @param began: called with the name of a process, and its transport.
     @param ended: called with the name of a process that has ended, and how.
+    @param begins: called with the name of a process before it is started; if it raises
+        L{OSError} or L{CannotListenError}, the process could not be started.
     """
 
     def __init__(
@@ -101,8 +107,10 @@ class Spawner:
         reactor: Any,
         began: Callable[[str, Any], object],
         ended: Callable[[str, str], object],
+        begins: Callable[[str], object] = lambda name: None,
     ) -> None:
         self._reactor = reactor
+        self._begins = begins
         self._began = began
         self._ended = ended
         self.descriptors: list[int] = []
@@ -146,6 +154,7 @@ class Spawner:
         handed: dict[int, Any] = dict(enumerate(self.descriptors, FIRST))
         watched = _Watched(processProtocol, self._ended)
         try:
+            self._begins(processProtocol.name)
             process = self._reactor.spawnProcess(
                 watched,
                 executable,
@@ -154,7 +163,7 @@ class Spawner:
                 path=path,
                 childFDs={0: "w", **output, **handed},
             )
-        except OSError as error:
+        except (OSError, CannotListenError) as error:
             # The monitor would log a traceback; only the end of the process matters.
             process = _NotStarted()
             watched.makeConnection(process)

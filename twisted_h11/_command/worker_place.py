@@ -11,7 +11,8 @@ from enum import Enum
 from typing import Any
 
 from twisted.internet.error import ProcessExitedAlready
-from twisted.internet.interfaces import IDelayedCall
+
+from twisted_h11._command.steps import SteppedCall
 
 __all__ = ["State", "Worker"]
 
@@ -50,7 +51,7 @@ class Worker:
         self.successor: Worker | None = None
         self.replaces: Worker | None = None
         self._since = 0.0
-        self._timer: IDelayedCall | None = None
+        self._timer: SteppedCall | None = None
         self._missed: set[int] = set()
 
     def __str__(self) -> str:
@@ -86,7 +87,7 @@ class Worker:
             self.state = State.STARTING
             self._missed.clear()
 
-    def await_(self, timer: IDelayedCall | None) -> None:
+    def await_(self, timer: SteppedCall | None) -> None:
         """
         Replace the time-out of the worker; C{None} for no time-out.
         """

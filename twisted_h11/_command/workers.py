@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -18,10 +19,12 @@ from twisted.logger import Logger
 from twisted.runner.procmon import ProcessMonitor
 
 from twisted_h11._boundary.variables import WORKER
+from twisted_h11._command.hearing import Hearing
 from twisted_h11._command.notified import NotifySockets
 from twisted_h11._command.notify import REPLACE
 from twisted_h11._command.replacing import Leaving, Turns
 from twisted_h11._command.spawning import Spawner
+from twisted_h11._command.steps import SteppedCall
 from twisted_h11._command.worker_place import State, Worker
 
 __all__ = ["Workers"]
@@ -72,7 +75,8 @@ class Workers:
         self._environ = environ
         self._directory = directory
         self._sockets = sockets
-        self._spawner = Spawner(reactor, self._began, self._ended)
+        self._hearing = Hearing(reactor, sockets, timeout, self._silent)
+        self._spawner = Spawner(reactor, self._began, self._ended, self._begins)
         self._monitor = _monitor(self._spawner, grace)
         self._workers: dict[str, Worker] = {}
         self._current: dict[int, Worker] = {}
@@ -115,7 +119,9 @@ class Workers:
         if replaces is not None:
             replaces.successor = worker
         self._workers[worker.name] = worker
-        address = self._sockets.open(worker.name, lambda line: self._told(worker, line))
+        told = partial(self._told, worker)
+        # What fails later fails again in _begins, which is tried again.
+        address = self._sockets.open(worker.name, told, later=self._wasReady)
         environ = {
             **self._environ,
             WORKER: str(number),
@@ -129,14 +135,14 @@ class Workers:
 
     # -- events of a worker ---------------------------------------------------------
 
+    def _begins(self, name: str) -> None:
+        self._hearing.restore(self._workers[name])
+
     def _began(self, name: str, process: Any) -> None:
         worker = self._workers[name]
         worker.began(process, self._reactor.seconds())
-        worker.await_(
-            self._reactor.callLater(
-                self._startTimeout, self._kill, worker, "was not ready"
-            )
-        )
+        late = partial(self._kill, worker, "was not ready")
+        worker.await_(SteppedCall(self._reactor, self._startTimeout, late))
 
     def _told(self, worker: Worker, line: str) -> None:
         if worker.process is None:
@@ -149,11 +155,11 @@ class Workers:
             self._leaving.look()
         elif line == "READY=1" and worker.state is State.STARTING:
             self._log.info("Worker {worker} is ready", worker=str(worker))
-            self._awaitBeat(worker)
+            self._hearing.awaitBeat(worker)
             worker.ready()
             self._ready(worker)
         elif line == "WATCHDOG=1" and worker.state is State.READY:
-            self._awaitBeat(worker)
+            self._hearing.awaitBeat(worker)
         elif line == REPLACE and worker.state is State.READY:
             self._turns.add(worker.number)
 
@@ -167,21 +173,8 @@ class Workers:
             if worker.successor is None:
                 self._current[worker.number] = self._add(worker.number)
 
-    def _awaitBeat(self, worker: Worker) -> None:
-        worker.await_(self._reactor.callLater(self._timeout, self._missed, worker))
-
-    def _missed(self, worker: Worker) -> None:
-        """
-        A worker was not heard in time.
-        """
-        if self._sockets.restore(worker.name):
-            self._log.warn(
-                "The socket of worker {worker} was removed: it is made again",
-                worker=str(worker),
-            )
-            self._awaitBeat(worker)
-        else:
-            self._kill(worker, "gave no sign of life")
+    def _silent(self, worker: Worker) -> None:
+        self._kill(worker, "gave no sign of life")
 
     def _ready(self, worker: Worker) -> None:
         self._wasReady = True

@@ -11,7 +11,10 @@ from heapq import heappush, heappushpop
 from itertools import count
 from typing import Any
 
+from twisted.logger import Logger
+
 from twisted_h11._boundary.checks import PATH, checked, optional
+from twisted_h11._boundary.explain import explain
 from twisted_h11._metrics.numbers import Numbers
 from twisted_h11._metrics.shared import Shared
 
@@ -42,6 +45,8 @@ class Metrics:
     @since: 0.1
     """
 
+    _log = Logger()
+
     @checked(directory=optional(PATH))
     def __init__(self, directory: str | os.PathLike[str] | None = None) -> None:
         """
@@ -54,6 +59,7 @@ class Metrics:
         self._numbers = Numbers() if self._shared is None else self._shared.begin()
         self._newest: deque[tuple[Any, ...]] = deque(maxlen=_MOST_REMEMBERED)
         self._slowest: list[tuple[Any, ...]] = []
+        self._isAlone = False
         # A request that takes longer than this is one of the slowest.
         self._slow = -1.0
         self.isWatched = False
@@ -102,11 +108,19 @@ class Metrics:
     def totals(self) -> tuple[list[int], int]:
         """
         The sums of the numbers of all processes, by
-        L{PLACES<twisted_h11._metrics.numbers.PLACES>}, and the number of processes.
+        L{PLACES<twisted_h11._metrics.numbers.PLACES>}, and the number of processes.  If
+        the files of the others can not be used, those of this process.
         """
         self.refresh()
         if self._shared is not None:
-            return self._shared.total()
+            try:
+                self._keep(self._shared)
+                found = self._shared.total()
+            except OSError as error:
+                self._tellAlone(error)
+            else:
+                self._isAlone = False
+                return found
         return list(self._numbers.view), 1
 
     def refresh(self) -> None:
@@ -114,6 +128,27 @@ class Metrics:
         Update the gauges among this process' numbers, for other processes to read.
         """
         self._numbers.now(*self._look())
+        if self._shared is not None:
+            try:
+                self._keep(self._shared)
+            except OSError as error:
+                self._tellAlone(error)
+
+    def _keep(self, shared: Shared) -> None:
+        if shared.keep(self._numbers):
+            self._log.warn(
+                "The file of the metrics was removed, and is made again; the metrics "
+                "of processes that have ended may be lost"
+            )
+
+    def _tellAlone(self, error: OSError) -> None:
+        if not self._isAlone:
+            self._isAlone = True
+            self._log.error(
+                "Can not share metrics with other processes, so only those of this one "
+                "are shown: {reason}",
+                reason=explain(error),
+            )
 
     def newest(self) -> list[dict[str, Any]]:
         """

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import mmap
 import os
+from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -73,7 +74,7 @@ def _places() -> dict[str, int]:
 
 PLACES = _places()
 
-FIRST_GAUGE = PLACES["state idle"]
+FIRST_GAUGE = PLACES[f"state {STATES[0]}"]
 """
 The index of the first gauge; the numbers before it are counters.
 """
@@ -108,15 +109,26 @@ class Numbers:
         # A list is twice as fast as an array.
         self.view: Any = [0] * len(PLACES)
         if path is not None:
-            flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-            descriptor = os.open(path, flags, 0o600)
-            try:
-                # Not ftruncate: without room on the disk, writing to the memory would
-                # end the process.  posix_fallocate is missing on macOS.
-                os.write(descriptor, bytes(_LENGTH))
-                self.view = memoryview(mmap.mmap(descriptor, _LENGTH)).cast("q")
-            finally:
-                os.close(descriptor)
+            self.moveTo(path)
+
+    def moveTo(self, path: str) -> None:
+        """
+        Keep the numbers in a new file.
+
+        @raise OSError: if it can not be made.
+        """
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        descriptor = os.open(path, flags, 0o600)
+        try:
+            # Not ftruncate: without room on the disk, writing to the memory would end
+            # the process.  posix_fallocate is missing on macOS.
+            os.write(descriptor, array("q", self.view).tobytes())
+            self.view = memoryview(mmap.mmap(descriptor, _LENGTH)).cast("q")
+        except OSError:
+            os.unlink(path)
+            raise
+        finally:
+            os.close(descriptor)
 
     def ended(self, request: Any, seconds: float | None, received: int | None) -> None:
         """

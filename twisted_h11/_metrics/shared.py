@@ -14,6 +14,7 @@ import os
 from array import array
 from collections.abc import Iterator
 
+from twisted_h11._boundary.private import make_private
 from twisted_h11._metrics.numbers import FIRST_GAUGE, PLACES, Numbers, total
 
 __all__ = ["Shared"]
@@ -30,7 +31,8 @@ class Shared:
     """
 
     def __init__(self, directory: str) -> None:
-        self._directory = directory
+        self._directory = os.path.abspath(directory)
+        self._own = self._path(str(os.getpid()))
 
     def begin(self) -> Numbers:
         """
@@ -38,11 +40,26 @@ class Shared:
 
         @raise OSError: if the file can not be made.
         """
-        path = self._path(str(os.getpid()))
         with self._locked():
             # A file of an earlier process with the same id.
-            self._retire(str(os.getpid()))
-        return Numbers(path)
+            self._retire(os.path.basename(self._own))
+        return Numbers(self._own)
+
+    def keep(self, numbers: Numbers) -> bool:
+        """
+        Give the numbers of this process another file, if theirs was removed because
+        somebody has cleaned the directory for temporary files.  The numbers of
+        processes that have ended are lost then.
+
+        @return: whether that was done.
+        @raise OSError: if that is not possible.
+        """
+        if os.path.exists(self._own):
+            return False
+        make_private(os.path.dirname(self._directory))
+        make_private(self._directory)
+        numbers.moveTo(self._own)
+        return True
 
     def total(self) -> tuple[list[int], int]:
         """
@@ -52,8 +69,11 @@ class Shared:
             names = sorted(n for n in os.listdir(self._directory) if n.isdecimal())
             alive = [name for name in names if _is_alive(int(name))]
             for name in set(names) - set(alive):
-                self._retire(name)
-            parts = [self._read(name) for name in [_GONE, *alive]]
+                # On a full disk the file stays, and is counted as it is.
+                with contextlib.suppress(OSError):
+                    self._retire(name)
+            ended = [self._read(name)[:FIRST_GAUGE] for name in set(names) - set(alive)]
+            parts = [self._read(name) for name in [_GONE, *alive]] + ended
         return total(parts), len(alive)
 
     def _path(self, name: str) -> str:
