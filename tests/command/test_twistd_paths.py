@@ -10,6 +10,7 @@ from typing import Any
 from twisted.scripts import twistd
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.support.command_loop import CommandLoopTestCase
 from twisted_h11._command.twistd_paths import leaves_nothing
 from twisted_h11.tap import Options
 
@@ -28,7 +29,7 @@ class PathsTests(SynchronousTestCase):
         self.addCleanup(os.chdir, os.getcwd())
         os.chdir(folder)
 
-    def refused(self, *words: str) -> str:
+    def refused(self, *words: str, mayRemove: bool = False) -> str:
         """
         Why twistd does not start; nothing if it does.
         """
@@ -42,7 +43,8 @@ class PathsTests(SynchronousTestCase):
         except SystemExit as error:
             return str(error)
         finally:
-            self.assertEqual(before, os.listdir())
+            if not mayRemove:
+                self.assertEqual(before, os.listdir())
         return ""
 
     def test_wrong(self) -> None:
@@ -74,6 +76,17 @@ class PathsTests(SynchronousTestCase):
         self.assertEqual(f"twistd h11web: {problem}", self.refused())
         for words in (["-n"], ["--syslog"], ["--logfile=x.log"]):
             self.assertEqual("", self.refused(*words))
+
+    def test_ownPid(self) -> None:
+        """
+        A pid file with the id of this process was left by another one: twistd does not
+        find it.  Any other stays.
+        """
+        for content, stays in ((str(os.getpid()), False), ("1", True), ("x", True)):
+            with open("web.pid", "w") as file:
+                file.write(content)
+            self.assertEqual("", self.refused("--pidfile=web.pid", mayRemove=True))
+            self.assertEqual(stays, os.path.exists("web.pid"), content)
 
     def test_right(self) -> None:
         """
@@ -112,3 +125,38 @@ class LeavesNothingTests(SynchronousTestCase):
         with leaves_nothing(path):
             open(path, "w").close()
         self.assertTrue(os.path.exists(path))
+
+
+class SocketTests(CommandLoopTestCase):
+    """
+    UNIX sockets of a server that changes its directory.
+    """
+
+    def paths(self, *twistd: str) -> list[str]:
+        """
+        Where a server listens.
+        """
+        self.loop.ports.clear()
+        service = self.make(
+            "--listen=unix:web",
+            "--listen=unix:/tmp/web",
+            r"--listen=haproxy:unix:mode=600:address=b\:c\=d",
+            "--status-listen=unix:address=e",
+            twistd=("-n", *twistd),
+        )
+        service.privilegedStartService()
+        return sorted(self.loop.ports)
+
+    def test_relative(self) -> None:
+        """
+        A relative path is relative to the directory that twistd was started in, as all
+        paths are, also with C{--rundir}; in another root it stays as it is.
+        """
+        start = os.getcwd()
+        expected = sorted(
+            ["/tmp/web", *(os.path.join(start, name) for name in ("web", "b:c=d", "e"))]
+        )
+        self.assertEqual(expected, self.paths("--rundir=/"))
+        expected = ["/tmp/web", "b:c=d", "e", "web"]
+        for words in ((), ("--rundir=.",), ("--chroot=/", "--rundir=/tmp")):
+            self.assertEqual(expected, self.paths(*words), words)

@@ -397,6 +397,18 @@ class FileTests(PasswordCase):
         self.write(b"ann:" + hashed(b"third") + b"\n")
         self.assertTrue(self.allows(file, b"ann", b"third"))
 
+    def test_directory(self) -> None:
+        """
+        A relative path is relative to the directory of the start, also when the file is
+        read again.
+        """
+        file = PasswordFile(os.path.relpath(self.path))
+        self.write(b"ann:" + hashed(b"other") + b"\n#")
+        self.addCleanup(os.chdir, os.getcwd())
+        os.chdir("/")
+        self.assertFalse(self.allows(file, b"ann", b"secret"))
+        self.assertTrue(self.allows(file, b"ann", b"other"))
+
     def test_long(self) -> None:
         """
         What bcrypt does not look at does not count, and is no error.

@@ -28,6 +28,7 @@ __all__ = [
     "has_tls",
     "is_handed_over",
     "is_plain",
+    "is_unix",
     "parse_endpoint",
     "tcp_description",
 ]
@@ -43,16 +44,20 @@ Which argument of an endpoint is its backlog, if the arguments have no names.
 """
 
 
-def parse_endpoint(reactor: Any, description: str) -> IStreamServerEndpoint:
+def parse_endpoint(
+    reactor: Any, description: str, directory: str | None = None
+) -> IStreamServerEndpoint:
     """
     Make an endpoint, with its certificates loaded.
 
+    @param directory: where the relative path of a UNIX socket begins, if the working
+        directory will be another one when the endpoint listens.
     @raise ValueError: for any error in the description.
     """
     try:
         _check_certificates(description)
         endpoint: IStreamServerEndpoint = endpoints.serverFromString(
-            reactor, _with_backlog(description)
+            reactor, _from_directory(_with_backlog(description), directory)
         )
     except Exception as error:
         if ":" not in description:
@@ -145,6 +150,13 @@ def is_handed_over(description: str) -> bool:
     return _arguments(description)[0] == "systemd"
 
 
+def is_unix(description: str) -> bool:
+    """
+    Whether an endpoint opens a UNIX socket.
+    """
+    return _arguments(description)[0] == "unix"
+
+
 def _check_certificates(description: str) -> None:
     """
     Check that the certificates and keys of an endpoint can be loaded.
@@ -182,6 +194,29 @@ def _with_backlog(description: str) -> str:
     ):
         return description
     return f"{description}:backlog={_BACKLOG}"
+
+
+def _from_directory(description: str, directory: str | None) -> str:
+    """
+    Make the path of a UNIX socket absolute.
+
+    @param directory: the directory to which it is relative; C{None} to leave it.
+    """
+    parts = re.split(r"(?<!\\):", description)
+    kind = 1 if parts[0] == "haproxy" else 0
+    if directory is None or parts[kind : kind + 1] != ["unix"]:
+        return description
+    for place in range(kind + 1, len(parts)):
+        part = parts[place]
+        if part.startswith("address="):
+            name, quoted = "address=", part.removeprefix("address=")
+        elif place == kind + 1 and not re.search(r"(?<!\\)=", part):
+            name, quoted = "", part
+        else:
+            continue
+        path = os.path.join(directory, re.sub(r"\\(.)", r"\1", quoted))
+        parts[place] = name + endpoints.quoteStringArgument(path)
+    return ":".join(parts)
 
 
 def is_plain(description: str) -> bool:

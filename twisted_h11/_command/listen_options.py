@@ -14,6 +14,7 @@ from twisted.web import distrib
 
 from twisted_h11._command.endpoints import parse_endpoint, tcp_description
 from twisted_h11._command.proxy_options import ProxyOptions
+from twisted_h11._command.twistd_paths import start_directory
 from twisted_h11._command.values import is_number
 
 __all__ = ["ListenOptions"]
@@ -104,6 +105,8 @@ class ListenOptions(ProxyOptions):
         Parse one endpoint description, and load its certificates.
         """
         try:
-            return parse_endpoint(self.reactorFor(description), description)
+            return parse_endpoint(
+                self.reactorFor(description), description, start_directory(self.parent)
+            )
         except ValueError as error:
             raise usage.UsageError(f"--{option} {value}: {error}") from None

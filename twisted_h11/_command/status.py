@@ -17,6 +17,7 @@ from twisted.python import usage
 from twisted_h11._boundary.variables import METRICS_DIRECTORY
 from twisted_h11._command.endpoints import explain, parse_endpoint
 from twisted_h11._command.service import ListeningService
+from twisted_h11._command.twistd_paths import start_directory
 from twisted_h11.metrics import Metrics, StatusResource
 from twisted_h11.server import Site
 
@@ -60,7 +61,9 @@ class StatusOptions(usage.Options):
         if description is None:
             return
         try:
-            endpoint = parse_endpoint(reactorFor(description), description)
+            endpoint = parse_endpoint(
+                reactorFor(description), description, start_directory(self.parent)
+            )
         except ValueError as error:
             raise usage.UsageError(f"--status-listen {description}: {error}") from None
         self["status"] = (description, endpoint)

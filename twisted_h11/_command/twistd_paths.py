@@ -15,7 +15,15 @@ from typing import Any
 
 from twisted.python import usage
 
-__all__ = ["check_log", "check_paths", "from_start", "leaves_nothing"]
+from twisted_h11._boundary.opening import read_file
+
+__all__ = [
+    "check_log",
+    "check_paths",
+    "from_start",
+    "leaves_nothing",
+    "start_directory",
+]
 
 
 def check_paths(command: Any) -> None:
@@ -38,6 +46,7 @@ def check_paths(command: Any) -> None:
         _check_output("twistd --pidfile", pidfile)
         if os.path.exists(pidfile) and not os.path.isfile(pidfile):
             raise usage.UsageError(f"twistd --pidfile {pidfile}: not a file")
+        _remove_own(pidfile)
     logfile = command.get("logfile")
     if logfile == "-" or command.get("syslog") or command.get("logger"):
         return
@@ -70,6 +79,18 @@ def from_start(command: Any, path: str) -> str:
     return os.path.abspath(path)
 
 
+def start_directory(command: Any) -> str | None:
+    """
+    The directory that twistd was started in, if it will change to another one in the
+    same root.
+
+    @param command: twistd's options, or C{None}.
+    """
+    if command is None or command.get("chroot") or command.get("rundir") in (None, "."):
+        return None
+    return os.getcwd()
+
+
 @contextmanager
 def leaves_nothing(path: str | bytes | None) -> Iterator[None]:
     """
@@ -87,6 +108,17 @@ def leaves_nothing(path: str | bytes | None) -> Iterator[None]:
             with suppress(OSError):
                 if not os.path.getsize(real):
                     os.unlink(real)
+
+
+def _remove_own(pidfile: str) -> None:
+    """
+    Remove a pid file with the id of this process, which has written none yet: a server
+    that was killed has left it, and the id is used again, as in a container.  twistd
+    would say that another server is running.
+    """
+    with suppress(OSError, ValueError):
+        if int(read_file(pidfile, 20)) == os.getpid():
+            os.unlink(pidfile)
 
 
 def _check_output(option: str, path: str) -> None:

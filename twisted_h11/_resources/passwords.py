@@ -82,7 +82,8 @@ class PasswordFile:
         import bcrypt
 
         self._bcrypt: Any = bcrypt
-        self._path = os.fspath(path)
+        # twistd may change the directory.
+        self._path = os.path.abspath(path)
         self._key = token_bytes(32)
         self._right: OrderedDict[bytes, None] = OrderedDict()
         self._turns = DeferredSemaphore(_AT_A_TIME)
