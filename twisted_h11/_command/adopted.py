@@ -16,8 +16,9 @@ from typing import Any
 
 from twisted.internet import base, tcp, unix
 
-from twisted_h11._command.endpoints import is_handed_over
+from twisted_h11._command.endpoints import is_handed_over, is_unix
 from twisted_h11._command.passing import PassingReactor
+from twisted_h11._command.unix_ports import LockingReactor
 
 __all__ = ["AdoptingReactor", "reactor_for"]
 
@@ -108,7 +109,9 @@ def reactor_for(description: str) -> Any:
     """
     from twisted.internet import reactor
 
-    return AdoptingReactor(reactor) if is_handed_over(description) else reactor
+    if is_handed_over(description):
+        return AdoptingReactor(reactor)
+    return LockingReactor(reactor) if is_unix(description) else reactor
 
 
 def _check(adopted: socket.socket, family: int) -> None:

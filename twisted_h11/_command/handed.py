@@ -18,6 +18,7 @@ from twisted.internet.protocol import Factory
 
 from twisted_h11._command.adopted import AdoptingReactor
 from twisted_h11._command.passing import ListeningReactor
+from twisted_h11._command.unix_ports import LockingReactor
 
 __all__ = ["FIRST", "InheritingReactor", "OpeningReactor"]
 
@@ -67,7 +68,8 @@ class OpeningReactor(ListeningReactor):
         """
         See L{IReactorUNIX<twisted.internet.interfaces.IReactorUNIX>}.
         """
-        made = self._reactor.listenUNIX(address, _Nobody(), *args, **kwargs)
+        locking = LockingReactor(self._reactor)
+        made = locking.listenUNIX(address, _Nobody(), *args, **kwargs)
         made.stopReading()
         self.opened.append(made)
         return made

@@ -1,0 +1,150 @@
+"""
+UNIX sockets, their paths and locks, at the start and the end of a server.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import tempfile
+from typing import Any
+
+from twisted.internet import reactor
+from twisted.internet.defer import inlineCallbacks
+from twisted.internet.error import CannotListenError
+from twisted.internet.protocol import Factory
+from twisted.logger import formatEvent, globalLogPublisher
+from twisted.trial.unittest import TestCase
+
+from twisted_h11._command.unix_ports import LockingReactor
+
+net: Any = reactor
+
+
+class _Factory(Factory):
+    """
+    Notes that it was stopped.
+    """
+
+    noisy = False
+    stopped = False
+
+    def stopFactory(self) -> None:
+        """
+        It was.
+        """
+        self.stopped = True
+
+
+class PortTests(TestCase):
+    """
+    L{LockingReactor}.
+    """
+
+    timeout = 60
+
+    def setUp(self) -> None:
+        """
+        A short path.
+        """
+        self.folder = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, self.folder, True)
+        self.path = os.path.join(self.folder, "s")
+        self.factory = _Factory()
+        self.events: list[Any] = []
+        observer: Any = self.events.append
+        globalLogPublisher.addObserver(observer)
+        self.addCleanup(globalLogPublisher.removeObserver, observer)
+
+    def listen(self) -> Any:
+        """
+        Listen, with a lock.
+        """
+        port = LockingReactor(net).listenUNIX(self.path, self.factory, wantPID=1)
+        self.addCleanup(port.stopListening)
+        return port
+
+    def lines(self, word: str) -> list[str]:
+        """
+        What was logged with a word.
+        """
+        texts = [str(formatEvent(event)) for event in self.events]
+        return [text for text in texts if word in text]
+
+    def left(self) -> None:
+        """
+        A server was killed, and a process with its id lives.
+        """
+        with socket.socket(socket.AF_UNIX) as old:
+            old.bind(self.path)
+            old.listen()
+        os.symlink(str(os.getpid()), f"{self.path}.lock")
+
+    @inlineCallbacks
+    def test_left(self) -> Any:
+        """
+        A lock is no hindrance if nobody listens, whoever has its process id now.
+        """
+        self.left()
+        port = self.listen()
+        self.assertEqual(1, len(self.lines("on which no process listened")))
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(self.path)
+        yield port.stopListening()
+        self.assertEqual([], os.listdir(self.folder))
+
+    @inlineCallbacks
+    def test_served(self) -> Any:
+        """
+        Who listens keeps the lock, and the message names the process.
+        """
+        port = self.listen()
+        error = self.assertRaises(CannotListenError, self.listen)
+        self.assertEqual(
+            f"process {os.getpid()} listens there, according to {self.path}.lock",
+            error.socketError.strerror,
+        )
+        yield port.stopListening()
+        self.assertEqual([], os.listdir(self.folder))
+
+    def test_begun(self) -> None:
+        """
+        A lock without a socket may be that of a server that is starting; what is no
+        socket is not removed.
+        """
+        os.symlink("1", f"{self.path}.lock")
+        self.assertRaises(CannotListenError, self.listen)
+        with open(self.path, "w"):
+            self.assertRaises(CannotListenError, self.listen)
+        self.assertEqual(["s", "s.lock"], sorted(os.listdir(self.folder)))
+
+    @inlineCallbacks
+    def test_removed(self) -> Any:
+        """
+        If the path is gone at the end, the socket is closed, and the factory is told.
+        """
+        port = self.listen()
+        shutil.rmtree(self.folder)
+        yield port.stopListening()
+        self.assertTrue(self.factory.stopped)
+        self.assertEqual([], self.lines("Can not remove"))
+
+    @inlineCallbacks
+    def test_notRemoved(self) -> Any:
+        """
+        So it is if the path can not be removed, and the log says so.
+        """
+        port = self.listen()
+
+        def fails(path: Any) -> None:
+            raise PermissionError(13, "Permission denied", path)
+
+        patch = self.patch(os, "unlink", fails)
+        yield port.stopListening()
+        patch.restore()
+        self.assertTrue(self.factory.stopped)
+        (line,) = self.lines("Can not remove")
+        self.assertIn(f"{self.path}: Permission denied", line)
+        with socket.socket(socket.AF_UNIX) as client:
+            self.assertRaises(ConnectionRefusedError, client.connect, self.path)
