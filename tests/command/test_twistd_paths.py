@@ -77,6 +77,18 @@ class PathsTests(SynchronousTestCase):
         for words in (["-n"], ["--syslog"], ["--logfile=x.log"]):
             self.assertEqual("", self.refused(*words))
 
+    def test_fullDisk(self) -> None:
+        """
+        A pid file on a full disk is refused, in one line.
+        """
+
+        class Full:
+            f_bfree = 0
+
+        self.patch(os, "statvfs", lambda path: Full)
+        self.assertIn("web.pid: no space left", self.refused("--pidfile=web.pid"))
+        self.assertEqual("", self.refused("-n", "--pidfile="))
+
     def test_ownPid(self) -> None:
         """
         A pid file with the id of this process was left by another one: twistd does not

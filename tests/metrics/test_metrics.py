@@ -479,6 +479,26 @@ class NumbersTests(SynchronousTestCase):
         self.assertEqual(metrics.totals()[0][PLACES["connections"]], 3)
         self.assertTrue(os.path.isdir(directory))
 
+    def test_startsOnFullDisk(self) -> None:
+        """
+        A process that can not make its file on a full disk serves all the same, and
+        makes it when there is room.
+        """
+        directory = self.directory()
+
+        def fails(*args: Any) -> None:
+            raise OSError(28, "No space left on device")
+
+        patch = self.patch(os, "write", fails)
+        metrics = Metrics(directory)
+        metrics.connected()
+        self.assertEqual(1, metrics.totals()[0][PLACES["connections"]])
+        self.assertEqual(["lock"], os.listdir(directory))
+        patch.restore()
+        metrics.connected()
+        metrics.refresh()
+        self.assertEqual(2, Shared(directory).total()[0][PLACES["connections"]])
+
     def test_diskFills(self) -> None:
         """
         If what a killed process has counted can not be added up, on a full disk, it is

@@ -46,6 +46,9 @@ def check_paths(command: Any) -> None:
         _check_output("twistd --pidfile", pidfile)
         if os.path.exists(pidfile) and not os.path.isfile(pidfile):
             raise usage.UsageError(f"twistd --pidfile {pidfile}: not a file")
+        if not os.statvfs(os.path.dirname(os.path.abspath(pidfile))).f_bfree:
+            # twistd would print a traceback.
+            raise usage.UsageError(f"twistd --pidfile {pidfile}: no space left")
         _remove_own(pidfile)
     logfile = command.get("logfile")
     if logfile == "-" or command.get("syslog") or command.get("logger"):

@@ -9,6 +9,7 @@ and the file of the process is removed.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 from array import array
@@ -20,6 +21,7 @@ from twisted_h11._metrics.numbers import FIRST_GAUGE, PLACES, Numbers, total
 __all__ = ["Shared"]
 
 _GONE = "gone"
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 _LENGTH = 8 * len(PLACES)
 
 
@@ -36,14 +38,20 @@ class Shared:
 
     def begin(self) -> Numbers:
         """
-        Make the numbers of this process.
+        Make the numbers of this process.  On a full disk they are in memory at first.
 
         @raise OSError: if the file can not be made.
         """
-        with self._locked():
-            # A file of an earlier process with the same id.
-            self._retire(os.path.basename(self._own))
-        return Numbers(self._own)
+        try:
+            with self._locked():
+                # A file of an earlier process with the same id.
+                self._retire(os.path.basename(self._own))
+            return Numbers(self._own)
+        except OSError as error:
+            if error.errno not in _FULL:
+                raise
+            # In memory, until keep() can make the file.
+            return Numbers()
 
     def keep(self, numbers: Numbers) -> bool:
         """
