@@ -82,6 +82,14 @@ class EachOptionTests(ConfigurationTestCase):
                 [*expected, f"--config={path}"],
             )
 
+    def test_byteOrderMark(self) -> None:
+        """
+        The mark that editors of Windows put before a text is no part of it.
+        """
+        path = self.write("\ufeffport = 8080\n")
+        expected = ["--port=8080", f"--config={path}"]
+        self.assertEqual(expected, self.said({}, f"--config={path}"))
+
     def test_repeated(self) -> None:
         """
         An option that may be repeated takes a list in the file, and a line for each

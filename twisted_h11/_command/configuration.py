@@ -262,7 +262,7 @@ def _read(path: str) -> dict[str, Any]:
     @raise usage.UsageError: if the file can not be read or parsed.
     """
     try:
-        text = read_file(path, _LARGEST_FILE).decode("utf-8")
+        text = read_file(path, _LARGEST_FILE).decode("utf-8-sig")
         deep = _DEEP_KEY.search(text)
         if deep is not None:
             line = text.count("\n", 0, deep.end()) + 1
