@@ -19,6 +19,7 @@ from twisted_h11._command.own_process import own_process
 from twisted_h11._command.parent import make_parent
 from twisted_h11._command.served import make_root, make_site
 from twisted_h11._command.service import ListeningService
+from twisted_h11._command.standard import say
 from twisted_h11._command.status import StatusService
 from twisted_h11._command.stopping import Stopping, leave
 from twisted_h11._command.twistd_paths import leaves_nothing
@@ -68,7 +69,7 @@ def makeService(config: Options) -> IService:
         if status is not None:
             status.check()
         config.tellWarnings()
-        print("twistd h11web: everything is as it should be")
+        say("twistd h11web: everything is as it should be")
         raise SystemExit(0)
     if command is not None:
         if config["workers"] is not None:

@@ -23,7 +23,8 @@ from twisted_h11._command import fetch_run
 from twisted_h11._command.fetch_codes import Failed
 from twisted_h11._command.fetch_options import parse
 from twisted_h11._command.fetch_output import Messages, Output
-from twisted_h11._command.fetch_run import Run, flush, main, open_standard
+from twisted_h11._command.fetch_run import Run, main
+from twisted_h11._command.standard import flush, open_standard
 
 
 class Loop(MemoryReactorClock):

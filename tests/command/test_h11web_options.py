@@ -452,7 +452,8 @@ class RootTests(OptionsTestCase):
             (["--path", "/", "--processor", "x"], "not of the form ext=class"),
             (["--path", "/", "--processor", ".x=nope.B"], "No module named 'nope'"),
             (["--nonsense"], "option --nonsense not recognized"),
-            (["extra"], "Wrong number of arguments."),
+            (["extra"], "extra: does not belong to an option; see --help"),
+            (["8080"], "8080: does not belong to an option, as --port 8080; see"),
         ):
             with self.subTest(arguments=arguments):
                 self.assertIn(reason, self.refused(*arguments))

@@ -32,6 +32,17 @@ class OptionTests(OptionsTestCase):
         self.assertEqual(options["status"][0], "tcp:0")
         self.assertIsNotNone(options["metrics"])
 
+    def test_library(self) -> None:
+        """
+        The library for C{/metrics} is loaded at once: in another root there is none.
+        """
+        library = sys.modules.pop("prometheus_client.core")
+        self.addCleanup(sys.modules.update, {"prometheus_client.core": library})
+        self.parse()
+        self.assertNotIn("prometheus_client.core", sys.modules)
+        self.parse("--status-listen", "tcp:0")
+        self.assertIn("prometheus_client.core", sys.modules)
+
     def test_wrong(self) -> None:
         """
         What is no endpoint is told in one line.

@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from typing import Any, TextIO
+from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
@@ -17,6 +17,7 @@ from twisted_h11._command.fetch import fetch
 from twisted_h11._command.fetch_codes import exit_code
 from twisted_h11._command.fetch_options import BadUsage, parse
 from twisted_h11._command.fetch_output import Messages, Output
+from twisted_h11._command.standard import flush, open_standard
 
 __all__ = ["main"]
 
@@ -96,37 +97,6 @@ def tell(stderr: Messages, error: BaseException) -> None:
     """
     text = one_line(str(error)) or type(error).__name__
     stderr.write(f"twisted_h11: {text}\n")
-
-
-def open_standard() -> None:
-    """
-    Open the descriptors of closed standard streams, so that no socket gets their
-    numbers.
-    """
-    place = os.open(os.devnull, os.O_RDWR)
-    while place < 3:
-        place = os.open(os.devnull, os.O_RDWR)
-    os.close(place)
-
-
-def flush(stream: TextIO | None) -> bool:
-    """
-    Flush a standard stream.
-
-    @return: whether that was possible.  If not, the rest is discarded, so that Python
-        does not try again at its exit and change the exit code.
-    """
-    if stream is None:
-        return True
-    try:
-        stream.flush()
-    except (OSError, ValueError):
-        try:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-        except (OSError, ValueError):
-            pass
-        return False
-    return True
 
 
 def main(arguments: list[str]) -> int:

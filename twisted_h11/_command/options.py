@@ -39,6 +39,7 @@ from twisted_h11._command.limit_options import LimitOptions
 from twisted_h11._command.listen_options import ListenOptions
 from twisted_h11._command.log_options import LogOptions
 from twisted_h11._command.root_options import RootOptions
+from twisted_h11._command.standard import say
 from twisted_h11._command.status import StatusOptions
 from twisted_h11._command.suggest import with_suggestion
 from twisted_h11._command.tls_options import TLSOptions
@@ -97,6 +98,23 @@ _UNDERSCORES = (
 )
 
 
+class HelpOptions(usage.Options):
+    """
+    The option for the help.
+
+    @since: 0.1
+    """
+
+    heading = "Help"
+
+    def opt_help(self) -> NoReturn:
+        """
+        Display this help and exit.
+        """
+        say(str(self))
+        raise SystemExit(0)
+
+
 class Options(
     RootOptions,
     AnswerOptions,
@@ -105,6 +123,7 @@ class Options(
     LogOptions,
     StatusOptions,
     LimitOptions,
+    HelpOptions,
 ):
     """
     The options of C{twistd h11web}.
@@ -188,7 +207,7 @@ class Options(
         Display the versions of twisted-h11, h11 and Twisted, and exit.
         """
         versions = [f"{name} {version(name)}" for name in ("h11", "Twisted")]
-        print(", ".join([f"twisted-h11 {__version__}", *versions]))
+        say(", ".join([f"twisted-h11 {__version__}", *versions]))
         raise SystemExit(0)
 
     # -- what to send -----------------------------------------------------
@@ -224,6 +243,16 @@ class Options(
                 f"--server-header {text!r}: must be printable text, or off"
             )
         self["serverHeader"] = None if value == b"off" else value
+
+    def parseArgs(self, *words: str) -> None:
+        """
+        Refuse words that belong to no option.
+        """
+        if words:
+            hint = f", as --port {words[0]}" if is_number(words[0]) else ""
+            raise usage.UsageError(
+                f"{words[0]}: does not belong to an option{hint}; see --help"
+            )
 
     # -- the whole --------------------------------------------------------
 

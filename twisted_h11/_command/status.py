@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
+from importlib import import_module
 from typing import Any, ClassVar
 
 from twisted.application.service import Service
@@ -67,6 +69,9 @@ class StatusOptions(usage.Options):
         except ValueError as error:
             raise usage.UsageError(f"--status-listen {description}: {error}") from None
         self["status"] = (description, endpoint)
+        # Later, in another root (twistd --chroot), it could not be imported.
+        with suppress(ImportError):
+            import_module("prometheus_client.core")
         try:
             self["metrics"] = Metrics(os.environ.get(METRICS_DIRECTORY))
         except OSError as error:
