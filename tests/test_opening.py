@@ -44,7 +44,7 @@ PACKAGE = Path(twisted_h11.__file__).parent
 
 # Where files are opened that no user names: the null device, and the files in a
 # directory that only the metrics of one server use.
-OWN = {"_command.fetch_run", "_metrics.shared", "_metrics.numbers"}
+OWN = {"_command.standard", "_metrics.shared", "_metrics.numbers"}
 
 # What opens files: names of functions, and of methods of pathlib's and Twisted's paths.
 FUNCTIONS = {"open", "io.open", "os.open", "os.popen", "codecs.open"}
