@@ -264,6 +264,28 @@ class ChunkTests(ClientTestCase):
                         reader.feed(data[start : start + size])
                     self.assertEqual(fails, reader.error is not None, (line, size))
 
+    def test_moreExtensionsThanData(self) -> None:
+        """
+        Extensions may be long, but not all of them, in any cut; those of long chunks,
+        and short ones, may be as many as they like.
+        """
+        for line, length, fails in (
+            *((b";%b" % (b"x" * 80,), 1, True), (b";%b" % (b"x" * 20,), 1, True)),
+            *((b";a=b", 1, False), (b" " * 80, 1, True), (b"", 1, False)),
+            (b";chunk-signature=%b" % (b"0" * 64,), 64, False),
+        ):
+            data = (b"%x%b\r\n%b\r\n" % (length, line, b"y" * length)) * 500
+            for size in (1, 7, len(data)):
+                reader = ChunkDecoder(TolerantRules(1000))
+                body = 0
+                for start in range(0, len(data), size):
+                    body += len(reader.feed(data[start : start + size]))
+                if fails:
+                    self.assertIn("chunk extensions", str(reader.error), line)
+                    self.assertLess(body, 200)
+                else:
+                    self.assertEqual((None, 500 * length), (reader.error, body), line)
+
     def test_emptyLine(self) -> None:
         """
         An empty line is no chunk line.

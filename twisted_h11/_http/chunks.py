@@ -35,6 +35,9 @@ __all__ = ["TOO_LONG", "ChunkDecoder", "StrictRules", "TolerantRules", "frame"]
 
 TOO_LONG = "The request body is too long."
 
+# So many bytes of a chunk line are free: the size, and a short extension.
+SPARE = 16
+
 
 class _State(Enum):
     SIZE = "the size of a chunk"
@@ -280,8 +283,12 @@ class TolerantRules:
     the data of a chunk only if a chunk line before it has ended in a bare LF, too.  The
     connection is not used again after a response with a bare LF.
 
-    @param limit: bytes of the longest chunk line, and of the longest trailer
-        section.
+    A sender could send many times the body in extensions (as in CVE-2023-39326), so
+    they may not be much longer than the data: a line counts with what it has beyond
+    L{SPARE} bytes and twice its chunk.
+
+    @param limit: bytes of the longest chunk line, of the longest trailer section, and
+        of what extensions may have too much.
     @ivar odd: whether something was accepted that h11 would have refused.
     @ivar bareLF: whether a bare LF was taken for the end of a chunk's line.
     @ivar section: the lines of the trailer section so far.
@@ -292,6 +299,7 @@ class TolerantRules:
         self.section: list[bytes] = []
         self._limit = limit
         self._sectionLength = 0
+        self._excess = 0
 
     def ending(self, data: bytes, start: int) -> int:
         """
@@ -317,7 +325,14 @@ class TolerantRules:
         match = is_tolerant_chunk_line(line)
         if match is None:
             raise h11.RemoteProtocolError(f"illegal chunk header: {line[:100]!r}")
-        return start + len(line), int(match[1], 16)
+        size = int(match[1], 16)
+        self._excess = max(0, self._excess + len(line) - SPARE - 2 * size)
+        if self._excess > self._limit:
+            raise h11.RemoteProtocolError(
+                "the chunk extensions are longer than the data, and than "
+                f"{self._limit} bytes (maxHeadLength)"
+            )
+        return start + len(line), size
 
     def trailers(self, data: bytes, start: int, seen: int) -> tuple[int, Fields | None]:
         """
