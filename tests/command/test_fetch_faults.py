@@ -78,11 +78,16 @@ RESUMED: list[tuple[bytes, int, int, str]] = [
     (partial(b"bytes 100-299/300", REST[:50], 200), 18, 18, MORE),
     # A part of it is no more than a part.
     (partial(b"bytes 100-149/300", REST[:50]), 18, 0, MORE),
+    # No more is kept than the range has.
+    (partial(b"bytes 100-299/300", REST + b"more", -1), 23, 0, ALL),
+    (partial(b"bytes 100-299/*", REST + b"more", -1), 23, 0, ALL),
+    (partial(b"bytes 100-149/300", REST, -1), 23, 0, MORE),
     # Others' ranges.
     (partial(b"bytes 0-299/300", WHOLE), 33, 33, KEPT),
     (partial(b"bytes 101-299/300", WHOLE[101:]), 33, 33, KEPT),
     (partial(b"bytes 1000-1199/1200"), 33, 33, KEPT),
     (partial(b"bytes 100-199/300"), 33, 0, KEPT),
+    (partial(b"bytes 100-50/300", REST, -1), 33, 0, KEPT),
     (partial(b"lines 100-299/300"), 33, 0, KEPT),
     (partial(b"bytes */300"), 33, 0, KEPT),
     (partial(b""), 33, 0, KEPT),

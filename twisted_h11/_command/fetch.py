@@ -178,14 +178,15 @@ def open_output(
         )
     ranges = range_of(response)
     match = _RANGE.fullmatch(ranges.strip().lower())
-    if match is None or int(match[1]) != begin:
+    if match is None or not begin == int(match[1]) <= int(match[2]):
         raise Failed(
             f"The server sent another range: {ranges!r}; the file was not changed", 33
         )
     end = int(match[2]) + 1
     if total is not None and begin + total != end:
         raise Failed(f"The body is not as long as its range, {ranges!r}", 33)
-    return Appended(options.output, begin), int(match[3]) if match[3] else end
+    output = Appended(options.output, begin, end)
+    return output, int(match[3]) if match[3] else end
 
 
 async def save(

@@ -219,18 +219,31 @@ class Appended(NewFile):
     A file that has the beginning of the body already.
 
     @param length: how many bytes it has.
+    @param end: how many it may have at most; C{None} for any number.
     """
 
     @staticmethod
     def _open(path: str) -> int:
         return open_to_append(path)
 
-    def __init__(self, path: str, length: int) -> None:
+    def __init__(self, path: str, length: int, end: int | None = None) -> None:
         super().__init__(path)
         self.length = length
+        self._end = end
         if os.fstat(self._opened.fileno()).st_size != length:
             self.end()
             raise OutputFailed(f"{path} has changed in the meantime")
+
+    def write(self, data: bytes) -> None:
+        """
+        Write a piece of the body, as far as the range goes.
+
+        @raise OutputFailed: if it goes on behind that, too.
+        """
+        room = len(data) if self._end is None else self._end - self.length
+        super().write(data[:room])
+        if len(data) > room:
+            raise OutputFailed("The server sent more than the range that it announced")
 
 
 class Replacement(NewFile):
