@@ -9,12 +9,13 @@ from collections.abc import Iterator
 from time import process_time
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.error import ConnectionLost
 from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 from twisted.web import client as twisteds
 from twisted.web.client import ResponseDone, ResponseFailed
+from twisted.web.http_headers import Headers
 from twisted.web.iweb import UNKNOWN_LENGTH
 
 from tests.support.client_cases import ClientTestCase, Reader
@@ -371,6 +372,21 @@ class GzipTests(ClientTestCase):
             else:
                 reader = self.read(self.successResultOf(deferred))
                 self.assertEqual(self.plain, reader.data)
+
+    def test_manyCodingsOfOthers(self) -> None:
+        """
+        The response may be of another agent, which has no C{abort}.
+        """
+
+        class Answer:
+            headers = Headers({b"Content-Encoding": [b"gzip, " * 6]})
+
+        class Foreign:
+            def request(self, *_: object) -> Deferred[Any]:
+                return succeed(Answer())
+
+        agent: Any = client.ContentDecoderAgent(Foreign(), [(b"gzip", str)])
+        self.failing(agent.request(b"GET", b"http://a/"), ResponseFailed)
 
     def test_behindTheEnd(self) -> None:
         """
