@@ -544,6 +544,22 @@ class FormTests(ServerTestCase):
         self.assertTrue(twisted_private.parses_forms(object()))
         self.assertEqual(self.arguments(), {b"a": [b"1"]})
 
+    def test_requestWithout(self) -> None:
+        """
+        Without it a foreign request has its form parsed before C{requestReceived}.
+        """
+
+        class Older(server.Request):
+            def __init__(self, *args: Any, **kwargs: Any) -> None:
+                super().__init__(*args, **kwargs)
+                self.__dict__.pop("_parsePOSTFormSubmission", None)
+
+        self.assertFalse(twisted_private.parse_form_by(object(), print))
+        for factory in (server.Request, Older):
+            self.assertEqual(
+                self.arguments(requestFactory=factory), {b"a": [b"1"]}, factory
+            )
+
 
 class TransportTests(SynchronousTestCase):
     """
