@@ -366,6 +366,25 @@ class MemorySentTests(ServerTestCase):
         self.connect(self.site(Calls(render), start=True)).send(GET).pump()
         self.assertEqual([ConnectionAborted], told)
 
+    def test_writtenTooLate(self) -> None:
+        """
+        What is written after the response has failed, or while the connection is about
+        to close, does not count.
+        """
+        for end in ("abortConnection", "failResponse", "loseConnection"):
+
+            def render(request: Any, end: str = end) -> None:
+                request.setHeader(b"Content-Length", b"100000")
+                request.write(b"some")
+                getattr(request.channel, end)()
+                request.write(b"x" * 99_996)
+                request.finish()
+
+            site = self.site(Calls(render), start=True)
+            self.connect(site).send(GET).settle(6)
+            length = "-" if end == "abortConnection" else "4"
+            self.assertIn(f'HTTP/1.1" 200 {length} "', site.access.getvalue(), end)
+
     def test_cutOverTLS(self) -> None:
         """
         It says which version of TLS there was, and nothing keeps the connection.

@@ -227,7 +227,10 @@ class Cycle:
                     self.owner.slowClient().countUnsent(len(data))
                 wire.send(data)
             return
-        if not data or self.state is not _STREAMING or not answer.hasContent:
+        if not data or not answer.hasContent:
+            return
+        if self.state is not _STREAMING or wire.closing is not None:
+            self._dropped(len(data))
             return
         left = self.left
         if left is not None:
@@ -248,12 +251,16 @@ class Cycle:
 
         @param excess: how many bytes are dropped that the request has counted as sent.
         """
-        if hasattr(self.request, "sentLength"):
-            self.request.sentLength -= excess
+        self._dropped(excess)
         self.complain(
             "{request} sent more than its Content-Length", request=self.request
         )
         self.owner.persistent = False
+
+    def _dropped(self, length: int) -> None:
+        """Some content is not sent, though the request has counted it."""
+        if hasattr(self.request, "sentLength"):
+            self.request.sentLength -= length
 
     # -- its end ----------------------------------------------------------------
 
