@@ -10,8 +10,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.support.server_cases import GET, Holding, ServerTestCase, get
-from twisted_h11.server import Limits
+from twisted.web.static import File
+
+from tests.support.server_cases import (
+    FAST_PATH,
+    GET,
+    Calls,
+    Holding,
+    ServerTestCase,
+    get,
+)
+from tests.support.socket_cases import TCPBackend
+from tests.support.times import eventually
+from twisted_h11._wire import closing
+from twisted_h11.server import Limits, Site
 
 BAD = b"GET / HTTP/1.1\r\nHost: a b\r\n\r\n"
 CLOSE = get(b"/", b"Connection: close")
@@ -102,6 +114,25 @@ class LingeringCloseTests(ServerTestCase):
         self.assertTrue(wire.closed)
         self.assertFalse(wire.aborted)
 
+    def test_longAsItIsTaken(self) -> None:
+        """
+        Such a connection stays as long as the client takes the response at the least
+        rate.
+        """
+        taken = [0]
+        self.patch(closing, "is_on_the_way", lambda transport: True)
+        self.patch(closing, "bytes_taken", lambda transport: taken[0])
+        wire = self.talk(None, BAD, limits={"lingerLength": 10_000})
+        for _ in range(20):
+            wire.send(b"x" * 1_000)
+        self.assertTrue(wire.transport.paused)
+        for _ in range(3):
+            taken[0] += 100_000
+            wire.settle(Limits().lingerTimeout + 1)
+            self.assertFalse(wire.closed)
+        wire.settle(Limits().lingerTimeout + 1)
+        self.assertTrue(wire.closed)
+
     def test_tooLargeBody(self) -> None:
         """
         A body over the limit is read on for a while, so that 413 arrives.
@@ -166,3 +197,40 @@ class LingeringCloseTests(ServerTestCase):
         wire.send(BAD)
         wire.settle(Limits().lingerTimeout + 1)
         self.assertTrue(wire.closed)
+
+
+class LongResponseTests(TCPBackend):
+    """
+    A long response that the kernel has taken at once.
+    """
+
+    async def test_notDestroyed(self) -> None:
+        """
+        It is not destroyed by what the client sends while it takes it, whether it is a
+        file or not.
+        """
+        path = self.mktemp()
+        content = b"x" * 1_000_000
+        with open(path, "wb") as file:
+            file.write(content)
+
+        def render(request: Any) -> Any:
+            request.setHeader(b"Connection", b"close")
+            return File(path).render(request) if request.path == b"/file" else content
+
+        limits = Limits(lingerLength=100_000, lingerTimeout=1)
+        site = Site(Calls(render), limits=limits, fastPath=FAST_PATH)
+        port = await self.listen(site)
+        for target in (b"/file", b"/"):
+            peer: Any = await self.connect(port)
+            # Most of the response stays on the side of the server.
+            peer.transport.pauseProducing()
+            peer.send(get(target))
+            await self.turns(20)
+            peer.send(b"x" * 200_000)
+            await self.turns(50)
+            peer.transport.resumeProducing()
+            (response,) = await peer.responses(1)
+            self.assertEqual(len(content), len(response.body), target)
+            peer.close()
+            await eventually(lambda: self.channels[-1].gone)

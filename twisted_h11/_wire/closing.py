@@ -26,7 +26,7 @@ from twisted.internet.interfaces import IPushProducer
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 
 from twisted_h11._wire.outbox import Outbox
-from twisted_h11._wire.progress import bytes_taken, makes_progress
+from twisted_h11._wire.progress import bytes_taken, is_on_the_way, makes_progress
 from twisted_h11._wire.sockets import close_drained, is_bare_socket
 from twisted_h11._wire.user import OwnWire, State
 
@@ -185,17 +185,23 @@ class Closing:
 
         @param wait: what the connection has waited for.
         """
-        if wait is ClosingWait.LINGERED:
-            self.lose()
-            return
-        limits = self._wire.user.limits
+        wire = self._wire
+        limits = wire.user.limits
         seconds = limits.abortTimeout
-        if wait is ClosingWait.TAKEN:
+        if wait is ClosingWait.LINGERED:
+            # What was not read would cause a reset, which destroys the rest.
+            if not (wire.holds & ENDING and is_on_the_way(wire.transport)):
+                self.lose()
+                return
+            seconds = limits.lingerTimeout
+        elif wait is ClosingWait.TAKEN:
             seconds = limits.rateWindow
         if self._isMakingProgress(seconds):
-            self._wire.arm(seconds, wait)
+            wire.arm(seconds, wait)
+        elif wait is ClosingWait.LINGERED:
+            self.lose()
         else:
-            self._wire.user.abortConnection()
+            wire.user.abortConnection()
 
     def _isMakingProgress(self, seconds: float) -> bool:
         """
@@ -223,12 +229,15 @@ class Closing:
         """
         Count bytes that arrived while closing and were dropped; abort the connection
         after C{Limits.lingerLength} of them.  If the peer has to take a long response,
-        of which the kernel may still have megabytes, nothing more is read instead.
+        of which the kernel may have megabytes, or all, nothing more is read instead.
         """
         self._left -= length
         if self._left >= 0:
             return
-        if self._waited:
-            self._wire.hold(ENDING)
+        wire = self._wire
+        if self._waited or is_on_the_way(wire.transport):
+            if not wire.holds & ENDING:
+                self._takenBefore = bytes_taken(wire.transport)
+            wire.hold(ENDING)
         else:
-            self._wire.user.abortConnection()
+            wire.user.abortConnection()

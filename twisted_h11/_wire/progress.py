@@ -20,11 +20,15 @@ from typing import Any
 
 from twisted.internet.abstract import FileDescriptor
 
-__all__ = ["bytes_taken", "bytes_unsent", "makes_progress"]
+__all__ = ["bytes_taken", "bytes_unsent", "is_on_the_way", "makes_progress"]
 
 # struct tcp_info: tcpi_bytes_acked, since Linux 4.1.
 _ACKED_OFFSET = 120
 _ACKED = struct.Struct("=Q")
+
+# tcpi_unacked, in segments; tcpi_notsent_bytes, since Linux 4.6.
+_UNACKED_OFFSET, _NOT_SENT_OFFSET = 24, 144
+_COUNT = struct.Struct("=I")
 
 
 # More wrappers than a real connection has.
@@ -73,6 +77,20 @@ def bytes_unsent(transport: Any) -> int | None:
     return _waiting(transport) if isinstance(transport, FileDescriptor) else None
 
 
+def is_on_the_way(transport: Any) -> bool:
+    """
+    Whether the kernel has bytes that the peer has not taken yet.
+
+    @param transport: a transport; wrappers, TLS among them, are looked through.
+    @return: C{False} where it is not known.
+    """
+    info = _tcp_info(_lowest(transport), _NOT_SENT_OFFSET + _COUNT.size)
+    return info is not None and any(
+        _COUNT.unpack_from(info, offset)[0]
+        for offset in (_UNACKED_OFFSET, _NOT_SENT_OFFSET)
+    )
+
+
 def _lowest(transport: Any) -> Any:
     """
     The transport below all wrappers; C{None} after L{MOST_WRAPPERS} of them, as with a
@@ -98,6 +116,17 @@ def _acknowledged(transport: Any) -> int | None:
     """
     How many bytes a TCP peer has acknowledged.
     """
+    info = _tcp_info(transport, _ACKED_OFFSET + _ACKED.size)
+    if info is None:
+        return None
+    acked: int = _ACKED.unpack_from(info, _ACKED_OFFSET)[0]
+    return acked
+
+
+def _tcp_info(transport: Any, length: int) -> bytes | None:
+    """
+    The first bytes of C{struct tcp_info}; C{None} where there are not as many.
+    """
     getHandle = getattr(transport, "getHandle", None)
     option = getattr(socket, "TCP_INFO", None)
     if getHandle is None or option is None:
@@ -109,12 +138,7 @@ def _acknowledged(transport: Any) -> int | None:
     ):
         return None
     try:
-        info = handle.getsockopt(
-            socket.IPPROTO_TCP, option, _ACKED_OFFSET + _ACKED.size
-        )
+        info = handle.getsockopt(socket.IPPROTO_TCP, option, length)
     except OSError:
         return None
-    if len(info) < _ACKED_OFFSET + _ACKED.size:
-        return None
-    acked: int = _ACKED.unpack_from(info, _ACKED_OFFSET)[0]
-    return acked
+    return None if len(info) < length else info
