@@ -4,6 +4,7 @@ C{twistd h11web} ends in time, whatever its threads do.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import re
@@ -254,6 +255,21 @@ class StoppingTests(SynchronousTestCase):
         """
         texts = [formatEvent(event) for event in self.events]
         return [text for text in texts if "cut off" in text]
+
+    def test_signalAtTheEnd(self) -> None:
+        """
+        While the interpreter ends, another signal does not change the exit status.
+        """
+        registered: list[Any] = []
+        self.patch(atexit, "register", registered.append)
+        self.patch(Stopping, "_watch", lambda stopping: None)
+        Stopping(self.site, None, 7, lambda status: None, self.clock).drain()
+        (call,) = registered
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self.addCleanup(signal.signal, number, signal.getsignal(number))
+        call()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self.assertEqual(signal.SIG_IGN, signal.getsignal(number))
 
     def begin(self, root: object = None) -> Deferred[None]:
         """

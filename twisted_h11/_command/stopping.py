@@ -12,6 +12,7 @@ A second signal, or SIGQUIT, ends the process at once.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import signal
@@ -62,6 +63,16 @@ def stop(reactor: Any) -> None:
     """
     with contextlib.suppress(ReactorNotRunning):
         reactor.stop()
+
+
+def _ignore_signals() -> None:
+    """
+    Let no other signal end the process while the interpreter ends, which takes a while:
+    the exit status would be another one.
+    """
+    for number in (signal.SIGTERM, signal.SIGINT):
+        with contextlib.suppress(ValueError):
+            signal.signal(number, signal.SIG_IGN)
 
 
 class Stopping:
@@ -156,6 +167,8 @@ class Stopping:
     def _beginWatch(self) -> None:
         if not self._watched:
             self._watched = True
+            # The reactor has no handlers any more when it has stopped.
+            atexit.register(_ignore_signals)
             watch = threading.Thread(target=self._watch, name="h11web", daemon=True)
             watch.start()
 
