@@ -4,6 +4,7 @@ Chunked bodies are read as h11 reads them, with and without it.
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any
 
 from hypothesis import given, settings
@@ -313,6 +314,19 @@ class ChunkTests(ClientTestCase):
                 reader = ChunkDecoder(TolerantRules(LONGEST))
                 self.assertEqual(b"abc", b"".join(map(reader.feed, pieces)))
                 self.assertEqual(refused, reader.error is not None, line)
+
+    def test_folds(self) -> None:
+        """
+        A folded field of the trailer section has the value that h11 gives it, with
+        spaces before and behind the line end.
+        """
+        spaces = (b"", b" ", b"\t", b" \t ")
+        for before, behind in product(spaces, spaces[1:]):
+            for first, second in product((b"", b"a"), (b"", b"b")):
+                line = b"x:" + before + first + before + b"\r\n" + behind + second
+                data = b"3\r\nabc\r\n0\r\n" + line + b"\r\n\tc\r\nD: e\r\n\r\n"
+                for pieces in ([data], cut(data, [1] * 100)):
+                    self.assertTrue(check_chunks(pieces), data)
 
     def test_controlInExtension(self) -> None:
         """

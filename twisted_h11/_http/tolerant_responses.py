@@ -115,13 +115,14 @@ def read_fields(lines: list[bytes]) -> tuple[Fields, bool]:
             # RFC 9112 section 5.2: an obsolete fold is a space.
             if not joined:
                 raise h11.RemoteProtocolError("continuation line at start of headers")
-            joined[-1][1].append(line.strip(b" \t"))
+            joined[-1][1].append(line.lstrip(b" \t"))
             continue
         name, colon, value = line.partition(b":")
-        joined.append((name if colon else b"", [value.strip(b" \t")]))
+        joined.append((name if colon else b"", [value]))
     fields: Fields = []
     for name, values in joined:
-        value = values[0] if len(values) == 1 else b" ".join(values).strip(b" \t")
+        # As h11 joins folded lines: spaces before the line end stay.
+        value = b" ".join(values).strip(b" \t")
         if is_token(name) and not has_control(value):
             fields.append((name, value))
             # Without support for folds the length would be another one, or none.
