@@ -419,8 +419,10 @@ class HeadersTests(SynchronousTestCase):
         """
         A site without a name says none.
         """
-        made = twisted_private.response_headers(None, b"d")
-        self.assertEqual({b"Date": [b"d"]}, twisted_private.raw_fields(made))
+        for transparent in (True, False):
+            self.patch(twisted_private, "_transparent", transparent)
+            made = twisted_private.response_headers(None, b"d")
+            self.assertEqual({b"Date": [b"d"]}, dict(made.getAllRawHeaders()))
 
 
 class EncodingTests(ServerTestCase):

@@ -413,3 +413,20 @@ class MemorySentTests(ServerTestCase):
         self.assertEqual("/whole TLSv1.3\n/cut TLSv1.3\n", site.access.getvalue())
         self.assertEqual([None, None], [request.transport for request in requests])
         requests.clear()
+
+    def test_patchedObject(self) -> None:
+        """
+        What is sent whole passes a C{write} and a C{finish} that an application has
+        put on the request object.
+        """
+        written: Any = []
+
+        def render(request: Any) -> bytes:
+            write, finish = request.write, request.finish
+            request.write = lambda data: (written.append(data), write(data.upper()))
+            request.finish = lambda: (written.append("end"), finish())
+            return b"hello"
+
+        wire = self.talk(Calls(render), GET)
+        self.assertEqual(b"HELLO", wire.only().body)
+        self.assertEqual([b"hello", "end"], written)

@@ -84,6 +84,18 @@ class OutboxTests(SynchronousTestCase):
         self.clock.advance(0)
         self.assertEqual([1, 1, 1], [one.flushes for one in connections])
 
+    def test_interrupted(self) -> None:
+        """
+        A C{KeyboardInterrupt} while a connection is flushed goes on.
+        """
+
+        class Interrupted(Connection):
+            def flush(self) -> None:
+                raise KeyboardInterrupt
+
+        self.outbox.add(Interrupted(self.clock))
+        self.assertRaises(KeyboardInterrupt, self.clock.advance, 0)
+
     def test_bound(self) -> None:
         """
         No more than so many wait.
