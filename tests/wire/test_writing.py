@@ -5,6 +5,8 @@ it, and the rest by the transport; in order, all of it, and once.
 
 from __future__ import annotations
 
+import os
+import tempfile
 from typing import Any
 
 from twisted.internet import abstract, tcp
@@ -27,6 +29,13 @@ from twisted_h11._wire.sockets import (
 from twisted_h11.server import Site
 
 PIECE = b"x" * 65536
+
+
+def temporary() -> Any:
+    """
+    An empty file.
+    """
+    return tempfile.TemporaryFile()
 
 
 class Handle:
@@ -231,6 +240,36 @@ class Long:
         peer.transport.resumeProducing()
         (response,) = await peer.responses(1)
         self.assertEqual(64 * len(PIECE), len(response.body))
+
+    async def test_unreadFile(self) -> None:
+        """
+        Of a long file the kernel gets no more than of a producer while the peer does
+        not read.
+        """
+        length, counts, real = 64 << 20, [0], os.sendfile
+
+        def sendfile(*args: Any) -> int:
+            counts.append(real(*args))
+            return counts[-1]
+
+        self.patch(os, "sendfile", sendfile)
+
+        def render(request: Any) -> Any:
+            file = temporary()
+            file.truncate(length)
+            request.sendFile(file).addErrback(lambda _: None)
+            request.notifyFinish().addBoth(lambda _: file.close())
+            request.finish()
+            return NOT_DONE_YET
+
+        peer = await self.open(Site(Calls(render), fastPath=FAST_PATH))
+        peer.transport.pauseProducing()
+        peer.send(GET)
+        await self.turns(50)
+        written = sum(counts)
+        self.assertTrue(MOST_UNSENT // 4 < written < 4 * MOST_UNSENT, f"{written}")
+        peer.abort()
+        await peer.gone()
 
     async def test_manyPieces(self) -> None:
         """

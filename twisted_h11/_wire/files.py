@@ -29,7 +29,7 @@ from twisted_h11._boundary.checks import CALLABLE, INT, Kind, checked, optional
 from twisted_h11._boundary.guarded import guarded
 from twisted_h11._boundary.octets import as_bytes
 from twisted_h11._boundary.overrides import overrides
-from twisted_h11._wire.sockets import MOST_AT_ONCE, is_drained
+from twisted_h11._wire.sockets import MOST_AT_ONCE, is_drained, limit_unsent
 
 __all__ = ["FileRegion", "RegionSender", "is_stored"]
 
@@ -145,6 +145,9 @@ class RegionSender:
         if self.standsIn:
             # Twisted calls a pull producer when it is registered, even if the buffer
             # is not empty; the call that counts is the next one.
+            if self.left > SENDFILE_LENGTH:
+                # A thousand clients that do not read would cost seconds.
+                limit_unsent(self._wire)
             self._starting = True
             self._wire.registerProducer(self, False)
             self._starting = False
