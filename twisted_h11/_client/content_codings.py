@@ -7,14 +7,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 from twisted.web import client
-from twisted.web.iweb import IAgent
-from zope.interface import implementer
 
 from twisted_h11._client import errors
 from twisted_h11._client.errors import MalformedResponse
+from twisted_h11._client.passing_agent import PassingAgent
 from twisted_h11._http.lists import members
 
 __all__ = ["MOST_CODINGS", "ContentDecoderAgent"]
@@ -42,26 +40,7 @@ class ContentDecoderAgent(client.ContentDecoderAgent):
     def __init__(
         self, agent: Any, decoders: Sequence[tuple[bytes, Callable[[Any], Any]]]
     ) -> None:
-        super().__init__(_Bounded(agent), decoders)
-
-
-@implementer(IAgent)
-class _Bounded:
-    """
-    An agent whose responses have no more than L{MOST_CODINGS} codings.
-    """
-
-    def __init__(self, agent: Any) -> None:
-        self._agent = agent
-
-    def request(
-        self, method: bytes, uri: bytes, headers: Any = None, bodyProducer: Any = None
-    ) -> Deferred[Any]:
-        """
-        See L{IAgent}.
-        """
-        sent: Deferred[Any] = self._agent.request(method, uri, headers, bodyProducer)
-        return sent.addCallback(_check)
+        super().__init__(PassingAgent(agent, _check), decoders)
 
 
 def _check(response: Any) -> Any:

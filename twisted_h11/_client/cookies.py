@@ -10,8 +10,8 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.web import client
 from twisted.web.http_headers import Headers as TwistedHeaders
-from twisted.web.iweb import IAgent
-from zope.interface import implementer
+
+from twisted_h11._client.passing_agent import PassingAgent
 
 __all__ = ["CookieAgent"]
 
@@ -31,7 +31,7 @@ class CookieAgent(client.CookieAgent):
     """
 
     def __init__(self, agent: Any, cookieJar: CookieJar) -> None:
-        super().__init__(_Shown(agent), cookieJar)
+        super().__init__(PassingAgent(agent, _Cookies), cookieJar)
 
     def request(
         self, method: bytes, uri: bytes, headers: Any = None, bodyProducer: Any = None
@@ -41,25 +41,6 @@ class CookieAgent(client.CookieAgent):
         """
         sent: Deferred[Any] = super().request(method, uri, headers, bodyProducer)
         return sent.addCallback(lambda shown: shown.response)
-
-
-@implementer(IAgent)
-class _Shown:
-    """
-    An agent that shows twisted.web's the cookies of its responses.
-    """
-
-    def __init__(self, agent: Any) -> None:
-        self._agent = agent
-
-    def request(
-        self, method: bytes, uri: bytes, headers: Any = None, bodyProducer: Any = None
-    ) -> Deferred[Any]:
-        """
-        See L{IAgent}.
-        """
-        sent: Deferred[Any] = self._agent.request(method, uri, headers, bodyProducer)
-        return sent.addCallback(_Cookies)
 
 
 class _Cookies:
