@@ -286,15 +286,13 @@ class PublicFile(OpenedFile):
         return sibling
 
     def _isFresh(self, suffix: str) -> bool:
-        path = self.path + suffix
+        status = self._status(self.path + suffix)
+        if status is None or not S_ISREG(status.st_mode):
+            return False
         try:
-            changed = os.stat(path).st_mtime_ns
-            if changed < os.stat(self.path).st_mtime_ns:
-                return False
+            return status.st_mtime_ns >= os.stat(self.path).st_mtime_ns
         except OSError:
             return False
-        status = self._status(path)
-        return status is not None and S_ISREG(status.st_mode)
 
     def openForReading(self) -> Any:
         """
