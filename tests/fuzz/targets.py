@@ -306,6 +306,9 @@ def main(arguments: list[str]) -> None:
     name = arguments[1]
     rest = arguments[2:]
     for folder in [one for one in rest if not one.startswith("-")][:1]:
+        if os.path.isfile(folder):
+            # What was found is to be repeated.
+            break
         os.makedirs(folder, exist_ok=True)
         for number, seed in enumerate(seeds(name)):
             with open(os.path.join(folder, f"seed-{number}"), "wb") as out:

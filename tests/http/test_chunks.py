@@ -18,6 +18,17 @@ from tests.fuzz.law import BrokenLaw
 from tests.support.client_cases import ClientTestCase
 from twisted_h11._http.chunks import ChunkDecoder, TolerantRules
 
+# What may stand in a chunk of three bytes, part for part.
+PARTS = (
+    [b"3", b"03", b"3g", b"+3", b""],
+    [b"", b" ", b"\t", b" \t ", b"\x0b"],
+    [b"", b";", b";x", b"; x = y", b';x="\\"y;"', b";\xff", b";\0", b"x"],
+    [b"", b" ", b"\t", b"\r", b";"],
+    [b"\r\n", b"\n", b"\r"],
+    [b"abc"],
+    [b"\r\n", b"\n", b"\r", b""],
+)
+
 CHUNK = st.one_of(
     st.binary(min_size=1, max_size=40).map(lambda d: b"%x\r\n%b\r\n" % (len(d), d)),
     st.binary(min_size=1, max_size=9).map(lambda d: b"0%X\r\n%b\r\n" % (len(d), d)),
@@ -116,6 +127,13 @@ class ChunkTests(ClientTestCase):
         self.assertTrue(body.startswith(ours[0]))
         if result[0] != "refused":
             self.assertEqual(body, ours[0])
+
+    def test_lines(self) -> None:
+        """
+        Whatever a chunk is put together of, h11 and the client see the same.
+        """
+        for parts in product(*PARTS):
+            check_chunks([b"".join(parts) + b"0\r\n\r\n"])
 
     def test_framingFields(self) -> None:
         """
@@ -221,6 +239,27 @@ class ChunkTests(ClientTestCase):
                 self.assertEqual(
                     (True, True, [(b"A", b"b")]),
                     (reader.ended, reader.odd, reader.trailers),
+                )
+
+    def test_whiteSpace(self) -> None:
+        """
+        White space at the end of a chunk line is usual, as in h11, which refuses it in
+        front of an extension: that is said to be odd.
+        """
+        for line, isOdd in (
+            (b"5 \t", False),
+            (b"5;", False),
+            (b"5; x", False),
+            (b"5; x \t", False),
+            (b"5 ;", True),
+            (b"5\t;x", True),
+            (b"5 ; x=y ", True),
+        ):
+            data = line + b"\r\nhello\r\n0\r\n\r\n"
+            for size in range(1, len(data) + 1):
+                reader, body = read_cut(data, size)
+                self.assertEqual(
+                    (b"hello", True, isOdd), (body, reader.ended, reader.odd), line
                 )
 
     def test_bareLFBehindData(self) -> None:

@@ -187,9 +187,10 @@ is_chunk_line = re.compile(
 # when more has arrived.
 has_break = re.compile(rb"[\n\x00]|\r(?!\Z)").search
 
-# For the client: as in h11 white space may follow the size, which has up to 20 digits,
-# and a bare LF may end the line.  An extension has no control character, which other
-# parsers could take for the end of the line.
+# For the client: as in h11 white space may follow the size, which has up to 20 digits;
+# unlike in h11 an extension may follow that white space, the second group, and a bare
+# LF may end the line.  An extension has no control character, which other parsers could
+# take for the end of the line.
 is_tolerant_chunk_line = re.compile(
-    rb"([0-9A-Fa-f]{1,20})[ \t]*(?:;[\t -~\x80-\xff]*)?(\r?)\n"
+    rb"([0-9A-Fa-f]{1,20})(?:[ \t]*|([ \t]*);[\t -~\x80-\xff]*)\r?\n"
 ).fullmatch

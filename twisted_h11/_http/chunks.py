@@ -325,6 +325,8 @@ class TolerantRules:
         match = is_tolerant_chunk_line(line)
         if match is None:
             raise h11.RemoteProtocolError(f"illegal chunk header: {line[:100]!r}")
+        if match[2]:
+            self.odd = True
         size = int(match[1], 16)
         self._excess = max(0, self._excess + len(line) - SPARE - 2 * size)
         if self._excess > self._limit:
