@@ -287,18 +287,19 @@ class BodyTests(RedirectTestCase):
                     lambda response: deferLater(self.clock, 1, lambda: response)
                 )
 
-        deferred = RedirectAgent(Later()).request(b"GET", b"http://a/")
-        self.deferreds.append(deferred)
-        peer = self.network.peers[-1]
-        long = redirect(b"/c").replace(b"Length: 0", b"Length: 999999") + b"x" * 100_000
-        peer.send(long)
-        self.assertFalse(peer.aborted)
-        self.clock.advance(1)
-        self.assertTrue(peer.aborted)
-        self.clock.advance(0)
-        self.network.peers[-1].send(OK)
-        self.clock.advance(1)
-        self.assertEqual(200, self.successResultOf(deferred).code)
+        for framing in (b"Content-Length: 999999", b"Connection: close"):
+            deferred = RedirectAgent(Later()).request(b"GET", b"http://a/")
+            self.deferreds.append(deferred)
+            peer = self.network.peers[-1]
+            head = redirect(b"/c").replace(b"Content-Length: 0", framing)
+            peer.send(head + b"x" * 100_000)
+            self.assertFalse(peer.aborted)
+            self.clock.advance(1)
+            self.assertTrue(peer.aborted)
+            self.clock.advance(0)
+            self.network.peers[-1].send(OK)
+            self.clock.advance(1)
+            self.assertEqual(200, self.successResultOf(deferred).code)
 
     def test_failed(self) -> None:
         """

@@ -52,6 +52,11 @@ class SayTests(SynchronousTestCase):
         """
         full = OSError(28, "No space left on device")
         problem = "twistd h11web: can not write to the standard output: No space left"
+        out = io.StringIO()
+        self.patch(sys, "stdout", out)
+        ended = self.assertRaises(SystemExit, Options().parseOptions, ["--help"])
+        self.assertEqual(0, ended.code)
+        self.assertIn("[h11web options]", out.getvalue())
         errors: tuple[tuple[OSError, Any], ...] = (
             (full, f"{problem} on device"),
             (BrokenPipeError(32, "Broken pipe"), 1),

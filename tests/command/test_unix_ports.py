@@ -4,6 +4,7 @@ UNIX sockets, their paths and locks, at the start and the end of a server.
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import socket
@@ -57,11 +58,11 @@ class PortTests(TestCase):
         globalLogPublisher.addObserver(observer)
         self.addCleanup(globalLogPublisher.removeObserver, observer)
 
-    def listen(self) -> Any:
+    def listen(self, lock: int = 1) -> Any:
         """
-        Listen, with a lock.
+        Listen, with a lock or without.
         """
-        port = LockingReactor(net).listenUNIX(self.path, self.factory, wantPID=1)
+        port = LockingReactor(net).listenUNIX(self.path, self.factory, wantPID=lock)
         self.addCleanup(port.stopListening)
         return port
 
@@ -119,6 +120,17 @@ class PortTests(TestCase):
             self.assertRaises(CannotListenError, self.listen)
         self.assertEqual(["s", "s.lock"], sorted(os.listdir(self.folder)))
 
+    def test_noSocket(self) -> None:
+        """
+        Where there is something else than a socket nobody listens, and no lock is left.
+        """
+        with open(self.path, "w"):
+            pass
+        for lock in (0, 1):
+            error = self.assertRaises(CannotListenError, self.listen, lock)
+            self.assertEqual(errno.EADDRINUSE, error.socketError.errno)
+            self.assertEqual(["s"], os.listdir(self.folder))
+
     @inlineCallbacks
     def test_removed(self) -> Any:
         """
@@ -133,18 +145,23 @@ class PortTests(TestCase):
     @inlineCallbacks
     def test_notRemoved(self) -> Any:
         """
-        So it is if the path can not be removed, and the log says so.
+        So it is if the path can not be removed, and the log says so; with a lock and
+        without.
         """
-        port = self.listen()
 
         def fails(path: Any) -> None:
             raise PermissionError(13, "Permission denied", path)
 
-        patch = self.patch(os, "unlink", fails)
-        yield port.stopListening()
-        patch.restore()
-        self.assertTrue(self.factory.stopped)
-        (line,) = self.lines("Can not remove")
-        self.assertIn(f"{self.path}: Permission denied", line)
-        with socket.socket(socket.AF_UNIX) as client:
-            self.assertRaises(ConnectionRefusedError, client.connect, self.path)
+        for lock in (0, 1):
+            self.events.clear()
+            self.factory.stopped = False
+            port = self.listen(lock)
+            patch = self.patch(os, "unlink", fails)
+            yield port.stopListening()
+            patch.restore()
+            self.assertTrue(self.factory.stopped)
+            (line,) = self.lines("Can not remove")
+            self.assertIn(f"{self.path}: Permission denied", line)
+            with socket.socket(socket.AF_UNIX) as client:
+                self.assertRaises(ConnectionRefusedError, client.connect, self.path)
+            os.unlink(self.path)

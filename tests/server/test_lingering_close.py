@@ -126,6 +126,10 @@ class LingeringCloseTests(ServerTestCase):
         for _ in range(20):
             wire.send(b"x" * 1_000)
         self.assertTrue(wire.transport.paused)
+        # TLS still delivers what it has decrypted.
+        protocol: Any = wire.transport.protocol
+        protocol.dataReceived(b"x" * 1_000)
+        self.assertTrue(wire.transport.paused)
         for _ in range(3):
             taken[0] += 100_000
             wire.settle(Limits().lingerTimeout + 1)

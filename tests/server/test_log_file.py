@@ -375,6 +375,34 @@ class PipeTests(Files):
         self.assertEqual(line.encode() * 200, got)
         self.assertEqual(0, log.dropped)
 
+    def test_waits(self) -> None:
+        """
+        What such a pipe has no room for is written as soon as it has been read.
+        """
+        os.mkfifo(self.path)
+        reader = os.open(self.path, os.O_RDONLY | os.O_NONBLOCK)
+        self.addCleanup(os.close, reader)
+        log = self.opened()
+        os.set_blocking(log.fileno(), False)
+        got = bytearray()
+
+        class Reading:
+            def register(self, descriptor: int, events: int) -> None:
+                self.registered = descriptor, events
+
+            def poll(_, patience: int) -> list[tuple[int, int]]:
+                self.assertEqual((log.fileno(), select.POLLOUT), _.registered)
+                got.extend(os.read(reader, 1 << 20))
+                return [_.registered]
+
+        self.patch(select, "poll", Reading)
+        line = "w" * 999 + "\n"
+        for _ in range(200):
+            log.write(line)
+        got.extend(os.read(reader, 1 << 20))
+        self.assertEqual(line.encode() * 200, got)
+        self.assertEqual(0, log.dropped)
+
     def test_full(self) -> None:
         """
         One that is full, and is not read, costs lines after a while.

@@ -63,6 +63,8 @@ class _Port(unix.Port):
         try:
             super().startListening()
         except CannotListenError as error:
+            if self.lockFile is not None and self.lockFile.locked:
+                self.lockFile.unlock()
             if isinstance(error.socketError, OSError) or owner is None:
                 raise
             problem = f"process {owner} listens there, according to {lock}"
