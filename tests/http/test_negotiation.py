@@ -34,6 +34,7 @@ class CodingTests(SynchronousTestCase):
             ([b"gzip", b"br"], b"br"),
             ([b"br;q=0.5, gzip;q=0.8"], b"gzip"),
             ([b"br ; q=0.5 , gzip"], b"gzip"),
+            ([b"gzip, br;q=1"], b"br"),
             ([b"gzip;q=0"], None),
             ([b"gzip;q=0.000"], None),
             ([b"*"], b"br"),

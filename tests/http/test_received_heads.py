@@ -31,6 +31,7 @@ USUAL: list[tuple[bytes, bytes, int, bool]] = [
     (b"200 OK", b"", UNTIL_CLOSE, False),
     (b"200 OK", b"X-Cache-Status: a\r\nX-ForTen10: b\r\n", UNTIL_CLOSE, False),
     (b"200 OK", b"X-Served-By-Proxy: a\r\n", UNTIL_CLOSE, False),
+    (b"200 OK", b"X: ! !\r\nY:\t! \r\n", UNTIL_CLOSE, False),
     (b"204 No Content", b"X: y\r\n", 0, True),
     (b"204 No Content", b"Content-Length: 5\r\n", 0, True),
     (b"205 Reset", b"Content-Length: 5\r\n", 5, True),
