@@ -12,6 +12,7 @@ and ends the connection when a time-out is over.
 from __future__ import annotations
 
 from enum import Enum
+from time import monotonic
 from typing import Any
 
 from twisted.internet.interfaces import IHandshakeListener
@@ -54,6 +55,7 @@ class Channel(SharedChannel):
         differ from C{site}.
     @ivar fastPath: whether common messages are handled without h11.
     @ivar countedHost: the address under which the site counts this connection.
+    @ivar seconds: L{IReactorTime.seconds<twisted.internet.interfaces>}.
     @ivar lostTransport: the transport while C{connectionLost} runs, else C{None}.
     """
 
@@ -61,6 +63,7 @@ class Channel(SharedChannel):
     fastPath = False
     countedHost: str | None = None
     lostTransport: Any = None
+    seconds: Any = staticmethod(monotonic)
 
     writesNow = True
     readerClass = RequestReader

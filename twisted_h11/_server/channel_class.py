@@ -19,7 +19,7 @@ from twisted_h11._server.proxied import ProxiedChannel
 __all__ = ["ChannelClass"]
 
 # Wrapped in staticmethod: on the class they would be bound to the channel.
-_CALLABLES = ("cooperate", "callLater", "requestFactory")
+_CALLABLES = ("cooperate", "callLater", "requestFactory", "seconds")
 
 
 class ChannelClass:

@@ -20,6 +20,8 @@ message.  Received bytes wait here, and the state, a L{Reading}, says how to rea
 One loop (L{RequestReader.advance}) does all steps, so that a thousand pipelined
 requests need no deep stack.  No request is begun while the peer does not take its
 responses: this bounds the memory for a peer that sends requests and reads no responses.
+
+The loop has an end, too, while other connections wait: L{twisted_h11._server.received}.
 """
 
 from __future__ import annotations
@@ -36,6 +38,7 @@ from twisted_h11._http.strict_requests import (
 )
 from twisted_h11._server.cycle import Cycle
 from twisted_h11._server.incoming import Incoming
+from twisted_h11._server.received import TURN, Received
 from twisted_h11._server.starting import (
     serve_bodiless,
     serve_whole,
@@ -54,7 +57,7 @@ __all__ = ["RequestReader"]
 _HEAD, _BODY, _NOTHING = Reading.HEAD, Reading.BODY, Reading.NOTHING
 
 
-class RequestReader:
+class RequestReader(Received):
     """
     The reader of the bytes that one connection has received.
 
@@ -62,53 +65,24 @@ class RequestReader:
     @param wire: its wire.
     @ivar state: what is read next.
     @ivar incoming: the body that is being read, or C{None}.
-    @ivar isAdvancing: whether the loop of L{advance} is running.
     """
 
     __slots__ = (
-        "_buffer",
         "_lastHead",
-        "_owner",
         "_scanned",
         "_skippedLine",
-        "_start",
-        "_wire",
         "incoming",
-        "isAdvancing",
         "state",
     )
 
     def __init__(self, owner: Any, wire: Wire) -> None:
-        self._owner: Any = owner
-        self._wire = wire
-        self._buffer = b""
-        self._start = self._scanned = 0
-        self._skippedLine = self.isAdvancing = False
+        super().__init__(owner, wire)
+        self._scanned = 0
+        self._skippedLine = False
         # Only to read the next head faster.
         self._lastHead: fastpath.FastHead | None = None
         self.state = _HEAD
         self.incoming: Incoming | None = None
-
-    @property
-    def hasBytes(self) -> bool:
-        """
-        Whether there are unread bytes.
-        """
-        return self._start < len(self._buffer)
-
-    @property
-    def unread(self) -> bytes:
-        """
-        The bytes that were received and not read yet.
-        """
-        return self._buffer[self._start :]
-
-    def takeUnread(self) -> bytes:
-        """
-        Remove the unread bytes, and return them.
-        """
-        unread, self._buffer, self._start = self.unread, b"", 0
-        return unread
 
     def forgetLastHead(self) -> None:
         """
@@ -120,9 +94,8 @@ class RequestReader:
         """
         The connection is lost, or given away: drop all bytes, and read nothing more.
         """
-        self.isAdvancing = True
-        self._buffer, self._start = b"", 0
-        self._owner = self._lastHead = self.incoming = None
+        super().end()
+        self._lastHead = self.incoming = None
 
     # -- the loop ---------------------------------------------------------------
 
@@ -161,13 +134,22 @@ class RequestReader:
         owner, wire = self._owner, self._wire
         self.isAdvancing = True
         begun = wire.beginBatch()
+        since = None
         try:
             # wire.isOpen, without the call: it is read twice for each request.
             while wire.closing is None and wire.transport is not None:
                 state = self.state
                 if state is _HEAD:
-                    readable = self._start < len(self._buffer) or wire.eof
-                    if not readable or not self._readHead():
+                    if not (self._start < len(self._buffer) or wire.eof):
+                        break
+                    now = owner.seconds()
+                    if since is None:
+                        since = self._turnBegan(now)
+                    # The clock may be set back.
+                    if not 0 <= now - since < TURN:
+                        self._endTurn()
+                        break
+                    if not self._readHead():
                         break
                 elif state is _NOTHING or not self._readOther():
                     break
@@ -176,7 +158,11 @@ class RequestReader:
         except h11.RemoteProtocolError as error:
             owner.refuse(error.error_status_hint, "The request is malformed.")
         finally:
-            self.isAdvancing = self._owner is None
+            turn = self._turn
+            if turn is not None:
+                turn.pause(owner.seconds())
+            waits = turn is not None and turn.call is not None
+            self.isAdvancing = self._owner is None or waits
             wire.endBatch(begun, owner.cycle is not None)
         if owner.handOver is not None:
             # Other code may have taken the transport.
@@ -188,16 +174,19 @@ class RequestReader:
             self._buffer, self._start = b"", 0
         # Most requests end here with nothing to balance: avoid the call.
         if wire.closing is None and (
-            wire.holds or self.state is not _HEAD or not wire.hasRoom
+            wire.holds or self.state is not _HEAD or not wire.hasRoom or waits
         ):
-            self._balance()
+            self._balance(waits)
 
-    def _balance(self) -> None:
+    def _balance(self, waits: bool) -> None:
         """
         Pause reading when enough bytes wait that can not be handled now.
+
+        @param waits: whether the next request waits for the turn of this connection.
         """
         wire, state = self._wire, self.state
-        if state is _NOTHING or (state is _HEAD and not wire.hasRoom):
+        waits = waits or not wire.hasRoom
+        if state is _NOTHING or (state is _HEAD and waits):
             if len(self._buffer) - self._start > self._owner.limits.readAhead:
                 wire.hold(READ_AHEAD)
         elif wire.holds:

@@ -279,6 +279,7 @@ class Site(LoggedSite):
             "limits": self.limits,
             "timeOut": self.timeOut,
             "callLater": self.reactor.callLater,
+            "seconds": self.reactor.seconds,
             "fastPath": self.fastPath,
             "outbox": self._outbox,
             "cooperate": self._cooperate,

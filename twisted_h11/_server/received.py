@@ -1,0 +1,146 @@
+"""
+The bytes that one connection has received, and its turn to have them handled.
+
+One segment may have thousands of pipelined requests.  If they are answered at once,
+nothing would interrupt the loop that reads them, and all other connections would wait.
+So the loop begins no request after L{TURN} seconds, and goes on in the next turn of the
+reactor, when others have had theirs.  A request that takes longer is not interrupted.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.interfaces import IDelayedCall
+
+from twisted_h11._wire.wire import Wire
+
+__all__ = ["TURN", "Received"]
+
+# In seconds.  Python's threads have as long (sys.getswitchinterval).
+TURN = 0.005
+
+# Segments that follow each other within so many seconds may be of the same turn of the
+# reactor: TLS passes on each record of what was read by itself.
+_GAP = 0.001
+
+
+class Turn:
+    """
+    The turn of one connection with TLS, or one that waits for its next turn.
+
+    @ivar call: the delayed call of the next turn; C{None} if nothing waits for it.
+    """
+
+    __slots__ = ("_paused", "_since", "call")
+
+    def __init__(self) -> None:
+        self.call: IDelayedCall | None = None
+        self._since: float | None = None
+        self._paused = 0.0
+
+    def since(self, now: float) -> float:
+        """
+        When the turn has begun.  Another one begins if no segment has come for a while.
+        """
+        since = self._since
+        if since is None or not 0 <= now - self._paused < _GAP:
+            self._since = since = now
+        return since
+
+    def pause(self, now: float) -> None:
+        """
+        All that could be read now was read.
+        """
+        self._paused = now
+
+    def begun(self) -> None:
+        """
+        Another turn begins.
+        """
+        self.call = self._since = None
+
+
+class Received:
+    """
+    The received bytes of one connection.
+
+    @param owner: the L{Channel<twisted_h11._server.channel.Channel>}.
+    @param wire: its wire.
+    @ivar isAdvancing: whether the loop that reads the bytes is running, or goes on in
+        the next turn of the reactor.
+    """
+
+    __slots__ = ("_buffer", "_owner", "_start", "_turn", "_wire", "isAdvancing")
+
+    def __init__(self, owner: Any, wire: Wire) -> None:
+        self._owner: Any = owner
+        self._wire = wire
+        self._buffer = b""
+        self._start = 0
+        self.isAdvancing = False
+        # Made on first need.
+        self._turn: Turn | None = None
+
+    @property
+    def hasBytes(self) -> bool:
+        """
+        Whether there are unread bytes.
+        """
+        return self._start < len(self._buffer)
+
+    @property
+    def unread(self) -> bytes:
+        """
+        The bytes that were received and not read yet.
+        """
+        return self._buffer[self._start :]
+
+    def takeUnread(self) -> bytes:
+        """
+        Remove the unread bytes, and return them.
+        """
+        unread, self._buffer, self._start = self.unread, b"", 0
+        return unread
+
+    def end(self) -> None:
+        """
+        The connection is lost, or given away: drop all bytes, and read nothing more.
+        """
+        self.isAdvancing = True
+        self._buffer, self._start = b"", 0
+        self._owner = None
+        turn, self._turn = self._turn, None
+        if turn is not None and turn.call is not None:
+            turn.call.cancel()
+
+    # -- the turn ---------------------------------------------------------------
+
+    def readOn(self) -> None:
+        """
+        Hook: read as much as possible in this turn.
+        """
+
+    def _turnBegan(self, now: float) -> float:
+        """
+        When the turn has begun: now, or, with TLS, with an earlier segment.
+        """
+        if self._wire.outbox is None and self._owner.isSecure():
+            return self._ownTurn().since(now)
+        return now
+
+    def _endTurn(self) -> None:
+        """
+        The turn is over: go on in the next one.
+        """
+        self._ownTurn().call = self._owner.callLater(0, self._goOn)
+
+    def _goOn(self) -> None:
+        self._ownTurn().begun()
+        self.isAdvancing = False
+        self.readOn()
+
+    def _ownTurn(self) -> Turn:
+        if self._turn is None:
+            self._turn = Turn()
+        return self._turn
