@@ -3,8 +3,9 @@ The bytes that one connection has received, and its turn to have them handled.
 
 One segment may have thousands of pipelined requests.  If they are answered at once,
 nothing would interrupt the loop that reads them, and all other connections would wait.
-So the loop begins no request after L{TURN} seconds, and goes on in the next turn of the
-reactor, when others have had theirs.  A request that takes longer is not interrupted.
+So the loop begins no request L{TURN} seconds after the second one, and goes on in the
+next turn of the reactor, when others have had theirs.  A request that takes longer is
+not interrupted.
 """
 
 from __future__ import annotations
@@ -121,13 +122,13 @@ class Received:
         Hook: read as much as possible in this turn.
         """
 
-    def _turnBegan(self, now: float) -> float:
+    def _turnBegan(self) -> float | None:
         """
-        When the turn has begun: now, or, with TLS, with an earlier segment.
+        With TLS: when the turn has begun, now or with an earlier segment.
         """
-        if self._wire.outbox is None and self._owner.isSecure():
-            return self._ownTurn().since(now)
-        return now
+        if self._owner.isSecure():
+            return self._ownTurn().since(self._owner.seconds())
+        return None
 
     def _endTurn(self) -> None:
         """

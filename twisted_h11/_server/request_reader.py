@@ -134,7 +134,9 @@ class RequestReader(Received):
         owner, wire = self._owner, self._wire
         self.isAdvancing = True
         begun = wire.beginBatch()
-        since = None
+        # Only wires without outbox have TLS.
+        since = self._turnBegan() if wire.outbox is None else None
+        isFurther = since is not None
         try:
             # wire.isOpen, without the call: it is read twice for each request.
             while wire.closing is None and wire.transport is not None:
@@ -142,13 +144,16 @@ class RequestReader(Received):
                 if state is _HEAD:
                     if not (self._start < len(self._buffer) or wire.eof):
                         break
-                    now = owner.seconds()
-                    if since is None:
-                        since = self._turnBegan(now)
-                    # The clock may be set back.
-                    if not 0 <= now - since < TURN:
-                        self._endTurn()
-                        break
+                    # Most segments have one request: it needs no clock.
+                    if isFurther:
+                        now = owner.seconds()
+                        if since is None:
+                            since = now
+                        # The clock may be set back.
+                        if not 0 <= now - since < TURN:
+                            self._endTurn()
+                            break
+                    isFurther = True
                     if not self._readHead():
                         break
                 elif state is _NOTHING or not self._readOther():
