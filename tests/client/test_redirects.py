@@ -4,6 +4,7 @@ Redirects: where they lead, what is sent there, and what is left of the redirect
 
 from __future__ import annotations
 
+from http.cookiejar import CookieJar
 from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
@@ -19,10 +20,13 @@ from tests.support.producers import OK
 from twisted_h11.client import (
     BrowserLikeRedirectAgent,
     ContentDecoderAgent,
+    CookieAgent,
     GzipDecoder,
     RedirectAgent,
     RequestError,
     ResponseFailed,
+    TimedOut,
+    readBody,
 )
 
 KINDS = (RedirectAgent, BrowserLikeRedirectAgent)
@@ -403,3 +407,97 @@ class BodyTests(RedirectTestCase):
         first.send(*[b"x" * 10_000] * 10)
         first.lose()
         self.assertEqual(100_000, len(reader.data))
+
+
+class TimeTests(RedirectTestCase):
+    """
+    The time that a request may take with its redirects.
+    """
+
+    def hop(self, wrapped: Any, seconds: int) -> tuple[Any, int]:
+        """
+        A server redirects without end, once in so many seconds; how the request ended,
+        and how many redirects were followed.
+        """
+        deferred = wrapped.request(b"GET", b"http://a/")
+        hops = 0
+        ends: list[Any] = []
+        deferred.addBoth(ends.append)
+        while not ends:
+            self.clock.pump([1] * seconds)
+            asked = [peer for peer in self.network.peers if self._isAsked(peer)]
+            if not ends:
+                asked[0].send(redirect(b"/%d" % hops))
+                hops += 1
+        return ends[0], hops
+
+    def test_total(self) -> None:
+        """
+        C{totalTimeout} is for a request with all its redirects, through agents between
+        ours, too.
+        """
+        for kind in KINDS:
+            for between in (
+                lambda agent: agent,
+                lambda agent: ContentDecoderAgent(agent, [(b"gzip", GzipDecoder)]),
+                lambda agent: CookieAgent(agent, CookieJar()),
+                lambda agent: theirs.CookieAgent(agent, CookieJar()),
+                RedirectAgent,
+            ):
+                agent = self.makeAgent(totalTimeout=10)
+                failure, hops = self.hop(kind(between(agent), 50), 4)
+                failure.trap(TimedOut)
+                self.assertEqual((2, 10), (hops, failure.value.elapsed))
+
+    def test_totalOfTheBody(self) -> None:
+        """
+        It is for the body behind the redirects, too.
+        """
+        agent = RedirectAgent(self.makeAgent(totalTimeout=10))
+        deferred = agent.request(b"GET", b"http://a/")
+        (peer,) = self.network.peers
+        self.clock.advance(6)
+        peer.send(redirect(b"/b"))
+        peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc")
+        body = readBody(self.successResultOf(deferred))
+        self.clock.advance(3)
+        self.assertNoResult(body)
+        self.clock.advance(1)
+        self.failureResultOf(body, TimedOut)
+
+    def test_totalIsOver(self) -> None:
+        """
+        A redirect that comes when the time is over is not followed for longer.
+        """
+        slow = self.makeAgent(totalTimeout=10)
+        patient = self.makeAgent(slow.pool)
+        agents = [patient, slow]
+
+        class Sender:
+            def request(self, *args: Any) -> Any:
+                return agents.pop(0).request(*args)
+
+        deferred = RedirectAgent(Sender()).request(b"GET", b"http://a/")
+        self.clock.advance(20)
+        self.network.peers[0].send(redirect(b"/b"))
+        self.assertNoResult(deferred)
+        self.clock.advance(0)
+        self.failureResultOf(deferred, TimedOut)
+
+    def test_otherRequests(self) -> None:
+        """
+        A request that is made meanwhile, or by an agent that raises, has its own time.
+        """
+        agent = self.makeAgent(totalTimeout=10)
+        following = RedirectAgent(agent)
+        self.assertRaises(ValueError, following.request, b"GET", b"http://a/ b")
+        first = following.request(b"GET", b"http://a/")
+        self.clock.advance(6)
+        second = agent.request(b"GET", b"http://a/")
+        third = following.request(b"GET", b"http://a/")
+        self.clock.advance(4)
+        self.failureResultOf(first, TimedOut)
+        self.assertNoResult(second)
+        self.clock.advance(6)
+        self.failureResultOf(second, TimedOut)
+        self.failureResultOf(third, TimedOut)

@@ -32,6 +32,7 @@ from twisted_h11._boundary.checks import (
 from twisted_h11._boundary.guarded import guarded
 from twisted_h11._client import errors
 from twisted_h11._client.call import Call
+from twisted_h11._client.chain import take_chain
 from twisted_h11._client.endpoints import LazyEndpoint, StandardEndpointFactory
 from twisted_h11._client.party import party, place
 from twisted_h11._client.pool import HTTPConnectionPool
@@ -284,6 +285,8 @@ class Agent:
         endpoint: Any,
     ) -> Deferred[Response]:
         reactor = self._reactor
+        now = reactor.seconds()
+        chain = take_chain()
         try:
             request = ClientRequest(
                 method=method,
@@ -293,7 +296,7 @@ class Agent:
                 body=body,
                 persistent=self._pool.persistent,
                 settings=self._settings,
-                started=reactor.seconds(),
+                started=now if chain is None else chain.begun(now),
                 uri=uri,
                 fast=self._fastPath,
             )

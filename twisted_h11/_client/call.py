@@ -96,7 +96,11 @@ class Call:
         deferred = self.deferred
         seconds = self._request.settings.totalTimeout
         if seconds is not None:
-            self._total = self._clock.callLater(seconds, self._tookTooLong, seconds)
+            # The request may have been redirected here, from one that began before.
+            left = seconds - (self._clock.seconds() - self._request.started)
+            self._total = self._clock.callLater(
+                max(left, 0), self._tookTooLong, seconds
+            )
         self._try()
         return deferred
 

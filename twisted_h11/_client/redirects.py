@@ -10,6 +10,8 @@ The agents here follow what twisted.web's follow, with these differences:
  - A redirected request has no body, so the fields about the body are left out.
  - HEAD stays HEAD, and 308 (Permanent Redirect) changes no method (sections 15.4.4 and
    15.4.9); in twisted.web's C{BrowserLikeRedirectAgent} it makes POST a GET.
+ - All requests of a chain have one C{totalTimeout} together; in twisted.web, each has
+   it anew.
  - A redirect with a long body does not keep its connection until somebody reads it;
    nor does one whose body is not complete when the next redirect has come, or when
    following it has failed.
@@ -29,6 +31,7 @@ from twisted.web.http_headers import Headers as TwistedHeaders
 
 from twisted_h11._client import errors
 from twisted_h11._client.agent_headers import Headers
+from twisted_h11._client.chain import Chain, take_chain
 from twisted_h11._client.request import pairs_of
 from twisted_h11._client.response import Response
 from twisted_h11._client.uri import split_uri
@@ -100,9 +103,13 @@ class RedirectAgent(client.RedirectAgent):
         @param headers: as for L{Agent.request<twisted_h11.client.Agent.request>}.
         """
         headers = _as_headers(headers)
-        sent: Deferred[Any] = self._sender.request(method, uri, headers, bodyProducer)
+        chain = take_chain() or Chain()
+        with chain:
+            sent: Deferred[Any] = self._sender.request(
+                method, uri, headers, bodyProducer
+            )
         bare = bodyProducer is None
-        sent.addCallback(self._received, method, uri, headers, bare, 0, None)
+        sent.addCallback(self._received, method, uri, headers, bare, chain, 0, None)
         return sent.addErrback(errors.adopt)
 
     def _received(
@@ -112,6 +119,7 @@ class RedirectAgent(client.RedirectAgent):
         uri: bytes,
         headers: Any,
         bare: bool,
+        chain: Chain,
         hops: int,
         before: Any,
     ) -> Any:
@@ -120,6 +128,7 @@ class RedirectAgent(client.RedirectAgent):
 
         @param uri: the URI of the request that C{response} is for.
         @param bare: whether that request had no body.
+        @param chain: the requests so far, and the next ones.
         @param hops: how many redirects there were before.
         @param before: the last of these, or C{None}.
         """
@@ -134,7 +143,8 @@ class RedirectAgent(client.RedirectAgent):
                 method, bare = b"GET", False
             headers = self._headersFor(headers, bare, _is_same_origin(uri, target))
             _let_go(response)
-            sent: Deferred[Any] = self._sender.request(method, target, headers)
+            with chain:
+                sent: Deferred[Any] = self._sender.request(method, target, headers)
         except client.ResponseFailed:
             # Whoever gets it can read the response.
             raise
@@ -142,7 +152,7 @@ class RedirectAgent(client.RedirectAgent):
             _drop(response)
             raise
 
-        def chain(following: Any) -> Any:
+        def link(following: Any) -> Any:
             following.setPreviousResponse(response)
             return following
 
@@ -150,9 +160,9 @@ class RedirectAgent(client.RedirectAgent):
             _drop(response)
             return failure
 
-        sent.addCallbacks(chain, failed)
+        sent.addCallbacks(link, failed)
         return sent.addCallback(
-            self._received, method, target, headers, True, hops + 1, response
+            self._received, method, target, headers, True, chain, hops + 1, response
         )
 
     def _headersFor(self, headers: Any, bare: bool, isSameOrigin: bool) -> Any:

@@ -190,8 +190,9 @@ class ClientSettings(_Checked):
     totalTimeout: float | None = _bound(
         None,
         "seconds",
-        "aiohttp total 300, curl --max-time",
-        "total time, from the call to the end of the response body, including retries",
+        "aiohttp total 300, curl --max-time, Go Client.Timeout",
+        "total time, from the call to the end of the response body, including retries, "
+        "and the redirects that our RedirectAgent follows",
         optional=True,
     )
     continueTimeout: float = _bound(
