@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -27,7 +28,29 @@ from twisted_h11._client.handshake import explain_handshake
 from twisted_h11._client.identity import check_transport
 from twisted_h11._wire.outbox import Outbox
 
-__all__ = ["Attempt"]
+__all__ = ["Attempt", "Connecting"]
+
+
+class Connecting(Deferred[Any]):
+    """
+    The Deferred of an endpoint that connects to something else first, such as a proxy:
+    when it fails, that connection may not be gone yet.
+
+    @ivar isGone: whether no connection is left.
+    @ivar whenGone: called when that is so, or C{None}.
+    """
+
+    isGone = False
+    whenGone: Callable[[], None] | None = None
+
+    def gone(self) -> None:
+        """
+        The connection is gone, or was given to the caller, or there was none.
+        """
+        self.isGone = True
+        whenGone, self.whenGone = self.whenGone, None
+        if whenGone is not None:
+            whenGone()
 
 
 class _ConnectionFactory(Factory):
@@ -96,7 +119,7 @@ class Attempt:
         """
         Whether the attempt has ended, but its connection is not gone yet.
         """
-        return self._over and self._connection is not None
+        return self._over and (self._connection is not None or self._isLeft())
 
     def begin(self) -> None:
         """
@@ -267,11 +290,19 @@ class Attempt:
         connection = self._connection
         if connection is None and self._connecting is not None:
             self._cancelEndpoint()
-        if connection is None:
-            self.freed(self)
-        else:
+        if connection is not None:
             connection.abortConnection()
+        elif self._isLeft():
+            self._connecting.whenGone = partial(self.freed, self)  # type: ignore[union-attr]
+        else:
+            self.freed(self)
         self.failed(self, reason)
+
+    def _isLeft(self) -> bool:
+        """
+        Whether the endpoint has a connection of its own that is not gone yet.
+        """
+        return isinstance(self._connecting, Connecting) and not self._connecting.isGone
 
     def _cancelEndpoint(self) -> None:
         # An endpoint that raises when cancelled must not keep its slot.

@@ -25,7 +25,7 @@ from twisted_h11._boundary.checks import (
     instance,
     optional,
 )
-from twisted_h11._client.connecting import Attempt
+from twisted_h11._client.connecting import Attempt, Connecting
 from twisted_h11._client.connection import ClientConnection
 from twisted_h11._client.errors import ProxyError, blame
 from twisted_h11._client.exchange import Exchange
@@ -174,7 +174,7 @@ class TunnelEndpoint:
             started=request.started,
             done=tunnel.connected,
             failed=tunnel.failed,
-            freed=lambda _: None,
+            freed=lambda _: tunnel.deferred.gone(),
         )
         attempt.begin()
         return tunnel.deferred
@@ -193,13 +193,19 @@ class _Tunnel:
         self._factory = factory
         self._proxy = proxy
         self._request = request
-        self.deferred: Deferred[Any] = Deferred(self._cancel)
+        self.deferred = Connecting(self._cancel)
 
     def _cancel(self, _: object) -> None:
         if self._exchange is not None:
             self._exchange.cancel()
-        else:
+        elif self.attempt is not None:
             self.attempt.cancel()
+
+    def _isCancelled(self) -> bool:
+        """
+        Whether the Deferred has fired, before this object fires it.
+        """
+        return bool(self.deferred.called)
 
     def _forget(self) -> None:
         """
@@ -254,11 +260,16 @@ class _Tunnel:
             self.deferred.errback(failure)
             return
         self._forget()
-        if self.deferred.called:
-            # The factory has cancelled it.
+        if self._isCancelled():
+            # By the factory.
             return
+        transport = connection.wire.transport
         response.switchProtocol(protocol)
-        self.deferred.callback(protocol)
+        if self._isCancelled():
+            # By the protocol.
+            transport.abortConnection()
+        else:
+            self.deferred.callback(protocol)
 
     def requestFailed(self, failure: Failure, nothingSent: bool) -> None:
         """
@@ -283,5 +294,7 @@ class _Tunnel:
 
     def connectionGone(self, connection: ClientConnection, reason: Failure) -> None:
         """
-        Do nothing: the response or the failure was handled already.
+        The connection to the proxy is gone, or the factory's protocol has it now.  The
+        response or the failure was handled already.
         """
+        self.deferred.gone()
