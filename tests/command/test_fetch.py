@@ -338,6 +338,8 @@ class PartsTests(SynchronousTestCase):
             ("http://b\u00fccher.example:81/", b"http://xn--bcher-kva.example:81/"),
             ("http://a/%20", b"http://a/%20"),
             ("a?b", b"http://a?b"),
+            ("a:1/?b=http://c", b"http://a:1/?b=http://c"),
+            ("a#http://c", b"http://a#http://c"),
         ]:
             self.assertEqual(uri, make_uri(url))
         with self.assertRaises(BadUsage):

@@ -26,6 +26,9 @@ __all__ = ["BadUsage", "make_agent", "make_parser", "make_uri", "parse"]
 
 _ESCAPED = re.compile(rb"[^\x21-\x7e]")
 
+# A URL that has a scheme; another URL may be in the query of one that has none.
+_SCHEME = re.compile(r"[^/?#]*://")
+
 
 class BadUsage(Exception):
     """
@@ -165,7 +168,7 @@ def make_uri(url: str) -> bytes:
 
     @raise BadUsage: for an invalid host name.
     """
-    if "://" not in url:
+    if not _SCHEME.match(url):
         url = "http://" + url
     scheme, _, rest = url.partition("://")
     end = min((rest.find(c) for c in "/?#" if c in rest), default=len(rest))
