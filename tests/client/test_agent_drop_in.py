@@ -23,8 +23,10 @@ from tests.support.server_cases import FAST_PATH
 from twisted_h11._client import names as names_module
 from twisted_h11.client import (
     Agent,
+    BrowserLikeRedirectAgent,
     ContentDecoderAgent,
     CookieAgent,
+    GzipDecoder,
     Headers,
     HTTPConnectionPool,
     ProxyAgent,
@@ -406,6 +408,34 @@ class WrapperTests(ClientTestCase):
             self.assertEqual(headers.hasHeader(b"Host"), request.headers is headers)
             self.assertIs(request.headers, request.headers)
             self.assertTrue(request.headers.hasHeader(b"Host"))
+
+    def test_wrappersHeaders(self) -> None:
+        """
+        The wrappers of an agent accept the headers that an agent does, and refuse what
+        it refuses.
+        """
+        jar = CookieJar()
+        wrappers: list[Any] = [
+            RedirectAgent,
+            BrowserLikeRedirectAgent,
+            lambda agent: CookieAgent(agent, jar),
+            lambda agent: ContentDecoderAgent(agent, [(b"gzip", GzipDecoder)]),
+        ]
+        for wrapper in wrappers:
+            agent = wrapper(self.makeAgent())
+            for given in (list, iter, tuple, Headers.fromPairs):
+                headers: Any = given([(b"x-Y", b"1"), (b"x-Y", b"2")])
+                deferred = agent.request(b"GET", b"http://a/", headers)
+                peer = self.network.peers[-1]
+                self.assertIn(b"\r\nx-Y: 1\r\nx-Y: 2\r\n", peer.take())
+                peer.send(OK)
+                self.successResultOf(deferred)
+            for wrong in (1, "x", [(b"x", b"y", b"z")]):
+                with self.assertRaises(TypeError) as caught:
+                    agent.request(b"GET", b"http://a/", wrong)
+                self.assertIn("headers must be", str(caught.exception))
+            bad = agent.request(b"GET", b"http://a/", [(b"x", b"y\n")])
+            self.failureResultOf(bad, RequestGenerationFailed)
 
     def test_globalReactor(self) -> None:
         """

@@ -7,7 +7,7 @@ case-insensitive (RFC 9110 section 5.1), but some servers compare them as writte
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from twisted.web.http_headers import Headers as TwistedHeaders
@@ -15,7 +15,7 @@ from twisted.web.http_headers import Headers as TwistedHeaders
 from twisted_h11._boundary.checks import TEXT, checked, instance, optional, wrong
 from twisted_h11._http.abnf import is_field_content
 
-__all__ = ["Headers"]
+__all__ = ["Headers", "are_headers", "as_headers"]
 
 
 class Headers(TwistedHeaders):
@@ -94,6 +94,28 @@ class Headers(TwistedHeaders):
             for name, values in self.getAllRawHeaders()
             for value in values
         ]
+
+
+def are_headers(headers: Any) -> bool:
+    """
+    Whether C{headers} can be given to an agent of twisted.web.
+    """
+    return headers is None or isinstance(headers, TwistedHeaders)
+
+
+def as_headers(headers: Any) -> Any:
+    """
+    Pairs as headers, for an agent that adds or removes fields.  What is not valid is
+    left for the agent that sends the request to report.
+    """
+    if are_headers(headers):
+        return headers
+    if isinstance(headers, Iterator):
+        headers = list(headers)
+    try:
+        return Headers.fromPairs(headers)
+    except (TypeError, ValueError):
+        return headers
 
 
 def _lower(name: str | bytes) -> bytes:

@@ -7,10 +7,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 from twisted.web import client
 
 from twisted_h11._client import errors
+from twisted_h11._client.agent_headers import are_headers, as_headers
 from twisted_h11._client.errors import MalformedResponse
 from twisted_h11._client.passing_agent import PassingAgent
 from twisted_h11._http.lists import members
@@ -41,6 +43,19 @@ class ContentDecoderAgent(client.ContentDecoderAgent):
         self, agent: Any, decoders: Sequence[tuple[bytes, Callable[[Any], Any]]]
     ) -> None:
         super().__init__(PassingAgent(agent, _check), decoders)
+
+    def request(
+        self, method: bytes, uri: bytes, headers: Any = None, bodyProducer: Any = None
+    ) -> Deferred[Any]:
+        """
+        Send a request that declares the codings.
+
+        @param headers: as for L{Agent.request<twisted_h11.client.Agent.request>}.
+        """
+        headers = as_headers(headers)
+        send = super().request if are_headers(headers) else self._agent.request
+        sent: Deferred[Any] = send(method, uri, headers, bodyProducer)
+        return sent
 
 
 def _check(response: Any) -> Any:

@@ -11,6 +11,7 @@ from twisted.internet.defer import Deferred
 from twisted.web import client
 from twisted.web.http_headers import Headers as TwistedHeaders
 
+from twisted_h11._client.agent_headers import are_headers, as_headers
 from twisted_h11._client.passing_agent import PassingAgent
 
 __all__ = ["CookieAgent"]
@@ -38,8 +39,12 @@ class CookieAgent(client.CookieAgent):
     ) -> Deferred[Any]:
         """
         Send a request, with the cookies for its URI.
+
+        @param headers: as for L{Agent.request<twisted_h11.client.Agent.request>}.
         """
-        sent: Deferred[Any] = super().request(method, uri, headers, bodyProducer)
+        headers = as_headers(headers)
+        send = super().request if are_headers(headers) else self._agent.request
+        sent: Deferred[Any] = send(method, uri, headers, bodyProducer)
         return sent.addCallback(lambda shown: shown.response)
 
 

@@ -19,7 +19,7 @@ The agents here follow what twisted.web's follow, with these differences:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 from urllib.parse import urljoin
 
@@ -27,10 +27,9 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 from twisted.web import client
 from twisted.web.error import InfiniteRedirection, PageRedirect, RedirectWithNoLocation
-from twisted.web.http_headers import Headers as TwistedHeaders
 
 from twisted_h11._client import errors
-from twisted_h11._client.agent_headers import Headers
+from twisted_h11._client.agent_headers import Headers, as_headers
 from twisted_h11._client.chain import Chain, take_chain
 from twisted_h11._client.request import pairs_of
 from twisted_h11._client.response import Response
@@ -102,7 +101,7 @@ class RedirectAgent(client.RedirectAgent):
 
         @param headers: as for L{Agent.request<twisted_h11.client.Agent.request>}.
         """
-        headers = _as_headers(headers)
+        headers = as_headers(headers)
         chain = take_chain() or Chain()
         with chain:
             sent: Deferred[Any] = self._sender.request(
@@ -208,20 +207,6 @@ class BrowserLikeRedirectAgent(RedirectAgent, client.BrowserLikeRedirectAgent):
 
     _repeating = frozenset((307, 308))
     _getting = frozenset((301, 302, 303))
-
-
-def _as_headers(headers: Any) -> Any:
-    """
-    Pairs as headers.  What is not valid is left for the agent to report.
-    """
-    if headers is None or isinstance(headers, TwistedHeaders):
-        return headers
-    if isinstance(headers, Iterator):
-        headers = list(headers)
-    try:
-        return Headers.fromPairs(headers)
-    except (TypeError, ValueError):
-        return headers
 
 
 def _without(headers: Any, names: frozenset[bytes]) -> Any:
