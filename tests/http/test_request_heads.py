@@ -4,10 +4,15 @@ What the strict layer says of a request head that is in order.
 
 from __future__ import annotations
 
+import random
+from ipaddress import IPv6Address
+
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.server_cases import get
-from twisted_h11._http.strict_requests import check_request_head
+from twisted_h11._http.abnf import is_authority_form, is_host
+from twisted_h11._http.fastpath import read_request
+from twisted_h11._http.strict_requests import Refused, check_request_head
 from twisted_h11.limits import Limits
 
 
@@ -53,3 +58,63 @@ class HeadTests(SynchronousTestCase):
         text = bytes(range(33, 127)) + b"!"
         head = check_request_head(get(b"/", b"x-A:\t " + text + b" \t"), Limits())
         self.assertEqual([(b"Host", b"example.com"), (b"x-A", text)], head.fields)
+
+
+def isAddress(text: str) -> bool:
+    """
+    Whether C{ipaddress} reads a text as an IPv6 address.
+    """
+    try:
+        IPv6Address(text)
+    except ValueError:
+        return False
+    return True
+
+
+class AddressTests(SynchronousTestCase):
+    """
+    IPv6 addresses, of L{is_host} and L{is_authority_form} (RFC 3986 section 3.2.2).
+    """
+
+    def check(self, text: str) -> None:
+        """
+        The patterns and C{ipaddress} agree about a text.
+        """
+        expected = isAddress(text)
+        host = b"[" + text.encode() + b"]"
+        self.assertEqual(expected, is_host(host) is not None, text)
+        self.assertEqual(expected, is_host(host + b":80") is not None, text)
+        self.assertEqual(expected, is_authority_form(host + b":80") is not None, text)
+
+    def test_shapes(self) -> None:
+        """
+        Each number of groups, with each place for the two colons, and an IPv4 address
+        at the end or without one, is judged as by C{ipaddress}.
+        """
+        for groups in range(10):
+            for last in ("1", "12345", "1.2.3.4", "1.2.3.256", "1.2.3", "01.2.3.4", ""):
+                parts = ["abcD"] * groups + [last]
+                self.check(":".join(parts))
+                for at in range(groups + 2):
+                    self.check(f"{':'.join(parts[:at])}::{':'.join(parts[at:])}")
+
+    def test_random(self) -> None:
+        """
+        So are texts of the characters of an address.
+        """
+        choose = random.Random(7)
+        for _ in range(5000):
+            length = choose.randrange(1, 12)
+            self.check("".join(choose.choice("::::1aF.") for _ in range(length)))
+
+    def test_heads(self) -> None:
+        """
+        A head with a malformed address is refused, on the fast path too.
+        """
+        for bad in (b"[:::]", b"[1]", b"[.]", b"[::12345]", b"[::1.2.3.999]"):
+            for target in (b"/", b"http://a/"):
+                head = get(target, host=bad)
+                self.assertRaises(Refused, check_request_head, head, Limits())
+                self.assertIsNone(read_request(head, 0, Limits(), None), bad)
+            head = get(b"http://" + bad + b"/")
+            self.assertRaises(Refused, check_request_head, head, Limits())

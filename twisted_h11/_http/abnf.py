@@ -121,9 +121,30 @@ has_never_valid = re.compile(rb"[\x00\x0b\x0c]|\r[^\n]").search
 # The bytes of a target that the client sends; the server also checks the form.
 is_target = re.compile(rb"[\x21-\x7e]+").fullmatch
 
+# IPv6address (RFC 3986 section 3.2.2): up to eight groups, of which the last two may be
+# an IPv4 address; a double colon stands for at least one group.
+_GROUP = rb"[0-9A-Fa-f]{1,4}"
+_OCTET = rb"(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+_IPV4 = _OCTET + rb"(?:\." + _OCTET + rb"){3}"
+_LAST = rb"(?:" + _GROUP + rb":" + _GROUP + rb"|" + _IPV4 + rb")"
+
+
+def _ipv6() -> bytes:
+    """
+    The alternatives, by the number of groups before the double colon.
+    """
+    some = rb"(?:" + _GROUP + rb":){%d}"
+    most = rb"(?:(?:" + _GROUP + rb":){0,%d}" + _GROUP + rb")?::"
+    shapes = [some % 6 + _LAST]
+    shapes += [most % (4 - n) + some % n + _LAST for n in range(4, -1, -1)]
+    shapes += [rb"::" + some % 5 + _LAST, most % 5 + _GROUP, most % 6]
+    return rb"(?:" + rb"|".join(shapes) + rb")"
+
+
 # uri-host (RFC 3986 section 3.2.2), without the comma of sub-delims: a list of hosts
-# would be a request for two sites.
-_URI_HOST = rb"(?:\[[0-9A-Fa-f:.]+\]|(?:[0-9A-Za-z\-._~!$&'()*+;=]|%[0-9A-Fa-f]{2})+)"
+# would be a request for two sites; and without IPvFuture, of which there is none.
+_REG_NAME = rb"(?:[0-9A-Za-z\-._~!$&'()*+;=]|%[0-9A-Fa-f]{2})+"
+_URI_HOST = rb"(?:\[" + _ipv6() + rb"\]|" + _REG_NAME + rb")"
 
 # Host = uri-host [ ":" port ] (RFC 9110 section 7.2)
 is_host = re.compile(_URI_HOST + rb"(?::[0-9]{0,5})?").fullmatch
