@@ -107,6 +107,20 @@ def _apart(difference: Difference) -> bool:
     return words.encode("latin-1") in difference.data + SENTINEL
 
 
+_find_trailing = re.compile(
+    rb"(?i)\n0+(?:;[^\r\n]*)?\r\n(?:[^\r\n]+\r\n)*?"
+    rb"(?:content-length|transfer-encoding|te|trailer|host|authorization|connection|"
+    rb"proxy-connection):"
+)
+
+
+def _trailing(difference: Difference) -> object:
+    """
+    Whether there is a field in a trailer section that must not be there.
+    """
+    return _find_trailing.search(difference.data + SENTINEL)
+
+
 _between = _has(rb"^\r\n|\r\n\r\n\r\n|[^\n:]\r\n[A-Z]+ \S+ HTTP")
 _upgrading = _has(rb"(?i)\nupgrade:")
 
@@ -162,19 +176,20 @@ ROWS: list[Row] = [
         "It is another option; a connection may be closed at any time.",
     ),
     Row(
-        "``OPTIONS *``",
+        "``OPTIONS *``, or ``OPTIONS`` and a server without a path",
         "we answer; the peer passes it to its application, or refuses it",
         "",
         "reads ends loose",
-        _has(rb"OPTIONS \* "),
-        "RFC 9110 section 9.3.7: it is about the server, not a resource.",
+        _has(rb"OPTIONS (\*|[A-Za-z][A-Za-z0-9+.-]*://[^/? ]*) "),
+        "RFC 9110 section 9.3.7: it is about the server, not a resource; so is an "
+        "absolute-form without a path (RFC 9112 section 3.2.4).",
     ),
     Row(
         "Absolute-form",
         "the peer reports only its path, we the whole target",
         "",
         "reads",
-        lambda it: it.kind == "reads target" and _mine(r"\S+ \w+://")(it),
+        lambda it: it.kind == "reads target" and _mine(r"\S+ [\w+.-]+://")(it),
         "RFC 9112 section 3.2.2; the same resource.",
     ),
     Row(
@@ -182,7 +197,7 @@ ROWS: list[Row] = [
         "the peer refuses it, we take the authority of the target",
         "",
         "loose",
-        _mine(r"\S+ \w+://"),
+        _mine(r"\S+ [\w+.-]+://"),
         "RFC 9112 section 3.2.2: ``Host`` is ignored then.",
     ),
     Row(
@@ -238,8 +253,20 @@ ROWS: list[Row] = [
         "nginx refuses it, we give the target as it came",
         "nginx",
         "loose",
-        _mine(r"\S+ (/(\.|%2e){2}|\S*%(00|[^0-9a-f]|[0-9a-f][^0-9a-f]))"),
+        _mine(
+            r"(?i)\S+ (\S*(/|%2f)(\.|%2e){2}(/|%2f|\?| )|"
+            r"\S*%(00|[^0-9a-f]|[0-9a-f][^0-9a-f]))"
+        ),
         "The resource gets the segment unchanged; files stay below their folder.",
+    ),
+    Row(
+        "A host with an empty label, such as ``a..b``",
+        "nginx refuses it, to us it is a name",
+        "nginx",
+        "loose",
+        _has(rb"(?i)\nhost:[ \t]*([^\r\n]*\.\.|\.[:\r])"),
+        "RFC 3986 section 3.2.2: a name need not be one of DNS; a resource or "
+        "``NameVirtualHost`` does not know it.",
     ),
     Row(
         "``%`` without two digits in a path",
@@ -265,7 +292,7 @@ ROWS: list[Row] = [
         lambda it: (
             it.kind == "reads body"
             and not it.theirs.requests[it.at].body
-            and _waiting(it)
+            and (_waiting(it) or (_upgrading(it) and _closing(it)))
         ),
         "RFC 9110 section 7.8: the protocol changes after the request.",
     ),
@@ -283,7 +310,7 @@ ROWS: list[Row] = [
         "haproxy",
         "loose",
         lambda it: (
-            _has(rb"(?i)\nupgrade: *websocket")(it)
+            _has(rb"(?i)\nupgrade:[^\r\n]*\bwebsocket\b")(it)
             and not _has(rb"(?i)\nsec-websocket-key:")(it)
         ),
         "RFC 6455 section 4.2.1: the WebSocket implementation refuses it.",
@@ -293,7 +320,7 @@ ROWS: list[Row] = [
         "the peer refuses it, or does not show it, we see 100-continue in it",
         "",
         "loose stops reads",
-        _has(rb"(?i)\nexpect:.*,|(?s:\nexpect:.*\nexpect:)"),
+        _has(rb"(?i)\nexpect:([ \t]*\r|.*,)|(?s:\nexpect:.*\nexpect:)"),
         "RFC 9110 section 10.1.1: it is a list.",
     ),
     Row(
@@ -305,12 +332,28 @@ ROWS: list[Row] = [
         "RFC 9110 section 10.1.1: without content 100 may be left out.",
     ),
     Row(
-        "Framing or routing fields in a trailer section",
-        "the peer refuses them, we never merge them",
+        "Fields of framing, routing or the connection in a trailer section",
+        "the peer refuses them, or what follows, or waits; we never merge them",
         "",
-        "loose stops",
-        _has(rb"(?i)0\r\n(content-length|host|transfer-encoding):"),
+        "loose stops waits",
+        _trailing,
         "RFC 9110 section 6.5.1.",
+    ),
+    Row(
+        "``Proxy-Connection: close``",
+        "the peer closes, and refuses what follows, we answer",
+        "node aiohttp uvicorn-httptools",
+        "loose stops",
+        _has(rb"(?i)\nproxy-connection:[^\r\n]*\bclose\b"),
+        "RFC 9112 appendix C.2.2: HTTP does not define this field.",
+    ),
+    Row(
+        "Spaces within a chunk extension",
+        "the peer refuses them, we leave them out with the extension",
+        "node aiohttp waitress uvicorn-httptools",
+        "loose stops",
+        _has(rb"\n[0-9A-Fa-f]+;[^\r\n]* "),
+        "RFC 9112 section 7.1.1; RFC 9110 section 5.6.3 has them removed.",
     ),
     Row(
         "A chunk extension with a quoted pair",

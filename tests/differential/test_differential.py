@@ -13,7 +13,7 @@ from tests.differential import peers
 from tests.differential.__main__ import run
 from tests.differential.asking import Outcome, Understood, ask_all
 from tests.differential.chains import run_chain, wrong_in
-from tests.differential.compare import compare
+from tests.differential.compare import Difference, compare
 from tests.differential.peers import Missing, Server, build_go
 from tests.differential.report import Report
 from tests.differential.requests import make
@@ -142,6 +142,67 @@ class GoTests(SynchronousTestCase):
             assert difference is not None
             found = row_of(difference)
             self.assertEqual(known, isinstance(found, Row), (target, peer))
+
+
+_GET = b"GET %b HTTP/1.1\r\nHost: %b\r\n"
+_CHUNKED = _GET % (b"/a", b"a") + b"Transfer-Encoding: chunked\r\n\r\n"
+
+# How a request is odd: its bytes, how the peer's outcome differs, and the peer.
+_ODD: list[tuple[bytes, str, str]] = [
+    (_GET % (b"/a", b"a..b"), "refuses", "nginx"),
+    (_GET % (b"/a", b"."), "refuses", "nginx"),
+    (_GET % (b"/a", b"192.0..1:80"), "refuses", "nginx"),
+    (_GET % (b"/a/../../b", b"a"), "refuses", "nginx"),
+    (_GET % (b"/%2F..", b"a"), "refuses", "nginx"),
+    (_GET % (b"x+y://a/", b"a"), "refuses", "node"),
+    (b"OPTIONS http://a HTTP/1.1\r\nHost: a\r\n", "reads", "gunicorn"),
+    (_GET % (b"/a", b"a") + b"Upgrade: x, websocket\r\n", "refuses", "haproxy"),
+    (_GET % (b"/a", b"a") + b"Proxy-Connection: Close\r\n", "refuses", "node"),
+    (_GET % (b"/a", b"a") + b"Expect: \r\n", "refuses", "gunicorn"),
+    (_GET % (b"/a", b"a") + b"Expect:\r\n", "reads", "node"),
+    (_CHUNKED + b"5; a\r\nhello\r\n0\r\n\r\n", "refuses", "waitress"),
+    (_CHUNKED + b"5;a =b\r\nhello\r\n0\r\n\r\n", "refuses", "node"),
+    (_CHUNKED + b"5;a= b\r\nhello\r\n0\r\n\r\n", "refuses", "aiohttp"),
+    (_CHUNKED + b"0\r\nA: b\r\nHost: b\r\n\r\n", "refuses", "gunicorn"),
+    (_CHUNKED + b"0;a\r\nA: b\r\nTrailer: b\r\n\r\n", "refuses", "gunicorn"),
+    (_CHUNKED + b"00\r\nAuthorization: b\r\n\r\n", "refuses", "gunicorn"),
+    (_CHUNKED + b"0\r\nTE: b\r\n\r\n", "refuses", "gunicorn"),
+    (_CHUNKED + b"0\r\nProxy-Connection: close\r\n\r\n", "refuses", "aiohttp"),
+    (_CHUNKED + b"0\r\nConnection: close\r\n\r\n", "waits", "uvicorn-httptools"),
+    # The fields of the request that follows are in the trailer section.
+    (_CHUNKED + b"0\r\nT: ", "refuses", "gunicorn"),
+]
+
+
+class RowTests(SynchronousTestCase):
+    """
+    Differences that are known.
+    """
+
+    def test_table(self) -> None:
+        """
+        Each has a row, and a plain request that differs in the same way has none.
+        """
+        for data, how, peer in _ODD:
+            for one, known in ((data, True), (_GET % (b"/a", b"a"), False)):
+                found = row_of(self.difference(one, how, peer))
+                self.assertEqual(known, isinstance(found, Row), (one, how, peer))
+
+    def difference(self, data: bytes, how: str, peer: str) -> Difference:
+        """
+        What is different if a peer does so with an input.
+        """
+        method, target, _ = data.split(b" ", 2)
+        first = Understood(method.decode(), target.decode(), "", "")
+        outcomes = {
+            "refuses": Outcome((), 400, True, b""),
+            "waits": Outcome((), 0, False, b""),
+            "reads": Outcome((B,), 0, True, b""),
+        }
+        mine = Outcome((first,), 0, True, b"")
+        difference = compare(peer, data, mine, outcomes[how])
+        assert difference is not None
+        return difference
 
 
 class CompareTests(SynchronousTestCase):
