@@ -18,7 +18,7 @@ from twisted.internet.protocol import Factory
 from twisted.logger import formatEvent, globalLogPublisher
 from twisted.trial.unittest import TestCase
 
-from twisted_h11._command.unix_ports import LockingReactor
+from twisted_h11._command.unix_ports import LockingReactor, remove_sockets
 
 net: Any = reactor
 
@@ -130,6 +130,55 @@ class PortTests(TestCase):
             error = self.assertRaises(CannotListenError, self.listen, lock)
             self.assertEqual(errno.EADDRINUSE, error.socketError.errno)
             self.assertEqual(["s"], os.listdir(self.folder))
+
+    def test_factoryFails(self) -> None:
+        """
+        A factory that can not be started leaves no lock.
+        """
+
+        def fails() -> None:
+            raise OSError(28, "No space left on device")
+
+        self.factory.startFactory = fails  # type: ignore[method-assign]
+        self.assertRaises(OSError, self.listen)
+        self.assertEqual([], os.listdir(self.folder))
+
+    @inlineCallbacks
+    def test_endedAtOnce(self) -> Any:
+        """
+        A process that ends without closing its ports removes their paths and locks, but
+        not those of another process: its own child has the same ports.
+        """
+        port = self.listen()
+        mine = os.getpid()
+        patch = self.patch(os, "getpid", lambda: mine + 1)
+        remove_sockets()
+        patch.restore()
+        self.assertEqual(["s", "s.lock"], sorted(os.listdir(self.folder)))
+        lock = f"{self.path}.lock"
+        os.unlink(lock)
+        os.symlink("1", lock)
+        remove_sockets()
+        self.assertEqual(["s", "s.lock"], sorted(os.listdir(self.folder)))
+        os.unlink(lock)
+        os.symlink(str(mine), lock)
+        remove_sockets()
+        self.assertEqual([], os.listdir(self.folder))
+        yield port.stopListening()
+        remove_sockets()
+
+    @inlineCallbacks
+    def test_endedAtOnceWithoutLock(self) -> Any:
+        """
+        So it does with a socket that has no lock; closed ones are left alone.
+        """
+        port = LockingReactor(net).listenUNIX(self.path, self.factory)
+        remove_sockets()
+        self.assertEqual([], os.listdir(self.folder))
+        yield port.stopListening()
+        with open(self.path, "w"):
+            remove_sockets()
+        self.assertEqual(["s"], os.listdir(self.folder))
 
     @inlineCallbacks
     def test_removed(self) -> Any:

@@ -47,7 +47,7 @@ class SignalTests(CommandTestCase):
         process = self.popen(
             *("-n", *arguments, "h11web", "-p", "0", "--interface", "127.0.0.1"),
             *("--wsgi", "slow:application", "--grace", "20"),
-            *("--drain-idle", "15"),
+            *("--drain-idle", "15", "--status-listen", "unix:status"),
         )
         assert process.stdout is not None
         url = next(filter(None, map(listening, process.stdout)))
@@ -74,7 +74,8 @@ class SignalTests(CommandTestCase):
 
     def ends(self, *arguments: str, by: tuple[signal.Signals, ...]) -> None:
         """
-        The last of some signals ends the process at once, whatever runs.
+        The last of some signals ends the process at once, whatever runs; it leaves
+        neither its pid file nor a UNIX socket.
         """
         process, where = self.serve(*arguments)
         self.client(where, b"/slow")
@@ -91,7 +92,8 @@ class SignalTests(CommandTestCase):
         self.assertLess(time.monotonic() - begun, 10)
         self.assertEqual((0, ""), (process.returncode, err))
         self.assertIn(f"Ended at once by {by[-1].name}; cut off", out)
-        self.assertNotIn("twistd.pid", self.files())
+        for left in ("twistd.pid", "status", "status.lock"):
+            self.assertNotIn(left, self.files())
 
     def test_twice(self) -> None:
         """

@@ -30,6 +30,7 @@ from twisted.logger import Logger
 
 from twisted_h11._boundary.opening import read_file
 from twisted_h11._boundary.twisted_private import end_well
+from twisted_h11._command.unix_ports import remove_sockets
 from twisted_h11.wsgi import WSGIResource
 
 __all__ = ["Stopping", "leave", "stop"]
@@ -42,11 +43,13 @@ _LOG_TIME = 0.2
 
 def leave(pidfile: str | None, status: int) -> None:
     """
-    End the process at once, without any clean-up but the pid file's.
+    End the process at once, without any clean-up but that of the UNIX sockets and the
+    pid file.
 
     @param pidfile: the path of twistd's pid file; it is removed if this process wrote
         it.
     """
+    remove_sockets()
     if pidfile:
         with contextlib.suppress(OSError, ValueError):
             written = int(read_file(pidfile, 20))

@@ -26,7 +26,7 @@ from twisted.logger import Logger
 from twisted_h11._boundary.explain import explain
 from twisted_h11._command.passing import PassingReactor
 
-__all__ = ["LockingReactor"]
+__all__ = ["LockingReactor", "remove_sockets"]
 
 
 class _Port(unix.Port):
@@ -63,19 +63,44 @@ class _Port(unix.Port):
         try:
             super().startListening()
         except CannotListenError as error:
-            if self.lockFile is not None and self.lockFile.locked:
-                self.lockFile.unlock()
+            self._unlock()
             if isinstance(error.socketError, OSError) or owner is None:
                 raise
             problem = f"process {owner} listens there, according to {lock}"
             raise CannotListenError(
                 None, self._path, OSError(errno.EADDRINUSE, problem)
             ) from None
+        except BaseException:
+            # The factory could not be started.
+            self._unlock()
+            raise
+        self._process = os.getpid()
+        _open.add(self)
+
+    def _unlock(self) -> None:
+        """
+        Remove the lock, if this port has made it.
+        """
+        if self.lockFile is not None and self.lockFile.locked:
+            with suppress(OSError, ValueError):
+                self.lockFile.unlock()
+
+    def remove(self) -> None:
+        """
+        Remove the path and the lock, unless they are those of another process.
+        """
+        lock = self._path + ".lock"
+        mine = _owner(lock) if self.wantPID else self._process
+        if self._process == mine == os.getpid():
+            for left in (self._path, lock):
+                with suppress(OSError):
+                    os.unlink(left)
 
     def connectionLost(self, reason: Any) -> None:
         """
         Close the socket, whether or not its path can be removed.
         """
+        _open.discard(self)
         try:
             super().connectionLost(reason)
         except (OSError, ValueError) as error:
@@ -83,11 +108,22 @@ class _Port(unix.Port):
                 self._log.warn(
                     "Can not remove a UNIX socket: {reason}", reason=explain(error)
                 )
-            if self.lockFile is not None:
-                with suppress(OSError, ValueError):
-                    self.lockFile.unlock()
+            self._unlock()
             if self.connected:
                 tcp.Port.connectionLost(self, reason)
+
+
+# The ports that are open.
+_open: set[_Port] = set()
+
+
+def remove_sockets() -> None:
+    """
+    Remove the paths and locks of all open ports, before this process ends without
+    closing them.  May be called in any thread.
+    """
+    for port in list(_open):
+        port.remove()
 
 
 class LockingReactor(PassingReactor):
