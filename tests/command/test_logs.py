@@ -305,6 +305,18 @@ class ProgramLogTests(SynchronousTestCase):
         self.assertEqual(0, made.dropped)
         self.assertFalse(os.path.exists(self.path))
 
+    def test_notOpened(self) -> None:
+        """
+        A log that can not be opened ends the process with one line.
+        """
+        os.mkfifo(self.path)
+        with self.assertRaises(SystemExit) as caught:
+            self.log(logfile=self.path).observer()
+        self.assertEqual(
+            f"twistd h11web: can not write the log {self.path}: nobody reads this pipe",
+            caught.exception.code,
+        )
+
     def test_relative(self) -> None:
         """
         A relative name means the same after a change of the directory.

@@ -102,6 +102,22 @@ class ProcessTests(CommandTestCase):
         process.communicate(timeout=SOON)
         self.assertEqual(0, process.returncode)
 
+    def test_pipe(self) -> None:
+        """
+        A pipe that nobody reads is one line, and leaves nothing, for both logs.
+        """
+        pipe = os.path.join(self.directory, "pipe")
+        os.mkfifo(pipe)
+        before = self.files()
+        for own, access, which in (("-", "pipe", "access log"), ("pipe", "x", "log")):
+            status, _, err = self.run_(
+                *("-n", "--logfile", own, "h11web"),
+                *("--listen", "unix:s", "--logfile", access),
+            )
+            problem = f"can not write the {which} {pipe}: nobody reads this pipe"
+            self.assertEqual((1, f"twistd h11web: {problem}\n"), (status, err))
+            self.assertEqual(before, self.files())
+
     def test_reopen(self) -> None:
         """
         On SIGUSR1 both logs are opened anew, and no line is lost; what is logged

@@ -26,7 +26,8 @@ from twisted.logger import (
 )
 from twisted.python import usage
 
-from twisted_h11.server import LogFile
+from twisted_h11._boundary.explain import explain
+from twisted_h11.server import LogFile, LogFileError
 
 __all__ = ["ProgramLog", "json_line", "open_last", "program_log"]
 
@@ -70,8 +71,14 @@ class ProgramLog:
         Open the file.
 
         @return: an observer that writes to the file.
+        @raise SystemExit: if it can not be opened, with one line: twistd calls this
+            before it becomes a daemon, and would print a traceback.
         """
-        self._file = file = LogFile(self.path)
+        try:
+            self._file = file = LogFile(self.path)
+        except LogFileError as error:
+            problem = f"can not write the log {explain(error)}"
+            raise SystemExit(f"twistd h11web: {problem}") from None
         output: Any = file
         if self._json:
             return FileLogObserver(output, json_line)
