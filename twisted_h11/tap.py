@@ -65,9 +65,10 @@ def makeService(config: Options) -> IService:
     stopping.status = lambda: int(listening.failed)
     if config["check"]:
         with leaves_nothing(site.logPath):
-            listening.check()
-        if status is not None:
-            status.check()
+            if status is None:
+                listening.check()
+            else:
+                status.check(listening.check)
         config.tellWarnings()
         say("twistd h11web: everything is as it should be")
         raise SystemExit(0)

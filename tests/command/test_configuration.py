@@ -423,6 +423,17 @@ class CheckTests(CommandTestCase):
         self.assertIn("Address already in use", err)
         self.assertEqual(err.count("\n"), 1)
 
+    def test_samePort(self) -> None:
+        """
+        So is a port that two options name: all ports are open at the same time.
+        """
+        status, out, err = self.check("--listen", "unix:s", "--status-listen", "unix:s")
+        self.assertEqual((status, out), (1, ""))
+        self.assertRegex(
+            err, "\\Atwistd h11web: can not listen on unix:s: .* s.lock\n\\Z"
+        )
+        self.assertEqual(self.files(), [])
+
     def test_application(self) -> None:
         """
         An application that can not be imported is one line, and a status of 1,

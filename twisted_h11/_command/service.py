@@ -127,14 +127,18 @@ class ListeningService(SiteService):
         raise_descriptor_limit()
         super().privilegedStartService()
 
-    def check(self) -> None:
+    def check(self, more: Callable[[], object] = lambda: None) -> None:
         """
         Check that all ports can be opened: open them, and close them again.
 
+        @param more: called while they are open, for ports that are open together.
         @raise StartError: if a port can not be opened.
         """
         self.privilegedStartService()
-        self.closeNow()
+        try:
+            more()
+        finally:
+            self.closeNow()
 
     def opened(self, name: str, port: Any) -> None:
         """

@@ -135,13 +135,14 @@ class StatusService(Service):
             closed.addCallback(self._ended.callback)
         return closed.addCallback(lambda _: result)
 
-    def check(self) -> None:
+    def check(self, more: Callable[[], object]) -> None:
         """
         Check that the port can be opened.
 
+        @param more: called while it is open.
         @raise StartError: if not.
         """
-        self._listening.check()
+        self._listening.check(more)
 
     def stopService(self) -> Deferred[None]:
         """
