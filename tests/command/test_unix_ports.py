@@ -170,11 +170,14 @@ class PortTests(TestCase):
     @inlineCallbacks
     def test_endedAtOnceWithoutLock(self) -> Any:
         """
-        So it does with a socket that has no lock; closed ones are left alone.
+        So it does with a socket that has no lock; what others have called so, and
+        closed ones, are left alone.
         """
         port = LockingReactor(net).listenUNIX(self.path, self.factory)
-        remove_sockets()
-        self.assertEqual([], os.listdir(self.folder))
+        with open(f"{self.path}.lock", "w"):
+            remove_sockets()
+        self.assertEqual(["s.lock"], os.listdir(self.folder))
+        os.unlink(f"{self.path}.lock")
         yield port.stopListening()
         with open(self.path, "w"):
             remove_sockets()

@@ -92,7 +92,7 @@ class _Port(unix.Port):
         lock = self._path + ".lock"
         mine = _owner(lock) if self.wantPID else self._process
         if self._process == mine == os.getpid():
-            for left in (self._path, lock):
+            for left in (self._path, lock) if self.wantPID else (self._path,):
                 with suppress(OSError):
                     os.unlink(left)
 
