@@ -9,6 +9,7 @@ from tests.mutation.mutants import Mutant
 __all__ = ["EQUIVALENT", "why_equivalent"]
 
 _REMEMBERED = "it only decides what is remembered, so that it is found faster"
+_SLOWER = "what the fast path leaves is read to the same end without it"
 
 # By module: what stands in the line, and the change; not the number of the line, so
 # that a change elsewhere in the module leaves these alone.
@@ -30,6 +31,14 @@ EQUIVALENT: dict[str, dict[tuple[str, str], str]] = {
     },
     "twisted_h11._http.fastpath": {
         ("_MOST_KNOWN_HOSTS = 256", "256 -> 257"): _REMEMBERED,
+        (
+            "if end - start > limits.maxHeadLength:",
+            "end - start > limits.maxHeadLength -> end - start >= limits.maxHeadLength",
+        ): _SLOWER,
+        (
+            "if end - start > limits.maxHeadLength:",
+            "end - start -> end + start",
+        ): _SLOWER,
     },
     "twisted_h11._http.forwarded": {
         ("_LONGEST_KNOWN = 64", "64 -> 65"): _REMEMBERED,
@@ -41,6 +50,13 @@ EQUIVALENT: dict[str, dict[tuple[str, str], str]] = {
             "len(text) < _LONGEST_KNOWN -> len(text) <= _LONGEST_KNOWN",
         ): _REMEMBERED,
         (
+            (
+                "return _known_node(text) if len(text) < _LONGEST_KNOWN"
+                " else _read_node(text)"
+            ),
+            "len(text) < _LONGEST_KNOWN -> not len(text) < _LONGEST_KNOWN",
+        ): _REMEMBERED,
+        (
             "_known_node = lru_cache(maxsize=1024)(_read_node)",
             "1024 -> 1025",
         ): _REMEMBERED,
@@ -50,6 +66,9 @@ EQUIVALENT: dict[str, dict[tuple[str, str], str]] = {
             "end = find_head_end(waiting, max(self._checked - 2, 0))",
             "0 -> 1",
         ): "h11 refuses a head that begins with its end",
+    },
+    "twisted_h11._http.response_received": {
+        ("CHUNKED = -2", "2 -> 3"): "it only has to differ from all other lengths",
     },
     "twisted_h11._server.request_reader": {
         (

@@ -70,6 +70,7 @@ class FastHead(RequestHead):
         block: bytes,
         lowered: bytes,
         length: int,
+        keepAlive: bool,
         end: int,
     ) -> None:
         self.method = method
@@ -79,7 +80,7 @@ class FastHead(RequestHead):
         self.lowered = lowered
         self.length = length
         self.end = end
-        self.keepAlive = True
+        self.keepAlive = keepAlive
         self.expectsContinue = False
         self._pairs: list[tuple[bytes, bytes]] | None = None
         # The access log's text for the fields, once it was made.
@@ -140,8 +141,9 @@ def read_request(
         end = fields + len(last.block)
         if end - start > limits.maxHeadLength:
             return None
-        head = FastHead(method, target, last.block, last.lowered, 0, end)
-        head.keepAlive = last.keepAlive
+        head = FastHead(
+            method, target, last.block, last.lowered, 0, last.keepAlive, end
+        )
         head._pairs = last._pairs
         head.logged = last.logged
         return head
@@ -163,9 +165,7 @@ def read_request(
     most = limits.maxBodyLength
     if most is not None and length > most:
         return None
-    head = FastHead(method, target, block, lowered, length, end)
-    head.keepAlive = keepAlive
-    return head
+    return FastHead(method, target, block, lowered, length, keepAlive, end)
 
 
 def _framing(lowered: bytes) -> tuple[int, bool] | None:
