@@ -110,9 +110,56 @@ class PathsTests(SynchronousTestCase):
             ["--pidfile=old.pid"],
             ["-n", "--pidfile="],
             ["-n", "--rundir=folder"],
-            ["-n", "--chroot=folder", "--pidfile=/no/x", "--rundir=/no"],
+            ["-n", "--chroot=folder", "--pidfile=/x", "--rundir=."],
+            ["-n", "--umask=777"],
+            ["-n", f"--uid={os.getuid()}"],
         ):
             self.assertEqual("", self.refused(*words))
+
+    def test_otherRoot(self) -> None:
+        """
+        Paths in another root are looked for there, unless links lead to them.
+        """
+        root = os.path.join(os.getcwd(), "root")
+        os.mkdir(root)
+        os.symlink("/nowhere", "root/link")
+        for words, problem in (
+            (["--rundir=/no"], f"--rundir /no: no such directory: {root}/no"),
+            (["--pidfile=/no/x"], f"{root}/no/x: no such directory: {root}/no"),
+            ([], f"no such directory: {root}{os.getcwd()}"),
+            (["--uid=0"], f"--uid 0: there is no such user in {root}/etc/passwd"),
+        ):
+            self.assertIn(problem, self.refused("-n", "--chroot=root", *words))
+        os.mkdir("root/etc")
+        with open("root/etc/passwd", "w") as file:
+            file.write("# none\n\nroot:x:0:0:root:/root:/bin/sh\n")
+        right = ["-n", "--chroot=root", "--pidfile=/link/x", "--rundir=/link"]
+        self.assertEqual("", self.refused(*right, "--uid=0"))
+        self.assertIn("no such user", self.refused(*right, "--uid=1"))
+        os.unlink("root/etc/passwd")
+        os.symlink("/link", "root/etc/passwd")
+        self.assertEqual("", self.refused(*right, "--uid=1"))
+
+    def test_user(self) -> None:
+        """
+        A user that has no entry is refused: twistd can not find its groups.
+        """
+        for uid in (-2, 1 << 31, 1 << 70):
+            for more in ([], ["--gid=0"]):
+                self.assertEqual(
+                    f"twistd h11web: twistd --uid {uid}: there is no such user",
+                    self.refused("-n", f"--uid={uid}", *more),
+                )
+
+    def test_umask(self) -> None:
+        """
+        A mask is three octal digits at most.
+        """
+        for mask in ("-1", "1000", "7" * 30):
+            self.assertEqual(
+                "twistd h11web: twistd --umask: must be from 0 to 777",
+                self.refused("-n", f"--umask={mask}"),
+            )
 
 
 class LeavesNothingTests(SynchronousTestCase):

@@ -103,6 +103,23 @@ class WrongTests(CommandTestCase):
             self.assertNotIn("Traceback", out)
             self.assertEqual(["access.log"], self.files())
 
+    def test_noPrivileges(self) -> None:
+        """
+        If twistd ends after the ports were opened, no socket is left: it can not take
+        another user.
+        """
+        with open(os.path.join(self.directory, "sitecustomize.py"), "w") as file:
+            file.write("import os\n\n\ndef setgid(number):\n    raise OSError(1)\n\n\n")
+            file.write("os.setgid = os.setuid = setgid\n")
+        before = self.files()
+        status, out, _ = self.run_(
+            *("-n", "--uid", "0", "--gid", "1", "--pidfile="),
+            *("h11web", "--listen", "unix:s"),
+        )
+        self.assertEqual(1, status)
+        self.assertIn("Listening on unix:s", out)
+        self.assertEqual(before, [one for one in self.files() if "cache" not in one])
+
     def test_portInUseWithLog(self) -> None:
         """
         With twistd's own log in a file the line is on stderr just so, and in

@@ -1,5 +1,5 @@
 """
-The paths among the options of twistd itself.
+The paths, the user and the mask among the options of twistd itself.
 
 twistd uses them after it has read the options of C{h11web}, without a check: a wrong
 one is a traceback, in the log of a daemon, and a named pipe is waited for.  So they are
@@ -9,6 +9,7 @@ checked with the other options.
 from __future__ import annotations
 
 import os
+import pwd
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -16,6 +17,9 @@ from typing import Any
 from twisted.python import usage
 
 from twisted_h11._boundary.opening import read_file
+
+# The longest file of users that is read, in bytes.
+_LONGEST = 1 << 24
 
 __all__ = [
     "check_log",
@@ -28,7 +32,7 @@ __all__ = [
 
 def check_paths(command: Any) -> None:
     """
-    Check C{--chroot}, C{--rundir}, C{--pidfile} and C{--logfile}.
+    Check C{--chroot}, C{--rundir}, C{--pidfile}, C{--logfile}, C{--uid} and C{--umask}.
 
     @param command: twistd's options; C{None} if this is not a command of twistd.
     @raise usage.UsageError: for one that can not be used.
@@ -40,7 +44,13 @@ def check_paths(command: Any) -> None:
         raise usage.UsageError(f"twistd --chroot {chroot}: no such directory")
     if rundir and not chroot and not os.path.isdir(rundir):
         raise usage.UsageError(f"twistd --rundir {rundir}: no such directory")
+    _check_user(command.get("uid"), chroot)
+    umask = command.get("umask")
+    if umask is not None and not 0 <= umask <= 0o777:
+        raise usage.UsageError("twistd --umask: must be from 0 to 777")
     pidfile = command.get("pidfile")
+    if chroot:
+        _check_other_root(chroot, rundir, pidfile)
     if pidfile and not chroot:
         # twistd makes it absolute before it changes the directory.
         _check_output("twistd --pidfile", pidfile)
@@ -122,6 +132,52 @@ def _remove_own(pidfile: str) -> None:
     with suppress(OSError, ValueError):
         if int(read_file(pidfile, 20)) == os.getpid():
             os.unlink(pidfile)
+
+
+def _check_user(uid: int | None, chroot: str | None) -> None:
+    """
+    Check that a user has an entry: twistd needs its groups, also with C{--gid}.
+    """
+    if uid is None:
+        return
+    if not chroot:
+        try:
+            pwd.getpwuid(uid)
+        except (KeyError, OverflowError):
+            raise usage.UsageError(
+                f"twistd --uid {uid}: there is no such user"
+            ) from None
+        return
+    place = _in_root(chroot, "/etc/passwd")
+    if place is None:
+        return
+    try:
+        lines = read_file(place, _LONGEST).splitlines()
+    except (OSError, ValueError):
+        lines = []
+    if not any(line.split(b":")[2:3] == [b"%d" % uid] for line in lines):
+        raise usage.UsageError(f"twistd --uid {uid}: there is no such user in {place}")
+
+
+def _check_other_root(chroot: str, rundir: str | None, pidfile: str | None) -> None:
+    """
+    Check paths that twistd uses after C{--chroot}.
+    """
+    folder = _in_root(chroot, rundir) if rundir and os.path.isabs(rundir) else None
+    if folder is not None and not os.path.isdir(folder):
+        raise usage.UsageError(f"twistd --rundir {rundir}: no such directory: {folder}")
+    place = _in_root(chroot, os.path.abspath(pidfile)) if pidfile else None
+    if place is not None:
+        _check_output(f"twistd --chroot {chroot} --pidfile", place)
+
+
+def _in_root(chroot: str, path: str) -> str | None:
+    """
+    The path, from here, of an absolute path in another root; C{None} if it has links,
+    which may lead elsewhere there.
+    """
+    place = os.path.normpath(os.path.realpath(chroot) + path)
+    return place if os.path.realpath(place) == place else None
 
 
 def _check_output(option: str, path: str) -> None:

@@ -11,6 +11,7 @@ Twisted neither closes the socket nor tells the factory if it can not remove the
 
 from __future__ import annotations
 
+import atexit
 import errno
 import os
 import socket
@@ -124,6 +125,10 @@ def remove_sockets() -> None:
     """
     for port in list(_open):
         port.remove()
+
+
+# twistd may end after the ports were opened, and before the reactor runs.
+atexit.register(remove_sockets)
 
 
 class LockingReactor(PassingReactor):
