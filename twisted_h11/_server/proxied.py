@@ -232,9 +232,11 @@ def _changed(head: RequestHead, target: bytes, host: bytes | None) -> RequestHea
             at = lowered.find(b"\nhost:") + 1
             block = b"%bHost: %b%b" % (block[:at], host, block[block.find(b"\r", at) :])
             lowered = block.lower()
-        made = FastHead(head.method, target, block, lowered, head.length or 0, head.end)
+        length, keepAlive = head.length or 0, head.keepAlive
+        made = FastHead(
+            head.method, target, block, lowered, length, keepAlive, head.end
+        )
         made.logged = head.logged
-        made.keepAlive = head.keepAlive
     else:
         fields = head.fields
         if host is not None:
