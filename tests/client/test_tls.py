@@ -99,6 +99,29 @@ class TLSTests(PoolTestCase):
         return error
 
     @inlineCallbacks
+    def test_closeNotify(self) -> Any:
+        """
+        A server that ends the handshake with C{close_notify}: the failure says so, and
+        nothing is logged, whoever makes the connections.
+        """
+
+        class Closing(Protocol):
+            def dataReceived(self, data: bytes) -> None:
+                assert self.transport is not None
+                self.transport.write(b"\x15\x03\x03\x00\x02\x01\x00")
+
+        factory = Factory.forProtocol(Closing)
+        factory.noisy = False
+        port = clock.listenTCP(0, factory, interface="127.0.0.1")
+        self.addCleanup(port.stopListening)
+        server = SimpleNamespace(port=port.getHost().port)
+        for policy in (None, BrowserLikePolicyForHTTPS()):
+            for host in ("localhost", "127.0.0.1"):
+                got = self.get(self.agent(policy), server, host)
+                yield self.refused(got, "handshake failed: the other side has ended it")
+        self.assertEqual([], self.flushLoggedErrors())
+
+    @inlineCallbacks
     def test_verified(self) -> Any:
         """
         A good certificate is accepted; the server learns the name; the second

@@ -9,7 +9,11 @@ import ssl
 from typing import Any
 
 from OpenSSL import SSL
-from twisted.internet.protocol import Factory
+from twisted.internet.error import ConnectionDone
+from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.internet.testing import StringTransport
+from twisted.protocols.tls import TLSMemoryBIOFactory
+from twisted.python.failure import Failure
 
 from tests.support.handshakes import (
     Authority,
@@ -252,3 +256,40 @@ class SessionTests(FilesTestCase):
                 first = self.connect(make(), context, None)
                 again = self.connect(make(), context, first.session)
                 self.assertEqual(resumed, again.session_reused, (version, resumed))
+
+
+class GivenUpTests(FilesTestCase):
+    """
+    Handshakes that the client ends.
+    """
+
+    def test_closeNotify(self) -> None:
+        """
+        A client may end a handshake with C{close_notify}, as scanners do, and browsers
+        whose user does not want to go on: the server closes the connection, and the
+        protocol gets the reason.
+        """
+        leaf = self.authority.leaf("a")
+        tls = ServerTLS(self.file("a.pem", both(leaf)), clock=self.clock)
+        ended: list[Any] = []
+
+        class Ended(Protocol):
+            def connectionLost(self, reason: Failure = connectionDone) -> None:
+                ended.append(reason.value)
+
+        factory = TLSMemoryBIOFactory(tls, False, Factory.forProtocol(Ended))
+        for highest in (SSL.TLS1_2_VERSION, SSL.TLS1_3_VERSION):
+            context = SSL.Context(SSL.TLS_METHOD)
+            context.set_max_proto_version(highest)
+            client = SSL.Connection(context)
+            client.set_connect_state()
+            self.assertRaises(SSL.WantReadError, client.do_handshake)
+            layer: Any = factory.buildProtocol(None)
+            transport = StringTransport()
+            layer.makeConnection(transport)
+            layer.dataReceived(client.bio_read(65536))
+            layer.dataReceived(b"\x15\x03\x03\x00\x02\x01\x00")
+            self.assertTrue(transport.disconnecting)
+            layer.connectionLost(Failure(ConnectionDone()))
+            self.assertIsInstance(ended[-1], SSL.Error)
+            self.assertIn("the other side has ended it", str(ended[-1]))

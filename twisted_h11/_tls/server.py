@@ -29,6 +29,7 @@ from twisted_h11._boundary.checks import (
     instance,
     optional,
 )
+from twisted_h11._boundary.handshakes import ReasonedConnection
 from twisted_h11._tls.contexts import ClientCertificate, ContextMaker
 from twisted_h11._tls.store import Sources, Store
 
@@ -163,7 +164,7 @@ class ServerTLS:
         """
         if self._interval is not None and self._clock.seconds() >= self._lookAt:
             self._refresh(False)
-        connection = SSL.Connection(self._store.table.default)
+        connection = ReasonedConnection(self._store.table.default)
         # Twisted does this itself since version 25.
         connection.set_app_data(protocol)
         return connection

@@ -1,0 +1,45 @@
+"""
+TLS handshakes that the other side ends with a C{close_notify}.
+
+pyOpenSSL raises a C{ZeroReturnError} without arguments then.  Twisted's TLS layer looks
+for the reason in the arguments, and raises C{IndexError} to the reactor: whoever can
+connect, or is connected to, gets a traceback into the log.  The connections here give a
+reason.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from OpenSSL import SSL
+
+__all__ = ["ReasonedConnection", "with_reason"]
+
+_REASON = ("SSL routines", "", "the other side has ended it")
+
+
+class ReasonedConnection(SSL.Connection):
+    """
+    A connection whose handshake fails with a reason.
+    """
+
+    def do_handshake(self) -> None:
+        """
+        See L{SSL.Connection}.
+        """
+        try:
+            super().do_handshake()
+        except SSL.ZeroReturnError:
+            raise SSL.Error([_REASON]) from None
+
+
+def with_reason(connection: Any) -> Any:
+    """
+    Give the handshake of C{connection} a reason to fail with, if it is a plain
+    connection of pyOpenSSL.
+
+    @return: C{connection} itself.
+    """
+    if type(connection) is SSL.Connection:
+        connection.__class__ = ReasonedConnection
+    return connection
