@@ -33,6 +33,11 @@ function ask(agent, job, method, path) {
       request.destroy(new Error("late"));
     }, job.patience * 1000);
     request.on("error", fail);
+    // Without this nothing is told of a 101 that names a protocol.
+    request.on("upgrade", (response, socket) => {
+      socket.destroy();
+      fail(new Error("upgrade"));
+    });
     request.end();
   });
 }

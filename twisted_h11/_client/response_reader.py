@@ -31,9 +31,9 @@ from twisted_h11._http.response_received import (
     CHUNKED,
     Fields,
     ReceivedHead,
+    is_persistent,
     read_event,
     read_response,
-    says_close,
 )
 from twisted_h11._http.tolerant_responses import EMPTY_LINES, forgive
 
@@ -296,7 +296,7 @@ class ResponseReader:
         if code == 101:
             self._switched(ReceivedHead(1, code, reason, fields, 0, False, 0), rest)
             return False
-        if says_close(fields) or event.http_version < b"1.1":
+        if not is_persistent(event.http_version, fields):
             # The server will close the connection, although only the final response
             # has to say so; and HTTP/1.0 has no interim responses.
             self.persistent = False

@@ -21,6 +21,7 @@ __all__ = [
     "UNTIL_CLOSE",
     "Fields",
     "ReceivedHead",
+    "is_persistent",
     "read_event",
     "read_response",
     "says_close",
@@ -119,6 +120,16 @@ def says_close(fields: Fields) -> bool:
     return any(b"close" in value.lower() for value in values_of(fields, b"connection"))
 
 
+def is_persistent(version: bytes, fields: Fields) -> bool:
+    """
+    Whether a final or an interim response allows to use the connection again.
+
+    @param version: for example C{b"1.1"}.
+    """
+    # The minor number counts in HTTP/1 only.
+    return version[:2] == b"1." and version != b"1.0" and not says_close(fields)
+
+
 def read_event(event: h11.Response, raw: bytes, method: bytes) -> ReceivedHead:
     """
     Make a head of h11's event.
@@ -130,9 +141,7 @@ def read_event(event: h11.Response, raw: bytes, method: bytes) -> ReceivedHead:
         (bytes(name), bytes(value)) for name, value in event.headers.raw_items()
     ]
     minor = int(event.http_version[-1:])
-    closes = says_close(fields)
-    # The minor number counts in HTTP/1 only.
-    persistent = event.http_version[:2] == b"1." and minor >= 1 and not closes
+    persistent = is_persistent(event.http_version, fields)
     lengths = values_of(fields, b"content-length")
     codings = values_of(fields, b"transfer-encoding")
     if method == b"HEAD" or event.status_code in (204, 304):
