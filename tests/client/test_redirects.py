@@ -95,6 +95,27 @@ class TargetTests(RedirectTestCase):
                     response = response.previousResponse
                 self.assertIsNone(response.previousResponse)
 
+    def test_unsafeBytes(self) -> None:
+        """
+        Spaces and bytes above 127 in a location, which no URI has, are escaped.
+        """
+        for location, target in (
+            (b"/b c", b"/b%20c"),
+            (b"b%20c d?e f#g h", b"/x/b%20c%20d?e%20f"),
+            (b"/caf\xc3\xa9", b"/caf%C3%A9"),
+            (b"/caf\xe9?\xff", b"/caf%E9?%FF"),
+            (b"//a/\xc3\xa9", b"/%C3%A9"),
+            (b"http://a/x y", b"/x%20y"),
+            (b'/%zz{}|\\^`<>"[]', b'/%zz{}|\\^`<>"[]'),
+            (b"/!$&'()*+,;=:@-._~?/", b"/!$&'()*+,;=:@-._~?/"),
+        ):
+            for kind in KINDS:
+                agent = kind(self.makeAgent())
+                deferred, sent = self.follow(agent, redirect(location))
+                line = b"GET " + target + b" HTTP/1.1\r\n"
+                self.assertTrue(sent[-1].startswith(line), (location, sent))
+                self.assertEqual(200, self.successResultOf(deferred).code)
+
     def test_isTwisteds(self) -> None:
         """
         The agents are instances of Twisted's classes.
@@ -122,7 +143,12 @@ class TargetTests(RedirectTestCase):
         """
         A location that is no URI is a failure of the request, and nothing is sent.
         """
-        for location in (b"http://[b/", b"http://b:99999999/"):
+        for location in (
+            b"http://[b/",
+            b"http://b:99999999/",
+            b"http://b c/",
+            b"http://\xc3\xa9.example/",
+        ):
             agent = RedirectAgent(self.makeAgent())
             headers = Headers({b"Cookie": [b"secret"]})
             deferred, sent = self.follow(agent, redirect(location), headers=headers)

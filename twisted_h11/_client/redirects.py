@@ -6,6 +6,8 @@ The agents here follow what twisted.web's follow, with these differences:
  - A relative C{Location} is resolved against the URI of the response that has it.
    twisted.web resolves each of them against the first URI of all, so that the second
    redirect may lead to the wrong server.
+ - Spaces and bytes above 127 in a C{Location}, which many servers send, are
+   escaped by percent signs, as in browsers; in twisted.web they are errors.
  - The application's C{Host} is not sent to another origin.
  - A redirected request has no body, so the fields about the body are left out.
  - HEAD stays HEAD, and 308 (Permanent Redirect) changes no method (sections 15.4.4 and
@@ -19,9 +21,10 @@ The agents here follow what twisted.web's follow, with these differences:
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
-from urllib.parse import urljoin
+from urllib.parse import quote, urljoin
 
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
@@ -34,6 +37,7 @@ from twisted_h11._client.chain import Chain, take_chain
 from twisted_h11._client.request import pairs_of
 from twisted_h11._client.response import Response
 from twisted_h11._client.uri import split_uri
+from twisted_h11._http.abnf import SCHEME
 
 __all__ = ["BrowserLikeRedirectAgent", "RedirectAgent"]
 
@@ -62,6 +66,12 @@ _ABOUT_BODY = frozenset(
         b"transfer-encoding",
     )
 )
+
+
+# Characters of a location that are not escaped.
+_ASCII = bytes({*range(128)} - {0x20})
+
+_match_authority = re.compile(rb"(?:" + SCHEME + rb":)?//[^/?#]*").match
 
 
 class RedirectAgent(client.RedirectAgent):
@@ -192,7 +202,7 @@ class RedirectAgent(client.RedirectAgent):
         elif not locations:
             error = RedirectWithNoLocation(code, b"No location header field", uri)
         else:
-            target: bytes = urljoin(uri, locations[0])
+            target: bytes = urljoin(uri, _escaped(locations[0]))
             return target
         raise client.ResponseFailed([Failure(error)], response)
 
@@ -207,6 +217,16 @@ class BrowserLikeRedirectAgent(RedirectAgent, client.BrowserLikeRedirectAgent):
 
     _repeating = frozenset((307, 308))
     _getting = frozenset((301, 302, 303))
+
+
+def _escaped(location: bytes) -> bytes:
+    """
+    A location, with spaces and bytes above 127 escaped, which no URI has; but not in
+    the host.
+    """
+    match = _match_authority(location)
+    start = 0 if match is None else match.end()
+    return location[:start] + quote(location[start:], safe=_ASCII).encode("ascii")
 
 
 def _without(headers: Any, names: frozenset[bytes]) -> Any:
