@@ -67,7 +67,12 @@ FORGIVEN: list[ClientRow] = [
         "we skip them and close; others refuse them, or go on",
         "",
         ALL,
-        once(lambda seen: seen.before and len(seen.before) <= 4),
+        once(
+            lambda seen: (
+                (seen.before and len(seen.before) <= 4)
+                or re.search(rb"(?i)\n\r?\n\r?\n(\r?\n)?HTTP/", seen.sections)
+            )
+        ),
         "RFC 9112 section 2.2 allows it for requests.",
         "one or two empty lines before the status line",
     ),
@@ -76,7 +81,11 @@ FORGIVEN: list[ClientRow] = [
         "we take it and close; others refuse it, or go on",
         "",
         ALL,
-        once(status(rb"(?!HTTP)(?i:HTTP)/")),
+        once(
+            lambda seen: any(
+                re.match(rb"(?!HTTP)(?i:HTTP)/", line) for line in seen.lines
+            )
+        ),
         "There is no other protocol of this name.",
         "``HTTP`` in lower case",
     ),
@@ -219,12 +228,14 @@ FORGIVEN: list[ClientRow] = [
         "another version than 1.0 and 1.1",
     ),
     ClientRow(
-        "An interim response of HTTP/1.0",
+        "An interim response of HTTP/1.0, or of another version than HTTP/1",
         "we close; others refuse what follows, or go on",
         "",
         "closes loose patient",
         once(
-            lambda seen: any(line.startswith(b"HTTP/1.0") for line in seen.lines[:-1])
+            lambda seen: (
+                not all(re.match(rb"HTTP/1\.[1-9] ", line) for line in seen.lines[:-1])
+            )
         ),
         "RFC 9110 section 15.2.",
         "after an interim response of HTTP/1.0",

@@ -90,8 +90,13 @@ def is_bodiless(it: Parting) -> bool:
 
 def odd_framing(seen: Seen) -> object:
     """
-    Whether what should frame a body is malformed, or differs.
+    Whether what should frame a body is malformed, or differs, in an interim response,
+    too.
     """
+    return _is_odd(seen) or _is_odd(seen._replace(fields=seen.interim))
+
+
+def _is_odd(seen: Seen) -> object:
     lengths = seen.values(b"content-length")
     codings = seen.values(b"transfer-encoding")
     odd = len(set(lengths)) > 1 or not all(map(bytes.isdigit, lengths))

@@ -21,8 +21,14 @@ from tests.differential.client_row import (
     looks,
     status,
 )
+from tests.differential.client_seen import Seen
 
 __all__ = ["CLIENT_ROWS", "client_row_of"]
+
+
+def _repeats(seen: Seen) -> bool:
+    names = [line.partition(b":")[0].lower() for line in seen.fields]
+    return len(names) > len({*names})
 
 
 # Of single clients.
@@ -87,7 +93,8 @@ _OTHERS: list[ClientRow] = [
         "closes loose patient",
         looks(
             lambda seen: re.search(
-                rb"(?i)connection:[^\n]*close", b"".join(seen.interim + seen.fields)
+                rb"(?i)connection:(?:[^\n]|\n[ \t])*close",
+                b"".join(seen.interim + seen.fields),
             )
         ),
         "RFC 9112 section 9.3: ``close`` counts wherever it stands.",
@@ -160,14 +167,19 @@ _OTHERS: list[ClientRow] = [
         "we wait for it, others refuse it",
         "",
         "patient",
-        looks(lambda seen: re.search(rb"[0-9]{17}", seen.sections + seen.body)),
+        looks(
+            lambda seen: re.search(
+                rb"[0-9]{17}|(?i:[0-9a-f]{16})", seen.sections + seen.body
+            )
+        ),
         "RFC 9112 section 7.1 sets no maximum; ``maxBodyLength`` does.",
     ),
     ClientRow(
         "A length over 64 bits where there is no body",
-        "we do not look at it; others refuse it, or close",
+        "we do not look at it, or leave it out and close; others refuse it, or close, "
+        "or go on",
         "",
-        "loose reuses",
+        "loose reuses closes",
         lambda it: (
             is_bodiless(it)
             and looks(lambda seen: re.search(rb"[0-9]{20}", seen.sections))(it)
@@ -216,6 +228,14 @@ _OTHERS: list[ClientRow] = [
                 )
             )(it)
         ),
+        "Its JSON (``%{header_json}``) does this in version 7.88.",
+    ),
+    ClientRow(
+        "A field that comes twice, with another between",
+        "the command leaves out the other",
+        "curl",
+        "reads",
+        lambda it: it.kind == "reads fields" and looks(_repeats)(it),
         "Its JSON (``%{header_json}``) does this in version 7.88.",
     ),
 ]

@@ -17,6 +17,7 @@ from tests.differential.client_asking import Response, fetch_all
 from tests.differential.client_compare import compare_responses, is_laxer
 from tests.differential.client_origin import Origin
 from tests.differential.client_report import ClientReport
+from tests.differential.client_row import ClientRow
 from tests.differential.client_rows import CLIENT_ROWS, client_row_of
 from tests.differential.peers import Missing
 
@@ -30,6 +31,67 @@ AGAIN = Response("done", 200, b"hello", (("x", "y"),), "", "again")
 FRESH = AGAIN._replace(then="fresh")
 FAILED = Response("failed", error="Refused: it is odd: b'x'", then="fresh")
 WAITS = Response("waits", then="fresh")
+
+_OK = b"HTTP/1.1 200 OK\r\n"
+_FIVE = b"Content-Length: 5\r\n\r\n"
+_BEHIND = _OK + _FIVE + b"hello"
+
+# Odd answers: what we make of one, what the other does, which may be only one client.
+_PARTINGS: list[tuple[Answer, Response, Response, str]] = [
+    (
+        Answer(_OK + b"Connection: keep-alive\r\n onnection: close\r\n" + _FIVE),
+        FRESH,
+        AGAIN,
+        "peer",
+    ),
+    (Answer(_OK + b"Connection: x\r\n\t,close\r\n" + _FIVE), FRESH, AGAIN, "peer"),
+    (
+        Answer(b"HTTP/1.1 103 E\r\nConnection: x\r\n close\r\n\r\n" + _BEHIND),
+        FRESH,
+        AGAIN,
+        "peer",
+    ),
+    (Answer(b"http/1.1 100 C\r\n\r\n" + _BEHIND), FRESH, FAILED, "peer"),
+    (Answer(b"HTTP/1.1 103 E\r\n\r\n\r\n" + _BEHIND), FRESH, FAILED, "peer"),
+    (Answer(b"HTTP/1.1 103 E\n\n\n" + _BEHIND), FRESH, AGAIN, "peer"),
+    (Answer(b"HTTP/2.0 100 C\r\n\r\n" + _BEHIND), FRESH, FAILED, "peer"),
+    (
+        Answer(
+            b"HTTP/1.1 103 E\r\nContent-Length: x\r\n\r\n" + _OK + _FIVE,
+            method="HEAD",
+        ),
+        FRESH,
+        AGAIN,
+        "peer",
+    ),
+    (
+        Answer(
+            b"HTTP/1.1 103 E\r\nTransfer-Encoding: gzip\r\n\r\n" + _OK + _FIVE,
+            method="HEAD",
+        ),
+        FRESH,
+        FAILED,
+        "peer",
+    ),
+    (
+        Answer(_OK + b"Content-Length: %030d\r\n\r\n" % 5, method="HEAD"),
+        FRESH,
+        AGAIN,
+        "peer",
+    ),
+    (
+        Answer(_OK + b"Transfer-Encoding: chunked\r\n\r\nffffffffffffffff\r\nhello"),
+        WAITS,
+        FAILED,
+        "http.client",
+    ),
+    (
+        Answer(_OK + b"X: y\r\nZ: z\r\nx: y\r\n" + _FIVE + b"hello"),
+        AGAIN,
+        AGAIN._replace(fields=()),
+        "curl",
+    ),
+]
 
 
 class ClientDifferentialTests(SynchronousTestCase):
@@ -177,6 +239,24 @@ class CompareClientTests(SynchronousTestCase):
         report.add("peer", [AGAIN])
         self.assertEqual("", report.text())
         self.assertIn("it is odd\n", report.rst())
+
+    def test_rows(self) -> None:
+        """
+        Each of these has a row, and a plain answer that differs in the same way has
+        none; nor has one that others refuse if we use the connection again.
+        """
+        for answer, mine, theirs, peer in _PARTINGS:
+            body = b"" if answer.method == "HEAD" else b"hello"
+            plain = Answer(_OK + _FIVE + body, method=answer.method)
+            for one, known in ((answer, True), (plain, False)):
+                parting = compare_responses(peer, one, mine, theirs)
+                assert parting is not None
+                found = client_row_of(parting)
+                self.assertEqual(known, isinstance(found, ClientRow), (one, peer))
+            if theirs == FAILED and mine == FRESH:
+                again = compare_responses(peer, answer, AGAIN, FAILED)
+                assert again is not None
+                self.assertIsNone(client_row_of(again), answer)
 
     def test_usedAgain(self) -> None:
         """
