@@ -55,6 +55,21 @@ def _mine(pattern: str) -> Callable[[Difference], object]:
     return fits
 
 
+def _one_of_mine(pattern: str) -> Callable[[Difference], object]:
+    """
+    Whether that request looks so, or one behind it does, which a peer that reads ahead
+    refuses with all that is before it.
+    """
+    found = re.compile(pattern, re.DOTALL)
+
+    def fits(difference: Difference) -> bool:
+        requests = difference.ours.requests[difference.at :]
+        looks = [bool(found.match(" ".join(one[:3]))) for one in requests]
+        return any(looks[:1]) or (any(looks) and _agreed(difference))
+
+    return fits
+
+
 _KNOWN = {"GET", "POST", "PUT", "HEAD", "OPTIONS", "DELETE", "PATCH", "TRACE"}
 _KNOWN.add("CONNECT")
 _ending = _has(rb"(?i)\nconnection:[^\r\n]*\bclose\b|HTTP/1\.0")
@@ -196,8 +211,8 @@ ROWS: list[Row] = [
         "Absolute-form whose authority is not that of ``Host``, or is odd",
         "the peer refuses it, we take the authority of the target",
         "",
-        "loose",
-        _mine(r"\S+ [\w+.-]+://"),
+        "loose stops",
+        _one_of_mine(r"\S+ [\w+.-]+://"),
         "RFC 9112 section 3.2.2: ``Host`` is ignored then.",
     ),
     Row(
@@ -213,7 +228,7 @@ ROWS: list[Row] = [
         "the peer refuses it, our application decides",
         "",
         "loose stops waits",
-        _mine(r"(TRACE|CONNECT) "),
+        _one_of_mine(r"(TRACE|CONNECT) "),
         "A resource answers 501; only one that knows CONNECT takes it.",
     ),
     Row(
@@ -221,7 +236,7 @@ ROWS: list[Row] = [
         "we refuse it and close, the peer reads them as a request",
         "",
         "ends",
-        _has(rb"^CONNECT "),
+        _has(rb"CONNECT \S+ HTTP/1\.[01]\r\n"),
         "They could belong to the tunnel that the client has requested.",
     ),
     Row(
@@ -290,7 +305,7 @@ ROWS: list[Row] = [
         "uvicorn-httptools",
         "reads",
         lambda it: (
-            it.kind == "reads body"
+            it.kind in ("reads body", "reads target body")
             and not it.theirs.requests[it.at].body
             and (_waiting(it) or (_upgrading(it) and _closing(it)))
         ),

@@ -188,6 +188,31 @@ class RowTests(SynchronousTestCase):
                 found = row_of(self.difference(one, how, peer))
                 self.assertEqual(known, isinstance(found, Row), (one, how, peer))
 
+    def test_behind(self) -> None:
+        """
+        A peer that reads ahead refuses a request for what one behind it is; that is a
+        reason only if others understood the same as we do.
+        """
+        nothing = Outcome((), 400, True, b"")
+        for method, target in (("CONNECT", "a:80"), ("GET", "http://a:99999/")):
+            behind = Understood(method, target, "", "")
+            found = compare("node", b"x", Outcome((A, behind), 0, True, b""), nothing)
+            assert found is not None
+            for agreeing, known in ((1, True), (0, False)):
+                row = row_of(found._replace(agreeing=agreeing))
+                self.assertEqual(known, isinstance(row, Row), behind)
+
+    def test_connect(self) -> None:
+        """
+        Behind CONNECT we read nothing, wherever it stands.
+        """
+        connect = b"CONNECT a:80 HTTP/1.1\r\nHost: a\r\n\r\n"
+        for before in (b"", _GET % (b"/a", b"a") + b"\r\n", b"hello"):
+            ended = Outcome((A,), 0, True, b"")
+            found = compare("waitress", before + connect, ended, CLOSED)
+            assert found is not None
+            self.assertIsInstance(row_of(found), Row)
+
     def difference(self, data: bytes, how: str, peer: str) -> Difference:
         """
         What is different if a peer does so with an input.
