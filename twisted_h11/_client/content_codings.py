@@ -4,7 +4,8 @@ Decoding the bodies of responses, with a bound on the codings of one response.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -24,12 +25,19 @@ __all__ = ["MOST_CODINGS", "ContentDecoderAgent"]
 MOST_CODINGS = 5
 
 
+# Other names of codings (RFC 9110 section 8.4.1.3).
+_SAME = {b"x-gzip": b"gzip"}
+
+_FIELD = b"content-encoding"
+
+
 class ContentDecoderAgent(client.ContentDecoderAgent):
     """
     Decodes the bodies of responses; see L{twisted.web.client.ContentDecoderAgent}.
 
-    A response with more than L{MOST_CODINGS} codings fails with a C{ResponseFailed},
-    and its connection is dropped.
+    The names of codings are compared in any case, and C{x-gzip} is C{gzip}.  A response
+    with more than L{MOST_CODINGS} codings fails with a C{ResponseFailed}, and its
+    connection is dropped.
 
     @param agent: sends the requests.
     @param decoders: pairs of the name of a coding, and of a function that takes a
@@ -42,7 +50,8 @@ class ContentDecoderAgent(client.ContentDecoderAgent):
     def __init__(
         self, agent: Any, decoders: Sequence[tuple[bytes, Callable[[Any], Any]]]
     ) -> None:
-        super().__init__(PassingAgent(agent, _check), decoders)
+        names = {name.lower(): name for name, _ in decoders}
+        super().__init__(PassingAgent(agent, partial(_prepare, names)), decoders)
 
     def request(
         self, method: bytes, uri: bytes, headers: Any = None, bodyProducer: Any = None
@@ -58,17 +67,33 @@ class ContentDecoderAgent(client.ContentDecoderAgent):
         return sent
 
 
-def _check(response: Any) -> Any:
+def _prepare(names: Mapping[bytes, bytes], response: Any) -> Any:
     """
-    Pass a response on, or drop its connection.
+    Name the codings of a response that can be decoded as their decoders, or drop its
+    connection.
 
+    @param names: those of the decoders, by the same in lower case.
     @raise ResponseFailed: if it has too many codings.
     """
-    codings = members(response.headers.getRawHeaders(b"content-encoding", ()))
-    if len(codings) <= MOST_CODINGS:
-        return response
+    codings = members(response.headers.getRawHeaders(_FIELD, ()))
+    if len(codings) > MOST_CODINGS:
+        _refuse(response, len(codings))
+    at = len(codings)
+    while at:
+        name = codings[at - 1].lower()
+        known = names.get(name) or names.get(_SAME.get(name, name))
+        if known is None:
+            break
+        at -= 1
+        codings[at] = known
+    if at < len(codings):
+        response.headers.setRawHeaders(_FIELD, [b", ".join(codings)])
+    return response
+
+
+def _refuse(response: Any, count: int) -> None:
     abort = getattr(response, "abort", None)
     if abort is not None:
         abort()
-    text = f"The response has {len(codings)} content codings, more than {MOST_CODINGS}"
+    text = f"The response has {count} content codings, more than {MOST_CODINGS}"
     raise errors.Failed([Failure(MalformedResponse(text))], response)
