@@ -140,6 +140,21 @@ class PathsTests(SynchronousTestCase):
         os.symlink("/link", "root/etc/passwd")
         self.assertEqual("", self.refused(*right, "--uid=1"))
 
+    def test_daemonInOtherRoot(self) -> None:
+        """
+        A daemon needs its standard streams: twistd would wait for it for ever.
+        """
+        os.mkdir("root")
+        words = ["--chroot=root", "--pidfile=", "--syslog"]
+        self.assertIn(
+            f"--chroot root: a daemon needs {os.getcwd()}/root/dev/null",
+            self.refused(*words),
+        )
+        self.assertEqual("", self.refused("-n", *words))
+        os.mkdir("root/dev")
+        open("root/dev/null", "w").close()
+        self.assertEqual("", self.refused(*words))
+
     def test_user(self) -> None:
         """
         A user that has no entry is refused: twistd can not find its groups.

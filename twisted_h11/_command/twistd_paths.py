@@ -51,6 +51,8 @@ def check_paths(command: Any) -> None:
     pidfile = command.get("pidfile")
     if chroot:
         _check_other_root(chroot, rundir, pidfile)
+        if not (command.get("nodaemon") or command.get("debug")):
+            _check_null(chroot)
     if pidfile and not chroot:
         # twistd makes it absolute before it changes the directory.
         _check_output("twistd --pidfile", pidfile)
@@ -169,6 +171,16 @@ def _check_other_root(chroot: str, rundir: str | None, pidfile: str | None) -> N
     place = _in_root(chroot, os.path.abspath(pidfile)) if pidfile else None
     if place is not None:
         _check_output(f"twistd --chroot {chroot} --pidfile", place)
+
+
+def _check_null(chroot: str) -> None:
+    """
+    Check that a daemon can have its standard streams: without them, twistd would wait
+    for it without an end.
+    """
+    place = _in_root(chroot, os.devnull)
+    if place is not None and not os.path.exists(place):
+        raise usage.UsageError(f"twistd --chroot {chroot}: a daemon needs {place}")
 
 
 def _in_root(chroot: str, path: str) -> str | None:
