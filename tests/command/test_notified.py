@@ -5,6 +5,7 @@ What a parent hears of its workers.
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import stat
 from typing import Any
@@ -102,6 +103,25 @@ class SocketTests(TestCase):
         self.assertTrue(os.path.exists(path))
         self.sockets.end()
         self.assertFalse(self.sockets.restore("1.1"))
+
+    def test_noDescriptors(self) -> None:
+        """
+        Nothing is left of the directory where no descriptor is free to read it.
+        """
+        self.open("1.1")
+        self.sockets.makeFolder("metrics")
+        directory = self.sockets.directory
+        assert directory is not None
+        free = os.dup(0)
+        os.close(free)
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (free, hard))
+        try:
+            self.assertRaises(OSError, os.listdir, directory)
+            self.sockets.end()
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        self.assertFalse(os.path.exists(directory))
 
     def test_directory(self) -> None:
         """

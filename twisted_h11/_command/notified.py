@@ -8,6 +8,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from twisted.internet.error import CannotListenError
@@ -49,6 +50,7 @@ class NotifySockets:
         self._ports: dict[str, Any] = {}
         self._heard: dict[str, Callable[[str], object]] = {}
         self._folders: list[str] = []
+        self._paths: set[str] = set()
         self.directory: str | None = None
 
     def open(
@@ -91,6 +93,7 @@ class NotifySockets:
         if os.path.exists(path):
             return False
         self._closePort(name)
+        self._paths.add(path)
         self._ports[name] = self._reactor.listenUNIXDatagram(path, _Lines(told))
         return True
 
@@ -139,5 +142,20 @@ class NotifySockets:
         Remove the directory.  May be called in any thread.
         """
         directory, self.directory = self.directory, None
-        if directory is not None:
-            shutil.rmtree(directory, ignore_errors=True)
+        if directory is None:
+            return
+        shutil.rmtree(directory, ignore_errors=True)
+        if os.path.exists(directory):
+            self._removeByName(directory)
+
+    def _removeByName(self, directory: str) -> None:
+        """
+        Remove the directory without reading it, which needs a descriptor: too few of
+        them may be why the program ends.
+        """
+        for path in self._paths:
+            with suppress(OSError):
+                os.unlink(path)
+        for folder in (*self._folders, directory):
+            with suppress(OSError):
+                os.rmdir(folder)
