@@ -219,6 +219,8 @@ class AnswerOptionsTests(AnswerTestCase):
             (["--vhost", "=x"], "not of the form NAME=DIRECTORY"),
             (["--vhost", "a=no/such"], "no such directory"),
             (["--vhost", f"a:80={here}"], "not the name of a host"),
+            (["--vhost", f"a b={here}"], "not the name of a host"),
+            (["--vhost", f"*.a={here}"], "one name, without a wildcard"),
             (["--vhost", f"\u00e4={here}"], "not the name of a host"),
             (["--vhost", f"a={here}", "--vhost", f"A={here}"], "directory already"),
             (["--personal", "--compress"], "exclude each other"),

@@ -6,6 +6,7 @@ passwords, and virtual hosts.
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar
@@ -52,6 +53,9 @@ _AUTH = (
     "one of these names and its password, except for files below "
     "/.well-known/acme-challenge/. Use it with TLS. Needs twisted-h11[passwords]."
 )
+
+# Host fields may have more, but no host has such a name.
+_HOST = re.compile(r"[a-z0-9._-]+", re.IGNORECASE | re.ASCII)
 
 
 class AnswerOptions(usage.Options):
@@ -120,12 +124,9 @@ class AnswerOptions(usage.Options):
         problem = None
         if not equals or not name or not path:
             problem = "not of the form NAME=DIRECTORY"
-        elif (
-            not name.isascii()
-            or ":" in name
-            or "/" in name
-            or has_control(vhost.encode("utf-8", "surrogateescape"))
-        ):
+        elif "*" in name:
+            problem = "a host has one name, without a wildcard"
+        elif _HOST.fullmatch(name) is None or has_control(os.fsencode(path)):
             problem = "not the name of a host, without a port"
         elif name.lower() in self["vhosts"]:
             problem = "the host has a directory already"
