@@ -201,14 +201,15 @@ class EndTests(ParentTestCase):
 
     def test_noneReady(self) -> None:
         """
-        If a worker ends before any was ready, the server ends with 1, and says why.
+        If workers end before any was ready, the server ends with 1, and says why, once.
         """
         for stderr in (self.stderr, None):
             self.patch(sys, "__stderr__", stderr)
             del self.loop.processes[:]
             service = self.parent()
             self.assertEqual(0, service.stopping.status())
-            self.processes[0].end(3)
+            for process in self.processes[:2]:
+                process.end(3)
             self.assertEqual(["fails"], self.exits)
             self.assertFalse(self.loop.running)
             self.assertEqual(1, service.stopping.status())

@@ -155,8 +155,9 @@ class ParentService(Service):
         return [*words, "h11web", *self._config.given]
 
     def _failed(self, reason: str) -> None:
-        if self.stopping.hasBegun:
-            # Whoever has told us to end has told the worker, too.
+        if self.stopping.hasBegun or self.listening.failed:
+            # Whoever has told us to end has told the worker, too; or another worker
+            # has failed before.
             return
         _say(reason)
         self.listening.failedLater()
