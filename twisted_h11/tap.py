@@ -8,9 +8,18 @@ gracefully, in L{twisted_h11._command.service}.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 
 from twisted.application.service import IService, MultiService
+
+from twisted_h11._command.standard import open_standard
+
+# Before the reactor is imported, which would get these numbers: twistd opens them anew
+# when it becomes a daemon.
+with suppress(OSError):
+    open_standard()
+
 from twisted.web.tap import makePersonalServerFactory
 
 from twisted_h11._command.log_options import Logs

@@ -16,7 +16,7 @@ from urllib.request import urlopen
 
 from twisted.trial.unittest import SkipTest
 
-from tests.support.command_cases import SOON, CommandTestCase
+from tests.support.command_cases import SOON, TWISTD, CommandTestCase
 from tests.support.long_cases import unnamed
 
 skip = unnamed()
@@ -220,6 +220,33 @@ class ServingTests(CommandTestCase):
         self.assertNotIn("Traceback", out)
         self.assertEqual(0, process.returncode)
         self.assertEqual([], self.files())
+
+    def test_closedStreams(self) -> None:
+        """
+        A daemon starts with closed standard streams, and no file of the server gets
+        their descriptors.
+        """
+        needs_pidfd()
+        shell = ["sh", "-c", 'exec "$@" 0<&- 1>&- 2>&-', "sh"]
+        arguments = ("h11web", "-p", "0", "--interface", "127.0.0.1")
+        process = subprocess.run(
+            [*shell, *TWISTD, *arguments],
+            cwd=self.directory,
+            env=self.environment,
+            timeout=SOON,
+            check=False,
+        )
+        log = self.read("twistd.log")
+        self.assertEqual(0, process.returncode, log)
+        daemon = os.pidfd_open(int(self.read("twistd.pid")))
+        self.addCleanup(os.close, daemon)
+        url = self.bound(log)
+        assert url is not None
+        with urlopen(url, timeout=SOON) as response:
+            self.assertEqual(200, response.status)
+        signal.pidfd_send_signal(daemon, signal.SIGTERM)
+        select.select([daemon], [], [], SOON)
+        self.assertEqual(["twistd.log"], self.files())
 
     def test_frozen(self) -> None:
         """
