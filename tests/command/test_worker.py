@@ -4,8 +4,10 @@ What a worker does before it is a server.
 
 from __future__ import annotations
 
+import atexit
 import os
 import runpy
+import shutil
 import signal
 import sys
 from typing import Any
@@ -54,7 +56,7 @@ class WorkerTests(SynchronousTestCase):
     def test_alone(self) -> None:
         """
         A worker whose parent is gone says so, and ends in good order, if it does not
-        already.
+        already.  Only a folder that is ours is removed.
         """
         events: list[Any] = []
         observer: Any = events.append
@@ -67,6 +69,13 @@ class WorkerTests(SynchronousTestCase):
                 if len(events) > 2:
                     raise ReactorNotRunning
 
+        left: list[tuple[Any, ...]] = []
+        self.patch(atexit, "register", lambda *call, **_: left.append(call))
+        for folder in ("/run/systemd", "/tmp/h11web-x"):
+            worker._inherited.append(worker.Inherited(1, [], folder))
+            worker.end_alone(Reactor())
+        self.assertEqual([(shutil.rmtree, "/tmp/h11web-x")], left)
+        events.clear()
         reactor = Reactor()
         # The second time it is about to end.
         for _ in range(2):

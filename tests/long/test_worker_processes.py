@@ -203,14 +203,15 @@ class WorkerTests(WorkerTestCase):
 
     def test_parentKilled(self) -> None:
         """
-        Workers whose parent is gone end by themselves.
+        Workers whose parent is gone end by themselves, and remove its folder.
         """
-        self.serve("--workers", "2")
+        self.serve("--workers", "2", "--status-listen", "unix:status")
         self.wait("is ready", 2)
         self.process.kill()
         self.process.wait(SOON)
         self.gone(*self.workers())
         self.wait("The parent of this worker is gone", 2)
+        self.assertEqual([], os.listdir(self.folder))
 
     def test_broken(self) -> None:
         """

@@ -11,7 +11,12 @@ import errno
 import os
 from contextlib import suppress
 
-__all__ = ["make_private"]
+__all__ = ["FOLDER", "make_private"]
+
+FOLDER = "h11web-"
+"""
+How the names of our directories in one for temporary files begin.
+"""
 
 _ROOT = 0
 

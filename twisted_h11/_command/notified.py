@@ -14,7 +14,7 @@ from typing import Any
 from twisted.internet.error import CannotListenError
 from twisted.internet.protocol import DatagramProtocol
 
-from twisted_h11._boundary.private import make_private
+from twisted_h11._boundary.private import FOLDER, make_private
 
 __all__ = ["NotifySockets"]
 
@@ -114,7 +114,7 @@ class NotifySockets:
         Make the directory, unless it exists.
         """
         if self.directory is None:
-            self.directory = tempfile.mkdtemp(prefix="h11web-")
+            self.directory = tempfile.mkdtemp(prefix=FOLDER)
         return self.directory
 
     def close(self, name: str) -> None:

@@ -8,10 +8,14 @@ that C{LISTEN_FDS} counts were passed to the parent itself.
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import signal
 import sys
 from typing import Any
+
+from twisted_h11._boundary.private import FOLDER
 
 __all__ = ["Inherited", "end_alone", "inherited", "main"]
 
@@ -21,11 +25,13 @@ class Inherited:
     What a worker inherits from its parent.
 
     @ivar descriptors: the descriptors of the sockets that the parent has opened.
+    @ivar folder: the parent's folder for its workers.
     """
 
-    def __init__(self, parent: int, descriptors: list[int]) -> None:
+    def __init__(self, parent: int, descriptors: list[int], folder: str = "") -> None:
         self._parent = parent
         self.descriptors = descriptors
+        self.folder = folder
 
     def isOrphaned(self) -> bool:
         """
@@ -46,7 +52,8 @@ def inherited() -> Inherited | None:
 
 def end_alone(reactor: Any) -> None:
     """
-    End this worker in an orderly way: its parent is gone and can not replace it.
+    End this worker in an orderly way: its parent is gone and can not replace it, nor
+    remove the folder of its workers.
 
     @param reactor: the reactor.
     """
@@ -55,6 +62,10 @@ def end_alone(reactor: Any) -> None:
     from twisted_h11._command.stopping import stop
 
     Logger().error("The parent of this worker is gone: it ends")
+    had = inherited()
+    if had is not None and os.path.basename(had.folder).startswith(FOLDER):
+        # All workers do so at their end: another one may have made it again.
+        atexit.register(shutil.rmtree, had.folder, ignore_errors=True)
     stop(reactor)
 
 
@@ -64,7 +75,9 @@ def begin(parent: int, handed: int) -> None:
     reads C{LISTEN_PID}.
     """
     count = int(os.environ["LISTEN_FDS"])
-    _inherited.append(Inherited(parent, list(range(3 + handed, 3 + count))))
+    descriptors = list(range(3 + handed, 3 + count))
+    folder = os.path.dirname(os.environ.get("NOTIFY_SOCKET", ""))
+    _inherited.append(Inherited(parent, descriptors, folder))
     os.environ["LISTEN_PID"] = str(os.getpid())
     # A terminal sends SIGINT to the parent, too, which then signals its workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
