@@ -130,6 +130,25 @@ class PageTests(SynchronousTestCase):
                 count += 1
         self.assertGreater(count, 5)
 
+    def test_shells(self) -> None:
+        """
+        Commands work in zsh as well, which looks for files with the names of words
+        that have a question mark or a bracket and are not quoted, and finds none.
+        """
+        typed = re.compile(
+            r"^ +(?:[$#] (.*)|((?:curl|pip|python3?|\.venv/\S+) .*))$"
+            r"|``((?:curl|pip|python3?) [^`]*)``",
+            re.MULTILINE,
+        )
+        count = 0
+        for page in pages():
+            for words in typed.findall(page.read_text("utf-8")):
+                command = "".join(words)
+                bare = re.sub(r"'[^']*'|\"[^\"]*\"|<<<.*", "", command)
+                self.assertNotRegex(bare, r"[?\[]", f"{page.name}: {command}")
+                count += 1
+        self.assertGreater(count, 100)
+
     def test_prompts(self) -> None:
         """
         What is shown at Python's prompt is what Python says.

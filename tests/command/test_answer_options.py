@@ -157,7 +157,7 @@ class AnswerOptionsTests(AnswerTestCase):
         """
         with mock.patch.dict(sys.modules, {"bcrypt": None}):
             message = self.refused("--basic-auth", self.file(b"ann:x"))
-        self.assertIn("needs bcrypt: pip install twisted-h11[passwords]", message)
+        self.assertIn("needs bcrypt: pip install 'twisted-h11[passwords]'", message)
 
     def test_challenges(self) -> None:
         """

@@ -150,7 +150,7 @@ class AnswerOptions(usage.Options):
                 self["passwords"] = PasswordFile(self["basic-auth"])
             except ImportError:
                 raise usage.UsageError(
-                    "--basic-auth needs bcrypt: pip install twisted-h11[passwords]"
+                    "--basic-auth needs bcrypt: pip install 'twisted-h11[passwords]'"
                 ) from None
             except (OSError, ValueError) as error:
                 raise usage.UsageError(
