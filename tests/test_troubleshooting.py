@@ -4,8 +4,10 @@ The messages on the page about troubleshooting are those that are given.
 
 from __future__ import annotations
 
+import contextlib
 import re
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -55,7 +57,20 @@ def plain(text: str) -> str:
     A message without what differs from run to run.
     """
     text = re.sub(r"<[^<>]* at 0x[0-9a-f]+[^<>]*>", "<...>", text)
-    return re.sub(r" \(/[^()]*\)", "", text)
+    return re.sub(r"\(/[^()]*\)", "(<...>)", text)
+
+
+def client_hello() -> bytes:
+    """
+    What a TLS client sends first.
+    """
+    sent = ssl.MemoryBIO()
+    client = ssl.create_default_context().wrap_bio(
+        ssl.MemoryBIO(), sent, server_hostname="example.com"
+    )
+    with contextlib.suppress(ssl.SSLWantReadError):
+        client.do_handshake()
+    return sent.read()
 
 
 def short(request: Any) -> int:
@@ -163,7 +178,8 @@ class TroubleshootingTests(SynchronousTestCase):
 
         both = b"Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n"
         messages = [
-            answer(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n"),
+            answer(client_hello()),
+            answer(b"PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n" + GET + b"\r\n"),
             answer(b"GET / HTTP/1.1\r\nHost: a b\r\n\r\n"),
             answer(b"GET / HTTP/1.1\nHost: a\n\n"),
             answer(GET + both),
