@@ -10,7 +10,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.internet.task import react
 
-from twisted_h11.client import Agent, ClientSettings, Phased, TimedOut, readBody
+from twisted_h11.client import Agent, ClientSettings, RequestError, TimedOut, readBody
 
 SETTINGS = ClientSettings(connectTimeout=3, headTimeout=1, readTimeout=1)
 
@@ -22,7 +22,7 @@ async def get(reactor: Any, url: str) -> None:
         body = await readBody(response)
     except TimedOut as error:
         print(f"too slow: {error.phase}, after {error.elapsed:.1f} s")
-    except Phased as error:
+    except RequestError as error:
         print(f"failed: {error}")
     else:
         print(len(body), "bytes")

@@ -50,8 +50,12 @@ class Slow(Resource):
         """
         Return the whole of the response.
         """
-        tenths = int(request.content.read() or b"0")  # type: ignore[union-attr]
-        await deferLater(self.reactor, min(tenths, 50) / 10)
+        try:
+            tenths = int(request.content.read() or b"0")  # type: ignore[union-attr]
+        except ValueError:
+            request.setResponseCode(400)
+            return b"Not a number.\n"
+        await deferLater(self.reactor, min(max(tenths, 0), 50) / 10)
         return b"done\n"
 
 

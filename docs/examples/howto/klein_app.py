@@ -23,11 +23,15 @@ def hello(request: Request, name: str) -> str:
 @app.route("/sum", methods=["POST"])
 async def add(request: Request) -> bytes:
     assert request.content is not None
-    numbers = json.load(request.content)
+    request.setHeader(b"Content-Type", b"application/json")
+    try:
+        total = sum(json.load(request.content))
+    except (TypeError, ValueError, RecursionError):
+        request.setResponseCode(400)
+        return b'{"error": "not a list of numbers"}\n'
     # Ask a database here.  Nobody waits meanwhile but this client.
     await deferLater(reactor, 0.01)
-    request.setHeader(b"Content-Type", b"application/json")
-    return json.dumps({"sum": sum(numbers)}).encode()
+    return json.dumps({"sum": total}).encode() + b"\n"
 
 
 resource = app.resource

@@ -17,6 +17,7 @@ class Count(H11Protocol):
     One connection.
     """
 
+    request: h11.Request
     length = 0
 
     def eventReceived(self, event: Any) -> None:
@@ -24,6 +25,7 @@ class Count(H11Protocol):
         What the client sends, event by event.
         """
         if isinstance(event, h11.Request):
+            self.request = event
             self.length = 0
             if self.h11Connection.they_are_waiting_for_100_continue:
                 self.sendEvent(h11.InformationalResponse(status_code=100, headers=[]))
@@ -37,8 +39,11 @@ class Count(H11Protocol):
         Respond, and go on with the next request if there may be one.
         """
         fields = [("Content-Length", str(len(body)))]
-        self.sendEvent(h11.Response(status_code=200, headers=fields))
-        self.sendEvent(h11.Data(data=body))
+        # A 200 to CONNECT would promise a tunnel, and HEAD is answered without a body.
+        status = 501 if self.request.method == b"CONNECT" else 200
+        self.sendEvent(h11.Response(status_code=status, headers=fields))
+        if self.request.method != b"HEAD":
+            self.sendEvent(h11.Data(data=body))
         self.sendEvent(h11.EndOfMessage())
         if self.h11Connection.our_state is h11.DONE:
             self.startNextCycle()

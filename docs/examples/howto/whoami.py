@@ -21,4 +21,6 @@ class WhoAmI(Resource):
         Tell.
         """
         host = request.getRequestHostname().decode("ascii")
-        return f"{request.getClientAddress().host} asks for {host}\n".encode()
+        # A UNIX socket has no host, unless the proxy tells of its client.
+        client = getattr(request.getClientAddress(), "host", "somebody here")
+        return f"{client} asks for {host}\n".encode()
