@@ -367,5 +367,7 @@ def describe_limits() -> list[Field[Any]]:
         C{doc}, C{status} (the response status where the bound is crossed, or
         C{None}), C{optional} (whether C{None} switches it off) and C{positive}
         (whether it must be above 0).
+
+    @since: 0.1
     """
     return list(fields(Limits))

@@ -136,6 +136,9 @@ class Agent:
 
         @param endpointFactory: an
             L{IAgentEndpointFactory<twisted.web.iweb.IAgentEndpointFactory>}.
+        @param reactor: as for L{Agent}; so are C{pool}, C{settings}, C{trace} and
+            C{fastPath}.
+        @return: the agent.
         """
         agent = cls.__new__(cls)
         agent._standard = None

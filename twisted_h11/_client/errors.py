@@ -72,6 +72,8 @@ class Phased(RequestError):
     """
     An error whose text has the phase of the request, and the time since its start.
 
+    @ivar reasons: the causes, each a L{Failure<twisted.python.failure.Failure>}.
+
     @since: 0.1
     """
 

@@ -84,8 +84,12 @@ class HTTPConnectionPool:
     @ivar maxPersistentPerHost: most idle connections to one origin.
     @ivar cachedConnectionTimeout: seconds after which an idle one is closed.
     @ivar retryAutomatically: whether an agent on this pool repeats requests.
-    @ivar pausing: the requests that wait before a retry; they have no connection.
     @ivar isClosing: whether C{close} is running; what fails then is not repeated.
+
+    @param reactor: for the time-outs of connections and waiting requests.
+    @param persistent: whether connections are used for more than one request.
+    @param settings: the L{PoolSettings<twisted_h11.client.PoolSettings>}; the defaults
+        if not given.
 
     @since: 0.1
     """
@@ -118,6 +122,7 @@ class HTTPConnectionPool:
         self._idle = IdleConnections()
         self._line = Line(self._slots)
         self._serving = False
+        # Requests that wait before a retry; they have no connection.
         self.pausing: set[Waiter] = set()
         self._gone = Gone()
 

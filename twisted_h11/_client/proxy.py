@@ -212,7 +212,12 @@ class Proxies:
 
     def find(self, scheme: bytes, host: bytes, port: int) -> Proxy | None:
         """
-        The proxy for a request, or C{None}.
+        Find the proxy for a request.
+
+        @param scheme: the scheme of its URI, in lower case.
+        @param host: its host, ASCII.
+        @param port: its port.
+        @return: the proxy; C{None} if the request goes directly.
         """
         proxy = self.https if scheme in SECURE else self.http
         rules: NoProxy = vars(self)["_noProxy"]

@@ -40,6 +40,8 @@ class ProxyAgent(Agent):
     @param endpoint: how to connect to the proxy.
     @param contextFactory: how TLS with the servers is made and verified; see
         L{Agent}.
+    @param reactor: as for L{Agent}, or the global one; C{pool}, C{settings}, C{trace}
+        and C{fastPath} are as for L{Agent}, too.
 
     @since: 0.1
     """

@@ -68,7 +68,10 @@ def certificates_from(pem: bytes) -> list[Certificate]:
     The certificates in a PEM file.
 
     @param pem: its content.
+    @return: at least one.
     @raise ValueError: if there is no certificate in it.
+
+    @since: 0.1
     """
     begin, end = b"-----BEGIN CERTIFICATE-----", b"-----END CERTIFICATE-----"
     found = [
@@ -83,7 +86,13 @@ def certificates_from(pem: bytes) -> list[Certificate]:
 @checked_arguments(certificate=_CERTIFICATE)
 def public_key_pin(certificate: Certificate) -> bytes:
     """
-    The SHA-256 of a certificate's public key (RFC 7469's pin, not encoded).
+    The SHA-256 of a certificate's public key (RFC 7469's pin, not encoded), for the
+    C{pins} of L{TLSPolicy}.
+
+    @param certificate: the certificate.
+    @return: 32 bytes.
+
+    @since: 0.1
     """
     return key_pin(certificate.original.to_cryptography())
 

@@ -20,6 +20,8 @@ class FilePolicy:
     @ivar precompressed: whether C{name.br} and C{name.gz} are sent instead of
         C{name} to clients that accept them.
     @ivar cacheControl: the value of the C{Cache-Control} field of files, if any.
+
+    @since: 0.1
     """
 
     dotFiles: bool = False

@@ -74,6 +74,7 @@ class Site(LoggedSite):
     @ivar extraHeaders: pairs of bytes that every response gets.
     @ivar transportSecurity: the value of C{Strict-Transport-Security}, or C{None}.
     @ivar isDraining: whether L{drain} was called.
+    @ivar metrics: the L{Metrics<twisted_h11.metrics.Metrics>}, or C{None}.
     @ivar environUnderscores: whether fields with an underscore in their names become
         variables of WSGI and CGI programs.  There they can be mistaken for fields that
         only a proxy may set.
