@@ -4,14 +4,17 @@ Hold what the documentation has against what the package offers:
     python .ci/documented.py HTML
 
 Every name in C{__all__} of a public module must have a place in the reference, and so
-must what C{Request} adds for applications to twisted.web's; no markup of docstrings
-may be left on its pages.  HTML is a folder that sphinx-build has made.
+must every variable that the docstring of a class there names, every field of a
+dataclass, and what C{Request} adds for applications to twisted.web's; its pages may
+have no markup of docstrings, and no docstring of a type of Python's for a constant.
+HTML is a folder that sphinx-build has made.
 """
 
 from __future__ import annotations
 
 import re
 import sys
+from dataclasses import fields, is_dataclass
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
@@ -25,7 +28,7 @@ from twisted_h11.server import Request
 
 # Names of Request for the channel, or for frameworks, not for applications.
 HOOKS = {
-    *("bodySource", "headReceived", "leavesFraming", "mayRouteEarly", "prepareEarly"),
+    *("headReceived", "leavesFraming", "mayRouteEarly", "prepareEarly"),
     *("overridesWriting", "queued", "received_cookies", "renderEarly", "routed"),
     *("serve", "servesWhole", "takerFailed", "transport"),
 }
@@ -34,6 +37,27 @@ HOOKS = {
 SAME = {"limits": "server"}
 
 MARKUP = re.compile(r"\b[LCIBU]\{[^}\n]*\}|@(?:param|ivar|cvar|return|raise|since)\b")
+
+
+# The beginnings of docstrings of str, bytes, int, float and tuple.
+BUILTIN = re.compile(
+    r"str\(object=|bytes\(iterable|int\(\[x\]|Convert a string or number"
+    r"|Built-in immutable"
+)
+
+VARIABLE = re.compile(r"^ *@[ic]var (\w+):", re.MULTILINE)
+
+
+def variables(owner: Any) -> set[str]:
+    """
+    What a class says of its instances.
+    """
+    if not isinstance(owner, type) or not owner.__module__.startswith("twisted_h11"):
+        return set()
+    found = set(VARIABLE.findall(owner.__doc__ or ""))
+    if is_dataclass(owner):
+        found |= {field.name for field in fields(owner) if field.name[0] != "_"}
+    return found
 
 
 def offered() -> set[str]:
@@ -46,7 +70,9 @@ def offered() -> set[str]:
             module = import_module(f"twisted_h11.{found.name}")
             place = SAME.get(found.name, found.name)
             for name in getattr(module, "__all__", ()):
-                names.add(f"twisted_h11.{place}.{name}")
+                full = f"twisted_h11.{place}.{name}"
+                names.add(full)
+                names |= {f"{full}.{one}" for one in variables(getattr(module, name))}
     theirs = set(dir(server.Request))
     for name in set(dir(Request)) - theirs - HOOKS:
         if not name.startswith("_"):
@@ -71,7 +97,8 @@ def leftovers(html: Path) -> list[str]:
     return [
         f"{page.name}: {found}"
         for page in sorted((html / "api").glob("*.html"))
-        for found in MARKUP.findall(page.read_text(encoding="utf-8"))
+        for pattern in (MARKUP, BUILTIN)
+        for found in pattern.findall(page.read_text(encoding="utf-8"))
     ]
 
 

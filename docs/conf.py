@@ -35,7 +35,6 @@ autodoc_typehints = "none"
 autodoc_inherit_docstrings = False
 # A default is shown as it is written, not as a bound for each of thirty fields.
 autodoc_preserve_defaults = True
-autodoc_default_options = {"members": True}
 
 smartquotes = False
 

@@ -166,6 +166,20 @@ class EpytextTests(SynchronousTestCase):
             "Do.\n:param x: one two\n:raises E: if ``x``.",
         )
 
+    def test_variables(self) -> None:
+        """
+        A variable becomes an attribute, behind the rest, unless it has a docstring of
+        its own.
+        """
+        convert = load(DOCS / "_ext" / "epytext.py")["convert"]
+        lines = convert(
+            ["A.", "", "@ivar x: C{one}.", "@ivar y: two.", "@raise E: if."], {"y"}
+        )
+        self.assertEqual(
+            [line for line in lines if line],
+            ["A.", ":raises E: if.", ".. py:attribute:: x", "   ``one``."],
+        )
+
     def test_literal(self) -> None:
         """
         A literal block is left as it is.

@@ -3,11 +3,18 @@ Render Twisted's epytext docstrings with Sphinx.
 
 Only what the docstrings of this project use: inline markup (C{L}, C{C}, C{I},
 C{B}, C{U}), fields, lists, literal blocks and doctests.
+
+Variables of a class (C{@ivar}, C{@cvar}) become attributes, so that each has an anchor.
 """
 
 from __future__ import annotations
 
 import re
+import sys
+from collections.abc import Collection
+from dataclasses import fields as fields_of
+from dataclasses import is_dataclass
+from types import FunctionType
 from typing import Any
 
 _OPEN = re.compile(r"([A-Z])\{")
@@ -83,8 +90,6 @@ _NAMES = {
     "return": "return",
     "rtype": "rtype",
     "raise": "raises",
-    "ivar": "ivar",
-    "cvar": "cvar",
 }
 
 
@@ -120,12 +125,24 @@ def _blocks(lines: list[str]) -> list[tuple[bool, list[str]]]:
     return blocks
 
 
-def convert(lines: list[str]) -> list[str]:
+def attribute(name: str, text: str) -> list[str]:
+    """
+    The lines for an attribute of a class.
+
+    @param text: what it is, in reStructuredText.
+    """
+    return ["", f".. py:attribute:: {name}", "", f"   {text}", ""]
+
+
+def convert(lines: list[str], elsewhere: Collection[str] = ()) -> list[str]:
     """
     Convert a docstring.
+
+    @param elsewhere: names of variables with a docstring of their own.
     """
     body: list[str] = []
     fields: list[str] = []
+    attributes: list[str] = []
     target = body
     for verbatim, block in _blocks(lines):
         indent = block[0][: len(block[0]) - len(block[0].lstrip())]
@@ -141,6 +158,9 @@ def convert(lines: list[str]) -> list[str]:
             elif name in ("note", "see"):
                 body.extend(["", text.strip(), ""])
                 target = body
+            elif name in ("ivar", "cvar"):
+                if argument not in elsewhere:
+                    attributes += attribute(argument, text.strip())
             else:
                 words = " ".join(filter(None, [_NAMES.get(name, name), argument]))
                 fields.append(f":{words}: {text.strip()}")
@@ -154,13 +174,67 @@ def convert(lines: list[str]) -> list[str]:
             if target is fields:
                 indent = more = "    " + indent.removeprefix("    ")
             target.extend(["", indent + text[0], *(more + t for t in text[1:]), ""])
-    return [*body, "", *fields, ""]
+    return [*body, "", *fields, "", *attributes]
+
+
+def _comment(name: str, value: Any) -> list[str]:
+    """
+    The docstring below a constant, in the module that it comes from.  Python itself
+    knows only that of the constant's type.
+    """
+    from sphinx.pycode import ModuleAnalyzer
+
+    short = name.rpartition(".")[2]
+    for module, loaded in sorted(sys.modules.items()):
+        if module.startswith("twisted_h11") and vars(loaded).get(short) is value:
+            found = ModuleAnalyzer.for_module(module).find_attr_docs()
+            if ("", short) in found:
+                return found["", short]
+    return []
+
+
+def _documented(owner: Any) -> set[str]:
+    """
+    The names in a class that have a docstring of their own.
+    """
+    return {
+        name
+        for base in owner.__mro__
+        for name, value in vars(base).items()
+        if isinstance(value, (FunctionType, classmethod, property, staticmethod))
+    }
+
+
+def _settings(owner: Any) -> list[str]:
+    """
+    The fields of a dataclass that say in their metadata what they are.
+    """
+    out: list[str] = []
+    for field in fields_of(owner) if is_dataclass(owner) else ():
+        if "doc" in field.metadata:
+            doc, unit = field.metadata["doc"], field.metadata["unit"]
+            text = f"{doc[0].upper()}{doc[1:]}" + (f" ({unit})." if unit else ".")
+            out += attribute(field.name, _escape(text))
+    return out
 
 
 def _process(
     app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]
 ) -> None:
-    lines[:] = convert(list(lines))
+    if what == "data":
+        lines[:] = _comment(name, obj)
+    elsewhere = _documented(obj) if isinstance(obj, type) else ()
+    lines[:] = [*convert(list(lines), elsewhere), *_settings(obj)]
+
+
+def _skip(
+    app: Any, what: str, name: str, obj: Any, skip: bool, options: Any
+) -> bool | None:
+    """
+    Leave the fields of named tuples to the docstrings of their classes.
+    """
+    doc = getattr(obj, "__doc__", None) or ""
+    return True if doc.startswith("Alias for field number") else None
 
 
 def setup(app: Any) -> dict[str, Any]:
@@ -168,4 +242,5 @@ def setup(app: Any) -> dict[str, Any]:
     See Sphinx.
     """
     app.connect("autodoc-process-docstring", _process)
+    app.connect("autodoc-skip-member", _skip)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
