@@ -19,6 +19,7 @@ __all__ = ["Line", "Panel", "draw", "panels", "ticks"]
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, GAP = 760, 90, 64, 12, 40, 44
 
 STYLE = """
+svg { background: #ffffff; }
 text { font: 12px system-ui, sans-serif; fill: #1f2328; }
 .title { font-weight: 600; }
 .tick { font-size: 11px; fill: #57606a; }
@@ -26,6 +27,7 @@ text { font: 12px system-ui, sans-serif; fill: #1f2328; }
 .line { fill: none; stroke-width: 1.5; stroke-linejoin: round; }
 .c0 { stroke: #0969da; } .c1 { stroke: #bc4c00; } .c2 { stroke: #8250df; }
 @media (prefers-color-scheme: dark) {
+svg { background: #131416; }
 text { fill: #e6edf3; }
 .tick { fill: #9da7b3; }
 .grid { stroke: #3d444d; }

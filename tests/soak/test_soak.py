@@ -325,6 +325,8 @@ class ChartTests(SynchronousTestCase):
         root = ElementTree.fromstring(text)
         space = "{http://www.w3.org/2000/svg}"
         self.assertIn("prefers-color-scheme: dark", text)
+        # A page may have another scheme than the system: a background for each.
+        self.assertEqual(2, text.count("svg { background: #"))
         lines = root.findall(f"{space}polyline")
         self.assertEqual(12, len(lines))
         width, height = float(root.attrib["width"]), float(root.attrib["height"])
