@@ -5,9 +5,9 @@ Hold what the documentation has against what the package offers:
 
 Every name in C{__all__} of a public module must have a place in the reference, and so
 must every variable that the docstring of a class there names, every field of a
-dataclass, and what C{Request} adds for applications to twisted.web's; its pages may
-have no markup of docstrings, and no docstring of a type of Python's for a constant.
-HTML is a folder that sphinx-build has made.
+dataclass, and what C{Request} adds for applications to twisted.web's.  No page may
+have markup of docstrings, nor the docstring of a type of Python's for a constant.  HTML
+is a folder that sphinx-build has made.
 """
 
 from __future__ import annotations
@@ -92,11 +92,11 @@ def documented(html: Path) -> set[str]:
 
 def leftovers(html: Path) -> list[str]:
     """
-    Markup of docstrings on the pages of the reference.
+    Markup of docstrings on the pages, also of examples that they show.
     """
     return [
         f"{page.name}: {found}"
-        for page in sorted((html / "api").glob("*.html"))
+        for page in sorted(html.glob("**/*.html"))
         for pattern in (MARKUP, BUILTIN)
         for found in pattern.findall(page.read_text(encoding="utf-8"))
     ]

@@ -1,7 +1,7 @@
 """
 A site as a service, which finishes what it has begun when it is stopped.
 
-C{twistd -ny embedding.py}
+``twistd -ny embedding.py``
 """
 
 from __future__ import annotations

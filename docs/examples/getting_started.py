@@ -1,5 +1,5 @@
 """
-Serve one resource, until interrupted: C{python getting_started.py [ENDPOINT]}.
+Serve one resource, until interrupted: ``python getting_started.py [ENDPOINT]``.
 """
 
 from __future__ import annotations

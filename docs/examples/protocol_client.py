@@ -1,10 +1,10 @@
 """
 A client on raw h11 events: it fetches one page and prints it.
 
-C{python protocol_client.py http://example.com/}
+``python protocol_client.py http://example.com/``
 
 For a client with a pool, redirects, proxies and retries see
-L{twisted_h11.client.Agent}; this one shows what is below.
+``twisted_h11.client.Agent``; this one shows what is below.
 """
 
 from __future__ import annotations
@@ -30,9 +30,8 @@ from twisted_h11.protocol import H11Protocol
 
 class Fetch(H11Protocol):
     """
-    One connection, one request.
-
-    @ivar done: fires with the response and its body, or with what went wrong.
+    One connection, one request.  The Deferred ``done`` fires with the response and its
+    body, or with what went wrong.
     """
 
     role = h11.CLIENT
@@ -85,9 +84,7 @@ class Fetch(H11Protocol):
 
 async def fetch(reactor: Any, url: str, timeout: float = 30) -> tuple[int, bytes]:
     """
-    Fetch one page.
-
-    @return: the status, and the content.
+    Fetch one page: its status and its content.
     """
     parts = urlsplit(url)
     host = parts.hostname or ""

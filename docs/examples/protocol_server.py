@@ -1,12 +1,12 @@
 """
 A server on raw h11 events: it echoes each request as JSON.
 
-C{python protocol_server.py tcp:8080:interface=127.0.0.1}, then
-C{curl -i -d hello http://localhost:8080/}.
+``python protocol_server.py tcp:8080:interface=127.0.0.1``, then
+``curl -i -d hello http://localhost:8080/``.
 
 Most of it is about what can go wrong: malformed requests, methods that make no
 sense here, bodies that are too large or never end, our own mistakes.  For a
-server of resources see L{twisted_h11.server.Site}; this one shows what is below.
+server of resources see ``twisted_h11.server.Site``; this one shows what is below.
 """
 
 from __future__ import annotations

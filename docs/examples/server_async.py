@@ -1,7 +1,7 @@
 """
-Coroutines as C{render} methods.
+Coroutines as ``render`` methods.
 
-C{curl http://localhost:8080/} gets a line each second; C{curl -d 5 ...} waits for
+``curl http://localhost:8080/`` gets a line each second; ``curl -d 5 ...`` waits for
 five tenths of a second.
 """
 

@@ -1,8 +1,8 @@
 """
-A proxy that tunnels: C{CONNECT}, to the hosts and ports that it knows.
+A proxy that tunnels: ``CONNECT``, to the hosts and ports that it knows.
 
-C{python server_connect_tunnel.py tcp:8080:interface=127.0.0.1 example.com:443}, then
-C{curl --proxy http://localhost:8080 https://example.com/}.
+``python server_connect_tunnel.py tcp:8080:interface=127.0.0.1 example.com:443``, then
+``curl --proxy http://localhost:8080 https://example.com/``.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ class Inner(End):
 
 class Tunnel(Resource):
     """
-    Connects clients to one of C{allowed}, each a host and a port.
+    Connects clients to one of ``allowed``, each a host and a port.
     """
 
     isLeaf = True

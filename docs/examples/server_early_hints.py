@@ -1,7 +1,7 @@
 """
 Early hints: tell the browser what to load while the page is being made.
 
-C{curl -v http://localhost:8080/} shows the 103 response before the page.
+``curl -v http://localhost:8080/`` shows the 103 response before the page.
 """
 
 from __future__ import annotations

@@ -67,7 +67,7 @@ class Proxy(Resource):
 
 def makeSite(reactor: Any, server: bytes) -> Site:
     """
-    A site that is a proxy for C{server}.
+    A site that is a proxy for ``server``.
     """
     agent = Agent(reactor, pool=HTTPConnectionPool(reactor))
     return Site(Proxy(agent, server))

@@ -1,8 +1,8 @@
 """
 Take uploads as they arrive, and write them to a folder.
 
-C{curl -T FILE http://localhost:8080/NAME} sends one file,
-C{curl -F file=@FILE http://localhost:8080/} a form.  Neither is ever in memory as
+``curl -T FILE http://localhost:8080/NAME`` sends one file,
+``curl -F file=@FILE http://localhost:8080/`` a form.  Neither is ever in memory as
 a whole: while a piece is written, the client waits.
 """
 
@@ -30,7 +30,7 @@ from twisted_h11.server import Request, Site
 @implementer(IStreamingResource)
 class Upload(Resource):
     """
-    Saves what is uploaded below C{folder}, under a name of our own.
+    Saves what is uploaded below ``folder``, under a name of our own.
     """
 
     isLeaf = True
@@ -42,9 +42,8 @@ class Upload(Resource):
 
     async def save(self, body: AsyncIterable[bytes]) -> str:
         """
-        Write a body to a new file; a body that was cut leaves none.
-
-        @return: a line for the response.
+        Write a body to a new file, and return a line for the response; a body that was
+        cut leaves no file.
         """
         handle, path = tempfile.mkstemp(prefix="upload-", dir=self.folder)
         size = 0

@@ -1,7 +1,7 @@
 """
 A WebSocket that says everything back, with wsproto.
 
-C{python server_websocket.py}, then C{websockets ws://localhost:8080/}.
+``python server_websocket.py``, then ``websockets ws://localhost:8080/``.
 """
 
 from __future__ import annotations

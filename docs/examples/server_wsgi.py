@@ -37,7 +37,7 @@ def application(
 
 def makeSite(reactor: Any) -> Site:
     """
-    A site with the application at C{/app}.
+    A site with the application at ``/app``.
     """
     root = Resource()
     root.putChild(b"app", WSGIResource(reactor, None, application))

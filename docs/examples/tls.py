@@ -1,7 +1,7 @@
 """
 A site over TLS, with a certificate that may be renewed while it runs.
 
-C{kill -HUP} has it read at once; else it is noticed within a minute.
+``kill -HUP`` has it read at once; else it is noticed within a minute.
 """
 
 from __future__ import annotations
@@ -22,9 +22,7 @@ LIVE = "/etc/letsencrypt/live/example.org"
 
 def serve(port: int = 443, folder: str = LIVE) -> Any:
     """
-    Listen.
-
-    @return: fires with the port; and what reads the certificate.
+    Listen.  Returns a Deferred that fires with the port, and the certificates.
     """
     root = Resource()
     root.putChild(b"", Data(b"Hello, world!\n", "text/plain"))
