@@ -11,9 +11,11 @@ from typing import Any
 from OpenSSL import SSL
 from twisted.internet.error import ConnectionDone
 from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.internet.ssl import PrivateCertificate
 from twisted.internet.testing import StringTransport
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
+from twisted.web.resource import Resource
 
 from tests.support.handshakes import (
     Authority,
@@ -24,7 +26,10 @@ from tests.support.handshakes import (
     leaf_in,
     serial,
 )
+from twisted_h11.server import Site
 from twisted_h11.tls import BadTLSFile, ServerTLS
+
+VERSIONS = (SSL.TLS1_2_VERSION, SSL.TLS1_3_VERSION)
 
 # Later than any minute from the last look.
 LATER = 60.0
@@ -278,18 +283,37 @@ class GivenUpTests(FilesTestCase):
                 ended.append(reason.value)
 
         factory = TLSMemoryBIOFactory(tls, False, Factory.forProtocol(Ended))
-        for highest in (SSL.TLS1_2_VERSION, SSL.TLS1_3_VERSION):
-            context = SSL.Context(SSL.TLS_METHOD)
-            context.set_max_proto_version(highest)
-            client = SSL.Connection(context)
-            client.set_connect_state()
-            self.assertRaises(SSL.WantReadError, client.do_handshake)
-            layer: Any = factory.buildProtocol(None)
-            transport = StringTransport()
-            layer.makeConnection(transport)
-            layer.dataReceived(client.bio_read(65536))
-            layer.dataReceived(b"\x15\x03\x03\x00\x02\x01\x00")
-            self.assertTrue(transport.disconnecting)
-            layer.connectionLost(Failure(ConnectionDone()))
+        for highest in VERSIONS:
+            self.giveUp(factory, highest)
             self.assertIsInstance(ended[-1], SSL.Error)
             self.assertIn("the other side has ended it", str(ended[-1]))
+
+    def test_anyCertificate(self) -> None:
+        """
+        A site takes it as well on a TLS layer that Twisted has made.
+        """
+        leaf = self.authority.leaf("a")
+        options = PrivateCertificate.loadPEM(both(leaf)).options()
+        for http2 in (False, True):
+            site = Site(Resource(), reactor=self.clock, http2=http2)
+            for highest in VERSIONS:
+                self.giveUp(TLSMemoryBIOFactory(options, False, site), highest)
+        self.assertEqual([], self.flushLoggedErrors())
+
+    def giveUp(self, factory: Any, highest: int) -> None:
+        """
+        Begin a handshake, and end it.
+        """
+        context = SSL.Context(SSL.TLS_METHOD)
+        context.set_max_proto_version(highest)
+        client = SSL.Connection(context)
+        client.set_connect_state()
+        self.assertRaises(SSL.WantReadError, client.do_handshake)
+        layer: Any = factory.buildProtocol(None)
+        transport: Any = StringTransport()
+        transport.setTcpNoDelay = lambda on: None
+        layer.makeConnection(transport)
+        layer.dataReceived(client.bio_read(65536))
+        layer.dataReceived(b"\x15\x03\x03\x00\x02\x01\x00")
+        self.assertTrue(transport.disconnecting)
+        layer.connectionLost(Failure(ConnectionDone()))

@@ -12,8 +12,9 @@ from __future__ import annotations
 from typing import Any
 
 from OpenSSL import SSL
+from twisted.protocols.tls import TLSMemoryBIOProtocol
 
-__all__ = ["ReasonedConnection", "with_reason"]
+__all__ = ["ReasonedConnection", "begins_handshake"]
 
 _REASON = ("SSL routines", "", "the other side has ended it")
 
@@ -33,13 +34,14 @@ class ReasonedConnection(SSL.Connection):
             raise SSL.Error([_REASON]) from None
 
 
-def with_reason(connection: Any) -> Any:
+def begins_handshake(transport: Any) -> bool:
     """
-    Give the handshake of C{connection} a reason to fail with, if it is a plain
-    connection of pyOpenSSL.
-
-    @return: C{connection} itself.
+    Whether C{transport} is Twisted's TLS layer, on which a handshake begins.  If it has
+    a plain connection of pyOpenSSL, that gets a reason to fail with.
     """
+    if not isinstance(transport, TLSMemoryBIOProtocol):
+        return False
+    connection: Any = transport.getHandle()
     if type(connection) is SSL.Connection:
         connection.__class__ = ReasonedConnection
-    return connection
+    return True

@@ -22,10 +22,10 @@ import h11
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IHandshakeListener, IProtocol, ISSLTransport
 from twisted.internet.protocol import connectionDone
-from twisted.protocols.tls import TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from twisted_h11._boundary.handshakes import begins_handshake
 from twisted_h11._client.connection_state import State, state_of
 from twisted_h11._client.errors import Generation
 from twisted_h11._client.exchange import Exchange
@@ -114,7 +114,7 @@ class ClientConnection(WireProtocol):
         transport = self.wire.transport
         self.since = self.clock.seconds()
         self.secure = ISSLTransport.providedBy(transport)
-        self.wantsHandshake = isinstance(transport, TLSMemoryBIOProtocol)
+        self.wantsHandshake = begins_handshake(transport)
         if hasattr(transport, "getPeer"):
             self.peer = transport.getPeer()
         if hasattr(transport, "getHost"):

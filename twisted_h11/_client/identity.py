@@ -46,7 +46,6 @@ from twisted.protocols.policies import ProtocolWrapper
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from twisted_h11._boundary.handshakes import with_reason
 from twisted_h11._boundary.twisted_private_client import (
     creator_of_layer,
     name_in_callback,
@@ -139,7 +138,7 @@ class CarefulCreator:
             self.problem = Failure()
             # A placeholder: it is dropped before it sends anything.
             return SSL.Connection(SSL.Context(SSL.TLS_METHOD))
-        return with_reason(connection)
+        return connection
 
 
 def check_identity(certificate: Certificate, name: str) -> None:
