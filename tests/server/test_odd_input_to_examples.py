@@ -1,5 +1,5 @@
 """
-The examples answer what nobody should send, too.
+The examples answer what nobody should send, too, and end in good order.
 """
 
 from __future__ import annotations
@@ -91,6 +91,25 @@ class OddInputTests(SynchronousTestCase):
             protocol.dataReceived(method + b"\r\nHost: a\r\n\r\n")
             self.assertTrue(transport.value().startswith(begins), method)
             self.assertTrue(transport.value().endswith(ends), method)
+
+    def test_stopping(self) -> None:
+        """
+        A server that stops need not wait for those who listen to its events.
+        """
+        triggers: list[Any] = []
+        self.patch(
+            reactor, "addSystemEventTrigger", lambda *what: triggers.append(what)
+        )
+        agent = MemoryAgent(example("howto/events")["Events"](Clock()))
+        self.addCleanup(agent.close)
+        asked = agent.request(b"GET", b"http://example.com/")
+        body = readBody(self.successResultOf(asked))
+        self.assertNoResult(body)
+        ((phase, event, close),) = triggers
+        close()
+        agent.flush()
+        self.assertEqual(("before", "shutdown"), (phase, event))
+        self.assertEqual(b"retry: 2000\n\n", self.successResultOf(body))
 
     def test_whoAmI(self) -> None:
         """

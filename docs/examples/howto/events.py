@@ -42,6 +42,8 @@ class Events(Resource):
         call = LoopingCall(self.send, b": still here\n\n")
         call.clock = clock
         call.start(self.silence, now=False)
+        # A server that stops waits for its responses; these would never end.
+        reactor.addSystemEventTrigger("before", "shutdown", self.close)
 
     def send(self, event: bytes) -> None:
         """
@@ -49,6 +51,13 @@ class Events(Resource):
         """
         for listener in list(self.listeners):
             listener.send(event)
+
+    def close(self) -> None:
+        """
+        End all responses.
+        """
+        for listener in list(self.listeners):
+            listener.request.finish()
 
     def render_GET(self, request: Request) -> int:
         """
