@@ -92,11 +92,11 @@ class EchoResource(Resource):
         key = request.getHeader(b"Sec-WebSocket-Key")
         request.setHeader(b"Upgrade", b"websocket")
         if upgrade != b"websocket" or key is None:
-            request.setResponseCode(426)
+            request.setResponseCode(426, b"Upgrade Required")
             return b"This is a WebSocket.\n"
         if request.getHeader(b"Sec-WebSocket-Version") != b"13":
             request.setHeader(b"Sec-WebSocket-Version", b"13")
-            request.setResponseCode(426)
+            request.setResponseCode(426, b"Upgrade Required")
             return b"This is a WebSocket of version 13.\n"
         request.setHeader(b"Sec-WebSocket-Accept", generate_accept_token(key))
         request.switchProtocol(EchoSocket())

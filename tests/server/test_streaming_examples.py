@@ -229,7 +229,7 @@ class WebSocketTests(ExampleTestCase):
         out, _, _ = await self.run_(
             "curl", "-sS", "-D", "-", "-o", "-", f"http://{where}/"
         )
-        self.assertIn(b"426 ", out)
+        self.assertIn(b"426 Upgrade Required\r\n", out)
         self.assertIn(b"upgrade: websocket", out.lower())
 
 
