@@ -25,6 +25,7 @@ extensions = [
     "interfaces",
     "outside",
     "performance",
+    "shortnames",
 ]
 exclude_patterns = ["_build", "_ext", "examples"]
 default_role = "any"

@@ -223,6 +223,28 @@ class OutsideTests(SynchronousTestCase):
             self.assertRaises(LookupError, url_of, name)
 
 
+class ShortNameTests(SynchronousTestCase):
+    """
+    Links from names as a module has imported them.
+    """
+
+    def test_names(self) -> None:
+        """
+        A public name of ours is where the reference has it, a name of Twisted's where
+        Twisted defines it; private names, and those of others, have no link.
+        """
+        full_name = load(DOCS / "_ext" / "shortnames.py")["full_name"]
+        for module, short, full in (
+            ("service", "Deferred", "twisted.internet.defer.Deferred"),
+            ("interfaces", "IResource", "twisted.web.resource.IResource"),
+            ("protocol", "Limits", "twisted_h11.server.Limits"),
+            ("protocol", "EventReader", None),
+            ("protocol", "h11", None),
+            ("protocol", "nothing", None),
+        ):
+            self.assertEqual(full, full_name(f"twisted_h11.{module}", short))
+
+
 class ReadmeTests(SynchronousTestCase):
     """
     README's commands.
