@@ -6,6 +6,7 @@ C{python -m tests.support.settings_table} writes them into the pages.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,10 @@ def settings_table(settings: type[Any]) -> str:
         default: Any = field.default
         if isinstance(default, frozenset):
             default = ", ".join(sorted(method.decode() for method in default))
+        if default == 1 and default is not True:
+            unit = re.sub("ies$", "y", unit).removesuffix("s")
+        elif unit == "bytes" and default and default % 1024 == 0:
+            default, unit = default // 1024, "KiB"
         text = f"{default} {unit}".strip() if default is not None else "none"
         lines += [
             f"   * - ``{field.name}``",
