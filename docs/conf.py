@@ -34,6 +34,8 @@ nitpicky = False
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"
 autodoc_inherit_docstrings = False
+# Parameters are in the docstring of the class, or in that of __init__.
+autoclass_content = "both"
 # A default is shown as it is written, not as a bound for each of thirty fields.
 autodoc_preserve_defaults = True
 

@@ -80,7 +80,6 @@ class HTTPConnectionPool:
     and for Twisted's.
 
     @ivar persistent: whether connections are used for more than one request.
-    @ivar settings: the L{PoolSettings}.
     @ivar maxPersistentPerHost: most idle connections to one origin.
     @ivar cachedConnectionTimeout: seconds after which an idle one is closed.
     @ivar retryAutomatically: whether an agent on this pool repeats requests.
@@ -88,8 +87,7 @@ class HTTPConnectionPool:
 
     @param reactor: for the time-outs of connections and waiting requests.
     @param persistent: whether connections are used for more than one request.
-    @param settings: the L{PoolSettings<twisted_h11.client.PoolSettings>}; the defaults
-        if not given.
+    @param settings: the L{PoolSettings}; the defaults if not given.
 
     @since: 0.1
     """
@@ -122,8 +120,7 @@ class HTTPConnectionPool:
         self._idle = IdleConnections()
         self._line = Line(self._slots)
         self._serving = False
-        # Requests that wait before a retry; they have no connection.
-        self.pausing: set[Waiter] = set()
+        self.pausing: set[Waiter] = set()  # before a retry, without a connection
         self._gone = Gone()
 
     @property
