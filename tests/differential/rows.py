@@ -320,13 +320,15 @@ ROWS: list[Row] = [
         "RFC 9110 section 7.8: it may be ignored, and the request is an ordinary one.",
     ),
     Row(
-        "A WebSocket handshake without a key",
+        "A WebSocket handshake without a key, or with an invalid one",
         "HAProxy refuses it, our application decides",
         "haproxy",
         "loose",
         lambda it: (
             _has(rb"(?i)\nupgrade:[^\r\n]*\bwebsocket\b")(it)
-            and not _has(rb"(?i)\nsec-websocket-key:")(it)
+            and not _has(rb"(?i)\nsec-websocket-key:[ \t]*[a-z0-9+/]{22}==[ \t]*\r\n")(
+                it
+            )
         ),
         "RFC 6455 section 4.2.1: the WebSocket implementation refuses it.",
     ),

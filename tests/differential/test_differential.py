@@ -157,6 +157,11 @@ _ODD: list[tuple[bytes, str, str]] = [
     (_GET % (b"x+y://a/", b"a"), "refuses", "node"),
     (b"OPTIONS http://a HTTP/1.1\r\nHost: a\r\n", "reads", "gunicorn"),
     (_GET % (b"/a", b"a") + b"Upgrade: x, websocket\r\n", "refuses", "haproxy"),
+    (
+        _GET % (b"/a", b"a") + b"Upgrade: websocket\r\nSec-WebSocket-Key: x\r\n",
+        "refuses",
+        "haproxy",
+    ),
     (_GET % (b"/a", b"a") + b"Proxy-Connection: Close\r\n", "refuses", "node"),
     (_GET % (b"/a", b"a") + b"Expect: \r\n", "refuses", "gunicorn"),
     (_GET % (b"/a", b"a") + b"Expect:\r\n", "reads", "node"),
