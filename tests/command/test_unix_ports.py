@@ -143,6 +143,18 @@ class PortTests(TestCase):
         self.assertRaises(OSError, self.listen)
         self.assertEqual([], os.listdir(self.folder))
 
+    def test_reactorFails(self) -> None:
+        """
+        Nor does a socket that the reactor can not take leave anything.
+        """
+
+        def fails(port: Any) -> None:
+            raise OSError(28, "No space left on device")
+
+        self.patch(net, "addReader", fails)
+        self.assertRaises(OSError, self.listen)
+        self.assertEqual([], os.listdir(self.folder))
+
     @inlineCallbacks
     def test_endedAtOnce(self) -> Any:
         """

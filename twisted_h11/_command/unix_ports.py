@@ -72,7 +72,10 @@ class _Port(unix.Port):
                 None, self._path, OSError(errno.EADDRINUSE, problem)
             ) from None
         except BaseException:
-            # The factory could not be started.
+            # The factory could not be started, or the reactor can not take the socket.
+            if self.connected:
+                with suppress(OSError):
+                    os.unlink(self._path)
             self._unlock()
             raise
         self._process = os.getpid()
