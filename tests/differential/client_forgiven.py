@@ -223,7 +223,12 @@ FORGIVEN: list[ClientRow] = [
         "we read it as one of these, others refuse it",
         "",
         "loose patient",
-        looks(status(rb"HTTP/(?!1\.[01])[0-9]\.[0-9] ")),
+        looks(
+            lambda seen: (
+                status(rb"HTTP/(?!1\.[01])[0-9]\.[0-9] ")(seen)
+                or any(re.match(rb"HTTP/1\.[2-9] ", line) for line in seen.lines)
+            )
+        ),
         "RFC 9110 section 2.5.",
         "another version than 1.0 and 1.1",
     ),

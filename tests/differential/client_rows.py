@@ -150,14 +150,16 @@ _OTHERS: list[ClientRow] = [
         "RFC 9110 section 6.5.1.",
     ),
     ClientRow(
-        "An interim response 199 with a length",
+        "An interim response 199 with a length, or with a coding",
         "aiohttp takes what follows for its content",
         "aiohttp",
         "loose",
         looks(
             lambda seen: (
                 any(b" 199 " in line for line in seen.lines[:-1])
-                and b"content-length" in b"".join(seen.interim).lower()
+                and re.search(
+                    rb"(?i)content-length|transfer-encoding", b"".join(seen.interim)
+                )
             )
         ),
         "RFC 9112 section 6.3 rule 1: it has no content.",

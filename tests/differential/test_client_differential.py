@@ -73,6 +73,13 @@ _PARTINGS: list[tuple[Answer, Response, Response, str]] = [
         FAILED,
         "peer",
     ),
+    (Answer(b"HTTP/1.2 100 C\r\n\r\n" + _BEHIND), AGAIN, FAILED, "peer"),
+    (
+        Answer(b"HTTP/1.1 199 O\r\nTransfer-Encoding: chunked\r\n\r\n" + _BEHIND),
+        AGAIN,
+        FAILED,
+        "aiohttp",
+    ),
     (
         Answer(_OK + b"Content-Length: %030d\r\n\r\n" % 5, method="HEAD"),
         FRESH,
