@@ -303,6 +303,7 @@ def arrive(channel: Any) -> None:
         _turn_away(channel, verdict)
         return
     if channel.isSecure():
+        channel.reader.shareTurns()
         channel.wire.arm(channel.limits.handshakeTimeout, Wait.HANDSHAKE)
     else:
         _wait_for_first_byte(channel)

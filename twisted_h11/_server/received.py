@@ -26,17 +26,14 @@ TURN = 0.005
 _GAP = 0.001
 
 
-class Turn:
+class SharedTurn:
     """
-    The turn of one connection with TLS, or one that waits for its next turn.
-
-    @ivar call: the delayed call of the next turn; C{None} if nothing waits for it.
+    The turn that segments share which follow each other closely.
     """
 
-    __slots__ = ("_paused", "_since", "call")
+    __slots__ = ("_paused", "_since")
 
     def __init__(self) -> None:
-        self.call: IDelayedCall | None = None
         self._since: float | None = None
         self._paused = 0.0
 
@@ -55,11 +52,11 @@ class Turn:
         """
         self._paused = now
 
-    def begun(self) -> None:
+    def end(self) -> None:
         """
-        Another turn begins.
+        Another turn begins with the next segment, or what is left.
         """
-        self.call = self._since = None
+        self._since = None
 
 
 class Received:
@@ -72,7 +69,15 @@ class Received:
         the next turn of the reactor.
     """
 
-    __slots__ = ("_buffer", "_owner", "_start", "_turn", "_wire", "isAdvancing")
+    __slots__ = (
+        "_buffer",
+        "_call",
+        "_owner",
+        "_shared",
+        "_start",
+        "_wire",
+        "isAdvancing",
+    )
 
     def __init__(self, owner: Any, wire: Wire) -> None:
         self._owner: Any = owner
@@ -80,8 +85,9 @@ class Received:
         self._buffer = b""
         self._start = 0
         self.isAdvancing = False
-        # Made on first need.
-        self._turn: Turn | None = None
+        # The next turn, if anything waits for it.
+        self._call: IDelayedCall | None = None
+        self._shared: SharedTurn | None = None
 
     @property
     def hasBytes(self) -> bool:
@@ -111,9 +117,9 @@ class Received:
         self.isAdvancing = True
         self._buffer, self._start = b"", 0
         self._owner = None
-        turn, self._turn = self._turn, None
-        if turn is not None and turn.call is not None:
-            turn.call.cancel()
+        call, self._call = self._call, None
+        if call is not None:
+            call.cancel()
 
     # -- the turn ---------------------------------------------------------------
 
@@ -122,26 +128,22 @@ class Received:
         Hook: read as much as possible in this turn.
         """
 
-    def _turnBegan(self) -> float | None:
+    def shareTurns(self) -> None:
         """
-        With TLS: when the turn has begun, now or with an earlier segment.
+        The transport passes on in several segments what it reads at once, as TLS does
+        with its records: let these have one turn.
         """
-        if self._owner.isSecure():
-            return self._ownTurn().since(self._owner.seconds())
-        return None
+        self._shared = SharedTurn()
 
     def _endTurn(self) -> None:
         """
         The turn is over: go on in the next one.
         """
-        self._ownTurn().call = self._owner.callLater(0, self._goOn)
+        self._call = self._owner.callLater(0, self._goOn)
 
     def _goOn(self) -> None:
-        self._ownTurn().begun()
+        self._call = None
+        if self._shared is not None:
+            self._shared.end()
         self.isAdvancing = False
         self.readOn()
-
-    def _ownTurn(self) -> Turn:
-        if self._turn is None:
-            self._turn = Turn()
-        return self._turn

@@ -134,9 +134,10 @@ class RequestReader(Received):
         owner, wire = self._owner, self._wire
         self.isAdvancing = True
         begun = wire.beginBatch()
-        # Only wires without outbox have TLS.
-        since = self._turnBegan() if wire.outbox is None else None
+        shared = self._shared
+        since = None if shared is None else shared.since(owner.seconds())
         isFurther = since is not None
+        waits = False
         try:
             # wire.isOpen, without the call: it is read twice for each request.
             while wire.closing is None and wire.transport is not None:
@@ -152,6 +153,7 @@ class RequestReader(Received):
                         # The clock may be set back.
                         if not 0 <= now - since < TURN:
                             self._endTurn()
+                            waits = True
                             break
                     isFurther = True
                     if not self._readHead():
@@ -163,12 +165,10 @@ class RequestReader(Received):
         except h11.RemoteProtocolError as error:
             owner.refuse(error.error_status_hint, "The request is malformed.")
         finally:
-            turn = self._turn
-            if turn is not None:
-                turn.pause(owner.seconds())
-            waits = turn is not None and turn.call is not None
-            self.isAdvancing = self._owner is None or waits
+            self.isAdvancing = waits or self._owner is None
             wire.endBatch(begun, owner.cycle is not None)
+        if shared is not None:
+            shared.pause(owner.seconds())
         if owner.handOver is not None:
             # Other code may have taken the transport.
             owner.lookForSuccessor()
