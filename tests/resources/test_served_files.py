@@ -404,6 +404,24 @@ class SiblingTests(FileCase):
         os.symlink(outside, os.path.join(self.directory, "a.js.br"))
         self.assertEqual(self.ask(root, b"/a.js", field).body, b"newer")
 
+    def test_fileGone(self) -> None:
+        """
+        If the file itself goes while its siblings are looked for, none is sent.
+        """
+        root = self.root(precompressed=True)
+        path = os.path.join(self.directory, "a.js")
+        real = PublicFile._status
+
+        def status(file: Any, sibling: str) -> Any:
+            if sibling == f"{path}.br":
+                os.unlink(path)
+            return real(file, sibling)
+
+        self.patch(PublicFile, "_status", status)
+        response = self.ask(root, b"/a.js", b"Accept-Encoding: gzip, br")
+        self.assertFalse(os.path.exists(path))
+        self.assertEqual(404, response.status)
+
     def test_unusable(self) -> None:
         """
         A sibling that can not be sent leaves the file as it is: a directory, one that
