@@ -7,6 +7,7 @@ from __future__ import annotations
 import io
 import os
 import sys
+from importlib import import_module
 from typing import Any
 
 from twisted.internet.error import CannotListenError
@@ -36,8 +37,9 @@ class OptionTests(OptionsTestCase):
         """
         The library for C{/metrics} is loaded at once: in another root there is none.
         """
-        library = sys.modules.pop("prometheus_client.core")
+        library = import_module("prometheus_client.core")
         self.addCleanup(sys.modules.update, {"prometheus_client.core": library})
+        del sys.modules["prometheus_client.core"]
         self.parse()
         self.assertNotIn("prometheus_client.core", sys.modules)
         self.parse("--status-listen", "tcp:0")
