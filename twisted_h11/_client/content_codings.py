@@ -17,16 +17,13 @@ from twisted_h11._client.agent_headers import are_headers, as_headers
 from twisted_h11._client.errors import MalformedResponse
 from twisted_h11._client.passing_agent import PassingAgent
 from twisted_h11._http.lists import members
+from twisted_h11._http.negotiation import SAME_CODINGS
 
 __all__ = ["MOST_CODINGS", "ContentDecoderAgent"]
 
 # How many codings a response may have, as in curl and urllib3.  Each is a decoder that
 # calls the next one, and Python bounds the depth of calls.
 MOST_CODINGS = 5
-
-
-# Other names of codings (RFC 9110 section 8.4.1.3).
-_SAME = {b"x-gzip": b"gzip"}
 
 _FIELD = b"content-encoding"
 
@@ -81,7 +78,7 @@ def _prepare(names: Mapping[bytes, bytes], response: Any) -> Any:
     at = len(codings)
     while at:
         name = codings[at - 1].lower()
-        known = names.get(name) or names.get(_SAME.get(name, name))
+        known = names.get(name) or names.get(SAME_CODINGS.get(name, name))
         if known is None:
             break
         at -= 1

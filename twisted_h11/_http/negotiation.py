@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-__all__ = ["choose_coding", "none_match"]
+__all__ = ["SAME_CODINGS", "choose_coding", "none_match"]
 
 # RFC 9110 section 12.4.2.  A weight has at most three digits behind the point.
 _CODING = re.compile(
@@ -21,7 +21,8 @@ _TAG = re.compile(rb'[ \t]*(?:W/)?("[\x21\x23-\x7e\x80-\xff]*")[ \t]*(?:,|$)')
 # A bound on the work for one request; real lists are far shorter.
 _MOST_MEMBERS = 100
 
-_SAME = {b"x-gzip": b"gzip"}
+# Other names of codings (RFC 9110 section 8.4.1.3).
+SAME_CODINGS = {b"x-gzip": b"gzip"}
 
 
 def choose_coding(values: Iterable[bytes], offered: Sequence[bytes]) -> bytes | None:
@@ -39,7 +40,7 @@ def choose_coding(values: Iterable[bytes], offered: Sequence[bytes]) -> bytes | 
         match = _CODING.fullmatch(member)
         if match is not None:
             coding = match[1].lower()
-            weights[_SAME.get(coding, coding)] = float(match[2] or 1)
+            weights[SAME_CODINGS.get(coding, coding)] = float(match[2] or 1)
     any_ = weights.get(b"*", 0.0)
     chosen: bytes | None = None
     best = 0.0
