@@ -13,9 +13,8 @@ from twisted.python.failure import Failure
 from twisted.web import client
 
 from twisted_h11._client import errors
-from twisted_h11._client.agent_headers import are_headers, as_headers
 from twisted_h11._client.errors import MalformedResponse
-from twisted_h11._client.passing_agent import PassingAgent
+from twisted_h11._client.passing_agent import PassingAgent, send_through
 from twisted_h11._http.lists import members
 from twisted_h11._http.negotiation import SAME_CODINGS
 
@@ -58,10 +57,9 @@ class ContentDecoderAgent(client.ContentDecoderAgent):
 
         @param headers: as for L{Agent.request<twisted_h11.client.Agent.request>}.
         """
-        headers = as_headers(headers)
-        send = super().request if are_headers(headers) else self._agent.request
-        sent: Deferred[Any] = send(method, uri, headers, bodyProducer)
-        return sent
+        return send_through(
+            super().request, self._agent, method, uri, headers, bodyProducer
+        )
 
 
 def _prepare(names: Mapping[bytes, bytes], response: Any) -> Any:

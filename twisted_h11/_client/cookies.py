@@ -11,8 +11,7 @@ from twisted.internet.defer import Deferred
 from twisted.web import client
 from twisted.web.http_headers import Headers as TwistedHeaders
 
-from twisted_h11._client.agent_headers import are_headers, as_headers
-from twisted_h11._client.passing_agent import PassingAgent
+from twisted_h11._client.passing_agent import PassingAgent, send_through
 
 __all__ = ["CookieAgent"]
 
@@ -42,9 +41,9 @@ class CookieAgent(client.CookieAgent):
 
         @param headers: as for L{Agent.request<twisted_h11.client.Agent.request>}.
         """
-        headers = as_headers(headers)
-        send = super().request if are_headers(headers) else self._agent.request
-        sent: Deferred[Any] = send(method, uri, headers, bodyProducer)
+        sent = send_through(
+            super().request, self._agent, method, uri, headers, bodyProducer
+        )
         return sent.addCallback(lambda shown: shown.response)
 
 

@@ -1,5 +1,6 @@
 """
-An agent below one of twisted.web's wrappers, which is given responses in another form.
+What our agents put around twisted.web's wrappers: an agent below, which gives them
+responses in another form, and the headers above.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ from twisted.internet.defer import Deferred
 from twisted.web.iweb import IAgent
 from zope.interface import implementer
 
-__all__ = ["PassingAgent"]
+from twisted_h11._client.agent_headers import are_headers, as_headers
+
+__all__ = ["PassingAgent", "send_through"]
 
 
 @implementer(IAgent)
@@ -35,3 +38,23 @@ class PassingAgent:
         """
         sent: Deferred[Any] = self._agent.request(method, uri, headers, bodyProducer)
         return sent.addCallback(self._change)
+
+
+def send_through(
+    wrapper: Callable[..., Deferred[Any]],
+    below: Any,
+    method: bytes,
+    uri: bytes,
+    headers: Any,
+    bodyProducer: Any,
+) -> Deferred[Any]:
+    """
+    Send a request through a wrapper of twisted.web, whose headers may be pairs.  What
+    is not valid goes directly to the agent below, which reports it.
+
+    @param wrapper: the C{request} of the wrapper.
+    @param below: the L{PassingAgent} below the wrapper.
+    """
+    headers = as_headers(headers)
+    send = wrapper if are_headers(headers) else below.request
+    return send(method, uri, headers, bodyProducer)
