@@ -52,9 +52,7 @@ class _Port(unix.Port):
         lock = self._path + ".lock"
         owner = _owner(lock) if self.wantPID else None
         if owner is not None and not _is_served(self._path):
-            for left in (self._path, lock):
-                with suppress(OSError):
-                    os.unlink(left)
+            _unlink(self._path, lock)
             self._log.warn(
                 "Removed {path}, on which no process listened, and its lock, of "
                 "process {owner}",
@@ -74,8 +72,7 @@ class _Port(unix.Port):
         except BaseException:
             # The factory could not be started, or the reactor can not take the socket.
             if self.connected:
-                with suppress(OSError):
-                    os.unlink(self._path)
+                _unlink(self._path)
             self._unlock()
             raise
         self._process = os.getpid()
@@ -96,9 +93,9 @@ class _Port(unix.Port):
         lock = self._path + ".lock"
         mine = _owner(lock) if self.wantPID else self._process
         if self._process == mine == os.getpid():
-            for left in (self._path, lock) if self.wantPID else (self._path,):
-                with suppress(OSError):
-                    os.unlink(left)
+            _unlink(self._path)
+            if self.wantPID:
+                _unlink(lock)
 
     def connectionLost(self, reason: Any) -> None:
         """
@@ -155,6 +152,12 @@ class LockingReactor(PassingReactor):
         made = _Port(address, factory, backlog, mode, self._reactor, wantPID)
         made.startListening()
         return made
+
+
+def _unlink(*paths: str) -> None:
+    for path in paths:
+        with suppress(OSError):
+            os.unlink(path)
 
 
 def _owner(lock: str) -> int | None:
