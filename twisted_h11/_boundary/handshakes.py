@@ -14,7 +14,7 @@ from typing import Any
 from OpenSSL import SSL
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 
-__all__ = ["ReasonedConnection", "begins_handshake"]
+__all__ = ["ReasonedConnection", "prepare_handshake"]
 
 _REASON = ("SSL routines", "", "the other side has ended it")
 
@@ -34,10 +34,12 @@ class ReasonedConnection(SSL.Connection):
             raise SSL.Error([_REASON]) from None
 
 
-def begins_handshake(transport: Any) -> bool:
+def prepare_handshake(transport: Any) -> bool:
     """
-    Whether C{transport} is Twisted's TLS layer, on which a handshake begins.  If it has
-    a plain connection of pyOpenSSL, that gets a reason to fail with.
+    If C{transport} is Twisted's TLS layer with a plain connection of pyOpenSSL, give
+    that a reason to fail with, before its handshake.
+
+    @return: whether it is such a layer, on which a handshake begins.
     """
     if not isinstance(transport, TLSMemoryBIOProtocol):
         return False

@@ -25,7 +25,7 @@ from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from twisted_h11._boundary.handshakes import begins_handshake
+from twisted_h11._boundary.handshakes import prepare_handshake
 from twisted_h11._client.connection_state import State, state_of
 from twisted_h11._client.errors import Generation
 from twisted_h11._client.exchange import Exchange
@@ -114,7 +114,7 @@ class ClientConnection(WireProtocol):
         transport = self.wire.transport
         self.since = self.clock.seconds()
         self.secure = ISSLTransport.providedBy(transport)
-        self.wantsHandshake = begins_handshake(transport)
+        self.wantsHandshake = prepare_handshake(transport)
         if hasattr(transport, "getPeer"):
             self.peer = transport.getPeer()
         if hasattr(transport, "getHost"):

@@ -27,7 +27,7 @@ from twisted.protocols.policies import ProtocolWrapper
 from twisted.python.failure import Failure
 
 from twisted_h11._boundary.descriptors import descriptor_limit, spare_descriptors
-from twisted_h11._boundary.handshakes import begins_handshake
+from twisted_h11._boundary.handshakes import prepare_handshake
 from twisted_h11._server.states import Reading, Wait
 from twisted_h11.limits import Limits
 
@@ -295,7 +295,7 @@ def arrive(channel: Any) -> None:
     Register a new connection, and wait for the TLS handshake or for the first byte.
     """
     transport = channel.wire.transport
-    begins_handshake(transport)
+    prepare_handshake(transport)
     verdict = channel.connections.made(channel, transport, channel.limits)
     if verdict is Verdict.LATE:
         channel.reader.state = Reading.FIRST

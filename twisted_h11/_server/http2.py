@@ -26,7 +26,7 @@ from twisted.python.failure import Failure
 from twisted.web import http
 from zope.interface import implementer
 
-from twisted_h11._boundary.handshakes import begins_handshake
+from twisted_h11._boundary.handshakes import prepare_handshake
 from twisted_h11._server.admission import Verdict, close_now, report_dropped
 from twisted_h11._server.connections import Connection, Connections
 from twisted_h11._server.http2_guard import Guard, Guarded
@@ -108,7 +108,7 @@ class Negotiator(Protocol):
             # The channel registers itself.
             self._become(self._build11())
             return
-        begins_handshake(self.transport)
+        prepare_handshake(self.transport)
         verdict = self._connections.made(self, self.transport, self._site.limits)
         if verdict is Verdict.LATE:
             self._late = True
