@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Callable
 from typing import Any
 
 from twisted.internet import abstract, tcp
@@ -183,6 +184,18 @@ class Long:
     patch: Any
     turns: Any
 
+    async def unread(self, render: Callable[[Any], Any], turns: int) -> Any:
+        """
+        Ask for a response, and do not read it for some turns of the reactor.
+
+        @return: the client.
+        """
+        peer = await self.open(Site(Calls(render), fastPath=FAST_PATH))
+        peer.transport.pauseProducing()
+        peer.send(GET)
+        await self.turns(turns)
+        return peer
+
     async def body(self, *pieces: bytes) -> bytes:
         """
         Have pieces written to a client that does not read them for a while.
@@ -198,10 +211,7 @@ class Long:
             request.finish()
             return NOT_DONE_YET
 
-        peer = await self.open(Site(Calls(render), fastPath=FAST_PATH))
-        peer.transport.pauseProducing()
-        peer.send(GET)
-        await self.turns(20)
+        peer = await self.unread(render, 20)
         peer.transport.resumeProducing()
         (response,) = await peer.responses(1)
         return bytes(response.body)
@@ -231,10 +241,7 @@ class Long:
             flow.start(request)
             return NOT_DONE_YET
 
-        peer = await self.open(Site(Calls(render), fastPath=FAST_PATH))
-        peer.transport.pauseProducing()
-        peer.send(GET)
-        await self.turns(50)
+        peer = await self.unread(render, 50)
         written = (64 - flow.left) * len(PIECE)
         self.assertTrue(MOST_UNSENT // 4 < written < 4 * MOST_UNSENT, f"{written}")
         peer.transport.resumeProducing()
@@ -262,10 +269,7 @@ class Long:
             request.finish()
             return NOT_DONE_YET
 
-        peer = await self.open(Site(Calls(render), fastPath=FAST_PATH))
-        peer.transport.pauseProducing()
-        peer.send(GET)
-        await self.turns(50)
+        peer = await self.unread(render, 50)
         written = sum(counts)
         self.assertTrue(MOST_UNSENT // 4 < written < 4 * MOST_UNSENT, f"{written}")
         peer.abort()
