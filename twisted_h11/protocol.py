@@ -28,7 +28,8 @@ none.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import ClassVar
+from time import monotonic
+from typing import Any, ClassVar
 
 import h11
 from twisted.internet.error import ConnectionDone
@@ -73,6 +74,9 @@ class H11Protocol(WireProtocol):
     @cvar maxIncompleteEventSize: how many bytes of an incomplete head h11
         keeps before it raises, see L{h11.Connection}; C{limits.maxHeadLength}
         if C{None}.
+    @cvar seconds: the time, see L{IReactorTime.seconds<twisted.internet.interfaces>}:
+        events that have arrived at once are delivered for 5 milliseconds, the rest in
+        the next turns of the reactor.
     @ivar limits: the L{Limits} that bound heads and closing; set by L{H11Factory}.
         Other limits have no effect here.
 
@@ -82,6 +86,7 @@ class H11Protocol(WireProtocol):
     role: ClassVar[type[h11.CLIENT] | type[h11.SERVER]] = h11.SERVER
     readAhead: int = 0
     maxIncompleteEventSize: int | None = None
+    seconds: Any = staticmethod(monotonic)
 
     _h11Reader: EventReader | None = None
     _halfClosing = False
@@ -214,8 +219,8 @@ class H11Protocol(WireProtocol):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
         The connection is lost.  h11's state is set to failed for sending and, if the
-        connection was closed cleanly, h11 gets end of file; the events of that are
-        delivered before this returns.
+        connection was closed cleanly, h11 gets end of file; the events of that, and
+        those that wait for their turn, are delivered before this returns.
         """
         # Tests call it with None.
         reason = reason or connectionDone
@@ -231,6 +236,8 @@ class H11Protocol(WireProtocol):
             self.wire.eof = True
             self.wire.holds = 0
             events.received(b"")
+        else:
+            events.deliverRest()
         events.end()
 
     def _letGo(self) -> None:
@@ -394,4 +401,5 @@ class H11Factory(Factory):
         protocol.limits = self.limits
         if self.reactor is not None:
             protocol.callLater = self.reactor.callLater
+            protocol.seconds = self.reactor.seconds
         return protocol

@@ -10,8 +10,9 @@ from twisted.internet.protocol import Protocol
 
 from tests.support.memory import SecureMemoryTransport
 from tests.support.server_cases import GET, ServerTestCase, get, post
+from tests.support.times import one_turn
 from tests.support.wire import Wire
-from twisted_h11._server.received import TURN
+from twisted_h11._wire.turns import TURN
 from twisted_h11.server import Limits
 
 # How long each request takes, and how many are begun in one turn: the time is that from
@@ -58,13 +59,7 @@ class TurnsCase(ServerTestCase):
         @return: how many requests were begun in it.
         """
         before = len(self.rendered)
-        # Clock.advance also runs the calls that these delay by 0 seconds.
-        now = self.clock.seconds()
-        calls: list[Any] = list(self.clock.getDelayedCalls())
-        for call in [call for call in calls if call.getTime() <= now]:
-            self.clock.calls.remove(call)
-            call.called = 1
-            call.func(*call.args, **call.kw)
+        one_turn(self.clock)
         return len(self.rendered) - before
 
 

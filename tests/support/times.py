@@ -11,9 +11,9 @@ from typing import Any
 
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
-from twisted.internet.task import deferLater
+from twisted.internet.task import Clock, deferLater
 
-__all__ = ["SLOWNESS", "TRIES", "confirmed", "eventually", "slowness"]
+__all__ = ["SLOWNESS", "TRIES", "confirmed", "eventually", "one_turn", "slowness"]
 
 net: Any = reactor
 
@@ -75,3 +75,16 @@ def eventually(condition: Callable[..., object], *arguments: object) -> Deferred
             pause = min(pause + 0.001, 0.02)
 
     return Deferred.fromCoroutine(wait())
+
+
+def one_turn(clock: Clock) -> None:
+    """
+    One turn of the reactor, without time passing: the calls that are due now, and not
+    those that these delay by 0 seconds, as C{Clock.advance} does.
+    """
+    now = clock.seconds()
+    calls: list[Any] = list(clock.getDelayedCalls())
+    for call in [call for call in calls if call.getTime() <= now]:
+        clock.calls.remove(call)
+        call.called = 1
+        call.func(*call.args, **call.kw)

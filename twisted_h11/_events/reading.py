@@ -3,17 +3,20 @@ Events in: received data is given to h11, and h11's events to a protocol, in ord
 
 One loop delivers them.  A call of C{deliver} from within an event returns at once, and
 the running loop goes on, so that ten thousand pipelined requests need no more stack
-than one.
+than one.  The loop has an end while other connections wait: L{twisted_h11._wire.turns}.
 """
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Callable
+from typing import Any, Protocol
 
 import h11
 
 from twisted_h11._http.raw_guard import RawGuard
-from twisted_h11._wire.wire import EVENTS, PEER, READ_AHEAD, Wire
+from twisted_h11._wire.deadline import delayed_calls
+from twisted_h11._wire.turns import Turns
+from twisted_h11._wire.wire import EVENTS, NEXT_TURN, PEER, READ_AHEAD, Wire
 
 __all__ = ["SENT", "EventReader"]
 
@@ -26,9 +29,13 @@ class EventOwner(Protocol):
     The protocol that takes the events.
 
     @ivar readAhead: how many bytes may wait behind the current message.
+    @ivar callLater: what starts delayed calls; the global reactor's if it is C{None}.
+    @ivar seconds: see L{IReactorTime.seconds<twisted.internet.interfaces>}.
     """
 
     readAhead: int
+    callLater: Any
+    seconds: Callable[[], float]
 
     def eventReceived(self, event: h11.Event) -> None:
         """
@@ -64,6 +71,7 @@ class EventReader:
         "_delivering",
         "_guard",
         "_owner",
+        "_turns",
         "_wire",
         "conn",
         "headOnly",
@@ -84,6 +92,7 @@ class EventReader:
         self._wire = wire
         self.conn = h11.Connection(role, max_incomplete_event_size=longest)
         self._guard = RawGuard(longest)
+        self._turns = Turns(owner.seconds)
         self._delivering = self.refused = self.headOnly = False
 
     def received(self, data: bytes) -> None:
@@ -108,27 +117,58 @@ class EventReader:
         Stop delivering events.
         """
         self._owner = None
+        self._turns.stop()
 
     def deliver(self) -> None:
         """
-        Deliver all events that are ready.
+        Deliver all events that are ready, as far as this turn has time.
         """
         if self._delivering:
             return
         self._delivering = True
-        wire = self._wire
+        wire, turns = self._wire, self._turns
         begun = wire.beginBatch()
+        turns.begin()
         try:
             while (
                 self._owner is not None
                 and wire.closing is None
-                and not wire.holds & (EVENTS | PEER)
+                and not wire.holds & (EVENTS | PEER | NEXT_TURN)
             ):
+                if turns.isOver and self._endTurn(self._owner):
+                    break
                 if not self._deliverNext(self._owner):
                     break
         finally:
             self._delivering = False
             wire.endBatch(begun)
+        turns.end()
+
+    def _endTurn(self, owner: EventOwner) -> bool:
+        """
+        Deliver the rest in the next turn, unless no byte is left or the connection is
+        lost.
+
+        @return: whether the rest waits.
+        """
+        wire = self._wire
+        if wire.transport is None or not self.conn.trailing_data[0]:
+            return False
+        wire.hold(NEXT_TURN)
+        self._turns.wait(delayed_calls(owner.callLater), self._goOn)
+        return True
+
+    def _goOn(self) -> None:
+        self._wire.release(NEXT_TURN)
+        self.deliver()
+
+    def deliverRest(self) -> None:
+        """
+        The connection is lost: deliver now what waits for the next turn.
+        """
+        if self._wire.holds & NEXT_TURN:
+            self._turns.stop()
+            self._goOn()
 
     def _deliverNext(self, owner: EventOwner) -> bool:
         """

@@ -10,6 +10,7 @@ from typing import NamedTuple, Protocol
 
 __all__ = [
     "Frame",
+    "FrameOwner",
     "FrameReader",
     "errors_in",
     "frames_in",

@@ -15,6 +15,8 @@ What is bounded:
     if pings arrive; bodies must arrive, and responses be taken, at the least rates;
   - memory: what is written to streams and not sent (C{writeBufferLength}), and the
     incomplete bodies of requests (C{maxBodyLength}), each for all streams together;
+  - time of the reactor: frames that have arrived at once are handled in several turns
+    (L{twisted_h11._wire.turns});
   - work: streams that the client resets, or makes the server reset by an error
     (C{maxStreamResets} more than were answered, against U{rapid
     reset<https://www.cve.org/CVERecord?id=CVE-2023-44487>} and U{its
@@ -41,12 +43,12 @@ from twisted_h11._server.http2_frames import (
     RST_STREAM,
     SETTINGS,
     Frame,
-    FrameReader,
     errors_in,
     frames_in,
     goaway,
     without_resets,
 )
+from twisted_h11._server.http2_reading import SegmentReader
 from twisted_h11._server.http2_request import RefusedStream, StreamRequest
 from twisted_h11._server.http2_stream import Stream
 from twisted_h11._server.http2_watch import Guarded, Watch
@@ -73,9 +75,9 @@ class Guard:
         self._transport = transport
         self._protocol: Any = None
         self._streams: dict[int, Stream] = {}
-        self._reader = FrameReader()
         self._flow = Flow(self._streams)
         self._watch = Watch(self, site, self._streams)
+        self._segments = SegmentReader(self, transport, self._watch, site.reactor)
         self._over = False
         self._leaving = False
         self._checking = False
@@ -132,15 +134,7 @@ class Guard:
         """
         Check the frames, and pass them on.
         """
-        reader, watch = self._reader, self._watch
-        at = 0
-        while at < len(data) and not self.isOver():
-            at = reader.take(self, data, at)
-            if reader.isBetween:
-                watch.frameDue(False)
-        if not self.isOver():
-            watch.frameDue(not (reader.isBetween or reader.isInBody))
-            self.settle()
+        self._segments.received(data)
 
     def isOver(self) -> bool:
         """
@@ -171,7 +165,7 @@ class Guard:
         """
         number, kind = frame.number, frame.kind
         if kind in (HEADERS, CONTINUATION):
-            self._reader.blockCame(frame)
+            self._segments.frames.blockCame(frame)
         if kind == GOAWAY:
             # The client makes no more requests, and waits for these responses (RFC 9113
             # section 6.8); Twisted would drop them.
@@ -313,6 +307,7 @@ class Guard:
 
     def _end(self) -> None:
         self._over = True
+        self._segments.stop()
         self._flow.stop()
         self._watch.stop()
 

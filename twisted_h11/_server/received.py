@@ -1,11 +1,8 @@
 """
 The bytes that one connection has received, and its turn to have them handled.
 
-One segment may have thousands of pipelined requests.  If they are answered at once,
-nothing would interrupt the loop that reads them, and all other connections would wait.
-So the loop begins no request L{TURN} seconds after the second one, and goes on in the
-next turn of the reactor, when others have had theirs.  A request that takes longer is
-not interrupted.
+The loop that reads the requests begins none L{TURN<twisted_h11._wire.turns.TURN>}
+seconds after the second one, and goes on in the next turn of the reactor.
 """
 
 from __future__ import annotations
@@ -14,50 +11,10 @@ from typing import Any
 
 from twisted.internet.interfaces import IDelayedCall
 
+from twisted_h11._wire.turns import SharedTurn
 from twisted_h11._wire.wire import Wire
 
-__all__ = ["TURN", "Received"]
-
-# In seconds.  Python's threads have as long (sys.getswitchinterval).
-TURN = 0.005
-
-# Segments that follow each other within so many seconds are of the same turn of the
-# reactor: TLS passes on each record of what was read by itself.  A peer on the same
-# machine that sends its next request when it has a response takes longer.
-_GAP = 0.0001
-
-
-class SharedTurn:
-    """
-    The turn that segments share which follow each other closely.
-    """
-
-    __slots__ = ("_paused", "_since")
-
-    def __init__(self) -> None:
-        self._since: float | None = None
-        self._paused = 0.0
-
-    def since(self, now: float) -> float:
-        """
-        When the turn has begun.  Another one begins if no segment has come for a while.
-        """
-        since = self._since
-        if since is None or not 0 <= now - self._paused < _GAP:
-            self._since = since = now
-        return since
-
-    def pause(self, now: float) -> None:
-        """
-        All that could be read now was read.
-        """
-        self._paused = now
-
-    def end(self) -> None:
-        """
-        Another turn begins with the next segment, or what is left.
-        """
-        self._since = None
+__all__ = ["Received"]
 
 
 class Received:

@@ -21,7 +21,7 @@ One loop (L{RequestReader.advance}) does all steps, so that a thousand pipelined
 requests need no deep stack.  No request is begun while the peer does not take its
 responses: this bounds the memory for a peer that sends requests and reads no responses.
 
-The loop has an end, too, while other connections wait: L{twisted_h11._server.received}.
+The loop has an end, too, while other connections wait: L{twisted_h11._wire.turns}.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from twisted_h11._http.strict_requests import (
 )
 from twisted_h11._server.cycle import Cycle
 from twisted_h11._server.incoming import Incoming
-from twisted_h11._server.received import TURN, Received
+from twisted_h11._server.received import Received
 from twisted_h11._server.starting import (
     serve_bodiless,
     serve_whole,
@@ -48,6 +48,7 @@ from twisted_h11._server.starting import (
 from twisted_h11._server.states import Reading, Wait
 from twisted_h11._wire.outbox import leave
 from twisted_h11._wire.sockets import read_long
+from twisted_h11._wire.turns import TURN
 from twisted_h11._wire.wire import READ_AHEAD, Wire
 
 __all__ = ["RequestReader"]

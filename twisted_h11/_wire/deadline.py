@@ -19,7 +19,18 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted_h11._wire.closing import Closing, ClosingWait
 from twisted_h11._wire.user import WireUser
 
-__all__ = ["Waiter"]
+__all__ = ["Waiter", "delayed_calls"]
+
+
+def delayed_calls(callLater: Any) -> Any:
+    """
+    What starts delayed calls: C{callLater}, or the global reactor's if it is C{None}.
+    """
+    if callLater is None:
+        from twisted.internet import reactor
+
+        callLater = reactor.callLater
+    return callLater
 
 
 class Waiter:
@@ -58,13 +69,8 @@ class Waiter:
         if call is not None:
             call.reset(seconds)
         elif self.transport is not None:
-            callLater = self.user.callLater
-            if callLater is None:
-                from twisted.internet import reactor
-
-                callLater = reactor.callLater
             # A bound method would be one more object for each idle connection.
-            self._call = callLater(seconds, self)
+            self._call = delayed_calls(self.user.callLater)(seconds, self)
         self.waiting = wait
 
     def disarm(self) -> None:

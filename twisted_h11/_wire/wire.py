@@ -50,6 +50,7 @@ __all__ = [
     "APPLICATION",
     "CONSUMER",
     "EVENTS",
+    "NEXT_TURN",
     "PEER",
     "READ_AHEAD",
     "Wire",
@@ -61,6 +62,7 @@ CONSUMER = 2  # the reader of the body is paused
 APPLICATION = 4  # the application asked for it
 EVENTS = 8  # the application has paused events
 PEER = 16  # the peer has not taken its responses
+NEXT_TURN = 32  # what was received waits for the next turn of the reactor
 
 
 class Wire(Waiter):
