@@ -10,6 +10,7 @@ import h11
 from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.protocol import Protocol
 
+from tests.support.memory import SecureMemoryTransport
 from tests.support.protocol_cases import Answering, ProtocolTestCase
 from tests.support.server_cases import GET, get, post
 from tests.support.times import one_turn
@@ -125,15 +126,24 @@ class TurnsTests(ProtocolTestCase):
 
     def test_segmentsOfOneTurn(self) -> None:
         """
-        Segments that come at once, as the records of TLS do, share one turn.
+        The records of TLS that come at once share one turn.
         """
-        wire = self.connect(self.slow(Answering))
+        wire = self.connect(self.slow(Answering), SecureMemoryTransport())
         for _ in range(10):
             wire.channel.dataReceived(GET)
         # The last of the first turn has no bytes: it is the end of the third request.
         self.assertEqual([IN_A_TURN + 1, IN_A_TURN], self.counts(wire.channel)[:2])
         wire.pump()
         self.assertEqual([200] * 10, wire.statuses)
+
+    def test_segmentsWithoutTLS(self) -> None:
+        """
+        Without TLS each segment has a turn of its own.
+        """
+        wire = self.connect(self.slow(Answering))
+        for _ in range(10):
+            wire.channel.dataReceived(GET)
+        self.assertEqual([20], self.counts(wire.channel))
 
     def test_readingIsPaused(self) -> None:
         """

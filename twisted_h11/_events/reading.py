@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 import h11
+from twisted.internet.interfaces import ISSLTransport
 
 from twisted_h11._http.raw_guard import RawGuard
 from twisted_h11._wire.deadline import delayed_calls
@@ -92,7 +93,8 @@ class EventReader:
         self._wire = wire
         self.conn = h11.Connection(role, max_incomplete_event_size=longest)
         self._guard = RawGuard(longest)
-        self._turns = Turns(owner.seconds)
+        isSecure = ISSLTransport.providedBy(wire.transport)
+        self._turns = Turns(owner.seconds, isSecure)
         self._delivering = self.refused = self.headOnly = False
 
     def received(self, data: bytes) -> None:

@@ -52,7 +52,7 @@ class SegmentReader:
         self._transport = transport
         self._watch = watch
         self._reactor = reactor
-        self._turns = Turns(self.seconds)
+        self._turns = Turns(self.seconds, isShared=True)
         self._unread = b""
         self.frames = FrameReader()
 

@@ -62,14 +62,16 @@ class Turns:
     The turns of one loop that reads messages.
 
     @param seconds: the time, see L{IReactorTime.seconds<twisted.internet.interfaces>}.
+    @param isShared: whether segments that follow each other closely share a turn, as
+        those of TLS have to.
     @ivar waits: whether the loop is to go on in the next turn.
     """
 
     __slots__ = ("_call", "_seconds", "_shared", "_since")
 
-    def __init__(self, seconds: Callable[[], float]) -> None:
+    def __init__(self, seconds: Callable[[], float], isShared: bool) -> None:
         self._seconds = seconds
-        self._shared = SharedTurn()
+        self._shared = SharedTurn() if isShared else None
         self._since = 0.0
         self._call: IDelayedCall | None = None
 
@@ -81,7 +83,8 @@ class Turns:
         """
         The loop begins.
         """
-        self._since = self._shared.since(self._seconds())
+        now = self._seconds()
+        self._since = now if self._shared is None else self._shared.since(now)
 
     @property
     def isOver(self) -> bool:
@@ -95,7 +98,8 @@ class Turns:
         """
         The loop has ended.
         """
-        self._shared.pause(self._seconds())
+        if self._shared is not None:
+            self._shared.pause(self._seconds())
 
     def wait(
         self, callLater: Callable[..., IDelayedCall], goOn: Callable[[], object]
@@ -107,7 +111,8 @@ class Turns:
 
     def _next(self, goOn: Callable[[], object]) -> None:
         self._call = None
-        self._shared.end()
+        if self._shared is not None:
+            self._shared.end()
         goOn()
 
     def stop(self) -> None:
