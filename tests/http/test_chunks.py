@@ -367,6 +367,19 @@ class ChunkTests(ClientTestCase):
                 for pieces in ([data], cut(data, [1] * 100)):
                     self.assertTrue(check_chunks(pieces), data)
 
+    def test_controlAboutFraming(self) -> None:
+        """
+        A control character in a field of the trailer section whose name has the letters
+        of one about framing fails the body, whatever was forgiven before.
+        """
+        for before in (b"", b"A: b\n"):
+            for name in (b"Content-Length", b"transfer-encoding%"):
+                data = b"3\r\nabc\r\n0\r\n" + before + name + b": x\x1f\r\n\r\n"
+                self.assertFalse(check_chunks([data]))
+                reader = ChunkDecoder(TolerantRules(LONGEST))
+                self.assertEqual(b"abc", reader.feed(data))
+                self.assertIn("where the response ends", str(reader.error))
+
     def test_controlInExtension(self) -> None:
         """
         A control character in the extension of a chunk, which h11 takes, is refused:
