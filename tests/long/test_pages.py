@@ -22,7 +22,7 @@ MODULES = {
     "flask": ["flask"],
     "klein": ["klein"],
     "reverse_proxy": ["python_multipart"],
-    "websocket_chat": ["twisted.web.websocket", "wsproto", "websockets.sync.client"],
+    "websocket_chat": ["wsproto", "websockets.sync.client"],
 }
 PROGRAMS = {"behind_nginx": "nginx"}
 
