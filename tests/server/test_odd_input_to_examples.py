@@ -109,7 +109,25 @@ class OddInputTests(SynchronousTestCase):
         close()
         agent.flush()
         self.assertEqual(("before", "shutdown"), (phase, event))
-        self.assertEqual(b"retry: 2000\n\n", self.successResultOf(body))
+        late = agent.request(b"GET", b"http://example.com/")
+        for ended in (body, readBody(self.successResultOf(late))):
+            self.assertEqual(b"retry: 2000\n\n", self.successResultOf(ended))
+
+    def test_events(self) -> None:
+        """
+        Nobody listens by HEAD, and an event is not long: a hundred are kept for a
+        client that does not read.
+        """
+        self.patch(reactor, "addSystemEventTrigger", lambda *what: None)
+        events = example("howto/events")["Events"](Clock())
+        agent = MemoryAgent(events)
+        self.addCleanup(agent.close)
+        asked = agent.request(b"HEAD", b"http://example.com/")
+        agent.flush()
+        self.assertEqual(200, self.successResultOf(asked).code)
+        self.assertEqual(set(), events.listeners)
+        self.assertEqual(200, self.ask(events, b"x" * 10_000)[0])
+        self.assertEqual(413, self.ask(events, b"x" * 10_001)[0])
 
     def test_whoAmI(self) -> None:
         """

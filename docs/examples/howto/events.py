@@ -35,6 +35,9 @@ class Events(Resource):
     halfCloseTimeout = 0
     # Some proxies end what says nothing for a minute.
     silence = 20.0
+    # Of an event that is posted, in bytes: each listener may have a hundred of them.
+    maxBodyLength = 10_000
+    closed = False
 
     def __init__(self, clock: Any = reactor) -> None:
         super().__init__()
@@ -54,12 +57,13 @@ class Events(Resource):
 
     def close(self) -> None:
         """
-        End all responses.
+        End all responses, also those that are still to come.
         """
+        self.closed = True
         for listener in list(self.listeners):
             listener.request.finish()
 
-    def render_GET(self, request: Request) -> int:
+    def render_GET(self, request: Request) -> Any:
         """
         Listen.
         """
@@ -67,11 +71,15 @@ class Events(Resource):
         request.setHeader(b"Cache-Control", b"no-store")
         # nginx is not to collect the events.
         request.setHeader(b"X-Accel-Buffering", b"no")
+        # A browser that loses us comes back in two seconds.
+        first = b"retry: 2000\n\n"
+        if self.closed or request.method == b"HEAD":
+            return first
         listener = Listener(request)
         self.listeners.add(listener)
         request.notifyFinish().addBoth(lambda _: self.listeners.discard(listener))
-        # The head goes out, and a browser that loses us comes back in two seconds.
-        request.write(b"retry: 2000\n\n")
+        # With the head.
+        request.write(first)
         return NOT_DONE_YET
 
     def render_POST(self, request: Request) -> bytes:
