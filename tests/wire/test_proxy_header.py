@@ -32,6 +32,8 @@ INET6 = (
     + b"\x1f\x90\0\x50"
 )
 UNIX = b"/run/a".ljust(108, b"\0") + b"".ljust(108, b"\0")
+# A path ends at its first zero byte, an abstract name begins with one.
+UNIX_REST = b"/run/a\0rest".ljust(108, b"\0") + b"\0a\0b".ljust(108, b"\0")
 
 CLIENT, OURS = IPv4Address("TCP", "192.0.2.1", 8080), IPv4Address("TCP", "10.0.0.1", 80)
 CLIENT6 = IPv6Address("TCP", "2001:db8::1", 8080)
@@ -46,6 +48,7 @@ GOOD = [
     (v2(1, 0x11, INET + b"\x04\0\x01x\x20\0\x05\x01\0\0\0\0"), CLIENT, OURS),
     (v2(1, 0x21, INET6), CLIENT6, OURS),
     (v2(1, 0x31, UNIX), UNIXAddress(b"/run/a"), UNIXAddress(None)),
+    (v2(1, 0x31, UNIX_REST), UNIXAddress(b"/run/a"), UNIXAddress(b"\0a\0b")),
     (v2(1, 0x12, INET), IPv4Address("UDP", "192.0.2.1", 8080), None),
     (v2(1, 0x00, b""), None, None),
     (v2(1, 0x00, b"junk"), None, None),

@@ -119,6 +119,12 @@ def _address(version: int, host: str, port: int, kind: Any) -> IAddress:
     return IPv6Address(kind, host, port)
 
 
+def _unix(packed: bytes) -> IAddress:
+    # A path ends at its first zero byte; an abstract name begins with one.
+    path = packed.split(b"\0", 1)[0]
+    return UNIXAddress(path or packed.rstrip(b"\0") or None)
+
+
 def _read_v2(data: bytes, longest: int) -> ProxyHeader | None:
     if len(data) < _FIXED_V2:
         return None
@@ -140,8 +146,7 @@ def _read_v2(data: bytes, longest: int) -> ProxyHeader | None:
     at = _FIXED_V2
     packed = [data[at : at + size], data[at + size : at + 2 * size]]
     if family == _UNIX:
-        source, destination = (UNIXAddress(p.rstrip(b"\0") or None) for p in packed)
-        return ProxyHeader(source, destination, end)
+        return ProxyHeader(_unix(packed[0]), _unix(packed[1]), end)
     ports = at + 2 * size
     found = [
         _address(
