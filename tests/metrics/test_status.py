@@ -137,6 +137,17 @@ class StatusTests(ServerTestCase):
         wire.vanish()
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
+    def test_head(self) -> None:
+        """
+        HEAD of the events ends, and takes no place of a page.
+        """
+        wire = self.connect(self.status)
+        wire.methods = [b"HEAD", b"GET"]
+        wire.send(get(b"/events", method=b"HEAD"), get(b"/health"))
+        self.assertEqual([200, 200], wire.statuses)
+        self.assertEqual(b"text/event-stream", wire.responses[0].get(b"Content-Type"))
+        self.assertFalse(self.metrics.isWatched)
+
     def test_most(self) -> None:
         """
         So many may watch.

@@ -178,6 +178,8 @@ class _Events(Resource):
         request.setHeader(b"Content-Type", b"text/event-stream")
         # Without this field nginx buffers events.
         request.setHeader(b"X-Accel-Buffering", b"no")
+        if request.method == b"HEAD":
+            return b""
         self._watching.add(request)
         self._metrics.isWatched = True
         ended: Deferred[None] = request.notifyFinish()
