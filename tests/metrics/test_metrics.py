@@ -330,6 +330,24 @@ class NumbersTests(SynchronousTestCase):
                 numbers.ended(request, bound if key == "duration" else None, 0)
                 self.assertEqual(numbers.view[PLACES[f"{key} {n}"]], 1)
 
+    def test_setClock(self) -> None:
+        """
+        When the clock is set while a request runs, the sum neither falls nor overflows.
+        """
+
+        class Ended:
+            method = b"GET"
+            code = 200
+            sentLength = 0
+
+        numbers = Shared(self.directory()).begin()
+        sums = [0]
+        for seconds in (1.0, -3600.0, *[60 * 365 * 86400.0] * 20):
+            numbers.ended(Ended(), seconds, None)
+            sums.append(numbers.view[PLACES["duration sum"]])
+        self.assertEqual(sorted(sums), sums)
+        self.assertEqual(22, numbers.view[PLACES["requests GET 2xx"]])
+
     def directory(self) -> str:
         """
         A new one.

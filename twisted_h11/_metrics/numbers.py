@@ -93,6 +93,10 @@ _CONNECTIONS = PLACES["connections"]
 _HANDSHAKES = (PLACES["handshakes failed"], PLACES["handshakes ok"])
 _DROPPED = PLACES["log lines dropped"]
 
+# In seconds.  When the clock is set, the duration of a request that runs may be negative,
+# which no counter may be, or many years, of which few fit into a sum.
+_LONGEST = 30 * 86400.0
+
 _LENGTH = 8 * len(PLACES)
 
 
@@ -143,6 +147,8 @@ class Numbers:
         place = _METHODS.get(request.method, _OTHER_METHOD)
         view[place + (code - 1 if 0 < code < 6 else 5)] += 1
         if seconds is not None:
+            if not 0 <= seconds <= _LONGEST:
+                seconds = min(max(seconds, 0.0), _LONGEST)
             view[_DURATION + bisect_left(DURATIONS, seconds)] += 1
             view[_DURATION_SUM] += int(seconds * 1e9)
         sent = request.sentLength
