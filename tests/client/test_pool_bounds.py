@@ -349,6 +349,16 @@ class IdleTests(ClientTestCase):
         self.assertIsNot(peer, self.finished(agent))
         self.assertTrue(peer.closed)
 
+    def test_ageAfterSetClock(self) -> None:
+        """
+        Nor is one whose age is not known, because the clock was set back.
+        """
+        agent = self.makeAgent(self.makePool(maxAge=10))
+        peer = self.finished(agent)
+        self.clock.advance(-86400)
+        self.assertIsNot(peer, self.finished(agent))
+        self.assertTrue(peer.closed)
+
     def test_requests(self) -> None:
         """
         A connection serves a bounded number of requests.

@@ -159,6 +159,16 @@ class FactoryTests(ProxyTestCase):
         factory.stopFactory()
         self.assertIn("1 other", self.dropped()[-1])
 
+    def test_logAfterSetClock(self) -> None:
+        """
+        A clock that is set back does not keep them out of the log.
+        """
+        factory = self.begin()
+        factory.buildProtocol(STRANGER)
+        self.clock.advance(-86400)
+        factory.buildProtocol(STRANGER)
+        self.assertEqual(2, len(self.dropped()))
+
     def test_slow(self) -> None:
         """
         A header has the time of the first byte, however it trickles.

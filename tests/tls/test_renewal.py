@@ -84,6 +84,20 @@ class RenewalTests(FilesTestCase):
         self.assertIn(self.certificate, line)
         self.assertIn("a.example", line)
 
+    def test_setClock(self) -> None:
+        """
+        A clock that is set back does not put off the next look.
+        """
+        self.clock.advance(-86400)
+        new = self.authority.leaf("a.example")
+        self.write(new)
+        self.shows(new)
+        newer = self.authority.leaf("a.example")
+        self.write(newer)
+        self.shows(new)
+        self.clock.advance(LATER)
+        self.shows(newer)
+
     def test_reload(self) -> None:
         """
         L{ServerTLS.reload} shows it at once.

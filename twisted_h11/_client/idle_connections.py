@@ -20,7 +20,8 @@ def is_good(connection: ClientConnection, settings: PoolSettings) -> bool:
     age, requests = settings.maxAge, settings.maxRequests
     return (
         connection.isUsable()
-        and (age is None or connection.clock.seconds() - connection.since < age)
+        # The clock may be set back.
+        and (age is None or 0 <= connection.clock.seconds() - connection.since < age)
         and (requests is None or connection.served < requests)
     )
 

@@ -93,7 +93,7 @@ _CONNECTIONS = PLACES["connections"]
 _HANDSHAKES = (PLACES["handshakes failed"], PLACES["handshakes ok"])
 _DROPPED = PLACES["log lines dropped"]
 
-# In seconds.  When the clock is set, the duration of a request that runs may be negative,
+# In seconds.  When the clock is set, the duration of a running request may be negative,
 # which no counter may be, or many years, of which few fit into a sum.
 _LONGEST = 30 * 86400.0
 

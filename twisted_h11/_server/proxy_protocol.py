@@ -216,7 +216,8 @@ class ProxyProtocolFactory(WrappingFactory):
         minute by their number.
         """
         now = self._reactor.seconds()
-        if self._told is not None and now - self._told < _QUIET:
+        # The clock may be set back.
+        if self._told is not None and 0 <= now - self._told < _QUIET:
             self._untold += 1
             return
         untold, self._untold = self._untold, 0

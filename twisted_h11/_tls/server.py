@@ -139,7 +139,7 @@ class ServerTLS:
             ContextMaker(minimumVersion, _asked(clientCA, clientCertificate)),
             self._chooseName,
         )
-        self._lookAt = clock.seconds() + (interval or 0.0)
+        self._lookedAt = clock.seconds()
 
     def reload(self) -> list[str]:
         """
@@ -162,15 +162,17 @@ class ServerTLS:
         See L{IOpenSSLServerConnectionCreator
         <twisted.internet.interfaces.IOpenSSLServerConnectionCreator>}.
         """
-        if self._interval is not None and self._clock.seconds() >= self._lookAt:
-            self._refresh(False)
+        if self._interval is not None:
+            # The clock may be set back.
+            if not 0 <= self._clock.seconds() - self._lookedAt < self._interval:
+                self._refresh(False)
         connection = ReasonedConnection(self._store.table.default)
         # Twisted does this itself since version 25.
         connection.set_app_data(protocol)
         return connection
 
     def _refresh(self, everything: bool) -> list[str]:
-        self._lookAt = self._clock.seconds() + (self._interval or 0.0)
+        self._lookedAt = self._clock.seconds()
         try:
             return self._store.refresh(everything)
         except Exception as error:
