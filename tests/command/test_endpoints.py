@@ -32,6 +32,7 @@ from tests.support.socket_cases import (
     UNIXBackend,
     certificate,
 )
+from twisted_h11._command.endpoints import parse_endpoint
 from twisted_h11.server import Limits, Site
 from twisted_h11.wsgi import WSGIResource
 
@@ -277,6 +278,9 @@ class StringTests(TCPBackend):
         port = await self.serve("systemd:domain=INET:index=0")
         body = await self.body(port)
         self.assertTrue(body.startswith(b"IPv4Address 127.0.0.1 "), body)
+        with self.assertRaises(ValueError) as caught:
+            parse_endpoint(net, "systemd:domain=inet:index=0")
+        self.assertIn("no domain 'inet', only INET", str(caught.exception))
 
     async def test_fd(self) -> None:
         """

@@ -313,6 +313,7 @@ class ListenTests(OptionsTestCase):
             (["--listen", "foo:1"], "Unknown endpoint type: 'foo'"),
             (["--listen", "tcp:1\\"], "nothing follows the last backslash"),
             (["--listen", "systemd:domain=INET:index=0"], "no such socket was"),
+            (["--listen", "systemd:domain=INET:name=a"], "(LISTEN_FDNAMES)"),
             (["--interface", "localhost"], "localhost: not an IP address"),
             (["--interface", "::1", "--listen", "tcp:1"], "--interface goes with"),
             (["--interface", "::1", "--port", "tcp:1"], "--interface goes with"),

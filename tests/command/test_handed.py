@@ -127,6 +127,16 @@ class AdoptingTests(HandedTestCase):
         self.assertFalse(port.disconnecting)
         self.goesOn(opened)
 
+    def test_closed(self) -> None:
+        """
+        A socket that another endpoint has taken, and closed, is refused in words.
+        """
+        descriptor = os.open(os.devnull, os.O_RDONLY)
+        os.close(descriptor)
+        adopt = AdoptingReactor(net).adoptStreamPort
+        error = self.assertRaises(ValueError, adopt, descriptor, socket.AF_INET, site())
+        self.assertIn("another endpoint has taken it", str(error))
+
     def test_refused(self) -> None:
         """
         What is no socket of the family, or does not listen, is refused in words, and

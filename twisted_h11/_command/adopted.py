@@ -83,7 +83,14 @@ class AdoptingReactor(PassingReactor):
         @return: a port.  Closing it leaves the socket open in other processes.
         @raise ValueError: if it is not a socket of that family, or does not listen.
         """
-        adopted = socket.socket(fileno=os.dup(fileDescriptor))
+        try:
+            copied = os.dup(fileDescriptor)
+        except OSError:
+            raise ValueError(
+                "the socket that was handed over is closed, or another endpoint has "
+                "taken it"
+            ) from None
+        adopted = socket.socket(fileno=copied)
         try:
             _check(adopted, family)
             adopted.setblocking(False)

@@ -249,6 +249,13 @@ def _explain_parser(error: Exception, description: str) -> str:
         return "nothing follows the last backslash"
     if isinstance(error, (IndexError, KeyError)):
         # Only systemd: raises these: it looks sockets up, by number or by name.
-        return "no such socket was handed over to this process"
+        return (
+            "no such socket was handed over to this process; sockets count only if all "
+            "of them have names (LISTEN_FDNAMES), as systemd gives them"
+        )
+    if isinstance(error, AttributeError) and is_handed_over(description):
+        # "module 'socket' has no attribute 'AF_x'"
+        domain = str(error).rpartition("AF_")[2].rstrip("'")
+        return f"there is no domain {domain!r}, only INET, INET6 and UNIX"
     # "invalid literal for int() with base 10: 'x'"
     return re.sub(r"^invalid literal for int.*: ", "not a number: ", explain(error))
