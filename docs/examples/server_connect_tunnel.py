@@ -16,7 +16,7 @@ from twisted.internet.endpoints import (
     connectProtocol,
     serverFromString,
 )
-from twisted.internet.error import ConnectError
+from twisted.internet.error import ConnectError, DNSLookupError
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.internet.task import react
 from twisted.python.failure import Failure
@@ -111,7 +111,7 @@ class Tunnel(Resource):
         endpoint = HostnameEndpoint(self.reactor, host.strip("[]"), int(port))
         try:
             outer = await connectProtocol(endpoint, Outer())
-        except ConnectError:
+        except (ConnectError, DNSLookupError):
             request.setResponseCode(502)
             return b"It can not be reached.\n"
         request.switchProtocol(Inner(outer))

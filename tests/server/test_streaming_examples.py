@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from twisted.internet import reactor
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
 from twisted.internet.endpoints import TCP4ServerEndpoint
+from twisted.internet.error import DNSLookupError
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.utils import getProcessOutputAndValue
 from twisted.trial.unittest import SkipTest
@@ -284,6 +285,22 @@ class TunnelTests(ExampleTestCase):
             "curl", "-sS", "-p", "-x", f"http://{where}", "http://127.0.0.1:1/"
         )
         self.assertIn(b"502", err)
+
+    async def test_noSuchHost(self) -> None:
+        """
+        It is 502 too where the name has no address, or the client goes while it is
+        looked up, which also makes a C{DNSLookupError}.
+        """
+        names = load("server_connect_tunnel")
+        names["Tunnel"].render_CONNECT.__globals__["connectProtocol"] = lambda *_: fail(
+            DNSLookupError("no results")
+        )
+        where = await self.serve(names["Tunnel"](net, {b"nowhere.invalid:1"}))
+        _, err, _ = await self.run_(
+            "curl", "-sS", "-p", "-x", f"http://{where}", "http://nowhere.invalid:1/"
+        )
+        self.assertIn(b"502", err)
+        self.assertEqual([], self.flushLoggedErrors())
 
     async def test_speaksFirst(self) -> None:
         """
