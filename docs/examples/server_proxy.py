@@ -17,6 +17,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.task import react
 from twisted.logger import Logger
+from twisted.web.http_headers import Headers
 from twisted.web.resource import Resource
 from zope.interface import implementer
 
@@ -55,13 +56,17 @@ class Proxy(Resource):
             response = await self.agent.request(
                 request.method, uri, headers, request.bodyProducer()
             )
+            request.setResponseCode(response.code, response.phrase)
+            request.responseHeaders = end_to_end(response.rawFields)
+            await response.deliverTo(request)
         except RequestError as error:
             log.warn("{uri!r}: {error}", uri=uri, error=error)
+            if request.startedWriting:
+                request.abort()
+                return None
+            request.responseHeaders = Headers()
             request.setResponseCode(502)
             return b"The server does not answer.\n"
-        request.setResponseCode(response.code, response.phrase)
-        request.responseHeaders = end_to_end(response.rawFields)
-        await response.deliverTo(request)
         return None
 
 
