@@ -123,6 +123,34 @@ class BoundsTests(ClientTestCase):
         self.ask_many(self.makeAgent(pool), b"a", b"b")
         self.assertEqual((0, 1, 0, 1), tuple(pool.counts()))
 
+    def test_otherSettingsLater(self) -> None:
+        """
+        Requests that wait get connections as soon as the bounds of the pool are
+        higher, as many as these allow, now and when connections are lost.
+        """
+        for before, after, expected in (
+            ({"maxConnections": 2}, {"maxConnections": 3}, (0, 3, 0, 5)),
+            ({"maxConnectionsPerOrigin": 1}, {}, (0, 8, 0, 0)),
+            (
+                {"maxConnectionsPerOrigin": 1},
+                {"maxConnectionsPerOrigin": 2},
+                (0, 4, 0, 4),
+            ),
+            (
+                {"maxConnectionsPerOrigin": 3},
+                {"maxConnectionsPerOrigin": 2},
+                (0, 6, 0, 2),
+            ),
+        ):
+            self.network.peers.clear()
+            pool = self.makePool(True, **before, queueTimeout=None)
+            self.ask_many(self.makeAgent(pool), *b"a b a b a b a b".split())
+            pool.settings = PoolSettings(**after)
+            self.assertEqual(expected, tuple(pool.counts()), (before, after))
+            while peers := self.open():
+                peers[0].lose()
+            self.assertEqual((0, 0, 0, 0), tuple(pool.counts()), (before, after))
+
     def test_lostWhileAnotherWaits(self) -> None:
         """
         When a connection is lost, whoever waits for its origin gets a new one.

@@ -126,17 +126,17 @@ class HTTPConnectionPool:
     @property
     def settings(self) -> PoolSettings:
         """
-        The bounds.
+        The bounds.  Higher ones count for requests that wait already.
         """
         return self._slots.settings
 
     @settings.setter
     def settings(self, settings: PoolSettings) -> None:
-        self._slots.settings = settings
+        self._line.setBounds(settings)
+        self._serve()
 
     def __repr__(self) -> str:
-        held = self.counts()._asdict().items()
-        counts = ", ".join(f"{count} {name}" for name, count in held)
+        counts = ", ".join(f"{n} {name}" for name, n in self.counts()._asdict().items())
         return f"<{type(self).__name__} {counts}>"
 
     def counts(self, key: Hashable | None = None) -> PoolCounts:

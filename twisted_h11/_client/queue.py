@@ -266,11 +266,18 @@ class Line:
         elif self._slots.areLeftFor(key):
             heapq.heappush(self._heads, (next(iter(queue)), id(queue), key))
         if len(self._heads) > 2 * len(self._queues) + _SPARE_HEADS:
-            self._tidy()
+            self._announceAll()
 
-    def _tidy(self) -> None:
+    def setBounds(self, settings: PoolSettings) -> None:
         """
-        Remove entries that are out of date from the heap.
+        Change the bounds, also for the tickets that wait.
+        """
+        self._slots.settings = settings
+        self._announceAll()
+
+    def _announceAll(self) -> None:
+        """
+        Make the heap anew, without entries that are out of date.
         """
         self._heads = [
             (next(iter(queue)), id(queue), key)
