@@ -516,6 +516,68 @@ class GzipTests(ClientTestCase):
         failed: Any = reader.reason.value
         self.assertIsInstance(failed.reasons[0].value, ZeroDivisionError)
 
+    def test_oneLayer(self) -> None:
+        """
+        A segment of a single layer, too, is decoded in several turns of the reactor.
+        """
+        waiting: list[Any] = []
+        self.patch(wrappers, "_soon", waiting.append)
+        reader = Counting()
+        body = gzip.compress(bytes(20_000_000), mtime=0)
+        self.assertLess(len(body), 64 * 1024)
+        deferred: Deferred[Any] = client.ContentDecoderAgent(
+            self.makeAgent(), [(b"gzip", client.GzipDecoder)]
+        ).request(b"GET", b"http://a/")
+        self.network.peers[-1].send(HEADS["length"] % len(body) + body)
+        self.successResultOf(deferred).deliverBody(reader)
+        for number in (1, 2):
+            self.assertLess(reader.length, number * 9_000_000)
+            waiting.pop()()
+        self.assertEqual((20_000_000, 1), (reader.length, reader.ends))
+        self.assertEqual([], waiting)
+
+    def test_otherAgent(self) -> None:
+        """
+        With Twisted's agent, too, whose bodies end while their reader is paused, and
+        can not be aborted, a reader is told the end, once, however it comes.
+        """
+        spoilt = gzip.compress(bytes(200_000))[:-8] + b"spoilt  "
+        for body in (gzip.compress(bytes(200_000)), spoilt):
+            for how in ("read", "raises", "abortConnection", "loseConnection"):
+                for left in (b"", b"\0"):
+                    reader = OneByOne()
+                    self.ofTwisteds(reader, body, left)
+                    if how == "raises":
+                        reader.fails = True
+                    elif how != "read":
+                        getattr(reader.transport, how)()
+                    for _ in range(9):
+                        reader.resume()
+                    self.flushLoggedErrors(ZeroDivisionError)
+                    if left:
+                        self.clock.advance(0)
+                        self.network.peers[-1].lose()
+                    what = (body is spoilt, how, left)
+                    self.assertEqual(1, reader.ends, what)
+                    assert reader.reason is not None
+                    kinds = (ResponseFailed, ResponseDone)
+                    isWhole = how == "read" and body is not spoilt and not left
+                    self.assertIs(kinds[isWhole], reader.reason.check(*kinds), what)
+
+    def ofTwisteds(self, reader: Reader, body: bytes, left: bytes) -> None:
+        """
+        Read C{body}, of which C{left} does not come, from Twisted's agent.
+        """
+        agent: Any = client.ContentDecoderAgent(
+            twisteds.Agent.usingEndpointFactory(self.clock, self.network),
+            [(b"gzip", client.GzipDecoder)],
+        )
+        deferred: Deferred[Any] = agent.request(b"GET", b"http://a/")
+        peer = self.network.peers[-1]
+        peer.send(HEADS["length"] % len(body + left))
+        self.successResultOf(deferred).deliverBody(reader)
+        peer.send(body)
+
     def test_manyMembers(self) -> None:
         """
         Streams without content take time in proportion to their number.
@@ -551,6 +613,17 @@ class OneByOne(Reader):
         self.pause()
         if self.fails:
             raise ZeroDivisionError
+
+
+class Counting(Reader):
+    """
+    Counts bytes.
+    """
+
+    length = 0
+
+    def dataReceived(self, data: bytes) -> None:
+        self.length += len(data)
 
 
 class Ending(Reader):

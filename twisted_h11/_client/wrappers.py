@@ -35,10 +35,10 @@ PIECE_LENGTH = 64 * 1024
 # How many bytes are given to a decoder at a time.
 SLICE_LENGTH = 4 * 1024
 
-# After so many decoded bytes the reactor gets its turn.  One layer of gzip makes no
-# more of a segment; several make gigabytes of a few kilobytes, and would keep all else
-# waiting, time-outs too.
-MOST_AT_ONCE = 64 * 1024 * 1024
+# After so many decoded bytes, some 20 ms, the reactor gets its turn.  One layer of gzip
+# can make eight times as many of a segment; several make gigabytes of a few kilobytes,
+# and would keep all else waiting, time-outs too.
+MOST_AT_ONCE = 8 * 1024 * 1024
 
 _MEMBER = b"\x1f\x8b"
 
@@ -181,7 +181,7 @@ class _Decoder(Protocol):
         if self._error is None and (self._member is not None or self._isBehind):
             self._fail(ConnectionAborted())
         else:
-            self.transport.abortConnection()  # type: ignore[union-attr]
+            self._drop()
 
     stopProducing = loseConnection = abortConnection
 
@@ -219,7 +219,21 @@ class _Decoder(Protocol):
         """
         self._error = error
         self._input = self._slice = b""
-        self.transport.abortConnection()  # type: ignore[union-attr]
+        if self._end is None:
+            self._drop()
+        elif not self._decoding:
+            self.connectionLost(self._end)
+
+    def _drop(self) -> None:
+        """
+        Drop the connection of the body.  The transports of other agents' responses may
+        only be able to close it.
+        """
+        transport: Any = self.transport
+        if hasattr(transport, "abortConnection"):
+            transport.abortConnection()
+        else:
+            transport.loseConnection()
 
     def _goOn(self) -> None:
         """
@@ -244,11 +258,10 @@ class _Decoder(Protocol):
             raise
         finally:
             self._decoding = False
-        if self._paused or self._error is not None:
-            return
-        if self._end is not None:
+        isOver = self._error is not None
+        if self._end is not None and (isOver or not self._paused):
             self.connectionLost(self._end)
-        elif self._held:
+        elif self._held and not (isOver or self._paused):
             self._held = False
             self.transport.resumeProducing()  # type: ignore[union-attr]
 
