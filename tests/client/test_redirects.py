@@ -22,6 +22,7 @@ from twisted_h11.client import (
     ContentDecoderAgent,
     CookieAgent,
     GzipDecoder,
+    MalformedResponse,
     RedirectAgent,
     RequestError,
     ResponseFailed,
@@ -154,6 +155,27 @@ class TargetTests(RedirectTestCase):
             deferred, sent = self.follow(agent, redirect(location), headers=headers)
             self.assertEqual(1, len(sent))
             self.failing(deferred, RequestError)
+
+    def test_longer(self) -> None:
+        """
+        Relative locations, each longer than the last URI, do not add up to requests of
+        megabytes; the redirect that is not followed can be read.
+        """
+        for kind in KINDS:
+            for location, times in ((b"a/" * 20_000, 2), (b"\xff" * 30_000 + b"/", 1)):
+                agent = kind(self.makeAgent())
+                answers = [redirect(location)] * 21
+                deferred, sent = self.follow(agent, *answers)
+                self.assertEqual(times, len(sent))
+                self.assertLess(max(map(len, sent)), 65_600)
+                error = self.failing(deferred, ResponseFailed)
+                error.reasons[0].trap(MalformedResponse)
+                self.assertIsInstance(error, RequestError)
+                self.assertEqual(302, error.response.code)
+            # One that is as long as a head may be is followed.
+            location = b"/" + b"a" * 65_000
+            deferred, sent = self.follow(kind(self.makeAgent()), redirect(location))
+            self.successResultOf(deferred)
 
     def test_foreign(self) -> None:
         """

@@ -34,6 +34,7 @@ from twisted.web.error import InfiniteRedirection, PageRedirect, RedirectWithNoL
 from twisted_h11._client import errors
 from twisted_h11._client.agent_headers import Headers, as_headers
 from twisted_h11._client.chain import Chain, take_chain
+from twisted_h11._client.errors import MalformedResponse
 from twisted_h11._client.request import pairs_of
 from twisted_h11._client.response import Response
 from twisted_h11._client.uri import split_uri
@@ -67,6 +68,10 @@ _ABOUT_BODY = frozenset(
     )
 )
 
+# The longest URI that is followed, as long as a response head may be by default.  The
+# path of a relative location is added to that of the URI before it, and escaping makes
+# it three times as long, so that twenty of them would be a request of megabytes.
+LONGEST_URI = 64 * 1024
 
 # Characters of a location that are not escaped.
 _ASCII = bytes({*range(128)} - {0x20})
@@ -197,13 +202,16 @@ class RedirectAgent(client.RedirectAgent):
         if code in self._repeating and method not in (b"GET", b"HEAD"):
             error = PageRedirect(code, location=uri)
         elif hops >= self._most:
-            text = b"Infinite redirection detected"
-            error = InfiniteRedirection(code, text, location=uri)
+            why = b"Infinite redirection detected"
+            error = InfiniteRedirection(code, why, location=uri)
         elif not locations:
             error = RedirectWithNoLocation(code, b"No location header field", uri)
         else:
             target: bytes = urljoin(uri, _escaped(locations[0]))
-            return target
+            if len(target) <= LONGEST_URI:
+                return target
+            text = f"The redirect leads to a URI of more than {LONGEST_URI} bytes"
+            error = MalformedResponse(text)
         raise client.ResponseFailed([Failure(error)], response)
 
 
