@@ -334,6 +334,21 @@ class WrapperTests(ClientTestCase):
         self.assertEqual(values, response.headers.getRawHeaders(b"Set-Cookie"))
         self.assertEqual(["b"], [cookie.name for cookie in jar])
 
+    def test_manyCookies(self) -> None:
+        """
+        Of the cookies of one response the first 50 are stored: thousands would make
+        each request to that server a slow and long one.
+        """
+        jar = CookieJar()
+        agent: Any = CookieAgent(self.makeAgent(), jar)
+        deferred = agent.request(b"GET", b"http://example.com/")
+        fields = b"".join(b"Set-Cookie: %d=b\r\n" % number for number in range(3_000))
+        self.network.peers[0].send(OK.replace(b"Content", fields + b"Content"))
+        response = self.successResultOf(deferred)
+        self.assertEqual(3_000, len(response.headers.getRawHeaders(b"Set-Cookie")))
+        expected = {str(number) for number in range(50)}
+        self.assertEqual(expected, {cookie.name for cookie in jar})
+
     def test_decoder(self) -> None:
         """
         C{ContentDecoderAgent} inflates.

@@ -1,5 +1,6 @@
 """
-Cookies: an agent that is not stopped by a cookie that Python's cookie jar can not keep.
+Cookies: an agent that is not stopped by a cookie that Python's cookie jar can not keep,
+nor by thousands of them.
 """
 
 from __future__ import annotations
@@ -17,12 +18,17 @@ __all__ = ["CookieAgent"]
 
 _FIELDS = (b"Set-Cookie", b"Set-Cookie2")
 
+# How many fields of a response are read, as in curl.  A head may have thousands, and
+# Python's jar, which has no bound, goes through all cookies of a host for each request.
+MOST_COOKIES = 50
+
 
 class CookieAgent(client.CookieAgent):
     """
     Stores and sends cookies; see L{twisted.web.client.CookieAgent}.
 
-    A cookie that is not ASCII is not stored.  twisted.web's agent fails the request.
+    A cookie that is not ASCII is not stored; twisted.web's agent fails the request.  Of
+    the cookies of one response the first L{MOST_COOKIES} are stored.
 
     @param agent: sends the requests.
     @param cookieJar: keeps the cookies.
@@ -58,6 +64,6 @@ class _Cookies:
         self.response = response
         self.headers = TwistedHeaders()
         for name in _FIELDS:
-            for value in response.headers.getRawHeaders(name, ()):
+            for value in response.headers.getRawHeaders(name, ())[:MOST_COOKIES]:
                 if value.isascii():
                     self.headers.addRawHeader(name, value)
