@@ -7,7 +7,8 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from twisted.web.client import ResponseDone, ResponseFailed
+from twisted.internet.defer import Deferred
+from twisted.web.client import ResponseDone, ResponseFailed, readBody
 from twisted.web.http import PotentialDataLoss
 
 from tests.support.client_cases import ClientTestCase
@@ -236,6 +237,37 @@ class ToleranceTests(ClientTestCase):
                 error = self.failing(deferred, ResponseFailed)
                 self.assertIn(word, str(error), answer)
                 self.assertTrue(peer.aborted or peer.closed, answer)
+
+    def test_manyFields(self) -> None:
+        """
+        A head, or a trailer section, of more than 5000 fields is a failure that says
+        so, whatever the fields are: each costs much more than its bytes.
+        """
+        chunked = OK + b"Transfer-Encoding: chunked\r\n\r\n0\r\nA: b\r\n"
+        for line in (b"a:\r\n", b"a:\n", b"a\r\n", b"a:\r\n b\r\n"):
+            for begin, end in (
+                (OK + b"Content-Length: 0\r\n", b""),
+                (b"HTTP/1.1 103 X\r\nA: b\r\n", OK + END),
+                (chunked, b""),
+            ):
+                for fast in (True, False):
+                    for count in (4_999, 5_000):
+                        answer = begin + line * count + b"\r\n" + end
+                        result = self.bodyOf(answer, fast)
+                        if count < 5_000:
+                            self.successResultOf(result)
+                        else:
+                            error = self.failing(result, ResponseFailed)
+                            self.assertIn("more than 5000 fields", str(error))
+                            self.assertTrue(self.network.peers[-1].aborted)
+
+    def bodyOf(self, answer: bytes, fast: bool) -> Deferred[bytes]:
+        """
+        The body of a response.
+        """
+        deferred, peer = self.ask(self.makeAgent(fastPath=fast))
+        peer.send(answer)
+        return deferred.addCallback(readBody)
 
     def test_statuses(self) -> None:
         """

@@ -18,6 +18,7 @@ from twisted_h11._http.abnf import FIELD_CONTENT, FIELD_LINE, is_short_length
 
 __all__ = [
     "CHUNKED",
+    "MOST_FIELDS",
     "UNTIL_CLOSE",
     "Fields",
     "ReceivedHead",
@@ -36,6 +37,10 @@ _HEAD = re.compile(
     rb"((?:" + FIELD_LINE + rb")*)\r\n"
 )
 _match_head = _HEAD.match
+
+# How many fields a head, or a trailer section, may have, as in curl.  An empty field
+# costs far more time and memory than its four bytes.
+MOST_FIELDS = 5000
 
 # The length of a body that ends with the connection, and of a chunked body.
 UNTIL_CLOSE = -1
@@ -102,6 +107,8 @@ def read_response(data: bytes, bodiless: bool) -> ReceivedHead | None:
         length = 0
     elif length == UNTIL_CLOSE:
         persistent = False
+    if len(fields) > MOST_FIELDS:
+        return None
     return ReceivedHead(1, code, reason or b"", fields, length, persistent, match.end())
 
 

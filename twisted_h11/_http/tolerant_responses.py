@@ -40,7 +40,7 @@ from twisted_h11._http.abnf import (
     is_token,
     is_tolerant_status_line,
 )
-from twisted_h11._http.response_received import Fields
+from twisted_h11._http.response_received import MOST_FIELDS, Fields
 
 __all__ = ["EMPTY_LINES", "Tolerated", "forgive", "read_fields"]
 
@@ -103,7 +103,8 @@ def read_fields(lines: list[bytes]) -> tuple[Fields, bool]:
     Read field lines.
 
     @return: the valid fields, and whether a fault was tolerated.
-    @raise h11.RemoteProtocolError: if an invalid field could be about framing.
+    @raise h11.RemoteProtocolError: if an invalid field could be about framing, or there
+        are more than L{MOST_FIELDS} lines, those of folds not counted.
     """
     joined: list[tuple[bytes, list[bytes]]] = []
     odd = False
@@ -117,6 +118,8 @@ def read_fields(lines: list[bytes]) -> tuple[Fields, bool]:
                 raise h11.RemoteProtocolError("continuation line at start of headers")
             joined[-1][1].append(line.lstrip(b" \t"))
             continue
+        if len(joined) == MOST_FIELDS:
+            raise h11.RemoteProtocolError(f"There are more than {MOST_FIELDS} fields")
         name, colon, value = line.partition(b":")
         joined.append((name if colon else b"", [value]))
     fields: Fields = []
