@@ -30,6 +30,7 @@ from twisted_h11._client.connection_state import State, state_of
 from twisted_h11._client.errors import Generation
 from twisted_h11._client.exchange import Exchange
 from twisted_h11._client.interfaces import ExchangeHandler, Owner
+from twisted_h11._client.late_reading import LateReading
 from twisted_h11._client.request import ClientRequest
 from twisted_h11._client.timeouts import (
     Wait,
@@ -39,7 +40,6 @@ from twisted_h11._client.timeouts import (
 )
 from twisted_h11._wire.outbox import Outbox
 from twisted_h11._wire.progress import bytes_unsent
-from twisted_h11._wire.protocol import WireProtocol
 from twisted_h11._wire.sockets import is_bare_socket
 from twisted_h11._wire.wire import APPLICATION, CONSUMER, READ_AHEAD
 
@@ -52,7 +52,7 @@ __all__ = ["ClientConnection", "State"]
 
 
 @implementer(IHandshakeListener)
-class ClientConnection(WireProtocol):
+class ClientConnection(LateReading):
     """
     One connection to a server or proxy.
 
@@ -75,7 +75,6 @@ class ClientConnection(WireProtocol):
     handshakeDetails: Any = None
     requestOutbox: Outbox | None = None
 
-    _exchange: Exchange | None = None
     _poll: Any = None
     _rest = b""
 

@@ -6,11 +6,13 @@ from __future__ import annotations
 
 import contextlib
 import socket
+from collections.abc import Callable
 from typing import Any
 
 from twisted.internet import tcp
 from twisted.internet.interfaces import ITCPTransport
 from twisted.internet.protocol import connectionDone
+from twisted.protocols.tls import TLSMemoryBIOProtocol
 from twisted.python.runtime import platform
 
 __all__ = [
@@ -23,6 +25,7 @@ __all__ = [
     "is_bare_socket",
     "is_drained",
     "limit_unsent",
+    "read_left",
     "read_long",
     "send_at_once",
     "write_now",
@@ -49,6 +52,9 @@ MOST_PRODUCED = 128 * 1024
 # How many bytes of a long body are read at a time, if the body is not kept in memory.
 # Twisted reads 64 KiB for each call of C{epoll}; four times that costs 0.6 as much.
 LONG_READ = 256 * 1024
+
+# How often a lost connection is read, 64 KiB at a time: kernels keep a few megabytes.
+MOST_READS = 100
 
 # How many bytes of a producer the kernel keeps before it can send them.  By default it
 # takes megabytes, even if the peer does not read; a thousand producers for such peers
@@ -220,6 +226,22 @@ def is_bare_socket(transport: object) -> bool:
     the presence of C{fileno} or C{loseWriteConnection}: wrappers forward those.
     """
     return type(transport) in _BARE and not transport.TLS  # type: ignore[attr-defined]
+
+
+def read_left(transport: Any, isWanted: Callable[[], bool]) -> None:
+    """
+    Read what the kernel has received on a connection that is about to be lost because
+    nothing can be written: Twisted would close the socket without reading it.
+
+    @param transport: a socket, or TLS on one; nothing happens on others.
+    @param isWanted: whether to read more.
+    """
+    while isinstance(transport, TLSMemoryBIOProtocol):
+        transport = transport.transport
+    if is_bare_socket(transport):
+        for _ in range(MOST_READS):
+            if not isWanted() or transport.doRead() is not None:
+                return
 
 
 def end_connection(transport: Any) -> None:
