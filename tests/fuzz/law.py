@@ -245,5 +245,10 @@ def check_memory(responses: Sequence[tuple[int, bytes, Headers, int]]) -> int:
             continue
         fields = [*_pairs(headers), (b"Content-Length", b"%d" % length)]
         same("remembered head", data, _slow_response(status, reason, fields, b"-"))
+        # As the channel says it to a client that closes.
+        fields.append((b"Connection", b"close"))
+        slow = _slow_response(status, reason, fields, b"-", LAST_REQUEST)
+        last = whole_head(status, reason, raw, length, True)
+        same("last remembered head", b"uncommon " + (last or b""), slow)
         count += 1
     return count

@@ -5,6 +5,7 @@ The Law: wherever the fast path answers, the strict layer and h11 answer the sam
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import product
 from typing import Any
 
 from hypothesis import given
@@ -291,6 +292,44 @@ class ResponseTests(SynchronousTestCase):
         self.assertEqual(check_memory([(200, b"OK", common, n) for n in range(9)]), 9)
         common.setRawHeaders(b"content-length", [b"3"])
         self.assertTrue(check_response(404, b"Not Found", common))
+
+    def test_statuses(self) -> None:
+        """
+        Any status of a final response with content is common, and no other.
+        """
+        for status in (100, 199, 200, 203, 204, 205, 206, 303, 304, 305, 599, 600):
+            self.assertEqual(
+                200 <= status <= 599 and status not in (204, 205, 304),
+                check_response(status, b"OK", fields(DATE)),
+            )
+
+    def test_length(self) -> None:
+        """
+        One C{Content-Length} of up to 18 digits is common, whatever was remembered.
+        """
+        for values, expected in (
+            ([b"3"], True),
+            ([b"9" * 18], True),
+            ([b"9" * 19], False),
+            ([b"3", b"3"], False),
+            ([b"3", b"4"], False),
+            ([], False),
+        ):
+            made = fields(DATE, (b"Content-Length", values))
+            self.assertEqual(expected, check_response(200, b"OK", made), values)
+
+    def test_placeOfLength(self) -> None:
+        """
+        It may stand anywhere; heads that differ in nothing else are remembered once.
+        """
+        for place in range(3):
+            fast_responses._begun.clear()
+            for length, age in product((b"3", b"12"), (b"5", b"7")):
+                lines: list[Any] = [DATE, (b"Age", [age])]
+                lines.insert(place, (b"Content-Length", [length]))
+                self.assertTrue(check_response(200, b"OK", fields(*lines)))
+            # Two ages, each in a last response and in one that is not.
+            self.assertEqual(4, len(fast_responses._begun), place)
 
     def test_coding(self) -> None:
         """

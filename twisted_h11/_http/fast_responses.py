@@ -12,7 +12,7 @@ fields.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 
 from twisted_h11._http.abnf import (
     is_field_content,
@@ -56,7 +56,7 @@ def _status_line_of(status: int, reason: bytes) -> bytes | None:
 
 
 def response_head(
-    status: int, reason: bytes, fields: Iterable[tuple[bytes, Sequence[bytes]]]
+    status: int, reason: bytes, fields: Mapping[bytes, Sequence[bytes]]
 ) -> tuple[bytes, int | None] | None:
     """
     The head of a common response to an HTTP/1.1 request that keeps alive,
@@ -75,9 +75,9 @@ def response_head(
     lines = [line]
     length = None
     dated = False
-    for name, values in fields:
+    for name, values in fields.items():
         if name == b"Content-Length":
-            if length is not None or len(values) != 1:
+            if len(values) != 1:
                 return None
             value = values[0]
             if is_short_length(value) is None:
@@ -136,7 +136,7 @@ def begun_head(
     except ValueError:
         pass
     if known is None:
-        made = response_head(status, reason, fields.items())
+        made = response_head(status, reason, fields)
         if made is None:
             return None
         raw, length = made
@@ -184,7 +184,7 @@ def whole_head(
     except ValueError:
         pass
     if prefix is None:
-        made = response_head(status, reason, fields.items())
+        made = response_head(status, reason, fields)
         if made is None or made[1] is not None:
             return None
         prefix = made[0]
