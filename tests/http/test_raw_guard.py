@@ -79,6 +79,18 @@ class GuardTests(SynchronousTestCase):
                 _, found = look(*pieces)
                 self.assertIn(text, str(found), (data, size))
 
+    def test_next(self) -> None:
+        """
+        It is found in a head behind other messages, wherever it stands in it.
+        """
+        chunked = CHUNKED + b"1\r\na\r\n0\r\n\r\n"
+        for before in (HEAD + b"A: %b\r\n\r\n" % (b"b" * 99), chunked, chunked * 2):
+            data = before + HEAD + b"A: b\0\r\n\r\n"
+            for size in (1, 7, len(data)):
+                pieces = [data[at : at + size] for at in range(0, len(data), size)]
+                _, found = look(*pieces)
+                self.assertEqual("illegal header line", found, (data, size))
+
     def test_tunnel(self) -> None:
         """
         Behind a response to CONNECT that opens a tunnel anything may follow; behind
