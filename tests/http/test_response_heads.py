@@ -61,6 +61,60 @@ class HeadTests(SynchronousTestCase):
                 (status, method),
             )
 
+    def test_lengthOnce(self) -> None:
+        """
+        A length that is given twice is one field.
+        """
+        again = (b"content-length", b"07")
+        head = ResponseHead(200, b"", [LENGTH, DATE, again], b"GET")
+        self.assertEqual(([LENGTH, DATE], 7), (head.fields, head.length))
+
+    def test_close(self) -> None:
+        """
+        Whether the application wants to close, in a list and in any case.
+        """
+        for value, closes in ((b"a, CLOSE", True), (b"closed", False), (b"", False)):
+            head = ResponseHead(200, b"", [(b"conNection", value)], b"GET")
+            self.assertEqual(closes, head.close, value)
+        self.assertFalse(ResponseHead(200, b"", [(b"a", b"close")], b"GET").close)
+
+    def test_codings(self) -> None:
+        """
+        C{Transfer-Encoding} is left out: what frames the content decides that.
+        """
+        for value in (b"chunked", b"Chunked", b"identity"):
+            head = ResponseHead(200, b"", [(b"transfer-encoding", value), DATE], b"GET")
+            self.assertEqual([DATE], head.fields)
+
+    def test_refused(self) -> None:
+        """
+        It is said what can not be sent.
+        """
+        for pair, text in (
+            ((b"a b", b"c"), "is not a field name: b'a b'"),
+            ((b"a", b"c\n"), "the field b'a' has a control character"),
+            ((b"Content-Length", b"-7"), "is not a Content-Length: b'-7'"),
+            ((b"Content-Length", b"8"), "two Content-Length fields: 7 and 8"),
+            ((b"Transfer-Encoding", b"gzip"), "coding is not supported: b'gzip'"),
+        ):
+            error = self.assertRaises(
+                BadResponse, ResponseHead, 200, b"", [LENGTH, pair], b"GET"
+            )
+            self.assertIn(text, str(error))
+
+    def test_fieldsOfTheFastPath(self) -> None:
+        """
+        The fields of a head that the fast path has made are read from its bytes.
+        """
+        raw = (
+            b"HTTP/1.1 200 OK\r\nA: b: c: d\r\nB: Transfer-Encoding\r\n"
+            b"Transfer-Encoding: chunked\r\n\r\n"
+        )
+        head = ResponseHead.sent(200, b"OK", raw, None)
+        self.assertEqual(
+            [(b"A", b"b: c: d"), (b"B", b"Transfer-Encoding")], head.fields
+        )
+
     def test_statuses(self) -> None:
         """
         A final response has a status from 200 to 599.

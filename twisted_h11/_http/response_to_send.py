@@ -94,7 +94,8 @@ class ResponseHead:
     @ivar raw: its bytes, if the fast path has made and sends it; else not set.
     @ivar length: the length of the content in bytes, if the application has given it.
     @ivar hasContent: whether a body follows on the wire.
-    @ivar close: whether the application asked for C{Connection: close}.
+    @ivar close: whether the application asked for C{Connection: close}; not set if the
+        fast path has made the head.
     """
 
     __slots__ = (
@@ -124,7 +125,6 @@ class ResponseHead:
         head.raw = raw
         head.length = length
         head.hasContent = True
-        head.close = False
         return head
 
     def __init__(
