@@ -51,6 +51,25 @@ class HeadTests(SynchronousTestCase):
                 (line, version),
             )
 
+    def test_codings(self) -> None:
+        """
+        Several C{Transfer-Encoding} fields are one list: 501 for codings that are not
+        known, 400 for what is none, and for a body whose end they do not say.
+        """
+        for values, status in (
+            ((b"gzip", b"chunked"), 501),
+            ((b"gzip;a=b", b"br"), 501),
+            ((b"chunked", b"chunked"), 400),
+            ((b"chunked", b"gzip"), 400),
+            ((b"gzip", b""), 400),
+            ((b"", b"chunked"), 400),
+            ((b"gzip,", b"chunked"), 400),
+        ):
+            lines = [b"Transfer-Encoding: " + value for value in values]
+            raw = get(b"/", *lines)
+            refused = self.assertRaises(Refused, check_request_head, raw, Limits())
+            self.assertEqual(status, refused.status, values)
+
     def test_fields(self) -> None:
         """
         The fields as they were received, without the white space around their values.
@@ -106,6 +125,13 @@ class AddressTests(SynchronousTestCase):
         for _ in range(5000):
             length = choose.randrange(1, 12)
             self.check("".join(choose.choice("::::1aF.") for _ in range(length)))
+
+    def test_counts(self) -> None:
+        """
+        No count of groups in the patterns is taken for text.
+        """
+        for text in ("a:{0,-1}a::1:1:1:1:1:1:1", "::a:{-1}1:1"):
+            self.check(text)
 
     def test_heads(self) -> None:
         """

@@ -54,10 +54,11 @@ class AccessLogTests(ServerTestCase):
         """
         A refused request has one line, with a dash for what is not known.
         """
-        (line,) = self.lines(BAD)
-        self.assertIn('"192.0.2.7"', line)
-        self.assertIn(" 400 ", line)
-        self.assertIn('"-"', line)
+        for data, known in ((BAD, "GET / HTTP/1.1"), (b"GET /\r\n\r\n", "- - -")):
+            (line,) = self.lines(data)
+            self.assertIn('"192.0.2.7"', line)
+            self.assertIn(f' "{known}" 400 ', line)
+            self.assertIn('"-"', line)
 
     def test_refusedInjectsNothing(self) -> None:
         """

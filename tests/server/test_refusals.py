@@ -13,6 +13,7 @@ import h11
 
 from tests.support.server_cases import GET, Echo, Holding, ServerTestCase, get, post
 from tests.support.wire import Wire, splittings
+from twisted_h11._http.response_to_send import reason_of
 from twisted_h11.server import Limits
 
 BAD = b"GET / HTTP/1.1\r\nHost: a b\r\n\r\n"
@@ -201,9 +202,34 @@ class RefusalTests(ServerTestCase):
             response = self.assertRefused(wire, status)
             body = response.body
             self.assertRegex(body, rb"\A[\x20-\x7e]{8,}\n\Z", str(status))
-            content_type = response.get(b"content-type")
-            assert content_type is not None
-            self.assertTrue(content_type.startswith(b"text/plain"), content_type)
+            kind = response.get(b"content-type")
+            self.assertEqual(b"text/plain; charset=utf-8", kind)
+            self.assertEqual(reason_of(status), response.reason)
+
+    def test_atOnce(self) -> None:
+        """
+        A head that can not become valid is refused with the byte that says so, in any
+        cut, and behind another request.
+        """
+        limits = {"maxTargetLength": 50, "maxHeadLength": 90}
+        for data, status in (
+            (b" ", 400),
+            (b"G@", 400),
+            (b"GET\t", 400),
+            (b"GET /" + b"a" * 50, 414),
+            (b"GET /\r\n", 400),
+            (b"GET / HTTP/3.0\r\n", 505),
+            (b"GET / HTTP/1.1\r\nA: \x01", 400),
+            (b"GET / HTTP/1.1\r\nA: b\n", 400),
+            (b"GET / HTTP/1.1\r\nA: b\rc", 400),
+            (b"GET / HTTP/1.1\r\nA: %b" % (b"b" * 72), 431),
+        ):
+            for before, earlier in ((b"", []), (GET, [200])):
+                for how, pieces in splittings(before + data[:-1], 7):
+                    wire = self.connect(self.site(limits=limits)).send(*pieces)
+                    self.assertEqual(earlier, wire.statuses, (data, how))
+                    wire.send(data[-1:])
+                    self.assertEqual([*earlier, status], wire.statuses, (data, how))
 
     def test_reasons(self) -> None:
         """
@@ -217,6 +243,8 @@ class RefusalTests(ServerTestCase):
             (get(b"/", b"X: a", b"\tb: c"), b"folded"),
             (get(b"/", b"X : a"), b"field line is malformed"),
             (get(b"/", b"X a"), b"field line is malformed"),
+            (get(b"/", b"Content-Length: 5, 5"), b"more than one Content-Length"),
+            (b"GET / HTTP/3.0\rX", b"bare CR"),
         ):
             for how, pieces in splittings(data, 7):
                 _, wire = self.refused(*pieces)

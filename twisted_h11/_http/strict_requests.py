@@ -150,7 +150,9 @@ def check_partial_head(data: bytes, start: int, scanned: int, limits: Limits) ->
         space = data.find(b" ", start)
         methodEnd = len(data) if space < 0 else space
         fresh = max(start, scanned)
-        if fresh < methodEnd and not is_token(data, fresh, methodEnd):
+        if space == start or (
+            fresh < methodEnd and not is_token(data, fresh, methodEnd)
+        ):
             raise Refused(400, "The request line is malformed.")
         if space >= 0:
             targetEnd = data.find(b" ", space + 1)
@@ -326,8 +328,7 @@ def _check_framing(
         # section 7: it is applied once.  RFC 9112 section 6.1: 501 for a
         # coding that is not understood.
         if names[-1] != b"chunked" or names.count(b"chunked") > 1 or b"" in names:
-            known = b"" not in names and b"chunked" not in names
-            if known and all(match_token(name) for name in names):
+            if b"chunked" not in names and all(match_token(name) for name in names):
                 raise Refused(501, "The transfer coding is not known.")
             raise Refused(400, "The Transfer-Encoding is malformed.")
         if len(names) > 1:
