@@ -16,7 +16,13 @@ from tests.fuzz.client_law import CHUNKED_HEAD, LONGEST, check_chunks
 from tests.fuzz.client_streams import cut
 from tests.fuzz.law import BrokenLaw
 from tests.support.client_cases import ClientTestCase
-from twisted_h11._http.chunks import ChunkDecoder, TolerantRules
+from twisted_h11._http.chunks import (
+    ChunkDecoder,
+    StrictRules,
+    TolerantRules,
+    frame,
+)
+from twisted_h11.limits import Limits
 
 # What may stand in a chunk of three bytes, part for part.
 PARTS = (
@@ -67,13 +73,16 @@ END = st.sampled_from(
 )
 
 
-def read_cut(data: bytes, size: int) -> tuple[ChunkDecoder, bytes]:
+def read_cut(
+    data: bytes, size: int, rules: StrictRules | TolerantRules | None = None
+) -> tuple[ChunkDecoder, bytes]:
     """
     Have a chunked body read in segments of a length.
 
+    @param rules: those of the client if there are none.
     @return: what has read it, and the body.
     """
-    reader = ChunkDecoder(TolerantRules(LONGEST))
+    reader = ChunkDecoder(rules or TolerantRules(LONGEST))
     starts = range(0, len(data), size)
     body = b"".join([reader.feed(data[start : start + size]) for start in starts])
     return reader, body
@@ -194,16 +203,28 @@ class ChunkTests(ClientTestCase):
 
     def test_digits(self) -> None:
         """
-        A size of several digits is hexadecimal.
+        A size of several digits is hexadecimal, with an extension too, and usual.
         """
-        for size in (0x10, 0x1F, 0xFF, 0x100, 0x1A2B):
+        sizes = (0x10, 0x1F, 0xFF, 0x100, 0x1A2B)
+        for size, extension in product(sizes, (b"", b";a=b")):
             content = b"x" * size
-            data = b"%x\r\n%b\r\n0\r\n\r\n" % (size, content)
+            data = b"%x%b\r\n%b\r\n0\r\n\r\n" % (size, extension, content)
             for step in (7, len(data)):
-                reader, body = read_cut(data, step)
-                self.assertEqual(
-                    (content, True, None), (body, reader.ended, reader.error)
-                )
+                for rules in (TolerantRules(LONGEST), StrictRules(Limits())):
+                    reader, body = read_cut(data, step, rules)
+                    self.assertEqual((content, True), (body, reader.ended))
+                    self.assertEqual((None, False), (reader.error, reader.odd))
+
+    def test_behindTheEnd(self) -> None:
+        """
+        Nothing is content behind the trailer section.
+        """
+        data = b"1\r\na\r\n0\r\n\r\n"
+        for size in (1, 4, len(data)):
+            reader, _ = read_cut(data, size)
+            for more in (b"1\r\nb\r\n", b"x"):
+                self.assertEqual(b"", reader.feed(more))
+                self.assertEqual((more, None), (reader.rest, reader.error))
 
     def test_between(self) -> None:
         """
@@ -219,6 +240,16 @@ class ChunkTests(ClientTestCase):
         ]
         self.assertEqual([0, 7, 15], between)
         self.assertFalse(read_cut(b"x\r\n", 1)[0].isBetween)
+
+    def test_framedAgain(self) -> None:
+        """
+        What was decoded is framed as it was received.
+        """
+        chunk, end = b"5\r\nhello\r\n", b"0\r\nA: b\r\nC: d\r\n\r\n"
+        for pieces in ([chunk, end], [chunk + end], [b"", chunk, b"0\r\n", end[3:]]):
+            reader = ChunkDecoder(TolerantRules(LONGEST))
+            framed = [frame(reader.feed(piece), reader) for piece in pieces]
+            self.assertEqual(chunk + end, b"".join(framed))
 
     def test_bareLF(self) -> None:
         """
@@ -271,7 +302,9 @@ class ChunkTests(ClientTestCase):
             for size in range(1, len(data) + 1):
                 reader, body = read_cut(data, size)
                 self.assertEqual(b"hello", body[:5])
-                self.assertIn("malformed chunk footer", str(reader.error))
+                self.assertRegex(
+                    str(reader.error), r"\Amalformed chunk footer: b'\\n0?'\Z"
+                )
 
     def test_long(self) -> None:
         """
@@ -325,6 +358,18 @@ class ChunkTests(ClientTestCase):
                     self.assertLess(body, 200)
                 else:
                     self.assertEqual((None, 500 * length), (reader.error, body), line)
+
+    def test_moreExtensionsToTheByte(self) -> None:
+        """
+        What they have too much is counted to the byte; a short one has not less
+        than none.
+        """
+        for last, fails in ((36, False), (37, True)):
+            lines = [b"1;", b"1;%b" % (b"x" * 36), b"1;%b" % (b"x" * (last - 4))]
+            data = b"".join(line + b"\r\ny\r\n" for line in lines)
+            reader = ChunkDecoder(TolerantRules(40))
+            self.assertEqual(b"yy" if fails else b"yyy", reader.feed(data))
+            self.assertEqual(fails, reader.error is not None)
 
     def test_emptyLine(self) -> None:
         """

@@ -66,7 +66,8 @@ class ChunkDecoder:
     @ivar end: the last chunk with the trailer section, once the body has ended; pass it
         to h11 to end the body there (L{StrictRules} only).
     @ivar trailers: the fields of the trailer section.
-    @ivar rest: the bytes that L{feed} was given behind the trailer section.
+    @ivar rest: what the last segment that L{feed} was given has behind the trailer
+        section.
     @ivar error: what is malformed in the bytes that L{feed} was given; C{None} if
         nothing is.
     """
