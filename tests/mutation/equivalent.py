@@ -9,7 +9,15 @@ from tests.mutation.mutants import Mutant
 __all__ = ["EQUIVALENT", "why_equivalent"]
 
 _REMEMBERED = "it only decides what is remembered, so that it is found faster"
+_AGAIN = "it only decides how much is examined again"
 _SLOWER = "what the fast path leaves is read to the same end without it"
+_ENDED = "it is read when the body has ended, which sets it"
+_BEGUN = "the line of a chunk sets it before it is read"
+_DIGITS = "a digit stands before the end of the line, which is not at 0"
+_EMPTY = "a section that begins with its end has been read by then"
+_UNDATED = "no second of the clock is the first one, so that the first call sets both"
+_NO_METHOD = "a head without a method is refused all the same"
+_SECOND = "it stands behind another space, never at 0"
 
 # By module: what stands in the line, and the change; not the number of the line, so
 # that a change elsewhere in the module leaves these alone.
@@ -24,7 +32,61 @@ EQUIVALENT: dict[str, dict[tuple[str, str], str]] = {
             r"b')\\r\\n' -> b')\\r\\n!'",
         ): _SLOWER,
     },
+    "twisted_h11._http.chunks": {
+        ('end = b""', "b'' -> b'!'"): _ENDED,
+        ('rest = b""', "b'' -> b'!'"): _ENDED,
+        ("self._left = 0", "self._left = 0 -> pass"): _BEGUN,
+        ("self._left = 0", "0 -> 1"): _BEGUN,
+        (
+            "fresh = max(start, start + seen - 1)",
+            "start + seen -> start - seen",
+        ): _AGAIN,
+        ("fresh = max(start, start + seen - 1)", "1 -> 2"): _AGAIN,
+        (
+            'end = len(data) - data.endswith(b"\\r") if lineEnd < 0 else lineEnd',
+            "lineEnd < 0 -> lineEnd <= 0",
+        ): _DIGITS,
+        (
+            'end = len(data) - data.endswith(b"\\r") if lineEnd < 0 else lineEnd',
+            "0 -> 1",
+        ): _DIGITS,
+        ("if lineEnd < 0:", "lineEnd < 0 -> lineEnd <= 0"): _DIGITS,
+        ("if lineEnd < 0:", "0 -> 1"): _DIGITS,
+        ("return start, 0", "0 -> 1"): "the size of a line that is not all here",
+        (
+            'found = data.find(b"\\r\\n\\r\\n", max(start, start + seen - 3))',
+            "start + seen -> start - seen",
+        ): _AGAIN,
+        (
+            'found = data.find(b"\\r\\n\\r\\n", max(start, start + seen - 3))',
+            "3 -> 4",
+        ): _AGAIN,
+        (
+            "bad = has_bad_byte(data, max(start, start + seen - 1), end)",
+            "start + seen -> start - seen",
+        ): _AGAIN,
+        (
+            "bad = has_bad_byte(data, max(start, start + seen - 1), end)",
+            "1 -> 2",
+        ): _AGAIN,
+        (
+            "end = len(data) if found < 0 else found + 4",
+            "found < 0 -> found <= 0",
+        ): _EMPTY,
+        ("end = len(data) if found < 0 else found + 4", "0 -> 1"): _EMPTY,
+        ("if found < 0:", "found < 0 -> found <= 0"): _EMPTY,
+        ("if found < 0:", "0 -> 1"): _EMPTY,
+    },
     "twisted_h11._http.fast_responses": {
+        ('value = b""', "b'' -> b'!'"): "what reads it has set it",
+        (
+            'if next(reversed(fields)) != b"Content-Length":',
+            "b'Content-Length' -> b'Content-Length!'",
+        ): "the last field is found without looking for it, only faster",
+        (
+            'value, values[place] = values[place], b""',
+            "b'' -> b'!'",
+        ): "any mark will do that is no length",
         ("_MOST_LINES = 512", "512 -> 513"): _REMEMBERED,
         ("if len(line) < 128:", "len(line) < 128 -> len(line) <= 128"): _REMEMBERED,
         ("if len(line) < 128:", "128 -> 129"): _REMEMBERED,
@@ -76,9 +138,80 @@ EQUIVALENT: dict[str, dict[tuple[str, str], str]] = {
             "end = find_head_end(waiting, max(self._checked - 2, 0))",
             "0 -> 1",
         ): "h11 refuses a head that begins with its end",
+        (
+            "end = find_head_end(waiting, max(self._checked - 2, 0))",
+            "2 -> 3",
+        ): _AGAIN,
+        (
+            (
+                "if has_never_valid(waiting, max(self._checked - 1, 0), length)"
+                " is not None:"
+            ),
+            "1 -> 2",
+        ): _AGAIN,
+        (
+            (
+                "if has_never_valid(waiting, max(self._checked - 1, 0), length)"
+                " is not None:"
+            ),
+            "0 -> 1",
+        ): "h11 refuses a head at once that begins with such a byte",
+        ('self.method = b""', "b'' -> b'!'"): "only CONNECT and HEAD matter",
+        ("self._checked = 0", "0 -> 1"): "one byte back from there all begins, too",
+        (
+            "self._chunks = ChunkDecoder(self._rules, keeps=False)",
+            "False -> True",
+        ): "what is kept is dropped, unread",
     },
     "twisted_h11._http.response_received": {
         ("CHUNKED = -2", "2 -> 3"): "it only has to differ from all other lengths",
+    },
+    "twisted_h11._http.response_to_send": {
+        ('_date = b""', "b'' -> b'!'"): _UNDATED,
+        ("_dateSecond = -1", "1 -> 2"): _UNDATED,
+    },
+    "twisted_h11._http.strict_requests": {
+        (
+            "super().__init__(status, reason)",
+            "super().__init__(status, reason) -> pass",
+        ): "an exception has its arguments from __new__",
+        ("bad = has_bad_byte(data, max(start, scanned - 1))", "1 -> 2"): _AGAIN,
+        (
+            "if not 0 <= lineEnd < len(data) - 1:",
+            "0 <= lineEnd < len(data) - 1 -> 0 < lineEnd < len(data) - 1",
+        ): _NO_METHOD,
+        ("if not 0 <= lineEnd < len(data) - 1:", "0 -> 1"): _NO_METHOD,
+        (
+            "methodEnd = len(data) if space < 0 else space",
+            "space < 0 -> space <= 0",
+        ): _NO_METHOD,
+        ("methodEnd = len(data) if space < 0 else space", "0 -> 1"): _NO_METHOD,
+        ("if space >= 0:", "space >= 0 -> space > 0"): _NO_METHOD,
+        ("if space >= 0:", "0 -> 1"): _NO_METHOD,
+        (
+            "length = (len(data) if targetEnd < 0 else targetEnd) - space - 1",
+            "targetEnd < 0 -> targetEnd <= 0",
+        ): _SECOND,
+        (
+            "length = (len(data) if targetEnd < 0 else targetEnd) - space - 1",
+            "0 -> 1",
+        ): _SECOND,
+        (
+            "elif scanned < lineEnd + 2:",
+            "scanned < lineEnd + 2 -> scanned <= lineEnd + 2",
+        ): _AGAIN,
+        ("elif scanned < lineEnd + 2:", "2 -> 3"): _AGAIN,
+        (
+            "if len(data) - start > limits.maxHeadLength:",
+            (
+                "len(data) - start > limits.maxHeadLength"
+                " -> len(data) - start >= limits.maxHeadLength"
+            ),
+        ): "the head has not ended, so with its next byte it is too long",
+        (
+            'if major != b"1" or minor not in b"01":',
+            "b'01' -> b'01!'",
+        ): "the minor version is one digit",
     },
     "twisted_h11._server.request_reader": {
         (

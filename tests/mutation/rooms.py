@@ -21,6 +21,7 @@ NEAREST = {
         "tests.http.test_raw_guard",
         "tests.http.test_fastpath_law",
         "tests.server.test_access_log",
+        "tests.server.test_logging",
         "tests.server.test_conformance_corpus",
         "tests.client.test_conformance_corpus",
     ],
@@ -29,6 +30,7 @@ NEAREST = {
         "tests.http.test_raw_guard",
         "tests.server.test_chunked_uploads",
         "tests.server.test_limits",
+        "tests.server.test_trickles",
         "tests.server.test_conformance_corpus",
     ],
     "twisted_h11._http.fast_responses": ["tests.http.test_fastpath_law"],
@@ -39,6 +41,8 @@ NEAREST = {
     "twisted_h11._http.raw_guard": [
         "tests.http.test_raw_guard",
         "tests.protocol.test_hostile",
+        "tests.protocol.test_errors",
+        "tests.server.test_trickles",
     ],
     "twisted_h11._http.response_received": [
         "tests.http.test_received_heads",
@@ -53,6 +57,7 @@ NEAREST = {
         "tests.server.test_cycle_lengths",
         "tests.server.test_error_responses",
         "tests.server.test_sent_responses",
+        "tests.server.test_refusals",
         "tests.protocol.test_errors",
     ],
     "twisted_h11._http.strict_requests": [
