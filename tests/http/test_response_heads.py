@@ -107,8 +107,8 @@ class HeadTests(SynchronousTestCase):
         The fields of a head that the fast path has made are read from its bytes.
         """
         raw = (
-            b"HTTP/1.1 200 OK\r\nA: b: c: d\r\nB: Transfer-Encoding\r\n"
-            b"Transfer-Encoding: chunked\r\n\r\n"
+            b"HTTP/1.1 200 OK\r\nA: b: c: d\r\n"
+            b"Transfer-Encoding: chunked\r\nB: Transfer-Encoding\r\n\r\n"
         )
         head = ResponseHead.sent(200, b"OK", raw, None)
         self.assertEqual(

@@ -202,13 +202,6 @@ EQUIVALENT: dict[str, dict[tuple[str, str], str]] = {
         ): _AGAIN,
         ("elif scanned < lineEnd + 2:", "2 -> 3"): _AGAIN,
         (
-            "if len(data) - start > limits.maxHeadLength:",
-            (
-                "len(data) - start > limits.maxHeadLength"
-                " -> len(data) - start >= limits.maxHeadLength"
-            ),
-        ): "the head has not ended, so with its next byte it is too long",
-        (
             'if major != b"1" or minor not in b"01":',
             "b'01' -> b'01!'",
         ): "the minor version is one digit",
