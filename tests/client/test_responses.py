@@ -112,6 +112,17 @@ class ResponseTests(ClientTestCase):
         response.headers = Headers({b"A": [b"b"]})
         self.assertEqual([b"b"], response.headers.getRawHeaders(b"a"))
 
+    def test_version(self) -> None:
+        """
+        The version is that of the status line, as in twisted.web.
+        """
+        for text in (b"1.0", b"1.1", b"1.2", b"1.9", b"2.0", b"0.9", b"3.7"):
+            response = self.get(
+                b"HTTP/" + text + b" 200 OK\r\nContent-Length: 0\r\n\r\n"
+            )
+            major, minor = map(int, text.split(b"."))
+            self.assertEqual((b"HTTP", major, minor), response.version)
+
     def test_head(self) -> None:
         """
         A response to HEAD has no body, whatever its fields say.

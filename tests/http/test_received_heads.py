@@ -124,6 +124,7 @@ class HeadTests(SynchronousTestCase):
             head: Any = read_event(event_of(raw, method), raw, method)
             self.assertEqual((length, persistent), (head.length, head.persistent), raw)
             self.assertEqual((len(raw), int(line[2:3])), (head.size, head.minor))
+            self.assertEqual(int(line[:1]), head.major)
 
     def test_close(self) -> None:
         """

@@ -191,7 +191,8 @@ class Response:
     """
     A response: L{IResponse}, with further attributes and methods.
 
-    @ivar version: C{(b"HTTP", 1, 1)} or C{(b"HTTP", 1, 0)}.
+    @ivar version: the version of the status line: C{(b"HTTP", 1, 1)}, C{(b"HTTP", 1,
+        0)}, or another one that was forgiven.
     @ivar code: the status.
     @ivar phrase: the reason phrase, bytes.
     @ivar length: the length of the body, or C{UNKNOWN_LENGTH}.
@@ -216,7 +217,7 @@ class Response:
         head: ReceivedHead,
         request: ClientRequest,
     ) -> None:
-        self.version = (b"HTTP", 1, head.minor)
+        self.version = (b"HTTP", head.major, head.minor)
         self.code = head.code
         self.phrase = head.reason
         self.rawFields = head.fields

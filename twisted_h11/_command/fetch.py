@@ -71,7 +71,8 @@ def head_of(response: Any) -> bytes:
     """
     The head of a response as bytes, rebuilt from its fields.
     """
-    lines = [b"HTTP/1.%d %d %b" % (response.version[2], response.code, response.phrase)]
+    _, major, minor = response.version
+    lines = [b"HTTP/%d.%d %d %b" % (major, minor, response.code, response.phrase)]
     lines.extend(b"%b: %b" % field for field in response.rawFields)
     return b"\r\n".join(lines) + b"\r\n\r\n"
 

@@ -51,6 +51,7 @@ class ReceivedHead(NamedTuple):
     """
     The parsed head of a response.
 
+    @ivar minor: the second number of the version; C{major} is the first.
     @ivar length: the length of the body in bytes, C{UNTIL_CLOSE} or C{CHUNKED}.
     @ivar persistent: whether the connection may be used again.
     @ivar size: the length of the head, in bytes.
@@ -63,6 +64,7 @@ class ReceivedHead(NamedTuple):
     length: int
     persistent: bool
     size: int
+    major: int = 1
 
 
 def read_response(data: bytes, bodiless: bool) -> ReceivedHead | None:
@@ -147,7 +149,8 @@ def read_event(event: h11.Response, raw: bytes, method: bytes) -> ReceivedHead:
     fields: Fields = [
         (bytes(name), bytes(value)) for name, value in event.headers.raw_items()
     ]
-    minor = int(event.http_version[-1:])
+    # h11 allows a digit, a point and a digit.
+    major, minor = int(event.http_version[:1]), int(event.http_version[-1:])
     persistent = is_persistent(event.http_version, fields)
     lengths = values_of(fields, b"content-length")
     codings = values_of(fields, b"transfer-encoding")
@@ -172,4 +175,5 @@ def read_event(event: h11.Response, raw: bytes, method: bytes) -> ReceivedHead:
         length,
         persistent,
         len(raw),
+        major,
     )
