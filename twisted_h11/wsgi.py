@@ -24,6 +24,7 @@ In addition:
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
 from weakref import ref
@@ -36,6 +37,7 @@ from twisted.web.server import NOT_DONE_YET
 from zope.interface import implementer
 
 from twisted_h11._boundary.checks import CALLABLE, REACTOR, Kind, checked, optional
+from twisted_h11._boundary.variables import WORKER
 from twisted_h11._server.environ import make_environ
 from twisted_h11._server.request_ids import identified
 from twisted_h11._wsgi.call import Call, FileWrapper
@@ -127,6 +129,7 @@ class WSGIResource(wsgi.WSGIResource):
         self._threads = threadpool
         self._own = threadpool is None
         self._application = application
+        self._isWorker = WORKER in os.environ
         self._calls: set[Call] = set()
         self._most = 0
         self._limits: Limits | None = None
@@ -161,7 +164,7 @@ class WSGIResource(wsgi.WSGIResource):
         environ["wsgi.input_terminated"] = True
         environ["wsgi.errors"] = self._errors
         environ["wsgi.multithread"] = True
-        environ["wsgi.multiprocess"] = False
+        environ["wsgi.multiprocess"] = self._isWorker
         environ["wsgi.run_once"] = False
         environ["wsgi.file_wrapper"] = FileWrapper
         identifier = getattr(request, "requestId", None)

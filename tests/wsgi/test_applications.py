@@ -1182,6 +1182,14 @@ class EnvironTests(WSGITestCase):
         }
         self.assertEqual(expected, {name: environ[name] for name in expected})
 
+    def test_workers(self) -> None:
+        """
+        In a worker of C{twistd h11web --workers}, the application is told that other
+        processes call it as well (PEP 3333).
+        """
+        self.patch(os, "environ", {"H11WEB_WORKER": "1"})
+        self.assertIs(True, self.environ(get())["wsgi.multiprocess"])
+
     def test_paths(self) -> None:
         """
         C{SCRIPT_NAME} is never a slash, and C{PATH_INFO} then begins with one.
