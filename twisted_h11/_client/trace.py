@@ -32,7 +32,9 @@ class TraceEvent(NamedTuple):
     """
     One event of a request.
 
-    @ivar name: the name of the event, see the module.
+    @ivar name: the name of the event: C{queued} (it waits, because the pool is full),
+        C{connecting}, C{connected} (it has a connection, new or used before), C{head
+        sent}, C{body sent}, C{head received} or C{ended}.
     @ivar time: when, in the reactor's seconds.
     @ivar request: the request; the same object for all its events.
     @ivar connection: the connection, or C{None}; its C{repr} has its state, its
