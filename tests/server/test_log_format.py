@@ -469,6 +469,19 @@ class ValueTests(ServerTestCase):
         self.assertIsNone(first["seconds"])
         self.assertEqual((413, "POST"), (second["status"], second["method"]))
 
+    def test_refusedUnread(self) -> None:
+        """
+        What is not known of a refused request is C{null}, and a request is known whose
+        method is C{-}.
+        """
+        site = self.jsonSite()
+        for data in (b"\0\r\n\r\n", b"- / HTTP/1.1\r\n\r\n"):
+            self.connect(site).send(data).settle(9)
+        first, second = self.logged(site)
+        names = ("method", "target", "protocol")
+        self.assertEqual([None] * 3, [first[name] for name in names])
+        self.assertEqual(["-", "/", "HTTP/1.1"], [second[name] for name in names])
+
     def test_foreign(self) -> None:
         """
         Requests of other classes are known as well.

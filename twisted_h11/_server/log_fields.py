@@ -132,6 +132,14 @@ def _iso(line: Line) -> str:
     return f"{_iso_second(milliseconds // 1000)}.{milliseconds % 1000:03}Z"
 
 
+def _of_the_line(name: str) -> Callable[[Line], Any]:
+    def get(line: Line) -> Any:
+        request = line.request
+        return None if getattr(request, "isUnread", False) else getattr(request, name)
+
+    return get
+
+
 def _header(name: bytes) -> Callable[[Line], Any]:
     return lambda line: line.request.getHeader(name)
 
@@ -161,19 +169,19 @@ LOG_FIELDS: dict[str, LogField] = {
             "method",
             "The method of the request.",
             "GET",
-            lambda line: line.request.method,
+            _of_the_line("method"),
         ),
         LogField(
             "target",
             "The target of the request: path and query as they were sent.",
             "/a?b=c",
-            lambda line: line.request.uri,
+            _of_the_line("uri"),
         ),
         LogField(
             "protocol",
             "The version of HTTP.",
             "HTTP/1.1",
-            lambda line: line.request.clientproto,
+            _of_the_line("clientproto"),
         ),
         LogField(
             "host",

@@ -34,7 +34,10 @@ class RefusedRequest:
     @param partial: else the received bytes of the head.
     @param status: the status of the response.
     @ivar sentLength: the length of the response's content, in bytes.
+    @ivar isUnread: whether method, target and version are unknown.
     """
+
+    isUnread = False
 
     def __init__(
         self,
@@ -60,6 +63,8 @@ class RefusedRequest:
             match = match_rough_request_line(partial)
             if match is not None:
                 self.method, self.uri, self.clientproto = match.groups()
+            else:
+                self.isUnread = True
         self.path = self.uri.partition(b"?")[0]
 
     def getClientAddress(self) -> IAddress:
