@@ -142,7 +142,7 @@ class Options(
 
     longdesc = (
         "This starts a strict, bounded HTTP/1.1 server.  Without --path, --class, "
-        "--wsgi, --resource-script or --user it answers every request with a "
+        "--wsgi, --resource-script, --user or --vhost it answers every request with a "
         "description of that request: a page for browsers, JSON for others.  "
         "Sizes take the suffixes k, M and G, which are powers of 1024."
     )
