@@ -525,6 +525,23 @@ class ValidatorTests(CompressionTestCase):
         response = self.ask(self.tagged, TAKES, b'If-None-Match: "v2"')
         self.assertEqual(response.status, 200)
 
+    def test_text(self) -> None:
+        """
+        A tag that is text is one like any other.
+        """
+
+        def render(request: Any) -> bytes:
+            return b"" if request.setETag('"v\u00e9"') else TEXT
+
+        for tag, status in (
+            (b'"v\xc3\xa9"', 304),
+            (b'W/"v\xc3\xa9"', 304),
+            (b'"v"', 200),
+        ):
+            response = self.ask(render, b"If-None-Match: " + tag)
+            self.assertEqual(response.status, status, tag)
+            self.assertEqual(response.all(b"ETag"), [b'"v\xc3\xa9"'])
+
     def test_writes(self) -> None:
         """
         A method that changes something fails where GET would not have changed.

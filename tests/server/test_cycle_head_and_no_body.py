@@ -181,6 +181,32 @@ class NoBodyTests(ServerTestCase):
             self.assertEqual([status, status], wire.statuses)
             self.assertNotIn(b"must not", wire.output)
 
+    def test_defaultType(self) -> None:
+        """
+        204 and 304 do not get the default Content-Type, however the body is given and
+        sent; one that the application has set is kept.
+        """
+
+        def answer(request: Any) -> Any:
+            request.setResponseCode(int(request.args[b"status"][0]))
+            if b"cookie" in request.args:
+                request.addCookie(b"a", b"b")
+            if b"typed" in request.args:
+                request.setHeader(b"Content-Type", b"text/plain")
+            if b"written" not in request.args:
+                return b"a body"
+            request.write(b"a body")
+            request.finish()
+            return None
+
+        for status in (b"204", b"304"):
+            for how in (b"", b"&written=1", b"&cookie=1", b"&cookie=1&written=1"):
+                for also, expected in ((b"", None), (b"&typed=1", b"text/plain")):
+                    target = b"/?status=" + status + how + also
+                    (response,) = self.talk(answer, get(target)).responses
+                    self.assertEqual(int(status), response.status)
+                    self.assertEqual(expected, response.get(b"Content-Type"), target)
+
     def test_resetContent(self) -> None:
         """
         205 has a length of zero (RFC 9110 15.3.6).

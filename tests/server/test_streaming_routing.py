@@ -6,8 +6,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from twisted.web import server
 from twisted.web.http_headers import Headers
-from twisted.web.resource import Resource
+from twisted.web.resource import EncodingResourceWrapper, Resource
 from twisted.web.vhost import NameVirtualHost
 from zope.interface import implementer
 
@@ -256,6 +257,19 @@ class RoutingTests(ServerTestCase):
         self.assertEqual(
             ["default with the body", "s.render with the body"], self.ask(b"/s")
         )
+
+    def test_wrapperWithMethodsOfTheWrapped(self) -> None:
+        """
+        A wrapper that has only the methods of the resource in it, as Twisted's for
+        content codings, leads to the children of that resource, found or not.
+        """
+        for factory in (None, server.Request):
+            for target, status in ((b"/s", 200), (b"/nothing", 404)):
+                root = EncodingResourceWrapper(self.root, [])
+                self.root.putChild(b"s", Noting(self.calls, "s"))
+                wire = self.talk(root, requestFactory=factory)
+                wire.send(post(b"hello", target=target))
+                self.assertEqual([status], wire.statuses, (factory, target))
 
     def test_virtualHosts(self) -> None:
         """

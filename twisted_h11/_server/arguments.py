@@ -114,7 +114,8 @@ class Arguments(server.Request):
             raise wrong("etag", _OPTIONAL.name, etag)
         found = super().setETag(etag)
         values = self.requestHeaders.getRawHeaders(b"If-None-Match")
-        if found is None and etag and values and none_match(values, etag):
+        tag = etag.encode("utf-8") if isinstance(etag, str) else etag
+        if found is None and tag and values and none_match(values, tag):
             isRead = self.method in (b"GET", b"HEAD")
             self.setResponseCode(NOT_MODIFIED if isRead else PRECONDITION_FAILED)
             return CACHED

@@ -20,6 +20,7 @@ from twisted.python.failure import Failure
 from twisted.web import server
 from twisted.web.error import UnsupportedMethod
 from twisted.web.http import (
+    NO_CONTENT,
     NOT_MODIFIED,
     OK,
 )
@@ -186,7 +187,10 @@ class Rendering(Failing):
             # Make it the last field, as the fast path does.
             headers.removeHeader(b"Content-Length")
             if body and self.defaultContentType is not None:
-                if not headers.hasHeader(b"Content-Type") and self.code != NOT_MODIFIED:
+                if self.code not in (
+                    NOT_MODIFIED,
+                    NO_CONTENT,
+                ) and not headers.hasHeader(b"Content-Type"):
                     set_known(headers, b"Content-Type", self.defaultContentType)
             set_known(headers, b"Content-Length", b"%d" % len(body))
         self.write(b"" if self.method == b"HEAD" else body)

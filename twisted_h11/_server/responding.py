@@ -177,8 +177,11 @@ class Responding(Streaming):
             fields = raw_fields(headers)
             if b"Content-Length" in fields:
                 headers.removeHeader(b"Content-Length")
-            if body and b"Content-Type" not in fields and self.code != NOT_MODIFIED:
-                if self.defaultContentType is not None:
+            if body and b"Content-Type" not in fields:
+                if (
+                    self.code not in (NOT_MODIFIED, NO_CONTENT)
+                    and self.defaultContentType is not None
+                ):
                     set_known(headers, b"Content-Type", self.defaultContentType)
             channel: Any = self.channel
             cycle = channel.cycle

@@ -15,6 +15,7 @@ there when the body is complete, so that no C{getChild} is called twice.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -141,13 +142,9 @@ def route_early(
                 resource = resource.resourceBehind(request)
             # As in twisted.web, getChild may have taken more of the path.
             prepath, postpath = request.prepath, request.postpath
-        elif (
-            postpath
-            and _is_twisteds(resource, "getChildWithDefault", Resource)
-            and postpath[0] in resource.children
-        ):
+        elif postpath and postpath[0] in (children := _static_children(resource)):
             prepath.append(postpath.pop(0))
-            resource = resource.children[prepath[-1]]
+            resource = children[prepath[-1]]
         else:
             break
         limit = getattr(resource, "maxBodyLength", limit)
@@ -166,9 +163,17 @@ def route_early(
     return None, most if limit is None else limit
 
 
-def _is_twisteds(thing: Any, name: str, cls: type) -> bool:
+def _static_children(resource: Any) -> Mapping[bytes, Any]:
     """
-    Whether a method is that of C{cls}, and not overridden.
+    The children that a resource has by C{putChild}; none if its C{getChildWithDefault}
+    is not twisted.web's own.
+
+    A wrapper, such as L{twisted.web.resource.EncodingResourceWrapper}, may have the
+    method of the resource that it wraps; then the children are that resource's.
     """
-    method = getattr(thing, name, None)
-    return getattr(method, "__func__", None) is getattr(cls, name)
+    method = getattr(resource, "getChildWithDefault", None)
+    if getattr(method, "__func__", None) is not Resource.getChildWithDefault:
+        return {}
+    owner: Any = getattr(method, "__self__", None)
+    children: Mapping[bytes, Any] = getattr(owner, "children", {})
+    return children
