@@ -19,6 +19,7 @@ from twisted.web.server import GzipEncoderFactory
 
 from tests.server.test_producers import Pull
 from tests.support.memory import SERVER
+from tests.support.memory import CLIENT
 from tests.support.server_cases import (
     FAST_PATH,
     GET,
@@ -508,7 +509,8 @@ class RequestTests(ServerTestCase):
     def test_over(self) -> None:
         """
         What a request of ours that is over is still told does nothing to the
-        connection, which has the next one; nor does it keep the transport.
+        connection, which has the next one; nor does it keep the transport when that
+        is lost.
         """
         holding = Holding()
         wire = self.talk(holding, GET)
@@ -521,10 +523,61 @@ class RequestTests(ServerTestCase):
         request.abort()
         self.assertFalse(request.sendInterim(103))
         self.assertIsNone(self.successResultOf(request.drained()))
-        self.assertIsNone(request.transport)
+        self.assertIs(wire.transport, request.transport)
         wire.halfClose()
         holding.answer()
         self.assertEqual([200, 200], wire.settle(1).statuses)
+        wire.vanish()
+        self.assertIsNone(request.transport)
+
+    def test_transportOfAFinishedRequest(self) -> None:
+        """
+        The transport is there after C{finish}, and its C{loseConnection} then closes
+        the connection after the response, however that was sent.
+        """
+
+        def render(request: Any) -> Any:
+            if request.path == b"/whole":
+                request.notifyFinish().addCallback(lambda _: lose(request))
+                return b"body"
+            if request.path == b"/piped":
+                request.setHeader(b"Content-Length", b"4")
+            request.write(b"body")
+            request.finish()
+            lose(request)
+            return None
+
+        def lose(request: Any) -> None:
+            self.assertEqual(CLIENT, request.transport.getPeer())
+            request.transport.loseConnection()
+
+        for factory in BOTH:
+            for path in (b"/whole", b"/piped", b"/chunked"):
+                for stalled in (False, True):
+                    site = self.site(render, requestFactory=factory)
+                    wire = self.connect(site)
+                    if stalled:
+                        wire.stall()
+                    wire.send(get(path))
+                    wire.drain()
+                    wire.settle(10)
+                    self.assertEqual(b"body", wire.only().body)
+                    self.assertTrue(wire.closed)
+
+    def test_transportForWhoIsToldOfTheEnd(self) -> None:
+        """
+        While C{notifyFinish} tells that the client has gone, the request still has its
+        transport, for its address.
+        """
+        for factory in BOTH:
+            seen: list[Any] = []
+
+            def render(request: Any, seen: list[Any] = seen) -> None:
+                tell = request.notifyFinish().addErrback
+                tell(lambda _: seen.append(request.transport.getPeer()))
+
+            self.talk(render, GET, requestFactory=factory).vanish()
+            self.assertEqual([CLIENT], seen)
 
     def test_channelIsGone(self) -> None:
         """

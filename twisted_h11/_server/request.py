@@ -111,9 +111,13 @@ class Request(Responding):
     @property
     def transport(self) -> Any:
         """
-        The transport of the connection.
+        The transport of the connection, also after C{finish}; C{None} when the
+        connection is lost.
         """
         channel = getattr(self, "channel", None)
+        if channel is None and self._lastChannel is not None:
+            # The response is finished: not for longer than the connection.
+            channel = self._lastChannel()
         if channel is None:
             return self._lastTransport
         return channel.transport
@@ -121,6 +125,7 @@ class Request(Responding):
     @transport.setter
     def transport(self, transport: Any) -> None:
         self._lastTransport = transport
+        self._lastChannel = None
         channel: Any = getattr(self, "channel", None)
         if transport is None and self._direct and channel is not None:
             # The application may give it to another protocol.

@@ -10,8 +10,10 @@ by one call, unless a method that this skips is overridden.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from functools import partial
 from typing import Any
+from weakref import ref
 
 from twisted.internet.interfaces import IProducer
 from twisted.python.failure import Failure
@@ -51,6 +53,9 @@ class Responding(Streaming):
 
     # The cycle, once the head was sent, if write() has nothing to check or encode.
     _open: Any = None
+
+    # A weak reference to the channel, once the response is finished.
+    _lastChannel: Callable[[], Any] | None = None
 
     def write(self, data: bytes) -> None:
         """
@@ -288,6 +293,7 @@ class Responding(Streaming):
                 cycle.done(self)
             else:
                 channel.requestDone(self)
+        self._lastChannel = ref(channel)
         del self.channel
         content, self.content = self.content, None
         if content is not None:
@@ -339,14 +345,14 @@ class Responding(Streaming):
             unsent = channel.wire.pendingLength
             self.sentLength = max(self.sentLength - unsent, 0)
             guarded("The access log", channel.factory.log, self)
-        if cycle is not None and channel.wire.transport is None:
-            # The request must not keep the transport alive.
-            self._lastTransport = None
         self._notify(reason)
         if source is not None:
             source.failed(reason)
         if running is not None:
             guarded("Cancelling a request", running.cancel)
+        if cycle is not None and channel.wire.transport is None:
+            # The request must not keep the transport alive.
+            self._lastTransport = None
 
 
 # The original methods: an application may patch the class.
