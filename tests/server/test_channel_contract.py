@@ -18,8 +18,7 @@ from twisted.web.resource import EncodingResourceWrapper
 from twisted.web.server import GzipEncoderFactory
 
 from tests.server.test_producers import Pull
-from tests.support.memory import SERVER
-from tests.support.memory import CLIENT
+from tests.support.memory import CLIENT, SERVER
 from tests.support.server_cases import (
     FAST_PATH,
     GET,
