@@ -51,13 +51,14 @@ from twisted_h11._boundary import twisted_private, twisted_private_client
 from twisted_h11._boundary.twisted_private_client import creator_of_layer, verified_name
 from twisted_h11._server.request import Request
 from twisted_h11._wire import progress
-from twisted_h11.client import UNIXEndpointFactory
+from twisted_h11.client import UnexpectedEnd, UNIXEndpointFactory
 from twisted_h11.server import Site
 
 PACKAGE = pathlib.Path(twisted_h11.__file__).parent
 
 # What the package uses of Twisted's private names, and the test for each here.
 KNOWN = {
+    "_DataLoss": "ClientErrorTests",
     "_IEncodingResource": "EncodingTests",
     "_StandardEndpointFactory": "AgentTests",
     "_badHostname": "NameTests",
@@ -601,6 +602,7 @@ class ClientErrorTests(SynchronousTestCase):
         """
         for name in ("ExcessWrite", "RequestNotSent", "WrongBodyLength"):
             self.assertTrue(issubclass(getattr(_newclient, name), Exception), name)
+        self.assertTrue(issubclass(UnexpectedEnd, http._DataLoss))
 
     def test_public(self) -> None:
         """

@@ -35,7 +35,7 @@ def name_of_end(reason: Failure | None) -> str:
         return "done"
     if isinstance(error, PotentialDataLoss):
         return "lost"
-    return type(error.reasons[0].value).__name__
+    return type(error.reasons[-1].value).__name__
 
 
 class ClientCorpusTests(ClientTestCase):

@@ -19,6 +19,7 @@ from twisted.web.iweb import UNKNOWN_LENGTH
 from tests.support.client_cases import ClientTestCase
 from tests.support.producers import OK, Producer
 from twisted_h11._client.connection import ClientConnection
+from twisted_h11.client import UnexpectedEnd
 
 CHUNKS = (
     b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -351,6 +352,25 @@ class ResponseTests(ClientTestCase):
                 self.assertIn(text, str(error))
                 self.assertIs(response, error.response)
                 self.assertEqual(1, reader.ends)
+
+    def test_reasons(self) -> None:
+        """
+        The reasons of a body that was cut are those of twisted.web, in its order: how
+        the connection ended, and that the body was cut.
+        """
+        for head in (
+            b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhe",
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n",
+        ):
+            for why in (ConnectionDone(), ConnectionLost()):
+                reader = self.read(self.get(head))
+                self.network.peers[-1].lose(why)
+                assert reader.reason is not None
+                error: Any = reader.reason.value
+                ended, cut = error.reasons
+                self.assertIs(why, ended.value)
+                cut.trap(UnexpectedEnd)
+                self.assertNotIn(str(why), str(error))
 
     def test_neverReceived(self) -> None:
         """

@@ -99,6 +99,7 @@ class CodeTests(SynchronousTestCase):
             (self.wrapping(ResponseFailed, MalformedResponse()), 8),
             (self.wrapping(ResponseFailed, ResponseTooLarge()), 63),
             (self.wrapping(ResponseFailed, UnexpectedEnd()), 18),
+            (ResponseFailed([Failure(lost), Failure(UnexpectedEnd())]), 18),
             (self.wrapping(ResponseFailed, lost), 56),
             (self.wrapping(ResponseFailed, KeyError("x")), 56),
             (CancelledError(), 56),

@@ -165,7 +165,7 @@ def _reason(error: BaseException) -> BaseException:
     """
     reasons = getattr(error, "reasons", None)
     while isinstance(reasons, list) and reasons:
-        error = reasons[0].value
+        error = reasons[-1].value
         reasons = getattr(error, "reasons", None)
     return error
 

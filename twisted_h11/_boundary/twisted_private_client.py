@@ -13,9 +13,10 @@ from inspect import getclosurevars, isfunction
 from typing import Any
 
 from twisted.internet import _sslverify, task
-from twisted.web import client
+from twisted.web import client, http
 
 __all__ = [
+    "DataLoss",
     "accept_name",
     "asking_agent",
     "creator_of_layer",
@@ -24,6 +25,10 @@ __all__ = [
     "verified_name",
     "ways_of",
 ]
+
+# What programs look for among the reasons of a body that was cut.  Without the private
+# class they do not find it.
+DataLoss: Any = getattr(http, "_DataLoss", Exception)
 
 
 def accept_name(endpoint: Any) -> None:

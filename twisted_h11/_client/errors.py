@@ -27,6 +27,8 @@ from twisted.python.failure import Failure
 from twisted.web import client
 from twisted.web._newclient import RequestNotSent
 
+from twisted_h11._boundary.twisted_private_client import DataLoss
+
 __all__ = [
     "ConnectTimedOut",
     "MalformedResponse",
@@ -80,7 +82,8 @@ class Phased(RequestError):
     reasons: Sequence[Failure] = ()
 
     def __str__(self) -> str:
-        text = "; ".join(describe(reason.value) for reason in self.reasons)
+        # The last one says most: how a connection ended is told by what it cut.
+        text = "".join(describe(reason.value) for reason in self.reasons[-1:])
         if not text:
             text = ", ".join(str(argument) for argument in self.args)
         if not self.phase:
@@ -141,9 +144,10 @@ class ResponseTooLarge(RequestError):
     """
 
 
-class UnexpectedEnd(RequestError):
+class UnexpectedEnd(RequestError, DataLoss):  # type: ignore[misc]
     """
-    The connection ended before the response did.
+    The connection ended before the response did.  Where an error has it among its
+    reasons, the one before it is how the connection ended.
 
     @since: 0.1
     """
@@ -277,7 +281,11 @@ def of_exchange(
         kind = TransmissionTimedOut if late else Transmission
     elif kind is None:
         kind = NeverReceivedTimedOut if late else NeverReceived
-    return wrap(kind, phase, elapsed, reason, response=response)
+    reasons = [reason]
+    if isinstance(reason.value, UnexpectedEnd) and reason.value.__cause__ is not None:
+        # Programs look there for how the connection ended, as with twisted.web.
+        reasons.insert(0, Failure(reason.value.__cause__))
+    return wrap(kind, phase, elapsed, *reasons, response=response)
 
 
 def phased(error: Any, phase: str, elapsed: float) -> Failure:

@@ -77,7 +77,7 @@ def exit_code(error: BaseException) -> int:
     if isinstance(error, ResponseNeverReceived):
         return 52
     if isinstance(error, ResponseFailed):
-        reason: Any = error.reasons[0]
+        reason: Any = error.reasons[-1]
         for kind, code in (
             (MalformedResponse, 8),
             (ResponseTooLarge, 63),
