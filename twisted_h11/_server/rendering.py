@@ -45,7 +45,10 @@ from twisted_h11._server.methods import (
 from twisted_h11._server.ranges import is_range_failure
 from twisted_h11._server.routing import absolute_target, find_resource, path_segments
 
-__all__ = ["Rendering"]
+__all__ = ["BODILESS", "Rendering"]
+
+# The statuses without content, which have no default type either.
+BODILESS = (NO_CONTENT, NOT_MODIFIED)
 
 # The exceptions in a render that waits for its client, when the client has gone.
 _GONE = (CancelledError, RequestBodyCut, ConnectionClosed)
@@ -187,10 +190,7 @@ class Rendering(Failing):
             # Make it the last field, as the fast path does.
             headers.removeHeader(b"Content-Length")
             if body and self.defaultContentType is not None:
-                if self.code not in (
-                    NOT_MODIFIED,
-                    NO_CONTENT,
-                ) and not headers.hasHeader(b"Content-Type"):
+                if not (self.code in BODILESS or headers.hasHeader(b"Content-Type")):
                     set_known(headers, b"Content-Type", self.defaultContentType)
             set_known(headers, b"Content-Length", b"%d" % len(body))
         self.write(b"" if self.method == b"HEAD" else body)

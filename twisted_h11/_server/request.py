@@ -74,6 +74,8 @@ class Request(Responding):
     _requestHead: RequestHead | None = None
     _requestId: str | None = None
     _lastTransport: Any = None
+    # A weak reference to the channel, once the response is finished.
+    _lastChannel: Any = None
 
     def __init__(self, channel: Any, queued: Any = False, **kwargs: Any) -> None:
         if kwargs or not isinstance(channel, Channel):

@@ -10,24 +10,20 @@ by one call, unless a method that this skips is overridden.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 from weakref import ref
 
 from twisted.internet.interfaces import IProducer
 from twisted.python.failure import Failure
-from twisted.web.http import (
-    NO_CONTENT,
-    NOT_MODIFIED,
-    datetimeToString,
-)
+from twisted.web.http import datetimeToString
 
 from twisted_h11._boundary.guarded import guarded, log_failure
 from twisted_h11._boundary.octets import as_bytes
 from twisted_h11._boundary.overrides import overrides
 from twisted_h11._boundary.twisted_private import raw_fields, set_field, set_known
 from twisted_h11._server.ranges import bounded
+from twisted_h11._server.rendering import BODILESS
 from twisted_h11._server.sending import answer_whole, start
 from twisted_h11._server.static_files import send_static
 from twisted_h11._server.streaming import Streaming, pairs_of
@@ -53,9 +49,6 @@ class Responding(Streaming):
 
     # The cycle, once the head was sent, if write() has nothing to check or encode.
     _open: Any = None
-
-    # A weak reference to the channel, once the response is finished.
-    _lastChannel: Callable[[], Any] | None = None
 
     def write(self, data: bytes) -> None:
         """
@@ -148,7 +141,7 @@ class Responding(Streaming):
         if (
             b"Content-Type" not in fields
             and self.defaultContentType is not None
-            and self.code not in (NOT_MODIFIED, NO_CONTENT)
+            and self.code not in BODILESS
             and (fields.get(b"Content-Length") or (b"",))[0] != b"0"
         ):
             set_known(self.responseHeaders, b"Content-Type", self.defaultContentType)
@@ -182,11 +175,8 @@ class Responding(Streaming):
             fields = raw_fields(headers)
             if b"Content-Length" in fields:
                 headers.removeHeader(b"Content-Length")
-            if body and b"Content-Type" not in fields:
-                if (
-                    self.code not in (NOT_MODIFIED, NO_CONTENT)
-                    and self.defaultContentType is not None
-                ):
+            if body and b"Content-Type" not in fields and self.code not in BODILESS:
+                if self.defaultContentType is not None:
                     set_known(headers, b"Content-Type", self.defaultContentType)
             channel: Any = self.channel
             cycle = channel.cycle
