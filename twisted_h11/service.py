@@ -113,7 +113,8 @@ class SiteService(Service):
         @param drainIdle: seconds for which idle connections stay open when the service
             stops, each for one more request.
         @raise TypeError: for an argument of the wrong type.
-        @raise ValueError: for an invalid description.
+        @raise ValueError: for an invalid description, and for more or fewer names than
+            endpoints.
         """
         if reactor is None:
             from twisted.internet import reactor
@@ -122,6 +123,11 @@ class SiteService(Service):
         self._drainIdle = drainIdle
         self._served = [self._parse(pair) for pair in listen]
         if names is not None:
+            if len(names) != len(self._served):
+                raise ValueError(
+                    "there must be a name for each endpoint: "
+                    f"{len(names)} for {len(self._served)}"
+                )
             self._served = [
                 (name, endpoint, factory)
                 for name, (_, endpoint, factory) in zip(

@@ -179,6 +179,14 @@ class StartTests(SynchronousTestCase):
         for description in ("nonsense:80", "tcp:x", "tcp"):
             error = self.assertRaises(ValueError, SiteService, [(description, site)])
             self.assertTrue(str(error).startswith(f"{description}: "))
+        for names in ([], ["one", "two"]):
+            error = self.assertRaises(
+                ValueError, SiteService, [("tcp:80", site)], names=names
+            )
+            self.assertEqual(
+                f"there must be a name for each endpoint: {len(names)} for 1",
+                str(error),
+            )
         path = self.mktemp()
         with open(path, "w") as file:
             file.write("no PEM")
