@@ -285,6 +285,16 @@ class TimeoutTests(ServerTestCase):
             wire.advance(100_000, step=500)
             self.assertFalse(wire.transport.disconnecting)
 
+    def test_siteTimeoutIsATime(self) -> None:
+        """
+        A time-out that no clock can wait for is refused when the site is made.
+        """
+        for timeout in (-1, float("inf"), float("nan")):
+            error = self.assertRaises(ValueError, self.site, timeout=timeout)
+            self.assertIn(
+                f"timeout must not be negative or infinite: {timeout}", str(error)
+            )
+
     def test_siteTimeoutNoneKeepsTheOthers(self) -> None:
         """
         It does not disable the time-out of a head.
@@ -325,6 +335,31 @@ class TimeoutTests(ServerTestCase):
         wire = self.connect(site).send(b"GET")
         wire.advance(2.5, step=0.5)
         self.assertEqual([408], wire.statuses)
+
+    def test_firstByteIsNotIdle(self) -> None:
+        """
+        The wait for the first byte depends on C{firstByteTimeout} only, however long a
+        connection may be idle later.
+        """
+        for first, idle in ((9, 4), (9, 40), (9, None)):
+            site = self.site(limits={"firstByteTimeout": first, "idleTimeout": idle})
+            self.closesAfter(self.connect(site), first)
+
+    def test_timeoutBoundsTheFirstByte(self) -> None:
+        """
+        C{timeout=} replaces C{idleTimeout}, and is the most that the wait for the first
+        byte lasts; C{None} disables both, whatever C{idleTimeout} was.
+        """
+        for timeout, idle, first in ((5, 5, 5), (20, 7, 9), (20, None, 9)):
+            limits = {"firstByteTimeout": 9, "idleTimeout": idle}
+            site = self.site(limits=limits, timeout=timeout)
+            self.closesAfter(self.connect(site), first)
+            self.closesAfter(self.connect(site).send(GET), timeout)
+        for idle in (7, None):
+            limits = {"firstByteTimeout": 9, "idleTimeout": idle}
+            wire = self.connect(self.site(limits=limits, timeout=None))
+            wire.advance(10_000, step=500)
+            self.assertFalse(wire.transport.disconnecting)
 
     def test_disabledByTheApplication(self) -> None:
         """

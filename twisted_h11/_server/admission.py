@@ -335,10 +335,13 @@ def first_bytes(channel: Any) -> bool:
 
 
 def _wait_for_first_byte(channel: Any) -> None:
-    timeout = channel.limits.firstByteTimeout
-    if timeout is not None and channel.timeOut is not None:
-        timeout = min(timeout, channel.timeOut)
-    channel.wire.arm(None if channel.timeOut is None else timeout, Wait.IDLE)
+    limits, own = channel.limits, channel.timeOut
+    timeout = limits.firstByteTimeout
+    if own != limits.idleTimeout:
+        # C{timeOut} was changed, of the site or of the channel: as in twisted.web, it
+        # also bounds this wait.
+        timeout = None if own is None or timeout is None else min(timeout, own)
+    channel.wire.arm(timeout, Wait.IDLE)
 
 
 def _turn_away(channel: Any, verdict: Verdict) -> None:

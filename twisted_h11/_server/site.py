@@ -5,7 +5,9 @@ The site: resources, sessions, limits and a log, for all connections of a server
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from functools import partial
+from math import inf
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -65,11 +67,25 @@ METRICS = Kind(
 _NOT_GIVEN: Any = -1.0
 
 
+def _timed(limits: Limits, timeout: float | None) -> Limits:
+    """
+    Limits with the argument C{timeout} of a site.
+    """
+    first = limits.firstByteTimeout
+    if timeout is None:
+        first = None
+    elif not 0 <= timeout < inf:
+        raise ValueError(f"timeout must not be negative or infinite: {timeout!r}")
+    elif first is not None:
+        first = min(first, timeout)
+    return replace(limits, idleTimeout=timeout, firstByteTimeout=first)
+
+
 class Site(LoggedSite):
     """
     A web site: resources, sessions and a log, over HTTP/1.1.
 
-    @ivar limits: the L{Limits} of its connections.
+    @ivar limits: the L{Limits} of its connections, with the argument C{timeout}.
     @ivar serverHeader: the value of the C{Server} field, or C{None}.
     @ivar extraHeaders: pairs of bytes that every response gets.
     @ivar transportSecurity: the value of C{Strict-Transport-Security}, or C{None}.
@@ -183,15 +199,16 @@ class Site(LoggedSite):
             and Twisted's.
         @param metrics: a L{Metrics<twisted_h11.metrics.Metrics>} of this site only.
         @raise TypeError: for an argument of a wrong type.
-        @raise ValueError: if HTTP/2 is not available, a field can not be sent, the
-            root path is not a path, or C{requestIdHeader} is given without
+        @raise ValueError: if HTTP/2 is not available, C{timeout} is negative or
+            infinite, a field can not be sent, the root path is not a path, or C{requestIdHeader} is given without
             C{trustedProxies}.
         """
         if type(self).getResourceFor is Site.getResourceFor:
             check_root(resource)
         self.limits = limits if limits is not None else Limits()
-        if timeout is _NOT_GIVEN:
-            timeout = self.limits.idleTimeout
+        if timeout is not _NOT_GIVEN:
+            self.limits = _timed(self.limits, timeout)
+        timeout = self.limits.idleTimeout
         self.trustedProxies = trustedProxies
         self.proxied = proxied_by(trustedProxies, rootPath)
         if self.proxied is not None:
