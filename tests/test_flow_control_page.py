@@ -10,7 +10,7 @@ from pathlib import Path
 import h11
 from twisted.trial.unittest import SynchronousTestCase
 
-from twisted_h11._wire import wire
+from twisted_h11._wire import closing, wire
 
 PAGE = Path(__file__).resolve().parent.parent / "docs/discussions/flow-control.rst"
 
@@ -21,6 +21,9 @@ UPLOAD = h11.Request(
 LAST = h11.Request(
     method="POST", target="/", headers=[("Host", "h"), ("Connection", "close")]
 )
+
+# The other numbers of these modules.
+SIZES = {"BATCH_LENGTH", "MOST_PIECES"}
 
 
 def drawing(number: int) -> str:
@@ -131,5 +134,12 @@ class DrawingTests(SynchronousTestCase):
             re.findall(r"^   \* - ``([A-Z_]+)``", PAGE.read_text("utf-8"), re.M)
         )
         self.assertEqual(drawn, table)
-        for name in table:
-            self.assertTrue(hasattr(wire, name), name)
+        holds = {
+            name: bit
+            for module in (wire, closing)
+            for name, bit in vars(module).items()
+            if name.isupper() and isinstance(bit, int) and name not in SIZES
+        }
+        self.assertEqual(table, set(holds))
+        # Each has a bit of its own.
+        self.assertEqual(sorted(holds.values()), [1 << n for n in range(len(holds))])

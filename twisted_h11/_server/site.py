@@ -200,8 +200,8 @@ class Site(LoggedSite):
         @param metrics: a L{Metrics<twisted_h11.metrics.Metrics>} of this site only.
         @raise TypeError: for an argument of a wrong type.
         @raise ValueError: if HTTP/2 is not available, C{timeout} is negative or
-            infinite, a field can not be sent, the root path is not a path, or C{requestIdHeader} is given without
-            C{trustedProxies}.
+            infinite, a field can not be sent, the root path is not a path, or
+            C{requestIdHeader} is given without C{trustedProxies}.
         """
         if type(self).getResourceFor is Site.getResourceFor:
             check_root(resource)

@@ -34,7 +34,7 @@ __all__ = ["Closing", "ClosingWait", "End"]
 
 # Why reading is paused, beside the reasons in wire: the connection is about to close,
 # and the peer has sent enough.
-ENDING = 32
+ENDING = 64
 
 
 class End(Enum):
