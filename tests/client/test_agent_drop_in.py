@@ -10,6 +10,7 @@ from typing import Any
 
 from twisted.internet import reactor
 from twisted.internet.address import IPv4Address
+from twisted.internet.defer import CancelledError, TimeoutError
 from twisted.web.client import Agent as TwistedAgent
 from twisted.web.client import ResponseFailed
 from twisted.web.error import SchemeNotSupported
@@ -391,9 +392,21 @@ class WrapperTests(ClientTestCase):
         peer.send(OK[:-1])
         body = readBody(self.successResultOf(deferred))
         body.cancel()
-        self.failing(body, ResponseFailed)
+        self.failing(body, CancelledError)
         self.assertTrue(peer.aborted)
         self.assertEqual([], self.flushWarnings())
+
+    def test_readBodyInTime(self) -> None:
+        """
+        C{addTimeout} of C{readBody} ends in its C{TimeoutError}, as with twisted.web's
+        agent, whose transports end after the cancellation.
+        """
+        deferred, peer = self.ask()
+        peer.send(OK[:-1])
+        body = readBody(self.successResultOf(deferred)).addTimeout(3, self.clock)
+        self.clock.advance(3)
+        self.failureResultOf(body, TimeoutError)
+        self.assertTrue(peer.aborted)
 
     def test_addresses(self) -> None:
         """

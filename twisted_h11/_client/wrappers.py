@@ -13,7 +13,7 @@ import zlib
 from collections.abc import Callable
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectionAborted
 from twisted.internet.interfaces import IPushProducer
 from twisted.internet.protocol import Protocol, connectionDone
@@ -57,11 +57,32 @@ def readBody(response: Any) -> Deferred[bytes]:
     @param response: a L{Response<twisted_h11.client.Response>}, or another
         C{IResponse}.
     @return: a Deferred that fires with the body, or fails with a
-        L{RequestError<twisted_h11.client.RequestError>}.
+        L{RequestError<twisted_h11.client.RequestError>}.  Cancelling it drops the
+        connection; then it fails with a C{CancelledError}, or with the C{TimeoutError}
+        of C{addTimeout}.
 
     @since: 0.1
     """
-    return client.readBody(response).addErrback(errors.adopt)
+    cancelled = False
+
+    def cancel(_: Deferred[bytes]) -> None:
+        nonlocal cancelled
+        cancelled = True
+        body.cancel()
+
+    def failed(reason: Failure) -> Failure:
+        reason = errors.adopt(reason)
+        if cancelled and not reason.check(CancelledError):
+            # The connection has ended at once; with twisted.web's agent it does later.
+            error: Any = reason.value
+            why = Failure(CancelledError())
+            reason = errors.adopt(why, error.phase, error.elapsed)
+        return reason
+
+    whole: Deferred[bytes] = Deferred(cancel)
+    body = client.readBody(response).addErrback(failed)
+    body.addCallbacks(whole.callback, whole.errback)
+    return whole
 
 
 class GzipDecoder(client.GzipDecoder):
