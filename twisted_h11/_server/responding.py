@@ -252,12 +252,8 @@ class Responding(Streaming):
 
     def _finished(self, channel: Any, whole: Any = None) -> None:
         if self.producer is not None:
-            self._log.failure(
-                "",
-                Failure(
-                    RuntimeError(f"Producer was not unregistered for {self.uri!r}")
-                ),
-            )
+            text = f"Producer was not unregistered for {self.uri!r}"
+            self._log.failure("", Failure(RuntimeError(text)))
             self.unregisterProducer()
         wire = channel.wire
         behind = not wire.hasRoom and wire.transport is not None
