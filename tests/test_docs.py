@@ -13,11 +13,13 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
+import h11
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
+from twisted_h11 import protocol
 from twisted_h11.server import Site, describe_limits, describe_log_fields
 from twisted_h11.tap import Options
 
@@ -352,6 +354,30 @@ class ExampleTests(SynchronousTestCase):
             finally:
                 process.kill()
                 process.communicate()
+
+    def test_firstProtocol(self) -> None:
+        """
+        The first protocol, on its page and in its module, answers whatever the method,
+        and also on a connection that is not used again.
+        """
+        page = (DOCS / "protocol.rst").read_text("utf-8")
+        block = page.split(".. code-block:: python\n\n")[1].split("\n\nEvents in")[0]
+        module = (protocol.__doc__ or "").split("::\n\n")[1].split("\n\nh11's")[0]
+        for text in (block, module):
+            names: dict[str, Any] = {"h11": h11, **vars(protocol)}
+            exec(textwrap.dedent(text).split("\n\nendpoint")[0], names)
+            for method, field, body in (
+                (b"GET", b"", b"hello"),
+                (b"GET", b"Connection: close\r\n", b"hello"),
+                (b"HEAD", b"", b""),
+            ):
+                transport = StringTransport()
+                made = names["Hello"]()
+                made.makeConnection(transport)
+                made.dataReceived(
+                    b"%b / HTTP/1.1\r\nHost: x\r\n%b\r\n" % (method, field)
+                )
+                self.assertEqual(body, transport.value().split(b"\r\n\r\n")[1])
 
     def test_gettingStartedResource(self) -> None:
         """

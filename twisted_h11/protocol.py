@@ -7,12 +7,16 @@ and write C{eventReceived}::
 
     class Hello(H11Protocol):
         def eventReceived(self, event):
-            if isinstance(event, h11.EndOfMessage):
+            if isinstance(event, h11.Request):
+                self.method = event.method
+            elif isinstance(event, h11.EndOfMessage):
                 self.sendEvent(h11.Response(status_code=200, headers=[
                     ("Content-Length", "5")]))
-                self.sendEvent(h11.Data(data=b"hello"))
+                if self.method != b"HEAD":
+                    self.sendEvent(h11.Data(data=b"hello"))
                 self.sendEvent(h11.EndOfMessage())
-                self.startNextCycle()
+                if self.h11Connection.our_state is h11.DONE:
+                    self.startNextCycle()
 
     endpoint.listen(H11Factory(Hello))
 
