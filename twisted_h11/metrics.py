@@ -9,7 +9,7 @@ The metrics of a site, and a resource for a status site.
 
     metrics = Metrics()
     site = Site(root, metrics=metrics)
-    status = Site(StatusResource(metrics))
+    status = Site(StatusResource(metrics, lambda: site.isDraining))
     SiteService([("tcp:8080", site), ("tcp:9000:interface=127.0.0.1", status)])
 
 C{/metrics} needs C{prometheus-client} (C{twisted-h11[metrics]}).

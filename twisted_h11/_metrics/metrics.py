@@ -35,7 +35,7 @@ class Metrics:
 
         metrics = Metrics()
         site = Site(root, metrics=metrics)
-        status = Site(StatusResource(metrics))
+        status = Site(StatusResource(metrics, lambda: site.isDraining))
 
     @ivar isWatched: whether to keep the newest requests; set by the page that shows
         them.

@@ -68,7 +68,8 @@ class StatusResource(Resource):
     ) -> None:
         """
         @param metrics: the metrics of the other site.
-        @param isDraining: returns whether that site accepts no more connections.
+        @param isDraining: returns whether that site accepts no more connections; by
+            default C{/health} is always 200.
         @param reactor: for the time between events; by default the global one.
         @raise TypeError: for an argument of the wrong type.
         """
