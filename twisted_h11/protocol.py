@@ -78,9 +78,10 @@ class H11Protocol(WireProtocol):
     @cvar maxIncompleteEventSize: how many bytes of an incomplete head h11
         keeps before it raises, see L{h11.Connection}; C{limits.maxHeadLength}
         if C{None}.
-    @cvar seconds: the time, see L{IReactorTime.seconds<twisted.internet.interfaces>}:
-        events that have arrived at once are delivered for 5 milliseconds, the rest in
-        the next turns of the reactor.
+    @cvar seconds: returns the time, as C{seconds} of L{IReactorTime
+        <twisted.internet.interfaces.IReactorTime>}; set by L{H11Factory}, if it has a
+        reactor.  Events that have arrived at once are delivered for 5 milliseconds, the
+        rest in the next turns of the reactor.
     @ivar limits: the L{Limits} that bound heads and closing; set by L{H11Factory}.
         Other limits have no effect here.
 

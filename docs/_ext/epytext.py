@@ -195,13 +195,16 @@ def _comment(name: str, value: Any) -> list[str]:
 
 def _documented(owner: Any) -> set[str]:
     """
-    The names in a class that have a docstring of their own.
+    The names in a class that have a docstring of their own: not a function of Python's,
+    such as a clock.
     """
     return {
         name
         for base in owner.__mro__
         for name, value in vars(base).items()
-        if isinstance(value, (FunctionType, classmethod, property, staticmethod))
+        if isinstance(
+            getattr(value, "__func__", value), (FunctionType, classmethod, property)
+        )
     }
 
 
