@@ -130,6 +130,20 @@ class WhichTests(CompressionTestCase):
                 self.assertEqual(response.body, TEXT)
                 self.assertEqual(response.all(b"Vary"), [], fields)
 
+    def test_eventsOfAKind(self) -> None:
+        """
+        C{text/*} leaves C{text/event-stream} as it is; only its own name compresses it.
+        """
+        events = self.text((b"Content-Type", b"text/event-stream; charset=utf-8"))
+        for types, coding in (
+            (["text/*"], []),
+            (["text/*", "text/event-stream"], [b"gzip"]),
+        ):
+            for resource, expected in ((events, coding), (self.text(), [b"gzip"])):
+                site = self.site(resource, compression=Compression(types=types))
+                response = self.answer(site, TAKES)
+                self.assertEqual(response.all(b"Content-Encoding"), expected)
+
     def test_varies(self) -> None:
         """
         A part of a text, and the news that it has not changed, say that there are two.

@@ -52,6 +52,9 @@ Media types that are compressed by default: text.  Images, films and archives ar
 compressed already, and the events of C{text/event-stream} must arrive at once.
 """
 
+# Text that only its own name in the types compresses.
+_EVENTS = b"text/event-stream"
+
 # Responses with these statuses have no content, or only a part.
 _NEVER = frozenset((204, 205, 206, 304))
 
@@ -94,7 +97,8 @@ class Compression:
         level: int = 6,
     ) -> None:
         """
-        @param types: media types, such as C{text/html}; C{text/*} for all of a kind.
+        @param types: media types, such as C{text/html}; C{text/*} for all of a kind,
+            without C{text/event-stream}.
         @param minimumLength: the least length of content to compress, in bytes, where
             the length is known.  Starlette has 500, nginx 20.
         @param level: 1 (fastest) to 9 (smallest).
@@ -158,7 +162,9 @@ class Compression:
             return False
         kind = headers.getRawHeaders(b"Content-Type", [b""])[0]
         kind = kind.partition(b";")[0].strip().lower()
-        return kind in self._kinds or kind.partition(b"/")[0] + b"/*" in self._kinds
+        if kind in self._kinds:
+            return True
+        return kind != _EVENTS and kind.partition(b"/")[0] + b"/*" in self._kinds
 
 
 def encoder_of(resource: Any, request: Any) -> Any:
