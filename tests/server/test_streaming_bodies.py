@@ -18,7 +18,7 @@ from zope.interface import implementer
 
 from tests.support.memory import MemoryTransport
 from tests.support.server_cases import GET, Calls, ServerTestCase, get, post
-from tests.support.wire import splittings
+from tests.support.wire import Wire, splittings
 from twisted_h11.interfaces import IStreamingResource
 
 CHUNKED = get(b"/", b"Transfer-Encoding: chunked", method=b"POST")
@@ -647,6 +647,40 @@ class BackPressureTests(ServerTestCase):
         wire.pump()
         self.assertEqual([200], wire.statuses)
         self.assertEqual(2, len(resource.takers))
+
+    def test_takenTooLate(self) -> None:
+        """
+        A body that is taken when the request is over, and whose content is gone, was
+        cut: it is not empty, and not complete.
+        """
+
+        def limit(wire: Wire, request: Any) -> None:
+            request.setBodyLimit(4)
+
+        def leave(wire: Wire, request: Any) -> None:
+            wire.vanish()
+
+        def finish(wire: Wire, request: Any) -> None:
+            request.finish()
+
+        cut, whole = post(b"x" * 10)[:-1], post(b"x" * 10)
+        for over, data in (
+            (limit, cut),
+            (leave, cut),
+            (finish, cut),
+            (leave, whole),
+            (finish, whole),
+        ):
+            with self.subTest(over=over.__name__, isWhole=data is whole):
+                # That of a resource that streams, or of another one.
+                requests: list[Any] = []
+                resource = Streaming(take=False)
+                wire = self.talk(requests.append if data is whole else resource, data)
+                (request,) = requests or resource.requests
+                over(wire, request)
+                taker = Taker()
+                request.deliverBody(taker)
+                self.assertEqual((b"", "RequestBodyCut"), (taker.data, taker.ended()))
 
     def test_reentrant(self) -> None:
         """

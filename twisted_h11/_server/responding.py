@@ -321,7 +321,6 @@ class Responding(Streaming):
         self._open = None
         self.channel = None  # type: ignore[assignment]
         self._encoder = None
-        source, self._requestBody = self._requestBody, None
         running, self._running = self._running, None
         if self.content is not None:
             guarded("Closing the content of a request", self.content.close)
@@ -332,8 +331,9 @@ class Responding(Streaming):
             self.sentLength = max(self.sentLength - unsent, 0)
             guarded("The access log", channel.factory.log, self)
         self._notify(reason)
-        if source is not None:
-            source.failed(reason)
+        if self._requestBody is not None:
+            # Kept: whoever reads it later is told as well.
+            self._requestBody.failed(reason)
         if running is not None:
             guarded("Cancelling a request", running.cancel)
         if cycle is not None and channel.wire.transport is None:

@@ -19,6 +19,7 @@ from twisted.internet.interfaces import IProtocol
 from twisted.python.failure import Failure
 from twisted.web.http import OK
 from twisted.web.http_headers import Headers
+from twisted.web.iweb import UNKNOWN_LENGTH
 
 from twisted_h11._boundary.checks import (
     INT,
@@ -74,9 +75,12 @@ class Streaming(Rendering):
         """
         if self._requestBody is None:
             content: Any = self.content
-            if content is None:
-                content = BytesIO()
-            self._requestBody = SpooledBody(self, content)
+            isGone = content is None or content.closed
+            self._requestBody = SpooledBody(self, BytesIO() if isGone else content)
+            if isGone and (self.finished or self._disconnected):
+                # What it was has been dropped.
+                self._requestBody.length = UNKNOWN_LENGTH
+                self._requestBody.dropped()
         return self._requestBody
 
     def deliverBody(self, protocol: IProtocol) -> None:
