@@ -378,6 +378,8 @@ class ExampleTests(SynchronousTestCase):
                     b"%b / HTTP/1.1\r\nHost: x\r\n%b\r\n" % (method, field)
                 )
                 self.assertEqual(body, transport.value().split(b"\r\n\r\n")[1])
+                # It has the real reactor: leave no delayed call there.
+                made.connectionLost()
 
     def test_gettingStartedResource(self) -> None:
         """
