@@ -61,6 +61,10 @@ class Hasty(Protocol):
                 while data:
                     data = data[tls.send(data) :]
                 data = tls.bio_read(100_000)
+            if isinstance(lowest, tcp.Connection):
+                # Or the kernel would wait for an acknowledgement of TLS's tickets, and
+                # drop the answer with the reset.
+                lowest.setTcpNoDelay(True)
             lowest.write(data)
             lowest.doWrite()
         while hasattr(lowest, "wrappedProtocol"):
