@@ -348,7 +348,8 @@ class TimeoutTests(ServerTestCase):
     def test_timeoutBoundsTheFirstByte(self) -> None:
         """
         C{timeout=} replaces C{idleTimeout}, and is the most that the wait for the first
-        byte lasts; C{None} disables both, whatever C{idleTimeout} was.
+        byte lasts; C{None} disables both, whatever C{idleTimeout} was.  It does not
+        bound the first byte if that wait was disabled.
         """
         for timeout, idle, first in ((5, 5, 5), (20, 7, 9), (20, None, 9)):
             limits = {"firstByteTimeout": 9, "idleTimeout": idle}
@@ -360,6 +361,11 @@ class TimeoutTests(ServerTestCase):
             wire = self.connect(self.site(limits=limits, timeout=None))
             wire.advance(10_000, step=500)
             self.assertFalse(wire.transport.disconnecting)
+        site = self.site(limits={"firstByteTimeout": None}, timeout=5)
+        wire = self.connect(site)
+        wire.advance(10_000, step=500)
+        self.assertFalse(wire.transport.disconnecting)
+        self.closesAfter(self.connect(site).send(GET), 5)
 
     def test_disabledByTheApplication(self) -> None:
         """
