@@ -19,11 +19,6 @@ class Guarding(FrameOwner, Protocol):
     The receiver of the frames.
     """
 
-    def isOver(self) -> bool:
-        """
-        Whether the connection was closed or aborted.
-        """
-
     def settle(self) -> None:
         """
         The frames of a segment were passed on.
@@ -35,7 +30,7 @@ class SegmentReader:
     Reads the frames of the received segments, as far as each turn of the reactor has
     time.  The transport is paused while bytes wait for the next turn.
 
-    @param owner: the receiver of the frames.
+    @param owner: the receiver of the frames, until L{stop}.
     @param transport: the transport.
     @param watch: the time-outs of the connection.
     @param reactor: starts the next turn.
@@ -66,10 +61,11 @@ class SegmentReader:
             self._read(data)
 
     def _read(self, data: bytes) -> None:
-        owner, frames, watch, turns = self._owner, self.frames, self._watch, self._turns
+        frames, watch, turns = self.frames, self._watch, self._turns
         turns.begin()
         at = 0
-        while owner is not None and at < len(data) and not owner.isOver():
+        # A frame may end the connection, and with it the owner is gone.
+        while (owner := self._owner) is not None and at < len(data):
             if turns.isOver:
                 self._unread = data[at:]
                 self._transport.pauseProducing()
@@ -79,7 +75,7 @@ class SegmentReader:
             if frames.isBetween:
                 watch.frameDue(False)
         turns.end()
-        if owner is not None and not owner.isOver():
+        if owner is not None:
             watch.frameDue(not (frames.isBetween or frames.isInBody))
             owner.settle()
 
