@@ -83,7 +83,7 @@ class Phased(RequestError):
 
     def __str__(self) -> str:
         # The last one says most: how a connection ended is told by what it cut.
-        text = "".join(describe(reason.value) for reason in self.reasons[-1:])
+        text = describe(self.reasons[-1].value) if self.reasons else ""
         if not text:
             text = ", ".join(str(argument) for argument in self.args)
         if not self.phase:
