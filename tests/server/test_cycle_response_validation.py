@@ -192,19 +192,24 @@ class ResponseValidationTests(ServerTestCase):
             wire.only().get(b"content-length")
             self.flushLoggedErrors()
 
+    def hello(self, name: bytes, value: bytes) -> Wire:
+        """
+        The answer of an application that writes content, and sets one field.
+        """
+
+        def render(request: Any) -> None:
+            request.setHeader(name, value)
+            request.write(b"hello")
+            request.finish()
+
+        return self.talk(render, GET).settle(6)
+
     def test_badLength(self) -> None:
         """
         A Content-Length that is no number never goes out.
         """
         for value in (b"five", b"-1", b"+5", b"5, 5", b"", b"0x5", b"1" * 40):
-
-            def render(request: Any, value: bytes = value) -> None:
-                request.setHeader(b"Content-Length", value)
-                request.write(b"hello")
-                request.finish()
-
-            wire = self.talk(render, GET)
-            wire.settle(6)
+            wire = self.hello(b"Content-Length", value)
             self.assertEqual([500], wire.statuses, repr(value))
             self.flushLoggedErrors()
 
@@ -219,14 +224,7 @@ class ResponseValidationTests(ServerTestCase):
             (b"Chunked", 200),
             (b"identity", 200),
         ):
-
-            def render(request: Any, coding: bytes = coding) -> None:
-                request.setHeader(b"Transfer-Encoding", coding)
-                request.write(b"hello")
-                request.finish()
-
-            wire = self.talk(render, GET)
-            wire.settle(6)
+            wire = self.hello(b"Transfer-Encoding", coding)
             self.assertEqual([status], wire.statuses, coding)
             if status == 200:
                 self.assertEqual(b"hello", wire.only().body)
