@@ -61,7 +61,7 @@ class Hasty(Protocol):
                 while data:
                     data = data[tls.send(data) :]
                 data = tls.bio_read(100_000)
-            if isinstance(lowest, tcp.Connection):
+            if lowest.getHandle().family != socket.AF_UNIX:
                 # Or the kernel would wait for an acknowledgement of TLS's tickets, and
                 # drop the answer with the reset.
                 lowest.setTcpNoDelay(True)
