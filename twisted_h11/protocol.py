@@ -206,6 +206,9 @@ class H11Protocol(WireProtocol):
 
     # -- from the transport ---------------------------------------------------
 
+    def _readsLate(self) -> bool:
+        return self._h11Reader is not None and self._h11Reader.readsLate()
+
     def dataReceived(self, data: bytes) -> None:
         """
         Give received data to h11, and deliver every event that is ready.
@@ -231,19 +234,8 @@ class H11Protocol(WireProtocol):
         reason = reason or connectionDone
         self.wire.lost(reason)
         self._nextSuccessor = None
-        events = self._h11Reader
-        if events is None:
-            return
-        events.conn.send_failed()
-        if reason.check(ConnectionDone) is not None and not (
-            self.wire.eof or events.refused
-        ):
-            self.wire.eof = True
-            self.wire.holds = 0
-            events.received(b"")
-        else:
-            events.deliverRest()
-        events.end()
+        if self._h11Reader is not None:
+            self._h11Reader.lost(reason.check(ConnectionDone) is not None)
 
     def _letGo(self) -> None:
         super()._letGo()

@@ -4,21 +4,15 @@ A response that has arrived is read, although the rest of the request can not be
 
 from __future__ import annotations
 
-import socket
-import struct
 from typing import Any
 
-import trustme
-from twisted.internet import reactor, tcp, unix
+from twisted.internet import reactor
 from twisted.internet.defer import inlineCallbacks
-from twisted.internet.error import ConnectionAborted
-from twisted.internet.protocol import Factory, Protocol
-from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 from twisted.web.client import ResponseFailed
 
+from tests.support.early_answers import BODY, HEAD, hasty_servers
 from tests.support.server_cases import FAST_PATH
-from tests.support.tls_servers import private_of
 from twisted_h11._wire import sockets
 from twisted_h11.client import (
     Agent,
@@ -29,56 +23,6 @@ from twisted_h11.client import (
 )
 
 net: Any = reactor
-
-HEAD = b"HTTP/1.1 413 No\r\nConnection: close\r\nContent-Length: 40000\r\n\r\n"
-BODY = bytes(40_000)
-
-
-class Hasty(Protocol):
-    """
-    Answers at the first byte, and resets the connection before the client has read
-    that; the client finds out when it writes.
-    """
-
-    answer = b""
-    isAsked = False
-
-    def dataReceived(self, data: bytes) -> None:
-        if not self.isAsked:
-            self.isAsked = True
-            net.callLater(0, self.reset)
-
-    def reset(self) -> None:
-        """
-        Do all that between two turns of the reactor.
-        """
-        lowest: Any = self.transport
-        data = self.answer
-        if data:
-            if hasattr(lowest, "wrappedProtocol"):
-                # TLS would write at the end of the turn.
-                tls, lowest = lowest.getHandle(), lowest.transport
-                while data:
-                    data = data[tls.send(data) :]
-                data = tls.bio_read(100_000)
-            if lowest.getHandle().family != socket.AF_UNIX:
-                # Or the kernel would wait for an acknowledgement of TLS's tickets, and
-                # drop the answer with the reset.
-                lowest.setTcpNoDelay(True)
-            lowest.write(data)
-            lowest.doWrite()
-        while hasattr(lowest, "wrappedProtocol"):
-            lowest = lowest.transport
-        if isinstance(lowest, tcp.Connection):
-            at_once = struct.pack("ii", 1, 0)
-            lowest.getHandle().setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, at_once)
-        lowest.connectionLost(Failure(ConnectionAborted()))
-        kinds = (tcp.Client, unix.Client)
-        (client,) = (each for each in net.getReaders() if isinstance(each, kinds))
-        # As the reactor does it.
-        why = client.doWrite()
-        assert isinstance(why, Exception)
-        client.connectionLost(Failure(why))
 
 
 class EarlyAnswerTests(TestCase):
@@ -92,23 +36,12 @@ class EarlyAnswerTests(TestCase):
         """
         Servers that answer, and an agent for each.
         """
-        factory = Factory.forProtocol(type("Hasty", (Hasty,), {"answer": answer}))
-        factory.noisy = False
-        authority = trustme.CA()
-        options = private_of(authority.issue_cert("localhost")).options()
-        policy = TLSPolicy.trusting(authority.cert_pem.bytes())
-        path = self.mktemp()[-90:]
-        ports = [
-            net.listenTCP(0, factory, interface="127.0.0.1"),
-            net.listenSSL(0, factory, options, interface="127.0.0.1"),
-            net.listenUNIX(path, factory),
-        ]
-        for port in ports:
-            self.addCleanup(port.stopListening)
-        for port, scheme in zip(ports, ("http", "https"), strict=False):
+        plain, secure, local = hasty_servers(self, answer)
+        for scheme, (port, trusted) in (("http", plain), ("https", secure)):
+            policy = TLSPolicy.trusting(trusted)
             uri = f"{scheme}://localhost:{port.getHost().port}/"
             yield Agent(net, policy, fastPath=FAST_PATH), uri.encode()
-        ways = UNIXEndpointFactory(net, path)
+        ways = UNIXEndpointFactory(net, local[0].getHost().name)
         yield (
             Agent.usingEndpointFactory(net, ways, fastPath=FAST_PATH),
             b"http://localhost/",

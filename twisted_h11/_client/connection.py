@@ -30,7 +30,6 @@ from twisted_h11._client.connection_state import State, state_of
 from twisted_h11._client.errors import Generation
 from twisted_h11._client.exchange import Exchange
 from twisted_h11._client.interfaces import ExchangeHandler, Owner
-from twisted_h11._client.late_reading import LateReading
 from twisted_h11._client.request import ClientRequest
 from twisted_h11._client.timeouts import (
     Wait,
@@ -40,6 +39,7 @@ from twisted_h11._client.timeouts import (
 )
 from twisted_h11._wire.outbox import Outbox
 from twisted_h11._wire.progress import bytes_unsent
+from twisted_h11._wire.protocol import WireProtocol
 from twisted_h11._wire.sockets import is_bare_socket
 from twisted_h11._wire.wire import APPLICATION, CONSUMER, READ_AHEAD
 
@@ -52,7 +52,7 @@ __all__ = ["ClientConnection", "State"]
 
 
 @implementer(IHandshakeListener)
-class ClientConnection(LateReading):
+class ClientConnection(WireProtocol):
     """
     One connection to a server or proxy.
 
@@ -75,6 +75,7 @@ class ClientConnection(LateReading):
     handshakeDetails: Any = None
     requestOutbox: Outbox | None = None
 
+    _exchange: Exchange | None = None
     _poll: Any = None
     _rest = b""
 
@@ -114,15 +115,11 @@ class ClientConnection(LateReading):
         self.since = self.clock.seconds()
         self.secure = ISSLTransport.providedBy(transport)
         self.wantsHandshake = prepare_handshake(transport)
-        if hasattr(transport, "getPeer"):
-            self.peer = transport.getPeer()
-        if hasattr(transport, "getHost"):
-            self.host = transport.getHost()
+        self.peer, self.host = _addresses_of(transport)
         self.tellsUnsent = bytes_unsent(transport) is not None
         self._poll = _poll_of(transport.transport if self.wantsHandshake else transport)
-        owner = self._owner
-        assert owner is not None
-        owner.connectionOpened(self)
+        assert self._owner is not None
+        self._owner.connectionOpened(self)
 
     def adopt(self, owner: Owner[ClientConnection]) -> None:
         """
@@ -145,9 +142,8 @@ class ClientConnection(LateReading):
         """
         if self.wantsHandshake and not self.wire.transport.disconnecting:
             self.wantsHandshake = False
-            owner = self._owner
-            assert owner is not None
-            owner.connectionReady(self)
+            assert self._owner is not None
+            self._owner.connectionReady(self)
 
     def isUsable(self) -> bool:
         """
@@ -253,6 +249,9 @@ class ClientConnection(LateReading):
             # No request is under way, so these bytes are no response.
             self.abortConnection()
 
+    def _readsLate(self) -> bool:
+        return self._exchange is not None and not self.wire.holds
+
     def _inputEnded(self) -> None:
         wire = self.wire
         exchange = self._exchange
@@ -351,6 +350,15 @@ class ClientConnection(LateReading):
             if self._exchange is not None:
                 self._exchange.fail(Failure(), Generation)
         return True
+
+
+def _addresses_of(transport: Any) -> tuple[Any, Any]:
+    """
+    The addresses of both ends; C{None} for what a transport does not tell.
+    """
+    getPeer = getattr(transport, "getPeer", None)
+    getHost = getattr(transport, "getHost", None)
+    return getPeer and getPeer(), getHost and getHost()
 
 
 def _poll_of(transport: Any) -> Any:

@@ -164,13 +164,36 @@ class EventReader:
         self._wire.release(NEXT_TURN)
         self.deliver()
 
-    def deliverRest(self) -> None:
+    def readsLate(self) -> bool:
+        """
+        Whether this side is a client whose response has not ended, and whose
+        application takes events: data that has arrived is of use then, although
+        nothing can be written.
+        """
+        conn = self.conn
+        return (
+            conn.our_role is h11.CLIENT
+            and not self.refused
+            and conn.their_state in (h11.SEND_RESPONSE, h11.SEND_BODY)
+            and not self._wire.holds & ~NEXT_TURN
+        )
+
+    def lost(self, wasClosed: bool) -> None:
         """
         The connection is lost: deliver now what waits for the next turn.
+
+        @param wasClosed: whether the peer has closed it, so that h11 gets end of file.
         """
-        if self._wire.holds & NEXT_TURN:
+        wire = self._wire
+        self.conn.send_failed()
+        if wasClosed and not (wire.eof or self.refused):
+            wire.eof = True
+            wire.holds = 0
+            self.received(b"")
+        elif wire.holds & NEXT_TURN:
             self._turns.stop()
             self._goOn()
+        self.end()
 
     def _deliverNext(self, owner: EventOwner) -> bool:
         """

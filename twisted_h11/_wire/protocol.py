@@ -22,7 +22,7 @@ from twisted_h11._boundary.guarded import guarded
 from twisted_h11._boundary.octets import as_bytes
 from twisted_h11._wire.closing import End
 from twisted_h11._wire.outbox import Outbox
-from twisted_h11._wire.sockets import end_connection
+from twisted_h11._wire.sockets import end_connection, read_left
 from twisted_h11._wire.wire import Wire
 from twisted_h11.limits import Limits
 
@@ -131,10 +131,24 @@ class WireProtocol(Protocol):
 
     def stopProducing(self) -> None:
         """
-        The transport will take nothing more: stop the registered producer.
+        The transport will take nothing more, perhaps because it can not write: read
+        what has arrived, and stop the registered producer.
         """
-        if self.wire.pressure is not None:
-            self.wire.pressure.stopProducing()
+        wire = self.wire
+        if wire.isOpen and self._readsLate():
+            guarded("Reading a response", read_left, wire.transport, self._readsLate)
+        if wire.pressure is not None:
+            wire.pressure.stopProducing()
+
+    def _readsLate(self) -> bool:
+        """
+        Hook: whether data that has arrived is of use although nothing can be written.
+
+        A server may answer before it has read all of a request, and close.  Its kernel
+        then resets the connection.  A client that is writing finds out by that, and
+        Twisted closes the socket although the response is in it.
+        """
+        return False
 
     def loseConnection(self) -> None:
         """
