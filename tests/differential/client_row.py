@@ -99,7 +99,8 @@ def odd_framing(seen: Seen) -> object:
 def _is_odd(seen: Seen) -> object:
     lengths = seen.values(b"content-length")
     codings = seen.values(b"transfer-encoding")
-    odd = len(set(lengths)) > 1 or not all(map(bytes.isdigit, lengths))
+    isOdd = not all(re.fullmatch(rb"[0-9]{1,19}", length) for length in lengths)
+    odd = len(set(lengths)) > 1 or isOdd
     return odd or codings not in ([], [b"chunked"])
 
 

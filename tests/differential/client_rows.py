@@ -17,7 +17,6 @@ from tests.differential.client_forgiven import FORGIVEN
 from tests.differential.client_row import (
     ClientRow,
     body,
-    is_bodiless,
     looks,
     status,
 )
@@ -175,18 +174,6 @@ _OTHERS: list[ClientRow] = [
             )
         ),
         "RFC 9112 section 7.1 sets no maximum; ``maxBodyLength`` does.",
-    ),
-    ClientRow(
-        "A length over 64 bits where there is no body",
-        "we do not look at it, or leave it out and close; others refuse it, or close, "
-        "or go on",
-        "",
-        "loose reuses closes",
-        lambda it: (
-            is_bodiless(it)
-            and looks(lambda seen: re.search(rb"[0-9]{20}", seen.sections))(it)
-        ),
-        "RFC 9112 section 6.3 rule 1.",
     ),
     ClientRow(
         "The size of a chunk with more than 16 digits, zeros first",

@@ -33,7 +33,6 @@ __all__ = [
     "is_field_content",
     "is_host",
     "is_length",
-    "is_long_length",
     "is_node",
     "is_origin_form",
     "is_request_line",
@@ -84,9 +83,6 @@ is_length = re.compile(rb"[0-9]{1,19}").fullmatch
 
 # The fast path leaves lengths that could need more than 63 bits to h11.
 is_short_length = re.compile(rb"[0-9]{1,18}").fullmatch
-
-# h11 takes 20 digits; so does the client, for a response without a body.
-is_long_length = re.compile(rb"[0-9]{1,20}").fullmatch
 
 # -- RFC 9112 sections 2 to 4: heads ----------------------------------------------
 

@@ -36,7 +36,7 @@ import h11
 
 from twisted_h11._http.abnf import (
     has_control,
-    is_long_length,
+    is_length,
     is_token,
     is_tolerant_status_line,
 )
@@ -170,7 +170,7 @@ def _forgive_framing(fields: Fields, bodiless: bool) -> Fields:
     if bodiless:
         if codings and codings != [b"chunked"]:
             dropped.add(b"transfer-encoding")
-        if len(set(lengths)) > 1 or not all(map(is_long_length, lengths)):
+        if len(set(lengths)) > 1 or not all(map(is_length, lengths)):
             dropped.add(b"content-length")
     if not dropped:
         return fields
