@@ -32,6 +32,7 @@ from twisted_h11._command.standard import say
 from twisted_h11._command.status import StatusService
 from twisted_h11._command.stopping import Stopping, leave
 from twisted_h11._command.twistd_paths import leaves_nothing
+from twisted_h11._command.unserved import warn_of_unserved
 from twisted_h11._command.worker import inherited
 
 __all__ = ["Options", "makeService"]
@@ -82,6 +83,8 @@ def makeService(config: Options) -> IService:
         say("twistd h11web: everything is as it should be")
         raise SystemExit(0)
     if command is not None:
+        if worker is None:
+            warn_of_unserved()
         if config["workers"] is not None:
             return make_parent(config, logs)
         own_process(config, site, logs, stopping, listening)

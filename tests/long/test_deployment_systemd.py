@@ -356,3 +356,19 @@ class ActivationTests(CommandTestCase):
         self.assertIn("/y", self.ask(path, "/y"))
         self.assertIn("/z", self.ask(one.getsockname(), "/z"))
         self.stop(process)
+
+    def test_unserved(self) -> None:
+        """
+        The log says, once, which of them nothing listens on, with workers, too.
+        """
+        one, two = self.tcp(), self.tcp()
+        for workers in ((), ("--workers", "2")):
+            process = self.hand(one, two, names="web:other", more=workers)
+            self.ask(one.getsockname())
+            self.stop(process)
+            lines = self.read("log/h11web.log").splitlines()
+            said = [line for line in lines if "No endpoint listens" in line]
+            self.assertEqual(1, len(said), said)
+            self.assertIn(f"port {two.getsockname()[1]} of 127.0.0.1", said[0])
+            self.assertIn("(descriptor 4, other)", said[0])
+            os.unlink(f"{self.directory}/log/h11web.log")
