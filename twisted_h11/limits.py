@@ -59,6 +59,30 @@ def _bound(
     )
 
 
+def _check_bound(bound: Field[Any], value: Any) -> None:
+    """
+    Check that a value is one that a bound can have, according to its metadata.
+
+    @raise TypeError: if it is not a number.
+    @raise ValueError: if it is negative, zero where the bound must be positive, or
+        C{None} where the bound always applies.
+    """
+    name, unit = bound.name, bound.metadata["unit"]
+    if value is None:
+        if not bound.metadata["optional"]:
+            raise ValueError(f"{name} can not be None: it always applies")
+        return
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise no_number(name, unit, value)
+    if not value >= 0:
+        raise ValueError(f"{name} can not be negative: {value!r}")
+    if bound.metadata["positive"]:
+        if unit == "seconds" and not value:
+            raise ValueError(f"{name} must be more than 0 seconds")
+        if unit != "seconds" and value < 1:
+            raise ValueError(f"{name} must be at least 1: {value!r}")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Limits:
     """
@@ -69,8 +93,8 @@ class Limits:
         Site(root, limits=Limits(maxBodyLength=10 * 1024 * 1024))
 
     @raise TypeError: for a value that is not a number.
-    @raise ValueError: for a negative or infinite value, or C{None} where the bound can
-        not be switched off.
+    @raise ValueError: for a negative or infinite value, for zero where nobody could be
+        served like that, or for C{None} where the bound can not be switched off.
 
     @since: 0.1
     """
@@ -346,17 +370,9 @@ class Limits:
     def __post_init__(self) -> None:
         for bound in fields(self):
             value = getattr(self, bound.name)
-            if value is None:
-                if not bound.metadata["optional"]:
-                    raise ValueError(f"{bound.name} can not be None: it always applies")
-            elif isinstance(value, bool) or not isinstance(value, (int, float)):
-                raise no_number(bound.name, bound.metadata["unit"], value)
-            elif not value >= 0:
-                raise ValueError(f"{bound.name} can not be negative: {value!r}")
-            elif not isfinite(value):
+            _check_bound(bound, value)
+            if value is not None and not isfinite(value):
                 raise ValueError(f"{bound.name} must be finite, not {value!r}")
-        if not self.rateWindow:
-            raise ValueError("rateWindow can not be 0: rates are measured over it")
 
 
 def describe_limits() -> list[Field[Any]]:
@@ -366,7 +382,7 @@ def describe_limits() -> list[Field[Any]]:
     @return: dataclass fields whose C{metadata} has C{unit}, C{precedent},
         C{doc}, C{status} (the response status where the bound is crossed, or
         C{None}), C{optional} (whether C{None} switches it off) and C{positive}
-        (whether it must be above 0).
+        (whether it must be above 0: at least 1, if it is not a time).
 
     @since: 0.1
     """

@@ -317,8 +317,10 @@ class BoundsTests(ClientTestCase):
         """
         There is always room for one.
         """
-        with self.assertRaises(ValueError):
-            PoolSettings(maxConnections=0)
+        for name in ("maxConnections", "maxConnectionsPerOrigin"):
+            for value in (0, 0.5):
+                given: dict[str, Any] = {name: value}
+                self.assertRaises(ValueError, PoolSettings, **given)
 
 
 class IdleTests(ClientTestCase):

@@ -125,7 +125,8 @@ class InAllTests(ServerTestCase):
         """
         A refusal has a line in the access log, and one with the reason.
         """
-        site = self.site(limits={"maxConnections": 0}, start=True)
+        site = self.site(limits={"maxConnections": 1}, start=True)
+        self.connect(site)
         self.assertRefused(self.connect(site), 503)
         self.assertIn('"- - -" 503 ', site.access.getvalue())
         self.assertTrue([m for m in self.messages() if "too many connections" in m])
@@ -135,7 +136,8 @@ class InAllTests(ServerTestCase):
         What a refused client sends is dropped.
         """
         echo = Echo()
-        site = self.site(echo, limits={"maxConnections": 0})
+        site = self.site(echo, limits={"maxConnections": 1})
+        self.connect(site)
         wire = self.connect(site).send(GET)
         self.assertRefused(wire, 503)
         self.assertEqual([], echo.seen)
@@ -417,8 +419,9 @@ class DroppedTests:
         The descriptor of a connection that is closed at once is free in the same call.
         """
         seen: list[int] = []
-        limits = Limits(maxConnections=0, maxRefusedConnections=0)
+        limits = Limits(maxConnections=1, maxRefusedConnections=0)
         site: Any = Site(Echo(), limits=limits)
+        await self.open(site)
         build = site.buildProtocol
 
         def buildProtocol(address: Any) -> Any:

@@ -19,7 +19,7 @@ from tests.support.server_cases import (
     post,
 )
 from tests.support.wire import splittings
-from twisted_h11.server import Limits
+from twisted_h11.server import Limits, describe_limits
 
 
 class LimitsObjectTests(SynchronousTestCase):
@@ -47,10 +47,28 @@ class LimitsObjectTests(SynchronousTestCase):
             ("idleTimeout", True),
             ("idleTimeout", float("nan")),
             ("idleTimeout", float("inf")),
-            ("rateWindow", 0),
+            ("maxConnections", 0.5),
         ):
             wrong: dict[str, Any] = {name: value}
             self.assertRaises(ValueError, Limits, **wrong)
+
+    def test_nothing(self) -> None:
+        """
+        Zero is refused, or not, and so is C{None}, as the descriptions of the bounds
+        say.
+        """
+        for bound in describe_limits():
+            for value, refuses in (
+                (0, bound.metadata["positive"]),
+                (0.0, bound.metadata["positive"]),
+                (None, not bound.metadata["optional"]),
+            ):
+                given: dict[str, Any] = {bound.name: value}
+                if refuses:
+                    error = self.assertRaises(ValueError, Limits, **given)
+                    self.assertTrue(str(error).startswith(f"{bound.name} "), error)
+                else:
+                    self.assertEqual(value, getattr(Limits(**given), bound.name))
 
 
 class InputLimitTests(ServerTestCase):

@@ -287,12 +287,13 @@ class TimeoutTests(ServerTestCase):
 
     def test_siteTimeoutIsATime(self) -> None:
         """
-        A time-out that no clock can wait for is refused when the site is made.
+        A time-out that no clock can wait for, or no client can meet, is refused when
+        the site is made.
         """
-        for timeout in (-1, float("inf"), float("nan")):
+        for timeout in (-1, 0, float("inf"), float("nan")):
             error = self.assertRaises(ValueError, self.site, timeout=timeout)
             self.assertIn(
-                f"timeout must not be negative or infinite: {timeout}", str(error)
+                f"timeout must be more than 0, and finite: {timeout}", str(error)
             )
 
     def test_siteTimeoutNoneKeepsTheOthers(self) -> None:

@@ -13,8 +13,8 @@ from collections.abc import Collection
 from dataclasses import Field, dataclass, fields
 from typing import Any
 
-from twisted_h11._boundary.checks import BOOL, BYTES, listed, no_number, wrong
-from twisted_h11.limits import KIB, _bound
+from twisted_h11._boundary.checks import BOOL, BYTES, listed, wrong
+from twisted_h11.limits import KIB, _bound, _check_bound
 
 __all__ = ["ClientSettings", "PoolSettings", "describe_settings"]
 
@@ -32,20 +32,13 @@ class _Checked:
 
     def __post_init__(self) -> None:
         for bound in fields(self):  # type: ignore[arg-type]
-            unit = bound.metadata["unit"]
             value = getattr(self, bound.name)
-            if not unit:
-                kind = _CHOICES[bound.name]
-                if not kind.test(value):
-                    raise wrong(bound.name, kind.name, value)
+            if bound.metadata["unit"]:
+                _check_bound(bound, value)
                 continue
-            if value is None:
-                if not bound.metadata["optional"]:
-                    raise ValueError(f"{bound.name} can not be None: it always applies")
-            elif isinstance(value, bool) or not isinstance(value, (int, float)):
-                raise no_number(bound.name, unit, value)
-            elif not value >= 0:
-                raise ValueError(f"{bound.name} can not be negative: {value!r}")
+            kind = _CHOICES[bound.name]
+            if not kind.test(value):
+                raise wrong(bound.name, kind.name, value)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,8 +47,8 @@ class PoolSettings(_Checked):
     The bounds of an L{HTTPConnectionPool<twisted_h11.client.HTTPConnectionPool>}.
 
     @raise TypeError: for a value that is not a number.
-    @raise ValueError: for one that is negative, or C{None} where the bound can
-        not be switched off.
+    @raise ValueError: for one that is negative, for less than one connection, or
+        C{None} where the bound can not be switched off.
 
     @since: 0.1
     """
@@ -66,12 +59,14 @@ class PoolSettings(_Checked):
         "aiohttp limit, httpx max_connections, Go MaxIdleConns",
         "most connections at a time, to all origins together: connecting, in use, "
         "idle or closing",
+        positive=True,
     )
     maxConnectionsPerOrigin: int = _bound(
         20,
         "connections",
         "none; browsers 6, aiohttp and Go unbounded",
         "most connections at a time to one origin",
+        positive=True,
     )
     maxQueued: int | None = _bound(
         10_000,
@@ -109,12 +104,6 @@ class PoolSettings(_Checked):
         "most requests on one connection",
         optional=True,
     )
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        for name in ("maxConnections", "maxConnectionsPerOrigin"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -266,6 +255,7 @@ def describe_settings(settings: type[_Checked]) -> list[Field[Any]]:
     The fields of a settings class in the order of the documentation.
 
     @return: dataclass fields whose C{metadata} has C{unit}, C{precedent},
-        C{doc} and C{optional}.
+        C{doc}, C{optional} and C{positive}, as
+        L{describe_limits<twisted_h11.server.describe_limits>} has them.
     """
     return list(fields(settings))  # type: ignore[arg-type]

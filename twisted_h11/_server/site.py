@@ -74,8 +74,8 @@ def _timed(limits: Limits, timeout: float | None) -> Limits:
     first = limits.firstByteTimeout
     if timeout is None:
         first = None
-    elif not 0 <= timeout < inf:
-        raise ValueError(f"timeout must not be negative or infinite: {timeout!r}")
+    elif not 0 < timeout < inf:
+        raise ValueError(f"timeout must be more than 0, and finite: {timeout!r}")
     elif first is not None:
         first = min(first, timeout)
     return replace(limits, idleTimeout=timeout, firstByteTimeout=first)
