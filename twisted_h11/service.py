@@ -14,6 +14,7 @@ finish their responses when it stops.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Any
 
 from twisted.application.service import Service
@@ -38,6 +39,7 @@ from twisted_h11._boundary.checks import (
     optional,
 )
 from twisted_h11._boundary.explain import explain
+from twisted_h11._boundary.guarded import log_failure
 
 __all__ = ["DEFAULT_GRACE", "ListenError", "SiteService"]
 
@@ -272,12 +274,13 @@ class SiteService(Service):
             # The endpoint stdio: gives an object that is not a port.
             close = getattr(port, "stopListening", None)
             if close is not None:
-                closing.append(maybeDeferred(close))
+                closed = maybeDeferred(close)
+                closing.append(closed.addErrback(partial(log_failure, "A port's end")))
 
         def drain(_: object) -> Deferred[None]:
             return self.drainSites()
 
-        done: Deferred[Any] = DeferredList(closing, consumeErrors=True)
+        done: Deferred[Any] = DeferredList(closing)
         return done.addCallback(drain)
 
     # -- for subclasses -------------------------------------------------------------

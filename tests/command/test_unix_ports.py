@@ -229,3 +229,30 @@ class PortTests(TestCase):
             with socket.socket(socket.AF_UNIX) as client:
                 self.assertRaises(ConnectionRefusedError, client.connect, self.path)
             os.unlink(self.path)
+
+    @inlineCallbacks
+    def test_factoryDoesNotStop(self) -> Any:
+        """
+        An error of the factory is not said to be one of the removal: whoever closes the
+        port gets it, and nothing is left.
+        """
+        for made in (ValueError("no end"), PermissionError(13, "no end")):
+
+            def fails(made: Exception = made) -> None:
+                self.factory.stopped = True
+                raise made
+
+            self.factory.stopFactory = fails  # type: ignore[method-assign]
+            for lock in (0, 1):
+                port = LockingReactor(net).listenUNIX(
+                    self.path, self.factory, wantPID=lock
+                )
+                try:
+                    yield port.stopListening()
+                except (ValueError, OSError) as error:
+                    self.assertIs(made, error)
+                else:
+                    self.fail("the error is lost")
+                self.assertFalse(port.disconnecting)
+                self.assertEqual([], os.listdir(self.folder))
+        self.assertEqual([], self.lines("Can not remove"))

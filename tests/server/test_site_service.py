@@ -154,6 +154,20 @@ class StartTests(SynchronousTestCase):
         port.closed.callback(None)
         self.successResultOf(stopped)
 
+    def test_endFails(self) -> None:
+        """
+        A port that fails to close is logged, and the service ends all the same.
+        """
+        port = Port()
+        service = self.made(succeed(port))
+        service.startService()
+        stopped = service.stopService()
+        assert port.closed is not None
+        port.closed.errback(ValueError("no end"))
+        self.successResultOf(stopped)
+        (error,) = self.flushLoggedErrors(ValueError)
+        self.assertEqual("no end", error.getErrorMessage())
+
     def test_again(self) -> None:
         """
         A service that was stopped, or that failed, can be started again.

@@ -105,13 +105,15 @@ class _Port(unix.Port):
         try:
             super().connectionLost(reason)
         except (OSError, ValueError) as error:
+            if not self.connected:
+                # The socket is closed: it is the factory's error.
+                raise
             if not isinstance(error, FileNotFoundError):
                 self._log.warn(
                     "Can not remove a UNIX socket: {reason}", reason=explain(error)
                 )
             self._unlock()
-            if self.connected:
-                tcp.Port.connectionLost(self, reason)
+            tcp.Port.connectionLost(self, reason)
 
 
 # The ports that are open.
