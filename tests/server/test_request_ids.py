@@ -371,6 +371,43 @@ class LogTests(ServerTestCase):
         self.assertEqual(2, len(found))
         self.assertTrue(MADE.fullmatch(found[1] or ""))
 
+    def test_refusedUnread(self) -> None:
+        """
+        A request that was refused before it was read has one, too: the same in the
+        access log and with the reason, and in nothing that follows.
+        """
+
+        def few(site: Any) -> Any:
+            self.connect(site)
+            return self.connect(site)
+
+        def late(site: Any) -> Any:
+            return self.connect(site).send(get()[:10]).advance(50)
+
+        for status, refused in (
+            (400, lambda site: self.connect(site).send(b" GET")),
+            (400, lambda site: self.connect(site).send(get(b"/", b"no colon"))),
+            (408, late),
+            (431, lambda site: self.connect(site).send(get(b"/", b"a: " + b"a" * 999))),
+            (503, few),
+        ):
+            self.noted.clear()
+            site = self.site(
+                start=True,
+                logFormatter=json_log_format("request_id", "status"),
+                requestIds=True,
+                limits={"maxConnections": 1, "maxHeadLength": 500},
+            )
+            refused(site).settle(9)
+            line = json.loads(site.access.getvalue())
+            self.assertEqual(status, line["status"])
+            self.assertTrue(MADE.fullmatch(line["request_id"] or ""), status)
+            self.assertEqual(
+                [line["request_id"]],
+                self.said("Refused a request from {peer} with {status}: {reason}"),
+            )
+            self.assertIsNone(current.get())
+
     def test_observer(self) -> None:
         """
         The text of an event has it in its brackets, JSON as C{request_id}; nothing is

@@ -65,6 +65,21 @@ class IdentifiedChannel(Channel):
         current.set(found)
         return cycle
 
+    def refuse(self, status: int, reason: str) -> None:
+        """
+        Refuse a request.  One that was not read gets an identifier here, which its line
+        in the access log and the reason in the program's log have in common.
+        """
+        if self.cycle is not None:
+            super().refuse(status, reason)
+            return
+        made = self.factory.requestIds.of(lambda name: (), self.getPeer())
+        token = current.set(made)
+        try:
+            super().refuse(status, reason)
+        finally:
+            current.reset(token)
+
     def deadlineOver(self, wait: Enum) -> None:
         """See L{WireUser}."""
         _within(self.cycle, super().deadlineOver, wait)

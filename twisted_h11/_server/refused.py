@@ -17,6 +17,7 @@ from twisted_h11._http.strict_requests import RequestHead
 from twisted_h11._server.added_fields import fields_to_add
 from twisted_h11._server.cycle import Cycle, State, tell_lost
 from twisted_h11._server.error_pages import page_of
+from twisted_h11._server.request_ids import current
 from twisted_h11._wire.closing import End
 
 __all__ = ["RefusedRequest", "refuse", "send_error"]
@@ -35,9 +36,11 @@ class RefusedRequest:
     @param status: the status of the response.
     @ivar sentLength: the length of the response's content, in bytes.
     @ivar isUnread: whether method, target and version are unknown.
+    @ivar requestId: its identifier, if requests have one.
     """
 
     isUnread = False
+    requestId: str | None = None
 
     def __init__(
         self,
@@ -66,6 +69,8 @@ class RefusedRequest:
             else:
                 self.isUnread = True
         self.path = self.uri.partition(b"?")[0]
+        if getattr(channel.site, "requestIds", None) is not None:
+            self.requestId = current.get()
 
     def getClientAddress(self) -> IAddress:
         """
