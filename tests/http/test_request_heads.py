@@ -5,14 +5,19 @@ What the strict layer says of a request head that is in order.
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 from ipaddress import IPv6Address
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.server_cases import get
-from twisted_h11._http.abnf import is_authority_form, is_host
+from twisted_h11._http.abnf import is_authority_form, is_host, is_request_line
 from twisted_h11._http.fastpath import read_request
-from twisted_h11._http.strict_requests import Refused, check_request_head
+from twisted_h11._http.strict_requests import (
+    Refused,
+    check_partial_head,
+    check_request_head,
+)
 from twisted_h11.limits import Limits
 
 
@@ -88,6 +93,82 @@ def isAddress(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+class BeginningTests(SynchronousTestCase):
+    """
+    L{check_partial_head}.
+    """
+
+    def status(self, data: bytes, scanned: int = 0) -> int | None:
+        """
+        The status with which a beginning is refused, if it is.
+        """
+        try:
+            check_partial_head(data, 0, scanned, Limits())
+        except Refused as refused:
+            return refused.status
+        return None
+
+    def trickled(self, data: bytes) -> int | None:
+        """
+        The same, byte by byte.
+        """
+        for count in range(len(data)):
+            status = self.status(data[: count + 1], count)
+            if status is not None:
+                return status
+        return None
+
+    def lines(self) -> Iterator[bytes]:
+        """
+        Beginnings of request lines with some changes.
+        """
+        yield from (b"@ / HTTP/2.0", b"G / HTTP/2.0a")
+        choose = random.Random(4)
+        odd = (b"", b"", b" ", b"\t", b"a", b"/", b"1", b"2", b"@", b"\xe9")
+        for _ in range(5000):
+            line = choose.choice((b"G /a HTTP/1.1", b"G /a HTTP/1.0", b"GE / HTTP/2.0"))
+            line = line[: choose.randrange(1, 14)]
+            for _ in range(choose.randrange(3)):
+                at = choose.randrange(len(line) + 1)
+                end = at + choose.randrange(2)
+                line = line[:at] + choose.choice(odd) + line[end:]
+            if line:
+                yield line
+
+    def begins(self, data: bytes) -> bool:
+        """
+        Whether a valid request line begins so, of any version until that is complete.
+        """
+        whole = b"G /a HTTP/1.1"
+        for end in [whole[at:] for at in range(len(whole) + 1)]:
+            match = is_request_line(data + end)
+            if match and (end or match.group(3) in (b"HTTP/1.0", b"HTTP/1.1")):
+                return True
+        return False
+
+    def test_line(self) -> None:
+        """
+        What no valid request line begins with is refused at once, and nothing else, in
+        one piece or byte by byte.
+        """
+        for line in self.lines():
+            possible = self.begins(line)
+            self.assertEqual(possible, self.status(line) is None, line)
+            self.assertEqual(possible, self.trickled(line) is None, line)
+
+    def test_end(self) -> None:
+        """
+        A line has the same status as a whole, and with its CR or before.
+        """
+        found = set()
+        for line in self.lines():
+            status = self.status(line + b"\r\n")
+            self.assertEqual(status, self.status(line + b"\r"), line)
+            self.assertEqual(status, self.trickled(line + b"\r"), line)
+            found.add(status)
+        self.assertEqual({None, 400, 505}, found)
 
 
 class AddressTests(SynchronousTestCase):

@@ -176,35 +176,17 @@ EQUIVALENT: dict[str, dict[tuple[str, str], str]] = {
             "super().__init__(status, reason) -> pass",
         ): "an exception has its arguments from __new__",
         ("bad = has_bad_byte(data, max(start, scanned - 1))", "1 -> 2"): _AGAIN,
+        ("if lineEnd < 0:", "lineEnd < 0 -> lineEnd <= 0"): _NO_METHOD,
+        ("if lineEnd < 0:", "0 -> 1"): _NO_METHOD,
+        ("if space < 0:", "space < 0 -> space <= 0"): _NO_METHOD,
+        ("if space < 0:", "0 -> 1"): _NO_METHOD,
         (
-            "if not 0 <= lineEnd < len(data) - 1:",
-            "0 <= lineEnd < len(data) - 1 -> 0 < lineEnd < len(data) - 1",
-        ): _NO_METHOD,
-        ("if not 0 <= lineEnd < len(data) - 1:", "0 -> 1"): _NO_METHOD,
-        (
-            "methodEnd = len(data) if space < 0 else space",
-            "space < 0 -> space <= 0",
-        ): _NO_METHOD,
-        ("methodEnd = len(data) if space < 0 else space", "0 -> 1"): _NO_METHOD,
-        ("if space >= 0:", "space >= 0 -> space > 0"): _NO_METHOD,
-        ("if space >= 0:", "0 -> 1"): _NO_METHOD,
-        (
-            "length = (len(data) if targetEnd < 0 else targetEnd) - space - 1",
-            "targetEnd < 0 -> targetEnd <= 0",
+            "targetEnd = len(data) if second < 0 else second",
+            "second < 0 -> second <= 0",
         ): _SECOND,
-        (
-            "length = (len(data) if targetEnd < 0 else targetEnd) - space - 1",
-            "0 -> 1",
-        ): _SECOND,
-        (
-            "elif scanned < lineEnd + 2:",
-            "scanned < lineEnd + 2 -> scanned <= lineEnd + 2",
-        ): _AGAIN,
-        ("elif scanned < lineEnd + 2:", "2 -> 3"): _AGAIN,
-        (
-            'if major != b"1" or minor not in b"01":',
-            "b'01' -> b'01!'",
-        ): "the minor version is one digit",
+        ("targetEnd = len(data) if second < 0 else second", "0 -> 1"): _SECOND,
+        ("if second >= 0:", "second >= 0 -> second > 0"): _SECOND,
+        ("if second >= 0:", "0 -> 1"): _SECOND,
     },
     "twisted_h11._server.request_reader": {
         (

@@ -48,6 +48,7 @@ __all__ = [
     "match_forwarded_pair",
     "match_rough_request_line",
     "match_token",
+    "match_version",
     "match_white_space",
 ]
 
@@ -88,8 +89,11 @@ is_short_length = re.compile(rb"[0-9]{1,18}").fullmatch
 
 # request-line (section 3), without its CRLF; the version is checked separately.
 is_request_line = re.compile(
-    rb"(" + TOKEN + rb") ([\x21-\x7e]+) HTTP/([0-9])\.([0-9])"
+    rb"(" + TOKEN + rb") ([\x21-\x7e]+) (HTTP/[0-9]\.[0-9])"
 ).fullmatch
+
+# HTTP-version (section 2.3), whatever follows it.
+match_version = re.compile(rb"HTTP/[0-9]\.[0-9]").match
 
 # The request line of a refused head, as the access log shows it.
 match_rough_request_line = re.compile(

@@ -23,6 +23,8 @@ the message ends; a property test checks that.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from twisted_h11._http.abnf import (
     has_bad_byte,
     is_absolute_form,
@@ -31,8 +33,10 @@ from twisted_h11._http.abnf import (
     is_length,
     is_origin_form,
     is_request_line,
+    is_target,
     is_token,
     match_token,
+    match_version,
 )
 from twisted_h11._http.lists import has_member, members
 from twisted_h11.limits import Limits
@@ -45,6 +49,8 @@ __all__ = [
     "check_request_head",
     "describe_bad_byte",
 ]
+
+_SPOKEN = (b"HTTP/1.1", b"HTTP/1.0")
 
 
 class Refused(Exception):
@@ -143,23 +149,10 @@ def check_partial_head(data: bytes, start: int, scanned: int, limits: Limits) ->
     bad = has_bad_byte(data, max(start, scanned - 1))
     if bad is not None:
         raise Refused(400, describe_bad_byte(bad.group()))
-    # Bytes may arrive one by one: what was checked is only searched for single bytes,
-    # which is cheap.
     lineEnd = data.find(b"\r", start)
-    if not 0 <= lineEnd < len(data) - 1:
-        space = data.find(b" ", start)
-        methodEnd = len(data) if space < 0 else space
-        fresh = max(start, scanned)
-        if space == start or (
-            fresh < methodEnd and not is_token(data, fresh, methodEnd)
-        ):
-            raise Refused(400, "The request line is malformed.")
-        if space >= 0:
-            targetEnd = data.find(b" ", space + 1)
-            length = (len(data) if targetEnd < 0 else targetEnd) - space - 1
-            if length > limits.maxTargetLength:
-                raise Refused(414, "The request target is too long.")
-    elif scanned < lineEnd + 2:
+    if lineEnd < 0:
+        _check_line_beginning(data, start, max(start, scanned), limits)
+    elif scanned <= lineEnd:
         _check_request_line(data[start:lineEnd], limits)
     if len(data) - start > limits.maxHeadLength:
         raise Refused(431, "The request head is too long.")
@@ -201,23 +194,66 @@ def describe_bad_byte(found: bytes) -> str:
     return "There is a control character."
 
 
+def _check_line_beginning(data: bytes, start: int, fresh: int, limits: Limits) -> None:
+    """
+    Check the beginning of a request line.
+
+    @param fresh: the index up to which an earlier call has checked.  Bytes may arrive
+        one by one: those before are only searched for spaces, which is cheap.
+    @raise Refused: if no valid line begins like that.
+    """
+    space = data.find(b" ", start)
+    methodEnd = len(data) if space < 0 else space
+    if space == start or not _all(is_token, data, fresh, methodEnd):
+        raise Refused(400, "The request line is malformed.")
+    if space < 0:
+        return
+    second = data.find(b" ", space + 1)
+    targetEnd = len(data) if second < 0 else second
+    if targetEnd - space - 1 > limits.maxTargetLength:
+        raise Refused(414, "The request target is too long.")
+    if second == space + 1 or not _all(
+        is_target, data, max(fresh, space + 1), targetEnd
+    ):
+        raise Refused(400, "The request line is malformed.")
+    if second >= 0:
+        _check_version(data[second + 1 :])
+
+
+def _all(is_: Callable[..., object], data: bytes, start: int, end: int) -> bool:
+    """
+    Whether all bytes of a part, which may be empty, fit a rule.
+    """
+    return start >= end or is_(data, start, end) is not None
+
+
+def _check_version(version: bytes) -> None:
+    """
+    Check a version, or its beginning.
+    """
+    if version in _SPOKEN:
+        return
+    missing = b"HTTP/1.1"[len(version) :]
+    if match_version(version + missing) is None or version[:8] in _SPOKEN:
+        raise Refused(400, "The request line is malformed.")
+    # RFC 9110 section 2.5 lets 1.2 to 1.9 be read as 1.1.  No client sends
+    # them, so they get a 505 (a deviation).
+    if not missing:
+        raise Refused(505, "Only HTTP/1.0 and HTTP/1.1 are spoken here.")
+
+
 def _check_request_line(line: bytes, limits: Limits) -> tuple[bytes, bytes, bytes]:
     match = is_request_line(line)
     if match is None:
         # RFC 9112 section 3: an invalid request line gets a 400 and is not
         # repaired.
-        target = line.partition(b" ")[2].partition(b" ")[0]
-        if len(target) > limits.maxTargetLength:
-            raise Refused(414, "The request target is too long.")
+        _check_line_beginning(line, 0, 0, limits)
         raise Refused(400, "The request line is malformed.")
-    method, target, major, minor = match.groups()
+    method, target, version = match.groups()
     if len(target) > limits.maxTargetLength:
         raise Refused(414, "The request target is too long.")
-    # RFC 9110 section 2.5 lets 1.2 to 1.9 be read as 1.1.  No client sends
-    # them, so they get a 505 (a deviation).
-    if major != b"1" or minor not in b"01":
-        raise Refused(505, "Only HTTP/1.0 and HTTP/1.1 are spoken here.")
-    return method, target, b"HTTP/1.1" if minor == b"1" else b"HTTP/1.0"
+    _check_version(version)
+    return method, target, version
 
 
 def check_field_lines(
