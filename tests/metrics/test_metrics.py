@@ -200,6 +200,20 @@ class SiteTests(ServerTestCase):
         for wait in ("head", "idle", "body"):
             self.assertEqual(self.number(metrics, "timeouts_total", wait=wait), 1, wait)
 
+    def test_notTaken(self) -> None:
+        """
+        So does a response that its client does not take, whether or not the connection
+        would stay.
+        """
+        body = b"x" * 300_000
+        for request in (GET, get(b"/", b"Connection: close")):
+            site, metrics = self.counting(lambda request: body)
+            wire = self.connect(site).stall().send(request)
+            self.assertEqual(0, self.number(metrics, "timeouts_total", wait="response"))
+            wire.advance(1000)
+            self.assertTrue(wire.closed)
+            self.assertEqual(1, self.number(metrics, "timeouts_total", wait="response"))
+
     def test_noTimeout(self) -> None:
         """
         What is looked at now and then and is in order has not taken too long.

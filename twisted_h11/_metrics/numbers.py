@@ -48,7 +48,7 @@ The bounds of the buckets of sizes, in bytes.
 """
 
 STATUSES = ("400", "408", "413", "414", "417", "431", "501", "503", "505", "other")
-WAITS = ("handshake", "idle", "head", "body", "request", "client", "other")
+WAITS = ("handshake", "idle", "head", "body", "request", "response", "client", "other")
 STATES = (
     *("new", "idle", "head", "body", "response"),
     *("closing", "http2", "given_away"),

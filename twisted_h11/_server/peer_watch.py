@@ -4,11 +4,12 @@ The least rate at which a client takes its response (C{Limits.minResponseRate}).
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import Any, Protocol
 
 from twisted.internet.interfaces import IAddress, IDelayedCall
-from twisted.logger import Logger
 
+from twisted_h11._server.states import Wait
 from twisted_h11._wire.progress import bytes_taken
 from twisted_h11._wire.wire import Wire
 from twisted_h11.limits import Limits
@@ -34,6 +35,11 @@ class Watched(Protocol):
         Abort the connection at once.
         """
 
+    def deadlineOver(self, wait: Enum) -> None:
+        """
+        See L{WireUser<twisted_h11._wire.user.WireUser>}.
+        """
+
 
 class PeerWatch:
     """
@@ -44,8 +50,6 @@ class PeerWatch:
     """
 
     __slots__ = ("_call", "_lastTaken", "_owner", "_resumes", "_wire")
-
-    _log = Logger()
 
     def __init__(self, owner: Watched, wire: Wire) -> None:
         self._owner = owner
@@ -90,7 +94,7 @@ class PeerWatch:
 
     def _look(self) -> None:
         """
-        At the end of a window, abort the connection if the client has taken too little.
+        See whether the client has taken too little by the end of a window.
         """
         self._call = None
         owner, wire = self._owner, self._wire
@@ -101,10 +105,6 @@ class PeerWatch:
         if now[:2] == (resumes, left):
             least = (owner.limits.minResponseRate or 0) * owner.limits.rateWindow
             if taken is None or now[2] is None or now[2] - taken < least:
-                self._log.info(
-                    "{peer} does not take its response; the connection is dropped",
-                    peer=owner.getPeer(),
-                )
-                owner.abortConnection()
+                owner.deadlineOver(Wait.RESPONSE)
                 return
         self._watch()

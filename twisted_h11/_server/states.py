@@ -30,6 +30,7 @@ class Wait(Enum):
     HEAD = "the rest of a request head"
     BODY = "enough of a request body, once in a window"
     REQUEST = "the end of a request, as the application has asked"
+    RESPONSE = "enough of a response to be taken, once in a window"
     CLIENT = "the end of a response, when the client has closed its side"
 
 

@@ -53,6 +53,14 @@ def _request_unanswered(channel: Any) -> None:
     channel.loseConnection()
 
 
+def _response_not_taken(channel: Any) -> None:
+    _log.info(
+        "{peer} does not take its response; the connection is dropped",
+        peer=channel.getPeer(),
+    )
+    channel.abortConnection()
+
+
 def _client_left(channel: Any) -> None:
     cycle: Cycle | None = channel.cycle
     request = cycle.takeRequest() if cycle is not None else None
@@ -66,6 +74,7 @@ _OVER: dict[Enum, Callable[[Any], None]] = {
     Wait.HEAD: _head_missing,
     Wait.BODY: _body_window_over,
     Wait.REQUEST: _request_unanswered,
+    Wait.RESPONSE: _response_not_taken,
     Wait.CLIENT: _client_left,
 }
 
