@@ -11,6 +11,7 @@ from typing import Any
 from twisted.internet import reactor
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import CancelledError, TimeoutError
+from twisted.internet.testing import MemoryReactorClock
 from twisted.web.client import Agent as TwistedAgent
 from twisted.web.error import SchemeNotSupported
 from twisted.web.http_headers import Headers as TwistedHeaders
@@ -33,6 +34,7 @@ from twisted_h11.client import (
     RedirectAgent,
     RequestGenerationFailed,
     Response,
+    UNIXEndpointFactory,
     readBody,
 )
 
@@ -82,6 +84,43 @@ class InterfaceTests(ClientTestCase):
         """
         for uri in (b"ftp://a/", b"mailto:a@b"):
             self.failing(Agent(self.clock).request(b"GET", uri), SchemeNotSupported)
+
+    def test_schemeOfAFactory(self) -> None:
+        """
+        So is one that an endpoint factory does not support, also without a host, as
+        with Twisted's agent.  If the factory supports it, there is no such server.
+        """
+
+        class Hosts:
+            """
+            Knows the endpoints of some hosts.
+            """
+
+            def endpointForURI(self, uri: Any) -> Any:
+                """
+                There is none.
+                """
+                raise KeyError(uri.host)
+
+        factory = UNIXEndpointFactory(MemoryReactorClock(), "/x")
+        kinds: tuple[Any, ...] = (Agent, TwistedAgent)
+        for uri in (
+            b"ftp://a/",
+            b"ftp:///a",
+            b"mailto:a@b",
+            b"data:,x",
+            b"ftp://a:b@c/",
+        ):
+            for kind in kinds:
+                agent = kind.usingEndpointFactory(self.clock, factory)
+                self.failing(agent.request(b"GET", uri), SchemeNotSupported)
+            if uri != b"ftp://a/":
+                for asked in (self.network, Hosts()):
+                    agent = Agent.usingEndpointFactory(self.clock, asked)
+                    with self.assertRaises(ValueError) as caught:
+                        agent.request(b"GET", uri)
+                    self.assertTrue(str(caught.exception).startswith("Invalid URI"))
+        self.assertEqual([], self.network.peers)
 
     def test_anyScheme(self) -> None:
         """

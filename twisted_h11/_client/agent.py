@@ -49,6 +49,7 @@ from twisted_h11._client.tls import check_policy
 from twisted_h11._client.trace import TraceEvent, Tracer
 from twisted_h11._client.uri import (
     DEFAULT_PORTS,
+    has_other_scheme,
     host_value,
     match_common,
     parse_uri,
@@ -212,6 +213,12 @@ class Agent:
                 )
             except SchemeNotSupported:
                 return fail(errors.adopt(Failure()))
+            except ValueError:
+                if standard is None and has_other_scheme(uri):
+                    unsupported = self._schemeNotSupported(uri)
+                    if unsupported is not None:
+                        return fail(unsupported)
+                raise
         check_method(method)
         shown = host_value(host, None if port == DEFAULT_PORTS.get(scheme) else port)
         endpoint: Any
@@ -247,6 +254,19 @@ class Agent:
         return self._start(
             method, shown, bodyProducer, uri, key, target, headers, endpoint
         )
+
+    def _schemeNotSupported(self, uri: bytes) -> Failure | None:
+        """
+        Whether the endpoint factory refuses the scheme of a URI that has no host.
+        """
+        try:
+            self._endpointFactory.endpointForURI(parse_uri(uri))
+        except SchemeNotSupported:
+            return errors.adopt(Failure())
+        except Exception:
+            # It expects a host.
+            pass
+        return None
 
     def _route(
         self,

@@ -20,7 +20,14 @@ from twisted.web.error import SchemeNotSupported
 
 from twisted_h11._http.abnf import SCHEME
 
-__all__ = ["DEFAULT_PORTS", "host_value", "match_common", "parse_uri", "split_uri"]
+__all__ = [
+    "DEFAULT_PORTS",
+    "has_other_scheme",
+    "host_value",
+    "match_common",
+    "parse_uri",
+    "split_uri",
+]
 
 DEFAULT_PORTS = {b"http": 80, b"https": 443, b"ws": 80, b"wss": 443}
 
@@ -84,6 +91,14 @@ def split_uri(
     return scheme, host, port, target
 
 
+def has_other_scheme(uri: bytes) -> bool:
+    """
+    Whether a URI has a scheme that only an endpoint factory may know.
+    """
+    match = _match_scheme(uri)
+    return match is not None and match[1].lower() not in DEFAULT_PORTS
+
+
 def _shown(uri: bytes) -> str:
     # A URI with an @ may contain a password.
     return "" if b"@" in uri else repr(uri)
@@ -91,7 +106,7 @@ def _shown(uri: bytes) -> str:
 
 def parse_uri(uri: bytes) -> URI:
     """
-    Parse a URI that L{split_uri} has accepted, for an endpoint factory.
+    Parse a URI for an endpoint factory.
     """
     before, slashes, rest = uri.partition(b"://")
     end = min((i for i in map(rest.find, (b"/", b"?", b"#")) if i >= 0), default=None)
