@@ -149,6 +149,23 @@ class PageTests(SynchronousTestCase):
                 count += 1
         self.assertGreater(count, 100)
 
+    def test_proxies(self) -> None:
+        """
+        What is shown for a proxy sets or removes both fields that the server would
+        believe if a client had sent them.
+        """
+        setting = re.compile(
+            r"^ *(?:proxy_set_header|http-request (?:set|del)-header) +"
+            r"X-Forwarded-(Proto|Host)\b",
+            re.MULTILINE,
+        )
+        count = 0
+        for page in [*pages(), *EXAMPLES.rglob("*.conf"), *EXAMPLES.rglob("*.cfg")]:
+            found = setting.findall(page.read_text("utf-8"))
+            self.assertEqual(found.count("Proto"), found.count("Host"), page.name)
+            count += len(found)
+        self.assertGreater(count, 9)
+
     def test_prompts(self) -> None:
         """
         What is shown at Python's prompt is what Python says.

@@ -2,7 +2,7 @@
 Connections that begin with a header of the PROXY protocol.
 
 Twisted's C{haproxy:} endpoints accept a header from any peer, of any length, do not
-check addresses and ports, drop a connection whose header arrives in two pieces, and
+check addresses and ports, drop a connection whose first bytes arrive one by one, and
 read the header above TLS, although proxies send it first.  So L{ProxyProtocolFactory}
 wraps all other factories, accepts headers of trusted proxies only, and drops all other
 connections, with a line in the log.
