@@ -19,8 +19,9 @@ from tests.support.optional import need
 from tests.support.server_cases import Calls, Echo, Holding, ServerTestCase
 from tests.support.wire import Wire
 from twisted import internet
+from twisted_h11._metrics.numbers import PLACES, WAITS
 from twisted_h11._metrics.prometheus import exposition
-from twisted_h11._server.http2_frames import DATA, PREFACE
+from twisted_h11._server.http2_frames import DATA, PREFACE, SETTINGS
 from twisted_h11.metrics import Metrics
 from twisted_h11.server import Limits
 
@@ -410,6 +411,34 @@ class TimeTests(BoundsTestCase):
         (goAway,) = client.named("ConnectionTerminated")
         self.assertEqual(0, goAway.error_code)
         self.assertTrue(client.closed)
+
+    def test_counted(self) -> None:
+        """
+        Each time-out counts, once for a connection, by what it waited for.
+        """
+        bounds = {"headTimeout": 10, "minBodyRate": 100, "rateWindow": 10}
+        begun = frame_of(SETTINGS, 0, b"")[:5]
+        for wait, body, more in (
+            ("idle", None, b""),
+            ("head", None, begun),
+            ("body", b"x", b""),
+            ("head", b"x", begun),
+        ):
+            metrics = Metrics()
+            limits = {**bounds, "idleTimeout": 20}
+            site = self.site(None, limits=limits, http2=True, metrics=metrics)
+            client = self.client(site)
+            if body is not None:
+                client.request(1, body).go()
+            client.wire.send(more)
+            client.wire.advance(21)
+            client.go()
+            self.assertTrue(client.closed)
+            numbers, _ = metrics.totals()
+            self.assertEqual(
+                [wait], [name for name in WAITS if numbers[PLACES[f"timed out {name}"]]]
+            )
+            self.assertEqual(1, numbers[PLACES[f"timed out {wait}"]])
 
     def test_notIdle(self) -> None:
         """

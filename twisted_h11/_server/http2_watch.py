@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from twisted.internet.interfaces import IDelayedCall
 
 from twisted_h11._server.http2_stream import Stream
+from twisted_h11._server.states import Wait
 from twisted_h11._wire.progress import bytes_taken, makes_progress
 from twisted_h11.limits import Limits
 
@@ -175,10 +176,11 @@ class Watch:
         since = self._headSince
         if since is not None and limits.headTimeout is not None:
             if now >= since + limits.headTimeout:
-                owner.drop("a frame did not arrive in time")
+                self._drop(owner, Wait.HEAD, "a frame did not arrive in time")
         since = self._idleSince
         if since is not None and self._site.timeOut is not None:
             if now >= since + self._site.timeOut and not self._stopped:
+                self._count(Wait.IDLE)
                 owner.leave()
         since = self._windowSince
         if since is not None and now >= since + limits.rateWindow:
@@ -195,9 +197,18 @@ class Watch:
         streams = self._streams.values()
         if self._sends and any(stream.coming for stream in streams):
             if self.came < (limits.minBodyRate or 0) * limits.rateWindow:
-                owner.drop("it does not send its requests")
+                self._drop(owner, Wait.BODY, "it does not send its requests")
         if self._takes and any(stream.waits for stream in streams):
             if self.went < (limits.minResponseRate or 0) * limits.rateWindow:
-                owner.drop("it does not take its responses")
+                self._drop(owner, Wait.RESPONSE, "it does not take its responses")
         if not self._stopped:
             self.rates()
+
+    def _drop(self, owner: Watched, wait: Wait, reason: str) -> None:
+        if not self._stopped:
+            self._count(wait)
+        owner.drop(reason)
+
+    def _count(self, wait: Wait) -> None:
+        if self._site.metrics is not None:
+            self._site.metrics.timedOut(wait.name.lower())
