@@ -367,6 +367,15 @@ class StoppingTests(SynchronousTestCase):
         self.assertIn("It is over", line)
         self.assertEqual(1, self.site.flushes)
 
+    def test_connectionsAtOnce(self) -> None:
+        """
+        Connections that an end at once cuts off are counted, too.
+        """
+        self.site.connectionCount = 2
+        Stopping(self.site, None, 7, None, self.clock).endNow("It ends at once")
+        (line,) = self.lines()
+        self.assertIn("It ends at once; cut off: 2 connections", line)
+
     def test_toldOnce(self) -> None:
         """
         What was cut is said by the reactor or by the watch, whichever is first.

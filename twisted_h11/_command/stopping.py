@@ -261,8 +261,11 @@ class Stopping:
             for thread in threading.enumerate()
             if not thread.daemon and thread is not threading.main_thread()
         ]
-        cut = f"threads: {', '.join(names)}" if names else "what runs"
-        self._tell(why, cut)
+        count = self._site.connectionCount
+        cut = [f"{count} connections"] if count else []
+        if names:
+            cut.append(f"threads: {', '.join(names)}")
+        self._tell(why, "; ".join(cut) or "what runs")
         for stream in (sys.stdout, sys.stderr):
             if stream is not None:
                 stream.flush()
