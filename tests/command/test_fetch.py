@@ -68,6 +68,22 @@ class Ranged(Resource):
         return b"%b %b" % (request.getHeader(b"x-a") or b"-", content)
 
 
+class Typed(Resource):
+    """
+    Says of which type a request is.
+    """
+
+    isLeaf = True
+
+    def render_POST(self, request: Any) -> bytes:
+        """
+        Its media type.
+        """
+        return request.getHeader(b"content-type") or b"none"
+
+    render_PUT = render_POST
+
+
 class Switched(Agent):
     """
     An agent that takes the fast path if the suite does.
@@ -106,6 +122,7 @@ class FetchTests(TestCase):
         """
         root = Resource()
         root.putChild(b"data", Data(b"hello", "text/plain"))
+        root.putChild(b"type", Typed())
         for path in (b"whole", b"range", b"wrong"):
             root.putChild(path, Ranged())
         port = net.listenTCP(0, Site(root), interface="127.0.0.1")
@@ -180,6 +197,23 @@ class FetchTests(TestCase):
             file.write(b"\0\xff")
         yield self.run_fetch("/whole", "-d", "@" + name, "-X", "POST")
         self.assertTrue(self.out.getvalue().endswith(b"- \0\xff"))
+
+    @inlineCallbacks
+    def test_form(self) -> Any:
+        """
+        Data are declared to be a form, as by curl, unless a field says what they are.
+        """
+        yield self.run_fetch("/type", "-d", "a=b")
+        self.assertEqual(b"application/x-www-form-urlencoded", self.out.getvalue())
+        for path, options, expected in (
+            ("/type", ("-X", "PUT", "-d", "a=b"), self.out.getvalue()),
+            ("/type", ("-d", "{}", "-H", "CONTENT-type: text/json"), b"text/json"),
+            ("/type", ("-X", "POST"), b"none"),
+        ):
+            self.out.seek(0)
+            self.out.truncate()
+            yield self.run_fetch(path, *options)
+            self.assertEqual(expected, self.out.getvalue(), options)
 
     @inlineCallbacks
     def test_include(self) -> Any:

@@ -315,6 +315,18 @@ class ResumeTests(FaultTestCase):
             self.check(name, KEPT, status)
 
     @inlineCallbacks
+    def test_failNothingMore(self) -> Any:
+        """
+        With C{-f} a 416 is 22, too, unless it says that the file is complete.
+        """
+        for length, code in ((len(HERE), 0), (len(HERE) - 1, 22)):
+            name = self.file()
+            status = b"416 No\r\nContent-Range: bytes */%d" % length
+            url = self.serve(answer(status, PAGE))
+            self.assertEqual(code, (yield self.ours(url, "-f", "-C", "-o", name)))
+            self.check(name, KEPT, length)
+
+    @inlineCallbacks
     def test_replaced(self) -> Any:
         """
         A whole new file has the mode of the old one, and takes its place also

@@ -93,6 +93,9 @@ async def fetch(
         fields.append((b"User-Agent", f"twisted-h11/{__version__}".encode()))
     if b"accept" not in names:
         fields.append((b"Accept", b"*/*"))
+    if options.body is not None and b"content-type" not in names:
+        # As curl does: data are a form, unless the user says what they are.
+        fields.append((b"Content-Type", b"application/x-www-form-urlencoded"))
     begin = here(options)
     if begin:
         fields.append((b"Range", b"bytes=%d-" % (begin,)))
@@ -104,14 +107,10 @@ async def fetch(
             talk.line(f"< {interim.code} {interim.phrase.decode('latin-1')}")
         talk.head("<", head_of(response))
     try:
-        if (
-            options.fail
-            and response.code >= 400
-            and (not begin or response.code != 416)
-        ):
-            raise Failed(f"The server answered {response.code}", 22)
         if begin and is_complete(response, begin):
             return
+        if options.fail and response.code >= 400:
+            raise Failed(f"The server answered {response.code}", 22)
         await save(reactor, options, response, begin, stdout, stderr)
     finally:
         response.abort()
@@ -143,16 +142,8 @@ def is_complete(response: Any, begin: int) -> bool:
     """
     Whether the file is complete: the server has nothing from byte C{begin} on.
     """
-    if response.code != 416:
-        return False
-    ranges = range_of(response)
-    if ranges.replace(" ", "") == f"bytes*/{begin}":
-        return True
-    raise Failed(
-        f"The server has nothing from byte {begin} on (Content-Range: {ranges!r}); "
-        "the file was not changed",
-        33,
-    )
+    ranges = range_of(response).replace(" ", "")
+    return response.code == 416 and ranges == f"bytes*/{begin}"
 
 
 def open_output(
@@ -171,13 +162,19 @@ def open_output(
     if response.code == 200:
         # The server ignores Range: replace the whole file.
         return Replacement(options.output), total
+    ranges = range_of(response)
+    if response.code == 416:
+        raise Failed(
+            f"The server has nothing from byte {begin} on (Content-Range: {ranges!r}); "
+            "the file was not changed",
+            33,
+        )
     if response.code != 206:
         raise Failed(
             f"The server answered {response.code} instead of sending the rest; "
             "the file was not changed",
             33,
         )
-    ranges = range_of(response)
     match = _RANGE.fullmatch(ranges.strip().lower())
     if match is None or not begin == int(match[1]) <= int(match[2]):
         raise Failed(
