@@ -8,6 +8,7 @@ from typing import Any
 
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
+from twisted.web.static import File
 
 from tests.support.responses import WireResponse
 from tests.support.server_cases import GET, ServerTestCase, get
@@ -180,6 +181,29 @@ class NoBodyTests(ServerTestCase):
             wire = self.talk(render, GET, GET)
             self.assertEqual([status, status], wire.statuses)
             self.assertNotIn(b"must not", wire.output)
+
+    def test_lengthOfNothing(self) -> None:
+        """
+        304 does not claim that a 200 would be empty (RFC 9110 8.6), whatever is
+        returned or set, by a resource or by Twisted's files.
+        """
+
+        def returned(request: Any) -> bytes:
+            request.setResponseCode(304)
+            return b""
+
+        wire = self.talk(returned, GET, get(method=b"HEAD"))
+        wires = [r.get(b"content-length") for r in wire.responses]
+        set_ = self.answer(304, (b"Content-Length", b"0")).get(b"content-length")
+        path = self.mktemp()
+        with open(path, "wb") as file:
+            file.write(b"abc")
+        since = get(b"/", b"If-Modified-Since: Fri, 31 Dec 2100 23:59:59 GMT")
+        leaf = File(path)
+        leaf.isLeaf = True
+        (ofFile,) = self.talk(leaf, since).responses
+        self.assertEqual(304, ofFile.status)
+        self.assertEqual([None] * 4, [*wires, set_, ofFile.get(b"content-length")])
 
     def test_defaultType(self) -> None:
         """

@@ -177,8 +177,9 @@ class ResponseHead:
         if status == 205 and method != b"HEAD":
             self.removeLength()
             self._fields.append((b"Content-Length", b"0"))
-        elif status == 204:
-            # RFC 9110 section 8.6: no Content-Length in 204.
+        elif status == 204 or (status == 304 and self.length == 0):
+            # RFC 9110 section 8.6: no Content-Length in 204, and in 304 that of a 200,
+            # which twisted.web's 0 for a resource that returns nothing is not.
             self.removeLength()
 
     @property
