@@ -8,6 +8,8 @@ import os
 from typing import Any
 
 from twisted.internet.defer import Deferred, ensureDeferred, succeed
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.client import ResponseFailed, ResponseNeverReceived, readBody
 from twisted.web.iweb import UNKNOWN_LENGTH, IAgent, IBodyProducer
@@ -18,6 +20,7 @@ from zope.interface.verify import verifyObject
 
 from tests.support.server_cases import FAST_PATH
 from twisted_h11.client import ClientSettings
+from twisted_h11.interfaces import IDrainable
 from twisted_h11.server import Limits, Site
 from twisted_h11.testing import MemoryAgent, MemorySite
 
@@ -53,6 +56,57 @@ class Root(Resource):
         The body, backwards.
         """
         return bytes(request.content.read()[::-1])
+
+
+@implementer(IDrainable)
+class Upgraded(Protocol):
+    """
+    Says good-bye when its site drains, and ends the connection if it is told so.
+    """
+
+    def __init__(self, ends: bool) -> None:
+        self.ends = ends
+        self.lost: list[Failure] = []
+
+    def dataReceived(self, data: bytes) -> None:
+        """
+        Echo.
+        """
+        self.transport.write(data)  # type: ignore[union-attr]
+
+    def drain(self) -> None:
+        """
+        See L{IDrainable.drain}.
+        """
+        self.transport.write(b"bye")  # type: ignore[union-attr]
+        if self.ends:
+            self.transport.loseConnection()  # type: ignore[union-attr]
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """
+        Remember the reason.
+        """
+        self.lost.append(reason)
+
+
+class Upgrading(Resource):
+    """
+    Hands its connections to a protocol.
+    """
+
+    isLeaf = True
+
+    def __init__(self, protocol: Protocol) -> None:
+        super().__init__()
+        self.protocol = protocol
+
+    def render_GET(self, request: Any) -> Any:
+        """
+        Switch.
+        """
+        request.setHeader(b"Upgrade", b"echo")
+        request.switchProtocol(self.protocol)
+        return NOT_DONE_YET
 
 
 @implementer(IBodyProducer)
@@ -230,6 +284,32 @@ class MemorySiteTests(SynchronousTestCase):
         answer = connection.send(b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n")
         self.assertTrue(answer.endswith(b"/x 1"))
         connection.close()
+
+    def test_drain(self) -> None:
+        """
+        A connection that was handed over is told when the site drains, counts until it
+        has ended, and is dropped when the time is over.
+        """
+        for ends in (True, False):
+            for secure in (False, True):
+                protocol = Upgraded(ends)
+                site = MemorySite(Upgrading(protocol), fastPath=FAST_PATH)
+                connection = site.connect(secure)
+                connection.send(
+                    b"GET / HTTP/1.1\r\nHost: a\r\n"
+                    b"Connection: upgrade\r\nUpgrade: echo\r\n\r\n"
+                )
+                self.assertEqual(b"hi", connection.send(b"hi"))
+                drained = site.site.drain(10)
+                site.flush()
+                self.assertTrue(connection.received.endswith(b"hibye"))
+                self.assertEqual(ends, connection.closed)
+                site.clock.advance(10)
+                site.flush()
+                self.successResultOf(drained)
+                self.assertTrue(connection.closed)
+                self.assertEqual(1, len(protocol.lost))
+                self.assertEqual([], site.clock.getDelayedCalls())
 
     def test_limits(self) -> None:
         """

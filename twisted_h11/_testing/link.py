@@ -120,6 +120,13 @@ class End:
         self.aborted = True
         self.take()
 
+    def connectionLost(self, reason: Failure) -> None:
+        """
+        Tell the protocol of the end.  The server replaces this method, as that of a
+        reactor's transport, to know the end of a connection that it has given away.
+        """
+        self.protocol.connectionLost(reason)
+
     def mayEnd(self) -> bool:
         """
         Whether this end is closing and all its data was delivered.
@@ -264,4 +271,4 @@ class Link:
             producer, side.producer = side.producer, None
             if producer is not None:
                 guarded("A producer", producer.stopProducing)
-            guarded("connectionLost", side.protocol.connectionLost, Failure(error))
+            guarded("connectionLost", side.connectionLost, Failure(error))
