@@ -249,11 +249,12 @@ class MemoryAgentTests(SynchronousTestCase):
         except ImportError:
             self.skipTest("treq is not installed")
         make: Any = bytes
-        client: Any = HTTPClient(self.agent, data_to_body_producer=make)
-        response = self.successResultOf(
-            client.post("http://x/", data=b"abc", unbuffered=False)
-        )
-        self.assertEqual("cba", self.successResultOf(response.text()))
+        for options in ({}, {"data_to_body_producer": make}):
+            client: Any = HTTPClient(self.agent, **options)
+            response = self.successResultOf(
+                client.post("http://x/", data=b"abc", unbuffered=False)
+            )
+            self.assertEqual("cba", self.successResultOf(response.text()))
 
 
 class MemorySiteTests(SynchronousTestCase):
