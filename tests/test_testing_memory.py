@@ -8,6 +8,7 @@ import os
 from typing import Any
 
 from twisted.internet.defer import Deferred, ensureDeferred, succeed
+from twisted.internet.error import ConnectionLost
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
@@ -56,6 +57,18 @@ class Root(Resource):
         The body, backwards.
         """
         return bytes(request.content.read()[::-1])
+
+
+class Calling(Resource):
+    """
+    Has a function answer.
+    """
+
+    isLeaf = True
+
+    def __init__(self, render: Any) -> None:
+        super().__init__()
+        self.render_GET = render
 
 
 @implementer(IDrainable)
@@ -311,6 +324,29 @@ class MemorySiteTests(SynchronousTestCase):
                 self.assertTrue(connection.closed)
                 self.assertEqual(1, len(protocol.lost))
                 self.assertEqual([], site.clock.getDelayedCalls())
+
+    def test_gone(self) -> None:
+        """
+        A client that leaves without reading makes no room for the server: who waits
+        for room is told of the end.
+        """
+        for leave in ("abort", "close"):
+            told: list[Any] = []
+
+            def render(request: Any, told: list[Any] = told) -> Any:
+                request.write(b"x" * 200_000)
+                request.drained().addBoth(told.append)
+                return NOT_DONE_YET
+
+            site = MemorySite(Calling(render), fastPath=FAST_PATH)
+            connection = site.connect()
+            connection.pause()
+            connection.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            self.assertEqual([], told)
+            getattr(connection, leave)()
+            (failure,) = told
+            self.assertIsInstance(failure, Failure, leave)
+            failure.trap(ConnectionLost)
 
     def test_limits(self) -> None:
         """

@@ -224,7 +224,8 @@ class Link:
             elif end.outgoing and not other.paused:
                 other.protocol.dataReceived(end.take())
                 moved = True
-            if not self.closed and end.refill():
+            # An end that does not read any more makes no room.
+            if not (self.closed or other.disconnecting) and end.refill():
                 moved = True
             if end.writeClosing and not (end.writeClosed or end.outgoing):
                 end.writeClosed = moved = True
