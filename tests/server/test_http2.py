@@ -25,6 +25,7 @@ from twisted_h11.server import (
     Limits,
     Request,
     Site,
+    TrustedProxies,
     access_log_format,
     json_log_format,
 )
@@ -216,12 +217,65 @@ class StreamTests(BoundsTestCase):
             request.setBodyLimit(0)
             request.sendContinue()
             request.setHalfCloseTimeout(0)
+            request.channel.setHalfCloseTimeout(0)
             seen.append(request.sendInterim(103))
             return b"x"
 
         client = self.client(self.made(render)).request(1).go()
         self.assertEqual(1, len(client.named("StreamEnded")))
         self.assertEqual([False], seen)
+
+    def test_rawFields(self) -> None:
+        """
+        C{rawFields} has the fields, with their names in lower case as they were sent,
+        and as they were before a trusted proxy's have replaced them.
+        """
+        seen: list[object] = []
+
+        def render(request: Any) -> bytes:
+            seen.append(request.rawFields)
+            seen.append(request.getHeader(b"Host"))
+            return b"x"
+
+        site = self.site(
+            render,
+            http2=True,
+            trustedProxies=TrustedProxies(["192.0.2.7"], "x-forwarded"),
+        )
+        fields: dict[str, Any] = {
+            "b-c": "1",
+            "a": "2",
+            "x-forwarded-host": "www.example.org",
+        }
+        self.client(site).request(1, **fields).go()
+        self.assertEqual(
+            [
+                [
+                    (b"host", b"localhost"),
+                    (b"b-c", b"1"),
+                    (b"a", b"2"),
+                    (b"x-forwarded-host", b"www.example.org"),
+                ],
+                b"www.example.org",
+            ],
+            seen,
+        )
+
+    def test_trailers(self) -> None:
+        """
+        Trailers are not sent, which the log says.
+        """
+
+        def render(request: Any) -> bytes:
+            request.responseTrailers.addRawHeader(b"X-T", b"v")
+            return b"x"
+
+        client = self.client(self.made(render)).request(1).go()
+        self.assertEqual([], client.named("TrailersReceived"))
+        self.assertEqual(1, len(client.named("StreamEnded")))
+        said = [text for text in self.messages() if "trailers" in text]
+        self.assertEqual(1, len(said), said)
+        self.assertIn("they are not sent", said[0])
 
     def test_aborted(self) -> None:
         """

@@ -141,6 +141,13 @@ class Stream:
             self._twisteds.abortConnection()
             guarded("A request's connectionLost", self._twisteds.connectionLost, lost)
 
+    def setHalfCloseTimeout(self, seconds: float) -> None:
+        """
+        Do nothing: TLS has no half-close.
+
+        @param seconds: not used.
+        """
+
     def _finish(self, end: Callable[[], object]) -> None:
         if not self.finished and not self._over:
             self.finished = True

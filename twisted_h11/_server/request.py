@@ -224,10 +224,14 @@ class Request(Responding):
         """
         Pairs of name and value as received, with order and case kept.
         C{requestHeaders} has the same fields in the form of twisted.web.
+
+        Over HTTP/2 names are in lower case, C{host} has the authority, and fields of
+        the same name follow one another.
         """
         head = self._requestHead
         if head is None:
-            return []
+            pairs = self.requestHeaders.getAllRawHeaders()
+            return [(name.lower(), value) for name, values in pairs for value in values]
         return list(getattr(head, "received", head).fields)
 
     @cached_property
@@ -245,8 +249,11 @@ class Request(Responding):
 
     def parseCookies(self) -> None:
         """
-        Nothing to do: L{received_cookies} parses cookies on first use.
+        Called when all fields are set.  L{received_cookies} parses cookies later.
         """
+        if not self._direct:
+            # Make them now: those of a trusted proxy may replace some later.
+            _ = self.rawFields
         if "received_cookies" in self.__dict__:
             super().parseCookies()
 

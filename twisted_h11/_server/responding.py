@@ -229,6 +229,12 @@ class Responding(Streaming):
             return
         if not self._direct:
             self._dropGate()
+            if self._responseTrailers is not None and not self.finished:
+                self._log.error(
+                    "{request} has trailers, but its response is not chunked; "
+                    "they are not sent",
+                    request=self,
+                )
             super().finish()
             return
         channel: Any = getattr(self, "channel", None)
