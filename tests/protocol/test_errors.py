@@ -140,6 +140,52 @@ class PeerErrorTests(ProtocolTestCase):
         self.assertEqual((400, b"mine"), (wire.only().status, wire.only().body))
         self.assertTrue(wire.closed)
 
+    def test_beforeH11(self) -> None:
+        """
+        So does one to bytes that are refused before h11 has seen them, of which h11's
+        state says nothing; by default, too, and however they are cut.
+        """
+
+        class Own(Recording):
+            usualError = False
+
+            def protocolError(self, error: h11.RemoteProtocolError) -> None:
+                super().protocolError(error)
+                self.respond(b"mine", status=error.error_status_hint)
+
+        for bad in (
+            b"GET / HTTP/1.1\r\nHost: a\r\nX: a \x00\r\n\r\n",
+            BAD_CHUNK,
+            BAD_CHUNK[:-4] + b"3\r\nabc\r\n3 \n\r\n",
+            BAD_CHUNK[:-4] + b"0\r\nX: a \x00\r\n\r\n",
+        ):
+            for protocol in (Recording, Own):
+                for pieces in ([bad], [bytes([byte]) for byte in bad]):
+                    wire = self.connect(protocol).send(*pieces)
+                    self.assertFalse(wire.transport.disconnecting)
+                    wire.send(b"more").halfClose()
+                    wire.settle(6)
+                    self.assertEqual([400], wire.statuses, bad)
+                    self.assertTrue(wire.closed, bad)
+                    self.assertEqual(1, len(wire.channel.errors), bad)
+
+    def test_resumed(self) -> None:
+        """
+        Who reads on after an error gets neither an event nor the error again.
+        """
+
+        class Waiting(Recording):
+            usualError = False
+
+            def protocolError(self, error: h11.RemoteProtocolError) -> None:
+                super().protocolError(error)
+                self.pauseReading()
+
+        for bad in (BAD, BAD_CHUNK):
+            wire = self.connect(Waiting).send(bad)
+            wire.channel.resumeReading()
+            self.assertEqual(1, len(wire.channel.errors))
+
     def test_client(self) -> None:
         """
         A client drops the connection.

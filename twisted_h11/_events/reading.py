@@ -134,6 +134,7 @@ class EventReader:
         try:
             while (
                 self._owner is not None
+                and not self.refused
                 and wire.closing is None
                 and not wire.holds & (EVENTS | PEER | NEXT_TURN)
             ):
