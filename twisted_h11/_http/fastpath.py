@@ -9,8 +9,8 @@ L{read_response<twisted_h11._http.response_received.read_response>}, under the s
 
 The functions here are pure functions of bytes.  They return C{None} to leave a head to
 the strict layer and h11, for anything unusual: C{Transfer-Encoding}, C{Upgrade},
-C{Expect}, a C{Connection} other than C{keep-alive}, a second C{Host}, a head that is
-not complete, and so on.
+C{Expect}, a C{Connection} other than C{keep-alive} or C{close}, a second C{Host}, a
+head that is not complete, and so on.
 
 B{The Law.}  For every input for which a function here does not return C{None}, the
 strict layer and h11 give the same result: the same method, target, version, fields,
