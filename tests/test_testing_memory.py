@@ -348,6 +348,26 @@ class MemorySiteTests(SynchronousTestCase):
             self.assertIsInstance(failure, Failure, leave)
             failure.trap(ConnectionLost)
 
+    def test_ended(self) -> None:
+        """
+        A server's last response ends what it sends, at once; it reads for a while
+        then, but with TLS.
+        """
+        last = b"GET /x HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+        for secure in (False, True):
+            for data in (b"bad\r\n\r\n", last):
+                site = MemorySite(Root(), fastPath=FAST_PATH)
+                connection = site.connect(secure)
+                self.assertFalse(connection.ended)
+                connection.send(data)
+                self.assertTrue(connection.ended)
+                self.assertEqual(secure, connection.closed)
+                self.assertEqual(b"", connection.send(b"more") if not secure else b"")
+                site.clock.advance(site.site.limits.lingerTimeout)
+                site.flush()
+                self.assertTrue(connection.closed)
+                self.assertEqual([], site.clock.getDelayedCalls())
+
     def test_limits(self) -> None:
         """
         The site has its limits and its time-outs.

@@ -48,6 +48,9 @@ class End:
     # Whether closing waits for a producer, as with TLS.
     waitsForProducer = False
 
+    # The server closes its sending side first.
+    endsAsTCP = True
+
     def __init__(self, link: Link, host: IPv4Address, peer: IPv4Address) -> None:
         self.link = link
         self.protocol: Any = None
@@ -172,6 +175,7 @@ class SecureEnd(End):
     """
 
     waitsForProducer = True
+    endsAsTLS = True
     noDelay = False
     keepAlive = False
 

@@ -165,17 +165,19 @@ class Closing:
         if wire.eof:
             self.lose()
             return
-        if isinstance(transport, TLSMemoryBIOProtocol):
+        # The flags are those of the classes of our own transports: foreign wrappers
+        # forward attributes of instances.
+        inMemory = hasattr(type(transport), "endsAsTLS")
+        if inMemory or isinstance(transport, TLSMemoryBIOProtocol):
             # TLS sends close_notify, then reads until the peer's close_notify:
             # a lingering close of its own.
             self.lose()
             return
         self._left = wire.user.limits.lingerLength
         # Our wrapper for the PROXY protocol only took off a header at the start.
-        # Its class has the flag: foreign wrappers forward attributes of instances.
         while getattr(type(transport), "passesBytes", False):
             transport = transport.transport
-        if is_bare_socket(transport):
+        if is_bare_socket(transport) or hasattr(type(transport), "endsAsTCP"):
             transport.loseWriteConnection()
         wire.arm(wire.user.limits.lingerTimeout, ClosingWait.LINGERED)
 
