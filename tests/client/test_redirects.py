@@ -50,14 +50,18 @@ class RedirectTestCase(ClientTestCase):
     """
 
     def follow(
-        self, agent: Any, *answers: bytes, method: bytes = b"GET", **options: Any
+        self,
+        agent: Any,
+        *answers: bytes,
+        method: bytes = b"GET",
+        uri: bytes = b"http://a/x/y",
+        **options: Any,
     ) -> tuple[Any, list[bytes]]:
         """
-        A request for C{http://a/x/y}, and these answers; the result, and all requests
-        that were sent.
+        A request, and these answers; the result, and all requests that were sent.
         """
         first = len(self.network.peers)
-        deferred = agent.request(method, b"http://a/x/y", **options)
+        deferred = agent.request(method, uri, **options)
         self.deferreds.append(deferred)
         sent: list[bytes] = []
         for answer in (*answers, OK):
@@ -116,6 +120,28 @@ class TargetTests(RedirectTestCase):
                 line = b"GET " + target + b" HTTP/1.1\r\n"
                 self.assertTrue(sent[-1].startswith(line), (location, sent))
                 self.assertEqual(200, self.successResultOf(deferred).code)
+
+    def test_fragment(self) -> None:
+        """
+        A location without a fragment has that of the URI before it, along a chain; the
+        response names it, and no server sees it (RFC 9110 section 10.2.2).
+        """
+        for locations, last in (
+            ([b"/b"], b"http://a/b#f"),
+            ([b"http://b/c?d", b"e"], b"http://b/e#f"),
+            ([b"/b#g", b"c"], b"http://a/c#g"),
+            ([b"?q"], b"http://a/x/y?q#f"),
+            ([b"#g"], b"http://a/x/y#g"),
+            ([b"/b#"], b"http://a/b"),
+        ):
+            for kind in KINDS:
+                agent = kind(self.makeAgent())
+                deferred, sent = self.follow(
+                    agent, *map(redirect, locations), uri=b"http://a/x/y#f"
+                )
+                self.assertNotIn(b"#", b"".join(sent))
+                response = self.successResultOf(deferred)
+                self.assertEqual(last, response.request.absoluteURI, locations)
 
     def test_isTwisteds(self) -> None:
         """

@@ -207,7 +207,11 @@ class RedirectAgent(client.RedirectAgent):
         elif not locations:
             error = RedirectWithNoLocation(code, b"No location header field", uri)
         else:
-            target: bytes = urljoin(uri, _escaped(locations[0]))
+            location = _escaped(locations[0])
+            target: bytes = urljoin(uri, location)
+            if b"#" not in location:
+                # RFC 9110 section 10.2.2: it inherits the fragment.
+                target = b"".join((target.partition(b"#")[0], *uri.partition(b"#")[1:]))
             if len(target) <= LONGEST_URI:
                 return target
             text = f"The redirect leads to a URI of more than {LONGEST_URI} bytes"
