@@ -10,10 +10,14 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
-from twisted.internet.defer import CancelledError, succeed
+from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.python.failure import Failure
 from twisted.web._newclient import ExcessWrite
-from twisted.web.client import RequestGenerationFailed, ResponseFailed
+from twisted.web.client import (
+    RequestGenerationFailed,
+    RequestTransmissionFailed,
+    ResponseFailed,
+)
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import UNKNOWN_LENGTH
 
@@ -44,6 +48,30 @@ LENGTHS: list[Any] = [
     object(),
     NotImplemented,
 ]
+
+
+class Coroutine(Producer):
+    """
+    A body that a coroutine writes.
+    """
+
+    cleaned = False
+
+    def __init__(self, fails: bool) -> None:
+        Producer.__init__(self)
+        self.fails = fails
+
+    def startProducing(self, consumer: Any) -> Deferred[None]:
+        return Deferred.fromCoroutine(self.produce(consumer))
+
+    async def produce(self, consumer: Any) -> None:
+        consumer.write(b"a")
+        try:
+            await self.done
+        finally:
+            self.cleaned = True
+            if self.fails:
+                raise OSError("cleaning up")
 
 
 class Printed(int):
@@ -271,6 +299,63 @@ class WriteTests(ClientTestCase):
         error = self.failing(deferred, RequestGenerationFailed)
         error.reasons[0].trap(CancelledError)
         self.assertTrue(peer.aborted)
+
+    def test_cancelled(self) -> None:
+        """
+        When the application cancels the request, the producer is stopped, and the
+        Deferred of C{startProducing} is cancelled, which is all that Twisted's agent
+        does.
+        """
+        for length in (UNKNOWN_LENGTH, 5):
+            producer = Producer(length)
+            deferred, peer = self.ask(method=b"POST", body=producer)
+            producer.consumer.write(b"a")
+            deferred.cancel()
+            error = self.failing(deferred, RequestGenerationFailed)
+            error.reasons[0].trap(CancelledError)
+            self.assertEqual(["start", "stop"], producer.events)
+            self.assertTrue(producer.done.called)
+            self.assertTrue(peer.aborted)
+        self.assertEqual([], self.flushLoggedErrors())
+
+    def test_cancelledAtTheStart(self) -> None:
+        """
+        So is the Deferred of one that was cancelled before it returned it.
+        """
+        producer = Scripted(now=[":call"])
+        deferred, peer = self.ask(
+            method=b"POST", body=producer, headers=[(b"Expect", b"100-continue")]
+        )
+        producer.call = deferred.cancel
+        peer.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+        self.failing(deferred, RequestGenerationFailed)
+        self.assertTrue(producer.done.called)
+        self.assertEqual([], self.flushLoggedErrors())
+
+    def test_cancelledCoroutine(self) -> None:
+        """
+        A body that a coroutine writes ends with its request, and may clean up; what it
+        raises then is logged.
+        """
+        for fails in (False, True):
+            producer = Coroutine(fails)
+            deferred, _ = self.ask(method=b"POST", body=producer)
+            deferred.cancel()
+            self.failing(deferred, RequestGenerationFailed)
+            self.assertTrue(producer.cleaned)
+            logged = self.flushLoggedErrors()
+            self.assertEqual([OSError] * fails, [reason.type for reason in logged])
+
+    def test_notCancelled(self) -> None:
+        """
+        Where the connection is lost the producer is only stopped.
+        """
+        producer = Producer()
+        deferred, peer = self.ask(method=b"POST", body=producer)
+        peer.lose()
+        self.failing(deferred, RequestTransmissionFailed)
+        self.assertEqual(["start", "stop"], producer.events)
+        self.assertFalse(producer.done.called)
 
     def test_cancelsInItsPause(self) -> None:
         """

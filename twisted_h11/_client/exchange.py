@@ -322,7 +322,7 @@ class Exchange:
         self.connection.exchangeFailed()
         # Everything called below is code of the application, or may call it.
         if sender is not None:
-            sender.stop()
+            sender.stop(reason)
         elapsed = self.connection.clock.seconds() - self.request.started
         phase = errors.HEAD if source is None else errors.BODY
         if source is None and (sender is not None or kind is not None):

@@ -4,7 +4,9 @@ Sending the body of a request.
 A body is C{bytes} or an L{IBodyProducer}.  L{BodySender} frames it, by its length, or
 chunked where the length is not known (or h11 does, with the same bytes), checks that
 the producer writes as many bytes as its C{length} says, and passes the transport's
-back-pressure on to it.  The producer's C{stopProducing} is called at most once.
+back-pressure on to it.  The producer's C{stopProducing} is called at most once.  If the
+application cancels the request, the Deferred of C{startProducing} is cancelled, too:
+twisted.web's agent does only that.
 
 A producer that raises, returns no Deferred, writes anything but bytes, or writes too
 much or too little fails the request.  The connection is dropped first, so that the
@@ -18,7 +20,7 @@ from typing import Any
 from typing import Protocol as Interface
 
 import h11
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IConsumer, IPushProducer
 from twisted.python.failure import Failure
 from twisted.web._newclient import ExcessWrite, WrongBodyLength
@@ -133,6 +135,8 @@ class BodySender:
         self.started = False
         self.written = 0
         self._refused = False
+        self._isCancelled = False
+        self._producing: Deferred[Any] | None = None
         body = self._body
         if not isinstance(body, bytes):
             # These are called for each write of a fast upload: bind them directly.
@@ -166,17 +170,24 @@ class BodySender:
             if self._user is not None:
                 user.fail(Failure(error), Generation)
             return
+        self._producing = producing
         producing.addCallbacks(self._finished, self._failed)
         if self._user is not None:
             # Registered only now: a producer must not be paused before it is started.
             self._wire.backPressure().registerProducer(self, True)
+        else:
+            self._forget()
 
-    def stop(self) -> None:
+    def stop(self, reason: Failure | None = None) -> None:
         """
         Stop sending, and stop the producer.
+
+        @param reason: why the request has failed; C{None} if it has not, or if the
+            connection is lost.
         """
         if self._leave() is None:
             return
+        self._isCancelled = reason is not None and bool(reason.check(CancelledError))
         if self.started and not isinstance(self._body, bytes):
             guarded(
                 "Stopping a body producer",
@@ -187,10 +198,14 @@ class BodySender:
     def _forget(self) -> None:
         """
         Drop the body: a producer usually keeps its consumer, which is this object.
+        If the request was cancelled, so is the producer.
         """
         self._body = self._request = None
         for name in ("pauseProducing", "resumeProducing"):
             vars(self).pop(name, None)
+        producing, self._producing = self._producing, None
+        if producing is not None and self._isCancelled:
+            guarded("Cancelling a body producer", producing.cancel)
 
     def _leave(self) -> SendingUser | None:
         """
@@ -271,6 +286,8 @@ class BodySender:
         if user is not None:
             self._forget()
             user.fail(reason, Generation)
+        elif self._isCancelled and reason.check(CancelledError):
+            pass
         elif not self._refused:
             # A TypeError of write() has failed the request already.
             log_failure("A body producer, after its request,", reason)
