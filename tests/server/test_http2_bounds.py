@@ -484,6 +484,7 @@ class TimeTests(BoundsTestCase):
         """
         body = b"x" * 200_000
         site = self.made(lambda request: body, minResponseRate=100, rateWindow=10)
+        site.metrics = metrics = Metrics()
         client = self.client(site, INITIAL_WINDOW_SIZE=0).request(1)
         for _ in range(100):
             client.go(5)
@@ -498,6 +499,7 @@ class TimeTests(BoundsTestCase):
             client.h2.ping(bytes(8))
             client.go(8)
         self.assertDropped(client, "does not take its responses")
+        self.assertEqual(1, metrics.totals()[0][PLACES["timed out response"]])
 
     def test_producers(self) -> None:
         """

@@ -42,6 +42,9 @@ def plain(response: WireResponse) -> tuple[int, bytes, list[tuple[bytes, bytes]]
     """
     fields = sorted(pair for pair in response.fields if pair[0] in FIELDS)
     body = response.body
+    if response.status == 304:
+        # RFC 9110 section 8.6: ours leaves it out.
+        fields = [field for field in fields if field != (b"content-length", b"0")]
     found = _boundary.search(b"".join(value for _, value in fields))
     if found:
         # A boundary is made anew each time.

@@ -17,6 +17,7 @@ from weakref import ref
 from twisted.internet.interfaces import IProducer
 from twisted.python.failure import Failure
 from twisted.web.http import datetimeToString
+from twisted.web.http_headers import Headers
 
 from twisted_h11._boundary.guarded import guarded, log_failure
 from twisted_h11._boundary.octets import as_bytes
@@ -230,11 +231,7 @@ class Responding(Streaming):
         if not self._direct:
             self._dropGate()
             if self._responseTrailers is not None and not self.finished:
-                self._log.error(
-                    "{request} has trailers, but its response is not chunked; "
-                    "they are not sent",
-                    request=self,
-                )
+                _leave_out_trailers(self, self._responseTrailers)
             super().finish()
             return
         channel: Any = getattr(self, "channel", None)
@@ -350,3 +347,12 @@ class Responding(Streaming):
 # The original methods: an application may patch the class.
 _write = Responding.write
 _finish = Responding.finish
+
+
+def _leave_out_trailers(request: Any, trailers: Headers) -> None:
+    if pairs_of(trailers):
+        request._log.error(
+            "{request} has trailers, but its response is not chunked; "
+            "they are not sent",
+            request=request,
+        )
