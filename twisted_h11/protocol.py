@@ -342,15 +342,7 @@ class H11Protocol(WireProtocol):
         A message has ended: close the connection if both have ended and no other may
         follow.
         """
-        events = self._reader()
-        conn = events.conn
-        if events.refused:
-            # Of bytes that h11 was not asked about its states say nothing.
-            isOver = conn.our_state in SENT
-        else:
-            ended = conn.our_state in (h11.MUST_CLOSE, h11.CLOSED)
-            isOver = ended and conn.their_state in SENT
-        if isOver:
+        if self._reader().isOver():
             self._closeAsRole()
 
     def _closeAsRole(self) -> None:

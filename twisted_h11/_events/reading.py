@@ -121,6 +121,16 @@ class EventReader:
         self._owner = None
         self._turns.stop()
 
+    def isOver(self) -> bool:
+        """
+        Whether both messages have ended, and no other may follow.
+        """
+        ours, theirs = self.conn.our_state, self.conn.their_state
+        if self.refused:
+            # Of bytes that h11 was not asked about its states say nothing.
+            return ours in SENT
+        return ours in (h11.MUST_CLOSE, h11.CLOSED) and theirs in SENT
+
     def deliver(self) -> None:
         """
         Deliver all events that are ready, as far as this turn has time.
