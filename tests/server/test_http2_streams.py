@@ -383,6 +383,27 @@ class FailingTests(StreamsTestCase):
         self.assertEqual(1, len(failures))
         self.assertFalse(client.closed)
 
+    def test_code(self) -> None:
+        """
+        The reset of a response that is not complete has an error code: without one,
+        clients take what has come for all of it (RFC 9113 section 8.1).
+        """
+        for kind in (Request, server.Request):
+            seen: list[Any] = []
+            site = self.site(seen.append, http2=True, requestFactory=kind)
+            client = self.client(site).request(1).request(3).go()
+            for request in seen:
+                request.write(b"half of it")
+            self.settle(client)
+            seen[0].channel.abortConnection()
+            seen[1].finish()
+            self.settle(client)
+            (reset,) = client.named("StreamReset")
+            self.assertEqual((1, 2), (reset.stream_id, reset.error_code))
+            (ended,) = client.named("StreamEnded")
+            self.assertEqual(3, ended.stream_id)
+            self.assertFalse(client.closed)
+
     def test_taker(self) -> None:
         """
         Where whoever takes the body fails, the request does: with 500, or if the

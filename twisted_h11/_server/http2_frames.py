@@ -5,7 +5,7 @@ frame (RFC 9113 section 4.1).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from typing import NamedTuple, Protocol
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "frames_in",
     "goaway",
     "window_settings",
+    "with_code",
     "without_resets",
 ]
 
@@ -85,6 +86,23 @@ def errors_in(data: bytes) -> Iterator[int]:
         at += HEAD_LENGTH + frame.length
         if frame.kind == RST_STREAM and any(data[at - frame.length : at]):
             yield frame.number
+
+
+def with_code(data: bytes, numbers: Container[int], code: int) -> bytes:
+    """
+    Sent frames, with an error code in those resets of some streams that have none.
+
+    @param numbers: the numbers of these streams.
+    """
+    changed = None
+    at = 0
+    for frame in frames_in(data):
+        at += HEAD_LENGTH + frame.length
+        if frame.kind == RST_STREAM and frame.number in numbers:
+            if not any(data[at - frame.length : at]):
+                changed = bytearray(data) if changed is None else changed
+                changed[at - frame.length : at] = code.to_bytes(4, "big")
+    return data if changed is None else bytes(changed)
 
 
 def without_resets(data: bytes, last: int) -> bytes:

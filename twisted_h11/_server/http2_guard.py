@@ -4,9 +4,11 @@ The bounds of an HTTP/2 connection, enforced from outside.
 Twisted's HTTP/2 (made by L{twisted.web.http.HTTPFactory.buildProtocol}) bounds little
 of what a client can do, and has no settings for it.  So a L{Guard} is placed between
 the transport and Twisted's protocol.  It reads the heads of the frames in both
-directions, counts, and ends the connection when a bound is exceeded.  It changes no
-frame, but drops PRIORITY frames (deprecated by RFC 9113 section 5.3.2; each could make
-Twisted's tree of priorities grow).
+directions, counts, and ends the connection when a bound is exceeded.  It drops PRIORITY
+frames (deprecated by RFC 9113 section 5.3.2; each could make Twisted's tree of
+priorities grow).  It changes only resets of responses that are not complete: Twisted
+gives them no error code, and so clients take them for the end of a complete response
+(RFC 9113 section 8.1).
 
 What is bounded:
 
@@ -46,6 +48,7 @@ from twisted_h11._server.http2_frames import (
     errors_in,
     frames_in,
     goaway,
+    with_code,
     without_resets,
 )
 from twisted_h11._server.http2_reading import SegmentReader
@@ -55,7 +58,7 @@ from twisted_h11._server.http2_watch import Guarded, Watch
 
 __all__ = ["Guard", "Guarded"]
 
-NO_ERROR, ENHANCE_YOUR_CALM = 0, 0xB
+NO_ERROR, INTERNAL_ERROR, ENHANCE_YOUR_CALM = 0, 2, 0xB
 
 
 class Guard:
@@ -248,6 +251,7 @@ class Guard:
         for number in errors_in(data):
             if number in self._streams:
                 self._resetCame()
+        data = with_code(data, self._streams, INTERNAL_ERROR)
         for frame in frames_in(data):
             stream = self._streams.get(frame.number)
             if stream is None:
