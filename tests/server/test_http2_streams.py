@@ -404,6 +404,29 @@ class FailingTests(StreamsTestCase):
             self.assertEqual(3, ended.stream_id)
             self.assertFalse(client.closed)
 
+    def test_closed(self) -> None:
+        """
+        C{loseConnection} before C{finish} resets the stream, too, as it cuts a response
+        of HTTP/1; the request is told.
+        """
+        for kind in (Request, server.Request):
+            seen: list[Any] = []
+            failures: list[Any] = []
+            site = self.site(seen.append, http2=True, requestFactory=kind)
+            client = self.client(site).request(1).go()
+            (request,) = seen
+            request.notifyFinish().addErrback(failures.append)
+            request.write(b"half of it")
+            self.settle(client)
+            request.loseConnection()
+            self.settle(client)
+            self.assertEqual(b"half of it", self.content(client))
+            self.assertEqual([], client.named("StreamEnded"))
+            (reset,) = client.named("StreamReset")
+            self.assertEqual(2, reset.error_code)
+            self.assertEqual(1, len(failures))
+            self.assertFalse(client.closed)
+
     def test_taker(self) -> None:
         """
         Where whoever takes the body fails, the request does: with 500, or if the

@@ -127,9 +127,10 @@ class Stream:
 
     def loseConnection(self) -> None:
         """
-        Close Twisted's stream, when the queue is empty.
+        Reset the stream, when the queue is empty.  Twisted's stream would end in good
+        order, as if the response were complete.
         """
-        self._finish(self._twisteds.loseConnection)
+        self._finish(self.abortConnection)
 
     def abortConnection(self) -> None:
         """
