@@ -225,6 +225,22 @@ class StreamTests(BoundsTestCase):
         self.assertEqual(1, len(client.named("StreamEnded")))
         self.assertEqual([False], seen)
 
+    def test_lengthOfNothing(self) -> None:
+        """
+        204 has no Content-Length, and 304 none that says that a 200 would be empty
+        (RFC 9110 8.6).
+        """
+        for status, expected in ((204, None), (304, None), (200, b"0")):
+
+            def render(request: Any, status: int = status) -> bytes:
+                request.setResponseCode(status)
+                return b""
+
+            client = self.client(self.made(render)).request(1).go()
+            (response,) = client.named("ResponseReceived")
+            fields = dict(response.headers)
+            self.assertEqual(expected, fields.get(b"content-length"), status)
+
     def test_rawFields(self) -> None:
         """
         C{rawFields} has the fields, with their names in lower case as they were sent,

@@ -94,6 +94,11 @@ class Stream:
         @param version: not used.
         @param reason: not used.
         """
+        length = headers.getRawHeaders(b"Content-Length")
+        if length and (code == b"204" or (code == b"304" and length == [b"0"])):
+            # RFC 9110 section 8.6, as in ResponseHead.
+            headers = headers.copy()
+            headers.removeHeader(b"Content-Length")
         if adds_fields(self.site, self, headers):
             fields = [(k, v) for k, vs in headers.getAllRawHeaders() for v in vs]
             headers = headers.copy()
