@@ -156,7 +156,10 @@ class MemoryEndpoint:
     @ivar peers: the connections made.
     @ivar hanging: the attempts that wait, if C{hang} is true.
     @ivar most: how many connections there were at most at a time.
+    @cvar kind: the class of the connections.
     """
+
+    kind = Peer
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
@@ -193,7 +196,7 @@ class MemoryEndpoint:
 
     def _make(self, factory: Any) -> Any:
         protocol = factory.buildProtocol(None)
-        peer = Peer(self.clock, protocol)
+        peer = self.kind(self.clock, protocol)
         self.peers.append(peer)
         self.most = max(self.most, self.open())
         protocol.makeConnection(peer)
