@@ -427,6 +427,64 @@ class FailingTests(StreamsTestCase):
             self.assertEqual(1, len(failures))
             self.assertFalse(client.closed)
 
+    def test_closedLong(self) -> None:
+        """
+        All that was written before C{loseConnection} is sent before the reset, however
+        long it is.
+        """
+        for kind in (Request, server.Request):
+            for length in (1, 50_000, 300_000):
+                seen: list[Any] = []
+                site = self.site(seen.append, http2=True, requestFactory=kind)
+                client = self.client(site, INITIAL_WINDOW_SIZE=1_000_000)
+                client.h2.increment_flow_control_window(1_000_000)
+                client.request(1).request(3).go()
+                closed, other = seen
+                closed.write(b"x")
+                closed.write(b"x" * length)
+                closed.loseConnection()
+                self.settle(client)
+                self.assertEqual(1 + length, len(self.content(client)))
+                (reset,) = client.named("StreamReset")
+                self.assertEqual((1, 2), (reset.stream_id, reset.error_code))
+                other.write(b"of another stream")
+                other.finish()
+                self.settle(client)
+                self.assertEqual(b"of another stream", self.content(client, 3))
+                (ended,) = client.named("StreamEnded")
+                self.assertEqual(3, ended.stream_id)
+
+    def test_whileSending(self) -> None:
+        """
+        A producer may end its stream in any way when it is resumed, which happens while
+        Twisted sends; other streams go on.
+        """
+        for end in ("abortConnection", "loseConnection"):
+            requests: list[Any] = []
+            client = self.client(
+                self.made(requests.append), INITIAL_WINDOW_SIZE=1_000_000
+            )
+            client.h2.increment_flow_control_window(1_000_000)
+            client.request(1).request(3).go()
+            request, other = requests
+            failures: list[Any] = []
+            request.notifyFinish().addErrback(failures.append)
+            producer = Push()
+            ends = getattr(request.channel, end)
+            self.patch(producer, "resumeProducing", ends)
+            request.write(b"first")
+            request.registerProducer(producer, True)
+            request.write(b"x" * 100_000)
+            other.write(b"of another stream")
+            other.finish()
+            self.settle(client)
+            (reset,) = client.named("StreamReset")
+            self.assertEqual(1, reset.stream_id)
+            self.assertEqual(1, len(failures))
+            self.assertEqual(b"of another stream", self.content(client, 3))
+            (ended,) = client.named("StreamEnded")
+            self.assertEqual(3, ended.stream_id)
+
     def test_taker(self) -> None:
         """
         Where whoever takes the body fails, the request does: with 500, or if the

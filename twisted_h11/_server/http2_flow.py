@@ -5,6 +5,8 @@ what may be sent, a little of each stream in turn.
 
 from __future__ import annotations
 
+from typing import Any
+
 from twisted_h11._server.http2_frames import WINDOW_UPDATE, Frame, window_settings
 from twisted_h11._server.http2_stream import Stream
 
@@ -32,11 +34,13 @@ class Flow:
     The windows of a connection.
 
     @param streams: its streams by their numbers; their order is changed.
+    @param reactor: an L{IReactorTime<twisted.internet.interfaces.IReactorTime>}.
     @ivar firstWindow: how many bytes may be sent on a new stream.
     """
 
-    def __init__(self, streams: dict[int, Stream]) -> None:
+    def __init__(self, streams: dict[int, Stream], reactor: Any) -> None:
         self._streams = streams
+        self._reactor = reactor
         self._window = self.firstWindow = FIRST_WINDOW
         # How many bytes Twisted has, and has not sent.
         self._given = 0
@@ -108,6 +112,21 @@ class Flow:
                         self._streams[number] = self._streams.pop(number)
         finally:
             self._giving = False
+
+    def reset(self, stream: Stream) -> None:
+        """
+        Reset a stream, unless it is over: now, or in the next turn if L{give} is
+        running.  That may have been called for a frame that Twisted is sending; it
+        would fail if the stream had gone, and send nothing more on the connection.
+        """
+        if self._giving:
+            self._reactor.callLater(0, self._reset, stream)
+        else:
+            self._reset(stream)
+
+    def _reset(self, stream: Stream) -> None:
+        if not self._stopped and stream in self._streams.values():
+            stream.reset()
 
 
 def unsent(streams: dict[int, Stream]) -> int:

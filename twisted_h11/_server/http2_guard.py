@@ -78,7 +78,7 @@ class Guard:
         self._transport = transport
         self._protocol: Any = None
         self._streams: dict[int, Stream] = {}
-        self._flow = Flow(self._streams)
+        self._flow = Flow(self._streams, site.reactor)
         self._watch = Watch(self, site, self._streams)
         self._segments = SegmentReader(self, transport, self._watch, site.reactor)
         self._over = False
@@ -207,7 +207,7 @@ class Guard:
         self._last = number
         self._watch.idle(False)
         self._requests += 1
-        self._streams[number] = Stream(self, self._flow.firstWindow, self._transport)
+        self._streams[number] = Stream(self, self._flow, self._transport)
         self._watch.rates()
         most = self._limits.maxRequestsPerConnection
         if most is not None and self._requests >= most:

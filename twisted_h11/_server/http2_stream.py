@@ -34,6 +34,21 @@ class _Owner(Protocol):
         """
 
 
+class _Flow(Protocol):
+    """
+    The interface of the flow control for streams.
+
+    @ivar firstWindow: how many bytes may be sent on a new stream.
+    """
+
+    firstWindow: int
+
+    def reset(self, stream: Stream) -> None:
+        """
+        Call C{reset} of a stream as soon as Twisted can do it.
+        """
+
+
 class Stream:
     """
     The channel of one request.
@@ -47,15 +62,16 @@ class Stream:
     @ivar finished: whether all of the response was written.
     """
 
-    def __init__(self, owner: _Owner, window: int, connection: Any) -> None:
+    def __init__(self, owner: _Owner, flow: _Flow, connection: Any) -> None:
         self._owner = owner
+        self._flow = flow
         self.connection = connection
         self._twisteds: Any = None
         self._queue: deque[bytes] = deque()
         self._end: Callable[[], object] | None = None
         self._producer: Any = None
         self._paused = self._over = False
-        self.window = window
+        self.window = flow.firstWindow
         self.coming = True
         self.finished = False
         self.received = self.given = self.queued = 0
@@ -126,14 +142,14 @@ class Stream:
 
     def requestDone(self, request: Any) -> None:
         """
-        End the response, when the queue is empty.
+        End the response when all was sent.
         """
         self._finish(lambda: self._twisteds.requestDone(request))
 
     def loseConnection(self) -> None:
         """
-        Reset the stream, when the queue is empty.  Twisted's stream would end in good
-        order, as if the response were complete.
+        Reset the stream when all was sent.  Twisted's stream would end in good order,
+        as if the response were complete.
         """
         self._finish(self.abortConnection)
 
@@ -143,9 +159,9 @@ class Stream:
         complete; and tell the request.
         """
         if not self._over:
-            lost = Failure(ConnectionAborted())
-            self._twisteds.abortConnection()
-            guarded("A request's connectionLost", self._twisteds.connectionLost, lost)
+            self._over = True
+            self._drop()
+            self._flow.reset(self)
 
     def setHalfCloseTimeout(self, seconds: float) -> None:
         """
@@ -222,22 +238,36 @@ class Stream:
             self.queued -= len(piece)
             self.given += len(piece)
             self._twisteds.write(piece)
-        if not self._queue and not self._over:
-            end, self._end = self._end, None
-            if end is not None:
+        if self._queue or self._over:
+            return total
+        if self._end is not None:
+            if not self.given:
+                end, self._end = self._end, None
                 end()
-            elif self._paused:
-                self._paused = False
-                guarded("A producer", self._producer.resumeProducing)
+        elif self._paused:
+            self._paused = False
+            guarded("A producer", self._producer.resumeProducing)
         return total
+
+    def reset(self) -> None:
+        """
+        Have Twisted reset the stream, and tell the request.
+        """
+        lost = Failure(ConnectionAborted())
+        self._twisteds.abortConnection()
+        guarded("A request's connectionLost", self._twisteds.connectionLost, lost)
 
     def close(self) -> None:
         """
         The stream is over: drop the queue, and stop the producer.
         """
         self._over = True
+        self.given = 0
+        self._drop()
+
+    def _drop(self) -> None:
         self._queue.clear()
-        self.queued = self.given = 0
+        self.queued = 0
         self._end = None
         producer, self._producer = self._producer, None
         if producer is not None:
