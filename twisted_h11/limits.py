@@ -93,8 +93,8 @@ class Limits:
         Site(root, limits=Limits(maxBodyLength=10 * 1024 * 1024))
 
     @raise TypeError: for a value that is not a number.
-    @raise ValueError: for a negative or infinite value, for zero where nobody could be
-        served like that, or for C{None} where the bound can not be switched off.
+    @raise ValueError: for a negative or infinite value, for zero where the bound must
+        be positive, or for C{None} where it can not be switched off.
 
     @since: 0.1
     """
