@@ -12,6 +12,7 @@ import tempfile
 from typing import Any
 
 from tests.support.command_loop import CommandLoopTestCase
+from tests.support.leaks import open_descriptors
 from twisted_h11._command import unserved as unserved_module
 from twisted_h11._command import worker as worker_module
 from twisted_h11._command.unserved import first_environ
@@ -95,12 +96,16 @@ class UnservedTests(CommandLoopTestCase):
         Nothing is said of those that endpoints have adopted, whatever has their numbers
         since.
         """
-        closed, used = self.hand(self.opened(), self.opened())
+        closed, used, file = self.hand(self.opened(), self.opened(), self.opened())
         self.make("--listen=tcp:8080")
         os.close(closed)
         os.dup2(self.opened().fileno(), used)
+        with open(os.devnull, "rb") as nothing:
+            os.dup2(nothing.fileno(), file)
+        before = open_descriptors()
         self.loop.start()
         self.assertEqual([], self.lines(WORDS))
+        self.assertEqual(before, open_descriptors())
 
     def test_others(self) -> None:
         """
@@ -111,7 +116,9 @@ class UnservedTests(CommandLoopTestCase):
         bound.bind(("127.0.0.1", 0))
         with open(os.devnull, "rb") as file:
             self.hand(bound, file)
+        before = open_descriptors()
         self.assertEqual([], self.warnings())
+        self.assertEqual(before, open_descriptors())
 
     def test_environment(self) -> None:
         """

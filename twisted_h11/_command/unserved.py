@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import socket
+import stat
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from itertools import chain, repeat
@@ -54,7 +55,9 @@ def warn_of_unserved() -> None:
 
     loop: Any = reactor
     for number, name in _handed(first_environ()):
-        loop.callWhenRunning(_warn, number, name, os.fstat(number))
+        opened = os.fstat(number)
+        if stat.S_ISSOCK(opened.st_mode):
+            loop.callWhenRunning(_warn, number, name, opened)
 
 
 def _handed(environ: Mapping[str, str]) -> Iterator[tuple[int, str]]:
@@ -81,19 +84,19 @@ def _warn(number: int, name: str, opened: os.stat_result) -> None:
     Log the warning, unless an endpoint has adopted the socket: then its number is
     closed, or that of something else.
     """
-    with suppress(OSError), socket.socket(fileno=os.dup(number)) as made:
-        if not os.path.samestat(opened, os.fstat(number)) or not made.getsockopt(
-            socket.SOL_SOCKET, socket.SO_ACCEPTCONN
-        ):
+    with suppress(OSError):
+        if not os.path.samestat(opened, os.fstat(number)):
             return
-        _log.warn(
-            _UNSERVED,
-            where=_describe(made.getsockname()),
-            number=number,
-            name=name,
-            domain=socket.AddressFamily(made.family).name.removeprefix("AF_"),
-            index=number - FIRST,
-        )
+        with socket.socket(fileno=os.dup(number)) as made:
+            if made.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+                _log.warn(
+                    _UNSERVED,
+                    where=_describe(made.getsockname()),
+                    number=number,
+                    name=name,
+                    domain=socket.AddressFamily(made.family).name.removeprefix("AF_"),
+                    index=number - FIRST,
+                )
 
 
 def _describe(address: Any) -> str:
