@@ -167,7 +167,7 @@ class Closing:
             return
         # The flags are those of the classes of our own transports: foreign wrappers
         # forward attributes of instances.
-        inMemory = hasattr(type(transport), "endsAsTLS")
+        inMemory = getattr(type(transport), "endsAsTLS", False)
         if inMemory or isinstance(transport, TLSMemoryBIOProtocol):
             # TLS sends close_notify, then reads until the peer's close_notify:
             # a lingering close of its own.
@@ -177,7 +177,8 @@ class Closing:
         # Our wrapper for the PROXY protocol only took off a header at the start.
         while getattr(type(transport), "passesBytes", False):
             transport = transport.transport
-        if is_bare_socket(transport) or hasattr(type(transport), "endsAsTCP"):
+        inMemory = getattr(type(transport), "endsAsTCP", False)
+        if inMemory or is_bare_socket(transport):
             transport.loseWriteConnection()
         wire.arm(wire.user.limits.lingerTimeout, ClosingWait.LINGERED)
 
