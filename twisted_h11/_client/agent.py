@@ -257,7 +257,9 @@ class Agent:
 
     def _schemeNotSupported(self, uri: bytes) -> Failure | None:
         """
-        Whether the endpoint factory refuses the scheme of a URI that has no host.
+        Ask the endpoint factory for the scheme of a URI that is not valid here.
+
+        @return: the failure, if the scheme is not supported.
         """
         try:
             self._endpointFactory.endpointForURI(parse_uri(uri))
