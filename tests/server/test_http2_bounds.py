@@ -90,14 +90,14 @@ class Client:
         """
         Begin a request; with a body it is not ended.
         """
-        fields = [
-            (":method", "GET" if body is None else "POST"),
-            (":path", "/"),
-            (":scheme", "https"),
-            (":authority", "localhost"),
-            *more.items(),
-        ]
-        self.h2.send_headers(stream, fields, end_stream=body is None)
+        fields = {
+            ":method": "GET" if body is None else "POST",
+            ":path": "/",
+            ":scheme": "https",
+            ":authority": "localhost",
+            **more,
+        }
+        self.h2.send_headers(stream, [*fields.items()], end_stream=body is None)
         if body:
             self.h2.send_data(stream, body)
         return self

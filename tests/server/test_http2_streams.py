@@ -427,6 +427,38 @@ class FailingTests(StreamsTestCase):
             self.assertEqual(1, len(failures))
             self.assertFalse(client.closed)
 
+    def test_length(self) -> None:
+        """
+        A response with less content than its C{Content-Length} is reset, what exceeds
+        it is dropped, as in HTTP/1, and each is in the log; HEAD has no content.
+        """
+        for kind in (Request, server.Request):
+            for method, length, content, said in (
+                ("GET", b"9", b"too", "less"),
+                ("GET", b"3", b"too much", "more"),
+                ("GET", b"3", b"all", ""),
+                ("GET", b"0", b"", ""),
+                ("HEAD", b"3", b"all", ""),
+            ):
+                seen: list[Any] = []
+                site = self.site(seen.append, http2=True, requestFactory=kind)
+                asked: Any = {":method": method}
+                client = self.client(site).request(1, **asked).go()
+                (request,) = seen
+                request.setHeader(b"Content-Length", length)
+                request.write(content[:2])
+                request.write(content[2:])
+                request.finish()
+                self.settle(client)
+                codes = [event.error_code for event in client.named("StreamReset")]
+                self.assertEqual([2] if said == "less" else [], codes)
+                expected = b"" if method == "HEAD" else content[: int(length)]
+                self.assertEqual(expected, self.content(client))
+                lines = [text for text in self.messages() if "Content-Length" in text]
+                self.events.clear()
+                self.assertEqual([said] if said else [], [t.split()[-4] for t in lines])
+                self.assertFalse(client.closed)
+
     def test_closedLong(self) -> None:
         """
         All that was written before C{loseConnection} is sent before the reset, however

@@ -13,10 +13,12 @@ from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 from twisted.internet.error import ConnectionAborted
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.http_headers import Headers
 
 from twisted_h11._boundary.guarded import guarded, log_failure
+from twisted_h11._http.abnf import is_length
 from twisted_h11._server.added_fields import adds_fields, fields_to_add
 from twisted_h11._wire.producers import PullAdapter
 
@@ -61,6 +63,12 @@ class Stream:
     @ivar queued: how many bytes are queued here.
     @ivar finished: whether all of the response was written.
     """
+
+    _log = Logger()
+
+    # How many bytes are missing of the Content-Length; None without one.
+    _left: int | None = None
+    _excess = 0
 
     def __init__(self, owner: _Owner, flow: _Flow, connection: Any) -> None:
         self._owner = owner
@@ -115,6 +123,8 @@ class Stream:
             # RFC 9110 section 8.6, as in ResponseHead.
             headers = headers.copy()
             headers.removeHeader(b"Content-Length")
+        elif length and code != b"304" and is_length(length[0]):
+            self._left = int(length[0])
         if adds_fields(self.site, self, headers):
             fields = [(k, v) for k, vs in headers.getAllRawHeaders() for v in vs]
             headers = headers.copy()
@@ -124,8 +134,12 @@ class Stream:
 
     def write(self, data: bytes) -> None:
         """
-        Write content.
+        Write content.  What exceeds the response's C{Content-Length} is dropped.
         """
+        if self._left is not None:
+            self._excess += max(len(data) - self._left, 0)
+            data = data[: self._left]
+            self._left -= len(data)
         if data and not self._over:
             self._queue.append(data)
             self.queued += len(data)
@@ -142,9 +156,20 @@ class Stream:
 
     def requestDone(self, request: Any) -> None:
         """
-        End the response when all was sent.
+        End the response when all was sent.  One with less content than its
+        C{Content-Length} is reset, so that the client can tell.
         """
-        self._finish(lambda: self._twisteds.requestDone(request))
+        if self._excess:
+            self._log.error(
+                "{request} sent more than its Content-Length", request=request
+            )
+        if self._left and request.method != b"HEAD":
+            self._log.error(
+                "{request} sent less than its Content-Length", request=request
+            )
+            self._finish(self.abortConnection)
+        else:
+            self._finish(lambda: self._twisteds.requestDone(request))
 
     def loseConnection(self) -> None:
         """

@@ -136,7 +136,7 @@ class WireProtocol(Protocol):
         """
         wire = self.wire
         if wire.isOpen and self._readsLate():
-            guarded("Reading a response", read_left, wire.transport, self._readsLate)
+            guarded("Reading late", read_left, wire.transport, self._readsLate)
         if wire.pressure is not None:
             wire.pressure.stopProducing()
 
