@@ -124,6 +124,9 @@ class H11Protocol(WireProtocol):
             if longest is None:
                 longest = self.limits.maxHeadLength
             self._h11Reader = EventReader(self, self.wire, self.role, longest)
+            if self.wire.user is not self:
+                # The connection was lost or given away before it was needed.
+                self._h11Reader.lost(False)
         return self._h11Reader
 
     # -- from the wire -----------------------------------------------------
@@ -133,9 +136,8 @@ class H11Protocol(WireProtocol):
         Drop the connection at once, with everything that was not yet sent.
         """
         super().abortConnection()
-        if self._h11Reader is not None:
-            # Some of the bytes that h11 has made may never be sent.
-            self._h11Reader.conn.send_failed()
+        # Some of the bytes that h11 has made may never be sent.
+        self.h11Connection.send_failed()
 
     def wireWritable(self) -> None:
         """
@@ -172,8 +174,9 @@ class H11Protocol(WireProtocol):
 
         A server that has not begun its response responds with the status that h11
         suggests.  If its response is complete, the connection is closed in stages;
-        otherwise, and by a client, it is dropped.  Override it to do something else;
-        after a response that an override sends the connection is closed in stages, too.
+        otherwise, and by a client, it is dropped.  Override it to do something else.
+        After a response that an override sends, or if nothing is left to send, the
+        connection is closed, too; a server that will not respond has to close it.
 
         @param error: the error; C{error_status_hint} is the status that h11 suggests.
         """
@@ -193,7 +196,8 @@ class H11Protocol(WireProtocol):
         L{resumeReading}: back-pressure for the peer's body.  Pausing the transport
         would not stop events of data that was received before.
         """
-        self.wire.hold(EVENTS)
+        if self.wire.closing is None:
+            self.wire.hold(EVENTS)
 
     def resumeReading(self) -> None:
         """
@@ -318,18 +322,18 @@ class H11Protocol(WireProtocol):
         when the file was sent.
 
         @param protocol: a Twisted protocol that is not connected.
-        @raise h11.LocalProtocolError: if the two sides have not agreed to switch, or
-            the connection is gone.
+        @raise h11.LocalProtocolError: if the two sides have not agreed to switch, the
+            body of the request has not ended, or the connection is gone.
         """
         if not self.wire.isOpen:
             raise h11.LocalProtocolError("The connection is closed")
+        problem = self._reader().mayNotSwitch()
+        if problem:
+            raise h11.LocalProtocolError(problem)
         self._giveTo(protocol)
 
     def _takeTrailingData(self) -> tuple[bytes, bool]:
-        conn = self.h11Connection
-        if conn.our_state is not h11.SWITCHED_PROTOCOL:
-            raise h11.LocalProtocolError(f"Can't switch in state {conn.our_state}")
-        return conn.trailing_data
+        return self.h11Connection.trailing_data
 
     def _deliver(self) -> None:
         if self._h11Reader is not None:
@@ -339,8 +343,8 @@ class H11Protocol(WireProtocol):
 
     def closeIfOver(self) -> None:
         """
-        A message has ended: close the connection if both have ended and no other may
-        follow.
+        A message has ended, or the peer was refused: close the connection if both have
+        ended and no other may follow.
         """
         if self._reader().isOver():
             self._closeAsRole()

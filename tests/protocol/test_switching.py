@@ -301,6 +301,69 @@ class SwitchTests(ProtocolTestCase):
         wire.vanish()
         other.transport = None
 
+    def test_notAgreedBehindAFile(self) -> None:
+        """
+        Who may not switch is told at once, also while a file is on its way.
+        """
+        size = 500_000
+        wire = self.connect(Recording).send(GET)
+        wire.stall()
+        wire.transport.bufferSize = 10
+        wire.channel.sendEvent(
+            h11.Response(status_code=200, headers=[("Content-Length", str(size))])
+        )
+        region: Any = FileRegion(io.BytesIO(b"x" * size), 0, size)
+        wire.channel.sendEvent(h11.Data(data=region))
+        with self.assertRaises(h11.LocalProtocolError):
+            wire.channel.switchProtocol(Other())
+        wire.channel.sendEvent(h11.EndOfMessage())
+        wire.drain()
+        self.assertEqual(size, len(wire.only().body))
+
+    def test_amidRequest(self) -> None:
+        """
+        A server does not switch before it has read the body of the request: that is
+        nothing for the new protocol.
+        """
+        for framing, body in (
+            (b"Content-Length: 5", b"hello"),
+            (b"Transfer-Encoding: chunked", b"5\r\nhello\r\n0\r\n\r\n"),
+        ):
+            other = Other()
+
+            def switch(protocol: Any, event: h11.Event, other: Any = other) -> None:
+                if isinstance(event, h11.Request):
+                    self.accept101(protocol)
+                    with self.assertRaises(h11.LocalProtocolError):
+                        protocol.switchProtocol(other)
+                elif isinstance(event, h11.EndOfMessage):
+                    protocol.switchProtocol(other)
+
+            wire = self.serve(switch)
+            head = get(b"/", b"Connection: upgrade", b"Upgrade: other", framing)
+            wire.send(head + body + b"trailing")
+            self.assertEqual(["made", b"trailing"], other.calls)
+            wire.vanish()
+            other.transport = None
+
+    def test_withTheHead(self) -> None:
+        """
+        If there is no body, it may switch when it gets the head.
+        """
+        for framing in ((), (b"Content-Length: 0",)):
+            other = Other()
+
+            def switch(protocol: Any, event: h11.Event, other: Any = other) -> None:
+                self.accept101(protocol)
+                protocol.switchProtocol(other)
+
+            wire = self.serve(switch)
+            head = get(b"/", b"Connection: upgrade", b"Upgrade: other", *framing)
+            wire.send(head + b"trailing")
+            self.assertEqual(["made", b"trailing"], other.calls)
+            wire.vanish()
+            other.transport = None
+
     def test_lostBefore(self) -> None:
         """
         If the connection is lost before, the new protocol is never connected.

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import h11
 from twisted.internet.interfaces import ISSLTransport
 
+from twisted_h11._boundary.guarded import guarded
 from twisted_h11._http.raw_guard import RawGuard
 from twisted_h11._wire.deadline import delayed_calls
 from twisted_h11._wire.turns import Turns
@@ -23,6 +24,13 @@ __all__ = ["SENT", "EventReader"]
 
 # The states in which a role has sent its whole message.
 SENT = (h11.DONE, h11.MUST_CLOSE, h11.CLOSED)
+
+# The states in which a role has something to send although the peer was refused: its
+# request, or a response that says so.
+_SENDS = {
+    h11.CLIENT: (h11.SEND_BODY,),
+    h11.SERVER: (h11.IDLE, h11.SEND_RESPONSE, h11.SEND_BODY),
+}
 
 
 class EventOwner(Protocol):
@@ -50,12 +58,18 @@ class EventOwner(Protocol):
 
     def closeIfOver(self) -> None:
         """
-        The peer's message has ended: close the connection if no other may follow.
+        The peer's message has ended, or was refused: close the connection if no other
+        may follow.
         """
 
     def loseConnection(self) -> None:
         """
         Close the connection.
+        """
+
+    def abortConnection(self) -> None:
+        """
+        Drop the connection.
         """
 
 
@@ -66,6 +80,7 @@ class EventReader:
     @ivar conn: the h11 connection.
     @ivar refused: whether the peer has broken the protocol; then reading has stopped.
     @ivar headOnly: whether the last request of the peer was HEAD.
+    @ivar hasBody: whether it had a body.
     """
 
     __slots__ = (
@@ -75,6 +90,7 @@ class EventReader:
         "_turns",
         "_wire",
         "conn",
+        "hasBody",
         "headOnly",
         "refused",
     )
@@ -95,13 +111,16 @@ class EventReader:
         self._guard = RawGuard(longest)
         isSecure = ISSLTransport.providedBy(wire.transport)
         self._turns = Turns(owner.seconds, isSecure)
-        self._delivering = self.refused = self.headOnly = False
+        self._delivering = self.refused = self.headOnly = self.hasBody = False
 
     def received(self, data: bytes) -> None:
         """
         Give received data to h11; C{b""} for end of file.
         """
-        if not self.refused:
+        if self.refused:
+            if not data and self._owner is not None:
+                self._owner.closeIfOver()
+        else:
             self._guard.received(data)
             self.conn.receive_data(data)
             self.deliver()
@@ -111,7 +130,7 @@ class EventReader:
         An event is about to be sent: keep the method of a request, which decides how
         its response is read.
         """
-        if isinstance(event, h11.Request):
+        if isinstance(event, h11.Request) and self.conn.our_state is h11.IDLE:
             self._guard.method = event.method
 
     def end(self) -> None:
@@ -125,11 +144,26 @@ class EventReader:
         """
         Whether both messages have ended, and no other may follow.
         """
-        ours, theirs = self.conn.our_state, self.conn.their_state
+        conn = self.conn
+        ours = conn.our_state
         if self.refused:
             # Of bytes that h11 was not asked about its states say nothing.
-            return ours in SENT
-        return ours in (h11.MUST_CLOSE, h11.CLOSED) and theirs in SENT
+            return ours not in _SENDS[conn.our_role]
+        # Behind a response that came before it, such as 408, no request can be sent.
+        ended = ours in (h11.IDLE, h11.MUST_CLOSE, h11.CLOSED)
+        return ended and conn.their_state in SENT
+
+    def mayNotSwitch(self) -> str:
+        """
+        Why the bytes that have arrived are not yet those of another protocol; C{""} if
+        they are.
+        """
+        conn = self.conn
+        if conn.our_state is not h11.SWITCHED_PROTOCOL:
+            return f"Can't switch in state {conn.our_state}"
+        if self.hasBody and conn.their_state is h11.SEND_BODY:
+            return "Can't switch before the end of the request"
+        return ""
 
     def deliver(self) -> None:
         """
@@ -168,12 +202,21 @@ class EventReader:
         if wire.transport is None or not self.conn.trailing_data[0]:
             return False
         wire.hold(NEXT_TURN)
-        self._turns.wait(delayed_calls(owner.callLater), self._goOn)
+        self._turns.wait(delayed_calls(owner.callLater), self._nextTurn)
         return True
 
     def _goOn(self) -> None:
         self._wire.release(NEXT_TURN)
         self.deliver()
+
+    def _nextTurn(self) -> None:
+        """
+        The next turn has come.  If an event raises, there is no transport that would
+        drop the connection.
+        """
+        owner = self._owner
+        if not guarded("An event", self._goOn) and owner is not None:
+            owner.abortConnection()
 
     def readsLate(self) -> bool:
         """
@@ -197,14 +240,15 @@ class EventReader:
         """
         wire = self._wire
         self.conn.send_failed()
-        if wasClosed and not (wire.eof or self.refused):
-            wire.eof = True
-            wire.holds = 0
-            self.received(b"")
-        elif wire.holds & NEXT_TURN:
-            self._turns.stop()
-            self._goOn()
-        self.end()
+        try:
+            if wasClosed and not (wire.eof or self.refused):
+                wire.eof = True
+                wire.holds = 0
+                self.received(b"")
+            elif wire.holds & NEXT_TURN:
+                self._goOn()
+        finally:
+            self.end()
 
     def _deliverNext(self, owner: EventOwner) -> bool:
         """
@@ -213,6 +257,9 @@ class EventReader:
         @return: whether there may be another one.
         """
         conn, guard = self.conn, self._guard
+        if conn.their_state is h11.CLOSED:
+            # h11 would tell it again.
+            return False
         if conn.their_state is h11.MUST_CLOSE and conn.trailing_data[0]:
             # Data behind a last message is no message, and an error in it must not
             # disturb the response.
@@ -224,13 +271,7 @@ class EventReader:
                 raise problem
             event = conn.next_event()
         except h11.RemoteProtocolError as error:
-            self.refused = True
-            try:
-                owner.protocolError(error)
-            finally:
-                # h11 raises an error object whose traceback has a frame that refers
-                # to it: break that cycle.
-                error.__traceback__ = None
+            self._refuse(owner, error)
             return False
         if event is h11.NEED_DATA:
             self._wire.release(READ_AHEAD)
@@ -242,6 +283,7 @@ class EventReader:
         guard.delivered(event, conn)
         if isinstance(event, h11.Request):
             self.headOnly = event.method == b"HEAD"
+            self.hasBody = any(map(_announces_body, event.headers))
         kind = type(event)
         owner.eventReceived(event)
         if kind is h11.ConnectionClosed:
@@ -252,6 +294,21 @@ class EventReader:
             owner.closeIfOver()
         return True
 
+    def _refuse(self, owner: EventOwner, error: h11.RemoteProtocolError) -> None:
+        """
+        The peer has broken the protocol.  What it sends now is read and dropped, or the
+        end of the connection would not be noticed.
+        """
+        self.refused = True
+        self._wire.release(READ_AHEAD)
+        try:
+            owner.protocolError(error)
+        finally:
+            # h11 raises an error object whose traceback has a frame that refers to it:
+            # break that cycle.
+            error.__traceback__ = None
+        owner.closeIfOver()
+
     def _pauseBehind(self, owner: EventOwner) -> None:
         """
         The peer has ended its message: pause reading if more than C{readAhead} bytes
@@ -260,3 +317,10 @@ class EventReader:
         if not self._wire.holds & READ_AHEAD:
             if len(self.conn.trailing_data[0]) > owner.readAhead:
                 self._wire.hold(READ_AHEAD)
+
+
+def _announces_body(field: tuple[bytes, bytes]) -> bool:
+    name, value = field
+    return name == b"transfer-encoding" or (
+        name == b"content-length" and int(value) > 0
+    )
