@@ -134,6 +134,23 @@ class RefusedTests(ProtocolTestCase):
         self.assertEqual(1, len(wire.channel.errors))
         self.assertFalse(wire.transport.paused)
 
+    def test_readsBehind(self) -> None:
+        """
+        So does it where no more than C{readAhead} bytes wait behind the last of several
+        requests: its client may go away.
+        """
+
+        class Ahead(Recording):
+            readAhead = len(GET)
+
+        upgrade = get(b"/", b"Connection: upgrade", b"Upgrade: x")
+        for protocol, data in ((Recording, GET + upgrade), (Ahead, GET * 3)):
+            wire = self.connect(protocol).send(data)
+            self.assertTrue(wire.transport.paused)
+            wire.channel.respond()
+            wire.channel.startNextCycle()
+            self.assertFalse(wire.transport.paused)
+
     def test_answersLate(self) -> None:
         """
         An override may answer later, also when the client has sent its last byte.
@@ -225,6 +242,20 @@ class ClosingTests(ProtocolTestCase):
         wire.halfClose()
         self.assertTrue(wire.closed)
 
+    def test_resumes(self) -> None:
+        """
+        Who resumes it while the last response still has to be taken has it read then.
+        """
+        wire = self.connect(Recording).send(CLOSE).stall()
+        wire.channel.pauseReading()
+        wire.channel.respond(b"x" * 200_000)
+        self.assertTrue(wire.transport.paused)
+        wire.channel.resumeReading()
+        self.assertFalse(wire.transport.paused)
+        wire.send(b"more").drain().halfClose()
+        self.assertTrue(wire.closed)
+        self.assertEqual(200_000, len(wire.only().body))
+
     def test_lost(self) -> None:
         """
         Nothing can be sent on a connection that was lost, or aborted, before its first
@@ -253,6 +284,72 @@ class ClosingTests(ProtocolTestCase):
             self.assertEqual(["Response", "EndOfMessage"], wire.channel.kinds)
             self.assertEqual([], wire.channel.errors)
             self.assertTrue(wire.closed)
+
+    def test_answerFirst(self) -> None:
+        """
+        A server that responds before there is a request (408) closes in stages, and a
+        request, or a part of one, that has come meanwhile changes nothing.
+        """
+        for fields in ((), (("Connection", "close"),)):
+            for began, more in ((b"", b""), (b"GE", b""), (b"GET", GET), (b"", BAD)):
+                with self.subTest(fields=fields, began=began, more=more):
+                    wire = self.connect(Recording)
+                    wire.send(*[began] if began else [])
+                    length = ("Content-Length", "4")
+                    wire.channel.sendEvent(
+                        h11.Response(status_code=408, headers=[length, *fields])
+                    )
+                    wire.send(*[more] if more else [])
+                    wire.channel.sendEvent(h11.Data(data=b"late"))
+                    wire.channel.sendEvent(h11.EndOfMessage())
+                    self.assertEqual("<Wire lingering>", repr(wire.channel.wire))
+                    wire.send(GET).halfClose()
+                    self.assertTrue(wire.closed)
+                    self.assertEqual(b"late", wire.only().body)
+                    self.assertEqual(
+                        ([], []), (wire.channel.kinds, wire.channel.errors)
+                    )
+
+    def test_mistakeFirst(self) -> None:
+        """
+        After a mistake of a server before the request, the request closes.
+        """
+        wire = self.connect(Recording)
+        with self.assertRaises(h11.LocalProtocolError):
+            wire.channel.sendEvent(h11.EndOfMessage())
+        wire.send(GET)
+        self.assertTrue(wire.closed)
+        self.assertEqual([], wire.channel.kinds)
+
+    def test_lateRequest(self) -> None:
+        """
+        A request that comes behind the beginning of a response is refused as any event
+        that is not allowed.
+        """
+        wire = self.connect(SilentClient).send(b"HTTP/1.1 408 \r\n\r\n")
+        with self.assertRaises(h11.LocalProtocolError):
+            wire.channel.sendEvent(client_request())
+        self.assertIs(h11.ERROR, wire.channel.h11Connection.our_state)
+        self.assertEqual(b"", wire.output)
+
+    def test_secondSwitch(self) -> None:
+        """
+        So is a second response that switches.
+        """
+        connect = b"CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n"
+        upgrade = get(b"/", b"Connection: upgrade", b"Upgrade: x")
+        fields = [("Connection", "upgrade"), ("Upgrade", "x")]
+        made: Any = h11.InformationalResponse
+        for request, answer in (
+            (connect, h11.Response(status_code=200, headers=[])),
+            (upgrade, made(status_code=101, headers=fields)),
+        ):
+            wire = self.connect(Recording).send(request)
+            wire.channel.sendEvent(answer)
+            output = wire.output
+            with self.assertRaises(h11.LocalProtocolError):
+                wire.channel.sendEvent(answer)
+            self.assertEqual(output, wire.output)
 
     def test_secondRequest(self) -> None:
         """

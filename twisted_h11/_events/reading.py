@@ -149,9 +149,11 @@ class EventReader:
         if self.refused:
             # Of bytes that h11 was not asked about its states say nothing.
             return ours not in _SENDS[conn.our_role]
-        # Behind a response that came before it, such as 408, no request can be sent.
-        ended = ours in (h11.IDLE, h11.MUST_CLOSE, h11.CLOSED)
-        return ended and conn.their_state in SENT
+        theirs = conn.their_state
+        if h11.IDLE in (ours, theirs):
+            # Behind a response that came before it, such as 408, no request can follow.
+            return ours in SENT or theirs in SENT
+        return ours in (h11.MUST_CLOSE, h11.CLOSED) and theirs in SENT
 
     def mayNotSwitch(self) -> str:
         """
@@ -260,9 +262,11 @@ class EventReader:
         if conn.their_state is h11.CLOSED:
             # h11 would tell it again.
             return False
-        if conn.their_state is h11.MUST_CLOSE and conn.trailing_data[0]:
+        if conn.trailing_data[0] and self._isBehindLast():
             # Data behind a last message is no message, and an error in it must not
             # disturb the response.
+            if conn.our_state is h11.ERROR and conn.their_state is h11.IDLE:
+                owner.loseConnection()
             self._pauseBehind(owner)
             return False
         try:
@@ -294,6 +298,17 @@ class EventReader:
             owner.closeIfOver()
         return True
 
+    def _isBehindLast(self) -> bool:
+        """
+        Whether what the peer sends now is no message: its last one has ended, or this
+        server has begun a response without a request, for which h11 0.16 would raise
+        AttributeError.
+        """
+        conn = self.conn
+        if conn.their_state is h11.IDLE and conn.our_role is h11.SERVER:
+            return conn.our_state is not h11.IDLE
+        return conn.their_state is h11.MUST_CLOSE
+
     def _refuse(self, owner: EventOwner, error: h11.RemoteProtocolError) -> None:
         """
         The peer has broken the protocol.  What it sends now is read and dropped, or the
@@ -314,9 +329,10 @@ class EventReader:
         The peer has ended its message: pause reading if more than C{readAhead} bytes
         wait behind it.
         """
-        if not self._wire.holds & READ_AHEAD:
-            if len(self.conn.trailing_data[0]) > owner.readAhead:
-                self._wire.hold(READ_AHEAD)
+        if len(self.conn.trailing_data[0]) > owner.readAhead:
+            self._wire.hold(READ_AHEAD)
+        else:
+            self._wire.release(READ_AHEAD)
 
 
 def _announces_body(field: tuple[bytes, bytes]) -> bool:

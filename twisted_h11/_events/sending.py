@@ -45,7 +45,13 @@ def send_event(
         if region is not None:
             region.end(ConnectionAborted("The connection is closed."))
         return True
-    parts: list[Any] | None = conn.send_with_data_passthrough(event)
+    try:
+        parts: list[Any] | None = conn.send_with_data_passthrough(event)
+    except AttributeError as error:
+        # h11 0.16 fails to say so of a second response that switches, and of a request
+        # behind the beginning of a response.
+        name = type(event).__name__
+        raise h11.LocalProtocolError(f"can't handle event type {name} now") from error
     if parts is None:
         return False
     if version is not None and parts:

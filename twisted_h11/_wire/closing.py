@@ -95,6 +95,13 @@ class Closing:
             return State.FLUSHING
         return State.LINGERING if self.how is End.LINGER else State.CLOSING
 
+    @property
+    def hasBegun(self) -> bool:
+        """
+        Whether the first stage has begun, which resumes reading.
+        """
+        return not self.later and self.how is not End.TURN
+
     def begin(self, how: End) -> None:
         """
         Close the connection, as soon as the transport is not full.

@@ -334,7 +334,7 @@ class Wire(Waiter):
             if (
                 not self.holds
                 and not self.eof
-                and self.closing is None
+                and (self.closing is None or not self.closing.hasBegun)
                 and IPushProducer.providedBy(self.transport)
             ):
                 self.transport.resumeProducing()
