@@ -1,5 +1,6 @@
 """
-The server, the client and the pool keep their promises, whatever comes in what order.
+The server, the client, the pool and the reader of events keep their promises, whatever
+comes in what order.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.machines.base import Machine, examples_wanted, run_machine
 from tests.machines.client import ClientMachine, SlowClientMachine
+from tests.machines.events import ClientEventsMachine, ServerEventsMachine
 from tests.machines.pool import PoolMachine
 from tests.machines.server import ServerMachine, SlowServerMachine
 
@@ -19,6 +21,8 @@ MACHINES: dict[str, type[Machine]] = {
     "client": ClientMachine,
     "client-h11": SlowClientMachine,
     "pool": PoolMachine,
+    "events-server": ServerEventsMachine,
+    "events-client": ClientEventsMachine,
 }
 
 
@@ -69,3 +73,15 @@ class MachineTests(SynchronousTestCase):
         Bounds are kept, turns too, and nobody waits in vain; nothing is left.
         """
         self.run_one("pool")
+
+    def test_eventsOfServer(self) -> None:
+        """
+        Events come once and in order, and a connection that is over ends.
+        """
+        self.run_one("events-server")
+
+    def test_eventsOfClient(self) -> None:
+        """
+        The same in the other role.
+        """
+        self.run_one("events-client")
