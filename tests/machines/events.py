@@ -356,7 +356,7 @@ class EventsMachine(Machine):
             assert len(behind) > self.app.readAhead, f"waits behind nothing: {tells}"
         if wire.holds & (EVENTS | PEER | NEXT_TURN) or conn.their_state is h11.CLOSED:
             return
-        if behind and reader._isBehindLast():
+        if reader._isBehindLast():
             return
         event = copy.deepcopy(conn).next_event()
         # Where a switch was declined, or can not be any more, the end is told in the

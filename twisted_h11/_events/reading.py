@@ -8,7 +8,7 @@ than one.  The loop has an end while other connections wait: L{twisted_h11._wire
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 import h11
@@ -24,6 +24,10 @@ __all__ = ["SENT", "EventReader"]
 
 # The states in which a role has sent its whole message.
 SENT = (h11.DONE, h11.MUST_CLOSE, h11.CLOSED)
+
+# The states in which a role sends no other message, when the peer has ended its own.  A
+# client can not begin a request behind a response that came before it.
+_LAST = (h11.MUST_CLOSE, h11.CLOSED, h11.IDLE)
 
 # The states in which a role has something to send although the peer was refused: its
 # request, or a response that says so.
@@ -80,17 +84,16 @@ class EventReader:
     @ivar conn: the h11 connection.
     @ivar refused: whether the peer has broken the protocol; then reading has stopped.
     @ivar headOnly: whether the last request of the peer was HEAD.
-    @ivar hasBody: whether it had a body.
     """
 
     __slots__ = (
         "_delivering",
+        "_fields",
         "_guard",
         "_owner",
         "_turns",
         "_wire",
         "conn",
-        "hasBody",
         "headOnly",
         "refused",
     )
@@ -111,7 +114,9 @@ class EventReader:
         self._guard = RawGuard(longest)
         isSecure = ISSLTransport.providedBy(wire.transport)
         self._turns = Turns(owner.seconds, isSecure)
-        self._delivering = self.refused = self.headOnly = self.hasBody = False
+        self._delivering = self.refused = self.headOnly = False
+        # The fields of the request that is being read.
+        self._fields: Iterable[tuple[bytes, bytes]] = ()
 
     def received(self, data: bytes) -> None:
         """
@@ -150,10 +155,10 @@ class EventReader:
             # Of bytes that h11 was not asked about its states say nothing.
             return ours not in _SENDS[conn.our_role]
         theirs = conn.their_state
-        if h11.IDLE in (ours, theirs):
-            # Behind a response that came before it, such as 408, no request can follow.
-            return ours in SENT or theirs in SENT
-        return ours in (h11.MUST_CLOSE, h11.CLOSED) and theirs in SENT
+        if theirs in SENT:
+            return ours in _LAST
+        # A server has responded before there was a request, such as 408.
+        return theirs is h11.IDLE and ours in SENT
 
     def mayNotSwitch(self) -> str:
         """
@@ -163,7 +168,8 @@ class EventReader:
         conn = self.conn
         if conn.our_state is not h11.SWITCHED_PROTOCOL:
             return f"Can't switch in state {conn.our_state}"
-        if self.hasBody and conn.their_state is h11.SEND_BODY:
+        isReading = conn.their_state is h11.SEND_BODY
+        if isReading and any(map(_announces_body, self._fields)):
             return "Can't switch before the end of the request"
         return ""
 
@@ -259,13 +265,17 @@ class EventReader:
         @return: whether there may be another one.
         """
         conn, guard = self.conn, self._guard
-        if conn.their_state is h11.CLOSED:
+        theirs = conn.their_state
+        if theirs is h11.CLOSED:
             # h11 would tell it again.
             return False
-        if conn.trailing_data[0] and self._isBehindLast():
+        if (
+            theirs is h11.MUST_CLOSE
+            or (theirs is h11.IDLE and conn.our_state is not h11.IDLE)
+        ) and self._isBehindLast():
             # Data behind a last message is no message, and an error in it must not
             # disturb the response.
-            if conn.our_state is h11.ERROR and conn.their_state is h11.IDLE:
+            if conn.our_state is h11.ERROR and theirs is h11.IDLE:
                 owner.loseConnection()
             self._pauseBehind(owner)
             return False
@@ -287,7 +297,7 @@ class EventReader:
         guard.delivered(event, conn)
         if isinstance(event, h11.Request):
             self.headOnly = event.method == b"HEAD"
-            self.hasBody = any(map(_announces_body, event.headers))
+            self._fields = event.headers
         kind = type(event)
         owner.eventReceived(event)
         if kind is h11.ConnectionClosed:
@@ -295,19 +305,23 @@ class EventReader:
                 owner.loseConnection()
             return False
         if kind is h11.EndOfMessage:
+            self._fields = ()
             owner.closeIfOver()
         return True
 
     def _isBehindLast(self) -> bool:
         """
-        Whether what the peer sends now is no message: its last one has ended, or this
-        server has begun a response without a request, for which h11 0.16 would raise
+        Whether what has arrived is no message: the last one has ended, or this server
+        has begun a response without a request, for which h11 0.16 would raise
         AttributeError.
         """
         conn = self.conn
-        if conn.their_state is h11.IDLE and conn.our_role is h11.SERVER:
-            return conn.our_state is not h11.IDLE
-        return conn.their_state is h11.MUST_CLOSE
+        if conn.their_state is h11.IDLE:
+            if conn.our_role is h11.CLIENT or conn.our_state is h11.IDLE:
+                return False
+        elif conn.their_state is not h11.MUST_CLOSE:
+            return False
+        return bool(conn.trailing_data[0])
 
     def _refuse(self, owner: EventOwner, error: h11.RemoteProtocolError) -> None:
         """
