@@ -41,6 +41,20 @@ class Failing(WithForms, Arguments):
         """
         raise NotImplementedError
 
+    def _writeToStream(self, data: bytes) -> None:
+        """
+        Write by the inherited method, to a stream of HTTP/2.
+        """
+        try:
+            super().write(data)
+            # It has replaced itself if there is no content; the stream drops that.
+            self.__dict__.pop("write", None)
+        except Exception:
+            if getattr(getattr(self, "channel", None), "answer", self) is None:
+                # Nothing was sent: an error response is still possible.
+                self.startedWriting = 0
+            raise
+
     def processingFailed(self, reason: Failure) -> Failure:
         """
         Log a failure, and respond with 500; if the response has begun, cut it off so

@@ -21,7 +21,7 @@ from twisted_h11._http.chunks import ChunkDecoder, TolerantRules
 from twisted_h11._http.response_to_send import ResponseHead
 from twisted_h11._server.cycle import Cycle
 
-__all__ = ["finish", "write", "write_sequence"]
+__all__ = ["finish", "has_failed", "write", "write_sequence"]
 
 # The longest chunk line of a request, in bytes; twisted.web's have no extension.
 _LONGEST_CHUNK_LINE = 1024
@@ -42,7 +42,7 @@ def write(cycle: Cycle, data: bytes) -> None:
     data = _checked(cycle, data)
     request, answer = cycle.request, cycle.answer
     if answer is not None:
-        if getattr(request, "code", 0) == 500 and _has_failed(request, answer):
+        if has_failed(request, answer):
             cycle.complain("{request} failed after its head", request=request)
             cycle.fail()
             return
@@ -90,11 +90,13 @@ def write_sequence(cycle: Cycle, parts: Iterable[bytes]) -> None:
     write(cycle, b"".join([_checked(cycle, part) for part in parts]))
 
 
-def _has_failed(request: Any, answer: ResponseHead) -> bool:
+def has_failed(request: Any, answer: ResponseHead) -> bool:
     """
     Whether a request has begun to write an error page into a response that has begun:
     its status is another than the one that was sent, or the length of its content.
     """
+    if getattr(request, "code", 0) != 500 or getattr(request, "leavesFraming", False):
+        return False
     if answer.status != 500:
         return True
     headers = getattr(request, "responseHeaders", None)

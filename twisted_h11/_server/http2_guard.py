@@ -108,7 +108,7 @@ class Guard:
             stream.attach(twisteds)
 
             def begin() -> Any:
-                request = make(stream, *args, **kwargs)
+                stream.request = request = make(stream, *args, **kwargs)
                 return request if proxied is None else proxied.watch(request, stream)
 
             return StreamRequest(begin)

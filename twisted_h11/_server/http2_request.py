@@ -58,6 +58,20 @@ class StreamRequest:
         """
         self._call("A request", "requestReceived", *args)
 
+    def connectionLost(self, reason: Any) -> None:
+        """
+        The response will not be complete: log what was sent of it, as HTTP/1 does for
+        requests of this package, and pass that on.
+        """
+        request = self._request
+        channel: Any = getattr(request, "channel", None)
+        if getattr(channel, "answer", None) is not None and getattr(
+            request, "leavesFraming", False
+        ):
+            request.sentLength = max(request.sentLength - channel.unsent, 0)
+            guarded("The access log", channel.factory.log, request)
+        request.connectionLost(reason)
+
     def _call(self, what: str, name: str, *args: bytes) -> None:
         request = self._request
         if not guarded(what, getattr(request, name), *args):

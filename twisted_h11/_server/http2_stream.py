@@ -18,8 +18,15 @@ from twisted.python.failure import Failure
 from twisted.web.http_headers import Headers
 
 from twisted_h11._boundary.guarded import guarded, log_failure
-from twisted_h11._http.abnf import is_length
-from twisted_h11._server.added_fields import adds_fields, fields_to_add
+from twisted_h11._boundary.octets import as_bytes
+from twisted_h11._http.response_to_send import ResponseHead
+from twisted_h11._server.foreign import has_failed
+from twisted_h11._server.http2_response import (
+    Content,
+    failed_answer,
+    fields_of,
+    head_of,
+)
 from twisted_h11._wire.producers import PullAdapter
 
 __all__ = ["Stream"]
@@ -62,19 +69,22 @@ class Stream:
     @ivar given: how many bytes Twisted has, and has not sent.
     @ivar queued: how many bytes are queued here.
     @ivar finished: whether all of the response was written.
+    @ivar request: the application's request object; C{None} once its response has
+        ended.
+    @ivar answer: the response head that was sent.
     """
 
     _log = Logger()
 
-    # How many bytes are missing of the Content-Length; None without one.
-    _left: int | None = None
-    _excess = 0
+    request: Any = None
+    answer: ResponseHead | None = None
 
     def __init__(self, owner: _Owner, flow: _Flow, connection: Any) -> None:
         self._owner = owner
         self._flow = flow
         self.connection = connection
         self._twisteds: Any = None
+        self._content = Content()
         self._queue: deque[bytes] = deque()
         self._end: Callable[[], object] | None = None
         self._producer: Any = None
@@ -113,33 +123,60 @@ class Stream:
         self, version: bytes, code: bytes, reason: bytes, headers: Headers
     ) -> None:
         """
-        Send a response head, with the fields that the site adds.
+        Send a response head, with the fields that the site adds, or a 500 if the head
+        is invalid.
 
         @param version: not used.
-        @param reason: not used.
         """
-        length = headers.getRawHeaders(b"Content-Length")
-        if length and (code == b"204" or (code == b"304" and length == [b"0"])):
-            # RFC 9110 section 8.6, as in ResponseHead.
-            headers = headers.copy()
-            headers.removeHeader(b"Content-Length")
-        elif length and code != b"304" and is_length(length[0]):
-            self._left = int(length[0])
-        if adds_fields(self.site, self, headers):
-            fields = [(k, v) for k, vs in headers.getAllRawHeaders() for v in vs]
-            headers = headers.copy()
-            for name, value in fields_to_add(self.site, self, fields):
-                headers.addRawHeader(name, value)
-        self._twisteds.writeHeaders(version, code, reason, headers)
+        if self.answer is not None or self._over:
+            return
+        try:
+            answer = head_of(self, code, reason, headers)
+        except (TypeError, ValueError) as error:
+            # The application may have given values of any type.
+            self._failed(f"gave a response that can not be sent: {error}")
+        else:
+            self._begin(answer)
+
+    def _begin(self, answer: ResponseHead) -> None:
+        self.answer = answer
+        self._content.begin(answer)
+        status = b"%d" % answer.status
+        self._twisteds.writeHeaders(b"HTTP/2", status, b"", fields_of(answer))
+
+    def _failed(self, text: str) -> None:
+        """
+        The application's response head is invalid: log that, and send a 500.
+        """
+        self._complain(self.request, text)
+        answer, page = failed_answer(self)
+        self._begin(answer)
+        self._queueUp(self._content.take(page))
+        self._content.end()
+        self._finish(lambda: self._twisteds.requestDone(None))
+        # If it has ended by then, that does nothing.
+        self.callLater(0, self._tellLost)
 
     def write(self, data: bytes) -> None:
         """
-        Write content.  What exceeds the response's C{Content-Length} is dropped.
+        Write content.  What exceeds the response's C{Content-Length} is dropped, and
+        what a response without content has.
         """
-        if self._left is not None:
-            self._excess += max(len(data) - self._left, 0)
-            data = data[: self._left]
-            self._left -= len(data)
+        try:
+            data = as_bytes(data)
+        except TypeError:
+            self._cut()
+            raise
+        answer = self.answer
+        if answer and not self.finished and has_failed(self.request, answer):
+            self._complain(self.request, "failed after its head")
+            self._cut()
+        whole = len(data)
+        data = self._content.take(data)
+        self._dropped(whole - len(data))
+        self._queueUp(data)
+
+    def _queueUp(self, data: bytes) -> None:
         if data and not self._over:
             self._queue.append(data)
             self.queued += len(data)
@@ -147,6 +184,16 @@ class Stream:
             if self.queued and self._producer is not None and not self._paused:
                 self._paused = True
                 guarded("A producer", self._producer.pauseProducing)
+
+    def _cut(self) -> None:
+        """Take nothing more, and reset the stream when all was sent."""
+        self._content.end()
+        self.loseConnection()
+
+    def _dropped(self, length: int) -> None:
+        """Some content is not sent, though the request has counted it."""
+        if length and hasattr(self.request, "sentLength"):
+            self.request.sentLength -= length
 
     def writeSequence(self, data: Iterable[bytes]) -> None:
         """
@@ -159,17 +206,20 @@ class Stream:
         End the response when all was sent.  One with less content than its
         C{Content-Length} is reset, so that the client can tell.
         """
-        if self._excess:
-            self._log.error(
-                "{request} sent more than its Content-Length", request=request
-            )
-        if self._left and request.method != b"HEAD":
-            self._log.error(
-                "{request} sent less than its Content-Length", request=request
-            )
+        self.request = None
+        if self._content.exceeds:
+            self._complain(request, "sent more than its Content-Length")
+        if self.answer is None:
+            # It has written to the channel, as if that were HTTP/1.
+            self._finish(self.abortConnection)
+        elif self._content.misses:
+            self._complain(request, "sent less than its Content-Length")
             self._finish(self.abortConnection)
         else:
             self._finish(lambda: self._twisteds.requestDone(request))
+
+    def _complain(self, request: Any, text: str) -> None:
+        self._log.error("{request} {text}", request=request, text=text)
 
     def loseConnection(self) -> None:
         """
@@ -278,8 +328,11 @@ class Stream:
         """
         Have Twisted reset the stream, and tell the request.
         """
-        lost = Failure(ConnectionAborted())
         self._twisteds.abortConnection()
+        self._tellLost()
+
+    def _tellLost(self) -> None:
+        lost = Failure(ConnectionAborted())
         guarded("A request's connectionLost", self._twisteds.connectionLost, lost)
 
     def close(self) -> None:
@@ -287,10 +340,18 @@ class Stream:
         The stream is over: drop the queue, and stop the producer.
         """
         self._over = True
+        self._dropped(self.given)
         self.given = 0
         self._drop()
 
+    def callLater(self, seconds: float, call: Callable[..., Any], *args: Any) -> Any:
+        """
+        See L{twisted.internet.interfaces.IReactorTime.callLater}.
+        """
+        return self.site.reactor.callLater(seconds, call, *args)
+
     def _drop(self) -> None:
+        self._dropped(self.queued)
         self._queue.clear()
         self.queued = 0
         self._end = None

@@ -69,7 +69,7 @@ class Responding(Streaming):
             cycle.send(data)
             return
         if not self._direct:
-            super().write(self._countUnencoded(data))
+            self._writeToStream(self._countUnencoded(data))
             return
         if self.finished:
             raise RuntimeError(
@@ -95,10 +95,10 @@ class Responding(Streaming):
         try:
             return as_bytes(data)
         except TypeError:
-            channel: Any = getattr(self, "channel", None)
-            if self._direct and channel is not None and not self.finished:
+            callLater = getattr(getattr(self, "channel", None), "callLater", None)
+            if callLater is not None and not self.finished:
                 written = self.startedWriting, self.sentLength
-                channel.callLater(0, self._failUnlessWritten, written)
+                callLater(0, self._failUnlessWritten, written)
             raise
 
     def _failUnlessWritten(self, written: tuple[int, int]) -> None:

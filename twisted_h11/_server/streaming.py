@@ -150,9 +150,8 @@ class Streaming(Rendering):
         if not 100 <= code <= 199 or code == 101:
             raise ValueError(f"{code} is not the status of an interim response")
         channel: Any = getattr(self, "channel", None)
-        if not self._direct or channel is None:
-            return False
-        return send_interim(channel.cycle, code, pairs_of(headers))
+        cycle = channel.cycle if self._direct and channel is not None else None
+        return send_interim(cycle, code, pairs_of(headers))
 
     def sendContinue(self) -> None:
         """
