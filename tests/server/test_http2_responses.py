@@ -8,12 +8,13 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.web import server
-from twisted.web.server import NOT_DONE_YET
+from twisted.web.resource import EncodingResourceWrapper
+from twisted.web.server import NOT_DONE_YET, GzipEncoderFactory
 
 from tests.server.test_http2_bounds import Client
 from tests.server.test_http2_streams import StreamsTestCase
 from tests.support.server_cases import Calls
-from twisted_h11.server import Request
+from twisted_h11.server import Compression, Request
 
 _PAGE = b"The server failed.\n"
 
@@ -323,6 +324,75 @@ class ContentTests(ResponsesTestCase):
 
         client = self.answered(render, method="HEAD")
         self.assertEqual((1, 0), self.ends(client))
+
+    def test_replaced(self) -> None:
+        """
+        A C{write} that the application has put before ours stays.
+        """
+        seen: list[bytes] = []
+
+        def render(request: Any) -> None:
+            write = request.write
+
+            def mine(data: bytes) -> None:
+                seen.append(data)
+                write(data)
+
+            request.write = mine
+            for data in (b"a", b"b", b"c"):
+                request.write(data)
+            request.finish()
+
+        for method in ("GET", "HEAD"):
+            self.answered(render, method=method)
+            self.assertEqual([b"a", b"b", b"c"], seen)
+            seen.clear()
+
+
+class EncodedTests(ResponsesTestCase):
+    """
+    Content that is encoded.
+    """
+
+    def test_nothingWritten(self) -> None:
+        """
+        A request may finish without having written anything, as after C{redirect}.
+        """
+
+        def render(request: Any) -> None:
+            request.redirect(b"/x")
+            request.finish()
+
+        for wrapped in (False, True):
+            root: Any = Calls(render)
+            options: Any = {"compression": Compression()}
+            if wrapped:
+                root = EncodingResourceWrapper(root, [GzipEncoderFactory()])
+                options = {}
+            client = self.client(self.site(root, http2=True, **options))
+            client.request(1, None, **{"accept-encoding": "gzip"})
+            self.settle(client)
+            self.assertEqual(b"302", self.status(client))
+            self.assertEqual((1, 0), self.ends(client))
+
+    def test_saidOnce(self) -> None:
+        """
+        The log says once that there is more than the Content-Length.
+        """
+
+        def render(request: Any) -> None:
+            request.setHeader(b"Content-Type", b"text/plain")
+            request.setHeader(b"Content-Length", b"2000")
+            for _ in range(4):
+                request.write(b"x" * 1000)
+            request.finish()
+
+        site = self.site(render, http2=True, compression=Compression())
+        client = self.client(site)
+        client.request(1, None, **{"accept-encoding": "gzip"})
+        self.settle(client)
+        self.assertEqual((1, 0), self.ends(client))
+        self.assertEqual(1, "".join(self.messages()).count("sent more than"))
 
 
 class LineTests(ResponsesTestCase):

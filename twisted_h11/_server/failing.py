@@ -6,14 +6,17 @@ A response that has begun is cut off so that the client can tell.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from html import escape
 from typing import Any
 
 from twisted.python.failure import Failure
-from twisted.web import server, util
+from twisted.web import http, server, util
 from twisted.web.http import INTERNAL_SERVER_ERROR, RESPONSES
 
 from twisted_h11._boundary.guarded import log_failure
+from twisted_h11._boundary.octets import as_bytes
 from twisted_h11._boundary.twisted_private import response_headers
 from twisted_h11._http.response_to_send import error_page, http_date
 from twisted_h11._server.arguments import Arguments
@@ -35,6 +38,9 @@ class Failing(WithForms, Arguments):
     # before it is encoded; -1 without one, C{None} if it was not looked up yet.
     _unencodedLeft: int | None = None
 
+    # Whether the log says that there is too much of it.
+    _hasComplained = False
+
     def _sendWhole(self, body: bytes) -> None:
         """
         Send all of a response's content, and finish it.
@@ -45,15 +51,37 @@ class Failing(WithForms, Arguments):
         """
         Write by the inherited method, to a stream of HTTP/2.
         """
+        self._writeBy(super().write, data)
+
+    def _finishEncoder(self) -> None:
+        """
+        Write the rest of encoded content to a stream of HTTP/2.  The inherited method
+        would go on to write an empty piece, which an encoder that is finished can not
+        take, if it is the first.
+        """
+        encoder: Any = self._encoder
+        self._encoder = None
+        if encoder and not self.finished:
+            data = as_bytes(encoder.finish(), "the output of an encoder")
+            if data:
+                self._writeBy(partial(http.Request.write, self), data)
+
+    def _writeBy(self, write: Callable[[bytes], object], data: bytes) -> None:
+        channel = getattr(self, "channel", None)
+        mine = self.__dict__.get("write")
         try:
-            super().write(data)
-            # It has replaced itself if there is no content; the stream drops that.
-            self.__dict__.pop("write", None)
+            write(data)
         except Exception:
-            if getattr(getattr(self, "channel", None), "answer", self) is None:
+            if getattr(channel, "answer", self) is None:
                 # Nothing was sent: an error response is still possible.
                 self.startedWriting = 0
             raise
+        if getattr(channel, "answer", None) and mine is not self.__dict__.get("write"):
+            # It has replaced itself if there is no content; the stream drops that.
+            if mine is None:
+                del self.__dict__["write"]
+            else:
+                self.__dict__["write"] = mine
 
     def processingFailed(self, reason: Failure) -> Failure:
         """
@@ -139,7 +167,8 @@ class Failing(WithForms, Arguments):
         channel: Any = self.channel
         if self._direct and channel.cycle is not None:
             channel.cycle.tooLong(0)
-        else:
+        elif not self._hasComplained:
+            self._hasComplained = True
             self._log.error("{request} sent more than its Content-Length", request=self)
 
     def _cutShort(self) -> bool:

@@ -172,6 +172,7 @@ class Request(Responding):
             "began",
             "_requestId",
             "_unencodedLeft",
+            "_hasComplained",
         ):
             copied.pop(name, None)
         copied["received_cookies"] = self.received_cookies

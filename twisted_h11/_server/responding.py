@@ -232,6 +232,7 @@ class Responding(Streaming):
             self._dropGate()
             if self._responseTrailers is not None and not self.finished:
                 _leave_out_trailers(self, self._responseTrailers)
+            self._finishEncoder()
             super().finish()
             return
         channel: Any = getattr(self, "channel", None)
