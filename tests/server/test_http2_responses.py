@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.web import server
+from twisted.web.http_headers import Headers
 from twisted.web.resource import EncodingResourceWrapper
 from twisted.web.server import NOT_DONE_YET, GzipEncoderFactory
 
@@ -445,6 +446,41 @@ class LineTests(ResponsesTestCase):
 
         self.answered(render)
         self.assertEqual("200 3", self.line())
+
+
+class FieldTests(ResponsesTestCase):
+    """
+    What a head has, and how often there is one.
+    """
+
+    def test_server(self) -> None:
+        """
+        The 500 for a head that can not be sent has the site's C{Server} field, or none.
+        """
+        for name in (None, b"mine"):
+            site = self.site(
+                lambda request: request.setResponseCode(0) or b"",
+                http2=True,
+                serverHeader=name,
+            )
+            client = self.client(site).request(1)
+            self.settle(client)
+            (response,) = client.named("ResponseReceived")
+            self.assertEqual(name, dict(response.headers).get(b"server"))
+
+    def test_twice(self) -> None:
+        """
+        A second head, by the channel, is not sent.
+        """
+
+        def render(request: Any) -> bytes:
+            request.write(b"some")
+            request.channel.writeHeaders(b"HTTP/2", b"404", b"", Headers())
+            return b"more"
+
+        client = self.answered(Calls(render))
+        self.assertEqual(b"200", self.status(client))
+        self.assertEqual(b"somemore", self.content(client))
 
 
 class InterimTests(ResponsesTestCase):

@@ -517,6 +517,30 @@ class FailingTests(StreamsTestCase):
             (ended,) = client.named("StreamEnded")
             self.assertEqual(3, ended.stream_id)
 
+    def test_goneWhileSending(self) -> None:
+        """
+        A stream that a producer has aborted while Twisted sends may end with its
+        connection before it is its turn.
+        """
+        client, request = self.asked(INITIAL_WINDOW_SIZE=1_000_000)
+        client.h2.increment_flow_control_window(1_000_000)
+        failures: list[Any] = []
+        request.notifyFinish().addErrback(failures.append)
+        producer = Push()
+        channel = request.channel
+
+        def ends() -> None:
+            channel.abortConnection()
+            client.wire.vanish()
+
+        self.patch(producer, "resumeProducing", ends)
+        request.write(b"first")
+        request.registerProducer(producer, True)
+        request.write(b"x" * 100_000)
+        self.settle(client)
+        self.assertEqual([], client.named("StreamReset"))
+        self.assertEqual(1, len(failures))
+
     def test_taker(self) -> None:
         """
         Where whoever takes the body fails, the request does: with 500, or if the

@@ -70,10 +70,9 @@ def failed_answer(stream: Any) -> tuple[ResponseHead, bytes]:
     """
     The head and the content of a 500, for an application whose head is invalid.
     """
-    site, request = stream.site, stream.request
-    if request is not None:
-        # For the access log.
-        request.code = 500
+    site = stream.site
+    # For the access log.
+    stream.request.code = 500
     page = page_of(site, 500) or (b"text/plain; charset=utf-8", b"The server failed.\n")
     pairs = [
         (b"Content-Type", page[0]),
