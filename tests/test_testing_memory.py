@@ -9,7 +9,6 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, ensureDeferred, succeed
 from twisted.internet.error import ConnectionLost
-from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.client import ResponseFailed, ResponseNeverReceived, readBody
@@ -19,9 +18,10 @@ from twisted.web.server import NOT_DONE_YET
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
-from tests.support.server_cases import FAST_PATH
+from tests.server.test_given_away import Drainable, Giving
+from tests.server.test_switch_protocol import UPGRADE
+from tests.support.server_cases import FAST_PATH, Calls
 from twisted_h11.client import ClientSettings
-from twisted_h11.interfaces import IDrainable
 from twisted_h11.server import Limits, Site
 from twisted_h11.testing import MemoryAgent, MemorySite
 
@@ -59,67 +59,16 @@ class Root(Resource):
         return bytes(request.content.read()[::-1])
 
 
-class Calling(Resource):
+class Staying(Drainable):
     """
-    Has a function answer.
+    Says good-bye, and stays.
     """
-
-    isLeaf = True
-
-    def __init__(self, render: Any) -> None:
-        super().__init__()
-        self.render_GET = render
-
-
-@implementer(IDrainable)
-class Upgraded(Protocol):
-    """
-    Says good-bye when its site drains, and ends the connection if it is told so.
-    """
-
-    def __init__(self, ends: bool) -> None:
-        self.ends = ends
-        self.lost: list[Failure] = []
-
-    def dataReceived(self, data: bytes) -> None:
-        """
-        Echo.
-        """
-        self.transport.write(data)  # type: ignore[union-attr]
 
     def drain(self) -> None:
         """
         See L{IDrainable.drain}.
         """
-        self.transport.write(b"bye")  # type: ignore[union-attr]
-        if self.ends:
-            self.transport.loseConnection()  # type: ignore[union-attr]
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """
-        Remember the reason.
-        """
-        self.lost.append(reason)
-
-
-class Upgrading(Resource):
-    """
-    Hands its connections to a protocol.
-    """
-
-    isLeaf = True
-
-    def __init__(self, protocol: Protocol) -> None:
-        super().__init__()
-        self.protocol = protocol
-
-    def render_GET(self, request: Any) -> Any:
-        """
-        Switch.
-        """
-        request.setHeader(b"Upgrade", b"echo")
-        request.switchProtocol(self.protocol)
-        return NOT_DONE_YET
+        self.transport.write(b"bye")
 
 
 @implementer(IBodyProducer)
@@ -304,25 +253,22 @@ class MemorySiteTests(SynchronousTestCase):
         A connection that was handed over is told when the site drains, counts until it
         has ended, and is dropped when the time is over.
         """
-        for ends in (True, False):
+        for ends, kind in ((True, Drainable), (False, Staying)):
             for secure in (False, True):
-                protocol = Upgraded(ends)
-                site = MemorySite(Upgrading(protocol), fastPath=FAST_PATH)
+                root = Giving(kind)
+                site = MemorySite(root, fastPath=FAST_PATH)
                 connection = site.connect(secure)
-                connection.send(
-                    b"GET / HTTP/1.1\r\nHost: a\r\n"
-                    b"Connection: upgrade\r\nUpgrade: echo\r\n\r\n"
-                )
-                self.assertEqual(b"hi", connection.send(b"hi"))
+                connection.send(UPGRADE)
+                self.assertEqual(b"HI", connection.send(b"hi"))
                 drained = site.site.drain(10)
                 site.flush()
-                self.assertTrue(connection.received.endswith(b"hibye"))
+                self.assertTrue(connection.received.endswith(b"HIbye"))
                 self.assertEqual(ends, connection.closed)
                 site.clock.advance(10)
                 site.flush()
                 self.successResultOf(drained)
                 self.assertTrue(connection.closed)
-                self.assertEqual(1, len(protocol.lost))
+                self.assertEqual(1, len(root.protocols[-1].lost))
                 self.assertEqual([], site.clock.getDelayedCalls())
 
     def test_gone(self) -> None:
@@ -338,7 +284,7 @@ class MemorySiteTests(SynchronousTestCase):
                 request.drained().addBoth(told.append)
                 return NOT_DONE_YET
 
-            site = MemorySite(Calling(render), fastPath=FAST_PATH)
+            site = MemorySite(Calls(render), fastPath=FAST_PATH)
             connection = site.connect()
             connection.pause()
             connection.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
