@@ -23,7 +23,7 @@ from tests.machines.events_application import (
     server_events,
 )
 from tests.support.memory import MemoryTransport, SecureMemoryTransport
-from twisted_h11._events.reading import SENT
+from twisted_h11._events.reading import SENT, is_behind_last
 from twisted_h11._wire.wire import EVENTS, NEXT_TURN, PEER, READ_AHEAD
 from twisted_h11.protocol import H11Factory
 
@@ -356,7 +356,7 @@ class EventsMachine(Machine):
             assert len(behind) > self.app.readAhead, f"waits behind nothing: {tells}"
         if wire.holds & (EVENTS | PEER | NEXT_TURN) or conn.their_state is h11.CLOSED:
             return
-        if reader._isBehindLast():
+        if is_behind_last(conn, conn.their_state):
             return
         event = copy.deepcopy(conn).next_event()
         # Where a switch was declined, or can not be any more, the end is told in the

@@ -20,7 +20,7 @@ from twisted_h11._wire.deadline import delayed_calls
 from twisted_h11._wire.turns import Turns
 from twisted_h11._wire.wire import EVENTS, NEXT_TURN, PEER, READ_AHEAD, Wire
 
-__all__ = ["SENT", "EventReader"]
+__all__ = ["SENT", "EventReader", "is_behind_last"]
 
 # The states in which a role has sent its whole message.
 SENT = (h11.DONE, h11.MUST_CLOSE, h11.CLOSED)
@@ -269,10 +269,7 @@ class EventReader:
         if theirs is h11.CLOSED:
             # h11 would tell it again.
             return False
-        if (
-            theirs is h11.MUST_CLOSE
-            or (theirs is h11.IDLE and conn.our_state is not h11.IDLE)
-        ) and self._isBehindLast():
+        if is_behind_last(conn, theirs):
             # Data behind a last message is no message, and an error in it must not
             # disturb the response.
             if conn.our_state is h11.ERROR and theirs is h11.IDLE:
@@ -309,20 +306,6 @@ class EventReader:
             owner.closeIfOver()
         return True
 
-    def _isBehindLast(self) -> bool:
-        """
-        Whether what has arrived is no message: the last one has ended, or this server
-        has begun a response without a request, for which h11 0.16 would raise
-        AttributeError.
-        """
-        conn = self.conn
-        if conn.their_state is h11.IDLE:
-            if conn.our_role is h11.CLIENT or conn.our_state is h11.IDLE:
-                return False
-        elif conn.their_state is not h11.MUST_CLOSE:
-            return False
-        return bool(conn.trailing_data[0])
-
     def _refuse(self, owner: EventOwner, error: h11.RemoteProtocolError) -> None:
         """
         The peer has broken the protocol.  What it sends now is read and dropped, or the
@@ -347,6 +330,22 @@ class EventReader:
             self._wire.hold(READ_AHEAD)
         else:
             self._wire.release(READ_AHEAD)
+
+
+def is_behind_last(conn: h11.Connection, theirs: object) -> bool:
+    """
+    Whether what has arrived is no message: the last one has ended, or this server has
+    begun a response without a request, for which h11 0.16 would raise AttributeError.
+
+    @param theirs: the state of the peer.
+    """
+    if theirs is h11.IDLE:
+        if conn.our_state is h11.IDLE or conn.our_role is h11.CLIENT:
+            return False
+    elif theirs is not h11.MUST_CLOSE:
+        return False
+    # Reading the buffer copies it.
+    return bool(conn.trailing_data[0])
 
 
 def _announces_body(field: tuple[bytes, bytes]) -> bool:
