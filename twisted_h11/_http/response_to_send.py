@@ -32,6 +32,7 @@ __all__ = [
     "error_response",
     "http_date",
     "malformed_answer",
+    "plain_page",
     "reason_of",
 ]
 
@@ -289,9 +290,7 @@ def error_response(
     @param page: the media type and the content, instead of C{reason}.
     @return: the bytes of the response, and the length of its content.
     """
-    if page is None:
-        page = b"text/plain; charset=utf-8", reason.encode("utf-8") + b"\n"
-    kind, body = page
+    kind, body = page or plain_page(reason)
     lines = [
         b"HTTP/1.1 %d %s" % (status, reason_of(status)),
         b"Date: " + http_date(),
@@ -308,6 +307,13 @@ def error_response(
     return b"\r\n".join(lines) + b"\r\n\r\n" + content, len(content)
 
 
+def plain_page(reason: str) -> tuple[bytes, bytes]:
+    """
+    The media type and the content of an error page of one line.
+    """
+    return b"text/plain; charset=utf-8", reason.encode("utf-8") + b"\n"
+
+
 def malformed_answer(
     error: h11.RemoteProtocolError, headOnly: bool
 ) -> Iterator[h11.Event]:
@@ -316,12 +322,12 @@ def malformed_answer(
 
     @param headOnly: whether the response has no content.
     """
-    body = b"The request is malformed.\n"
+    kind, body = plain_page("The request is malformed.")
     yield h11.Response(
         status_code=error.error_status_hint,
         headers=[
             (b"Date", http_date()),
-            (b"Content-Type", b"text/plain; charset=utf-8"),
+            (b"Content-Type", kind),
             (b"Content-Length", b"%d" % len(body)),
             (b"Connection", b"close"),
         ],

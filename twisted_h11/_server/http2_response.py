@@ -13,7 +13,7 @@ from typing import Any
 
 from twisted.web.http_headers import Headers
 
-from twisted_h11._http.response_to_send import ResponseHead
+from twisted_h11._http.response_to_send import ResponseHead, plain_page
 from twisted_h11._server.added_fields import fields_to_add
 from twisted_h11._server.error_pages import page_of
 from twisted_h11._server.streaming import pairs_of
@@ -73,16 +73,13 @@ def failed_answer(stream: Any) -> tuple[ResponseHead, bytes]:
     site = stream.site
     # For the access log.
     stream.request.code = 500
-    page = page_of(site, 500) or (b"text/plain; charset=utf-8", b"The server failed.\n")
-    pairs = [
-        (b"Content-Type", page[0]),
-        (b"Content-Length", b"%d" % len(page[1])),
-    ]
+    kind, body = page_of(site, 500) or plain_page("The server failed.")
+    pairs = [(b"Content-Type", kind), (b"Content-Length", b"%d" % len(body))]
     server = getattr(site, "serverHeader", None)
     if server is not None:
         pairs.append((b"Server", server))
     pairs += fields_to_add(site, stream, pairs)
-    return ResponseHead(500, b"", pairs, stream.command), page[1]
+    return ResponseHead(500, b"", pairs, stream.command), body
 
 
 class Content:
