@@ -39,7 +39,12 @@ from twisted_h11._server.interfaces import CycleOwner
 from twisted_h11._wire.closing import End
 from twisted_h11._wire.wire import Wire
 
-__all__ = ["Cycle", "State", "tell_lost"]
+__all__ = ["NO_TRAILERS", "Cycle", "State", "tell_lost"]
+
+# What the log says of trailers that are left out.
+NO_TRAILERS = (
+    "{request} has trailers, but its response is not chunked; they are not sent"
+)
 
 
 class State(Enum):
@@ -306,11 +311,7 @@ class Cycle:
         self.state = _COMPLETE
         chunked = answer.hasContent and answer.length is None
         if trailers and not (chunked and self.head.chunkedAllowed):
-            self.complain(
-                "{request} has trailers, but its response is not chunked; "
-                "they are not sent",
-                request=self.head,
-            )
+            self.complain(NO_TRAILERS, request=self.head)
             trailers = []
         if trailers:
             self.wake()

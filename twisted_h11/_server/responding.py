@@ -17,12 +17,12 @@ from weakref import ref
 from twisted.internet.interfaces import IProducer
 from twisted.python.failure import Failure
 from twisted.web.http import datetimeToString
-from twisted.web.http_headers import Headers
 
 from twisted_h11._boundary.guarded import guarded, log_failure
 from twisted_h11._boundary.octets import as_bytes
 from twisted_h11._boundary.overrides import overrides
 from twisted_h11._boundary.twisted_private import raw_fields, set_field, set_known
+from twisted_h11._server.cycle import NO_TRAILERS
 from twisted_h11._server.ranges import bounded
 from twisted_h11._server.rendering import BODILESS
 from twisted_h11._server.sending import answer_whole, start
@@ -230,8 +230,8 @@ class Responding(Streaming):
             return
         if not self._direct:
             self._dropGate()
-            if self._responseTrailers is not None and not self.finished:
-                _leave_out_trailers(self, self._responseTrailers)
+            if not self.finished and pairs_of(self._responseTrailers or ()):
+                self._log.error(NO_TRAILERS, request=self)
             self._finishEncoder()
             super().finish()
             return
@@ -348,12 +348,3 @@ class Responding(Streaming):
 # The original methods: an application may patch the class.
 _write = Responding.write
 _finish = Responding.finish
-
-
-def _leave_out_trailers(request: Any, trailers: Headers) -> None:
-    if pairs_of(trailers):
-        request._log.error(
-            "{request} has trailers, but its response is not chunked; "
-            "they are not sent",
-            request=request,
-        )
