@@ -55,8 +55,10 @@ server {{
     }}
 }}
 """
+# With more than one thread, HAProxy drops lines of its log that two write at once.
 _HAPROXY = """
 global
+    nbthread 1
     log stdout format raw local0
 defaults
     mode http
