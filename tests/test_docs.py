@@ -19,6 +19,7 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
+from tests.support.times import end_no_turn
 from twisted_h11 import protocol
 from twisted_h11.server import Site, describe_limits, describe_log_fields
 from twisted_h11.tap import Options
@@ -360,6 +361,7 @@ class ExampleTests(SynchronousTestCase):
         The first protocol, on its page and in its module, answers whatever the method,
         and also on a connection that is not used again.
         """
+        end_no_turn(self)
         page = (DOCS / "protocol.rst").read_text("utf-8")
         block = page.split(".. code-block:: python\n\n")[1].split("\n\nEvents in")[0]
         module = (protocol.__doc__ or "").split("::\n\n")[1].split("\n\nh11's")[0]

@@ -9,7 +9,6 @@ from typing import Any
 from tests.server.test_http2_bounds import BoundsTestCase, Client, frame_of
 from tests.support.times import one_turn
 from twisted_h11._server.http2_frames import HEADERS, SETTINGS, frames_in
-from twisted_h11._server.http2_reading import SegmentReader
 from twisted_h11._wire.turns import TURN
 
 # How long each request takes, and how many are begun in one turn.
@@ -27,7 +26,6 @@ class TurnTests(BoundsTestCase):
         Count the requests.
         """
         super().setUp()
-        self.patch(SegmentReader, "seconds", self.clock.seconds)
         self.rendered: list[bytes] = []
 
     def render(self, request: Any) -> bytes:

@@ -19,6 +19,7 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from tests.support.optional import need
 from tests.support.ports import free_port
+from tests.support.times import end_no_turn
 from twisted_h11.client import readBody
 from twisted_h11.testing import MemoryAgent
 
@@ -78,6 +79,7 @@ class OddInputTests(SynchronousTestCase):
         """
         HEAD has no body, and CONNECT opens no tunnel.
         """
+        end_no_turn(self)
         factory = example("howto/raw_events")["H11Factory"]
         count = example("howto/raw_events")["Count"]
         for method, begins, ends in (

@@ -35,6 +35,7 @@ from zope.interface import implementer
 
 from tests.support.memory import MemoryTransport
 from tests.support.responses import WireResponse, read_responses
+from tests.support.times import end_no_turn
 
 __all__ = [
     "MemoryBackend",
@@ -240,6 +241,7 @@ class SocketTestCase(TestCase):
         self.ports: list[Any] = []
         self.channels: list[Any] = []
         self.folders: list[str] = []
+        end_no_turn(self)
         self.addCleanup(lambda: Deferred.fromCoroutine(self.closeAll()))
 
     async def closeAll(self) -> None:

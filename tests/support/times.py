@@ -13,7 +13,18 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock, deferLater
 
-__all__ = ["SLOWNESS", "TRIES", "confirmed", "eventually", "one_turn", "slowness"]
+from twisted_h11._server import request_reader
+from twisted_h11._wire import turns
+
+__all__ = [
+    "SLOWNESS",
+    "TRIES",
+    "confirmed",
+    "end_no_turn",
+    "eventually",
+    "one_turn",
+    "slowness",
+]
 
 net: Any = reactor
 
@@ -75,6 +86,15 @@ def eventually(condition: Callable[..., object], *arguments: object) -> Deferred
             pause = min(pause + 0.001, 0.02)
 
     return Deferred.fromCoroutine(wait())
+
+
+def end_no_turn(case: Any) -> None:
+    """
+    Have a connection go on in one turn with all that it has received, for a test whose
+    time is the reactor's: on a busy machine a single request may take a turn's time.
+    """
+    for module in (turns, request_reader):
+        case.patch(module, "TURN", 3600)
 
 
 def one_turn(clock: Clock) -> None:

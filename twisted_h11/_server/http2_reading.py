@@ -4,7 +4,6 @@ The received segments of an HTTP/2 connection, and its turn to have them handled
 
 from __future__ import annotations
 
-from time import monotonic
 from typing import Any, Protocol
 
 from twisted_h11._server.http2_frames import FrameOwner, FrameReader
@@ -33,12 +32,9 @@ class SegmentReader:
     @param owner: the receiver of the frames, until L{stop}.
     @param transport: the transport.
     @param watch: the time-outs of the connection.
-    @param reactor: starts the next turn.
-    @cvar seconds: the time that turns are measured with.
+    @param reactor: starts the next turn, and has the time of each.
     @ivar frames: the reader of the frames.
     """
-
-    seconds: Any = staticmethod(monotonic)
 
     def __init__(
         self, owner: Guarding, transport: Any, watch: Watch, reactor: Any
@@ -47,7 +43,7 @@ class SegmentReader:
         self._transport = transport
         self._watch = watch
         self._reactor = reactor
-        self._turns = Turns(self.seconds, isShared=True)
+        self._turns = Turns(reactor.seconds, isShared=True)
         self._unread = b""
         self.frames = FrameReader()
 
