@@ -52,6 +52,75 @@ ENDS: dict[str, Callable[[Any], object]] = {
 }
 
 
+def whole(request: Any) -> bytes:
+    """
+    All of it is returned.
+    """
+    return b"whole"
+
+
+def in_pieces(request: Any) -> None:
+    """
+    Without a length.
+    """
+    request.write(b"piece")
+    request.finish()
+
+
+def too_short(request: Any) -> None:
+    """
+    Less than its length.
+    """
+    request.setHeader(b"Content-Length", b"9")
+    in_pieces(request)
+
+
+def fail_in_between(request: Any) -> None:
+    """
+    Raise when some was sent.
+    """
+    request.write(b"piece")
+    fail(request)
+
+
+def fail_while_closing(request: Any) -> None:
+    """
+    The same when the connection is about to close.
+    """
+    request.write(b"piece")
+    request.channel.loseConnection()
+    fail(request)
+
+
+# The last state of the response, by what the application did.
+LAST_STATES: dict[Callable[[Any], object], str] = {
+    whole: "complete",
+    in_pieces: "complete",
+    too_short: "failed",
+    fail_in_between: "failed",
+    fail_while_closing: "failed",
+    fail: "complete",
+}
+
+
+class LastStateTests(ServerTestCase):
+    """
+    The cycle of a connection's last response.
+    """
+
+    def test_names(self) -> None:
+        """
+        It says whether its response has ended or failed.
+        """
+        for way, name in LAST_STATES.items():
+            wire = self.connect(self.site(way))
+            wire.channel.dataReceived(NEW)
+            self.assertEqual(f"<Cycle {name} None>", repr(wire.channel.cycle), way)
+            wire.pump()
+            wire.vanish()
+            self.flushLoggedErrors(ZeroDivisionError)
+
+
 class CutResponseTests(ServerTestCase):
     """
     In memory.

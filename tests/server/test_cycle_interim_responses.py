@@ -53,6 +53,26 @@ class InterimTests(ServerTestCase):
         self.assertIsNone(response.get(b"link"))
         self.assertEqual(b"1", response.get(b"x-final"))
 
+    def test_nextByH11(self) -> None:
+        """
+        Behind an interim response, and a final one in one piece, the next request is
+        read, whether its body has a length or chunks.
+        """
+
+        def render(request: Any) -> bytes:
+            if request.uri == b"/":
+                request.sendInterim(103, [HINT])
+            return bytes(request.uri)
+
+        chunked = get(b"/b", b"Transfer-Encoding: chunked", method=b"POST")
+        wire = self.ask(render)
+        wire.send(chunked + b"0\r\n\r\n", GET, get(b"/c"))
+        responses = wire.responses
+        self.assertEqual([b"/", b"/b", b"/", b"/c"], [one.body for one in responses])
+        self.assertEqual(
+            [[103], [], [103], []], [response.interim for response in responses]
+        )
+
     def test_several(self) -> None:
         """
         There may be several, of several kinds, and fields as C{Headers}.

@@ -247,7 +247,9 @@ class Cycle:
             self.left = left - len(data)
         if not wire.hasRoom and wire.transport is not None:
             self.owner.slowClient().countUnsent(len(data))
-        (self._framer or self.framer).data(data, chunk)
+        # Whoever has set the answer has made it.
+        framer: Any = self._framer
+        framer.data(data, chunk)
 
     def tooLong(self, excess: int) -> None:
         """
@@ -292,7 +294,7 @@ class Cycle:
                 self.complain(
                     "{request} sent less than its Content-Length", request=request
                 )
-            self.over(_FAILED)
+            self.state = _FAILED
             self.wire.close(End.LINGER)
         else:
             self._end(answer)
@@ -323,26 +325,16 @@ class Cycle:
         that it is not complete.
         """
         answered, byClose = self.isOver, self.endsWithConnection()
-        self.owner.persistent = False
+        self.state = _FAILED
         if not self.wire.isOpen:
-            self.state = _FAILED
             return
         # The framing of a raw response is not known.  One that was sent whole, by the
         # fast path, has no head here either.
         raw = self.answer is None and not answered
-        self.over(_FAILED)
         if byClose or raw:
             self.owner.abortConnection()
         else:
             self.wire.close(End.LINGER)
-
-    def over(self, state: State) -> None:
-        """
-        The response is over: nothing is added to it any more.
-        """
-        self.state = state
-        if self._framer is not None:
-            self._framer.failed()
 
     def applicationFailed(self) -> None:
         """

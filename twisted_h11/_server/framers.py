@@ -186,12 +186,6 @@ class H11Framer:
         """
         self._conn.start_next_cycle()
 
-    def failed(self) -> None:
-        """
-        The response will not be completed: tell h11.
-        """
-        self._conn.send_failed()
-
     def wake(self, head: RequestHead, left: int) -> H11Framer:
         """
         @return: this object.
@@ -286,11 +280,6 @@ class FastFramer:
             self._wire.send(b"0\r\n\r\n")
 
     def nextCycle(self) -> None:
-        """
-        Nothing to do: h11 was not given the request.
-        """
-
-    def failed(self) -> None:
         """
         Nothing to do: h11 was not given the request.
         """

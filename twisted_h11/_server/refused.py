@@ -134,7 +134,7 @@ def send_error(channel: Any, status: int, reason: str, method: bytes) -> int:
         page_of(site, status),
     )
     if channel.cycle is not None:
-        channel.cycle.over(State.COMPLETE)
+        channel.cycle.state = State.COMPLETE
     channel.wire.send(data)
     channel.wire.close(End.LINGER)
     return length
