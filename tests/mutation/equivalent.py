@@ -194,6 +194,12 @@ EQUIVALENT: dict[str, dict[tuple[str, str], str]] = {
             "start < len(self._buffer) -> start <= len(self._buffer)",
         ): "what is left of the buffer is empty then, and was not scanned",
     },
+    "twisted_h11._wire.wire": {
+        (
+            "if len(data) > 1 and (",
+            "len(data) > 1 -> len(data) >= 1",
+        ): "joining a single piece returns it",
+    },
 }
 
 

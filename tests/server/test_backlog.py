@@ -252,6 +252,20 @@ class BacklogTests(ServerTestCase):
                 break
         self.assertTrue(transport.aborted)
 
+    def test_unknownWithRoom(self) -> None:
+        """
+        What such a transport had room for does not count, however much that is.
+        """
+        holding = Holding()
+        wire = self.talk(holding, GET, limits={"writeBufferLength": MOST})
+        request = holding.requests.pop()
+        for _ in range(5):
+            request.write(b"x" * MOST)
+            wire.pump()
+        request.finish()
+        wire.pump()
+        self.assertEqual(5 * MOST, len(wire.only().body))
+
     def test_unknownTransport(self) -> None:
         """
         Where nobody knows what a transport keeps, what was written since it was

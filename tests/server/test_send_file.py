@@ -372,6 +372,22 @@ class FileBodies:
         most = max(begun.count(number) for number in begun)
         self.assertLess(most * length, 3 * MOST_AT_ONCE)
 
+    async def test_countedAnew(self) -> None:
+        """
+        For that, the files of each segment are counted anew.
+        """
+        if not self.sends:
+            return
+        site = self.site(leaf(self.makeFile()))
+        peer: Peer = await self.open(site)
+        for _ in range(3):
+            peer.received = b""
+            peer.send(GET)
+            (response,) = await peer.responses(1)
+            self.assertEqual(CONTENT, response.body)
+            (channel,) = site._connections.open
+            self.assertEqual(len(CONTENT), channel.wire.pressure.begun)
+
 
 class TCPFileTests(FileBodies, TCPBackend):
     """
