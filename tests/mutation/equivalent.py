@@ -17,6 +17,9 @@ _DIGITS = "a digit stands before the end of the line, which is not at 0"
 _EMPTY = "a section that begins with its end has been read by then"
 _UNDATED = "no second of the clock is the first one, so that the first call sets both"
 _NO_METHOD = "a head without a method is refused all the same"
+_BEHIND = "nothing of the next head was scanned before"
+_LOOP = "the loop does the same, only slower"
+_NEXT_STEP = "the next step of the loop does it"
 _SECOND = "it stands behind another space, never at 0"
 
 # By module: what stands in the line, and the change; not the number of the line, so
@@ -193,6 +196,45 @@ EQUIVALENT: dict[str, dict[tuple[str, str], str]] = {
             "if start < len(self._buffer):",
             "start < len(self._buffer) -> start <= len(self._buffer)",
         ): "what is left of the buffer is empty then, and was not scanned",
+        ("self._scanned = 0", "self._scanned = 0 -> pass"): _BEHIND,
+        ("self._scanned = 0", "0 -> 1"): _BEHIND,
+        (
+            "hasBytes = self._start < len(self._buffer)",
+            "self._start < len(self._buffer) -> self._start <= len(self._buffer)",
+        ): _LOOP,
+        (
+            "if self.state is _HEAD and not (hasBytes or wire.holds or wire.eof):",
+            "self.state is _HEAD -> self.state is not _HEAD",
+        ): _LOOP + ", and in other states the caller has done it",
+        (
+            'self._buffer, self._start = b"", 0',
+            "0 -> 1",
+        ): "any place is the end of an empty buffer",
+        (
+            (
+                'if not self._skippedLine and b"\\r\\n".startswith('
+                "buffer[start : start + 2]):"
+            ),
+            "b'\\r\\n' -> b'\\r\\n!'",
+        ): "it is compared with two bytes",
+        (
+            'end = buffer.find(b"\\r\\n\\r\\n", max(start, self._scanned - 3))',
+            "3 -> 4",
+        ): _AGAIN,
+        ("if end < 0:", "end < 0 -> end <= 0"): _NO_METHOD,
+        ("if end < 0:", "0 -> 1"): _NO_METHOD,
+        (
+            "if self._scanned and self._readFast(buffer, start):",
+            (
+                "self._scanned and self._readFast(buffer, start) ->"
+                " self._scanned or self._readFast(buffer, start)"
+            ),
+        ): _NEXT_STEP,
+        (
+            "self._bodyEnded(incoming, cycle)",
+            "self._bodyEnded(incoming, cycle) -> pass",
+        ): _NEXT_STEP,
+        ("return False", "False -> True"): "the connection closes, which ends the loop",
     },
     "twisted_h11._wire.wire": {
         (

@@ -4,6 +4,11 @@ C{Expect: 100-continue}: 100 is sent when the body is wanted, and only then.
 
 from __future__ import annotations
 
+from typing import Any
+
+from twisted.web.server import NOT_DONE_YET
+
+from tests.server.test_streaming_bodies import Doing
 from tests.support.server_cases import GET, Echo, Holding, ServerTestCase, get
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -107,6 +112,36 @@ class ExpectContinueTests(ServerTestCase):
         wire = self.talk(None, head)
         self.assertEqual(0, self.interim(wire.output))
         self.assertRefused(wire, 400)
+
+    def unread(self, *pieces: bytes) -> bool:
+        """
+        Answer a request, a turn later, whose body nobody asks for.
+
+        @return: whether the connection is kept.
+        """
+        requests: list[Any] = []
+
+        def render(request: Any) -> Any:
+            requests.append(request)
+            return NOT_DONE_YET
+
+        wire = self.talk(Doing(render), *pieces)
+        self.assertEqual(0, self.interim(wire.output))
+        request = requests.pop()
+        request.setHeader(b"Content-Length", b"0")
+        request.finish()
+        wire.pump()
+        return not wire.only().closes
+
+    def test_answeredWithout(self) -> None:
+        """
+        Whether a client sends the body behind a response that came instead is not
+        known, so that is the last one; unless it has begun to.
+        """
+        for head, body in ((HEAD, b"h"), (CHUNKED, b"5\r\nh")):
+            self.assertFalse(self.unread(head))
+            self.assertTrue(self.unread(head, body))
+            self.assertTrue(self.unread(head + body))
 
     def test_notIntoAnotherResponse(self) -> None:
         """

@@ -41,6 +41,15 @@ class EmptyLineTests(ServerTestCase):
                 wire = self.talk(None, *pieces)
                 self.assertEqual([*answered, 400], wire.statuses, (before, how))
 
+    def test_secondAlone(self) -> None:
+        """
+        The second is refused when it has arrived, whatever follows.
+        """
+        for before, answered in (([], []), ([GET], [200]), ([CHUNKED], [200])):
+            for lines in ([b"\r\n\r\n"], [b"\r\n", b"\r\n"], [b"\r\n\r", b"\n"]):
+                wire = self.talk(None, *before, *lines)
+                self.assertEqual([*answered, 400], wire.statuses, (before, lines))
+
     def test_inTwoPieces(self) -> None:
         """
         It may be cut behind a request that was in the same segment.

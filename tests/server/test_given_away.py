@@ -15,7 +15,7 @@ from zope.interface import implementer
 from tests.server.test_switch_protocol import CONNECT, UPGRADE, EchoProtocol, Switching
 from tests.support.memory import TellingTransport
 from tests.support.optional import need
-from tests.support.server_cases import FAST_PATH, GET, ServerTestCase
+from tests.support.server_cases import FAST_PATH, GET, Holding, ServerTestCase
 from tests.support.socket_cases import (
     Peer,
     TCPBackend,
@@ -218,6 +218,21 @@ class RegisterTests(ServerTestCase):
         wire.pump()
         self.assertEqual(b"bye", wire.output)
         self.assertEqual([None], done)
+
+    def test_takenByItsProtocol(self) -> None:
+        """
+        One whose transport has another protocol when a later response ends has no
+        time-out of ours any more.
+        """
+        taker, holding = EchoProtocol(), Holding()
+        wire = self.open(self.site(holding, timeout=60), GET)
+        transport = holding.requests[0].channel.transport
+        transport.protocol = taker
+        holding.answer()
+        taker.makeConnection(transport)
+        wire.advance(1000)
+        self.assertFalse(wire.closed)
+        self.assertEqual(b"done", wire.only().body)
 
     def test_closeFrame(self) -> None:
         """

@@ -50,6 +50,17 @@ class HalfCloseTests(ServerTestCase):
         self.assertTrue(wire.closed)
         self.assertEqual(b"", wire.output)
 
+    def test_kept(self) -> None:
+        """
+        It is the channel's C{loseConnection} that closes it, once: an override may keep
+        the connection.
+        """
+        asked: list[int] = []
+        wire = self.connect(self.site())
+        wire.channel.loseConnection = lambda: asked.append(1)
+        wire.halfClose()
+        self.assertEqual((False, [1]), (wire.closed, asked))
+
     def test_idleAfterAnswer(self) -> None:
         """
         So does one that was used.

@@ -408,6 +408,30 @@ class OneSend:
             b"".join(b"data: %d\n\n" % i for i in range(10)), response.body
         )
 
+    async def test_onePeer(self) -> None:
+        """
+        Where there is one busy peer, the end of a later response leaves at once; at
+        first, when that is not known, with the turn.
+        """
+        if not self.isPlain:
+            return
+        holding = Holding()
+        site = Site(holding, limits=Limits(), fastPath=FAST_PATH)
+        sockets = count_sends(site)
+        peer = await self.open(site)
+        counts = []
+        for _ in range(REQUESTS):
+            peer.received = b""
+            peer.send(get())
+            await eventually(lambda: bool(holding.requests))
+            sockets[0].sent.clear()
+            request = holding.requests.pop()
+            request.write(ALL)
+            request.finish()
+            counts.append(len(sockets[0].sent))
+            await peer.responses(1)
+        self.assertEqual((0, 1), (counts[0], counts[-1]))
+
     async def test_everybody(self) -> None:
         """
         One event for each of many connections, in several pieces, is one call for

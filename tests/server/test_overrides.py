@@ -15,7 +15,7 @@ from twisted.internet import tcp
 from twisted.web import static
 from twisted.web.static import File, NoRangeStaticProducer
 
-from tests.support.server_cases import FAST_PATH, GET, get
+from tests.support.server_cases import FAST_PATH, GET, ServerTestCase, get, post
 from tests.support.socket_cases import TCPBackend, TLSBackend
 from twisted_h11._boundary.overrides import overrides
 from twisted_h11._server import responding
@@ -256,6 +256,85 @@ class Bodies:
         await peer.gone()
         body: bytes = response.body
         return body
+
+
+class Noting(Request):
+    """
+    Notes how it is given its body.
+    """
+
+    calls: list[Any] = []  # noqa: RUF012 (one for all)
+    closes = False
+
+    def gotLength(self, length: int | None) -> None:
+        """
+        Note, and close if so asked.
+        """
+        self.calls.append(length)
+        super().gotLength(length)
+        if self.closes:
+            self.channel.loseConnection()
+
+    def handleContentChunk(self, data: bytes) -> None:
+        """
+        Note.
+        """
+        self.calls.append(bytes(data))
+        super().handleContentChunk(data)
+
+    def process(self) -> None:
+        """
+        Note.
+        """
+        self.calls.append("process")
+        super().process()
+
+
+class Closing(Noting):
+    """
+    Closes the connection when it knows the length.
+    """
+
+    closes = True
+
+
+class BodyTests(ServerTestCase):
+    """
+    The body of a request whose class overrides how it is given it.
+    """
+
+    def given(self, factory: type[Noting], *pieces: bytes) -> list[Any]:
+        """
+        What a request was called with.
+        """
+        self.patch(Noting, "calls", [])
+        self.talk(None, *pieces, requestFactory=factory)
+        return Noting.calls
+
+    def test_pieces(self) -> None:
+        """
+        It gets each piece as it arrives, and none that is empty.
+        """
+        whole = post(b"hello")
+        head = whole[:-5]
+        for pieces, found in (
+            ((whole,), [b"hello"]),
+            ((head, b"hello"), [b"hello"]),
+            ((head + b"he", b"l", b"lo"), [b"he", b"l", b"lo"]),
+        ):
+            given = self.given(Noting, *pieces)
+            self.assertEqual([5, *found, "process"], given, pieces)
+
+    def test_closed(self) -> None:
+        """
+        If it closes the connection before, it gets none.
+        """
+        for pieces in (
+            (post(b"hello"),),
+            (post(b"hello")[:-5], b"hello"),
+            (post(b"hello")[:-3], b"llo"),
+        ):
+            self.assertEqual([5], self.given(Closing, *pieces), pieces)
 
 
 class OverrideTests(Bodies, TCPBackend):

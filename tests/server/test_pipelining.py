@@ -152,6 +152,31 @@ class PipeliningTests(ServerTestCase):
             wire.send(GET[-1:])
             self.assertEqual([200] * (1 + bool(before)), wire.statuses)
 
+    def test_behindTheLast(self) -> None:
+        """
+        What follows the last request is read on, and dropped.
+        """
+        last = get(b"/", b"Connection: close")
+        wire = self.talk(None, last + b"x" * 1000, limits={"readAhead": 100})
+        self.assertFalse(wire.transport.paused)
+        self.assertEqual([200], wire.statuses)
+
+    def test_closedBehindTheResponse(self) -> None:
+        """
+        When a connection is closed as a response has ended, the next request is not
+        run, though it is here.
+        """
+        rendered: list[bytes] = []
+
+        def render(request: Any) -> bytes:
+            channel = request.channel
+            rendered.append(request.uri)
+            request.notifyFinish().addCallback(lambda _: channel.loseConnection())
+            return b"x"
+
+        wire = self.talk(render, GET + get(b"/next"))
+        self.assertEqual(([200], [b"/"]), (wire.statuses, rendered))
+
     def test_pauseDoesNotFlap(self) -> None:
         """
         Many small segments behind a running request pause reading once.

@@ -20,6 +20,8 @@ from tests.support.socket_cases import (
     TLSBackend,
     UNIXBackend,
 )
+from tests.support.times import eventually
+from twisted_h11._wire.sockets import LONG_READ
 from twisted_h11.server import Limits, Request, Site
 
 net: Any = reactor
@@ -351,6 +353,25 @@ class TCPTests(Bodies, HalfCloseBodies, TCPBackend):
     """
 
     readsSockets = True
+
+    async def test_readsMore(self) -> None:
+        """
+        While much of an upload is missing more is read at once than else.
+        """
+        for length, long in ((3 * LONG_READ, True), (LONG_READ, False)):
+            site = self.site(lambda request: b"done")
+            peer: Peer = await self.open(site)
+            head = get(b"/", b"Content-Length: %d" % length, method=b"POST")
+            peer.send(head + b"x")
+            await eventually(lambda site=site: site._connections.open)
+            (channel,) = site._connections.open
+            await eventually(lambda reader=channel.reader: reader.incoming)
+            transport = channel.wire.transport
+            usual = type(transport).bufferSize
+            self.assertEqual(LONG_READ if long else usual, transport.bufferSize)
+            peer.send(b"x" * (length - 1))
+            await peer.responses(1)
+            self.assertEqual(usual, transport.bufferSize)
 
     async def test_noReset(self) -> None:
         """

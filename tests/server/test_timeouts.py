@@ -14,6 +14,8 @@ FIRST = 60
 IDLE = 75
 HEAD = 40
 
+END = b"\r\n\r\n"
+
 
 class TimeoutTests(ServerTestCase):
     """
@@ -37,6 +39,20 @@ class TimeoutTests(ServerTestCase):
         self.assertEqual(FIRST, limits.firstByteTimeout)
         self.assertEqual(IDLE, limits.idleTimeout)
         self.assertEqual(HEAD, limits.headTimeout)
+
+    def test_afterTheBody(self) -> None:
+        """
+        When the body of a request is complete, nothing is expected of the client.
+        """
+        for framing in (b"Content-Length: 4", b"Transfer-Encoding: chunked"):
+            holding = Holding()
+            wire = self.talk(holding, get(b"/", framing, method=b"POST"))
+            wire.send(*((b"ab", b"cd") if b"4" in framing else (b"2\r\nab\r\n0", END)))
+            wire.advance(10_000)
+            self.assertFalse(wire.closed)
+            holding.answer()
+            wire.pump()
+            self.assertEqual([200], wire.statuses)
 
     def test_noFirstByte(self) -> None:
         """
