@@ -79,6 +79,7 @@ NEAREST = {
         "tests.server.test_cycle_cut_responses",
         "tests.server.test_foreign_requests",
         "tests.server.test_streaming_readers",
+        "tests.server.test_sent_responses",
     ],
     "twisted_h11._server.request_reader": [
         "tests.server.test_pipelining",
