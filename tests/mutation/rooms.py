@@ -92,6 +92,8 @@ NEAREST = {
         "tests.server.test_limits",
         "tests.server.test_refusals",
         "tests.server.test_cycle_expect_continue",
+        "tests.server.test_conformance_corpus",
+        "tests.server.test_trickles",
         "tests.server.test_conformance_9112",
         "tests.server.test_switch_protocol",
         "tests.server.test_streaming_readers",
