@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import socket
 
-from twisted.trial.unittest import SynchronousTestCase
+from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
 from tests.support import ports
 
@@ -32,6 +32,8 @@ class FreePortTests(SynchronousTestCase):
         """
         It is none that the system gives to whoever asks for any.
         """
+        if ports.RANGE.stop > ports.given_out():
+            raise SkipTest("this system gives out nearly all ports")
         for _ in range(20):
             self.assertNotIn(self.bound(0), ports.RANGE)
         for _ in range(20):

@@ -9,13 +9,13 @@ from errno import EADDRINUSE
 from pathlib import Path
 from random import SystemRandom
 
-__all__ = ["RANGE", "free_port"]
+__all__ = ["RANGE", "free_port", "given_out"]
 
 # Ports below have their services, and those of private use begin at 49152 (RFC 6335).
 LOWEST = 10_000
 
 
-def _end() -> int:
+def given_out() -> int:
     """
     The first port that the system gives out by itself: to a client, or to a server
     that asks for port 0.
@@ -27,11 +27,12 @@ def _end() -> int:
     return int(text.split()[0])
 
 
-RANGE = range(LOWEST, max(_end(), LOWEST + 1_000))
+RANGE = range(LOWEST, max(given_out(), LOWEST + 1_000))
 """
 The ports to choose from.  One that the system gives out would be anybody's until the
 server listens there: of the other tests of this machine, that connect and listen many
 times in a second; or of whoever tries to connect to the server, to its own socket.
+Where the system gives out nearly all ports, it has to be one of them.
 """
 
 
