@@ -5,6 +5,11 @@ The tests of twisted-h11, one file per behaviour.
 from __future__ import annotations
 
 import os
+import signal
+
+# A job of a script ignores Ctrl-C, and so would the programs that tests start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 try:
     from hypothesis import settings
