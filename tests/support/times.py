@@ -13,7 +13,6 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock, deferLater
 
-from twisted_h11._server import request_reader
 from twisted_h11._wire import turns
 
 __all__ = [
@@ -93,8 +92,7 @@ def end_no_turn(case: Any) -> None:
     Have a connection go on in one turn with all that it has received, for a test whose
     time is the reactor's: on a busy machine a single request may take a turn's time.
     """
-    for module in (turns, request_reader):
-        case.patch(module, "TURN", 3600)
+    case.patch(turns, "TURN", 3600)
 
 
 def one_turn(clock: Clock) -> None:

@@ -46,9 +46,9 @@ from twisted_h11._server.starting import (
     start_request,
 )
 from twisted_h11._server.states import Reading, Wait
+from twisted_h11._wire import turns
 from twisted_h11._wire.outbox import leave
 from twisted_h11._wire.sockets import read_long
-from twisted_h11._wire.turns import TURN
 from twisted_h11._wire.wire import READ_AHEAD, Wire
 
 __all__ = ["RequestReader"]
@@ -152,7 +152,7 @@ class RequestReader(Received):
                         if since is None:
                             since = now
                         # The clock may be set back.
-                        if not 0 <= now - since < TURN:
+                        if not 0 <= now - since < turns.TURN:
                             self._endTurn()
                             waits = True
                             break
